@@ -1,0 +1,60 @@
+"""Errors, sorted by what the caller does about them.
+
+Adapters translate whatever AWS answers into one of these, once. No handler looks at an error's text.
+"""
+
+
+class EftError(Exception):
+    """Base of every error this product raises on purpose.
+
+    `code` is a stable machine word (AWS's own where there is one); the message is for people.
+    """
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = message or code
+
+
+class Retry(EftError):
+    """The answer says nothing about the effect: throttled, a 5xx, a timeout, a 409. Look, then perhaps try again."""
+
+
+class PreconditionFailed(EftError):
+    """412: somebody else's state is there, or your own earlier success is. Look and decide; never just repeat."""
+
+
+class NotFound(EftError):
+    """The key (or version) is gone. An answer, not a fault."""
+
+
+class NoSuchUpload(EftError):
+    """The multipart upload was completed or aborted; S3 does not say which."""
+
+
+class NoSuchBucket(EftError):
+    """The bucket doesn't exist, or not under the expected owner."""
+
+
+class Denied(EftError):
+    """AWS refuses this principal. Repeating won't help until somebody changes a policy."""
+
+
+class Archived(EftError):
+    """The object is in an archive class and not restored (S3: InvalidObjectState)."""
+
+
+class Permanent(EftError):
+    """AWS refuses the request itself; the same request will always be refused."""
+
+
+class Corrupt(EftError):
+    """A record of ours doesn't say what it must. Never repaired silently."""
+
+
+class OutOfTime(EftError):
+    """This invocation's time is used up. What is done is recorded; the next invocation goes on from there."""
+
+
+class Superseded(EftError):
+    """Another worker holds the partition at a higher epoch, or it is done or cancelled. Stop; nothing is lost."""

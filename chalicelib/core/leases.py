@@ -1,0 +1,85 @@
+"""Who works on a partition, and when somebody else may.
+
+The table's word on a lease is a hint. It decides when a *claim* is attempted; the claim itself, a create-only object,
+decides who holds the partition, and even two holders can't both publish (`core.verdict`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chalicelib.core.model import Outcome, Verification
+
+
+class LeasePhase(StrEnum):
+    COPYING = "COPYING"
+    RELEASED = "RELEASED"
+    """Given back before the end (out of time, or S3 throttles): the next epoch may begin at once."""
+    COPIED = "COPIED"
+    DONE = "DONE"
+
+
+@dataclass(frozen=True, slots=True)
+class PartLease:
+    """What one Region's last worker said about a partition. Written by that Region only."""
+
+    job_id: str
+    part: str
+    region: str
+    epoch: int
+    worker: str
+    heartbeat: int
+    """A counter, not a time: an observer measures with its own clock how long it stands still."""
+    phase: LeasePhase
+    rows: int
+    decided: bytes
+    """Bitmap over the manifest's rows, least significant bit first: merged over Regions by OR, never counted twice."""
+    bytes_decided: int
+    started_ms: int
+    counts: dict[Outcome, int]
+    verification: dict[Verification, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What this Region saw of a subject (a partition's lease, or a whole job), and since when it has looked the same
+    by this Region's own clock. Record-version technique: no other machine's clock is compared."""
+
+    job_id: str
+    subject: str
+    region: str
+    seen: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beacon:
+    """A Region's sweep was alive: a counter and, for people, when."""
+
+    region: str
+    counter: int
+    at_ms: int
+
+
+class Standing(StrEnum):
+    MOVED = "MOVED"
+    """It looks different from last time (or was never looked at): note it and wait."""
+    WAITING = "WAITING"
+    EXPIRED = "EXPIRED"
+    RELEASED = "RELEASED"
+
+
+def lease_sight(epoch: int, lease: PartLease | None) -> str:
+    """What an observer compares: the claimed epoch and, where the table knows that epoch, its heartbeat counter."""
+    beat = lease.heartbeat if lease is not None and lease.epoch == epoch else 0
+    return f"{epoch}:{beat}"
+
+
+def standing(
+    epoch: int, lease: PartLease | None, before: Observation | None, now_ms: int, patience_ms: int
+) -> Standing:
+    """May the claim at `epoch` be superseded? `lease` is the table's item for it, perhaps stale or missing."""
+    if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED:
+        return Standing.RELEASED
+    if before is None or before.seen != lease_sight(epoch, lease):
+        return Standing.MOVED
+    return Standing.EXPIRED if now_ms - before.since_ms >= patience_ms else Standing.WAITING

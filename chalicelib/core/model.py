@@ -1,0 +1,346 @@
+"""The product's words as data: what is planned, claimed, copied and receipted.
+
+Everything here is frozen. Times are whole milliseconds since the Unix epoch and informational only: no decision about
+safety ever compares two of them. ETags are kept without their quotes.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of one row. Every row of a settled job has exactly one."""
+
+    COPIED = "COPIED"
+    UNCHANGED = "UNCHANGED"
+    SOURCE_CHANGED = "SOURCE_CHANGED"
+    SOURCE_GONE = "SOURCE_GONE"
+    DESTINATION_CONFLICT = "DESTINATION_CONFLICT"
+    DENIED = "DENIED"
+    ARCHIVED = "ARCHIVED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+    @property
+    def good(self) -> bool:
+        """The destination holds what was asked for."""
+        return self in (Outcome.COPIED, Outcome.UNCHANGED)
+
+
+class JobState(StrEnum):
+    """Where a job is. The last four are terminal: exactly one of them is written, once."""
+
+    PLANNING = "PLANNING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (JobState.PLANNING, JobState.RUNNING)
+
+
+class OverwriteMode(StrEnum):
+    """What to do about an object that is at the destination already. Decided when the row is planned."""
+
+    IF_CHANGED = "if-changed"
+    NEVER = "never"
+    ALWAYS = "always"
+    FAIL = "fail"
+
+
+class Method(StrEnum):
+    """How a row is carried out."""
+
+    NONE = "NONE"
+    """Nothing to do: the row was decided when it was planned."""
+    COPY = "COPY"
+    """One CopyObject."""
+    MULTIPART = "MULTIPART"
+    """CreateMultipartUpload, UploadPartCopy for each part, CompleteMultipartUpload."""
+
+
+class Verification(StrEnum):
+    """By what the destination object was recognised as the pinned source."""
+
+    ETAG = "etag"
+    CHECKSUM = "checksum"
+    SIZE = "size"
+    """Only the size agrees: neither side offers anything stronger. Never called verified."""
+    NONE = "none"
+
+
+class ChecksumType(StrEnum):
+    FULL_OBJECT = "FULL_OBJECT"
+    COMPOSITE = "COMPOSITE"
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A checksum S3 keeps beside an object. `value` is base64, "" where only its existence is known (LIST)."""
+
+    algorithm: str
+    type: ChecksumType
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket, the Region it lives in, and the account that must own it (`ExpectedBucketOwner`), if known."""
+
+    name: str
+    region: str
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A registered place: the only way a job can name a bucket. `prefix` is "" or ends wherever its owner says."""
+
+    id: str
+    tenant: str
+    bucket: Bucket
+    prefix: str
+    readable: bool
+    writable: bool
+    kms_key: str | None = None
+    """The key to encrypt with at a destination; None leaves it to the bucket's default encryption."""
+    requester_pays: bool = False
+    website: bool = False
+    """Objects here may carry a website redirect, which CopyObject drops: look at each (one HEAD an object)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A standing rule: what appears under `source` goes to `target`."""
+
+    id: str
+    tenant: str
+    source: str
+    target: str
+    mode: OverwriteMode = OverwriteMode.IF_CHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What S3 said about one object, by LIST or by HEAD. LIST leaves the later fields unknown (None)."""
+
+    key: str
+    size: int
+    etag: str
+    storage_class: str = "STANDARD"
+    last_modified_ms: int = 0
+    checksum: Checksum | None = None
+    version_id: str | None = None
+    encryption: str | None = None
+    """`AES256`, `aws:kms`, `aws:kms:dsse`, or "" when HEAD showed none; None = not looked at."""
+    restored: bool = False
+    """An archived object of which a restored copy is readable now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What a multipart copy loses unless restated."""
+
+    content_type: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    content_disposition: str | None = None
+    cache_control: str | None = None
+    expires: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    redirect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHead:
+    """HEAD: the facts, the properties, and how many parts it was made of (0 where S3 didn't say)."""
+
+    facts: ObjectFacts
+    properties: Properties
+    parts_count: int = 0
+    tags_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """The sizes of a multipart copy's parts as runs of (bytes, how many), in order. Deterministic for a row: every
+    worker, in either Region, cuts the same parts, so that one can go on with what another began."""
+
+    runs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """What became of a row, with the evidence. `key` is the source key."""
+
+    key: str
+    outcome: Outcome
+    detail: str = ""
+    etag: str | None = None
+    """The destination object's ETag when it was last seen."""
+    version_id: str | None = None
+    checksum: Checksum | None = None
+    verification: Verification = Verification.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One object to deliver: exactly which source bytes, where to, and under which precondition.
+
+    `expect` is the destination's ETag when the row was planned, None for "nothing there". It is never refreshed:
+    that is what makes a second publish by a late worker fail at S3.
+    """
+
+    key: str
+    target: str
+    size: int
+    etag: str
+    expect: str | None
+    method: Method
+    version_id: str | None = None
+    storage_class: str = "STANDARD"
+    checksum: Checksum | None = None
+    parts: PartPlan | None = None
+    redirect: str | None = None
+    decided: RowOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The pinned plan of one partition. Link `part` of its range's chain: it covers the source keys in (after, upto].
+
+    `rows_before` and `bytes_before` are the totals of the links before it, so that progress can be read off the last
+    link alone. `last` closes the range. `error` says why the range could not be listed to its end.
+    """
+
+    job_id: str
+    part: str
+    after: str
+    upto: str
+    last: bool
+    rows: tuple[Row, ...]
+    rows_before: int
+    bytes_before: int
+    region: str
+    nonce: str
+    error: str = ""
+
+    @property
+    def bytes_total(self) -> int:
+        return sum(row.size for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """The link that ends a range's chain by dividing the rest of it in two: (after, middle] and (middle, upto]."""
+
+    job_id: str
+    part: str
+    after: str
+    middle: str
+    upto: str
+    rows_before: int
+    bytes_before: int
+    region: str
+    nonce: str
+
+
+Link = Manifest | Fork
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Gives a partition to one worker at an epoch: the fencing token."""
+
+    job_id: str
+    part: str
+    epoch: int
+    region: str
+    worker: str
+    nonce: str
+    claimed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRecord:
+    """What the copy step of one epoch found, in the manifest's order. Verification checks it against the bucket."""
+
+    job_id: str
+    part: str
+    epoch: int
+    region: str
+    rows: tuple[RowOutcome, ...]
+    started_ms: int
+    finished_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The outcome of every row of a partition, in the manifest's order. Written once, after verification."""
+
+    job_id: str
+    part: str
+    region: str
+    manifest_sha256: str
+    rows: tuple[RowOutcome, ...]
+    bytes_copied: int
+    started_ms: int
+    finished_ms: int
+    nonce: str
+
+
+class JobKind(StrEnum):
+    PREFIX = "PREFIX"
+    """Everything under a prefix: split lists it."""
+    FEED = "FEED"
+    """A batch of events of one feed: intake cut its one manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One request to copy; immutable. Endpoints are resolved when it is accepted: later edits don't reach into it."""
+
+    job_id: str
+    tenant: str
+    kind: JobKind
+    source: Endpoint
+    target: Endpoint
+    source_prefix: str
+    """The full key prefix in the source bucket (endpoint prefix included)."""
+    target_prefix: str
+    mode: OverwriteMode
+    home: str
+    """The Region that accepted it: a scheduling preference, never a lock."""
+    created_ms: int
+    request_sha256: str
+    """Digest of what was asked, to tell a retried submission from a different one under the same Idempotency-Key."""
+    feed_id: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def control_region(self) -> str:
+        """The arbiter: the destination's Region, reachable exactly when publishing is possible."""
+        return self.target.bucket.region
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The end of a job: its state, its totals, and the head of the hash chain over its receipts."""
+
+    job_id: str
+    state: JobState
+    reason: str
+    planned: int
+    counts: dict[Outcome, int]
+    bytes_planned: int
+    bytes_copied: int
+    verification: dict[Verification, int]
+    parts: int
+    chain_sha256: str
+    region: str
+    created_ms: int
+    settled_ms: int
+    nonce: str

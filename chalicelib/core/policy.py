@@ -1,0 +1,44 @@
+"""The numbers that govern decisions. All of them are settings; the defaults are the design's promise."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+COPY_OBJECT_MAX_BYTES = 5 * GIB
+"""CopyObject's limit (S3 user guide, "Copying objects")."""
+PART_MIN_BYTES = 5 * MIB
+PART_MAX_BYTES = 5 * GIB
+PARTS_MAX = 10_000
+KEY_MAX_BYTES = 1024
+LIST_PAGE_KEYS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Times, sizes and limits. Times in milliseconds, sizes in bytes."""
+
+    heartbeat_ms: int = 15_000
+    lease_ttl_ms: int = 90_000
+    takeover_after_ms: int = 240_000
+    sweep_interval_ms: int = 60_000
+    redrive_after_ms: int = 60_000
+    """A job in which nothing moved for so long has lost a message: wake its steps again."""
+    stale_upload_ms: int = 24 * 3_600_000
+    multipart_threshold_bytes: int = 256 * MIB
+    part_size_bytes: int = 64 * MIB
+    partition_rows: int = 1000
+    partition_bytes: int = 1024 * GIB
+    """A partition is closed at so many bytes even when it has few rows, so that one worker is not given days of work."""
+    split_links_per_run: int = 50
+    """How many links one split invocation cuts before it forks the rest of its range."""
+    rows_in_flight: int = 32
+    parts_in_flight: int = 16
+    attempts: int = 8
+    """Tries of one row in one invocation while S3 answers with retryable errors; then the partition is released."""
+    backoff_base_ms: int = 100
+    backoff_max_ms: int = 5_000
+    inline_objects: int = 10
+    """A batch of at most so many small objects is delivered by intake itself."""
+    sweep_jobs_per_run: int = 200
+    redrives_per_job: int = 100

@@ -1,0 +1,138 @@
+"""Progress, derived: merged from what each Region wrote, so that nothing is counted twice."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chalicelib.core.leases import LeasePhase, PartLease
+from chalicelib.core.model import JobState, Outcome, Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProgress:
+    """How far one Region saw a range of keys planned. Totals grow along the chain, so the largest is the newest."""
+
+    job_id: str
+    range_id: str
+    region: str
+    links: int
+    rows: int
+    bytes: int
+    closed: bool
+    """The chain has ended, by its last manifest or by a fork."""
+    forked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a running job is. Objects and bytes are of the rows planned so far; `planned` says if that is all."""
+
+    state: JobState
+    phase: str
+    planned: bool
+    objects_planned: int
+    bytes_planned: int
+    objects_decided: int
+    bytes_decided: int
+    partitions: int
+    partitions_done: int
+    counts: dict[Outcome, int]
+    started_ms: int | None
+    eta_ms: int | None
+    """Milliseconds to go at the rate so far; None while unknown."""
+
+
+def planning_complete(plans: Iterable[PlanProgress]) -> bool:
+    """Every range that the table knows of is closed, and both children of each fork are known."""
+    newest = _newest(plans)
+    if "r" not in newest:
+        return False
+    return all(
+        plan.closed and (not plan.forked or {f"{name}0", f"{name}1"} <= newest.keys()) for name, plan in newest.items()
+    )
+
+
+def derive(
+    plans: Iterable[PlanProgress], leases: Iterable[PartLease], terminal: Terminal | None, now_ms: int
+) -> Progress:
+    """Merge all Regions' items into one picture."""
+    newest = _newest(plans)
+    planned = planning_complete(newest.values())
+    by_part: dict[str, list[PartLease]] = {}
+    for lease in leases:
+        by_part.setdefault(lease.part, []).append(lease)
+    merged = [_merge(items) for items in by_part.values()]
+    done = [item for item in merged if item.phase is LeasePhase.DONE]
+    objects_planned = max(sum(p.rows for p in newest.values()), sum(item.rows for item in merged))
+    objects_decided = sum(_popcount(item.decided) for item in merged)
+    bytes_planned = sum(p.bytes for p in newest.values())
+    bytes_decided = sum(item.bytes_decided for item in merged)
+    counts: Counter[Outcome] = Counter()
+    for item in done:
+        counts.update(item.counts)
+    started = min((item.started_ms for item in merged), default=None)
+    copying = any(item.phase in (LeasePhase.COPYING, LeasePhase.RELEASED) for item in merged)
+    phase = "split" if not merged else "copy" if copying or not planned or len(done) == 0 else "verify"
+    return Progress(
+        state=terminal.state if terminal else JobState.RUNNING if merged else JobState.PLANNING,
+        phase="settled" if terminal else phase,
+        planned=planned or terminal is not None,
+        objects_planned=terminal.planned if terminal else objects_planned,
+        bytes_planned=terminal.bytes_planned if terminal else bytes_planned,
+        objects_decided=terminal.planned if terminal else objects_decided,
+        bytes_decided=terminal.bytes_planned if terminal else bytes_decided,
+        partitions=terminal.parts if terminal else max(sum(p.links for p in newest.values()), len(merged)),
+        partitions_done=terminal.parts if terminal else len(done),
+        counts=dict(terminal.counts) if terminal else dict(counts),
+        started_ms=started,
+        eta_ms=0 if terminal else _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, started, now_ms),
+    )
+
+
+def _newest(plans: Iterable[PlanProgress]) -> dict[str, PlanProgress]:
+    newest: dict[str, PlanProgress] = {}
+    for plan in plans:
+        known = newest.get(plan.range_id)
+        if known is None or (plan.links, plan.closed) > (known.links, known.closed):
+            newest[plan.range_id] = plan
+    return newest
+
+
+def _merge(items: list[PartLease]) -> PartLease:
+    """One partition as all Regions saw it: rows decided in any of them, the furthest phase, the first start."""
+    order = {LeasePhase.RELEASED: 0, LeasePhase.COPYING: 1, LeasePhase.COPIED: 2, LeasePhase.DONE: 3}
+    lead = max(items, key=lambda item: (order[item.phase], item.epoch))
+    bits = 0
+    for item in items:
+        bits |= int.from_bytes(item.decided, "little")
+    return PartLease(
+        job_id=lead.job_id,
+        part=lead.part,
+        region=lead.region,
+        epoch=lead.epoch,
+        worker=lead.worker,
+        heartbeat=lead.heartbeat,
+        phase=lead.phase,
+        rows=lead.rows,
+        decided=bits.to_bytes((max(item.rows for item in items) + 7) // 8, "little"),
+        bytes_decided=max(item.bytes_decided for item in items),
+        started_ms=min(item.started_ms for item in items),
+        counts=lead.counts,
+        verification=lead.verification,
+    )
+
+
+def _popcount(bitmap: bytes) -> int:
+    return int.from_bytes(bitmap, "little").bit_count()
+
+
+def _eta_ms(
+    objects_planned: int, objects_decided: int, bytes_planned: int, bytes_decided: int, started: int | None, now_ms: int
+) -> int | None:
+    """The slower of the two rates, objects or bytes: small files are bound by requests, large ones by bytes."""
+    if started is None or objects_decided == 0 or now_ms <= started:
+        return None
+    elapsed = now_ms - started
+    by_objects = elapsed * (objects_planned - objects_decided) / objects_decided
+    by_bytes = elapsed * (bytes_planned - bytes_decided) / bytes_decided if bytes_decided else 0
+    return max(0, round(max(by_objects, by_bytes)))

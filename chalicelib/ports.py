@@ -1,0 +1,335 @@
+"""What the product needs of the world, as protocols. Adapters, the simulation and the tests implement them.
+
+Every call may fail with an error of `core.errors`. `Retry` always means "perhaps it happened": a caller that wrote
+looks before it writes again. No implementation retries a write by itself: a hidden retry turns your own success into
+a 412.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from chalicelib.core.leases import Beacon, Observation, PartLease
+from chalicelib.core.model import Bucket, Checksum, Endpoint, Feed, JobSpec, ObjectFacts, ObjectHead, Properties, Terminal
+from chalicelib.core.policy import Policy
+from chalicelib.core.progress import PlanProgress
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One LIST page in UTF-8 byte order of keys. `truncated`: more keys follow the last one."""
+
+    objects: tuple[ObjectFacts, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """The pinned source of a copy. `etag` becomes CopySourceIfMatch, always."""
+
+    bucket: Bucket
+    key: str
+    etag: str
+    version_id: str | None = None
+    requester_pays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What S3 said about an object it has just published."""
+
+    etag: str
+    version_id: str | None = None
+    checksum: Checksum | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a destination object is to be stored: what neither CopyObject nor a multipart copy takes from the source."""
+
+    storage_class: str = "STANDARD"
+    kms_key: str | None = None
+    redirect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRef:
+    """A multipart upload."""
+
+    bucket: Bucket
+    key: str
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadInfo:
+    """An open multipart upload as ListMultipartUploads shows it. `age_ms` is by the store's own clock: its answer's
+    Date header less the upload's Initiated."""
+
+    upload: UploadRef
+    initiator: str
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that has arrived."""
+
+    number: int
+    etag: str
+    size: int
+
+
+class ObjectStore(Protocol):
+    """S3. `expect` on a publishing call is the destination precondition: None = nothing may be there
+    (If-None-Match: *), an ETag = exactly this must be there (If-Match)."""
+
+    def head(
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        part_number: int | None = None,
+    ) -> ObjectHead | None:
+        """None if there is no such key (or version). With `if_match`, another ETag raises PreconditionFailed. With
+        `part_number`, the size in the facts is that part's and `parts_count` is set. Checksums are always asked for."""
+        ...
+
+    def list(self, bucket: Bucket, prefix: str, *, start_after: str = "", limit: int = 1000) -> Page:
+        """The keys under `prefix` greater than `start_after`, at most `limit` (never more than 1,000). Strongly
+        consistent."""
+        ...
+
+    def get(self, bucket: Bucket, key: str) -> bytes | None:
+        """A small object of ours, whole. None if there is no such key."""
+        ...
+
+    def create(self, bucket: Bucket, key: str, body: bytes) -> None:
+        """Publish a small object if nothing is there. PreconditionFailed: something is. Retry: look."""
+        ...
+
+    def delete(self, bucket: Bucket, key: str) -> None:
+        """Remove a key; no error if it is gone."""
+        ...
+
+    def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]: ...
+
+    def part_sizes(self, bucket: Bucket, key: str, version_id: str | None = None) -> Sequence[int]:
+        """The sizes of the parts the object was made of; empty where S3 doesn't know them."""
+        ...
+
+    def copy(
+        self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement
+    ) -> Written:
+        """CopyObject with both sides pinned. PreconditionFailed doesn't say which side failed."""
+        ...
+
+    def create_upload(
+        self,
+        bucket: Bucket,
+        key: str,
+        properties: Properties,
+        tags: dict[str, str],
+        placement: Placement,
+        checksum_algorithm: str | None,
+    ) -> UploadRef:
+        """CreateMultipartUpload. With an algorithm: FULL_OBJECT checksums of it."""
+        ...
+
+    def upload_part_copy(
+        self, upload: UploadRef, number: int, source: SourceRef, first_byte: int, last_byte: int, *, whole: bool
+    ) -> Part:
+        """Copy bytes first..last (inclusive) as part `number`. `whole`: the part is the whole object, so no range is
+        sent (S3 takes ranges only on sources over 5 MB)."""
+        ...
+
+    def list_parts(self, upload: UploadRef) -> Sequence[Part]: ...
+
+    def complete(
+        self, upload: UploadRef, parts: Sequence[Part], expect: str | None, size: int, checksum: Checksum | None
+    ) -> Written:
+        """CompleteMultipartUpload with the destination pinned, the size stated and, where given, the whole object's
+        checksum: a wrong copy can't appear (Permanent BadDigest)."""
+        ...
+
+    def abort(self, upload: UploadRef) -> None:
+        """AbortMultipartUpload; no error if it is gone."""
+        ...
+
+    def list_uploads(self, bucket: Bucket, prefix: str) -> Sequence[UploadInfo]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobItems:
+    """Everything the table knows about one job. Perhaps stale, perhaps partial: hints and progress, never safety."""
+
+    spec: JobSpec | None
+    leases: tuple[PartLease, ...]
+    observations: tuple[Observation, ...]
+    plans: tuple[PlanProgress, ...]
+    terminal: Terminal | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A page of a tenant's jobs, newest first. `cursor` is None on the last page."""
+
+    jobs: tuple[tuple[JobSpec, Terminal | None], ...]
+    cursor: str | None
+
+
+class DeliveryStatus(StrEnum):
+    COPIED = "COPIED"
+    VERIFIED = "VERIFIED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One object of a feed delivered by intake itself."""
+
+    feed_id: str
+    tenant: str
+    key: str
+    target: str
+    etag: str
+    version_id: str | None
+    size: int
+    status: DeliveryStatus
+    outcome: str
+    detail: str
+    destination_etag: str | None
+    region: str
+    at_ms: int
+
+
+class Ledger(Protocol):
+    """The table. Each item is written by one Region only, so last-writer-wins never bites."""
+
+    def put_job(self, spec: JobSpec) -> None: ...
+    def get_job(self, job_id: str) -> JobSpec | None: ...
+    def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
+        """Invalid cursors raise Permanent("InvalidCursor")."""
+        ...
+
+    def job_items(self, job_id: str) -> JobItems: ...
+    def put_lease(self, lease: PartLease) -> None: ...
+    def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]: ...
+    def put_observation(self, observation: Observation) -> None: ...
+    def get_observation(self, job_id: str, subject: str, region: str) -> Observation | None: ...
+    def put_plan(self, plan: PlanProgress) -> None: ...
+    def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None: ...
+    def put_delivery(self, delivery: Delivery) -> None: ...
+    def get_delivery(self, feed_id: str, key: str, etag: str) -> Delivery | None: ...
+    def list_deliveries(self, feed_id: str, limit: int) -> Sequence[Delivery]: ...
+    def put_beacon(self, beacon: Beacon) -> None: ...
+    def beacons(self) -> Sequence[Beacon]: ...
+
+
+class QueueName(StrEnum):
+    SPLIT = "split"
+    COPY = "copy"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A message. It wakes a step; it never carries a fact that the step could not read for itself.
+
+    `part` is a partition, or for split a range of keys. `fresh` hints that nobody has claimed the partition yet.
+    """
+
+    queue: QueueName
+    job_id: str
+    control_region: str
+    part: str = ""
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyDelivery:
+    """Wakes verify for one object that intake delivered itself."""
+
+    feed_id: str
+    key: str
+    etag: str
+
+
+class Queue(Protocol):
+    """SQS. A sent message may arrive twice, late, out of order or never."""
+
+    def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None: ...
+    def send_verify_delivery(self, deliveries: Sequence[VerifyDelivery]) -> None: ...
+
+
+class Notifier(Protocol):
+    """EventBridge: what other systems are told."""
+
+    def job_settled(self, spec: JobSpec, terminal: Terminal) -> None: ...
+    def delivery_failed(self, delivery: Delivery) -> None: ...
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int: ...
+    def sleep_ms(self, duration_ms: int) -> None: ...
+
+
+class Rng(Protocol):
+    def uniform(self) -> float:
+        """In [0, 1)."""
+        ...
+
+
+class Ids(Protocol):
+    def nonce(self) -> str:
+        """Unique for ever: tells a worker its own record from another's."""
+        ...
+
+
+class Pool(Protocol):
+    """Runs things side by side."""
+
+    def map(self, work: Callable[[T], R], items: Iterable[T], tick: Callable[[], None] | None = None) -> list[R]:
+        """`work` of every item, results in the items' order. `tick` is called from the calling thread about every
+        second while it waits. The first exception (of work or tick) is raised after what runs has ended; what has not
+        begun by then is not begun."""
+        ...
+
+
+class Log(Protocol):
+    def __call__(self, event: str, **fields: object) -> None:
+        """One structured line: what happened, to which job, partition, key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """All that a step may touch, and the settings it goes by. Made once by the composition root."""
+
+    region: str
+    control_buckets: dict[str, Bucket]
+    """Region -> control bucket."""
+    endpoints: dict[str, Endpoint]
+    feeds: dict[str, Feed]
+    policy: Policy
+    store: ObjectStore
+    ledger: Ledger
+    queue: Queue
+    notifier: Notifier
+    clock: Clock
+    rng: Rng
+    ids: Ids
+    pool: Pool
+    part_pool: Pool
+    """For the parts of large objects, whose rows already run in `pool`."""
+    log: Log
+    worker: str
+    """Who this process is: shown to operators, never compared."""
+    own_role: str
+    """Name of the IAM role whose multipart uploads are ours."""
