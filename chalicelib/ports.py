@@ -11,7 +11,17 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from chalicelib.core.leases import Beacon, Observation, PartLease
-from chalicelib.core.model import Bucket, Checksum, Endpoint, Feed, JobSpec, ObjectFacts, ObjectHead, Properties, Terminal
+from chalicelib.core.model import (
+    Bucket,
+    Checksum,
+    Endpoint,
+    Feed,
+    JobSpec,
+    ObjectFacts,
+    ObjectHead,
+    Properties,
+    Terminal,
+)
 from chalicelib.core.policy import Policy
 from chalicelib.core.progress import PlanProgress
 
@@ -124,9 +134,7 @@ class ObjectStore(Protocol):
         """The sizes of the parts the object was made of; empty where S3 doesn't know them."""
         ...
 
-    def copy(
-        self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement
-    ) -> Written:
+    def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
         """CopyObject with both sides pinned. PreconditionFailed doesn't say which side failed."""
         ...
 

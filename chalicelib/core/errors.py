@@ -20,6 +20,11 @@ class Retry(EftError):
     """The answer says nothing about the effect: throttled, a 5xx, a timeout, a 409. Look, then perhaps try again."""
 
 
+class Conflict(Retry):
+    """409 ConditionalRequestConflict: a concurrent write to the key. At CompleteMultipartUpload the upload is spent and
+    must be started anew (S3 user guide, "Conditional writes")."""
+
+
 class PreconditionFailed(EftError):
     """412: somebody else's state is there, or your own earlier success is. Look and decide; never just repeat."""
 

@@ -286,7 +286,12 @@ class Receipt:
     region: str
     manifest_sha256: str
     rows: tuple[RowOutcome, ...]
+    bytes_planned: int
     bytes_copied: int
+    last: bool
+    """The manifest closed its range."""
+    error: str
+    """Why the range could not be listed to its end; "" if it was."""
     started_ms: int
     finished_ms: int
     nonce: str

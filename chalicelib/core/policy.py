@@ -29,7 +29,7 @@ class Policy:
     part_size_bytes: int = 64 * MIB
     partition_rows: int = 1000
     partition_bytes: int = 1024 * GIB
-    """A partition is closed at so many bytes even when it has few rows, so that one worker is not given days of work."""
+    """A partition ends at so many bytes even when it has few rows: one worker is not given days of work."""
     split_links_per_run: int = 50
     """How many links one split invocation cuts before it forks the rest of its range."""
     rows_in_flight: int = 32

@@ -85,7 +85,9 @@ def derive(
         partitions_done=terminal.parts if terminal else len(done),
         counts=dict(terminal.counts) if terminal else dict(counts),
         started_ms=started,
-        eta_ms=0 if terminal else _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, started, now_ms),
+        eta_ms=0
+        if terminal
+        else _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, started, now_ms),
     )
 
 

@@ -1,0 +1,53 @@
+"""Records to bytes and back. JSON, so that an operator can read a record with any tool.
+
+Every record says what it is and in which version, so that a later release can tell them apart.
+"""
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from chalicelib.core.errors import Corrupt
+from chalicelib.core.model import Claim, CopyRecord, Fork, JobSpec, Manifest, Receipt, Terminal
+from chalicelib.core.registers import Registration
+
+Record = JobSpec | Manifest | Fork | Claim | CopyRecord | Receipt | Registration | Terminal
+_KINDS: dict[str, type[Any]] = {
+    "spec": JobSpec,
+    "manifest": Manifest,
+    "fork": Fork,
+    "claim": Claim,
+    "copy": CopyRecord,
+    "receipt": Receipt,
+    "registration": Registration,
+    "terminal": Terminal,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+VERSION = 1
+
+R = TypeVar("R")
+
+
+def dumps(record: Record) -> bytes:
+    """The record as JSON. Equal records give equal bytes."""
+    name = _NAMES[type(record)]
+    fields = _ADAPTERS[name].dump_python(record, mode="json", exclude_defaults=True)
+    return json.dumps(
+        {"record": name, "version": VERSION, **fields}, separators=(",", ":"), ensure_ascii=False
+    ).encode()
+
+
+def loads(body: bytes, *kinds: type[R]) -> R:
+    """The record, which must be of one of `kinds`. Raises Corrupt, naming what is wrong."""
+    try:
+        fields = json.loads(body)
+        name, version = fields.pop("record"), fields.pop("version")
+        if version != VERSION or _KINDS[name] not in kinds:
+            raise Corrupt("UnexpectedRecord", f"a {name!r} record of version {version} is not one of {kinds}")
+        # From text again: JSON mode reads enum members and tuples as JSON writes them.
+        record: R = _ADAPTERS[name].validate_json(json.dumps(fields))
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise Corrupt("UnreadableRecord", f"{error}") from error
+    return record

@@ -1,0 +1,45 @@
+"""Names of things, derived so that both Regions derive the same."""
+
+import hashlib
+import re
+from base64 import b32encode
+
+_JOB_ID = re.compile(r"(job|feed)-[a-z2-7]{26}")
+_PART = re.compile(r"(r[01]*)-([0-9]{6})")
+ROOT_RANGE = "r"
+
+
+def _digest(*words: str) -> str:
+    joined = "\x00".join(f"{len(word)}:{word}" for word in words)
+    return b32encode(hashlib.sha256(joined.encode()).digest()).decode().lower()[:26]
+
+
+def job_id(tenant: str, token: str) -> str:
+    """A submission retried in the other Region, with the same Idempotency-Key, is the same job."""
+    return "job-" + _digest("job", tenant, token)
+
+
+def feed_job_id(feed_id: str, pins: list[tuple[str, str]]) -> str:
+    """A batch of events delivered twice is the same job: (key, version id or ETag) of each object."""
+    return "feed-" + _digest("feed", feed_id, *(word for pin in sorted(pins) for word in pin))
+
+
+def is_job_id(text: str) -> bool:
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def part_id(range_id: str, ordinal: int) -> str:
+    """Link `ordinal` (from 1) of a range's chain."""
+    return f"{range_id}-{ordinal:06d}"
+
+
+def split_part_id(part: str) -> tuple[str, int]:
+    found = _PART.fullmatch(part)
+    if not found:
+        raise ValueError(f"not a partition id: {part!r}")
+    return found[1], int(found[2])
+
+
+def object_id(bucket: str, key: str) -> str:
+    """The name under which a destination object's uploads are registered: one register for all jobs."""
+    return hashlib.sha256(f"{bucket}\x00{key}".encode()).hexdigest()[:40]

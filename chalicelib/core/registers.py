@@ -1,0 +1,77 @@
+"""The register of multipart uploads of one destination object: which upload counts, and which are dead.
+
+Generations are create-only objects `reg/<object>/<gen>`, shared by all jobs that write this object. A worker fixes its
+generation number BEFORE it creates an upload, by ONE LIST; so a tombstone that fills the next generation stops any
+worker that has an upload not yet registered (protocol model: TWO_LISTS, GC_NAIVE and TOMB_SUPERSEDES all break).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mark(StrEnum):
+    UPLOAD = "UPLOAD"
+    """This upload may be completed and adopted."""
+    TOMB = "TOMB"
+    """Nothing: the generation is filled so that an unregistered upload can't be registered under it."""
+    CLOSED = "CLOSED"
+    """Cancelled: no further generation for this job."""
+    DEAD = "DEAD"
+    """`upload_id`, registered earlier, can't be completed any more (409 at Complete)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    mark: Mark
+    job_id: str
+    row: str
+    """`<part>/<row index>`: with the job, whose upload this is. Other rows' uploads are never adopted."""
+    upload_id: str
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What one LIST of the register (and reading what it named) showed."""
+
+    next_generation: int
+    upload_id: str | None
+    """The upload to go on with: this row's, of the highest generation, unless dead."""
+    closed: bool
+
+
+def read_register(generations: Mapping[int, Registration], job_id: str, row: str) -> Register:
+    dead = {r.upload_id for r in generations.values() if r.mark is Mark.DEAD}
+    mine = [
+        (generation, r)
+        for generation, r in generations.items()
+        if r.job_id == job_id and r.row == row and r.mark is Mark.UPLOAD and r.upload_id not in dead
+    ]
+    return Register(
+        next_generation=max(generations, default=0) + 1,
+        upload_id=max(mine, key=lambda item: item[0])[1].upload_id if mine else None,
+        closed=any(r.mark is Mark.CLOSED and r.job_id == job_id for r in generations.values()),
+    )
+
+
+class Stale(StrEnum):
+    """What to do with an old open upload."""
+
+    KEEP = "KEEP"
+    ABORT = "ABORT"
+    FENCE = "FENCE"
+    """Nobody registered it: fill the next generation with a TOMB, look again, and only then abort."""
+
+
+def judge_upload(upload_id: str, generations: Mapping[int, Registration], row_settled: Mapping[str, bool]) -> Stale:
+    """Judge an upload older than the threshold, of our own role. `row_settled`: "<job>/<row>" -> its partition has a
+    receipt."""
+    dead = {r.upload_id for r in generations.values() if r.mark is Mark.DEAD}
+    owner = next((r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id), None)
+    if owner is None:
+        return Stale.FENCE
+    if upload_id in dead or row_settled.get(f"{owner.job_id}/{owner.row}", False):
+        return Stale.ABORT
+    current = read_register(generations, owner.job_id, owner.row).upload_id
+    return Stale.KEEP if current == upload_id else Stale.ABORT

@@ -1,0 +1,110 @@
+"""How a job ends: the fold over its receipts."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from chalicelib.core.ids import ROOT_RANGE, split_part_id
+from chalicelib.core.model import JobSpec, JobState, Outcome, Receipt, Terminal, Verification
+
+CHAIN_START = hashlib.sha256(b"EFT receipts").hexdigest()
+
+
+def ranges_of(parts: Iterable[str]) -> dict[str, int]:
+    """Range -> its highest link."""
+    ranges: dict[str, int] = {}
+    for part in parts:
+        range_id, ordinal = split_part_id(part)
+        ranges[range_id] = max(ranges.get(range_id, 0), ordinal)
+    return ranges
+
+
+def may_be_complete(links: set[str], done: set[str]) -> bool:
+    """By names alone: everything but as many links as there are forks has a receipt. Reading decides."""
+    ranges = ranges_of(links)
+    forks = (len(ranges) - 1) // 2
+    return ROOT_RANGE in ranges and len(links - done) == forks
+
+
+def chain(head: str, receipt_sha256: str) -> str:
+    """The next link of the hash chain over a job's receipts, in the order of their partition ids."""
+    return hashlib.sha256(f"{head}{receipt_sha256}".encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Tally:
+    """Folds receipts, one after the other in the order of their partition ids, holding none of them."""
+
+    planned: int = 0
+    bytes_planned: int = 0
+    bytes_copied: int = 0
+    parts: int = 0
+    head: str = CHAIN_START
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    verification: Counter[Verification] = field(default_factory=Counter)
+    unverified: int = 0
+    errors: list[str] = field(default_factory=list)
+    closed: set[str] = field(default_factory=set)
+    """Ranges whose last link has been seen."""
+
+    def add(self, receipt: Receipt, body: bytes) -> None:
+        self.head = chain(self.head, hashlib.sha256(body).hexdigest())
+        self.parts += 1
+        self.planned += len(receipt.rows)
+        self.bytes_planned += receipt.bytes_planned
+        self.bytes_copied += receipt.bytes_copied
+        for row in receipt.rows:
+            self.counts[row.outcome] += 1
+            self.verification[row.verification] += 1
+            if row.outcome is Outcome.COPIED and row.verification in (Verification.SIZE, Verification.NONE):
+                self.unverified += 1
+        if receipt.error:
+            self.errors.append(receipt.error)
+        if receipt.last:
+            self.closed.add(split_part_id(receipt.part)[0])
+
+    def outcome(self, cancelled: bool) -> tuple[JobState, str]:
+        """The terminal state and its reason. SUCCEEDED only if every planned row was verified."""
+        good = sum(count for outcome, count in self.counts.items() if outcome.good)
+        bad = self.planned - good
+        if cancelled:
+            return JobState.CANCELLED, "cancelled by request"
+        if self.errors:
+            return (JobState.PARTIAL if good else JobState.FAILED), self.errors[0]
+        if bad:
+            return (
+                JobState.PARTIAL if good else JobState.FAILED
+            ), f"{bad} of {self.planned} objects were not delivered"
+        if self.unverified:
+            return JobState.PARTIAL, f"{self.unverified} objects were copied, but only their size could be checked"
+        return JobState.SUCCEEDED, "" if self.planned else "there was nothing under this prefix"
+
+
+def complete(links: set[str], forks: set[str], closed: set[str]) -> bool:
+    """Every range ends in its last manifest or in a fork whose two children end."""
+    ranges = ranges_of(links)
+    forked = {split_part_id(part)[0] for part in forks}
+    if ROOT_RANGE not in ranges:
+        return False
+    return all(name in closed or (name in forked and f"{name}0" in ranges and f"{name}1" in ranges) for name in ranges)
+
+
+def terminal(spec: JobSpec, tally: Tally, *, cancelled: bool, region: str, now_ms: int, nonce: str) -> Terminal:
+    state, reason = tally.outcome(cancelled)
+    return Terminal(
+        job_id=spec.job_id,
+        state=state,
+        reason=reason,
+        planned=tally.planned,
+        counts=dict(tally.counts),
+        bytes_planned=tally.bytes_planned,
+        bytes_copied=tally.bytes_copied,
+        verification=dict(tally.verification),
+        parts=tally.parts,
+        chain_sha256=tally.head,
+        region=region,
+        created_ms=spec.created_ms,
+        settled_ms=now_ms,
+        nonce=nonce,
+    )

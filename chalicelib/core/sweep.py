@@ -1,0 +1,88 @@
+"""What the sweep does about a job: a pure decision over what the control bucket and the table show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chalicelib.core.ids import ROOT_RANGE
+from chalicelib.core.leases import Observation
+from chalicelib.core.policy import Policy
+from chalicelib.core.settle import may_be_complete, ranges_of
+
+JOB_SUBJECT = "job"
+"""The observation of a whole job; partitions are observed under their ids."""
+MAX_DOUBLINGS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A job's create-only records, by name (one LIST)."""
+
+    links: frozenset[str] = frozenset()
+    claims: Mapping[str, int] = field(default_factory=dict)
+    """Partition -> its highest claimed epoch."""
+    copied: Mapping[str, int] = field(default_factory=dict)
+    """Partition -> the highest epoch whose copy record is there."""
+    done: frozenset[str] = frozenset()
+    cancelled: bool = False
+    terminal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What to do. Each is safe to do twice, and by both Regions at once."""
+
+    close: bool = False
+    """The job is settled: take its marker off the list of open jobs."""
+    settle: bool = False
+    watch: tuple[str, ...] = ()
+    """Claimed partitions without a copy record: look at their leases."""
+    split: tuple[str, ...] = ()
+    copy: tuple[str, ...] = ()
+    verify: tuple[str, ...] = ()
+    observation: Observation | None = None
+
+
+def sight(records: Records) -> str:
+    """A job that looks the same twice has not moved in between. Heartbeats are not in it: a partition at work shows in
+    its lease, and its job has nothing else to be woken for."""
+    return f"{len(records.links)}:{sum(records.claims.values())}:{sum(records.copied.values())}:{len(records.done)}"
+
+
+def decide(
+    job_id: str, records: Records, before: Observation | None, *, region: str, home: str, now_ms: int, policy: Policy
+) -> Repairs:
+    """Repairs of one open job.
+
+    Leases are watched at every sweep. Messages are taken for lost only when nothing in the job has moved for
+    `redrive_after_ms` (in the job's home Region; `takeover_after_ms` elsewhere), and then again at doubling intervals:
+    perhaps they merely wait in a long queue.
+    """
+    if records.terminal:
+        return Repairs(close=True)
+    settle = may_be_complete(set(records.links), set(records.done))
+    watch = tuple(
+        sorted(p for p, e in records.claims.items() if p not in records.done and records.copied.get(p, 0) < e)
+    )
+    looks = sight(records)
+    seen, _, doublings = before.seen.partition("#") if before else ("", "", "")
+    if before is None or seen != looks:
+        return Repairs(
+            settle=settle, watch=watch, observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
+        )
+    times = int(doublings or "0")
+    patience = (policy.redrive_after_ms if region == home else policy.takeover_after_ms) * 2 ** min(
+        times, MAX_DOUBLINGS
+    )
+    if now_ms - before.since_ms < patience:
+        return Repairs(settle=settle, watch=watch)
+    limit = policy.redrives_per_job
+    unclaimed = sorted(records.links - records.done - records.claims.keys())
+    unverified = sorted(p for p, e in records.copied.items() if p not in records.done and records.claims.get(p, 0) <= e)
+    return Repairs(
+        settle=settle,
+        watch=watch,
+        split=tuple(sorted(ranges_of(records.links) or {ROOT_RANGE: 0}))[:limit],
+        copy=tuple(unclaimed)[:limit],
+        verify=tuple(unverified)[:limit],
+        observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms),
+    )

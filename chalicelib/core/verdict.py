@@ -1,0 +1,81 @@
+"""What the destination shows about a row, whatever any answer said."""
+
+from enum import StrEnum
+
+from chalicelib.core.identity import Match, recognise
+from chalicelib.core.model import ObjectFacts, Outcome, Row, RowOutcome, Verification
+
+
+class Undecided(StrEnum):
+    """The destination still is as planned: nobody has published this row."""
+
+    UNDECIDED = "UNDECIDED"
+
+
+def pinned_source(row: Row) -> ObjectFacts:
+    """The source as pinned in the row, for comparison with a destination. CopyObject and our uploads keep its bytes
+    only, so the encryption is not claimed to be known."""
+    return ObjectFacts(
+        key=row.key, size=row.size, etag=row.etag, checksum=row.checksum, version_id=row.version_id, encryption=None
+    )
+
+
+def verdict(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided:
+    """Decide a row by HEAD of its destination.
+
+    The pinned source lies there -> COPIED, whoever put it. What was there at planning -> undecided. Anything else is
+    somebody else's -> conflict; so is an object that can't be told apart (UNKNOWN): it is not claimed as ours.
+    """
+    if destination is not None:
+        match = recognise(pinned_source(row), destination)
+        if match.same:
+            return copied(row, destination, match)
+        if destination.etag != row.expect:
+            return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, _conflict(match), destination.etag)
+        return Undecided.UNDECIDED
+    if row.expect is None:
+        return Undecided.UNDECIDED
+    return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, "the object that was to be replaced is gone")
+
+
+def copied(row: Row, destination: ObjectFacts, match: Match) -> RowOutcome:
+    return RowOutcome(
+        row.key,
+        Outcome.COPIED,
+        etag=destination.etag,
+        version_id=destination.version_id,
+        checksum=destination.checksum if match is Match.SAME_BY_CHECKSUM else None,
+        verification=match.verification,
+    )
+
+
+def verified(row: Row, claimed: RowOutcome, destination: ObjectFacts | None) -> RowOutcome | None:
+    """Verification of a row that the copy step called COPIED, against an independent look at the destination.
+
+    Returns the final outcome, or None where these facts can't tell and a HEAD with checksums is needed.
+    """
+    if destination is None:
+        return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, "copied, but gone when verified: deleted by others")
+    match = recognise(pinned_source(row), destination)
+    if match.same:
+        return copied(row, destination, match)
+    if match is Match.UNKNOWN and destination.encryption is None:
+        return None
+    if match is Match.UNKNOWN and claimed.etag == destination.etag:
+        # Our own publish answered with exactly this ETag, and neither side offers a comparable checksum.
+        return RowOutcome(
+            row.key,
+            Outcome.COPIED,
+            "neither ETag nor checksum can be compared: only the size is known to agree",
+            destination.etag,
+            destination.version_id,
+            verification=Verification.SIZE,
+        )
+    detail = "copied, but another object was there when verified: overwritten by others"
+    return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, detail, destination.etag)
+
+
+def _conflict(match: Match) -> str:
+    if match is Match.UNKNOWN:
+        return "an object of the same size is there that can't be proven to be this source (no comparable checksum)"
+    return "another object is at the destination than when this was planned"

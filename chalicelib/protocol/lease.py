@@ -1,0 +1,122 @@
+"""Getting hold of a partition, and keeping others informed that one still works on it."""
+
+from dataclasses import dataclass, field
+
+from chalicelib.core.errors import OutOfTime, Retry, Superseded
+from chalicelib.core.leases import LeasePhase, Observation, PartLease, Standing, lease_sight, standing
+from chalicelib.core.model import Claim, Manifest, RowOutcome
+from chalicelib.ports import Env
+from chalicelib.protocol.records import JobRecords
+
+CHECK_EVERY_BEATS = 4
+"""Look for a higher claim, a receipt or a cancel once in so many heartbeats: every 60 s by default. Only efficiency
+depends on it: a superseded worker can't publish what another has published."""
+RESERVE_MS = 20_000
+"""Stop working so long before the invocation ends, to leave time for recording what is done."""
+
+
+def observe(env: Env, records: JobRecords, part: str, epoch: int) -> Standing:
+    """Look at a claim and note what was seen, by this Region's own clock. The table may be stale or empty: that costs
+    time, never safety."""
+    claim = records.claim(part, epoch)
+    owner = claim.region if claim else env.region
+    leases = env.ledger.get_leases(records.job_id, part)
+    lease = next((item for item in leases if item.epoch == epoch), None)
+    before = env.ledger.get_observation(records.job_id, part, env.region)
+    policy = env.policy
+    patience = policy.lease_ttl_ms if owner == env.region else policy.takeover_after_ms
+    now = env.clock.now_ms()
+    found = standing(epoch, lease, before, now, patience)
+    if found is Standing.MOVED:
+        env.ledger.put_observation(Observation(records.job_id, part, env.region, lease_sight(epoch, lease), now))
+    return found
+
+
+def acquire(env: Env, records: JobRecords, part: str, *, fresh: bool) -> int | None:
+    """Claim the partition. Returns the epoch held, or None: it is done, or somebody works on it.
+
+    `fresh` hints that there is no claim yet; then one create-only PUT decides. A wrong hint merely loses.
+    """
+    if fresh and records.create_claim(_claim(env, records.job_id, part, 1)):
+        return 1
+    if records.done(part):
+        return None
+    epoch = records.highest_claim(part)
+    if epoch > 0 and observe(env, records, part, epoch) not in (Standing.EXPIRED, Standing.RELEASED):
+        return None
+    # Crash after this: a claim without heartbeat. An observer sees it stand still and supersedes it by the next epoch.
+    return epoch + 1 if records.create_claim(_claim(env, records.job_id, part, epoch + 1)) else None
+
+
+def _claim(env: Env, job_id: str, part: str, epoch: int) -> Claim:
+    return Claim(job_id, part, epoch, env.region, env.worker, env.ids.nonce(), env.clock.now_ms())
+
+
+@dataclass(slots=True)
+class Holding:
+    """A partition held at an epoch: its heartbeat, and which of its rows are decided."""
+
+    env: Env
+    records: JobRecords
+    manifest: Manifest
+    epoch: int
+    deadline_ms: int
+    """When this invocation ends, by our own clock."""
+    started_ms: int
+    outcomes: dict[int, RowOutcome] = field(default_factory=dict)
+    heartbeat: int = 0
+    last_beat_ms: int = 0
+    superseded: bool = False
+
+    def decide(self, index: int, outcome: RowOutcome) -> None:
+        self.outcomes[index] = outcome
+
+    def check(self) -> None:
+        """Called between the requests of every row. Raises Superseded or OutOfTime to stop the work."""
+        if self.superseded:
+            raise Superseded("Superseded", f"partition {self.manifest.part} at epoch {self.epoch}")
+        if self.env.clock.now_ms() >= self.deadline_ms - RESERVE_MS:
+            raise OutOfTime("OutOfTime", f"{len(self.outcomes)} of {len(self.manifest.rows)} rows are decided")
+
+    def tick(self) -> None:
+        """Called about every second while rows are worked on: beats, looks for a successor, stops in time."""
+        self.check()
+        if self.env.clock.now_ms() - self.last_beat_ms < self.env.policy.heartbeat_ms:
+            return
+        self.beat(LeasePhase.COPYING)
+        if self.heartbeat % CHECK_EVERY_BEATS == 0:
+            self.superseded = self._superseded()
+            self.check()
+
+    def _superseded(self) -> bool:
+        part = self.manifest.part
+        return self.records.claim(part, self.epoch + 1) is not None or self.records.done(part)
+
+    def beat(self, phase: LeasePhase) -> None:
+        """Tell the table. It may be unreachable: then others may take the partition over, which is safe."""
+        self.heartbeat += 1
+        self.last_beat_ms = self.env.clock.now_ms()
+        try:
+            self.env.ledger.put_lease(self._lease(phase))
+        except Retry as error:
+            self.env.log("heartbeat-lost", job=self.records.job_id, part=self.manifest.part, error=str(error))
+
+    def _lease(self, phase: LeasePhase) -> PartLease:
+        decided = dict(self.outcomes)
+        bits = sum(1 << index for index in decided)
+        rows = self.manifest.rows
+        return PartLease(
+            job_id=self.records.job_id,
+            part=self.manifest.part,
+            region=self.env.region,
+            epoch=self.epoch,
+            worker=self.env.worker,
+            heartbeat=self.heartbeat,
+            phase=phase,
+            rows=len(rows),
+            decided=bits.to_bytes((len(rows) + 7) // 8, "little"),
+            bytes_decided=sum(rows[index].size for index in decided),
+            started_ms=self.started_ms,
+            counts={},
+            verification={},
+        )

@@ -1,0 +1,143 @@
+"""Publishing a large row: a multipart copy that any worker of either Region can go on with.
+
+The upload is registered (`core.registers`) before its first part is copied, so a successor adopts it, keeps the parts
+that have arrived and copies only the rest. ListParts is the truth about parts; HEAD is the truth about the outcome.
+"""
+
+from dataclasses import dataclass
+
+from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, PreconditionFailed, Retry
+from chalicelib.core.ids import object_id
+from chalicelib.core.model import Checksum, ChecksumType, Outcome, Row, RowOutcome
+from chalicelib.core.parts import PartRange, part_ranges, parts_total
+from chalicelib.core.registers import Mark, Registration, read_register
+from chalicelib.ports import Part, UploadRef
+from chalicelib.protocol.publish import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartPublisher:
+    """Carries out one large row. `name` is `<part>/<row index>`: whose upload it is in the register."""
+
+    publisher: Publisher
+    row: Row
+    name: str
+
+    @property
+    def _register_id(self) -> str:
+        return object_id(self.publisher.route.target.bucket.name, self.row.target)
+
+    def large(self, *, look_first: bool) -> RowOutcome:
+        return self.publisher.persist(self.row, lambda attempt: self._once(look=look_first or attempt > 0))
+
+    def _once(self, *, look: bool) -> RowOutcome | None:
+        if look and (decided := self.publisher.look(self.row)) is not None:
+            return decided
+        job_id = self.publisher.route.job_id
+        register = read_register(self.publisher.control.register(self._register_id), job_id, self.name)
+        if register.closed:
+            return RowOutcome(self.row.key, Outcome.CANCELLED)
+        upload, there = self._adopt(register.upload_id)
+        if upload is None:
+            if register.upload_id is not None and (decided := self.publisher.look(self.row)) is not None:
+                # NoSuchUpload doesn't say completed or aborted. HEAD again AFTER it, before a new generation:
+                # without this the same bytes would be published twice (protocol model: NOREHEAD).
+                return decided
+            upload = self._begin(register.next_generation)
+            if upload is None:
+                return None
+        try:
+            parts = self._copy_parts(upload, there)
+            return self._complete(upload, parts, register.next_generation)
+        except NoSuchUpload:
+            return None  # Completed by another, or aborted: the next round looks.
+        except (PreconditionFailed, NotFound):
+            return self.publisher.look(self.row) or self.publisher.source_outcome(self.row)
+
+    def _adopt(self, upload_id: str | None) -> tuple[UploadRef | None, dict[int, Part]]:
+        """The registered upload and the parts that have arrived, or (None, {}) if there is none any more."""
+        if upload_id is None:
+            return None, {}
+        upload = UploadRef(self.publisher.route.target.bucket, self.row.target, upload_id)
+        try:
+            return upload, {part.number: part for part in self.publisher.env.store.list_parts(upload)}
+        except NoSuchUpload:
+            return None, {}
+
+    def _begin(self, generation: int) -> UploadRef | None:
+        """Create an upload and register it under a generation that was fixed before. None: lost the race, or the
+        source is not what was pinned any more (the next look says which)."""
+        env, route, row = self.publisher.env, self.publisher.route, self.row
+        head = env.store.head(route.source.bucket, row.key, version_id=row.version_id, if_match=row.etag)
+        if head is None:
+            raise NotFound("SourceGone", row.key)
+        tags = env.store.tags(route.source.bucket, row.key, row.version_id) if head.tags_count else {}
+        # With a full-object checksum pinned, the copy is made with the same algorithm, and Complete compares.
+        full = row.checksum if row.checksum and row.checksum.type is ChecksumType.FULL_OBJECT else None
+        placement = route.placement(row)
+        upload = env.store.create_upload(
+            route.target.bucket, row.target, head.properties, tags, placement, full.algorithm if full else None
+        )
+        # Crash here: an upload that no record names. The sweep fences it with a TOMB and aborts it when it is old.
+        mine = Registration(Mark.UPLOAD, route.job_id, self.name, upload.upload_id, env.ids.nonce())
+        if self.publisher.control.registered(self._register_id, generation, mine):
+            return upload
+        # Our own and never shared: nobody else can be using it. Crash here: as above.
+        env.store.abort(upload)
+        return None
+
+    def _copy_parts(self, upload: UploadRef, there: dict[int, Part]) -> list[Part]:
+        """Copy the parts that are missing. A part that has arrived with its planned size is kept: it was copied under
+        the same pinned source ETag by the same plan."""
+        assert self.row.parts is not None, "a multipart row has a part plan"
+        wanted = list(part_ranges(self.row.parts))
+        kept = {w.number: there[w.number] for w in wanted if w.number in there and there[w.number].size == w.size}
+        missing = [w for w in wanted if w.number not in kept]
+        if there:
+            self.publisher.env.log(
+                "upload-adopted",
+                job=self.publisher.route.job_id,
+                key=self.row.key,
+                kept=len(kept),
+                missing=len(missing),
+            )
+        made = self.publisher.env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), missing)
+        arrived = {**kept, **{part.number: part for part in made}}
+        return [arrived[w.number] for w in wanted]
+
+    def _copy_part(self, upload: UploadRef, wanted: PartRange) -> Part:
+        """One UploadPartCopy, repeated while S3 answers with retryable errors: copying a part twice is harmless."""
+        publisher = self.publisher
+        assert self.row.parts is not None, "a multipart row has a part plan"
+        whole = parts_total(self.row.parts) == 1
+        source = publisher.route.source_ref(self.row)
+        for attempt in range(publisher.env.policy.attempts):
+            publisher.check()
+            try:
+                return publisher.env.store.upload_part_copy(
+                    upload, wanted.number, source, wanted.first_byte, wanted.last_byte, whole=whole
+                )
+            except Retry as error:
+                publisher.env.log("part-retry", key=self.row.key, part=wanted.number, error=str(error))
+                publisher.pause(attempt)
+        raise Retry("Unsettled", f"part {wanted.number} of {self.row.key} could not be copied")
+
+    def _complete(self, upload: UploadRef, parts: list[Part], next_generation: int) -> RowOutcome | None:
+        publisher, row = self.publisher, self.row
+        publisher.check()
+        checksum: Checksum | None = row.checksum
+        if checksum and checksum.type is not ChecksumType.FULL_OBJECT:
+            checksum = None
+        try:
+            written = publisher.env.store.complete(upload, parts, row.expect, row.size, checksum)
+        except Conflict:
+            # The upload is spent. Say so, so that nobody goes on with it, and begin the next generation.
+            # Crash here: it stays registered; Complete answers 409 or NoSuchUpload again, and a successor gets here.
+            dead = Registration(
+                Mark.DEAD, publisher.route.job_id, self.name, upload.upload_id, publisher.env.ids.nonce()
+            )
+            publisher.control.registered(self._register_id, next_generation, dead)
+            publisher.env.store.abort(upload)
+            return None
+        # Crash here: published and recorded nowhere; a successor finds NoSuchUpload, looks, and decides COPIED.
+        return publisher.published(row, written)

@@ -1,0 +1,138 @@
+"""Publishing one row: the only code that writes at a destination.
+
+Every publish is ONE atomic conditional request whose condition was pinned when the row was planned. No answer is
+trusted but a plain success: a timeout, a 5xx, a 409 and a 412 are all decided by HEAD of the destination.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from chalicelib.core.errors import (
+    Archived,
+    Denied,
+    EftError,
+    NoSuchBucket,
+    NotFound,
+    Permanent,
+    PreconditionFailed,
+    Retry,
+)
+from chalicelib.core.identity import Match, compare_checksums, recognise
+from chalicelib.core.model import Endpoint, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.retry import backoff_ms
+from chalicelib.core.verdict import Undecided, verdict
+from chalicelib.ports import Env, Placement, SourceRef, Written
+from chalicelib.protocol.records import ControlRecords
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where rows come from and go to, and under which job's name their uploads are registered."""
+
+    job_id: str
+    source: Endpoint
+    target: Endpoint
+
+    def source_ref(self, row: Row) -> SourceRef:
+        return SourceRef(self.source.bucket, row.key, row.etag, row.version_id, self.source.requester_pays)
+
+    def placement(self, row: Row) -> Placement:
+        return Placement(row.storage_class, self.target.kms_key, row.redirect)
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Carries out rows by CopyObject, and has what the multipart copy shares with it."""
+
+    env: Env
+    control: ControlRecords
+    route: Route
+    check: Callable[[], None]
+    """Called between requests; raises (OutOfTime, Superseded) to stop the work."""
+
+    def small(self, row: Row, *, look_first: bool) -> RowOutcome:
+        """One CopyObject. `look_first` unless nobody can have tried this row before (first epoch)."""
+        return self.persist(row, lambda attempt: self._small_once(row, look=look_first or attempt > 0))
+
+    def _small_once(self, row: Row, *, look: bool) -> RowOutcome | None:
+        if look and (decided := self.look(row)) is not None:
+            return decided
+        target = self.route.target.bucket
+        try:
+            written = self.env.store.copy(
+                self.route.source_ref(row), target, row.target, row.expect, self.route.placement(row)
+            )
+        except (PreconditionFailed, NotFound):
+            # Which side failed isn't said, and one's own earlier success answers 412 too: the verdict comes first.
+            return self.look(row) or self.source_outcome(row)
+        # Crash here: the object is published and recorded nowhere. The next epoch's HEAD finds it: COPIED.
+        return self.published(row, written)
+
+    def persist(self, row: Row, once: Callable[[int], RowOutcome | None]) -> RowOutcome:
+        """Try until the row is decided. `once` is given the attempt (from 0) and returns None to be called again."""
+        for attempt in range(self.env.policy.attempts):
+            self.check()
+            try:
+                outcome = once(attempt)
+                if outcome is not None:
+                    return outcome
+            except Retry as error:
+                # Perhaps it happened, perhaps not: the next attempt begins by looking.
+                self.env.log("publish-retry", job=self.route.job_id, key=row.key, attempt=attempt, error=str(error))
+            except (Denied, Archived, NoSuchBucket, Permanent) as error:
+                return refused(row, error)
+            self.pause(attempt)
+        # Not a fact about the row: the partition is released and tried again later, so that a storm loses nothing.
+        raise Retry("Unsettled", f"{row.key} is still undecided after {self.env.policy.attempts} tries")
+
+    def look(self, row: Row) -> RowOutcome | None:
+        """HEAD the destination and decide; None while undecided."""
+        head = self.env.store.head(self.route.target.bucket, row.target)
+        decided = verdict(row, head.facts if head else None)
+        return None if isinstance(decided, Undecided) else decided
+
+    def source_outcome(self, row: Row) -> RowOutcome | None:
+        """The destination is as planned, so the source must have refused: is it still what was pinned?"""
+        head = self.env.store.head(self.route.source.bucket, row.key, version_id=row.version_id)
+        if head is None:
+            return RowOutcome(row.key, Outcome.SOURCE_GONE, "deleted after it was planned")
+        if head.facts.etag != row.etag:
+            detail = f"overwritten after it was planned: its ETag is now {head.facts.etag}"
+            return RowOutcome(row.key, Outcome.SOURCE_CHANGED, detail)
+        return None
+
+    def published(self, row: Row, written: Written) -> RowOutcome:
+        """S3 said yes. Note by what the copy is known to be the source; where ETags can't agree (a multipart-born
+        source, SSE-KMS), by the checksums of both sides. Verification looks again, independently."""
+        outcome = RowOutcome(row.key, Outcome.COPIED, "", written.etag, written.version_id)
+        if written.etag == row.etag:
+            return replace(outcome, verification=Verification.ETAG)
+        if compare_checksums(row.checksum, written.checksum):
+            return replace(outcome, checksum=written.checksum, verification=Verification.CHECKSUM)
+        try:
+            source = self.env.store.head(
+                self.route.source.bucket, row.key, version_id=row.version_id, if_match=row.etag
+            )
+            there = self.env.store.head(self.route.target.bucket, row.target)
+        except EftError as error:
+            self.env.log("compare-failed", job=self.route.job_id, key=row.key, error=str(error))
+            return outcome  # The publish is not in doubt, and verification has its own look.
+        if source and there and there.facts.etag == written.etag:
+            match = recognise(source.facts, there.facts)
+            if match is Match.SAME_BY_CHECKSUM:
+                return replace(outcome, checksum=there.facts.checksum, verification=Verification.CHECKSUM)
+        return outcome
+
+    def pause(self, attempt: int) -> None:
+        policy = self.env.policy
+        wait = backoff_ms(attempt, policy.backoff_base_ms, policy.backoff_max_ms, self.env.rng.uniform())
+        self.env.clock.sleep_ms(wait)
+
+
+def refused(row: Row, error: EftError) -> RowOutcome:
+    """AWS says no for good: the row's outcome, with AWS's own words."""
+    if isinstance(error, Denied):
+        return RowOutcome(row.key, Outcome.DENIED, str(error))
+    if isinstance(error, Archived):
+        return RowOutcome(row.key, Outcome.ARCHIVED, str(error))
+    return RowOutcome(row.key, Outcome.FAILED, str(error))

@@ -1,0 +1,227 @@
+"""The control bucket of one job: create-only records, in the Region of the job's destination.
+
+`create` is the protocol's only way to write here (but for the marker of open jobs, which is a mere index), so every
+record is written once and says for ever what it said. Key layout, all under `jobs/<job id>/`:
+
+    spec · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel · terminal
+
+and beside the jobs: `open/<job id>` (index of unsettled jobs) and `reg/<object>/<generation>` (uploads).
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from chalicelib.core import codec
+from chalicelib.core.errors import NotFound, PreconditionFailed, Retry
+from chalicelib.core.model import (
+    Bucket,
+    Claim,
+    CopyRecord,
+    Fork,
+    JobSpec,
+    Link,
+    Manifest,
+    ObjectFacts,
+    Receipt,
+    Terminal,
+)
+from chalicelib.core.registers import Registration
+from chalicelib.core.sweep import Records
+from chalicelib.ports import Env
+
+T = TypeVar("T")
+LOOKS_AFTER_LOST_ANSWER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What `create` found: the record that is there now, and whether it is one's own."""
+
+    won: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRecords:
+    """One Region's control bucket."""
+
+    env: Env
+    region: str
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.env.control_buckets[self.region]
+
+    def create(self, key: str, body: bytes) -> Made:
+        """Publish a record unless one is there. Whatever the answer, GET decides: the record carries a nonce, so one's
+        own is recognised even if its answer was lost. Raises Retry if the bucket can't be reached."""
+        for _ in range(LOOKS_AFTER_LOST_ANSWER):
+            try:
+                self.env.store.create(self.bucket, key, body)
+                return Made(True, body)
+            except (PreconditionFailed, Retry):
+                # 412: somebody's record is there, perhaps our own (a retry below us, a lost answer).
+                # 409, timeout, 5xx: perhaps it was written. Nothing there -> it was not: try again.
+                there = self.env.store.get(self.bucket, key)
+                if there is not None:
+                    return Made(there == body, there)
+        raise Retry("ControlBucketUnreachable", f"{key} could neither be written nor read")
+
+    def get(self, key: str) -> bytes | None:
+        return self.env.store.get(self.bucket, key)
+
+    def list_all(self, prefix: str, start_after: str = "", limit: int | None = None) -> list[ObjectFacts]:
+        """Every record under a prefix (up to `limit`), strongly consistent."""
+        found: list[ObjectFacts] = []
+        while True:
+            page = self.env.store.list(self.bucket, prefix, start_after=start_after)
+            found.extend(page.objects)
+            if not page.truncated or (limit is not None and len(found) >= limit):
+                return found
+            start_after = page.objects[-1].key
+
+    # --- the index of open jobs -------------------------------------------------------------------------------
+
+    def open_job(self, job_id: str) -> None:
+        """Put the job on the list that sweeps go through. It is only an index: writing it twice changes nothing."""
+        self.create(f"open/{job_id}", b"")
+
+    def close_job(self, job_id: str) -> None:
+        self.env.store.delete(self.bucket, f"open/{job_id}")
+
+    def open_jobs(self, start_after: str = "", limit: int = 1000) -> list[str]:
+        page = self.env.store.list(
+            self.bucket, "open/", start_after=f"open/{start_after}" if start_after else "", limit=limit
+        )
+        return [facts.key.removeprefix("open/") for facts in page.objects]
+
+    def job(self, job_id: str) -> "JobRecords":
+        return JobRecords(self, job_id)
+
+    # --- the register of uploads ------------------------------------------------------------------------------
+
+    def register(self, object_id: str) -> dict[int, Registration]:
+        """All generations of an object, from ONE LIST: what appears later is not in it, so the next generation that
+        follows from it is fixed before anything the caller does next."""
+        generations: dict[int, Registration] = {}
+        for facts in self.list_all(f"reg/{object_id}/"):
+            body = self.get(facts.key)
+            if body is None:
+                raise NotFound("RecordVanished", facts.key)
+            generations[int(facts.key.rsplit("/", 1)[1])] = codec.loads(body, Registration)
+        return generations
+
+    def registered(self, object_id: str, generation: int, registration: Registration) -> bool:
+        """Fill a generation; False if another record holds it."""
+        return self.create(f"reg/{object_id}/{generation:06d}", codec.dumps(registration)).won
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecords:
+    """The records of one job."""
+
+    control: ControlRecords
+    job_id: str
+
+    def _key(self, name: str) -> str:
+        return f"jobs/{self.job_id}/{name}"
+
+    def _read(self, name: str, *kinds: type[T]) -> T | None:
+        body = self.control.get(self._key(name))
+        return None if body is None else codec.loads(body, *kinds)
+
+    def create_spec(self, spec: JobSpec) -> JobSpec:
+        """Accept the job, or learn what was accepted under its id before."""
+        made = self.control.create(self._key("spec"), codec.dumps(spec))
+        return spec if made.won else codec.loads(made.body, JobSpec)
+
+    def spec(self) -> JobSpec | None:
+        return self._read("spec", JobSpec)
+
+    def create_link(self, link: Link) -> Link:
+        """Append a link to its range's chain, or learn which link is there."""
+        made = self.control.create(self._key(f"manifest/{link.part}"), codec.dumps(link))
+        if made.won:
+            return link
+        return self._link(made.body)
+
+    def link(self, part: str) -> Link | None:
+        body = self.control.get(self._key(f"manifest/{part}"))
+        return None if body is None else self._link(body)
+
+    def manifest_bytes(self, part: str) -> bytes | None:
+        return self.control.get(self._key(f"manifest/{part}"))
+
+    def links_of_range(self, range_id: str) -> list[str]:
+        prefix = self._key(f"manifest/{range_id}-")
+        return [facts.key.rsplit("/", 1)[1] for facts in self.control.list_all(prefix)]
+
+    def create_claim(self, claim: Claim) -> bool:
+        return self.control.create(self._key(f"claim/{claim.part}/{claim.epoch:06d}"), codec.dumps(claim)).won
+
+    def claim(self, part: str, epoch: int) -> Claim | None:
+        return self._read(f"claim/{part}/{epoch:06d}", Claim)
+
+    def highest_claim(self, part: str) -> int:
+        """0 if nobody has claimed the partition yet."""
+        facts = self.control.list_all(self._key(f"claim/{part}/"))
+        return max((int(f.key.rsplit("/", 1)[1]) for f in facts), default=0)
+
+    def create_copied(self, record: CopyRecord) -> None:
+        # The key holds the epoch, which is one worker's: nobody else writes it.
+        self.control.create(self._key(f"copied/{record.part}/{record.epoch:06d}"), codec.dumps(record))
+
+    def last_copied(self, part: str) -> CopyRecord | None:
+        """The copy record of the highest epoch that left one."""
+        facts = self.control.list_all(self._key(f"copied/{part}/"))
+        if not facts:
+            return None
+        body = self.control.get(max(f.key for f in facts))
+        return None if body is None else codec.loads(body, CopyRecord)
+
+    def create_receipt(self, receipt: Receipt) -> Receipt:
+        made = self.control.create(self._key(f"done/{receipt.part}"), codec.dumps(receipt))
+        return receipt if made.won else codec.loads(made.body, Receipt)
+
+    def receipt(self, part: str) -> Receipt | None:
+        return self._read(f"done/{part}", Receipt)
+
+    def receipt_bytes(self, part: str) -> bytes | None:
+        return self.control.get(self._key(f"done/{part}"))
+
+    def done(self, part: str) -> bool:
+        return self.control.env.store.head(self.control.bucket, self._key(f"done/{part}")) is not None
+
+    def cancelled(self) -> bool:
+        return self.control.env.store.head(self.control.bucket, self._key("cancel")) is not None
+
+    def create_terminal(self, terminal: Terminal) -> tuple[bool, Terminal]:
+        made = self.control.create(self._key("terminal"), codec.dumps(terminal))
+        return made.won, terminal if made.won else codec.loads(made.body, Terminal)
+
+    def terminal(self) -> Terminal | None:
+        return self._read("terminal", Terminal)
+
+    def survey(self) -> Records:
+        """Everything the job has, by name: one LIST a thousand records."""
+        links: set[str] = set()
+        done: set[str] = set()
+        claims: dict[str, int] = {}
+        copied: dict[str, int] = {}
+        names = {facts.key.removeprefix(self._key("")) for facts in self.control.list_all(self._key(""))}
+        for name in names:
+            kind, _, rest = name.partition("/")
+            part, _, epoch = rest.partition("/")
+            if kind == "manifest":
+                links.add(part)
+            elif kind == "done":
+                done.add(part)
+            elif kind in ("claim", "copied"):
+                into = claims if kind == "claim" else copied
+                into[part] = max(into.get(part, 0), int(epoch))
+        return Records(frozenset(links), claims, copied, frozenset(done), "cancel" in names, "terminal" in names)
+
+    @staticmethod
+    def _link(body: bytes) -> Link:
+        kinds: tuple[type[Manifest], type[Fork]] = (Manifest, Fork)
+        return codec.loads(body, *kinds)

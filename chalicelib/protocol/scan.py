@@ -1,0 +1,42 @@
+"""Looking at many destination keys at once: by LIST where they lie close together, by HEAD where they don't."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chalicelib.core.model import Bucket, ObjectFacts
+from chalicelib.core.policy import LIST_PAGE_KEYS
+from chalicelib.ports import Env
+
+KEYS_A_LIST_IS_WORTH = 12
+"""A LIST costs as much as so many HEADs (S3 prices: $0.005 against $0.0004 per 1,000)."""
+
+
+def look_at(env: Env, bucket: Bucket, prefix: str, after: str, keys: Sequence[str]) -> dict[str, ObjectFacts]:
+    """The facts of those of `keys` that exist. `keys` are sorted, lie under `prefix` and above `after`.
+
+    Other objects may lie between them: a page that shows too few of the wanted keys ends the listing, and the rest is
+    looked at one by one. So 1,000 neighbouring keys cost one LIST, and three keys among a million cost three HEADs.
+    """
+    found: dict[str, ObjectFacts] = {}
+    at = 0
+    while at < len(keys) and (len(keys) - at >= KEYS_A_LIST_IS_WORTH or not after):
+        page = env.store.list(bucket, prefix, start_after=after, limit=LIST_PAGE_KEYS)
+        seen = {facts.key: facts for facts in page.objects}
+        end = len(keys) if not page.truncated else _first_above(keys, page.objects[-1].key, at)
+        found.update((key, seen[key]) for key in keys[at:end] if key in seen)
+        shown, at = end - at, end
+        if not page.truncated:
+            return found
+        after = page.objects[-1].key
+        if shown < KEYS_A_LIST_IS_WORTH:
+            break
+    heads = env.pool.map(lambda key: env.store.head(bucket, key), keys[at:])
+    found.update((key, replace(head.facts, key=key)) for key, head in zip(keys[at:], heads, strict=True) if head)
+    return found
+
+
+def _first_above(keys: Sequence[str], limit: str, at: int) -> int:
+    """The first index from `at` on whose key is above `limit` in UTF-8 byte order (which is code point order)."""
+    while at < len(keys) and keys[at] <= limit:
+        at += 1
+    return at
