@@ -1,0 +1,1 @@
+"""The gateway's command line. See `local.gateway` for what it does."""
