@@ -182,6 +182,7 @@ class JobItems:
     observations: tuple[Observation, ...]
     plans: tuple[PlanProgress, ...]
     terminal: Terminal | None
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,17 @@ class JobPage:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An object appeared (or should be looked at again) in a bucket. A hint: whoever gets it looks for himself."""
+
+    bucket: str
+    key: str
+
+
 class DeliveryStatus(StrEnum):
+    QUEUED = "QUEUED"
+    """In the manifest of a feed job that is on the list of open jobs: it will be carried out."""
     COPIED = "COPIED"
     VERIFIED = "VERIFIED"
     FAILED = "FAILED"
@@ -200,19 +211,22 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One object of a feed delivered by intake itself."""
+    """One version of one object of a feed. Once it is queued or delivered, a repeated event for it changes nothing,
+    even if the receiver has taken the object away meanwhile."""
 
     feed_id: str
-    tenant: str
     key: str
+    pin: str
+    """Which version: its VersionId, or ETag and LastModified where the bucket keeps no versions."""
     target: str
-    etag: str
-    version_id: str | None
     size: int
+    etag: str
+    checksum: Checksum | None
     status: DeliveryStatus
-    outcome: str
+    outcome: Outcome | None
     detail: str
     destination_etag: str | None
+    job_id: str | None
     region: str
     at_ms: int
 
@@ -226,16 +240,21 @@ class Ledger(Protocol):
         """Invalid cursors raise Permanent("InvalidCursor")."""
         ...
 
-    def job_items(self, job_id: str) -> JobItems: ...
+    def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
+        """All items of a job; with `limit`, at most so many, and `truncated` if there are more."""
+        ...
+
     def put_lease(self, lease: PartLease) -> None: ...
     def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]: ...
     def put_observation(self, observation: Observation) -> None: ...
     def get_observation(self, job_id: str, subject: str, region: str) -> Observation | None: ...
     def put_plan(self, plan: PlanProgress) -> None: ...
     def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None: ...
-    def put_delivery(self, delivery: Delivery) -> None: ...
-    def get_delivery(self, feed_id: str, key: str, etag: str) -> Delivery | None: ...
-    def list_deliveries(self, feed_id: str, limit: int) -> Sequence[Delivery]: ...
+    def put_deliveries(self, deliveries: Sequence[Delivery]) -> None: ...
+    def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
+        """What is known of a key's versions, from all Regions' items."""
+        ...
+
     def put_beacon(self, beacon: Beacon) -> None: ...
     def beacons(self) -> Sequence[Beacon]: ...
 
@@ -266,14 +285,17 @@ class VerifyDelivery:
 
     feed_id: str
     key: str
-    etag: str
+    pin: str
 
 
 class Queue(Protocol):
     """SQS. A sent message may arrive twice, late, out of order or never."""
 
     def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None: ...
-    def send_verify_delivery(self, deliveries: Sequence[VerifyDelivery]) -> None: ...
+    def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery]) -> None: ...
+    def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
+        """Have intake look at keys again."""
+        ...
 
 
 class Notifier(Protocol):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.model import Claim, CopyRecord, Fork, JobSpec, Manifest, Receipt, Terminal
+from chalicelib.core.model import Claim, CopyRecord, Fork, JobSpec, Link, Manifest, Receipt, Terminal
 from chalicelib.core.registers import Registration
 
 Record = JobSpec | Manifest | Fork | Claim | CopyRecord | Receipt | Registration | Terminal
@@ -37,6 +37,12 @@ def dumps(record: Record) -> bytes:
     return json.dumps(
         {"record": name, "version": VERSION, **fields}, separators=(",", ":"), ensure_ascii=False
     ).encode()
+
+
+def loads_link(body: bytes) -> Link:
+    """A link of a range's chain: a manifest or a fork."""
+    link: Link = loads(body, Manifest, Fork)
+    return link
 
 
 def loads(body: bytes, *kinds: type[R]) -> R:

@@ -19,8 +19,9 @@ def job_id(tenant: str, token: str) -> str:
     return "job-" + _digest("job", tenant, token)
 
 
-def feed_job_id(feed_id: str, pins: list[tuple[str, str]]) -> str:
-    """A batch of events delivered twice is the same job: (key, version id or ETag) of each object."""
+def feed_job_id(feed_id: str, pins: list[tuple[str, str, str]]) -> str:
+    """A batch of events delivered twice is the same job. A pin is (key, version, the destination's ETag or ""): planned
+    against another destination, the same versions are a new job."""
     return "feed-" + _digest("feed", feed_id, *(word for pin in sorted(pins) for word in pin))
 
 

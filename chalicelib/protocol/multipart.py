@@ -48,7 +48,7 @@ class MultipartPublisher:
                 return None
         try:
             parts = self._copy_parts(upload, there)
-            return self._complete(upload, parts, register.next_generation)
+            return self._complete(upload, parts)
         except NoSuchUpload:
             return None  # Completed by another, or aborted: the next round looks.
         except (PreconditionFailed, NotFound):
@@ -122,7 +122,7 @@ class MultipartPublisher:
                 publisher.pause(attempt)
         raise Retry("Unsettled", f"part {wanted.number} of {self.row.key} could not be copied")
 
-    def _complete(self, upload: UploadRef, parts: list[Part], next_generation: int) -> RowOutcome | None:
+    def _complete(self, upload: UploadRef, parts: list[Part]) -> RowOutcome | None:
         publisher, row = self.publisher, self.row
         publisher.check()
         checksum: Checksum | None = row.checksum
@@ -136,7 +136,8 @@ class MultipartPublisher:
             dead = Registration(
                 Mark.DEAD, publisher.route.job_id, self.name, upload.upload_id, publisher.env.ids.nonce()
             )
-            publisher.control.registered(self._register_id, next_generation, dead)
+            following = read_register(publisher.control.register(self._register_id), dead.job_id, self.name)
+            publisher.control.registered(self._register_id, following.next_generation, dead)
             publisher.env.store.abort(upload)
             return None
         # Crash here: published and recorded nowhere; a successor finds NoSuchUpload, looks, and decides COPIED.

@@ -223,5 +223,4 @@ class JobRecords:
 
     @staticmethod
     def _link(body: bytes) -> Link:
-        kinds: tuple[type[Manifest], type[Fork]] = (Manifest, Fork)
-        return codec.loads(body, *kinds)
+        return codec.loads_link(body)

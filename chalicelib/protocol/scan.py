@@ -19,7 +19,7 @@ def look_at(env: Env, bucket: Bucket, prefix: str, after: str, keys: Sequence[st
     """
     found: dict[str, ObjectFacts] = {}
     at = 0
-    while at < len(keys) and (len(keys) - at >= KEYS_A_LIST_IS_WORTH or not after):
+    while len(keys) - at >= KEYS_A_LIST_IS_WORTH:
         page = env.store.list(bucket, prefix, start_after=after, limit=LIST_PAGE_KEYS)
         seen = {facts.key: facts for facts in page.objects}
         end = len(keys) if not page.truncated else _first_above(keys, page.objects[-1].key, at)
