@@ -93,6 +93,8 @@ class Bucket:
     name: str
     region: str
     owner: str | None = None
+    requester_pays: bool = False
+    """Whoever asks pays, and must say so in every request, HEAD and LIST included, or S3 answers 403."""
 
 
 @dataclass(frozen=True, slots=True)
