@@ -1,0 +1,290 @@
+"""S3 through boto3: the ObjectStore that runs in production.
+
+A request goes to the Region of the bucket it changes (CopyObject: the destination's). What S3 answers is translated
+once (`s3_errors`, `s3_shapes`). Writes are never repeated in here: a hidden retry turns one's own success into a 412.
+"""
+
+import os
+from collections.abc import Sequence
+from enum import Enum
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from chalicelib.adapters import s3_shapes as shapes
+from chalicelib.adapters.s3_errors import translating
+from chalicelib.core.errors import Denied, NoSuchUpload, NotFound, Permanent
+from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
+from chalicelib.core.policy import LIST_PAGE_KEYS
+from chalicelib.ports import Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+POOL_CONNECTIONS = 64
+"""More than the threads of one worker (rows and parts in flight), so that none waits for a connection."""
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 20
+COPY_TIMEOUT_SECONDS = 300
+"""Copying 5 GiB takes minutes until the answer begins, and so may completing 10,000 parts."""
+
+
+class Kind(Enum):
+    """Sorts of requests by what a client may do about a slow or failed one."""
+
+    READ = "read"
+    """Harmless to repeat: botocore's standard retries."""
+    WRITE = "write"
+    COPY = "copy"
+    """Writes whose answer is long in coming."""
+
+
+def config(kind: Kind, *, path_style: bool) -> Config:
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=COPY_TIMEOUT_SECONDS if kind is Kind.COPY else READ_TIMEOUT_SECONDS,
+        tcp_keepalive=True,
+        max_pool_connections=POOL_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": 3 if kind is Kind.READ else 1},
+        # Otherwise botocore would ask for CRC32 in every upload that names no algorithm: a composite checksum, for
+        # which Complete needs each part's own. S3 itself adds a full-object CRC64NVME.
+        request_checksum_calculation="when_required",
+        s3={"addressing_style": "path"} if path_style else None,
+        user_agent_extra="eft",
+    )
+
+
+class S3ObjectStore:
+    """Implements `ports.ObjectStore`. Safe to share between threads."""
+
+    def __init__(self, session: boto3.Session | None = None, endpoint_url: str | None = None) -> None:
+        """Without `endpoint_url`, boto3 itself honours AWS_ENDPOINT_URL, and asks AWS where that is unset."""
+        self._session = session
+        self._endpoint_url = endpoint_url
+        self._path_style = bool(
+            endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        )
+        self._clients: dict[tuple[str, Kind], S3Client] = {}
+        self._lock = Lock()
+
+    def _client(self, region: str, kind: Kind) -> "S3Client":
+        made = self._clients.get((region, kind))
+        if made is not None:
+            return made
+        with self._lock:  # Clients are thread-safe; making one isn't.
+            if (region, kind) not in self._clients:
+                self._session = self._session or boto3.Session()
+                with translating():
+                    self._clients[region, kind] = self._session.client(
+                        "s3",
+                        region_name=region,
+                        endpoint_url=self._endpoint_url,
+                        config=config(kind, path_style=self._path_style),
+                    )
+            return self._clients[region, kind]
+
+    # --- looking ----------------------------------------------------------------------------------------------
+
+    def head(
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        part_number: int | None = None,
+    ) -> ObjectHead | None:
+        """HEAD answers have no body, so a missing bucket looks like a missing key here (None); and without permission
+        to list the bucket, S3 answers 403 (Denied) for a missing key too."""
+        request = shapes.at(
+            bucket,
+            Key=key,
+            VersionId=version_id,
+            IfMatch=None if if_match is None else shapes.quoted(if_match),
+            PartNumber=part_number,
+            ChecksumMode="ENABLED",
+        )
+        try:
+            with translating():
+                answer = self._client(bucket.region, Kind.READ).head_object(**request)
+        except NotFound:
+            return None
+        return shapes.head_of(key, answer)
+
+    def list(self, bucket: Bucket, prefix: str, *, start_after: str = "", limit: int = LIST_PAGE_KEYS) -> Page:
+        """One ListObjectsV2 (botocore asks for url-encoded keys, and decodes them)."""
+        request = shapes.at(
+            bucket,
+            Prefix=prefix,
+            StartAfter=start_after or None,
+            MaxKeys=min(limit, LIST_PAGE_KEYS),
+            OptionalObjectAttributes=["RestoreStatus"],
+        )
+        while True:
+            with translating():
+                answer = self._client(bucket.region, Kind.READ).list_objects_v2(**request)
+            objects = tuple(shapes.listed(entry) for entry in answer.get("Contents", ()))
+            if objects or not answer.get("IsTruncated"):
+                return Page(objects, bool(answer.get("IsTruncated")))
+            # An empty page with more behind it, which S3 permits: only its token leads on.
+            request["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def get(self, bucket: Bucket, key: str) -> bytes | None:
+        try:
+            with translating():
+                answer = self._client(bucket.region, Kind.READ).get_object(**shapes.at(bucket, Key=key))
+                return answer["Body"].read()
+        except NotFound:
+            return None
+
+    def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
+        request = shapes.at(bucket, Key=key, VersionId=version_id)
+        with translating():
+            answer = self._client(bucket.region, Kind.READ).get_object_tagging(**request)
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def part_sizes(self, bucket: Bucket, key: str, version_id: str | None = None) -> Sequence[int]:
+        """GetObjectAttributes knows the parts of objects uploaded with part checksums only. For others, HEAD by part
+        number: the first and the last part, and those between only if they aren't all as large as the first."""
+        return self._attributed_sizes(bucket, key, version_id) or self._headed_sizes(bucket, key, version_id)
+
+    def _attributed_sizes(self, bucket: Bucket, key: str, version_id: str | None) -> Sequence[int]:
+        request = shapes.at(bucket, Key=key, VersionId=version_id, ObjectAttributes=["ObjectParts", "ObjectSize"])
+        sizes: list[int] = []
+        while True:
+            try:
+                with translating():
+                    answer = self._client(bucket.region, Kind.READ).get_object_attributes(**request)
+            except (Denied, NotFound, Permanent):
+                return ()  # A permission of its own, and not every store has it.
+            found: dict[str, Any] = dict(answer.get("ObjectParts") or {})
+            sizes.extend(part["Size"] for part in found.get("Parts") or ())
+            if not found.get("IsTruncated") or not found.get("Parts"):
+                # Fewer than there are: this object's parts are only counted, not listed.
+                return sizes if sum(sizes) == answer.get("ObjectSize") else ()
+            request["PartNumberMarker"] = found["NextPartNumberMarker"]
+
+    def _headed_sizes(self, bucket: Bucket, key: str, version_id: str | None) -> Sequence[int]:
+        whole, first = (self.head(bucket, key, version_id=version_id, part_number=n) for n in (None, 1))
+        if whole is None or first is None or first.parts_count < 1 or first.facts.etag != whole.facts.etag:
+            return ()
+
+        def size(number: int) -> int:
+            part = self.head(bucket, key, version_id=version_id, if_match=whole.facts.etag, part_number=number)
+            return part.facts.size if part else 0
+
+        count, total = first.parts_count, whole.facts.size
+        last = size(count)
+        sizes = [first.facts.size] * (count - 1) + [last]
+        if sum(sizes) != total:
+            sizes = [first.facts.size, *(size(number) for number in range(2, count)), last]
+        return sizes if sum(sizes) == total else ()
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    def create(self, bucket: Bucket, key: str, body: bytes) -> None:
+        request = shapes.at(bucket, Key=key, Body=body, IfNoneMatch="*", ChecksumAlgorithm="CRC32")
+        with translating():
+            self._client(bucket.region, Kind.WRITE).put_object(**request)
+
+    def delete(self, bucket: Bucket, key: str) -> None:
+        try:
+            with translating():
+                self._client(bucket.region, Kind.WRITE).delete_object(**shapes.at(bucket, Key=key))
+        except NotFound:
+            return  # S3 answers 204 for a missing key; not every store does.
+
+    def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
+        """Metadata and tags come along; what doesn't is in the placement. Sent to the destination's Region."""
+        request = {
+            **shapes.at(bucket, Key=key, MetadataDirective="COPY", TaggingDirective="COPY"),
+            **shapes.copy_source(source),
+            **shapes.destination_condition(expect),
+            **shapes.placed(placement),
+        }
+        with translating():
+            answer = self._client(bucket.region, Kind.COPY).copy_object(**request)
+        return shapes.written(answer["CopyObjectResult"], answer)
+
+    def create_upload(
+        self,
+        bucket: Bucket,
+        key: str,
+        properties: Properties,
+        tags: dict[str, str],
+        placement: Placement,
+        checksum_algorithm: str | None,
+    ) -> UploadRef:
+        request = {
+            **shapes.at(bucket, Key=key),
+            **shapes.restated(properties, tags),
+            **shapes.placed(placement),
+        }
+        if checksum_algorithm is not None:
+            request |= {"ChecksumAlgorithm": checksum_algorithm, "ChecksumType": "FULL_OBJECT"}
+        with translating():
+            answer = self._client(bucket.region, Kind.WRITE).create_multipart_upload(**request)
+        return UploadRef(bucket, key, answer["UploadId"])
+
+    def upload_part_copy(
+        self, upload: UploadRef, number: int, source: SourceRef, first_byte: int, last_byte: int, *, whole: bool
+    ) -> Part:
+        request = {
+            **shapes.at(upload.bucket, Key=upload.key, UploadId=upload.upload_id, PartNumber=number),
+            **shapes.copy_source(source),
+        }
+        if not whole:
+            request["CopySourceRange"] = f"bytes={first_byte}-{last_byte}"
+        with translating():
+            answer = self._client(upload.bucket.region, Kind.COPY).upload_part_copy(**request)
+        return Part(number, shapes.unquoted(answer["CopyPartResult"].get("ETag")), last_byte - first_byte + 1)
+
+    def list_parts(self, upload: UploadRef) -> Sequence[Part]:
+        request = shapes.at(upload.bucket, Key=upload.key, UploadId=upload.upload_id)
+        parts: list[Part] = []
+        while True:
+            with translating():
+                answer = self._client(upload.bucket.region, Kind.READ).list_parts(**request)
+            parts.extend(shapes.part_of(part) for part in answer.get("Parts", ()))
+            if not answer.get("IsTruncated"):
+                return parts
+            request["PartNumberMarker"] = answer["NextPartNumberMarker"]
+
+    def complete(
+        self, upload: UploadRef, parts: Sequence[Part], expect: str | None, size: int, checksum: Checksum | None
+    ) -> Written:
+        listed = [{"PartNumber": part.number, "ETag": shapes.quoted(part.etag)} for part in parts]
+        request = {
+            **shapes.at(upload.bucket, Key=upload.key, UploadId=upload.upload_id, MpuObjectSize=size),
+            **shapes.destination_condition(expect),
+            **shapes.checksum_fields(checksum),
+            "MultipartUpload": {"Parts": listed},
+        }
+        with translating():
+            answer = self._client(upload.bucket.region, Kind.COPY).complete_multipart_upload(**request)
+        return shapes.written(answer, answer)
+
+    def abort(self, upload: UploadRef) -> None:
+        request = shapes.at(upload.bucket, Key=upload.key, UploadId=upload.upload_id)
+        try:
+            with translating():
+                self._client(upload.bucket.region, Kind.WRITE).abort_multipart_upload(**request)
+        except NoSuchUpload:
+            return
+
+    def list_uploads(self, bucket: Bucket, prefix: str) -> Sequence[UploadInfo]:
+        request = shapes.at(bucket, Prefix=prefix, EncodingType="url")
+        uploads: list[UploadInfo] = []
+        while True:
+            with translating():
+                answer = self._client(bucket.region, Kind.READ).list_multipart_uploads(**request)
+            for entry in answer.get("Uploads", ()):
+                ref = UploadRef(bucket, shapes.decoded(answer, entry["Key"]), entry["UploadId"])
+                initiator = entry.get("Initiator", {}).get("ID", "")
+                uploads.append(UploadInfo(ref, initiator, shapes.age_ms(answer, entry["Initiated"])))
+            if not answer.get("IsTruncated"):
+                return uploads
+            request["KeyMarker"] = shapes.decoded(answer, answer["NextKeyMarker"])
+            request["UploadIdMarker"] = answer["NextUploadIdMarker"]

@@ -1,0 +1,122 @@
+"""What S3 and botocore say, translated once into errors sorted by what the caller does about them.
+
+Sources: S3 API reference, "Error responses"; S3 user guide, "Conditional writes"; botocore.exceptions. The code decides
+where it is listed here; else the HTTP status does. HEAD answers have no body: their code IS the status ("404"), so HEAD
+can't tell a missing bucket from a missing key.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+from botocore.parsers import ResponseParserError
+
+from chalicelib.core.errors import (
+    Archived,
+    Conflict,
+    Denied,
+    EftError,
+    NoSuchBucket,
+    NoSuchUpload,
+    NotFound,
+    Permanent,
+    PreconditionFailed,
+    Retry,
+)
+
+BY_CODE: Mapping[str, type[EftError]] = {
+    # Refused under load or in passing. Most come as 503 or 500 anyway; some also as 4xx or inside a 200.
+    "SlowDown": Retry,
+    "Throttling": Retry,
+    "ThrottlingException": Retry,
+    "TooManyRequests": Retry,
+    "RequestLimitExceeded": Retry,
+    "BandwidthLimitExceeded": Retry,
+    "ServiceUnavailable": Retry,
+    "InternalError": Retry,
+    "RequestTimeout": Retry,  # 400: we were too slow in sending
+    "RequestTimeTooSkewed": Retry,  # 403: signed too long ago, in a process that was frozen or starved
+    "ExpiredToken": Retry,  # 400: this process' credentials ended; another process has fresh ones
+    "IncompleteBody": Retry,
+    "KMS.ThrottlingException": Retry,
+    "KMS.KMSInternalException": Retry,
+    "KMS.DependencyTimeoutException": Retry,
+    "OperationAborted": Retry,  # 409: a conflicting operation is in progress
+    "ConditionalRequestConflict": Conflict,  # 409: a concurrent write to this key
+    "InvalidBucketState": Permanent,  # 409, but a state that stays
+    "NotImplemented": Permanent,  # 501, but for ever
+    "NoSuchKey": NotFound,
+    "NoSuchVersion": NotFound,
+    "NoSuchBucket": NoSuchBucket,
+    "NoSuchUpload": NoSuchUpload,
+    "InvalidObjectState": Archived,  # 403: Glacier classes, and Intelligent-Tiering's archive tiers
+    "ObjectNotInActiveTierError": Archived,  # 403: CopyObject's word for the same
+    # 400, but it is a key policy or a disabled key that refuses.
+    "KMS.DisabledException": Denied,
+    "KMS.NotFoundException": Denied,
+    "KMS.KMSInvalidStateException": Denied,
+}
+
+BY_STATUS: Mapping[int, type[EftError]] = {
+    401: Denied,
+    403: Denied,
+    404: NotFound,
+    405: NotFound,  # MethodNotAllowed: what is there is a delete marker
+    409: Retry,
+    412: PreconditionFailed,
+    429: Retry,
+}
+
+BY_EXCEPTION: tuple[tuple[type[Exception], type[EftError]], ...] = (
+    # Refused before anything was sent.
+    (ParamValidationError, Permanent),
+    (NoCredentialsError, Denied),
+    (PartialCredentialsError, Denied),
+    (CredentialRetrievalError, Retry),
+    # Connecting, TLS, timeouts, connections closed early: perhaps S3 carried it out.
+    (HTTPClientError, Retry),
+    (IncompleteReadError, Retry),
+    # A damaged answer: damaged on the way.
+    (FlexibleChecksumError, Retry),
+    (ResponseParserError, Retry),
+)
+
+
+def translate(error: Exception) -> EftError:
+    """The one place where AWS's words become ours. The message stays AWS's own."""
+    if isinstance(error, ClientError):
+        details = error.response.get("Error", {})
+        code = details.get("Code") or "Unknown"
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return _kind(code, status)(code, details.get("Message") or "")
+    for seen, kind in BY_EXCEPTION:
+        if isinstance(error, seen):
+            return kind(type(error).__name__, str(error))
+    return Permanent(type(error).__name__, str(error))
+
+
+def _kind(code: str, status: int) -> type[EftError]:
+    known = BY_CODE.get(code) or BY_STATUS.get(status)
+    if known is not None:
+        return known
+    # A 200 that carries an error in its body reaches us as a 500 (botocore rewrites the status).
+    return Retry if status >= 500 else Permanent
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Round every call to S3, and round reading its body."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
+        raise translate(error) from error
