@@ -19,6 +19,7 @@ from chalicelib.core.model import (
     JobSpec,
     ObjectFacts,
     ObjectHead,
+    Outcome,
     Properties,
     Terminal,
 )

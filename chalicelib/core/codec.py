@@ -39,21 +39,25 @@ def dumps(record: Record) -> bytes:
     ).encode()
 
 
+def loads(body: bytes, kind: type[R]) -> R:
+    """The record, which must be of `kind`. Raises Corrupt, naming what is wrong."""
+    record: R = _load(body, (kind,))
+    return record
+
+
 def loads_link(body: bytes) -> Link:
     """A link of a range's chain: a manifest or a fork."""
-    link: Link = loads(body, Manifest, Fork)
+    link: Link = _load(body, (Manifest, Fork))
     return link
 
 
-def loads(body: bytes, *kinds: type[R]) -> R:
-    """The record, which must be of one of `kinds`. Raises Corrupt, naming what is wrong."""
+def _load(body: bytes, kinds: tuple[type[Any], ...]) -> Any:  # noqa: ANN401 - one of `kinds`
     try:
         fields = json.loads(body)
         name, version = fields.pop("record"), fields.pop("version")
         if version != VERSION or _KINDS[name] not in kinds:
             raise Corrupt("UnexpectedRecord", f"a {name!r} record of version {version} is not one of {kinds}")
         # From text again: JSON mode reads enum members and tuples as JSON writes them.
-        record: R = _ADAPTERS[name].validate_json(json.dumps(fields))
+        return _ADAPTERS[name].validate_json(json.dumps(fields))
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise Corrupt("UnreadableRecord", f"{error}") from error
-    return record

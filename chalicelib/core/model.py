@@ -203,6 +203,8 @@ class Row:
     expect: str | None
     method: Method
     version_id: str | None = None
+    modified_ms: int = 0
+    """The source's LastModified: with the ETag it tells versions apart where a bucket keeps none."""
     storage_class: str = "STANDARD"
     checksum: Checksum | None = None
     parts: PartPlan | None = None

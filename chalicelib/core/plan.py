@@ -75,6 +75,7 @@ def plan_row(sight: Sight, target: str, mode: OverwriteMode, policy: Policy) -> 
         expect=sight.destination.etag if sight.destination else None,
         method=Method.NONE,
         version_id=facts.version_id,
+        modified_ms=facts.last_modified_ms,
         storage_class=sight.source.storage_class,
         checksum=facts.checksum if facts.checksum and facts.checksum.value else None,
         redirect=sight.source_head.properties.redirect if sight.source_head else None,

@@ -81,7 +81,7 @@ def derive(
         bytes_planned=terminal.bytes_planned if terminal else bytes_planned,
         objects_decided=terminal.planned if terminal else objects_decided,
         bytes_decided=terminal.bytes_planned if terminal else bytes_decided,
-        partitions=terminal.parts if terminal else max(sum(p.links for p in newest.values()), len(merged)),
+        partitions=terminal.parts if terminal else max(sum(p.links - p.forked for p in newest.values()), len(merged)),
         partitions_done=terminal.parts if terminal else len(done),
         counts=dict(terminal.counts) if terminal else dict(counts),
         started_ms=started,

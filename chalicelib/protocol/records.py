@@ -8,6 +8,7 @@ record is written once and says for ever what it said. Key layout, all under `jo
 and beside the jobs: `open/<job id>` (index of unsettled jobs) and `reg/<object>/<generation>` (uploads).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -126,9 +127,9 @@ class JobRecords:
     def _key(self, name: str) -> str:
         return f"jobs/{self.job_id}/{name}"
 
-    def _read(self, name: str, *kinds: type[T]) -> T | None:
+    def _read(self, name: str, kind: type[T]) -> T | None:
         body = self.control.get(self._key(name))
-        return None if body is None else codec.loads(body, *kinds)
+        return None if body is None else codec.loads(body, kind)
 
     def create_spec(self, spec: JobSpec) -> JobSpec:
         """Accept the job, or learn what was accepted under its id before."""
@@ -155,6 +156,13 @@ class JobRecords:
     def links_of_range(self, range_id: str) -> list[str]:
         prefix = self._key(f"manifest/{range_id}-")
         return [facts.key.rsplit("/", 1)[1] for facts in self.control.list_all(prefix)]
+
+    def links_from(self, part: str) -> Iterator[Link]:
+        """Every link from `part` on ("" = from the first), in the order of their names, read as needed."""
+        names = [facts.key for facts in self.control.list_all(self._key("manifest/"))]
+        for name in names:
+            if name.rsplit("/", 1)[1] >= part and (link := self.link(name.rsplit("/", 1)[1])) is not None:
+                yield link
 
     def create_claim(self, claim: Claim) -> bool:
         return self.control.create(self._key(f"claim/{claim.part}/{claim.epoch:06d}"), codec.dumps(claim)).won

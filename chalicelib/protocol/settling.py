@@ -1,0 +1,75 @@
+"""Ending a job: when every range is planned to its end and every partition has its receipt."""
+
+from chalicelib.core.model import Fork, JobSpec, Receipt, Terminal
+from chalicelib.core.progress import derive
+from chalicelib.core.settle import Tally, complete, may_be_complete, terminal
+from chalicelib.core import codec
+from chalicelib.ports import Env
+from chalicelib.protocol.records import JobRecords
+
+HINT_ITEMS = 200
+"""Jobs with more items in the table than this are settled by the sweep alone: reading them after every partition would
+cost more than the partitions."""
+RECEIPTS_IN_MEMORY = 16
+
+
+def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
+    """Settle a small job as soon as the table suggests that it is complete. The table may be wrong either way: the
+    control bucket decides, and the sweep comes by anyway."""
+    items = env.ledger.job_items(records.job_id, limit=HINT_ITEMS)
+    if items.truncated or items.terminal:
+        return
+    progress = derive(items.plans, items.leases, None, env.clock.now_ms())
+    if progress.planned and progress.partitions_done >= progress.partitions:
+        settle(env, records, spec)
+
+
+def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
+    """Write the job's terminal record if it is complete. Safe to call at any time, by anybody, twice."""
+    survey = records.survey()
+    if survey.terminal:
+        there = records.terminal()
+        if there is not None:
+            finish(env, records, spec, there)
+        return True
+    if not may_be_complete(set(survey.links), set(survey.done)):
+        return False
+    forks = {part for part in survey.links - survey.done if isinstance(records.link(part), Fork)}
+    if forks != survey.links - survey.done:
+        return False
+    tally = _fold(env, records, sorted(survey.done))
+    if not complete(set(survey.links), forks, tally.closed):
+        return False
+    end = terminal(
+        spec,
+        tally,
+        cancelled=survey.cancelled,
+        region=env.region,
+        now_ms=env.clock.now_ms(),
+        nonce=env.ids.nonce(),
+    )
+    # Two settlers fold the same receipts into the same totals; the first to write also says when and where.
+    _, end = records.create_terminal(end)
+    # Crash here: settled, but nobody is told and the job is still listed as open. The sweep finds the terminal record
+    # and finishes.
+    finish(env, records, spec, end)
+    return True
+
+
+def finish(env: Env, records: JobRecords, spec: JobSpec, end: Terminal) -> None:
+    """Tell the world, the table, and last of all the list of open jobs. Repeated until that last step has happened:
+    the event is delivered at least once."""
+    env.notifier.job_settled(spec, end)
+    env.ledger.put_terminal(spec, end, env.region)
+    records.control.close_job(records.job_id)
+    env.log("job-settled", job=records.job_id, state=end.state, planned=end.planned, reason=end.reason)
+
+
+def _fold(env: Env, records: JobRecords, parts: list[str]) -> Tally:
+    """Fold the receipts in the order of their names, a few in memory at a time."""
+    tally = Tally()
+    for start in range(0, len(parts), RECEIPTS_IN_MEMORY):
+        for body in env.pool.map(records.receipt_bytes, parts[start : start + RECEIPTS_IN_MEMORY]):
+            assert body is not None, "a receipt is never removed while its job is open"
+            tally.add(codec.loads(body, Receipt), body)
+    return tally

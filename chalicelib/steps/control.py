@@ -1,0 +1,205 @@
+"""Accepting jobs and answering about them: what the REST API does, without HTTP."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chalicelib.core import ids
+from chalicelib.core.errors import EftError
+from chalicelib.core.model import Endpoint, JobKind, JobSpec, Link, Manifest, Outcome, OverwriteMode, RowOutcome
+from chalicelib.core.progress import Progress, derive
+from chalicelib.ports import Env, JobPage, QueueName, Wake
+from chalicelib.protocol.records import ControlRecords, JobRecords
+
+
+class BadRequest(EftError):
+    """The request can't be carried out as it stands; the message says what to change."""
+
+
+class Unknown(EftError):
+    """There is no such thing, or it belongs to another tenant: nobody is told which."""
+
+
+class KeyReused(EftError):
+    """The Idempotency-Key was used for another request before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An endpoint and a prefix below its own."""
+
+    endpoint: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    tenant: str
+    token: str
+    """The Idempotency-Key, or a nonce where the client gave none."""
+    source: Place
+    target: Place
+    mode: OverwriteMode = OverwriteMode.IF_CHANGED
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    spec: JobSpec
+    progress: Progress
+    reason: str
+    settled_ms: int | None
+    chain_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectView:
+    """One row and what became of it; `outcome` is None while it is undecided."""
+
+    part: str
+    key: str
+    target: str
+    size: int
+    etag: str
+    outcome: RowOutcome | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    objects: tuple[ObjectView, ...]
+    cursor: str | None
+
+
+def submit(env: Env, submission: Submission) -> JobSpec:
+    """Accept a job. The same submission under the same token is the same job, in either Region, at any time."""
+    spec = _spec(env, submission)
+    records = ControlRecords(env, spec.control_region).job(spec.job_id)
+    accepted = records.create_spec(spec)
+    if accepted.request_sha256 != spec.request_sha256:
+        raise KeyReused(
+            "IdempotencyKeyReused",
+            f"this Idempotency-Key was used for another request (job {accepted.job_id}): use a new one",
+        )
+    # Crash here: accepted, but on no list. The client got no answer; its retry with the same key gets here again.
+    if records.terminal() is None:
+        records.control.open_job(spec.job_id)
+    # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and wakes split.
+    # The item is the same whoever writes it, so a second writer does no harm.
+    env.ledger.put_job(accepted)
+    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.ROOT_RANGE)])
+    env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
+    return accepted
+
+
+def _spec(env: Env, submission: Submission) -> JobSpec:
+    source = _endpoint(env, submission.tenant, submission.source, "source")
+    target = _endpoint(env, submission.tenant, submission.target, "target")
+    if not source.readable:
+        raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
+    if not target.writable:
+        raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    source_prefix = source.prefix + submission.source.prefix
+    target_prefix = target.prefix + submission.target.prefix
+    same_bucket = source.bucket.name == target.bucket.name
+    if same_bucket and (source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)):
+        raise BadRequest(
+            "Overlap",
+            f"source {source_prefix!r} and target {target_prefix!r} overlap in bucket {source.bucket.name}: "
+            "the job would copy what it writes; choose prefixes of which neither contains the other",
+        )
+    return JobSpec(
+        job_id=ids.job_id(submission.tenant, submission.token),
+        tenant=submission.tenant,
+        kind=JobKind.PREFIX,
+        source=source,
+        target=target,
+        source_prefix=source_prefix,
+        target_prefix=target_prefix,
+        mode=submission.mode,
+        home=env.region,
+        created_ms=env.clock.now_ms(),
+        request_sha256=_digest(submission),
+        labels=dict(submission.labels),
+    )
+
+
+def _digest(submission: Submission) -> str:
+    asked = {
+        "source": [submission.source.endpoint, submission.source.prefix],
+        "target": [submission.target.endpoint, submission.target.prefix],
+        "mode": submission.mode,
+        "labels": dict(submission.labels),
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
+    endpoint = env.endpoints.get(place.endpoint)
+    if endpoint is None or endpoint.tenant != tenant:
+        raise BadRequest("UnknownEndpoint", f"{role}: you have no endpoint {place.endpoint!r}")
+    return endpoint
+
+
+def get_job(env: Env, tenant: str, job_id: str) -> JobView:
+    items = env.ledger.job_items(job_id) if ids.is_job_id(job_id) else None
+    if items is None or items.spec is None or items.spec.tenant != tenant:
+        raise Unknown("UnknownJob", f"you have no job {job_id!r}")
+    end = items.terminal
+    return JobView(
+        spec=items.spec,
+        progress=derive(items.plans, items.leases, end, env.clock.now_ms()),
+        reason=end.reason if end else "",
+        settled_ms=end.settled_ms if end else None,
+        chain_sha256=end.chain_sha256 if end else None,
+    )
+
+
+def list_jobs(env: Env, tenant: str, cursor: str | None, limit: int) -> JobPage:
+    return env.ledger.list_jobs(tenant, cursor, limit)
+
+
+def list_objects(
+    env: Env, tenant: str, job_id: str, outcome: Outcome | None, cursor: str | None, limit: int
+) -> ObjectPage:
+    """Rows in the order of partitions and keys, at most `limit` from after `cursor`. Rows that are not receipted yet
+    have no outcome; a filter by outcome leaves them out."""
+    spec = env.ledger.get_job(job_id) if ids.is_job_id(job_id) else None
+    if spec is None or spec.tenant != tenant:
+        raise Unknown("UnknownJob", f"you have no job {job_id!r}")
+    records = ControlRecords(env, spec.control_region).job(job_id)
+    part, index = _read_cursor(cursor)
+    found: list[ObjectView] = []
+    for link in records.links_from(part):
+        rows = _views(records, link)
+        for position, view in enumerate(rows):
+            if link.part == part and position < index:
+                continue
+            if outcome is not None and (view.outcome is None or view.outcome.outcome is not outcome):
+                continue
+            if len(found) == limit:
+                return ObjectPage(tuple(found), f"{link.part}.{position}")
+            found.append(view)
+    return ObjectPage(tuple(found), None)
+
+
+def _read_cursor(cursor: str | None) -> tuple[str, int]:
+    if cursor is None:
+        return "", 0
+    part, dot, index = cursor.partition(".")
+    try:
+        ids.split_part_id(part)
+        return part, int(index)
+    except ValueError:
+        raise BadRequest("InvalidCursor", "cursor: take it unchanged from the previous page's answer") from None
+
+
+def _views(records: JobRecords, link: Link) -> list[ObjectView]:
+    if not isinstance(link, Manifest) or not link.rows:
+        return []
+    receipt = records.receipt(link.part)
+    outcomes = receipt.rows if receipt else tuple(row.decided for row in link.rows)
+    return [
+        ObjectView(link.part, row.key, row.target, row.size, row.etag, outcome)
+        for row, outcome in zip(link.rows, outcomes, strict=True)
+    ]

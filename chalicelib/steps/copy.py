@@ -1,0 +1,100 @@
+"""copy: carries out a partition's manifest under a claim."""
+
+from chalicelib.core.errors import EftError, OutOfTime, Retry, Superseded
+from chalicelib.core.leases import LeasePhase
+from chalicelib.core.model import CopyRecord, Manifest, Method, Outcome, Row, RowOutcome
+from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.lease import Holding, acquire
+from chalicelib.protocol.multipart import MultipartPublisher
+from chalicelib.protocol.publish import Publisher, Route
+from chalicelib.protocol.records import ControlRecords, JobRecords
+
+RELEASE_DELAY_MS = 15_000
+"""How long a partition rests after S3 throttled it."""
+
+
+def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int, *, fresh: bool) -> None:
+    """Work on a partition if nobody else does, for as long as this invocation lasts."""
+    control = ControlRecords(env, control_region)
+    records = control.job(job_id)
+    spec, manifest = records.spec(), records.link(part)
+    if spec is None or not isinstance(manifest, Manifest):
+        env.log("copy-nothing-to-do", job=job_id, part=part)
+        return
+    if records.cancelled():
+        return
+    epoch = acquire(env, records, part, fresh=fresh)
+    if epoch is None:
+        return
+    holding = Holding(env, records, manifest, epoch, deadline_ms, started_ms=env.clock.now_ms())
+    holding.beat(LeasePhase.COPYING)
+    publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), holding.check)
+    _work(env, holding, publisher, control_region)
+
+
+def _work(env: Env, holding: Holding, publisher: Publisher, control_region: str) -> None:
+    wake = Wake(QueueName.COPY, holding.records.job_id, control_region, holding.manifest.part)
+    unsettled: list[str] = []
+    try:
+        rows = list(enumerate(holding.manifest.rows))
+        env.pool.map(lambda item: _carry_out(holding, publisher, item[0], item[1], unsettled), rows, holding.tick)
+    except Superseded as error:
+        env.log("superseded", job=wake.job_id, part=wake.part, epoch=holding.epoch, why=str(error))
+        return  # Another worker goes on; what this one published is found by its HEADs.
+    except OutOfTime:
+        # Give the partition back, so that nobody waits for the lease to expire. Crash before the message: the sweep.
+        holding.beat(LeasePhase.RELEASED)
+        env.queue.send([wake])
+        return
+    if unsettled:
+        # S3 throttled or failed throughout. No row's outcome is made up: rest, then another epoch looks again.
+        env.log("unsettled", job=wake.job_id, part=wake.part, rows=len(unsettled), first=unsettled[0])
+        holding.beat(LeasePhase.RELEASED)
+        env.queue.send([wake], delay_ms=RELEASE_DELAY_MS)
+        return
+    _record(env, holding, wake)
+
+
+def _carry_out(holding: Holding, publisher: Publisher, index: int, row: Row, unsettled: list[str]) -> None:
+    if row.decided is not None:
+        holding.decide(index, row.decided)
+        return
+    holding.check()
+    try:
+        holding.decide(index, _publish(holding, publisher, index, row))
+    except (OutOfTime, Superseded):
+        raise
+    except Retry as error:
+        unsettled.append(f"{row.key}: {error}")
+    except EftError as error:
+        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
+    except Exception as error:  # noqa: BLE001 - a poison object fails its row, never the partition
+        publisher.env.log("row-crashed", job=holding.records.job_id, key=row.key, error=repr(error), trace=True)
+        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, f"internal error: {error!r}"))
+
+
+def _publish(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
+    look_first = holding.epoch > 1
+    if row.method is Method.MULTIPART:
+        name = f"{holding.manifest.part}/{index}"
+        return MultipartPublisher(publisher, row, name).large(look_first=look_first)
+    return publisher.small(row, look_first=look_first)
+
+
+def _record(env: Env, holding: Holding, wake: Wake) -> None:
+    """Every row is decided: say so, and have it verified."""
+    records: JobRecords = holding.records
+    records.create_copied(
+        CopyRecord(
+            job_id=wake.job_id,
+            part=wake.part,
+            epoch=holding.epoch,
+            region=env.region,
+            rows=tuple(holding.outcomes[index] for index in range(len(holding.manifest.rows))),
+            started_ms=holding.started_ms,
+            finished_ms=env.clock.now_ms(),
+        )
+    )
+    # Crash here: copied and recorded, nobody woken to verify. The sweep sees a copy record without a receipt.
+    holding.beat(LeasePhase.COPIED)
+    env.queue.send([Wake(QueueName.VERIFY, wake.job_id, wake.control_region, wake.part)])

@@ -1,0 +1,236 @@
+"""intake: objects that appear under a feed's source are delivered to its target.
+
+An event is a hint: what is there *now* is looked at, pinned and delivered. So duplicates and disorder are harmless, and
+the newest version wins. A few small objects are delivered on the spot, since their preconditions alone make that safe;
+more become a feed job whose one manifest is cut here, and take the same way as any other job.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from chalicelib.core import ids
+from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
+from chalicelib.core.model import (
+    Feed,
+    JobKind,
+    JobSpec,
+    Manifest,
+    Method,
+    ObjectHead,
+    Outcome,
+    Row,
+    RowOutcome,
+)
+from chalicelib.core.plan import Sight, target_key
+from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.protocol.deliveries import delivery_of, pin_of
+from chalicelib.protocol.planning import Planner
+from chalicelib.protocol.publish import Publisher, Route
+from chalicelib.protocol.records import ControlRecords
+
+REPLANS = 4
+"""How often a key that keeps changing under our hands is planned again before it goes back to the queue."""
+SETTLED = (DeliveryStatus.QUEUED, DeliveryStatus.COPIED, DeliveryStatus.VERIFIED)
+
+
+def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
+    """Deliver what the arrivals hint at. Returns those that must come again (throttled, unreachable)."""
+    again: set[Arrival] = set()
+    for feed in env.feeds.values():
+        wanted = sorted({a for a in arrivals if _matches(env, feed, a)}, key=lambda a: a.key)
+        for start in range(0, len(wanted), env.policy.partition_rows):
+            again |= _Batch(env, feed).deliver(wanted[start : start + env.policy.partition_rows])
+    return again
+
+
+def _matches(env: Env, feed: Feed, arrival: Arrival) -> bool:
+    source = env.endpoints[feed.source]
+    return source.bucket.name == arrival.bucket and arrival.key.startswith(source.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Arrivals of one feed, handled together."""
+
+    env: Env
+    feed: Feed
+
+    def deliver(self, arrivals: Sequence[Arrival]) -> set[Arrival]:
+        planned = self.env.pool.map(self._plan_safely, arrivals)
+        again = {arrival for arrival, row in zip(arrivals, planned, strict=True) if isinstance(row, Retry)}
+        rows = [row for row in planned if isinstance(row, Row)]
+        self._note_decided([row for row in rows if row.decided is not None])
+        work = [row for row in rows if row.decided is None]
+        if len(work) <= self.env.policy.inline_objects and all(self._is_small(row) for row in work):
+            return again | self._deliver_inline(work)
+        try:
+            self._cut_job(work)
+        except Retry as error:
+            self.env.log("feed-job-again", feed=self.feed.id, error=str(error))
+            again |= {self._arrival(row) for row in work}
+        return again
+
+    def _arrival(self, row: Row) -> Arrival:
+        return Arrival(self.env.endpoints[self.feed.source].bucket.name, row.key)
+
+    def _is_small(self, row: Row) -> bool:
+        return row.method is Method.COPY and row.size <= self.env.policy.multipart_threshold_bytes
+
+    # --- planning ---------------------------------------------------------------------------------------------
+
+    def _plan_safely(self, arrival: Arrival) -> Row | Retry | None:
+        try:
+            return self._plan(arrival.key)
+        except Retry as error:
+            self.env.log("arrival-again", feed=self.feed.id, key=arrival.key, error=str(error))
+            return error
+        except (Denied, NoSuchBucket) as error:
+            return self._unreadable(arrival.key, error)
+
+    def _plan(self, key: str) -> Row | None:
+        """Pin what is there now; None if there is nothing to do about it."""
+        source, target = self.env.endpoints[self.feed.source], self.env.endpoints[self.feed.target]
+        wanted = target_key(key, source.prefix, target.prefix)
+        if not wanted:
+            return None  # The folder marker of the source prefix itself.
+        head = self.env.store.head(source.bucket, key)
+        if head is None:
+            self.env.log("arrival-gone", feed=self.feed.id, key=key)
+            return None
+        there = self.env.store.head(target.bucket, wanted)
+        sight = Sight(head.facts, there.facts if there else None, self._with_parts(head))
+        row = Planner(self.env, source, target, self.feed.mode).row(sight, wanted)
+        return None if row is None or self._delivered_before(row) else row
+
+    @staticmethod
+    def _with_parts(head: ObjectHead) -> ObjectHead | None:
+        """A plain small object needs no second look; for others the planner looks again, with part sizes."""
+        return head if not head.parts_count and "-" not in head.facts.etag else None
+
+    def _delivered_before(self, row: Row) -> bool:
+        """This very version is delivered, or is in an open job's manifest: a repeated event must not bring it back
+        after the receiver has taken it away. The record is written after the fact, so skipping on it loses nothing."""
+        pin = pin_of(row)
+        known = [d for d in self.env.ledger.get_deliveries(self.feed.id, row.key) if d.pin == pin]
+        unverified = [d for d in known if d.status is DeliveryStatus.COPIED]
+        self.env.queue.send_verify_deliveries([VerifyDelivery(d.feed_id, d.key, d.pin) for d in unverified])
+        return any(d.status in SETTLED for d in known)
+
+    def _unreadable(self, key: str, error: EftError) -> Row:
+        outcome = Outcome.DENIED if isinstance(error, Denied) else Outcome.FAILED
+        decided = RowOutcome(key, outcome, f"can't be looked at: {error}")
+        return Row(key, "", 0, "", None, Method.NONE, decided=decided)
+
+    def _note_decided(self, rows: Iterable[Row]) -> None:
+        """Rows that need no copying: unchanged ones are simply there; the others have failed and somebody must know."""
+        noted: list[Delivery] = []
+        for row in rows:
+            assert row.decided is not None, "only decided rows come here"
+            noted.append(delivery_of(self.env, self.feed.id, row, row.decided, job_id=None, verified=True))
+        self.env.ledger.put_deliveries(noted)
+        for delivery in noted:
+            if delivery.status is DeliveryStatus.FAILED:
+                self.env.notifier.delivery_failed(delivery)
+
+    # --- on the spot ------------------------------------------------------------------------------------------
+
+    def _deliver_inline(self, rows: Sequence[Row]) -> set[Arrival]:
+        done = self.env.pool.map(self._deliver_one, rows)
+        delivered = [delivery for delivery in done if isinstance(delivery, Delivery)]
+        self.env.ledger.put_deliveries(delivered)
+        # Crash before this line: the event comes again, finds the destination as wanted, and notes that.
+        # Crash after it: it comes again, finds the record, and wakes verify again.
+        self.env.queue.send_verify_deliveries(
+            [VerifyDelivery(d.feed_id, d.key, d.pin) for d in delivered if d.status is DeliveryStatus.COPIED]
+        )
+        for delivery in delivered:
+            if delivery.status is DeliveryStatus.FAILED:
+                self.env.notifier.delivery_failed(delivery)
+        return {done_or_again for done_or_again in done if isinstance(done_or_again, Arrival)}
+
+    def _deliver_one(self, row: Row) -> Delivery | Arrival | None:
+        """Publish one row. If the source or the destination changed meanwhile, plan anew from what is there now: a new
+        row with its own pins, never an old row with a fresh precondition."""
+        arrival = self._arrival(row)
+        planned: Row | None = row
+        try:
+            for _ in range(REPLANS):
+                if planned is None:
+                    return None
+                if planned.decided is not None:
+                    return self._delivery(planned, planned.decided)
+                if not self._is_small(planned):
+                    return arrival
+                outcome = self._publisher().small(planned, look_first=False)
+                if outcome.outcome is Outcome.SOURCE_GONE:
+                    return None
+                if outcome.outcome not in (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT):
+                    return self._delivery(planned, outcome)
+                planned = self._plan(arrival.key)
+        except Retry as error:
+            self.env.log("arrival-again", feed=self.feed.id, key=row.key, error=str(error))
+        return arrival
+
+    def _delivery(self, row: Row, outcome: RowOutcome) -> Delivery:
+        return delivery_of(self.env, self.feed.id, row, outcome, job_id=None, verified=False)
+
+    def _publisher(self) -> Publisher:
+        source, target = self.env.endpoints[self.feed.source], self.env.endpoints[self.feed.target]
+        control = ControlRecords(self.env, target.bucket.region)
+        return Publisher(self.env, control, Route(f"feed/{self.feed.id}", source, target), check=lambda: None)
+
+    # --- as a job ---------------------------------------------------------------------------------------------
+
+    def _cut_job(self, rows: Sequence[Row]) -> None:
+        """One manifest of all rows. Its name follows from what it pins, so that the same batch is the same job."""
+        spec = self._spec(rows)
+        records = ControlRecords(self.env, spec.control_region).job(spec.job_id)
+        part = ids.part_id(ids.ROOT_RANGE, 1)
+        # The manifest first: a job on the list of open jobs always has it. Crash here: a manifest that no list names
+        # does nothing; the events come again and, planned alike, find it.
+        records.create_link(self._manifest(spec.job_id, part, rows))
+        accepted = records.create_spec(spec)
+        if records.terminal() is None:
+            records.control.open_job(spec.job_id)
+        # From here on the sweep would carry it out. Crash before the events are acknowledged: the same again.
+        self.env.ledger.put_job(accepted)
+        self.env.ledger.put_deliveries(
+            [delivery_of(self.env, self.feed.id, row, None, job_id=spec.job_id, verified=False) for row in rows]
+        )
+        wake = Wake(QueueName.COPY, spec.job_id, spec.control_region, part, fresh=True)
+        self.env.queue.send([wake])
+        self.env.log("feed-job", feed=self.feed.id, job=spec.job_id, rows=len(rows))
+
+    def _spec(self, rows: Sequence[Row]) -> JobSpec:
+        source, target = self.env.endpoints[self.feed.source], self.env.endpoints[self.feed.target]
+        job_id = ids.feed_job_id(self.feed.id, [(row.key, pin_of(row), row.expect or "") for row in rows])
+        return JobSpec(
+            job_id=job_id,
+            tenant=self.feed.tenant,
+            kind=JobKind.FEED,
+            source=source,
+            target=target,
+            source_prefix=source.prefix,
+            target_prefix=target.prefix,
+            mode=self.feed.mode,
+            home=self.env.region,
+            created_ms=self.env.clock.now_ms(),
+            request_sha256=hashlib.sha256(job_id.encode()).hexdigest(),
+            feed_id=self.feed.id,
+        )
+
+    def _manifest(self, job_id: str, part: str, rows: Sequence[Row]) -> Manifest:
+        ordered = sorted(rows, key=lambda row: row.key)
+        return Manifest(
+            job_id=job_id,
+            part=part,
+            after="",
+            upto=ordered[-1].key,
+            last=True,
+            rows=tuple(ordered),
+            rows_before=0,
+            bytes_before=0,
+            region=self.env.region,
+            nonce=self.env.ids.nonce(),
+        )

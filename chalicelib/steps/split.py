@@ -1,0 +1,222 @@
+"""split: lists a job's source beside its destination and appends manifests to the range's chain.
+
+Links are create-only and each says where the next one begins, so splitters need no lease: two of them at once, or one
+after the other's death, build one and the same chain.
+"""
+
+from dataclasses import dataclass
+
+from chalicelib.core import ids, keyrange
+from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Permanent
+from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts, Row
+from chalicelib.core.plan import target_key
+from chalicelib.core.progress import PlanProgress
+from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.planning import plan_rows
+from chalicelib.protocol.receipts import receipt_of
+from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.settling import settle_if_due
+
+RESERVE_MS = 30_000
+FORK_PROBES = 12
+
+
+def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: int) -> None:
+    """Go on with a range's chain until it is closed, forked, or this invocation's time is used up."""
+    records = ControlRecords(env, control_region).job(job_id)
+    spec = records.spec()
+    if spec is None:
+        env.log("split-unknown-job", job=job_id)
+        return
+    if spec.kind is not JobKind.PREFIX or records.terminal() is not None or records.cancelled():
+        return
+    chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE)
+    links = 0
+    while not chain.ended:
+        out_of_time = env.clock.now_ms() >= deadline_ms - RESERVE_MS
+        if links >= env.policy.split_links_per_run or out_of_time:
+            _hand_over(env, chain, may_fork=links >= env.policy.split_links_per_run)
+            break
+        chain.append(_next_manifest(env, spec, chain))
+        links += 1
+    settle_if_due(env, records, spec)
+
+
+def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
+    """Leave the rest to further invocations: two of them side by side where the range can be divided."""
+    middle = _find_middle(env, chain) if may_fork else None
+    if middle is None:
+        env.queue.send([Wake(QueueName.SPLIT, chain.spec.job_id, chain.spec.control_region, chain.range_id)])
+        return
+    chain.append(
+        Fork(
+            job_id=chain.spec.job_id,
+            part=chain.next_part,
+            after=chain.cursor,
+            middle=middle,
+            upto=chain.end,
+            rows_before=chain.rows,
+            bytes_before=chain.bytes,
+            region=env.region,
+            nonce=env.ids.nonce(),
+        )
+    )
+
+
+def _find_middle(env: Env, chain: "_Chain") -> str | None:
+    """A key bound that leaves keys on both sides of it, or None. A few LISTs of one key."""
+    source, prefix = chain.spec.source.bucket, chain.spec.source_prefix
+    first = env.store.list(source, prefix, start_after=chain.cursor, limit=1)
+    if not first.objects:
+        return None
+    low, high = first.objects[0].key, chain.end or keyrange.range_end(prefix)
+    for _ in range(FORK_PROBES):
+        middle = keyrange.midpoint(low, high)
+        if middle is None or middle < low:
+            return None
+        above = env.store.list(source, prefix, start_after=middle, limit=1)
+        if above.objects and (not chain.end or above.objects[0].key <= chain.end):
+            return middle
+        high = middle
+    return None
+
+
+def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain") -> Manifest:
+    """List one page of the source, look at the same keys at the destination, and plan each row."""
+    try:
+        limit = min(env.policy.partition_rows, 1000)
+        page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=chain.cursor, limit=limit)
+        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
+        last = not page.truncated or len(objects) < len(page.objects)
+        taken = _within_bytes(objects, env.policy.partition_bytes)
+        last = last and len(taken) == len(objects)
+        # The folder marker of the source prefix itself has no counterpart below an empty target prefix.
+        named = [facts for facts in taken if target_key(facts.key, spec.source_prefix, spec.target_prefix)]
+        rows = plan_rows(env, spec, named, _target_cursor(spec, chain.cursor))
+        return chain.manifest(rows, upto=taken[-1].key if taken else chain.end, last=last)
+    except (Denied, NoSuchBucket, Permanent) as error:
+        # The range can't be listed, and trying again won't help: it ends here, and the job says why.
+        side = f"source {spec.source.id!r} or target {spec.target.id!r}"
+        return chain.manifest((), upto=chain.end, last=True, error=f"can't list {side}: {error}")
+
+
+def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:
+    """The first objects of at most `limit` bytes in all, but at least one."""
+    total = 0
+    for index, facts in enumerate(objects):
+        total += facts.size
+        if total > limit and index > 0:
+            return objects[:index]
+    return objects
+
+
+def _target_cursor(spec: JobSpec, cursor: str) -> str:
+    return target_key(cursor, spec.source_prefix, spec.target_prefix) if cursor.startswith(spec.source_prefix) else ""
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The chain of one range of keys (after, end], and where its next link begins."""
+
+    env: Env
+    records: JobRecords
+    spec: JobSpec
+    range_id: str
+    cursor: str
+    end: str
+    """"" = to the end of the prefix."""
+    links: int = 0
+    rows: int = 0
+    bytes: int = 0
+    ended: bool = False
+    forked: bool = False
+
+    @classmethod
+    def read(cls, env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> "_Chain":
+        after, end = _bounds(records, range_id)
+        chain = cls(env, records, spec, range_id, after, end)
+        parts = records.links_of_range(range_id)
+        if parts:
+            link = records.link(parts[-1])
+            assert link is not None, "a link is never removed while its job is open"
+            chain._move_to(link)
+            chain._report()
+        return chain
+
+    @property
+    def next_part(self) -> str:
+        return ids.part_id(self.range_id, self.links + 1)
+
+    def manifest(self, rows: tuple[Row, ...], *, upto: str, last: bool, error: str = "") -> Manifest:
+        return Manifest(
+            job_id=self.spec.job_id,
+            part=self.next_part,
+            after=self.cursor,
+            upto=upto,
+            last=last,
+            rows=rows,
+            rows_before=self.rows,
+            bytes_before=self.bytes,
+            region=self.env.region,
+            nonce=self.env.ids.nonce(),
+            error=error,
+        )
+
+    def append(self, link: Link) -> None:
+        """Write the link, or go on from the one that another splitter has written there."""
+        there = self.records.create_link(link)
+        # Crash here: a link nobody was woken for. The sweep sees it stand unclaimed and wakes copy (or split).
+        self._move_to(there)
+        self._report()
+        if there != link:
+            return  # The winner wakes its own.
+        if isinstance(link, Fork):
+            self.env.queue.send([self._wake(QueueName.SPLIT, f"{self.range_id}{side}") for side in "01"])
+        elif any(row.method is not Method.NONE for row in link.rows):
+            self.env.queue.send([self._wake(QueueName.COPY, link.part, fresh=True)])
+        else:
+            self._receipt_at_once(link)
+
+    def _receipt_at_once(self, manifest: Manifest) -> None:
+        """Every row was decided by looking at both sides: there is nothing to copy, and nothing more to verify."""
+        now = self.env.clock.now_ms()
+        outcomes = tuple(row.decided for row in manifest.rows if row.decided is not None)
+        receipt = receipt_of(self.env, self.records, manifest, outcomes, started_ms=now)
+        self.env.log("partition-unchanged", job=self.spec.job_id, part=manifest.part, rows=len(receipt.rows))
+
+    def _wake(self, queue: QueueName, part: str, *, fresh: bool = False) -> Wake:
+        return Wake(queue, self.spec.job_id, self.spec.control_region, part, fresh)
+
+    def _move_to(self, link: Link) -> None:
+        _, self.links = ids.split_part_id(link.part)
+        self.rows, self.bytes = link.rows_before, link.bytes_before
+        if isinstance(link, Fork):
+            self.ended = self.forked = True
+            return
+        self.rows += len(link.rows)
+        self.bytes += link.bytes_total
+        self.cursor, self.ended = link.upto, link.last
+
+    def _report(self) -> None:
+        plan = PlanProgress(
+            self.spec.job_id,
+            self.range_id,
+            self.env.region,
+            self.links,
+            self.rows,
+            self.bytes,
+            self.ended,
+            self.forked,
+        )
+        self.env.ledger.put_plan(plan)
+
+
+def _bounds(records: JobRecords, range_id: str) -> tuple[str, str]:
+    """A range's (after, end], from the fork that made it."""
+    if range_id == ids.ROOT_RANGE:
+        return "", ""
+    parent = records.links_of_range(range_id[:-1])
+    fork = records.link(parent[-1]) if parent else None
+    if not isinstance(fork, Fork):
+        raise EftError("UnknownRange", f"range {range_id} of {records.job_id} was never forked off")
+    return (fork.after, fork.middle) if range_id.endswith("0") else (fork.middle, fork.upto)

@@ -1,0 +1,155 @@
+"""sweep: every minute in each Region, puts right what messages and crashed workers left behind.
+
+A pure decision over a snapshot (`core.sweep`), then its execution. Bounded in jobs per run; goes on where the last run
+stopped. Everything it does is safe to do twice and by both Regions at once.
+"""
+
+from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
+from chalicelib.core.ids import object_id
+from chalicelib.core.leases import Beacon, Observation, Standing
+from chalicelib.core.model import JobSpec
+from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
+from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide
+from chalicelib.ports import Env, QueueName, UploadInfo, Wake
+from chalicelib.protocol.lease import observe
+from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.settling import finish, settle
+
+CURSOR_JOB = "sweep"
+RESERVE_MS = 10_000
+
+
+def run(env: Env, deadline_ms: int) -> None:
+    """One sweep of this Region."""
+    _beat(env)
+    for region in sorted(env.control_buckets, key=lambda name: name != env.region):
+        try:
+            _sweep_jobs(env, ControlRecords(env, region), deadline_ms)
+        except Retry as error:
+            # That Region's storage can't be reached: its jobs wait, and go on by themselves when it is back.
+            env.log("control-bucket-unreachable", region=region, error=str(error))
+    _sweep_uploads(env, deadline_ms)
+
+
+def _beat(env: Env) -> None:
+    mine = next((beacon for beacon in env.ledger.beacons() if beacon.region == env.region), None)
+    env.ledger.put_beacon(Beacon(env.region, (mine.counter if mine else 0) + 1, env.clock.now_ms()))
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------
+
+
+def _sweep_jobs(env: Env, control: ControlRecords, deadline_ms: int) -> None:
+    """The open jobs in turn, beginning after the one where the last run ended."""
+    cursor = env.ledger.get_observation(CURSOR_JOB, control.region, env.region)
+    start = cursor.seen if cursor else ""
+    limit = env.policy.sweep_jobs_per_run
+    job_ids = control.open_jobs(start, limit) or (control.open_jobs("", limit) if start else [])
+    for job_id in job_ids:
+        if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
+            break
+        try:
+            _sweep_job(env, control.job(job_id))
+        except EftError as error:
+            # One job's trouble must not hold up the others.
+            env.log("sweep-job-failed", job=job_id, error=str(error))
+        start = job_id
+    else:
+        start = "" if len(job_ids) < limit else start
+    if start != (cursor.seen if cursor else ""):
+        env.ledger.put_observation(Observation(CURSOR_JOB, control.region, env.region, start, env.clock.now_ms()))
+
+
+def _sweep_job(env: Env, records: JobRecords) -> None:
+    spec = records.spec()
+    if spec is None:
+        env.log("open-job-without-spec", job=records.job_id)
+        return
+    survey = records.survey()
+    before = env.ledger.get_observation(records.job_id, JOB_SUBJECT, env.region)
+    now = env.clock.now_ms()
+    repairs = decide(records.job_id, survey, before, region=env.region, home=spec.home, now_ms=now, policy=env.policy)
+    _execute(env, records, spec, repairs)
+
+
+def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> None:
+    if repairs.close:
+        end = records.terminal()
+        if end is not None:
+            finish(env, records, spec, end)
+        return
+    if repairs.settle and settle(env, records, spec):
+        return
+    expired = [part for part in repairs.watch if _expired(env, records, part)]
+    wakes = [_wake(records, QueueName.SPLIT, range_id) for range_id in repairs.split]
+    wakes += [_wake(records, QueueName.COPY, part) for part in {*repairs.copy, *expired}]
+    wakes += [_wake(records, QueueName.VERIFY, part) for part in repairs.verify]
+    if wakes:
+        env.log("redriven", job=records.job_id, wakes=len(wakes), expired=len(expired))
+    env.queue.send(wakes)
+    if repairs.observation is not None:
+        # After the messages: a crash in between sends them once more, which is harmless.
+        env.ledger.put_observation(repairs.observation)
+
+
+def _expired(env: Env, records: JobRecords, part: str) -> bool:
+    epoch = records.highest_claim(part)
+    return epoch > 0 and observe(env, records, part, epoch) in (Standing.EXPIRED, Standing.RELEASED)
+
+
+def _wake(records: JobRecords, queue: QueueName, part: str) -> Wake:
+    return Wake(queue, records.job_id, records.control.region, part)
+
+
+# --- multipart uploads ----------------------------------------------------------------------------------------
+
+
+def _sweep_uploads(env: Env, deadline_ms: int) -> None:
+    """Abort what is old, ours, and provably in nobody's use, in the target buckets of this Region."""
+    places = {(e.bucket, e.prefix) for e in env.endpoints.values() if e.writable and e.bucket.region == env.region}
+    seen: set[str] = set()
+    for bucket, prefix in sorted(places, key=lambda place: (place[0].name, place[1])):
+        if any(prefix.startswith(earlier) for name, earlier in places if name == bucket and earlier != prefix):
+            continue  # A shorter prefix of the same bucket covers it.
+        try:
+            uploads = env.store.list_uploads(bucket, prefix)
+        except (Denied, NoSuchBucket, Retry) as error:
+            env.log("uploads-not-listed", bucket=bucket.name, error=str(error))
+            continue
+        for info in uploads:
+            if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
+                return
+            if info.upload.upload_id not in seen and _is_stale(env, info):
+                seen.add(info.upload.upload_id)
+                _collect(env, ControlRecords(env, bucket.region), info)
+
+
+def _is_stale(env: Env, info: UploadInfo) -> bool:
+    """Old by the store's own clock, and begun by our own role: other applications' uploads are none of our business."""
+    return info.age_ms >= env.policy.stale_upload_ms and env.own_role in info.initiator
+
+
+def _collect(env: Env, control: ControlRecords, info: UploadInfo) -> None:
+    """Abort one upload, unless it is, or may become, the one that its row goes on with."""
+    register_id = object_id(info.upload.bucket.name, info.upload.key)
+    generations = control.register(register_id)
+    verdict = _judge(control, info, generations)
+    if verdict is Stale.FENCE:
+        # Its creator may be asleep between CreateMultipartUpload and registration. Its generation was fixed before
+        # that, so it is at most the next one: fill that, and it can't register any more. Then look again.
+        tomb = Registration(Mark.TOMB, "", "", info.upload.upload_id, env.ids.nonce())
+        control.registered(register_id, max(generations, default=0) + 1, tomb)
+        verdict = _judge(control, info, control.register(register_id))
+        verdict = Stale.ABORT if verdict is Stale.FENCE else verdict
+    if verdict is Stale.ABORT:
+        env.store.abort(info.upload)
+        env.log("upload-aborted", bucket=info.upload.bucket.name, key=info.upload.key, age_ms=info.age_ms)
+
+
+def _judge(control: ControlRecords, info: UploadInfo, generations: dict[int, Registration]) -> Stale:
+    settled = {
+        f"{r.job_id}/{r.row}": control.job(r.job_id).done(r.row.rpartition("/")[0])
+        for r in generations.values()
+        if r.mark is Mark.UPLOAD and r.upload_id == info.upload.upload_id
+    }
+    return judge_upload(info.upload.upload_id, generations, settled)

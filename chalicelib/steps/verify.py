@@ -1,0 +1,153 @@
+"""verify: looks at the destination again, independently of what copy believed, and writes the receipt."""
+
+from dataclasses import replace
+
+from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Permanent
+from chalicelib.core.identity import recognise
+from chalicelib.core.ids import object_id
+from chalicelib.core.model import (
+    CopyRecord,
+    JobKind,
+    JobSpec,
+    Manifest,
+    Method,
+    ObjectFacts,
+    Outcome,
+    Receipt,
+    Row,
+    RowOutcome,
+)
+from chalicelib.core.plan import target_key
+from chalicelib.core.registers import Mark
+from chalicelib.core.verdict import verified
+from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
+from chalicelib.protocol.deliveries import delivery_of, source_key_of
+from chalicelib.protocol.receipts import receipt_of
+from chalicelib.protocol.records import ControlRecords
+from chalicelib.protocol.scan import look_at
+from chalicelib.protocol.settling import settle_if_due
+
+AGAIN = (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT)
+"""A feed delivers what is there now: rows that met a newer source or another destination are planned again."""
+
+
+def run(env: Env, job_id: str, control_region: str, part: str) -> None:
+    """Verify a copied partition and write its receipt."""
+    control = ControlRecords(env, control_region)
+    records = control.job(job_id)
+    spec, manifest, copied = records.spec(), records.link(part), records.last_copied(part)
+    if spec is None or copied is None or not isinstance(manifest, Manifest):
+        env.log("verify-nothing-to-do", job=job_id, part=part)
+        return
+    receipt = records.receipt(part)
+    if receipt is None:
+        outcomes = _verify_rows(env, spec, manifest, copied)
+        receipt = receipt_of(env, records, manifest, outcomes, started_ms=copied.started_ms)
+    # Crash here, or a second verifier: what follows is repeated by the next wake, and is safe to repeat.
+    _abort_leftovers(env, control, spec, manifest, receipt)
+    if spec.kind is JobKind.FEED:
+        _note_deliveries(env, spec, manifest, receipt)
+    settle_if_due(env, records, spec)
+
+
+def _verify_rows(env: Env, spec: JobSpec, manifest: Manifest, copied: CopyRecord) -> list[RowOutcome]:
+    claimed = {
+        row.target: (row, outcome)
+        for row, outcome in zip(manifest.rows, copied.rows, strict=True)
+        if outcome.outcome is Outcome.COPIED
+    }
+    after = ""
+    if manifest.after.startswith(spec.source_prefix):
+        after = target_key(manifest.after, spec.source_prefix, spec.target_prefix)
+    try:
+        there = look_at(env, spec.target.bucket, spec.target_prefix, after, sorted(claimed))
+    except (Denied, NoSuchBucket, Permanent) as error:
+        unreadable = f"copied, but the destination can't be read to verify it: {error}"
+        return [
+            replace(outcome, outcome=Outcome.DENIED, detail=unreadable) if row.target in claimed else outcome
+            for row, outcome in zip(manifest.rows, copied.rows, strict=True)
+        ]
+    checked = dict(
+        zip(
+            claimed,
+            env.pool.map(lambda pair: _verify_row(env, spec, *pair, there.get(pair[0].target)), claimed.values()),
+            strict=True,
+        )
+    )
+    return [checked.get(row.target, o) for row, o in zip(manifest.rows, copied.rows, strict=True)]
+
+
+def _verify_row(env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | None) -> RowOutcome:
+    outcome = verified(row, claimed, there)
+    if outcome is not None:
+        return outcome
+    # LIST can't tell: ETags that can't agree. HEAD shows the checksum; the source's is pinned, or noted by copy.
+    try:
+        head = env.store.head(spec.target.bucket, row.target)
+    except (Denied, Permanent) as error:
+        return replace(claimed, outcome=Outcome.DENIED, detail=f"copied, but can't be read to verify it: {error}")
+    pinned = row if row.checksum else replace(row, checksum=claimed.checksum)
+    outcome = verified(pinned, claimed, head.facts if head else None)
+    assert outcome is not None, "a HEAD always decides"
+    return outcome
+
+
+def _abort_leftovers(env: Env, control: ControlRecords, spec: JobSpec, manifest: Manifest, receipt: Receipt) -> None:
+    """Uploads of rows that ended otherwise than by completing them. The partition is receipted, so nobody needs them
+    any more; an error here is left to the sweep."""
+    for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
+        if row.method is not Method.MULTIPART or outcome.outcome is Outcome.COPIED:
+            continue
+        generations = control.register(object_id(spec.target.bucket.name, row.target))
+        for registration in generations.values():
+            mine = (registration.job_id, registration.row) == (spec.job_id, f"{manifest.part}/{index}")
+            if mine and registration.mark is Mark.UPLOAD:
+                try:
+                    env.store.abort(UploadRef(spec.target.bucket, row.target, registration.upload_id))
+                except EftError as error:
+                    env.log("abort-failed", job=spec.job_id, key=row.target, error=str(error))
+
+
+def _note_deliveries(env: Env, spec: JobSpec, manifest: Manifest, receipt: Receipt) -> None:
+    """The delivery record of each row; rows to be looked at again go back to intake."""
+    pairs = list(zip(manifest.rows, receipt.rows, strict=True))
+    feed_id = spec.feed_id or ""
+    deliveries = [delivery_of(env, feed_id, row, o, job_id=spec.job_id, verified=True) for row, o in pairs]
+    env.ledger.put_deliveries(deliveries)
+    env.queue.send_arrivals(
+        [Arrival(spec.source.bucket.name, row.key) for row, outcome in pairs if outcome.outcome in AGAIN]
+    )
+    # Crash before this: the message that woke us comes again.
+    for delivery, (_, outcome) in zip(deliveries, pairs, strict=True):
+        if delivery.status is DeliveryStatus.FAILED and outcome.outcome not in AGAIN:
+            env.notifier.delivery_failed(delivery)
+
+
+def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
+    """Verify one object that intake delivered itself."""
+    for delivery in env.ledger.get_deliveries(wake.feed_id, wake.key):
+        if delivery.pin == wake.pin and delivery.status is DeliveryStatus.COPIED:
+            _verify_one(env, delivery)
+
+
+def destination_created(env: Env, bucket: str, key: str) -> None:
+    """The destination itself says that an object was created: if it is a delivery of ours, verify it now."""
+    for feed in env.feeds.values():
+        source_key = source_key_of(env, feed, bucket, key)
+        if source_key is not None:
+            for delivery in env.ledger.get_deliveries(feed.id, source_key):
+                if delivery.status is DeliveryStatus.COPIED and delivery.target == key:
+                    _verify_one(env, delivery)
+
+
+def _verify_one(env: Env, delivery: Delivery) -> None:
+    target = env.endpoints[env.feeds[delivery.feed_id].target]
+    head = env.store.head(target.bucket, delivery.target)
+    pinned = ObjectFacts(delivery.key, delivery.size, delivery.etag, checksum=delivery.checksum)
+    if head is not None and recognise(pinned, head.facts).same:
+        found = replace(delivery, status=DeliveryStatus.VERIFIED, region=env.region, at_ms=env.clock.now_ms())
+    else:
+        # S3 answered the copy with 200, so it was there: somebody has taken or replaced it since. Not called verified.
+        what = "taken away" if head is None else "replaced"
+        found = replace(delivery, detail=f"{what} before it was verified", region=env.region)
+    env.ledger.put_deliveries([found])
