@@ -1,0 +1,1 @@
+"""The ports in memory: deterministic, without threads, clocks or randomness of their own."""
