@@ -1,0 +1,96 @@
+"""A small world for tests: two Regions, their control buckets, a tenant with a source and a target in each."""
+
+from chalicelib.core.model import Bucket, Endpoint, Feed
+from chalicelib.core.policy import Policy
+from chalicelib.ports import Clock, Env, Ids, Ledger, Log, Notifier, ObjectStore, Pool, Queue, Rng
+from simulation.memory.buckets import Limits
+from simulation.memory.clock import (
+    CollectingLog,
+    MemoryNotifier,
+    SeededRng,
+    SequentialIds,
+    SerialPool,
+    VirtualClock,
+)
+from simulation.memory.ledger import MemoryLedger
+from simulation.memory.queue import MemoryQueue
+from simulation.memory.store import MemoryObjectStore
+
+WEST = "us-gov-west-1"
+EAST = "us-gov-east-1"
+TENANT = "acme"
+OWN_ROLE = "eft-worker"
+
+CONTROL = {WEST: Bucket("control-west", WEST), EAST: Bucket("control-east", EAST)}
+SOURCE = {WEST: Bucket("source-west", WEST), EAST: Bucket("source-east", EAST)}
+TARGET = {WEST: Bucket("target-west", WEST), EAST: Bucket("target-east", EAST)}
+
+
+def _endpoint(bucket: Bucket, prefix: str, *, writable: bool) -> Endpoint:
+    return Endpoint(bucket.name, TENANT, bucket, prefix, readable=True, writable=writable)
+
+
+ENDPOINTS = {
+    endpoint.id: endpoint
+    for region in (WEST, EAST)
+    for endpoint in (
+        _endpoint(SOURCE[region], "in/", writable=False),
+        _endpoint(TARGET[region], "out/", writable=True),
+    )
+}
+FEEDS = {"west-to-east": Feed("west-to-east", TENANT, "source-west", "target-east")}
+
+
+def make_store(
+    clock: Clock | None = None, *, versioned_targets: bool = True, limits: Limits | None = None
+) -> MemoryObjectStore:
+    """All buckets of the world. Targets keep versions, so that whatever was published is on record there too."""
+    store = MemoryObjectStore(clock, limits=limits)
+    for region in (WEST, EAST):
+        store.make_bucket(CONTROL[region])
+        store.make_bucket(SOURCE[region])
+        store.make_bucket(TARGET[region], versioned=versioned_targets)
+    return store
+
+
+def make_env(
+    region: str = WEST,
+    store: ObjectStore | None = None,
+    *,
+    clock: Clock | None = None,
+    ledger: Ledger | None = None,
+    queue: Queue | None = None,
+    notifier: Notifier | None = None,
+    rng: Rng | None = None,
+    ids: Ids | None = None,
+    pool: Pool | None = None,
+    log: Log | None = None,
+    policy: Policy | None = None,
+    endpoints: dict[str, Endpoint] | None = None,
+    feeds: dict[str, Feed] | None = None,
+    worker: str | None = None,
+) -> Env:
+    """One Region's Env. Two Regions (or two workers) share a store, a clock and a ledger by being given the same ones,
+    and have names of their own, so that their nonces never meet."""
+    clock = clock or VirtualClock()
+    worker = worker or f"worker-{region}"
+    pool = pool or SerialPool()
+    return Env(
+        region=region,
+        control_buckets=dict(CONTROL),
+        endpoints=dict(ENDPOINTS if endpoints is None else endpoints),
+        feeds=dict(FEEDS if feeds is None else feeds),
+        policy=policy or Policy(),
+        store=store or make_store(clock),
+        ledger=ledger or MemoryLedger(),
+        queue=queue or MemoryQueue(),
+        notifier=notifier or MemoryNotifier(),
+        clock=clock,
+        rng=rng or SeededRng(),
+        ids=ids or SequentialIds(worker),
+        pool=pool,
+        part_pool=pool,
+        log=log or CollectingLog(),
+        worker=worker,
+        own_role=OWN_ROLE,
+    )

@@ -1,0 +1,116 @@
+"""The table in memory, without replication lag: what is put is seen by all, at once.
+
+Items are keyed as in the real table: one item has one writing Region, and a put replaces the item as a whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chalicelib.core.errors import Permanent
+from chalicelib.core.leases import Beacon, Observation, PartLease
+from chalicelib.core.model import JobSpec, Terminal
+from chalicelib.core.progress import PlanProgress
+from chalicelib.ports import Delivery, JobItems, JobPage
+
+
+@dataclass(slots=True)
+class MemoryLedger:
+    """Implements `ports.Ledger`."""
+
+    jobs: dict[str, JobSpec] = field(default_factory=dict)
+    leases: dict[tuple[str, str, str], PartLease] = field(default_factory=dict)
+    """By job, partition, Region."""
+    observations: dict[tuple[str, str, str], Observation] = field(default_factory=dict)
+    """By job, subject, Region."""
+    plans: dict[tuple[str, str, str], PlanProgress] = field(default_factory=dict)
+    """By job, range, Region."""
+    terminals: dict[tuple[str, str], Terminal] = field(default_factory=dict)
+    """By job, Region."""
+    deliveries: dict[tuple[str, str, str, str], Delivery] = field(default_factory=dict)
+    """By feed, key, pin, Region."""
+    _beacons: dict[str, Beacon] = field(default_factory=dict)
+
+    def put_job(self, spec: JobSpec) -> None:
+        self.jobs[spec.job_id] = spec
+
+    def get_job(self, job_id: str) -> JobSpec | None:
+        return self.jobs.get(job_id)
+
+    def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
+        mine = sorted(
+            (spec for spec in self.jobs.values() if spec.tenant == tenant),
+            key=lambda spec: (spec.created_ms, spec.job_id),
+            reverse=True,
+        )
+        if cursor is not None:
+            before = _read_cursor(cursor)
+            mine = [spec for spec in mine if (spec.created_ms, spec.job_id) < before]
+        shown = mine[:limit]
+        more = len(mine) > limit and bool(shown)
+        return JobPage(
+            tuple((spec, self._terminal(spec.job_id)) for spec in shown),
+            f"{shown[-1].created_ms}:{shown[-1].job_id}" if more else None,
+        )
+
+    def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
+        """With a limit, what a short query would find first: spec, terminal, plans, leases, observations."""
+        spec, terminal = self.jobs.get(job_id), self._terminal(job_id)
+        plans = [self.plans[key] for key in sorted(self.plans) if key[0] == job_id]
+        leases = [self.leases[key] for key in sorted(self.leases) if key[0] == job_id]
+        observations = [self.observations[key] for key in sorted(self.observations) if key[0] == job_id]
+        total = (spec is not None) + (terminal is not None) + len(plans) + len(leases) + len(observations)
+        if limit is not None and total > limit:
+            left = max(0, limit - (spec is not None) - (terminal is not None))
+            plans, left = plans[:left], left - min(left, len(plans))
+            leases, left = leases[:left], left - min(left, len(leases))
+            observations = observations[:left]
+        return JobItems(
+            spec=spec,
+            leases=tuple(leases),
+            observations=tuple(observations),
+            plans=tuple(plans),
+            terminal=terminal,
+            truncated=limit is not None and total > limit,
+        )
+
+    def put_lease(self, lease: PartLease) -> None:
+        self.leases[lease.job_id, lease.part, lease.region] = lease
+
+    def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]:
+        return [self.leases[key] for key in sorted(self.leases) if key[:2] == (job_id, part)]
+
+    def put_observation(self, observation: Observation) -> None:
+        self.observations[observation.job_id, observation.subject, observation.region] = observation
+
+    def get_observation(self, job_id: str, subject: str, region: str) -> Observation | None:
+        return self.observations.get((job_id, subject, region))
+
+    def put_plan(self, plan: PlanProgress) -> None:
+        self.plans[plan.job_id, plan.range_id, plan.region] = plan
+
+    def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None:
+        self.terminals[spec.job_id, region] = terminal
+
+    def put_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self.deliveries[delivery.feed_id, delivery.key, delivery.pin, delivery.region] = delivery
+
+    def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
+        return [self.deliveries[item] for item in sorted(self.deliveries) if item[:2] == (feed_id, key)]
+
+    def put_beacon(self, beacon: Beacon) -> None:
+        self._beacons[beacon.region] = beacon
+
+    def beacons(self) -> Sequence[Beacon]:
+        return [self._beacons[region] for region in sorted(self._beacons)]
+
+    def _terminal(self, job_id: str) -> Terminal | None:
+        """All Regions copy the one record of the control bucket, so any of theirs will do."""
+        return next((self.terminals[key] for key in sorted(self.terminals) if key[0] == job_id), None)
+
+
+def _read_cursor(cursor: str) -> tuple[int, str]:
+    created, _, job_id = cursor.partition(":")
+    if not created.isdigit() or not job_id:
+        raise Permanent("InvalidCursor", "this cursor was not made by this list")
+    return int(created), job_id

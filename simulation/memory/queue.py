@@ -1,0 +1,56 @@
+"""The queues in memory: messages stay until a test, or a simulated event source, takes them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
+
+Message = Wake | VerifyDelivery | Arrival
+DRAIN_LIMIT = 10_000
+
+
+@dataclass(slots=True)
+class MemoryQueue:
+    """Implements `ports.Queue`, all queues of one Region. `delays` has the delay of each message of `wakes` and
+    `arrivals` that was sent with one."""
+
+    wakes: list[Wake] = field(default_factory=list)
+    verify_deliveries: list[VerifyDelivery] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    delays: list[tuple[Message, int]] = field(default_factory=list)
+
+    def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
+        self.wakes.extend(wakes)
+        self._delayed(wakes, delay_ms)
+
+    def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery]) -> None:
+        self.verify_deliveries.extend(deliveries)
+
+    def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
+        self.arrivals.extend(arrivals)
+        self._delayed(arrivals, delay_ms)
+
+    def of(self, name: QueueName) -> list[Wake]:
+        return [wake for wake in self.wakes if wake.queue is name]
+
+    def take(self, name: QueueName | None = None) -> Wake | None:
+        """The oldest wake (of one queue), removed."""
+        for index, wake in enumerate(self.wakes):
+            if name is None or wake.queue is name:
+                return self.wakes.pop(index)
+        return None
+
+    def drain(self, handle: Callable[[Wake], object], name: QueueName | None = None) -> int:
+        """Hand every wake to `handle`, oldest first, also those that handling sends, until none is left. Returns how
+        many there were. Delays are not waited for."""
+        handled = 0
+        while (wake := self.take(name)) is not None:
+            handled += 1
+            if handled > DRAIN_LIMIT:
+                raise AssertionError(f"messages breed: {DRAIN_LIMIT} handled, and still {wake}")
+            handle(wake)
+        return handled
+
+    def _delayed(self, messages: Sequence[Message], delay_ms: int) -> None:
+        if delay_ms:
+            self.delays.extend((message, delay_ms) for message in messages)
