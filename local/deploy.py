@@ -1,0 +1,136 @@
+"""Deploy the package into the emulator: the table once, then one stack of the same template in each Region."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import yaml
+from botocore.config import Config
+
+from local.adapt import CodeLocation, Template, adapt, table_request, table_ttl
+from local.gateway.launch import EAST, WEST
+from local.package import Package
+from local.wait import wait_until
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+STACK = "eft"
+REGIONS = (WEST, EAST)
+ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"
+"""The emulator's root user. It listens on 127.0.0.1 only."""
+
+CONCURRENCY: Mapping[str, int] = {
+    "IntakeConcurrency": 2,
+    "SplitConcurrency": 2,
+    "CopyConcurrency": 3,
+    "VerifyConcurrency": 2,
+}
+"""Each concurrent invocation is a process of its own: what a laptop of two cores can take."""
+
+
+class DeployError(RuntimeError):
+    """The emulator refused the stack; the message says which resources and why."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One Region's stack."""
+
+    region: str
+    api_path: str
+    """Where the emulator serves the stack's REST API."""
+    outputs: Mapping[str, str]
+
+    @property
+    def source_bucket(self) -> str:
+        return self.outputs["SourceBucketName"]
+
+    @property
+    def target_bucket(self) -> str:
+        return self.outputs["TargetBucketName"]
+
+    @property
+    def control_bucket(self) -> str:
+        return self.outputs["ControlBucketName"]
+
+
+def session(region: str) -> boto3.Session:
+    """A session of the emulator's root user, whatever the developer's own environment holds."""
+    return boto3.Session(aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=region)
+
+
+CLIENT_CONFIG = Config(s3={"addressing_style": "path"}, proxies={})
+
+
+class Deployer:
+    """Deploys one package. `emulator_url` is the emulator itself, so that the gateway's counters start at nothing."""
+
+    def __init__(self, package: Package, emulator_url: str) -> None:
+        self._zip = package.zip
+        self._digest = package.digest
+        self._template: Template = yaml.safe_load(package.template.read_text())
+        self._url = emulator_url
+
+    def deploy_table(self) -> None:
+        """The global table: made in West, with a replica in East."""
+        dynamodb = session(WEST).client("dynamodb", endpoint_url=self._url, config=CLIENT_CONFIG)
+        dynamodb.create_table(**table_request(self._template, STACK))
+        dynamodb.update_table(TableName=STACK, ReplicaUpdates=[{"Create": {"RegionName": EAST}}])
+        ttl = table_ttl(self._template)
+        dynamodb.update_time_to_live(
+            TableName=STACK,
+            TimeToLiveSpecification={"Enabled": ttl["Enabled"], "AttributeName": ttl["AttributeName"]},
+        )
+        replica = session(EAST).client("dynamodb", endpoint_url=self._url, config=CLIENT_CONFIG)
+        wait_until(
+            lambda: STACK in replica.list_tables()["TableNames"], f"table {STACK} has its replica in {EAST}", 30.0
+        )
+
+    def deploy_stack(self, region: str, endpoint_url: str, parameters: Mapping[str, str]) -> Stack:
+        """One Region's stack, complete. `endpoint_url` is where its functions find AWS."""
+        values: dict[str, str | int] = {**CONCURRENCY, **parameters}
+        bucket = f"{STACK}-deployment-{region}"
+        template_url = self._upload(region, bucket, endpoint_url, values)
+        cloudformation = session(region).client("cloudformation", endpoint_url=self._url, config=CLIENT_CONFIG)
+        cloudformation.create_stack(
+            StackName=STACK,
+            TemplateURL=template_url,
+            Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[{"ParameterKey": name, "ParameterValue": str(value)} for name, value in values.items()],
+        )
+        outputs = _await_stack(cloudformation, region)
+        return Stack(region=region, api_path=f"/_aws/execute-api/{outputs['RestAPIId']}/api", outputs=outputs)
+
+    def _upload(self, region: str, bucket: str, endpoint_url: str, values: Mapping[str, str | int]) -> str:
+        """Zip and template, as `aws cloudformation package` uploads them: the template is over the inline limit."""
+        s3 = session(region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})  # type: ignore[typeddict-item] # the stubs list commercial Regions only
+        code = CodeLocation(bucket, f"{self._digest}.zip")
+        s3.put_object(Bucket=code.bucket, Key=code.key, Body=self._zip.read_bytes())
+        template = adapt(self._template, region, parameters=values, code=code, endpoint_url=endpoint_url)
+        s3.put_object(Bucket=bucket, Key="template.json", Body=json.dumps(template).encode())
+        return f"{self._url}/{bucket}/template.json"
+
+
+def _await_stack(cloudformation: CloudFormationClient, region: str) -> dict[str, str]:
+    stack: dict[str, Any] = {}
+
+    def settled() -> bool:
+        stack.update(cloudformation.describe_stacks(StackName=STACK)["Stacks"][0])
+        return not stack["StackStatus"].endswith("IN_PROGRESS")
+
+    wait_until(settled, f"stack {STACK} in {region} is complete", 60.0)
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+        reasons = [
+            f"  {event.get('LogicalResourceId')}: {event.get('ResourceStatusReason', '')}"
+            for event in events
+            if event.get("ResourceStatus", "").endswith("FAILED")
+        ]
+        raise DeployError(f"stack {STACK} in {region} is {stack['StackStatus']}:\n" + "\n".join(reasons))
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}

@@ -1,0 +1,164 @@
+"""Package the product for deployment: what AWS gets and what the local cloud runs are the same two files.
+
+`chalice package` does the work, on a snapshot of the sources, so that nobody's edits meanwhile and no stale
+`.chalice/deployments` (Chalice's cache goes by contents, not by names) get in. Afterwards the zip is made smaller,
+faster to import and the same every time: see `_finish_zip`. The result is kept under a digest of all it was made from.
+"""
+
+from __future__ import annotations
+
+import compileall
+import fcntl
+import hashlib
+import importlib.metadata
+import io
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+STAGE = "prod"
+
+_SOURCES = ("app.py", "requirements.txt", "template.yaml", ".chalice/config.json")
+_SERVICES = frozenset({"s3", "dynamodb", "sqs", "events", "sts", "xray", "kms"})
+"""The AWS services whose botocore models are packaged. Those of the other 400 are 15 of 25 MB of the zip, which every
+cold start would unpack; a client of an unlisted service fails at once, in the local cloud too."""
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+class PackageError(RuntimeError):
+    """Packaging failed; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A deployable package."""
+
+    template: Path
+    """The SAM template, in plain YAML without aliases. Its CodeUri is the zip beside it."""
+    zip: Path
+    digest: str
+    """Of everything the package was made from."""
+    cached: bool
+    """It was there already."""
+
+
+def build(project: Path = REPOSITORY, out: Path | None = None) -> Package:
+    """The package of the sources in `project`, made now if there is none of exactly these sources under `out`."""
+    out = out or project / "out" / "package"
+    sources = _sources(project)
+    digest = _digest(project, sources)
+    with _locked(out):
+        stamp = out / "digest"
+        cached = stamp.is_file() and stamp.read_text() == digest
+        if not cached:
+            stamp.unlink(missing_ok=True)
+            _build(project, sources, out)
+            stamp.write_text(digest)
+    return Package(template=out / "sam.yaml", zip=out / "deployment.zip", digest=digest, cached=cached)
+
+
+def _sources(project: Path) -> list[str]:
+    missing = [name for name in _SOURCES if not (project / name).is_file()]
+    if missing:
+        raise PackageError(f"{', '.join(missing)} not found in {project}: package from a complete checkout")
+    policies = [path.relative_to(project).as_posix() for path in project.glob(".chalice/policy-*.json")]
+    modules = [path.relative_to(project).as_posix() for path in project.glob("chalicelib/**/*.py")]
+    return sorted([*_SOURCES, *policies, *modules])
+
+
+def _digest(project: Path, sources: list[str]) -> str:
+    """Of the sources, of what packages them, and of the Python whose wheels are taken."""
+    digest = hashlib.sha256(f"{sys.version}\0{importlib.metadata.version('chalice')}\0".encode())
+    digest.update(Path(__file__).read_bytes())
+    for name in sources:
+        content = (project / name).read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """One packager at a time: `make demo` beside `make test` must not see half a package."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(project: Path, sources: list[str], out: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="build-", dir=out) as scratch:
+        snapshot, made = Path(scratch, "project"), Path(scratch, "made")
+        for name in sources:
+            (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(project / name, snapshot / name)
+        _chalice_package(snapshot, made)
+        _finish_zip(made / "deployment.zip", Path(scratch, "tree"), out / "deployment.zip")
+        _finish_template(made / "sam.yaml", out / "sam.yaml")
+
+
+def _chalice_package(project: Path, made: Path) -> None:
+    # Chalice asks botocore for a Region although packaging needs none; the template itself names none.
+    env = dict(os.environ) | {"AWS_DEFAULT_REGION": "us-gov-west-1"}
+    command = [
+        *(sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"),
+        *("--project-dir", str(project), "package", "--stage", STAGE),
+        *("--template-format", "yaml", "--merge-template", str(project / "template.yaml"), str(made)),
+    ]
+    done = subprocess.run(command, env=env, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not (made / "sam.yaml").is_file():
+        raise PackageError(f"chalice package failed:\n{done.stdout}{done.stderr}")
+
+
+def _finish_template(made: Path, template: Path) -> None:
+    """Plain YAML: Chalice writes aliases, which not every reader of templates follows."""
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, _data: object) -> bool:
+            return True
+
+    template.write_text(yaml.dump(yaml.safe_load(made.read_text()), Dumper=Plain, width=120))
+
+
+def _finish_zip(made: Path, tree: Path, package: Path) -> None:
+    """Rewrite the zip: without unused service models, with bytecode, in a fixed order with fixed times.
+
+    Lambda's code folder is read-only: without bytecode in the zip every cold start compiles every module again, which
+    doubles the time of importing. Unchecked, since unzipping changes the files' times.
+    """
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tree, members=[name for name in archive.namelist() if _needed(name)])
+    compiled = compileall.compile_dir(
+        tree,
+        force=True,
+        quiet=2,
+        stripdir=str(tree),
+        workers=0,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not compiled:
+        raise PackageError(f"a module of the package does not compile; try `{sys.executable} -m compileall` on it")
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in tree.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(tree).as_posix(), _ZIP_TIME)
+            entry.external_attr = (0o755 if path.suffix == ".so" else 0o644) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
+    package.write_bytes(body.getvalue())
+
+
+def _needed(name: str) -> bool:
+    parts = name.split("/")
+    is_service_model = parts[:2] == ["botocore", "data"] and len(parts) > 3
+    return not is_service_model or parts[2] in _SERVICES
