@@ -1,0 +1,113 @@
+"""Additions to what the emulator answers: checksum headers and elements. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, MutableMapping
+from urllib.parse import unquote
+from xml.sax.saxutils import unescape
+
+from local.gateway.checksums import CHECKSUM_HEADER, TYPE_HEADER, Checksum, checksum_headers
+
+_ETAG = re.compile(rb"<ETag>(?:&quot;|\")?([^\"&<]+)")
+_LISTED = re.compile(rb"<(Contents|Version)>(.*?)</\1>", re.DOTALL)
+_KEY = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
+_VERSION = re.compile(rb"<VersionId>(.*?)</VersionId>")
+_AFTER_ETAG = b"</ETag>"
+_PART = re.compile(rb"<Part>.*?</Part>", re.DOTALL)
+_PART_NUMBER = re.compile(rb"<PartNumber>(\d+)</PartNumber>")
+_CHECKSUM = re.compile(rb"<Checksum(CRC32C|CRC32|CRC64NVME|SHA1|SHA256)>([^<]+)</Checksum\1>")
+_ATTRIBUTES_CHECKSUM = re.compile(rb"<Checksum\s*/>|<Checksum>.*?</Checksum>", re.DOTALL)
+
+
+def etag_in(body: bytes) -> str:
+    """The first ETag element, without quotes; empty if there is none."""
+    found = _ETAG.search(body)
+    return found.group(1).decode() if found else ""
+
+
+def checksum_in(body: bytes, kind: str) -> Checksum | None:
+    found = _CHECKSUM.search(body)
+    return Checksum(found.group(1).decode(), kind, found.group(2).decode()) if found else None
+
+
+def show_checksum(headers: MutableMapping[str, str], checksum: Checksum) -> None:
+    """Replace whatever checksum an answer shows by this one."""
+    for name in checksum_headers(list(headers)):
+        del headers[name]
+    headers[checksum.header] = checksum.value
+    headers[TYPE_HEADER] = checksum.kind
+
+
+def hide_checksums(headers: MutableMapping[str, str]) -> None:
+    for name in list(headers):
+        if name.lower().startswith(CHECKSUM_HEADER):
+            del headers[name]
+
+
+def with_checksum(body: bytes, root: str, checksum: Checksum) -> bytes:
+    """The checksum's elements at the end of the document's root element."""
+    return _append(body, root, f"{_value_element(checksum)}<ChecksumType>{checksum.kind}</ChecksumType>")
+
+
+def with_part_checksum(body: bytes, checksum: Checksum) -> bytes:
+    return _append(body, "CopyPartResult", _value_element(checksum))
+
+
+def with_listed_checksums(body: bytes, lookup: Callable[[str, str, str], Checksum | None]) -> bytes:
+    """ChecksumAlgorithm and ChecksumType for each listed object that `lookup(key, version, etag)` knows one of."""
+    url_encoded = b"<EncodingType>url</EncodingType>" in body
+
+    def patched(found: re.Match[bytes]) -> bytes:
+        text = found.group(0)
+        key = _KEY.search(text)
+        if key is None:
+            return text
+        name = key.group(1).decode()
+        version = _VERSION.search(text)
+        checksum = lookup(
+            unquote(name) if url_encoded else unescape(name, {"&quot;": '"', "&#13;": "\r", "&#10;": "\n"}),
+            version.group(1).decode() if version else "",
+            etag_in(text),
+        )
+        return text if checksum is None else text.replace(_AFTER_ETAG, _AFTER_ETAG + _kind_elements(checksum), 1)
+
+    return _LISTED.sub(patched, body)
+
+
+def with_listed_part_checksums(
+    body: bytes, algorithm: str, kind: str, lookup: Callable[[int, str], str | None]
+) -> bytes:
+    """Each listed part's checksum by `lookup(number, etag)`, and the upload's algorithm and kind."""
+
+    def patched(found: re.Match[bytes]) -> bytes:
+        text = found.group(0)
+        number = _PART_NUMBER.search(text)
+        value = lookup(int(number.group(1)), etag_in(text)) if number else None
+        if value is None:
+            return text
+        return text.replace(b"</Part>", _value_element(Checksum(algorithm, kind, value)).encode() + b"</Part>")
+
+    elements = _kind_elements(Checksum(algorithm, kind)).decode()
+    return _append(_PART.sub(patched, body), "ListPartsResult", elements)
+
+
+def with_attributes_checksum(body: bytes, checksum: Checksum) -> bytes:
+    """The Checksum element of GetObjectAttributes, if it was asked for."""
+    elements = f"<Checksum>{_value_element(checksum)}<ChecksumType>{checksum.kind}</ChecksumType></Checksum>"
+    return _ATTRIBUTES_CHECKSUM.sub(elements.encode(), body, count=1)
+
+
+def _append(body: bytes, root: str, elements: str) -> bytes:
+    end = f"</{root}>".encode()
+    return body.replace(end, elements.encode() + end)
+
+
+def _value_element(checksum: Checksum) -> str:
+    return f"<{checksum.element}>{checksum.value}</{checksum.element}>"
+
+
+def _kind_elements(checksum: Checksum) -> bytes:
+    return (
+        f"<ChecksumAlgorithm>{checksum.algorithm}</ChecksumAlgorithm><ChecksumType>{checksum.kind}</ChecksumType>"
+    ).encode()

@@ -1,0 +1,85 @@
+"""The API behind its names: each Region's own, and the one that fails over; and the health checks that decide which."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import aiohttp
+
+from local.gateway.classify import Call
+from local.gateway.cuts import Cuts
+from local.gateway.exchange import Answer, Exchange
+from local.gateway.faults import DropRequest, Error, Faults
+from local.gateway.routing import Router
+from local.gateway.upstream import Upstream
+
+API_CALLER = "api"
+REGION_API_PREFIX = "api-"
+_HEALTH_PATH = "/health"
+# Route 53: 4 seconds to connect, then 2 for the answer (developer guide, "Types of health checks").
+_HEALTH_TIMEOUT_SECONDS = 6.0
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Apis:
+    """`paths`: Region -> path prefix of its stage at the emulator. Empty until a deployer says where the APIs are."""
+
+    def __init__(self, upstream: Upstream, router: Router, cuts: Cuts, faults: Faults) -> None:
+        self.router = router
+        self.paths: Mapping[str, str] = {}
+        self._upstream = upstream
+        self._cuts = cuts
+        self._faults = faults
+
+    def region_of(self, caller: str) -> str:
+        """The Region that answers a request that came by this listener."""
+        return self.router.resolve(now_ms()) if caller == API_CALLER else caller.removeprefix(REGION_API_PREFIX)
+
+    async def forward(self, exchange: Exchange, region: str) -> Answer:
+        """Everything untouched but the path's prefix and the host."""
+        exchange.headers["X-Forwarded-Host"] = exchange.headers.get("Host", "")
+        exchange.headers["Host"] = self._upstream.authority  # the emulator would read a bucket out of another name
+        exchange.target = self.paths[region].rstrip("/") + exchange.target
+        return await self._upstream.send(exchange)
+
+    async def check_forever(self) -> None:
+        """Each Region side by side, at the interval, whether the one before has been answered or not."""
+        interval = self.router.times.interval_ms / 1000
+        pending: set[asyncio.Task[None]] = set()
+        while True:
+            for region in self.paths:
+                task = asyncio.create_task(self._check(region))
+                pending.add(task)
+                task.add_done_callback(pending.discard)
+            await asyncio.sleep(interval)
+
+    async def _check(self, region: str) -> None:
+        try:
+            async with asyncio.timeout(_HEALTH_TIMEOUT_SECONDS):
+                ok, detail = await self._probe(region)
+        except TimeoutError:
+            ok, detail = False, "no answer in time"
+        except (aiohttp.ClientError, OSError) as error:
+            ok, detail = False, f"no answer: {type(error).__name__}"
+        self.router.observe(region, ok, detail, now_ms())
+
+    async def _probe(self, region: str) -> tuple[bool, str]:
+        """Faults and cuts hit a health check as they hit a client; it isn't counted."""
+        if region in self._cuts.regions:
+            return False, "the Region is cut off"
+        call = Call(REGION_API_PREFIX + region, "execute-api", "GET", region, "", _HEALTH_PATH, "", {})
+        verdict = self._faults.decide(call)
+        if verdict.delay_ms:
+            await asyncio.sleep(verdict.delay_ms / 1000)
+        if isinstance(verdict.action, Error):
+            return False, f"status {verdict.action.status}"
+        answer = await self._upstream.get(self.paths[region].rstrip("/") + _HEALTH_PATH, call)
+        if verdict.action is not None:
+            return False, "dropped" if isinstance(verdict.action, DropRequest) else "answer dropped"
+        # Route 53 takes any status from 200 to 399 for healthy.
+        return 200 <= answer.status < 400, f"status {answer.status}"

@@ -1,0 +1,68 @@
+"""A request body that is checksummed as it passes, and never passes whole if its checksum is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from local.gateway.awschunked import AwsChunkedDecoder
+from local.gateway.checksums import Digest, bad_digest, value_header
+from local.gateway.errors import S3Error
+from local.gateway.exchange import Body
+
+
+class CheckedBody:
+    """`expected`: the checksum a header named, or empty; a trailer may still name it.
+
+    The last piece is held back until the checksum is known: on a mismatch the emulator never gets a complete body, so
+    it stores nothing. Whoever sends this body then finds why it broke off in `error`.
+    """
+
+    def __init__(self, body: Body, algorithm: str, expected: str, *, chunked: bool) -> None:
+        self._body = body
+        self._algorithm = algorithm
+        self._expected = expected
+        self._decoder = AwsChunkedDecoder() if chunked else None
+        self._digest = Digest(algorithm)
+        self.size = 0
+        self.error: S3Error | None = None
+
+    def value(self) -> str:
+        return self._digest.value()
+
+    def forwarded(self) -> Body:
+        """The payload, without any chunk encoding. Raises at once if the body is in memory and wrong."""
+        if isinstance(self._body, bytes):
+            payload = self._decoded(self._body)
+            self._finish()
+            return payload
+        return self._stream(self._body)
+
+    async def _stream(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        held = b""
+        try:
+            async for data in body:
+                payload = self._decoded(data)
+                if payload:
+                    if held:
+                        yield held
+                    held = payload
+            self._finish()
+        except S3Error as error:
+            self.error = error
+            raise
+        if held:
+            yield held
+
+    def _decoded(self, data: bytes) -> bytes:
+        payload = self._decoder.feed(data) if self._decoder else data
+        self._digest.update(payload)
+        self.size += len(payload)
+        return payload
+
+    def _finish(self) -> None:
+        expected = self._expected
+        if self._decoder is not None:
+            self._decoder.finish()
+            expected = expected or self._decoder.trailers.get(value_header(self._algorithm), "")
+        if expected and expected != self.value():
+            raise bad_digest(self._algorithm)

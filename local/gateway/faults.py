@@ -1,0 +1,173 @@
+"""Faults to inject: rules that match requests and say what goes wrong with them. Pure, but for the counts it keeps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from local.gateway.classify import Call
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Match(_Model):
+    """Every field given must agree; none given matches every request."""
+
+    caller: str | None = None
+    service: str | None = None
+    operation: str | None = None
+    region: str | None = None
+    bucket: str | None = None
+    key_prefix: str | None = None
+
+    def matches(self, call: Call) -> bool:
+        return (
+            self.caller in (None, call.caller)
+            and self.service in (None, call.service)
+            and self.operation in (None, call.operation)
+            and self.region in (None, call.region)
+            and self.bucket in (None, call.bucket)
+            and (self.key_prefix is None or call.key.startswith(self.key_prefix))
+        )
+
+
+class Delay(_Model):
+    """The request waits, then goes on; rules after this one still apply."""
+
+    kind: Literal["delay"]
+    delay_ms: int = Field(ge=0)
+
+
+class Error(_Model):
+    """Answered with this error, not carried out."""
+
+    kind: Literal["error"]
+    status: int = Field(ge=400, le=599)
+    code: str = Field(min_length=1)
+    message: str = "Injected by the gateway."
+
+
+class DropAnswer(_Model):
+    """Carried out; the connection is closed instead of an answer."""
+
+    kind: Literal["drop_answer"]
+
+
+class DropRequest(_Model):
+    """Not carried out; the connection is closed."""
+
+    kind: Literal["drop_request"]
+
+
+class ErrorIn200(_Model):
+    """S3's Copy and Complete may answer 200 and then an error in the body. Not carried out."""
+
+    kind: Literal["error_in_200"]
+    code: str = "InternalError"
+
+
+Action = Annotated[Delay | Error | DropAnswer | DropRequest | ErrorIn200, Field(discriminator="kind")]
+
+
+class Rule(_Model):
+    id: str = Field(min_length=1)
+    match: Match = Match()
+    action: Action
+    times: int | None = Field(default=None, ge=1)
+    """Then the rule is used up."""
+    skip: int = Field(default=0, ge=0)
+    """Let so many matching requests pass first."""
+    probability: float = Field(default=1.0, gt=0.0, le=1.0)
+    seed: int = 0
+
+
+class BadRules(ValueError):
+    """The message says which rule and field is wrong, and how."""
+
+
+_RULES: TypeAdapter[list[Rule]] = TypeAdapter(list[Rule])
+
+
+def parse_rules(body: bytes) -> list[Rule]:
+    try:
+        rules = _RULES.validate_json(body)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()]
+        raise BadRules("; ".join(lines)) from None
+    ids = [rule.id for rule in rules]
+    repeated = sorted({name for name in ids if ids.count(name) > 1})
+    if repeated:
+        raise BadRules(f"every rule needs an id of its own; repeated: {', '.join(repeated)}")
+    return rules
+
+
+@dataclass
+class _State:
+    rule: Rule
+    rng: random.Random
+    matched: int = 0
+    fired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What happens to one request: it waits `delay_ms`, then `action`, if any."""
+
+    delay_ms: int = 0
+    action: Error | DropAnswer | DropRequest | ErrorIn200 | None = None
+    rules: tuple[str, ...] = field(default=())
+
+
+NO_FAULT = Verdict()
+
+
+class Faults:
+    """Delays add up; of the other actions the first rule's in order wins."""
+
+    def __init__(self) -> None:
+        self._states: list[_State] = []
+
+    def replace(self, rules: Iterable[Rule]) -> None:
+        """New rules start at zero, those of before are gone."""
+        self._states = [_State(rule, random.Random(rule.seed)) for rule in rules]
+
+    def decide(self, call: Call) -> Verdict:
+        if not self._states:
+            return NO_FAULT
+        delay_ms = 0
+        fired: list[str] = []
+        for state in self._states:
+            if not _fires(state, call):
+                continue
+            fired.append(state.rule.id)
+            action = state.rule.action
+            if not isinstance(action, Delay):
+                return Verdict(delay_ms, action, tuple(fired))
+            delay_ms += action.delay_ms
+        return Verdict(delay_ms, None, tuple(fired))
+
+    def report(self) -> list[dict[str, object]]:
+        return [
+            state.rule.model_dump(exclude_none=True) | {"matched": state.matched, "fired": state.fired}
+            for state in self._states
+        ]
+
+
+def _fires(state: _State, call: Call) -> bool:
+    rule = state.rule
+    if (rule.times is not None and state.fired >= rule.times) or not rule.match.matches(call):
+        return False
+    state.matched += 1
+    if state.matched <= rule.skip:
+        return False
+    # Drawn for every match, so that the nth match fares alike in every run with this seed.
+    if rule.probability < 1.0 and state.rng.random() >= rule.probability:
+        return False
+    state.fired += 1
+    return True

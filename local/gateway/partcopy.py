@@ -1,0 +1,99 @@
+"""UploadPartCopy: ranges only of large sources, and the copied range's CRC where the upload keeps one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from local.gateway import limits
+from local.gateway.answers import etag_in, with_part_checksum
+from local.gateway.checksums import FULL_OBJECT, Checksum, Digest
+from local.gateway.classify import split_copy_source
+from local.gateway.errors import S3Error, raise_if
+from local.gateway.exchange import Answer, Exchange
+from local.gateway.multipart import Upload
+from local.gateway.s3state import S3State
+from local.gateway.uploads import MultipartRules
+from local.gateway.upstream import object_target
+
+_IF_MATCH = "x-amz-copy-source-if-match"
+_RANGE = "x-amz-copy-source-range"
+_TRIES = 5
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """What was read of a source: its CRC, and the ETag it has that CRC under."""
+
+    value: str
+    etag: str
+
+
+class PartCopyRule:
+    def __init__(self, state: S3State, uploads: MultipartRules) -> None:
+        self._state = state
+        self._upstream = state.upstream
+        self._uploads = uploads
+
+    async def upload_part_copy(self, exchange: Exchange) -> Answer:
+        raise_if(limits.bad_part_number(exchange.call.query.get("partNumber", "")))
+        upload = self._uploads.find(exchange)
+        if upload is not None and upload.algorithm:
+            return await self._with_checksum(exchange, upload)
+        if _RANGE in exchange.headers:
+            size = await self._source_size(exchange)
+            if size is not None:
+                raise_if(limits.range_source_too_small(size, self._state.limits))
+        return await self._upstream.send(exchange)
+
+    async def _with_checksum(self, exchange: Exchange, upload: Upload) -> Answer:
+        """Read the range, then have it copied under the ETag it was read under; again if the source changed between."""
+        pinned = exchange.headers.get(_IF_MATCH)
+        for _ in range(_TRIES):
+            read = await self._read_range(exchange, upload.algorithm, pinned)
+            if read is None:  # the source can't be read as asked: the emulator says why
+                return await self._upstream.send(exchange)
+            exchange.headers[_IF_MATCH] = read.etag
+            answer = await self._upstream.send(exchange, buffered=True)
+            if answer.ok:
+                number = int(exchange.call.query["partNumber"])
+                upload.crcs[(number, etag_in(answer.body))] = read.value
+                checksum = Checksum(upload.algorithm, FULL_OBJECT, read.value)
+                answer.replace_body(with_part_checksum(answer.body, checksum))
+                return answer
+            if answer.status != 412 or pinned is not None:
+                return answer
+        raise S3Error(503, "SlowDown", "The copy source keeps changing. Please reduce your request rate.")
+
+    async def _read_range(self, exchange: Exchange, algorithm: str, pinned: str | None) -> _Range | None:
+        digest = Digest(algorithm)
+        wanted = exchange.headers.get(_RANGE)
+        headers = {"Range": wanted} if wanted else {}
+        if pinned is not None:
+            headers["If-Match"] = pinned
+        async with self._upstream.reading(_source_target(exchange), exchange.call, headers) as response:
+            if response.status != (206 if wanted else 200):
+                return None
+            if wanted:
+                found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+                if found is None or wanted != f"bytes={found.group(1)}-{found.group(2)}":
+                    return None  # it ends beyond the source: a GET is cut short, a copy is refused
+                raise_if(limits.range_source_too_small(int(found.group(3)), self._state.limits))
+            async for chunk in response.content.iter_any():
+                digest.update(chunk)
+            return _Range(digest.value(), response.headers["ETag"])
+
+    async def _source_size(self, exchange: Exchange) -> int | None:
+        """None: unknown, or no such source."""
+        bucket, key, version = split_copy_source(exchange.headers["x-amz-copy-source"])
+        known = self._state.memory.recall(bucket, key, version)
+        if known is not None and known.size is not None:
+            return known.size
+        head = await self._upstream.head(_source_target(exchange), exchange.call)
+        return int(head.headers["Content-Length"]) if head.ok else None
+
+
+def _source_target(exchange: Exchange) -> str:
+    bucket, key, version = split_copy_source(exchange.headers["x-amz-copy-source"])
+    return object_target(bucket, key, **({"versionId": version} if version else {}))

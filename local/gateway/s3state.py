@@ -1,0 +1,18 @@
+"""What all the rules about S3 share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from local.gateway.limits import SizeLimits
+from local.gateway.locks import KeyLocks
+from local.gateway.memory import ObjectMemory
+from local.gateway.upstream import Upstream
+
+
+@dataclass(frozen=True)
+class S3State:
+    upstream: Upstream
+    locks: KeyLocks
+    memory: ObjectMemory
+    limits: SizeLimits

@@ -1,0 +1,136 @@
+"""The way to the emulator: clients' requests, byte for byte, and the gateway's own small ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from local.gateway.classify import Call
+from local.gateway.exchange import BUFFERED_MAX_BYTES, Answer, Exchange
+
+# The emulator closes a connection after 75 idle seconds. The pool lets go of it earlier, so that no request is ever
+# written into a connection that is being closed: it would be lost, or sent twice.
+_KEEPALIVE_SECONDS = 30.0
+_HEADER_MAX_BYTES = 128 * 1024
+
+# Header for which aiohttp would otherwise invent a value that the client never sent.
+_NO_INVENTED_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+_ANSWER_HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade")
+_ROOT_KEY = "test"
+"""The emulator's root caller, whose signature it never checks."""
+
+
+class Upstream:
+    """One pool of connections to the emulator. Redirects are answers, cookies are headers, nothing is decompressed."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+        self.checks_signatures = False
+        """The emulator runs with AUTH=true: requests that the gateway had to change are sent on as its root."""
+
+    @property
+    def authority(self) -> str:
+        return self._base.partition("://")[2]
+
+    async def open(self) -> None:
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10.0),
+            auto_decompress=False,
+            skip_auto_headers=_NO_INVENTED_HEADERS,
+            max_line_size=_HEADER_MAX_BYTES,
+            max_field_size=_HEADER_MAX_BYTES,
+            read_bufsize=1024 * 1024,
+        )
+        # aiohttp resends "idempotent" requests, PUT among them, when a kept connection breaks. A second PutObject
+        # is a second version, and a second conditional one a 412 for a write that succeeded.
+        session._retry_connection = False
+        self._session = session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def detect_auth(self) -> None:
+        answer = await self.get("/_ministack/health", Call("", "", "", "", "", "", "", {}))
+        self.checks_signatures = b'"auth": "enabled"' in answer.body
+
+    async def send(self, exchange: Exchange, *, buffered: bool = False) -> Answer:
+        """The client's request as it stands. The answer is read whole if it is short or `buffered`, else streamed."""
+        await exchange.load_body()
+        if exchange.rewritten and self.checks_signatures:
+            exchange.headers["Authorization"] = _authorization(exchange.call)
+            exchange.headers.popall("x-amz-security-token", None)
+        response = await self._request(exchange.method, exchange.target, exchange.headers, exchange.body)
+        length = response.content_length
+        short = length is not None and length <= BUFFERED_MAX_BYTES
+        headers = CIMultiDict(response.headers)
+        for name in _ANSWER_HOP_BY_HOP:
+            headers.popall(name, None)
+        if buffered or short or exchange.method == "HEAD" or response.status in (204, 304):
+            async with response:
+                return Answer(response.status, headers, await response.read())
+        return Answer(response.status, headers, stream=response)
+
+    async def head_object(self, call: Call) -> Answer:
+        """The current version of the key that `call` is about."""
+        return await self._own("HEAD", object_target(call.bucket, call.key), call)
+
+    async def get(self, target: str, call: Call, headers: Mapping[str, str] | None = None) -> Answer:
+        return await self._own("GET", target, call, headers)
+
+    async def head(self, target: str, call: Call, headers: Mapping[str, str] | None = None) -> Answer:
+        return await self._own("HEAD", target, call, headers)
+
+    async def put(self, target: str, call: Call, body: bytes) -> Answer:
+        return await self._own("PUT", target, call, body=body)
+
+    async def delete(self, target: str, call: Call) -> Answer:
+        return await self._own("DELETE", target, call)
+
+    @asynccontextmanager
+    async def reading(
+        self, target: str, call: Call, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A GET of the gateway's own whose body may be too long to hold."""
+        async with await self._request("GET", target, _own_headers(call, headers), None) as response:
+            yield response
+
+    async def _own(
+        self, method: str, target: str, call: Call, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        async with await self._request(method, target, _own_headers(call, headers or {}), body) as response:
+            return Answer(response.status, CIMultiDict(response.headers), await response.read())
+
+    async def _request(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes] | None
+    ) -> aiohttp.ClientResponse:
+        assert self._session is not None, "open() comes first"
+        url = URL(self._base + target, encoded=True)
+        return await self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
+
+
+def object_target(bucket: str, key: str, **query: str) -> str:
+    """The request target of an object, in an encoding that survives any key."""
+    return f"/{bucket}/{quote(key, safe='/', errors='surrogateescape')}" + (f"?{urlencode(query)}" if query else "")
+
+
+def _own_headers(call: Call, headers: Mapping[str, str]) -> dict[str, str]:
+    return {"Authorization": _authorization(call), **headers}
+
+
+def _authorization(call: Call) -> str:
+    """A caller of the same account without a signature to check.
+
+    In Signature Version 2's form, since that names no Region: the emulator refuses one that isn't the bucket's. An
+    access key of 12 digits names an account of its own there.
+    """
+    is_account = len(call.access_key) == 12 and call.access_key.isdigit()
+    return f"AWS {call.access_key if is_account else _ROOT_KEY}:gateway"

@@ -1,0 +1,121 @@
+"""Conditional writes through the gateway: exactly one of many wins."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.gateway.conftest import Cloud
+
+WRITERS = 20
+
+
+def code_of(call: Any, **arguments: Any) -> str:
+    """ "" for success, else the error's code as boto3 parsed it."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+def test_copy_if_none_match_refuses_an_existing_destination(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"new")
+    s3.put_object(Bucket=bucket, Key="b", Body=b"old")
+    with pytest.raises(ClientError) as caught:
+        s3.copy_object(Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "a"}, IfNoneMatch="*")
+    assert caught.value.response["Error"]["Code"] == "PreconditionFailed"
+    assert caught.value.response["Error"]["Condition"] == "If-None-Match"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+    assert s3.get_object(Bucket=bucket, Key="b")["Body"].read() == b"old"
+
+
+def test_copy_if_match_needs_the_etag_it_names(s3: Any, bucket: str) -> None:
+    source = {"Bucket": bucket, "Key": "a"}
+    s3.put_object(Bucket=bucket, Key="a", Body=b"new")
+    etag = s3.put_object(Bucket=bucket, Key="b", Body=b"old")["ETag"]
+    assert code_of(s3.copy_object, Bucket=bucket, Key="b", CopySource=source, IfMatch='"0"') == "PreconditionFailed"
+    assert code_of(s3.copy_object, Bucket=bucket, Key="b", CopySource=source, IfMatch=etag) == ""
+    assert s3.get_object(Bucket=bucket, Key="b")["Body"].read() == b"new"
+    missing = {"Bucket": bucket, "Key": "c", "CopySource": source, "IfMatch": etag}
+    assert code_of(s3.copy_object, **missing) == "NoSuchKey"
+
+
+def test_a_delete_marker_counts_as_absent(s3: Any, versioned: str) -> None:
+    source = {"Bucket": versioned, "Key": "a"}
+    s3.put_object(Bucket=versioned, Key="a", Body=b"new")
+    etag = s3.put_object(Bucket=versioned, Key="b", Body=b"old")["ETag"]
+    s3.delete_object(Bucket=versioned, Key="b")
+    assert code_of(s3.copy_object, Bucket=versioned, Key="b", CopySource=source, IfMatch=etag) == "NoSuchKey"
+    assert code_of(s3.copy_object, Bucket=versioned, Key="b", CopySource=source, IfNoneMatch="*") == ""
+
+
+def race(jobs: list[Any]) -> list[str]:
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_racing_conditional_copies_have_one_winner(s3: Any, bucket: str, round_: int) -> None:
+    for n in range(WRITERS):
+        s3.put_object(Bucket=bucket, Key=f"source/{n}", Body=f"{n}".encode())
+
+    def copy(n: int) -> Any:
+        source = {"Bucket": bucket, "Key": f"source/{n}"}
+        return lambda: code_of(s3.copy_object, Bucket=bucket, Key="target", CopySource=source, IfNoneMatch="*")
+
+    outcomes = race([copy(n) for n in range(WRITERS)])
+    assert sorted(outcomes) == [""] + ["PreconditionFailed"] * (WRITERS - 1)
+    assert s3.get_object(Bucket=bucket, Key="target")["Body"].read() == str(outcomes.index("")).encode()
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_puts_copies_and_completes_race_for_one_key(s3: Any, versioned: str, round_: int) -> None:
+    s3.put_object(Bucket=versioned, Key="source", Body=b"source")
+    source = {"Bucket": versioned, "Key": "source"}
+    target = {"Bucket": versioned, "Key": "target"}
+
+    def prepared_complete() -> Any:
+        upload = s3.create_multipart_upload(**target)["UploadId"]
+        part = s3.upload_part(**target, UploadId=upload, PartNumber=1, Body=b"part")
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        return lambda: code_of(
+            s3.complete_multipart_upload, **target, UploadId=upload, MultipartUpload=parts, IfNoneMatch="*"
+        )
+
+    jobs = [prepared_complete() for _ in range(6)]
+    jobs += [lambda: code_of(s3.copy_object, **target, CopySource=source, IfNoneMatch="*")] * 7
+    jobs += [lambda: code_of(s3.put_object, **target, Body=b"put", IfNoneMatch="*")] * 7
+    outcomes = race(jobs)
+    assert outcomes.count("") == 1, outcomes
+    assert set(outcomes) == {"", "PreconditionFailed"}
+    assert len(s3.list_object_versions(Bucket=versioned, Prefix="target")["Versions"]) == 1
+
+
+def test_an_unconditional_put_is_never_lost_between_check_and_copy(s3: Any, versioned: str) -> None:
+    """If-Match copies against puts that change the ETag: every copy that succeeds replaced the very ETag it named."""
+    s3.put_object(Bucket=versioned, Key="source", Body=b"copied")
+    source = {"Bucket": versioned, "Key": "source"}
+    first = s3.put_object(Bucket=versioned, Key="target", Body=b"first")
+
+    def copy() -> str:
+        return code_of(s3.copy_object, Bucket=versioned, Key="target", CopySource=source, IfMatch=first["ETag"])
+
+    jobs: list[Any] = []
+    for n in range(8):
+        jobs += [copy, lambda n=n: code_of(s3.put_object, Bucket=versioned, Key="target", Body=f"put {n}".encode())]
+    race(jobs)
+    versions = s3.list_object_versions(Bucket=versioned, Prefix="target")["Versions"]
+    etags = [version["ETag"] for version in reversed(versions)]
+    copied = s3.head_object(Bucket=versioned, Key="source")["ETag"]
+    for before, after in zip(etags, etags[1:], strict=False):
+        assert after != copied or before == first["ETag"]
+
+
+def test_put_conditions_still_work_through_the_gateway(s3: Any, bucket: str, cloud: Cloud) -> None:
+    assert code_of(s3.put_object, Bucket=bucket, Key="a", Body=b"1", IfNoneMatch="*") == ""
+    assert code_of(s3.put_object, Bucket=bucket, Key="a", Body=b"2", IfNoneMatch="*") == "PreconditionFailed"
+    assert code_of(s3.put_object, Bucket=bucket, Key="b", Body=b"2", IfMatch='"0"') == "NoSuchKey"
