@@ -46,7 +46,6 @@ class SourceRef:
     key: str
     etag: str
     version_id: str | None = None
-    requester_pays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +235,6 @@ class Ledger(Protocol):
     """The table. Each item is written by one Region only, so last-writer-wins never bites."""
 
     def put_job(self, spec: JobSpec) -> None: ...
-    def get_job(self, job_id: str) -> JobSpec | None: ...
     def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
         """Invalid cursors raise Permanent("InvalidCursor")."""
         ...

@@ -73,7 +73,7 @@ def copy_source(source: SourceRef) -> dict[str, Any]:
             "CopySource": present(where),
             "CopySourceIfMatch": quoted(source.etag),
             "ExpectedSourceBucketOwner": source.bucket.owner,
-            "RequestPayer": "requester" if source.requester_pays or source.bucket.requester_pays else None,
+            "RequestPayer": "requester" if source.bucket.requester_pays else None,
         }
     )
 

@@ -31,8 +31,8 @@ class PartLease:
     """A counter, not a time: an observer measures with its own clock how long it stands still."""
     phase: LeasePhase
     rows: int
-    decided: bytes
-    """Bitmap over the manifest's rows, least significant bit first: merged over Regions by OR, never counted twice."""
+    decided: int
+    """Bitmap over the manifest's rows: merged over Regions by OR, so that nothing is counted twice."""
     bytes_decided: int
     started_ms: int
     counts: dict[Outcome, int]
@@ -80,6 +80,8 @@ def standing(
     """May the claim at `epoch` be superseded? `lease` is the table's item for it, perhaps stale or missing."""
     if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED:
         return Standing.RELEASED
+    if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.COPIED:
+        return Standing.WAITING  # Its copy record was written before this item: verification comes next, not a claim.
     if before is None or before.seen != lease_sight(epoch, lease):
         return Standing.MOVED
     return Standing.EXPIRED if now_ms - before.since_ms >= patience_ms else Standing.WAITING

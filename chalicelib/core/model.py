@@ -109,7 +109,6 @@ class Endpoint:
     writable: bool
     kms_key: str | None = None
     """The key to encrypt with at a destination; None leaves it to the bucket's default encryption."""
-    requester_pays: bool = False
     website: bool = False
     """Objects here may carry a website redirect, which CopyObject drops: look at each (one HEAD an object)."""
 

@@ -64,7 +64,7 @@ def derive(
     merged = [_merge(items) for items in by_part.values()]
     done = [item for item in merged if item.phase is LeasePhase.DONE]
     objects_planned = max(sum(p.rows for p in newest.values()), sum(item.rows for item in merged))
-    objects_decided = sum(_popcount(item.decided) for item in merged)
+    objects_decided = sum(item.decided.bit_count() for item in merged)
     bytes_planned = sum(p.bytes for p in newest.values())
     bytes_decided = sum(item.bytes_decided for item in merged)
     counts: Counter[Outcome] = Counter()
@@ -106,7 +106,7 @@ def _merge(items: list[PartLease]) -> PartLease:
     lead = max(items, key=lambda item: (order[item.phase], item.epoch))
     bits = 0
     for item in items:
-        bits |= int.from_bytes(item.decided, "little")
+        bits |= item.decided
     return PartLease(
         job_id=lead.job_id,
         part=lead.part,
@@ -116,16 +116,12 @@ def _merge(items: list[PartLease]) -> PartLease:
         heartbeat=lead.heartbeat,
         phase=lead.phase,
         rows=lead.rows,
-        decided=bits.to_bytes((max(item.rows for item in items) + 7) // 8, "little"),
+        decided=bits,
         bytes_decided=max(item.bytes_decided for item in items),
         started_ms=min(item.started_ms for item in items),
         counts=lead.counts,
         verification=lead.verification,
     )
-
-
-def _popcount(bitmap: bytes) -> int:
-    return int.from_bytes(bitmap, "little").bit_count()
 
 
 def _eta_ms(

@@ -60,9 +60,7 @@ def decide(
     if records.terminal:
         return Repairs(close=True)
     settle = may_be_complete(set(records.links), set(records.done))
-    watch = tuple(
-        sorted(p for p, e in records.claims.items() if p not in records.done and records.copied.get(p, 0) < e)
-    )
+    watch = tuple(sorted(records.claims.keys() - records.done - records.copied.keys()))
     looks = sight(records)
     seen, _, doublings = before.seen.partition("#") if before else ("", "", "")
     if before is None or seen != looks:
@@ -77,7 +75,8 @@ def decide(
         return Repairs(settle=settle, watch=watch)
     limit = policy.redrives_per_job
     unclaimed = sorted(records.links - records.done - records.claims.keys())
-    unverified = sorted(p for p, e in records.copied.items() if p not in records.done and records.claims.get(p, 0) <= e)
+    # A copy record of any epoch tells the truth about every row, so it can be verified.
+    unverified = sorted(records.copied.keys() - records.done)
     return Repairs(
         settle=settle,
         watch=watch,

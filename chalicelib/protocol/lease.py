@@ -114,7 +114,7 @@ class Holding:
             heartbeat=self.heartbeat,
             phase=phase,
             rows=len(rows),
-            decided=bits.to_bytes((len(rows) + 7) // 8, "little"),
+            decided=bits,
             bytes_decided=sum(rows[index].size for index in decided),
             started_ms=self.started_ms,
             counts={},

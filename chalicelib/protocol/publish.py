@@ -34,7 +34,7 @@ class Route:
     target: Endpoint
 
     def source_ref(self, row: Row) -> SourceRef:
-        return SourceRef(self.source.bucket, row.key, row.etag, row.version_id, self.source.requester_pays)
+        return SourceRef(self.source.bucket, row.key, row.etag, row.version_id)
 
     def placement(self, row: Row) -> Placement:
         return Placement(row.storage_class, self.target.kms_key, row.redirect)

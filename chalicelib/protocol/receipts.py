@@ -49,7 +49,7 @@ def _done_lease(env: Env, manifest: Manifest, receipt: Receipt) -> PartLease:
         heartbeat=0,
         phase=LeasePhase.DONE,
         rows=rows,
-        decided=((1 << rows) - 1).to_bytes((rows + 7) // 8, "little"),
+        decided=(1 << rows) - 1,
         bytes_decided=manifest.bytes_total,
         started_ms=receipt.started_ms,
         counts=dict(Counter(row.outcome for row in receipt.rows)),

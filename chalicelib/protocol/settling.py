@@ -1,9 +1,9 @@
 """Ending a job: when every range is planned to its end and every partition has its receipt."""
 
+from chalicelib.core import codec
 from chalicelib.core.model import Fork, JobSpec, Receipt, Terminal
 from chalicelib.core.progress import derive
 from chalicelib.core.settle import Tally, complete, may_be_complete, terminal
-from chalicelib.core import codec
 from chalicelib.ports import Env
 from chalicelib.protocol.records import JobRecords
 

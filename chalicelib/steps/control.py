@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.core import ids
-from chalicelib.core.errors import EftError
-from chalicelib.core.model import Endpoint, JobKind, JobSpec, Link, Manifest, Outcome, OverwriteMode, RowOutcome
+from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.model import Endpoint, Feed, JobKind, JobSpec, Link, Manifest, Outcome, OverwriteMode, RowOutcome
 from chalicelib.core.progress import Progress, derive
-from chalicelib.ports import Env, JobPage, QueueName, Wake
+from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.records import ControlRecords, JobRecords
 
 
@@ -71,8 +71,9 @@ class ObjectPage:
     cursor: str | None
 
 
-def submit(env: Env, submission: Submission) -> JobSpec:
-    """Accept a job. The same submission under the same token is the same job, in either Region, at any time."""
+def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
+    """Accept a job; also says whether it is a new one. The same submission under the same token is the same job, in
+    either Region, at any time."""
     spec = _spec(env, submission)
     records = ControlRecords(env, spec.control_region).job(spec.job_id)
     accepted = records.create_spec(spec)
@@ -89,7 +90,7 @@ def submit(env: Env, submission: Submission) -> JobSpec:
     env.ledger.put_job(accepted)
     env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.ROOT_RANGE)])
     env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
-    return accepted
+    return accepted, accepted is spec
 
 
 def _spec(env: Env, submission: Submission) -> JobSpec:
@@ -142,17 +143,52 @@ def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
 
 
 def get_job(env: Env, tenant: str, job_id: str) -> JobView:
-    items = env.ledger.job_items(job_id) if ids.is_job_id(job_id) else None
-    if items is None or items.spec is None or items.spec.tenant != tenant:
-        raise Unknown("UnknownJob", f"you have no job {job_id!r}")
+    spec, items = _find(env, tenant, job_id)
     end = items.terminal
     return JobView(
-        spec=items.spec,
+        spec=spec,
         progress=derive(items.plans, items.leases, end, env.clock.now_ms()),
         reason=end.reason if end else "",
         settled_ms=end.settled_ms if end else None,
         chain_sha256=end.chain_sha256 if end else None,
     )
+
+
+def _find(env: Env, tenant: str, job_id: str) -> tuple[JobSpec, JobItems]:
+    """The job as this Region's table knows it. A job that the other Region has just accepted may not have been
+    replicated yet: then the control buckets know it."""
+    if not ids.is_job_id(job_id):
+        raise _unknown(job_id)
+    items = env.ledger.job_items(job_id)
+    spec = items.spec or next(filter(None, (_spec_at(env, region, job_id) for region in env.control_buckets)), None)
+    if spec is None or spec.tenant != tenant:
+        raise _unknown(job_id)
+    return spec, items
+
+
+def _spec_at(env: Env, region: str, job_id: str) -> JobSpec | None:
+    try:
+        return ControlRecords(env, region).job(job_id).spec()
+    except Retry:
+        return None
+
+
+def _unknown(job_id: str) -> Unknown:
+    return Unknown("UnknownJob", f"you have no job {job_id!r}")
+
+
+def list_endpoints(env: Env, tenant: str) -> list[Endpoint]:
+    return sorted((e for e in env.endpoints.values() if e.tenant == tenant), key=lambda e: e.id)
+
+
+def list_feeds(env: Env, tenant: str) -> list[Feed]:
+    return sorted((f for f in env.feeds.values() if f.tenant == tenant), key=lambda f: f.id)
+
+
+def health(env: Env) -> None:
+    """This Region's own hard dependencies, each by one cheap read; never the other Region's. Raises if one fails."""
+    env.ledger.beacons()
+    env.store.list(env.control_buckets[env.region], "open/", limit=1)
 
 
 def list_jobs(env: Env, tenant: str, cursor: str | None, limit: int) -> JobPage:
@@ -164,9 +200,7 @@ def list_objects(
 ) -> ObjectPage:
     """Rows in the order of partitions and keys, at most `limit` from after `cursor`. Rows that are not receipted yet
     have no outcome; a filter by outcome leaves them out."""
-    spec = env.ledger.get_job(job_id) if ids.is_job_id(job_id) else None
-    if spec is None or spec.tenant != tenant:
-        raise Unknown("UnknownJob", f"you have no job {job_id!r}")
+    spec, _ = _find(env, tenant, job_id)
     records = ControlRecords(env, spec.control_region).job(job_id)
     part, index = _read_cursor(cursor)
     found: list[ObjectView] = []
@@ -186,7 +220,7 @@ def list_objects(
 def _read_cursor(cursor: str | None) -> tuple[str, int]:
     if cursor is None:
         return "", 0
-    part, dot, index = cursor.partition(".")
+    part, _dot, index = cursor.partition(".")
     try:
         ids.split_part_id(part)
         return part, int(index)

@@ -23,6 +23,7 @@ from chalicelib.core.model import (
     RowOutcome,
 )
 from chalicelib.core.plan import Sight, target_key
+from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import delivery_of, pin_of
 from chalicelib.protocol.planning import Planner
@@ -195,6 +196,10 @@ class _Batch:
             records.control.open_job(spec.job_id)
         # From here on the sweep would carry it out. Crash before the events are acknowledged: the same again.
         self.env.ledger.put_job(accepted)
+        size = sum(row.size for row in rows)
+        self.env.ledger.put_plan(
+            PlanProgress(spec.job_id, ids.ROOT_RANGE, self.env.region, 1, len(rows), size, closed=True)
+        )
         self.env.ledger.put_deliveries(
             [delivery_of(self.env, self.feed.id, row, None, job_id=spec.job_id, verified=False) for row in rows]
         )

@@ -166,7 +166,7 @@ class StoreState:
 
     def _source(self, source: SourceRef) -> Version:
         """The source of a copy, as pinned."""
-        pays = source.requester_pays or source.bucket.requester_pays
+        pays = source.bucket.requester_pays
         store = self._permitted(source.bucket, source.key, Action.READ, pays=pays)
         found = found_or_raise(store.find(source.key, source.version_id), source.key)
         if found.etag != source.etag:

@@ -1,0 +1,270 @@
+"""The table. One item, one writing Region: every key that changes holds the Region that writes it."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import TypeAdapter
+
+from chalicelib.core import codec
+from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.core.leases import Beacon, Observation, PartLease
+from chalicelib.core.model import JobKind, JobSpec, Terminal
+from chalicelib.core.progress import PlanProgress
+from chalicelib.ports import Delivery, JobItems, JobPage
+
+T = TypeVar("T")
+GSI = "tenant"
+DELIVERY_KEPT_S = 90 * 24 * 3600
+"""Delivery records are housekept by TTL. TTL deletes days late and is used for nothing else."""
+_BATCH_WRITE_ITEMS = 25
+_BATCH_GET_ITEMS = 100
+_ROUNDS = 5
+_RETRYABLE = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "TransactionConflictException",
+        "ServiceUnavailable",
+        "LimitExceededException",
+    }
+)
+_TO, _FROM = TypeSerializer(), TypeDeserializer()
+_LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
+_DELIVERY, _BEACON = TypeAdapter(Delivery), TypeAdapter(Beacon)
+
+Item = dict[str, Any]
+
+
+class DynamoLedger:
+    """`ports.Ledger` over one DynamoDB table (a replica of the global table).
+
+    Puts replace whole items and are idempotent, so the SDK may repeat them. Reads are strongly consistent in this
+    Region and eventually consistent between Regions.
+    """
+
+    def __init__(self, table: str, region: str, regions: Sequence[str]) -> None:
+        self._table = table
+        self._regions = tuple(regions)
+        self._client = boto3.client(
+            "dynamodb",
+            region_name=region,
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": 4},
+                connect_timeout=3,
+                read_timeout=5,
+                max_pool_connections=32,
+            ),
+        )
+
+    # --- jobs -------------------------------------------------------------------------------------------------
+
+    def put_job(self, spec: JobSpec) -> None:
+        listed = f"TENANT#{spec.tenant}" if spec.kind is JobKind.PREFIX else f"FEEDJOBS#{spec.tenant}"
+        self._put(
+            f"JOB#{spec.job_id}",
+            "SPEC",
+            codec.dumps(spec).decode(),
+            gsi_pk=listed,
+            gsi_sk=_listing_key(spec),
+        )
+
+    def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
+        limit = min(limit, _BATCH_GET_ITEMS // len(self._regions))
+        start: dict[str, Any] = {} if cursor is None else {"ExclusiveStartKey": _start_key(tenant, cursor)}
+        answer = self._call(
+            "query",
+            IndexName=GSI,
+            KeyConditionExpression="gsi_pk = :tenant",
+            ExpressionAttributeValues=_attributes({":tenant": f"TENANT#{tenant}"}),
+            ScanIndexForward=False,
+            Limit=limit,
+            **start,
+        )
+        specs = [codec.loads(_item(raw)["body"].encode(), JobSpec) for raw in answer["Items"]]
+        ends = self._terminals([spec.job_id for spec in specs])
+        more = answer.get("LastEvaluatedKey") is not None
+        return JobPage(
+            tuple((spec, ends.get(spec.job_id)) for spec in specs), _listing_key(specs[-1]) if more and specs else None
+        )
+
+    def _terminals(self, job_ids: Sequence[str]) -> dict[str, Terminal]:
+        keys = [
+            _attributes({"pk": f"JOB#{job_id}", "sk": f"END#{region}"})
+            for job_id in job_ids
+            for region in self._regions
+        ]
+        ends: dict[str, Terminal] = {}
+        for _ in range(_ROUNDS):
+            if not keys:
+                return ends
+            answer = self._call("batch_get_item", whole_table=False, RequestItems={self._table: {"Keys": keys}})
+            for raw in answer["Responses"].get(self._table, []):
+                end = codec.loads(_item(raw)["body"].encode(), Terminal)
+                ends[end.job_id] = end
+            keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        raise Retry("Throttled", "the table left keys unread")
+
+    def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
+        spec: JobSpec | None = None
+        end: Terminal | None = None
+        leases: list[PartLease] = []
+        observations: list[Observation] = []
+        plans: list[PlanProgress] = []
+        for index, item in enumerate(self._query(f"JOB#{job_id}")):
+            if index == limit:
+                return JobItems(spec, tuple(leases), tuple(observations), tuple(plans), end, truncated=True)
+            kind, body = item["sk"].partition("#")[0], item["body"]
+            if kind == "SPEC":
+                spec = codec.loads(body.encode(), JobSpec)
+            elif kind == "END":
+                end = codec.loads(body.encode(), Terminal)
+            elif kind == "P":
+                leases.append(_LEASE.validate_json(body))
+            elif kind == "R":
+                plans.append(_PLAN.validate_json(body))
+            elif kind == "W":
+                observations.append(_OBSERVATION.validate_json(body))
+        return JobItems(spec, tuple(leases), tuple(observations), tuple(plans), end)
+
+    def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None:
+        self._put(f"JOB#{spec.job_id}", f"END#{region}", codec.dumps(terminal).decode())
+
+    # --- leases, observations, progress -----------------------------------------------------------------------
+
+    def put_lease(self, lease: PartLease) -> None:
+        self._put(f"JOB#{lease.job_id}", f"P#{lease.part}#{lease.region}", _LEASE.dump_json(lease).decode())
+
+    def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]:
+        return [_LEASE.validate_json(item["body"]) for item in self._query(f"JOB#{job_id}", f"P#{part}#")]
+
+    def put_observation(self, observation: Observation) -> None:
+        key = f"W#{observation.subject}#{observation.region}"
+        self._put(f"JOB#{observation.job_id}", key, _OBSERVATION.dump_json(observation).decode())
+
+    def get_observation(self, job_id: str, subject: str, region: str) -> Observation | None:
+        body = self._get(f"JOB#{job_id}", f"W#{subject}#{region}")
+        return None if body is None else _OBSERVATION.validate_json(body)
+
+    def put_plan(self, plan: PlanProgress) -> None:
+        self._put(f"JOB#{plan.job_id}", f"R#{plan.range_id}#{plan.region}", _PLAN.dump_json(plan).decode())
+
+    # --- deliveries and beacons -------------------------------------------------------------------------------
+
+    def put_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        # One put an item in a batch: the same key twice is refused, so the last one counts.
+        items = {(_delivery_pk(d.feed_id, d.key), _delivery_sk(d)): d for d in deliveries}
+        requests = [
+            {"PutRequest": {"Item": _attributes(_delivery_item(pk, sk, delivery))}}
+            for (pk, sk), delivery in items.items()
+        ]
+        for start in range(0, len(requests), _BATCH_WRITE_ITEMS):
+            left: Any = requests[start : start + _BATCH_WRITE_ITEMS]
+            for _ in range(_ROUNDS):
+                answer = self._call("batch_write_item", whole_table=False, RequestItems={self._table: left})
+                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+                if not left:
+                    break
+            else:
+                raise Retry("Throttled", "the table left delivery records unwritten")
+
+    def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
+        found = (_DELIVERY.validate_json(item["body"]) for item in self._query(_delivery_pk(feed_id, key)))
+        return [delivery for delivery in found if delivery.key == key]
+
+    def put_beacon(self, beacon: Beacon) -> None:
+        self._put("REGIONS", f"HB#{beacon.region}", _BEACON.dump_json(beacon).decode())
+
+    def beacons(self) -> Sequence[Beacon]:
+        return [_BEACON.validate_json(item["body"]) for item in self._query("REGIONS")]
+
+    # --- calls ------------------------------------------------------------------------------------------------
+
+    def _put(self, pk: str, sk: str, body: str, **more: str) -> None:
+        self._call("put_item", Item=_attributes({"pk": pk, "sk": sk, "body": body, **more}))
+
+    def _get(self, pk: str, sk: str) -> str | None:
+        answer = self._call("get_item", Key=_attributes({"pk": pk, "sk": sk}), ConsistentRead=True)
+        return _item(answer["Item"])["body"] if "Item" in answer else None
+
+    def _query(self, pk: str, sk_prefix: str = "") -> Iterator[Item]:
+        condition, values = "pk = :pk", {":pk": pk}
+        if sk_prefix:
+            condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
+        start: dict[str, Any] = {}
+        while True:
+            answer = self._call(
+                "query",
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=_attributes(values),
+                ConsistentRead=True,
+                **start,
+            )
+            yield from (_item(raw) for raw in answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _call(self, operation: str, *, whole_table: bool = True, **arguments: Any) -> Any:  # noqa: ANN401 - the SDK's answer
+        if whole_table:
+            arguments["TableName"] = self._table
+        try:
+            return getattr(self._client, operation)(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise _translate(error) from error
+
+
+def _translate(error: ClientError | BotoCoreError) -> EftError:
+    if isinstance(error, BotoCoreError):
+        return Retry("TableUnreachable", str(error))  # Connections, timeouts: perhaps it was written.
+    code = error.response.get("Error", {}).get("Code", "Unknown")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _RETRYABLE or status >= 500:
+        return Retry(code, str(error))
+    return Denied(code, str(error)) if "AccessDenied" in code else Permanent(code, str(error))
+
+
+def _attributes(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _TO.serialize(value) for name, value in values.items()}
+
+
+def _item(raw: dict[str, Any]) -> Item:
+    return {name: _FROM.deserialize(value) for name, value in raw.items()}
+
+
+def _listing_key(spec: JobSpec) -> str:
+    """Newest first when read backwards."""
+    return f"{spec.created_ms:015d}#{spec.job_id}"
+
+
+def _start_key(tenant: str, cursor: str) -> dict[str, Any]:
+    _, mark, job_id = cursor.partition("#")
+    if not mark:
+        raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+    return _attributes({"pk": f"JOB#{job_id}", "sk": "SPEC", "gsi_pk": f"TENANT#{tenant}", "gsi_sk": cursor})
+
+
+def _delivery_pk(feed_id: str, key: str) -> str:
+    """Keys may be longer than an index allows, so they are hashed; the item holds the key itself."""
+    return f"FEED#{feed_id}#{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def _delivery_sk(delivery: Delivery) -> str:
+    return f"D#{hashlib.sha256(delivery.pin.encode()).hexdigest()[:32]}#{delivery.region}"
+
+
+def _delivery_item(pk: str, sk: str, delivery: Delivery) -> Item:
+    return {
+        "pk": pk,
+        "sk": sk,
+        "body": _DELIVERY.dump_json(delivery).decode(),
+        "gsi_pk": f"FEED#{delivery.feed_id}",
+        "gsi_sk": f"{delivery.at_ms:015d}#{sk}",
+        "expires_at": delivery.at_ms // 1000 + DELIVERY_KEPT_S,
+    }

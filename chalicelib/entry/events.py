@@ -1,0 +1,121 @@
+"""AWS events into commands. Bodies are whatever somebody managed to put on a queue: parsed, never trusted."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from pydantic import BaseModel, ValidationError
+
+from chalicelib.core.errors import Corrupt
+from chalicelib.ports import Arrival
+from chalicelib.protocol import messages
+
+
+class _Record(BaseModel):
+    """An SQS record as Lambda hands it over."""
+
+    messageId: str  # noqa: N815 - AWS's name
+    body: str
+
+
+class _Named(BaseModel):
+    name: str
+
+
+class _Keyed(BaseModel):
+    key: str
+
+
+class _S3Entity(BaseModel):
+    bucket: _Named
+    object: _Keyed
+
+
+class _S3Record(BaseModel):
+    """An S3 notification record. Its key is form-urlencoded (S3 user guide, "Event message structure")."""
+
+    eventName: str  # noqa: N815 - AWS's name
+    s3: _S3Entity
+
+
+class _BridgeEvent(BaseModel):
+    """EventBridge "Object Created". Its key is not encoded."""
+
+    detail: _S3Entity
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One SQS message: its id, and what it says (nothing, for events that need no action)."""
+
+    message_id: str
+    commands: tuple[messages.Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message that says nothing anybody could carry out. It goes to the dead-letter queue, where people look."""
+
+    message_id: str
+    why: str
+
+
+def read(event: Mapping[str, Any]) -> Iterator[Message | Unreadable]:
+    """The messages of an SQS event."""
+    for raw in event.get("Records", []):
+        try:
+            record = _Record.model_validate(raw)
+        except ValidationError as error:
+            yield Unreadable(str(raw.get("messageId", "")) if isinstance(raw, Mapping) else "", str(error))
+            continue
+        try:
+            yield Message(record.messageId, tuple(commands_of(record.body)))
+        except (Corrupt, ValidationError) as error:
+            yield Unreadable(record.messageId, str(error))
+
+
+def commands_of(body: str) -> list[messages.Message]:
+    """What a message body asks for. Raises Corrupt or ValidationError if it can't be understood."""
+    try:
+        decoded = json.loads(body)
+    except ValueError as error:
+        raise Corrupt("NotJson", f"{error}: {body[:200]!r}") from error
+    if not isinstance(decoded, dict):
+        raise Corrupt("NotAnObject", f"{body[:200]!r}")
+    ours = messages.parse(decoded)
+    if ours is not None:
+        return [ours]
+    for recognise, read_commands in _SHAPES:
+        if recognise(decoded):
+            return read_commands(decoded)
+    raise Corrupt("UnknownMessage", f"neither an S3 event nor a message of ours: {body[:200]!r}")
+
+
+def _test_event(_: dict[str, Any]) -> list[messages.Message]:
+    return []  # S3 sends one when a notification is set up.
+
+
+def _notification(decoded: dict[str, Any]) -> list[messages.Message]:
+    records = [_S3Record.model_validate(raw) for raw in decoded["Records"]]
+    return [
+        Arrival(record.s3.bucket.name, unquote_plus(record.s3.object.key))
+        for record in records
+        if record.eventName.removeprefix("s3:").startswith("ObjectCreated:")
+    ]
+
+
+def _bridge(decoded: dict[str, Any]) -> list[messages.Message]:
+    if decoded["detail-type"] != "Object Created":
+        return []
+    detail = _BridgeEvent.model_validate(decoded).detail
+    return [Arrival(detail.bucket.name, detail.object.key)]
+
+
+_Shape = tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any]], list[messages.Message]]]
+_SHAPES: tuple[_Shape, ...] = (
+    (lambda body: body.get("Event") == "s3:TestEvent", _test_event),
+    (lambda body: isinstance(body.get("Records"), list), _notification),
+    (lambda body: body.get("source") == "aws.s3" and "detail-type" in body, _bridge),
+)

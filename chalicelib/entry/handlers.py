@@ -1,0 +1,118 @@
+"""What each queue's function does with a batch: commands to steps, errors to partial batch failures.
+
+A message whose work must wait (throttled, unreachable) is sent anew with a delay and acknowledged: left on the queue it
+would stay invisible for the whole visibility timeout, hours for copy. A message that can't be read or whose work fails
+for a reason of ours is reported as failed, and ends in the dead-letter queue, where an alarm calls people.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalicelib.core.errors import EftError, Retry
+from chalicelib.entry.events import Message, Unreadable, read
+from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.steps import copy as copy_step
+from chalicelib.steps import intake as intake_step
+from chalicelib.steps import split as split_step
+from chalicelib.steps import sweep as sweep_step
+from chalicelib.steps import verify as verify_step
+
+AGAIN_MS = 10_000
+BatchResponse = dict[str, list[dict[str, str]]]
+
+
+def intake(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
+    """Deliver what a batch of S3 events hints at."""
+    readable: list[Message] = []
+    failed: list[str] = []
+    for message in read(event):
+        if isinstance(message, Message) and all(isinstance(command, Arrival) for command in message.commands):
+            readable.append(message)
+        else:
+            _report(env, message)
+            failed.append(message.message_id)
+    arrivals = [command for message in readable for command in message.commands if isinstance(command, Arrival)]
+    try:
+        again = intake_step.run(env, list(dict.fromkeys(arrivals)))
+        env.queue.send_arrivals(sorted(again, key=lambda arrival: arrival.key), delay_ms=AGAIN_MS)
+    except EftError as error:
+        # Nothing is acknowledged: the whole batch comes again, and what it did already is found done.
+        env.log("intake-failed", error=str(error), trace=True)
+        failed += [message.message_id for message in readable]
+    return _response(failed)
+
+
+def split(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
+    return _each(env, event, lambda wake: split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms))
+
+
+def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
+    return _each(
+        env,
+        event,
+        lambda wake: copy_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms, fresh=wake.fresh),
+    )
+
+
+def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
+    return _each(
+        env,
+        event,
+        lambda wake: verify_step.run(env, wake.job_id, wake.control_region, wake.part),
+        lambda delivery: verify_step.verify_delivery(env, delivery),
+        lambda arrival: verify_step.destination_created(env, arrival.bucket, arrival.key),
+    )
+
+
+def sweep(env: Env, deadline_ms: int) -> None:
+    sweep_step.run(env, deadline_ms)
+
+
+def _unexpected(command: object) -> None:
+    raise EftError("WrongQueue", f"{command!r} does not belong on this queue")
+
+
+def _each(
+    env: Env,
+    event: Mapping[str, Any],
+    on_wake: Callable[[Wake], None],
+    on_delivery: Callable[[VerifyDelivery], None] = _unexpected,
+    on_arrival: Callable[[Arrival], None] = _unexpected,
+) -> BatchResponse:
+    """Carry out each message by itself: one bad message never fails its neighbours."""
+    failed: list[str] = []
+    for message in read(event):
+        if isinstance(message, Unreadable):
+            _report(env, message)
+            failed.append(message.message_id)
+            continue
+        try:
+            for command in message.commands:
+                if isinstance(command, Wake):
+                    _or_again(env, command, on_wake)
+                elif isinstance(command, VerifyDelivery):
+                    on_delivery(command)
+                else:
+                    on_arrival(command)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept and its neighbours go on
+            env.log("message-failed", message=message.message_id, error=repr(error), trace=True)
+            failed.append(message.message_id)
+    return _response(failed)
+
+
+def _or_again(env: Env, wake: Wake, work: Callable[[Wake], None]) -> None:
+    try:
+        work(wake)
+    except Retry as error:
+        env.log("wake-again", queue=wake.queue, job=wake.job_id, part=wake.part, error=str(error))
+        # Crash before the send: the message comes again by itself, later.
+        env.queue.send([Wake(QueueName(wake.queue), wake.job_id, wake.control_region, wake.part)], delay_ms=AGAIN_MS)
+
+
+def _report(env: Env, message: Message | Unreadable) -> None:
+    why = message.why if isinstance(message, Unreadable) else "does not belong on this queue"
+    env.log("unreadable-message", message=message.message_id, why=why)
+
+
+def _response(failed: list[str]) -> BatchResponse:
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

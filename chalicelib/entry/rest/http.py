@@ -1,0 +1,26 @@
+"""HTTP without a framework: what a handler is given, and what it gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One authorised request. Header names are in lower case. `tenant` and `scopes` come from the token, and are empty
+    on routes without authorizer."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    tenant: str = ""
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: Mapping[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,31 @@
+"""The messages between steps, as text: what the queue adapter sends and the event parser reads."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from chalicelib.core.errors import Corrupt
+from chalicelib.ports import Arrival, VerifyDelivery, Wake
+
+Message = Wake | Arrival | VerifyDelivery
+_KINDS: dict[str, type[Any]] = {"wake": Wake, "arrival": Arrival, "verify_delivery": VerifyDelivery}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+
+
+def dumps(message: Message) -> str:
+    return json.dumps({_NAMES[type(message)]: asdict(message)}, ensure_ascii=False, separators=(",", ":"))
+
+
+def parse(body: dict[str, Any]) -> Message | None:
+    """The message in an already decoded body, or None if it is none of ours. Raises Corrupt if it is a broken one."""
+    name = next((name for name in _KINDS if name in body), None)
+    if name is None:
+        return None
+    try:
+        message: Message = _ADAPTERS[name].validate_python(body[name])
+    except ValidationError as error:
+        raise Corrupt("BadMessage", str(error)) from error
+    return message

@@ -1,0 +1,56 @@
+"""The composition root: makes the adapters, once a process, when first needed. Importing it touches nothing."""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from chalicelib import settings
+from chalicelib.adapters.ledger import DynamoLedger
+from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
+from chalicelib.adapters.s3 import S3ObjectStore
+from chalicelib.adapters.system import SystemClock, SystemRng, ThreadPool, UuidIds, log
+from chalicelib.ports import Env
+
+DEFAULT_BUDGET_MS = 60_000
+
+
+@cache
+def current_settings() -> settings.Settings:
+    return settings.read(os.environ)
+
+
+@cache
+def env() -> Env:
+    found = current_settings()
+    return Env(
+        region=found.region,
+        control_buckets=found.control_buckets,
+        endpoints=found.endpoints,
+        feeds=found.feeds,
+        policy=found.policy,
+        store=S3ObjectStore(),
+        ledger=DynamoLedger(found.table, found.region, sorted(found.control_buckets)),
+        queue=SqsQueue(found.queue_urls, found.region),
+        notifier=EventBridgeNotifier(found.event_bus, found.region),
+        clock=SystemClock(),
+        rng=SystemRng(),
+        ids=UuidIds(),
+        pool=ThreadPool(found.policy.rows_in_flight, "row"),
+        part_pool=ThreadPool(found.policy.parts_in_flight, "part"),
+        log=log,
+        worker=os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", f"pid-{os.getpid()}"),
+        own_role=found.own_role,
+    )
+
+
+def deadline_ms(context: Any) -> int:  # noqa: ANN401 - Lambda's context object, or None in tests
+    """When this invocation must have ended, by our own clock."""
+    left = context.get_remaining_time_in_millis() if context is not None else DEFAULT_BUDGET_MS
+    return env().clock.now_ms() + int(left)
+
+
+def event(chalice_event: Any) -> Mapping[str, Any]:  # noqa: ANN401 - Chalice ships no types
+    """The raw event behind Chalice's wrapper."""
+    raw: Mapping[str, Any] = chalice_event.to_dict()
+    return raw
