@@ -52,7 +52,7 @@ class Issuer:
         *,
         tenant: str = "demo",
         subject: str = "developer",
-        scope: str = "jobs:read jobs:write",
+        scope: str = "read write",
         lifetime_s: int = 30 * _DAY_S,
     ) -> str:
         now = int(time.time())
