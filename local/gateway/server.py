@@ -15,7 +15,7 @@ from local.gateway.apis import API_CALLER, REGION_API_PREFIX, Apis
 from local.gateway.classify import Call, classify
 from local.gateway.control import PREFIX, Control
 from local.gateway.errors import error_answer
-from local.gateway.exchange import Answer, Exchange
+from local.gateway.exchange import BUFFERED_MAX_BYTES, Answer, Exchange
 from local.gateway.faults import DropAnswer, DropRequest, Error, ErrorIn200
 from local.gateway.rules import Rules
 
@@ -112,8 +112,10 @@ class Gateway:
 
 
 async def _respond(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    response: web.StreamResponse
     if answer.stream is None:
-        response: web.StreamResponse = web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+        response = web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+        await _settle_unread_body(request, response)
         return response
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     async with answer.stream as source:
@@ -122,6 +124,20 @@ async def _respond(request: web.BaseRequest, answer: Answer) -> web.StreamRespon
             await response.write(chunk)
         await response.write_eof()
     return response
+
+
+async def _settle_unread_body(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Answered without looking at the body: then this connection can't carry another request unless it is read.
+
+    A client that asked for 100 Continue won't send it now, and would have its next request taken for it.
+    """
+    if request.content.is_eof():
+        return
+    length = request.content_length
+    if length is None or length > BUFFERED_MAX_BYTES or "Expect" in request.headers:
+        response.force_close()
+    else:
+        await request.content.read()
 
 
 def _hang_up(request: web.BaseRequest) -> web.StreamResponse:

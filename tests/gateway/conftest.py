@@ -13,6 +13,7 @@ import boto3
 import httpx
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from local.gateway.launch import EAST, WEST, GatewayHandle, Ports, launch_gateway
 from local.gateway.process import free_port
@@ -30,7 +31,8 @@ class Cloud:
 
     def client(self, service: str, region: str = WEST, url: str | None = None, **config: Any) -> Any:
         """A boto3 client that does not retry, so that every fault is seen."""
-        return boto3.client(
+        session: Any = boto3.Session()
+        return session.client(
             service,
             region_name=region,
             endpoint_url=url or self.gateway.aws_url,
@@ -85,6 +87,21 @@ def s3(cloud: Cloud) -> Any:
 
 
 _numbers = count(1)
+
+
+def failure(call: Any, **arguments: Any) -> dict[str, Any]:
+    """The error of a boto3 call as boto3 parsed it; empty if the call succeeded."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        parsed: dict[str, Any] = dict(error.response["Error"])
+        return parsed | {"status": error.response["ResponseMetadata"]["HTTPStatusCode"]}
+    return {}
+
+
+def code_of(call: Any, **arguments: Any) -> str:
+    """Its error's code, or "" for success."""
+    return str(failure(call, **arguments).get("Code", ""))
 
 
 @pytest.fixture

@@ -1,0 +1,349 @@
+"""Multipart uploads through the gateway: S3's part checks, tags, and FULL_OBJECT checksums."""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import Any
+
+import pytest
+from awscrt import checksums as crt
+
+from tests.gateway.conftest import code_of, failure
+
+pytestmark = pytest.mark.cloud
+
+PART = 5 * 1024 * 1024
+LAST = 1024
+DATA = random.Random(1).randbytes(2 * PART + LAST)
+PIECES = [DATA[:PART], DATA[PART : 2 * PART], DATA[2 * PART :]]
+CRCS = {"CRC32": (crt.crc32, 4), "CRC32C": (crt.crc32c, 4), "CRC64NVME": (crt.crc64nvme, 8)}
+
+
+def checksum(algorithm: str, data: bytes) -> str:
+    function, width = CRCS[algorithm]
+    return base64.b64encode(function(data).to_bytes(width, "big")).decode()
+
+
+class Upload:
+    """One multipart upload under test."""
+
+    def __init__(self, s3: Any, bucket: str, key: str = "big", **create: Any) -> None:
+        self.s3 = s3
+        self.target = {"Bucket": bucket, "Key": key}
+        self.created = s3.create_multipart_upload(**self.target, **create)
+        self.id = self.created["UploadId"]
+        self.parts: list[dict[str, Any]] = []
+
+    def put(self, number: int, body: bytes, **extra: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.s3.upload_part(
+            **self.target, UploadId=self.id, PartNumber=number, Body=body, **extra
+        )
+        self.parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        return answer
+
+    def copy(self, number: int, source: dict[str, str], first: int, last: int, **extra: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.s3.upload_part_copy(
+            **self.target,
+            UploadId=self.id,
+            PartNumber=number,
+            CopySource=source,
+            CopySourceRange=f"bytes={first}-{last}",
+            **extra,
+        )["CopyPartResult"]
+        self.parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        return answer
+
+    def completion(self, **extra: Any) -> dict[str, Any]:
+        return {**self.target, "UploadId": self.id, "MultipartUpload": {"Parts": self.parts}, **extra}
+
+    def complete(self, **extra: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.s3.complete_multipart_upload(**self.completion(**extra))
+        return answer
+
+
+@pytest.fixture
+def source(s3: Any, bucket: str) -> dict[str, str]:
+    s3.put_object(Bucket=bucket, Key="source", Body=DATA)
+    return {"Bucket": bucket, "Key": "source"}
+
+
+def test_parts_must_be_in_ascending_order(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket)
+    upload.put(1, PIECES[0])
+    upload.put(2, PIECES[2])
+    upload.parts.reverse()
+    assert code_of(s3.complete_multipart_upload, **upload.completion()) == "InvalidPartOrder"
+    upload.parts = [upload.parts[1], upload.parts[1]]
+    assert code_of(s3.complete_multipart_upload, **upload.completion()) == "InvalidPartOrder"
+
+
+def test_every_part_but_the_last_needs_5_mib(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket)
+    upload.put(1, b"x" * (PART - 1))
+    upload.put(2, b"y")
+    error = failure(s3.complete_multipart_upload, **upload.completion())
+    assert (error["Code"], error["status"], error["ProposedSize"]) == ("EntityTooSmall", 400, str(PART - 1))
+    assert code_of(s3.head_object, **upload.target) == "404"
+
+
+def test_a_single_short_part_is_enough(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket)
+    upload.put(7, b"y")
+    upload.complete()
+    assert s3.get_object(**upload.target)["Body"].read() == b"y"
+
+
+def test_wrong_and_missing_parts_are_invalid(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket)
+    upload.put(1, b"y")
+    good = upload.parts[0]
+    upload.parts = [{"PartNumber": 1, "ETag": '"00000000000000000000000000000000"'}]
+    assert code_of(s3.complete_multipart_upload, **upload.completion()) == "InvalidPart"
+    upload.parts = [good, {"PartNumber": 2, "ETag": good["ETag"]}]
+    assert code_of(s3.complete_multipart_upload, **upload.completion()) == "InvalidPart"
+
+
+def test_an_empty_list_of_parts_is_malformed(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket)
+    upload.put(1, b"y")
+    upload.parts = []
+    assert code_of(s3.complete_multipart_upload, **upload.completion()) == "MalformedXML"
+
+
+def test_the_declared_size_must_be_the_sum(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket)
+    upload.put(1, b"yy")
+    error = failure(s3.complete_multipart_upload, **upload.completion(MpuObjectSize=3))
+    assert (error["Code"], error["status"]) == ("InvalidRequest", 400)
+    upload.complete(MpuObjectSize=2)
+
+
+@pytest.mark.parametrize("number", [0, 10_001])
+def test_part_numbers_end_at_10_000(s3: Any, bucket: str, source: dict[str, str], number: int) -> None:
+    upload = Upload(s3, bucket)
+    arguments = {**upload.target, "UploadId": upload.id, "PartNumber": number}
+    assert code_of(s3.upload_part, **arguments, Body=b"y") == "InvalidArgument"
+    assert code_of(s3.upload_part_copy, **arguments, CopySource=source) == "InvalidArgument"
+
+
+def test_ranges_are_copied_only_of_sources_over_5_mb(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="small", Body=DATA[:PART])
+    upload = Upload(s3, bucket)
+    source = {"Bucket": bucket, "Key": "small"}
+    ranged = {**upload.target, "UploadId": upload.id, "PartNumber": 1, "CopySource": source}
+    assert code_of(s3.upload_part_copy, **ranged, CopySourceRange="bytes=0-9") == "InvalidRequest"
+    assert code_of(s3.upload_part_copy, **ranged) == ""
+
+
+def test_a_complete_with_conditions(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="big", Body=b"old")
+    upload = Upload(s3, bucket)
+    upload.put(1, b"new")
+    assert code_of(s3.complete_multipart_upload, **upload.completion(IfNoneMatch="*")) == "PreconditionFailed"
+    assert code_of(s3.complete_multipart_upload, **upload.completion(IfMatch='"0"')) == "PreconditionFailed"
+    upload.complete(IfMatch=s3.head_object(**upload.target)["ETag"])
+
+
+def test_a_repeated_complete_gets_the_same_answer(s3: Any, versioned: str) -> None:
+    upload = Upload(s3, versioned, ChecksumAlgorithm="CRC64NVME")
+    upload.put(1, b"new", ChecksumAlgorithm="CRC64NVME")
+    first, second = upload.complete(), upload.complete(IfNoneMatch="*")
+    for answer in (first, second):
+        del answer["ResponseMetadata"]
+    assert first == second
+    assert len(s3.list_object_versions(Bucket=versioned)["Versions"]) == 1
+
+
+def test_an_aborted_upload_is_gone(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
+    upload.put(1, b"new", ChecksumAlgorithm="CRC64NVME")
+    s3.abort_multipart_upload(**upload.target, UploadId=upload.id)
+    assert code_of(s3.complete_multipart_upload, **upload.completion()) == "NoSuchUpload"
+    assert code_of(s3.list_parts, **upload.target, UploadId=upload.id) == "NoSuchUpload"
+
+
+def test_tags_of_the_create_are_on_the_object(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket, Tagging="team=a%26b&empty=")
+    upload.put(1, b"y")
+    upload.complete()
+    tags = s3.get_object_tagging(**upload.target)["TagSet"]
+    assert tags == [{"Key": "team", "Value": "a&b"}, {"Key": "empty", "Value": ""}]
+    assert s3.head_object(**upload.target)["TagCount"] == 2
+
+
+def test_a_new_object_does_not_inherit_the_old_ones_tags(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="big", Body=b"old", Tagging="a=b")
+    upload = Upload(s3, bucket)
+    upload.put(1, b"y")
+    upload.complete()
+    assert s3.get_object_tagging(**upload.target)["TagSet"] == []
+    s3.put_object(**upload.target, Body=b"old", Tagging="a=b")
+    s3.put_object(**upload.target, Body=b"new")
+    assert s3.get_object_tagging(**upload.target)["TagSet"] == []
+
+
+def test_head_of_a_part(s3: Any, versioned: str) -> None:
+    upload = Upload(s3, versioned)
+    for number, piece in enumerate(PIECES, start=3):
+        upload.put(number, piece)
+    version = upload.complete()["VersionId"]
+    s3.put_object(**upload.target, Body=b"newer")
+    third = s3.head_object(**upload.target, PartNumber=5, VersionId=version)
+    assert (third["ContentLength"], third["PartsCount"]) == (LAST, 3)
+    assert third["ContentRange"] == f"bytes {2 * PART}-{2 * PART + LAST - 1}/{len(DATA)}"
+    whole = s3.head_object(**upload.target, PartNumber=1)
+    assert whole["ContentLength"] == 5
+    assert "PartsCount" not in whole
+    assert code_of(s3.head_object, **upload.target, PartNumber=2) == "416"
+
+
+@pytest.mark.parametrize("algorithm", CRCS)
+def test_a_full_object_checksum_over_copied_and_uploaded_parts(
+    s3: Any, bucket: str, source: dict[str, str], algorithm: str
+) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm=algorithm, ChecksumType="FULL_OBJECT")
+    assert (upload.created["ChecksumAlgorithm"], upload.created["ChecksumType"]) == (algorithm, "FULL_OBJECT")
+    field = f"Checksum{algorithm}"
+    assert upload.copy(1, source, 0, PART - 1)[field] == checksum(algorithm, PIECES[0])
+    assert upload.put(2, PIECES[1], ChecksumAlgorithm=algorithm)[field] == checksum(algorithm, PIECES[1])
+    assert upload.copy(3, source, 2 * PART, len(DATA) - 1)[field] == checksum(algorithm, PIECES[2])
+    listed = s3.list_parts(**upload.target, UploadId=upload.id)
+    assert (listed["ChecksumAlgorithm"], listed["ChecksumType"]) == (algorithm, "FULL_OBJECT")
+    assert [part[field] for part in listed["Parts"]] == [checksum(algorithm, piece) for piece in PIECES]
+
+    whole = checksum(algorithm, DATA)
+    answer = upload.complete(**{field: whole}, ChecksumType="FULL_OBJECT", MpuObjectSize=len(DATA), IfNoneMatch="*")
+    assert (answer[field], answer["ChecksumType"]) == (whole, "FULL_OBJECT")
+    assert answer["ETag"].endswith('-3"')
+
+    shown = s3.head_object(**upload.target, ChecksumMode="ENABLED")
+    assert (shown[field], shown["ChecksumType"]) == (whole, "FULL_OBJECT")
+    assert field not in s3.head_object(**upload.target)
+    got = s3.get_object(**upload.target)  # boto3 asks for the checksum and verifies it
+    assert got["Body"].read() == DATA
+    assert got[field] == whole
+    (entry,) = s3.list_objects_v2(Bucket=bucket, Prefix="big")["Contents"]
+    assert (entry["ChecksumAlgorithm"], entry["ChecksumType"]) == ([algorithm], "FULL_OBJECT")
+    attributes = s3.get_object_attributes(**upload.target, ObjectAttributes=["Checksum", "ObjectParts"])
+    assert attributes["Checksum"] == {field: whole, "ChecksumType": "FULL_OBJECT"}
+
+
+def test_a_wrong_full_object_checksum_publishes_nothing(s3: Any, bucket: str, source: dict[str, str]) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
+    upload.copy(1, source, 0, PART - 1)
+    upload.copy(2, source, PART, len(DATA) - 1)
+    wrong = upload.completion(ChecksumCRC64NVME=checksum("CRC64NVME", DATA[1:]), ChecksumType="FULL_OBJECT")
+    error = failure(s3.complete_multipart_upload, **wrong)
+    assert (error["Code"], error["status"]) == ("BadDigest", 400)
+    assert code_of(s3.head_object, **upload.target) == "404"
+    upload.complete(ChecksumCRC64NVME=checksum("CRC64NVME", DATA))
+
+
+def test_part_checksums_in_the_complete_must_be_the_parts_own(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
+    upload.put(1, b"new", ChecksumAlgorithm="CRC64NVME")
+    upload.parts[0]["ChecksumCRC64NVME"] = checksum("CRC64NVME", b"old")
+    assert code_of(s3.complete_multipart_upload, **upload.completion()) == "InvalidPart"
+    upload.parts[0]["ChecksumCRC64NVME"] = checksum("CRC64NVME", b"new")
+    upload.complete()
+
+
+@pytest.mark.parametrize("size", [3, PART])
+def test_a_part_with_a_wrong_checksum_is_not_stored(s3: Any, bucket: str, size: int) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
+    arguments = {**upload.target, "UploadId": upload.id, "PartNumber": 1, "Body": DATA[:size]}
+    wrong = checksum("CRC64NVME", b"something else")
+    assert code_of(s3.upload_part, **arguments, ChecksumCRC64NVME=wrong) == "BadDigest"
+    assert "Parts" not in s3.list_parts(**upload.target, UploadId=upload.id)
+    right = checksum("CRC64NVME", DATA[:size])
+    assert s3.upload_part(**arguments, ChecksumCRC64NVME=right)["ChecksumCRC64NVME"] == right
+
+
+def test_a_part_with_another_algorithm_is_refused(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
+    arguments = {**upload.target, "UploadId": upload.id, "PartNumber": 1, "Body": b"y"}
+    assert code_of(s3.upload_part, **arguments, ChecksumAlgorithm="CRC32") == "InvalidRequest"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "kind"), [("SHA256", "FULL_OBJECT"), ("SHA1", "FULL_OBJECT"), ("CRC64NVME", "COMPOSITE")]
+)
+def test_impossible_kinds_of_checksum(s3: Any, bucket: str, algorithm: str, kind: str) -> None:
+    arguments = {"Bucket": bucket, "Key": "big", "ChecksumAlgorithm": algorithm, "ChecksumType": kind}
+    assert code_of(s3.create_multipart_upload, **arguments) == "InvalidRequest"
+
+
+def test_a_part_uploaded_again_counts_with_its_new_checksum(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC32C", ChecksumType="FULL_OBJECT")
+    upload.put(1, b"first", ChecksumAlgorithm="CRC32C")
+    upload.put(1, b"second", ChecksumAlgorithm="CRC32C")
+    del upload.parts[0]
+    upload.complete(ChecksumCRC32C=checksum("CRC32C", b"second"))
+
+
+def test_a_copied_part_is_pinned_to_its_source(s3: Any, bucket: str, source: dict[str, str]) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
+    arguments = {**upload.target, "UploadId": upload.id, "PartNumber": 1, "CopySource": source}
+    assert code_of(s3.upload_part_copy, **arguments, CopySourceIfMatch='"0"') == "PreconditionFailed"
+    assert code_of(s3.upload_part_copy, **arguments, CopySourceRange="bytes=0-99999999") == "InvalidArgument"
+    missing = arguments | {"CopySource": source | {"Key": "missing"}}
+    assert code_of(s3.upload_part_copy, **missing) == "NoSuchKey"
+    etag = s3.head_object(**source)["ETag"]
+    assert code_of(s3.upload_part_copy, **arguments, CopySourceIfMatch=etag) == ""
+
+
+def test_a_copy_carries_the_checksum(s3: Any, bucket: str, source: dict[str, str]) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
+    upload.copy(1, source, 0, len(DATA) - 1)
+    upload.complete()
+    whole = checksum("CRC64NVME", DATA)
+    result = s3.copy_object(Bucket=bucket, Key="copy", CopySource=upload.target)["CopyObjectResult"]
+    assert (result["ChecksumCRC64NVME"], result["ChecksumType"]) == (whole, "FULL_OBJECT")
+    shown = s3.head_object(Bucket=bucket, Key="copy", ChecksumMode="ENABLED")
+    assert (shown["ChecksumCRC64NVME"], shown["ChecksumType"]) == (whole, "FULL_OBJECT")
+
+
+def test_a_copy_with_an_algorithm_of_its_own(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"data", ChecksumAlgorithm="SHA256")
+    arguments = {"Bucket": bucket, "Key": "b", "CopySource": {"Bucket": bucket, "Key": "a"}}
+    result = s3.copy_object(**arguments, ChecksumAlgorithm="CRC64NVME")["CopyObjectResult"]
+    assert result["ChecksumCRC64NVME"] == checksum("CRC64NVME", b"data")
+    shown = s3.head_object(Bucket=bucket, Key="b", ChecksumMode="ENABLED")
+    assert shown["ChecksumCRC64NVME"] == checksum("CRC64NVME", b"data")
+    assert "ChecksumSHA256" not in shown
+
+
+def test_composite_checksums_are_the_emulators_own(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC32")
+    for number, piece in enumerate(PIECES, start=1):
+        answer = upload.put(number, piece, ChecksumAlgorithm="CRC32")
+        upload.parts[-1]["ChecksumCRC32"] = answer["ChecksumCRC32"]
+    assert upload.complete()["ChecksumType"] == "COMPOSITE"
+    shown = s3.head_object(**upload.target, ChecksumMode="ENABLED")
+    assert shown["ChecksumCRC32"].endswith("-3")
+    (entry,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert (entry["ChecksumAlgorithm"], entry["ChecksumType"]) == (["CRC32"], "COMPOSITE")
+    # A single copy of it is one piece: its checksum is the whole object's.
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=upload.target)
+    copied = s3.head_object(Bucket=bucket, Key="copy", ChecksumMode="ENABLED")
+    assert (copied["ChecksumCRC32"], copied["ChecksumType"]) == (checksum("CRC32", DATA), "FULL_OBJECT")
+
+
+def test_single_puts_show_their_checksum_everywhere(s3: Any, bucket: str) -> None:
+    answer = s3.put_object(Bucket=bucket, Key="a b", Body=b"data", ChecksumAlgorithm="CRC32C")
+    assert (answer["ChecksumCRC32C"], answer["ChecksumType"]) == (checksum("CRC32C", b"data"), "FULL_OBJECT")
+    shown = s3.head_object(Bucket=bucket, Key="a b", ChecksumMode="ENABLED")
+    assert (shown["ChecksumCRC32C"], shown["ChecksumType"]) == (checksum("CRC32C", b"data"), "FULL_OBJECT")
+    (entry,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert (entry["ChecksumAlgorithm"], entry["ChecksumType"]) == (["CRC32C"], "FULL_OBJECT")
+
+
+def test_objects_over_the_old_value_forget_its_checksum(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
+    upload.put(1, b"new", ChecksumAlgorithm="CRC64NVME")
+    upload.complete()
+    s3.put_object(**upload.target, Body=b"newer", ChecksumAlgorithm="CRC32")
+    shown = s3.head_object(**upload.target, ChecksumMode="ENABLED")
+    assert shown["ChecksumCRC32"] == checksum("CRC32", b"newer")
+    assert "ChecksumCRC64NVME" not in shown
