@@ -1,0 +1,93 @@
+"""The local cloud's command line: `python -m local up | down | package | token`. The Makefile calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from local import package as packaging
+from local import supervisor
+from local.cloud import CloudError
+from local.deploy import DeployError
+from local.examples import examples
+from local.issuer import Issuer
+from local.package import REPOSITORY, PackageError
+from local.run import DEFAULT_NAME, Run, RunError, running
+from local.wait import WaitError
+
+_EXPECTED = (CloudError, DeployError, PackageError, RunError, WaitError, supervisor.SupervisorError)
+_name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="The run's name: one cloud for each.")
+
+
+class _Commands(click.Group):
+    """Errors that we foresee are told in words, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        try:
+            return super().invoke(ctx)
+        except _EXPECTED as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands)
+def main() -> None:
+    """Both Regions on this machine."""
+
+
+@main.command()
+@_name
+def up(name: str) -> None:
+    """Bring both Regions up in the background and say how to use them."""
+    run = Run(name)
+    if run.holder() is None:
+        click.echo(f"Bringing both Regions up ({run.folder.relative_to(REPOSITORY)}):")
+        supervisor.start(name, click.echo)
+    else:
+        click.echo(f"The local cloud {name!r} is up already.")
+    settings = json.loads(run.settings_file.read_text())
+    click.echo(examples(settings, run))
+
+
+@main.command()
+@_name
+@click.option("--all", "everything", is_flag=True, help="Every run of this checkout.")
+def down(name: str, everything: bool) -> None:
+    """Take the cloud down; nothing of it is left running."""
+    for run_name in running() if everything else [name]:
+        stopped = supervisor.stop(Run(run_name))
+        click.echo(f"The local cloud {run_name!r} {'is down' if stopped else 'was not up'}.")
+
+
+@main.command(hidden=True)
+@_name
+def serve(name: str) -> None:
+    """Hold a cloud until told to stop (what `up` starts in the background)."""
+    supervisor.serve(name)
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder; default out/package.")
+def package(out: Path | None) -> None:
+    """Make the zip and the template that AWS gets."""
+    made = packaging.build(out=out)
+    size_mb = made.zip.stat().st_size / 1_000_000
+    click.echo(f"{made.template} and {made.zip.name} ({size_mb:.1f} MB){', unchanged' if made.cached else ''}")
+
+
+@main.command()
+@_name
+@click.option("--tenant", default="demo", show_default=True)
+@click.option("--scope", default="read write", show_default=True)
+def token(name: str, tenant: str, scope: str) -> None:
+    """Mint a bearer token for a cloud that is up."""
+    run = Run(name)
+    if run.holder() is None:
+        raise RunError(f"the local cloud {name!r} is not up: `make up` first")
+    click.echo(Issuer.load(run.key_file).token(tenant=tenant, scope=scope))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m local")

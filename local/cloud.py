@@ -1,0 +1,268 @@
+"""Both Regions on this machine: emulator, gateway and one stack of the product in each Region.
+
+    with Cloud("demo") as cloud:
+        cloud.client("s3").put_object(Bucket=cloud.regions["west"].source_bucket, ...)
+
+Everything is a child process that dies with this one. Call `start` from the main thread: the kernel ties a child's
+life to the thread that began it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from local import package
+from local.deploy import ACCESS_KEY_ID, CLIENT_CONFIG, REGIONS, SECRET_ACCESS_KEY, Deployer, Stack, session
+from local.function_site.sitecustomize import LOG_DIRECTORY
+from local.gateway.launch import EAST, WEST, GatewayHandle, Ports, launch_gateway
+from local.gateway.process import ServerProcess, StartError, free_port
+from local.issuer import Issuer
+from local.ministack import launch_ministack
+from local.package import REPOSITORY, Package
+from local.run import Run
+from local.wait import WaitError, wait_until
+
+SIDES: Mapping[str, str] = {"west": WEST, "east": EAST}
+_PORT_TRIES = 3
+_HEALTHY_S = 60.0
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+T = TypeVar("T")
+OnPhase = Callable[[str, float], None]
+
+
+class CloudError(RuntimeError):
+    """The local cloud did not come up; the message says why and where to look."""
+
+
+@dataclass(frozen=True)
+class RegionInfo:
+    """How to reach one Region."""
+
+    api_url: str
+    region: str
+    source_bucket: str
+    target_bucket: str
+    control_bucket: str
+
+
+def _ignore(_phase: str, _seconds: float) -> None:
+    pass
+
+
+class Cloud:
+    """A local cloud. `policy` overrides the product's times, sizes and limits (see `chalicelib.core.policy`);
+    `parameters` overrides any parameter of template.yaml. `enforce_iam` makes the emulator hold every function to its
+    role's policy. `on_phase` hears each phase of the start-up and how long it took."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        project: Path = REPOSITORY,
+        policy: Mapping[str, int] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        routing_scale: float = 1.0,
+        enforce_iam: bool = False,
+        on_phase: OnPhase = _ignore,
+    ) -> None:
+        self.run = Run(name)
+        self.regions: dict[str, RegionInfo] = {}
+        """"west" and "east", once started."""
+        self._project = project
+        self._parameters = {"PolicyJson": json.dumps(policy or {}), **(parameters or {})}
+        self._routing_scale = routing_scale
+        self._enforce_iam = enforce_iam
+        self._on_phase = on_phase
+        self._emulator: ServerProcess | None = None
+        self._gateway: GatewayHandle | None = None
+        self._issuer: Issuer | None = None
+
+    # ---- what one does with it -------------------------------------------------------------------------------------
+
+    @property
+    def endpoint_url(self) -> str:
+        """AWS, for clients."""
+        return self._started_gateway().aws_url
+
+    @property
+    def api_url(self) -> str:
+        """The product's one name, which fails over."""
+        return self._started_gateway().api_url
+
+    def token(self, *, tenant: str = "demo", scope: str = "read write") -> str:
+        """A bearer token that both Regions accept."""
+        if self._issuer is None:
+            raise CloudError("the local cloud is not started")
+        return self._issuer.token(tenant=tenant, scope=scope)
+
+    def client(self, service: str, region: str = WEST) -> Any:  # noqa: ANN401 - any of boto3's clients
+        """A boto3 client of the emulated account, through the gateway."""
+        make: Any = session(region).client
+        return make(service, endpoint_url=self.endpoint_url, config=CLIENT_CONFIG)
+
+    def settings(self) -> dict[str, Any]:
+        """What `out/local.json` holds."""
+        return {
+            "endpoint_url": self.endpoint_url,
+            "api_url": self.api_url,
+            "regions": {side: asdict(info) for side, info in self.regions.items()},
+            "token": self.token(),
+            "access_key_id": ACCESS_KEY_ID,
+            "secret_access_key": SECRET_ACCESS_KEY,
+        }
+
+    def processes(self) -> list[ServerProcess]:
+        """The child processes, for whoever watches over them."""
+        gateway = [self._gateway.process] if self._gateway else []
+        return ([self._emulator] if self._emulator else []) + gateway
+
+    # ---- start and stop --------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Cloud:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Return when both Regions' /health answer 200. Whatever goes wrong, Ctrl-C included, nothing stays behind."""
+        self.run.claim()
+        try:
+            self._start()
+        except (StartError, WaitError) as error:
+            self.stop()
+            raise CloudError(f"{error}\nLogs: {self.run.folder}") from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything. Idempotent."""
+        for process in reversed(self.processes()):
+            process.stop()
+        self._emulator = self._gateway = None
+        self.run.release()
+
+    def _start(self) -> None:
+        with self._phase("package") as phase:
+            made = package.build(self._project)
+            phase("package (unchanged)" if made.cached else "package")
+        with self._phase("emulator"):
+            self._emulator = emulator = self._start_emulator()
+        with self._phase("gateway"):
+            self._gateway = gateway = self._start_gateway(emulator.base_url)
+        self._issuer = Issuer.create(self.run.key_file)
+        with self._phase("deploy West and East"):
+            stacks = self._deploy(made, emulator.base_url, gateway)
+        self.regions = {side: _region_info(gateway, stacks[region]) for side, region in SIDES.items()}
+        with self._phase("both Regions healthy"):
+            self._await_health(emulator)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Report how long the block took; the block may rename it."""
+        names = [name]
+        begun = time.monotonic()
+        yield names.append
+        self._on_phase(names[-1], time.monotonic() - begun)
+
+    def _start_emulator(self) -> ServerProcess:
+        binary = REPOSITORY / ".venv-cloud" / "bin" / "ministack"
+        if not binary.is_file():
+            raise CloudError(f"{binary} is not there: use `make up` or `make demo`, which install it first")
+        env = {
+            "PYTHONPATH": str(Path(__file__).parent / "function_site"),
+            LOG_DIRECTORY: str(self.run.function_logs),
+            "LAMBDA_EXECUTOR": "local",
+            "LOG_LEVEL": "WARNING",
+            "AUTH": "true" if self._enforce_iam else "false",
+        }
+        return _on_free_ports(lambda: launch_ministack(binary, free_port(), env, directory=self.run.folder))
+
+    def _start_gateway(self, upstream: str) -> GatewayHandle:
+        return _on_free_ports(
+            lambda: launch_gateway(upstream, Ports.free(), directory=self.run.folder, routing_scale=self._routing_scale)
+        )
+
+    def _deploy(self, made: Package, emulator_url: str, gateway: GatewayHandle) -> dict[str, Stack]:
+        parameters = {"AuthJson": self._trusted().auth_json(), **self._parameters}
+        deployer = Deployer(made, emulator_url)
+        deployer.deploy_table()
+        stacks = {
+            region: deployer.deploy_stack(region, gateway.functions_url(region), parameters) for region in REGIONS
+        }
+        paths = {region: {"path": stack.api_path} for region, stack in stacks.items()}
+        body = json.dumps(paths).encode()
+        request = urllib.request.Request(f"{gateway.aws_url}/_gateway/apis", data=body, method="PUT")
+        with _OPENER.open(request, timeout=10):
+            return stacks
+
+    def _await_health(self, emulator: ServerProcess) -> None:
+        for info in self.regions.values():
+            last = ["no answer"]
+
+            def healthy(url: str = f"{info.api_url}/health", last: list[str] = last) -> bool:
+                if not emulator.alive:
+                    raise CloudError(f"ministack ended; the end of {emulator.log_path}:\n{emulator.log_tail()}")
+                status, last[0] = _get(url)
+                return status == 200
+
+            try:
+                wait_until(healthy, f"{info.region}: /health answers 200", _HEALTHY_S)
+            except WaitError as error:
+                log = self.run.function_logs / info.region / "api.log"
+                raise CloudError(f"{error}. Its last answer: {last[0]}\nThe function's log: {log}") from error
+
+    def _trusted(self) -> Issuer:
+        if self._issuer is None:
+            raise CloudError("the local cloud is not started")
+        return self._issuer
+
+    def _started_gateway(self) -> GatewayHandle:
+        if self._gateway is None:
+            raise CloudError("the local cloud is not started")
+        return self._gateway
+
+
+def _region_info(gateway: GatewayHandle, stack: Stack) -> RegionInfo:
+    return RegionInfo(
+        api_url=gateway.region_api_url(stack.region),
+        region=stack.region,
+        source_bucket=stack.source_bucket,
+        target_bucket=stack.target_bucket,
+        control_bucket=stack.control_bucket,
+    )
+
+
+def _on_free_ports(start: Callable[[], T]) -> T:
+    """A free port may be somebody else's by the time the server binds it: then try others."""
+    for _ in range(_PORT_TRIES - 1):
+        try:
+            return start()
+        except StartError as error:
+            if "address already in use" not in str(error).lower():
+                raise
+    return start()
+
+
+def _get(url: str) -> tuple[int, str]:
+    try:
+        with _OPENER.open(url, timeout=35) as answer:
+            return answer.status, answer.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, f"{error.code} {error.read().decode(errors='replace')[:2000]}"
+    except OSError as error:
+        return 0, repr(error)

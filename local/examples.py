@@ -1,0 +1,50 @@
+"""What `make up` prints: commands to copy and paste."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.package import REPOSITORY
+from local.run import DEFAULT_NAME, Run
+
+_TEXT = """
+Both Regions are up. Settings: {settings_file}   Logs: {folder}/   Take it down: make down{argument}
+
+# Settings for this shell
+export AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_DEFAULT_REGION={west[region]}
+export AWS_REQUEST_CHECKSUM_CALCULATION=when_required
+TOKEN={token}
+
+# Drop a file: it appears at the target within seconds
+aws --endpoint-url {endpoint_url} s3 cp README.md s3://{west[source_bucket]}/inbox/
+aws --endpoint-url {endpoint_url} s3 ls s3://{west[target_bucket]}/inbox/
+
+# The same with rclone
+rclone copyto README.md :s3:{west[source_bucket]}/inbox/README.md {rclone}
+rclone ls :s3:{west[target_bucket]}/inbox {rclone}
+
+# Submit a job: everything under West's inbox/ to East, below from-west/
+curl -sS {api_url}/jobs -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
+  -d '{{"source": {{"endpoint": "west-source", "prefix": "inbox/"}}, \
+"target": {{"endpoint": "east-target", "prefix": "from-west/"}}}}'
+curl -sS {api_url}/jobs -H "Authorization: Bearer $TOKEN"
+aws --endpoint-url {endpoint_url} s3 ls --recursive s3://{east[target_bucket]}/from-west/
+"""
+
+_RCLONE = (
+    "--config /dev/null --s3-provider Other --s3-endpoint {endpoint_url} --s3-access-key-id {access_key_id}"
+    " --s3-secret-access-key {secret_access_key} --s3-region {region} --s3-no-check-bucket"
+)
+
+
+def examples(settings: dict[str, Any], run: Run) -> str:
+    """The text for a cloud's settings (the contents of `out/local.json`)."""
+    regions = settings["regions"]
+    return _TEXT.format(
+        **{name: value for name, value in settings.items() if name != "regions"},
+        **regions,
+        rclone=_RCLONE.format(region=regions["west"]["region"], **settings),
+        settings_file=run.settings_file.relative_to(REPOSITORY),
+        folder=run.folder.relative_to(REPOSITORY),
+        argument="" if run.name == DEFAULT_NAME else f" RUN={run.name}",
+    )

@@ -1,0 +1,61 @@
+"""Runs first in every function process of the local cloud (it is on the emulator's PYTHONPATH). Never deployed.
+
+The emulator shows what a function printed only after the invocation has ended, and nothing of one that was killed. So
+each line also goes to a file as it is printed; and a function ends with its emulator, even in the middle of its work.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+import threading
+from typing import TextIO
+
+LOG_DIRECTORY = "LOCAL_FUNCTION_LOGS"
+_STACK_PREFIX = "eft-"
+
+
+class Tee(io.TextIOBase):
+    """Writes to the stream it stands in for and, by whole lines, to a file that several processes append to."""
+
+    def __init__(self, stream: TextIO, path: str) -> None:
+        self._stream = stream
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._lock = threading.Lock()
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        self._stream.write(text)
+        with self._lock:
+            whole, newline, self._begun = (self._begun + text).rpartition("\n")
+            if newline:
+                os.write(self._file, (whole + newline).encode(errors="backslashreplace"))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+
+def _die_with_emulator() -> None:
+    """The emulator holds the other end of stdin. Asking for no event at all still reports that it was closed."""
+    closed = select.poll()
+    closed.register(0, 0)
+    closed.poll()
+    os._exit(1)
+
+
+def _install(directory: str, function: str) -> None:
+    folder = os.path.join(directory, os.environ.get("AWS_REGION", "unknown"))
+    os.makedirs(folder, exist_ok=True)
+    sys.stderr = Tee(sys.stderr, os.path.join(folder, f"{function.removeprefix(_STACK_PREFIX)}.log"))
+    threading.Thread(target=_die_with_emulator, name="die-with-emulator", daemon=True).start()
+
+
+# The emulator itself starts with the same environment, but it is no function.
+if LOG_DIRECTORY in os.environ and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    _install(os.environ[LOG_DIRECTORY], os.environ["AWS_LAMBDA_FUNCTION_NAME"])

@@ -1,0 +1,110 @@
+"""A run: the folder of one local cloud, and the lock that says whether it is up."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.package import REPOSITORY
+
+DEFAULT_NAME = "main"
+_RUNS = REPOSITORY / "out" / "run"
+
+
+class RunError(RuntimeError):
+    """The run can't be had; the message says what to do."""
+
+
+@dataclass
+class Run:
+    """`out/run/NAME`. Whoever holds its lock is its cloud; the kernel lets go of the lock when that process dies."""
+
+    name: str
+    _lock: int | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}", self.name):
+            raise RunError(f"a run's name is of letters, digits, dots, dashes and underscores, not {self.name!r}")
+
+    @property
+    def folder(self) -> Path:
+        return _RUNS / self.name
+
+    @property
+    def settings_file(self) -> Path:
+        """Where `make up` says how to reach the cloud."""
+        suffix = "" if self.name == DEFAULT_NAME else f"-{self.name}"
+        return REPOSITORY / "out" / f"local{suffix}.json"
+
+    @property
+    def key_file(self) -> Path:
+        return self.folder / "issuer.pem"
+
+    @property
+    def function_logs(self) -> Path:
+        return self.folder / "functions"
+
+    def claim(self) -> None:
+        """Become this run's cloud, on an empty folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock, 32).decode()
+            os.close(lock)
+            raise RunError(
+                f"the local cloud {self.name!r} is up already (process {holder}): take it down with"
+                f" `make down{_argument(self.name)}`, or give this one another name: `make up RUN=name`"
+            ) from None
+        self._lock = lock
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        self._clear(keep=("lock",))
+
+    def release(self) -> None:
+        """Give up the lock. Logs and key stay for whoever wants to look; the emulator's data does not."""
+        if self._lock is None:
+            return
+        for name in ("state", "s3", "tmp"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        os.close(self._lock)
+        self._lock = None
+
+    def holder(self) -> int | None:
+        """The process whose cloud this run is, or None when it is down."""
+        try:
+            lock = os.open(self.folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(os.read(lock, 32) or b"0") or None
+        finally:
+            os.close(lock)
+        return None
+
+    def _clear(self, keep: tuple[str, ...]) -> None:
+        for path in self.folder.iterdir():
+            if path.name in keep:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def running() -> list[str]:
+    """The names of the runs that are up."""
+    if not _RUNS.is_dir():
+        return []
+    return sorted(path.name for path in _RUNS.iterdir() if path.is_dir() and Run(path.name).holder() is not None)
+
+
+def _argument(name: str) -> str:
+    return "" if name == DEFAULT_NAME else f" RUN={name}"
