@@ -28,6 +28,7 @@ def adapt(
     resources = adapted["Resources"]
     _drop(resources)
     _point_at_zip(resources, code)
+    _hold_event_sources(resources)
     _name_region(adapted, region)
     _make_numbers(adapted, parameters)
     variables = adapted["Globals"]["Function"]["Environment"]["Variables"]
@@ -48,6 +49,15 @@ def _point_at_zip(resources: dict[str, Any], code: CodeLocation) -> None:
     for resource in resources.values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": code.bucket, "Key": code.key}
+
+
+def _hold_event_sources(resources: dict[str, Any]) -> None:
+    """Off until both stacks stand. The emulator, when it creates a function, kills the workers of the function of that
+    name in every Region: West's would die with their messages while East is deployed."""
+    for resource in resources.values():
+        for event in resource["Properties"].get("Events", {}).values():
+            if event["Type"] == "SQS":
+                event["Properties"]["Enabled"] = False
 
 
 def _name_region(template: Template, region: str) -> None:

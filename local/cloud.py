@@ -204,6 +204,8 @@ class Cloud:
         stacks = {
             region: deployer.deploy_stack(region, gateway.functions_url(region), parameters) for region in REGIONS
         }
+        for region in REGIONS:
+            deployer.start_event_sources(region)
         paths = {region: {"path": stack.api_path} for region, stack in stacks.items()}
         body = json.dumps(paths).encode()
         request = urllib.request.Request(f"{gateway.aws_url}/_gateway/apis", data=body, method="PUT")

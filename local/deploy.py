@@ -106,6 +106,12 @@ class Deployer:
         outputs = _await_stack(cloudformation, region)
         return Stack(region=region, api_path=f"/_aws/execute-api/{outputs['RestAPIId']}/api", outputs=outputs)
 
+    def start_event_sources(self, region: str) -> None:
+        """Let the functions of a Region see their queues."""
+        lambda_ = session(region).client("lambda", endpoint_url=self._url, config=CLIENT_CONFIG)
+        for mapping in lambda_.list_event_source_mappings()["EventSourceMappings"]:
+            lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
     def _upload(self, region: str, bucket: str, endpoint_url: str, values: Mapping[str, str | int]) -> str:
         """Zip and template, as `aws cloudformation package` uploads them: the template is over the inline limit."""
         s3 = session(region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)

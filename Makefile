@@ -1,0 +1,91 @@
+# Every target sets up what it needs, once and again when its requirements change. Needs Python 3.11, pip and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PY := .venv/bin/python
+PIP_INSTALL := install --quiet --disable-pip-version-check
+# What `make demo` and `make up` need; tests and checks need DEV instead, which holds all of it.
+LOCAL := .venv/local.stamp
+DEV := .venv/dev.stamp
+CLOUD := .venv-cloud/cloud.stamp
+NAME := $(if $(RUN),--name $(RUN))
+
+.PHONY: help demo up down test check format package token lock
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo [INPUT=folder]   both Regions up, files through them, everything compared; needs nothing else'
+	@echo 'make up [RUN=name]         both Regions up in the background, for aws, rclone or curl; prints how'
+	@echo 'make down [RUN=name]       take them down'
+	@echo 'make token [RUN=name]      a bearer token for them'
+	@echo 'make test [ARGS=...]       every test; ARGS go to pytest'
+	@echo 'make check                 lint, formatting, types, import rules'
+	@echo 'make format                format the code'
+	@echo 'make package               the zip and the template for AWS, in out/package/'
+	@echo 'make lock                  pin the requirements anew'
+
+demo: $(LOCAL) $(CLOUD)
+	@$(PY) -m local.demo $(if $(INPUT),--input '$(INPUT)') $(ARGS)
+
+up: $(LOCAL) $(CLOUD)
+	@$(PY) -m local up $(NAME)
+
+down: $(LOCAL)
+	@$(PY) -m local down $(NAME)
+
+token: $(LOCAL)
+	@$(PY) -m local token $(NAME)
+
+package: $(LOCAL)
+	@$(PY) -m local package
+
+test: $(DEV) $(CLOUD)
+	@$(PY) -m pytest $(ARGS)
+
+check: $(DEV)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	PYTHONPATH=. .venv/bin/lint-imports
+
+format: $(DEV)
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+# pip-tools in an environment of its own, so that what it brings is nobody's requirement.
+LOCK := out/venv-lock/bin/pip-compile --quiet --strip-extras \
+	--no-emit-find-links --no-emit-index-url --no-emit-trusted-host
+lock: out/venv-lock/stamp
+	$(LOCK) --output-file=requirements.txt requirements/runtime.in
+	$(LOCK) --output-file=requirements/local.txt requirements/local.in
+	$(LOCK) --output-file=requirements/dev.txt requirements/dev.in
+	$(LOCK) --output-file=requirements/cloud.txt requirements/cloud.in
+
+out/venv-lock/stamp:
+	@$(call venv,out/venv-lock)
+	@out/venv-lock/bin/pip $(PIP_INSTALL) pip-tools
+	@touch $@
+
+$(LOCAL): requirements/local.txt
+	@echo 'Setting up .venv'
+	@$(call venv,.venv)
+	@.venv/bin/pip $(PIP_INSTALL) -r $<
+	@touch $@
+
+$(DEV): requirements/dev.txt requirements/local.txt
+	@echo 'Setting up .venv for tests and checks'
+	@$(call venv,.venv)
+	@.venv/bin/pip $(PIP_INSTALL) -r $<
+	@touch $@ $(LOCAL)
+
+$(CLOUD): requirements/cloud.txt
+	@echo 'Setting up .venv-cloud (the AWS emulator)'
+	@$(call venv,.venv-cloud)
+	@.venv-cloud/bin/pip $(PIP_INSTALL) -r $<
+	@touch $@
+
+# Chalice packages for the Python that runs it, and the functions run on 3.11.
+define venv
+test -x $(1)/bin/python || { \
+	'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo 'Python 3.11 is needed, and $(or $(PYTHON),python3) is not it: make PYTHON=/path/to/python3.11' >&2; exit 1; }; \
+	'$(PYTHON)' -m venv $(1); }
+endef
