@@ -177,12 +177,14 @@ class JobRecords:
         # The key holds the epoch, which is one worker's: nobody else writes it.
         self.control.create(self._key(f"copied/{record.part}/{record.epoch:06d}"), codec.dumps(record))
 
-    def last_copied(self, part: str) -> CopyRecord | None:
-        """The copy record of the highest epoch that left one."""
+    def copied(self, part: str) -> CopyRecord | None:
+        """A copy record of the partition, of the first epoch where there is one (mostly), else of the last: each of
+        them tells the truth about every row."""
+        first = self._read(f"copied/{part}/{1:06d}", CopyRecord)
+        if first is not None:
+            return first
         facts = self.control.list_all(self._key(f"copied/{part}/"))
-        if not facts:
-            return None
-        body = self.control.get(max(f.key for f in facts))
+        body = self.control.get(max(f.key for f in facts)) if facts else None
         return None if body is None else codec.loads(body, CopyRecord)
 
     def create_receipt(self, receipt: Receipt) -> Receipt:

@@ -35,7 +35,7 @@ def run(env: Env, job_id: str, control_region: str, part: str) -> None:
     """Verify a copied partition and write its receipt."""
     control = ControlRecords(env, control_region)
     records = control.job(job_id)
-    spec, manifest, copied = records.spec(), records.link(part), records.last_copied(part)
+    spec, manifest, copied = records.spec(), records.link(part), records.copied(part)
     if spec is None or copied is None or not isinstance(manifest, Manifest):
         env.log("verify-nothing-to-do", job=job_id, part=part)
         return
