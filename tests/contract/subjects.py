@@ -1,0 +1,243 @@
+"""What the suite is run over: a store, its buckets, and the hands of somebody who isn't EFT."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+import boto3
+from botocore.config import Config
+
+from chalicelib.adapters.s3 import S3ObjectStore
+from chalicelib.core.model import Bucket, Properties
+from chalicelib.ports import ObjectStore
+from simulation.memory.digests import DEFAULT_ALGORITHM
+from simulation.memory.store import MemoryObjectStore
+
+WEST = "us-gov-west-1"
+EAST = "us-gov-east-1"
+MIB = 1024 * 1024
+PART_BYTES = 5 * MIB
+"""The smallest part that needn't be the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What an outside client has put."""
+
+    key: str
+    body: bytes
+    etag: str
+    version_id: str | None
+
+
+class Outside(Protocol):
+    """A client that knows nothing of EFT."""
+
+    def put(
+        self,
+        bucket: Bucket,
+        key: str,
+        body: bytes,
+        properties: Properties | None = None,
+        tags: dict[str, str] | None = None,
+        storage_class: str = "STANDARD",
+        algorithm: str | None = None,
+    ) -> Uploaded:
+        """`algorithm`: the client asks for this checksum; else it is left to the store."""
+        ...
+
+    def put_parts(self, bucket: Bucket, key: str, parts: Sequence[bytes]) -> Uploaded: ...
+    def remove(self, bucket: Bucket, key: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Subject:
+    """One implementation under test. `other` is a second client of the same store, `stranger` one whom the store must
+    refuse. Keys are made unique by `prefix`, since servers live longer than one test."""
+
+    store: ObjectStore
+    other: ObjectStore
+    stranger: ObjectStore
+    outside: Outside
+    plain: Bucket
+    versioned: Bucket
+    missing: Bucket
+    root: str = f"run-{os.getpid()}/"
+    """Everything that this run makes lies under it."""
+    prefix: str = ""
+    _large: dict[str, Uploaded] = field(default_factory=dict)
+
+    def key(self, name: str) -> str:
+        return f"{self.prefix}{name}"
+
+    def put(self, name: str, body: bytes = b"content", bucket: Bucket | None = None, **more: Any) -> Uploaded:
+        return self.outside.put(bucket or self.plain, self.key(name), body, **more)
+
+    def large(self, *, multipart_born: bool = False) -> Uploaded:
+        """An object that makes two parts, in `plain`; made once and never changed."""
+        name = f"{self.root}shared/{'parts' if multipart_born else 'whole'}"
+        if name not in self._large:
+            parts = (b"west" * (PART_BYTES // 4), b"the last part")
+            if multipart_born:
+                self._large[name] = self.outside.put_parts(self.plain, name, parts)
+            else:
+                self._large[name] = self.outside.put(self.plain, name, b"".join(parts))
+        return self._large[name]
+
+
+class MemoryOutside:
+    def __init__(self, store: MemoryObjectStore) -> None:
+        self._store = store
+
+    def put(
+        self,
+        bucket: Bucket,
+        key: str,
+        body: bytes,
+        properties: Properties | None = None,
+        tags: dict[str, str] | None = None,
+        storage_class: str = "STANDARD",
+        algorithm: str | None = None,
+    ) -> Uploaded:
+        made = self._store.put(
+            bucket,
+            key,
+            body,
+            properties=properties,
+            tags=tags,
+            storage_class=storage_class,
+            algorithm=algorithm or DEFAULT_ALGORITHM,
+        )
+        return Uploaded(key, body, made.etag, made.version_id)
+
+    def put_parts(self, bucket: Bucket, key: str, parts: Sequence[bytes]) -> Uploaded:
+        body = b"".join(parts)
+        made = self._store.put(bucket, key, body, part_sizes=[len(part) for part in parts])
+        return Uploaded(key, body, made.etag, made.version_id)
+
+    def remove(self, bucket: Bucket, key: str) -> None:
+        self._store.remove(bucket, key)
+
+
+class S3Outside:
+    """An outside client over boto3, with its own idea of how to ask: nothing here goes through the adapter."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def put(
+        self,
+        bucket: Bucket,
+        key: str,
+        body: bytes,
+        properties: Properties | None = None,
+        tags: dict[str, str] | None = None,
+        storage_class: str = "STANDARD",
+        algorithm: str | None = None,
+    ) -> Uploaded:
+        wanted = properties or Properties()
+        fields = {
+            "ContentType": wanted.content_type,
+            "ContentEncoding": wanted.content_encoding,
+            "ContentLanguage": wanted.content_language,
+            "ContentDisposition": wanted.content_disposition,
+            "CacheControl": wanted.cache_control,
+            "Expires": parsedate_to_datetime(wanted.expires) if wanted.expires else None,
+            "Metadata": wanted.metadata or None,
+            "WebsiteRedirectLocation": wanted.redirect,
+            "Tagging": urlencode(tags, quote_via=quote) if tags else None,
+            "ChecksumAlgorithm": algorithm,
+            "StorageClass": None if storage_class == "STANDARD" else storage_class,
+        }
+        stated = {name: value for name, value in fields.items() if value is not None}
+        answer = self._client.put_object(Bucket=bucket.name, Key=key, Body=body, **stated)
+        return Uploaded(key, body, answer["ETag"].strip('"'), answer.get("VersionId"))
+
+    def put_parts(self, bucket: Bucket, key: str, parts: Sequence[bytes]) -> Uploaded:
+        at = {"Bucket": bucket.name, "Key": key}
+        upload_id = self._client.create_multipart_upload(**at)["UploadId"]
+        sent = [
+            {
+                "PartNumber": n,
+                "ETag": self._client.upload_part(**at, UploadId=upload_id, PartNumber=n, Body=part)["ETag"],
+            }
+            for n, part in enumerate(parts, start=1)
+        ]
+        answer = self._client.complete_multipart_upload(**at, UploadId=upload_id, MultipartUpload={"Parts": sent})
+        return Uploaded(key, b"".join(parts), answer["ETag"].strip('"'), answer.get("VersionId"))
+
+    def remove(self, bucket: Bucket, key: str) -> None:
+        self._client.delete_object(Bucket=bucket.name, Key=key)
+
+    def clear(self, bucket: Bucket, prefix: str) -> None:
+        """Leave nothing behind: every version, every open upload."""
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=prefix):
+            for entry in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                self._client.delete_object(Bucket=bucket.name, Key=entry["Key"], VersionId=entry["VersionId"])
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket.name, Prefix=prefix):
+            for entry in page.get("Uploads", []):
+                self._client.abort_multipart_upload(Bucket=bucket.name, Key=entry["Key"], UploadId=entry["UploadId"])
+
+
+def memory_subject() -> Subject:
+    store = MemoryObjectStore()
+    stranger = MemoryObjectStore()
+    plain = store.make_bucket(Bucket("contract-plain", WEST))
+    versioned = store.make_bucket(Bucket("contract-versioned", EAST), versioned=True)
+    # Another store in which the same bucket exists and everything is refused.
+    stranger.deny(stranger.make_bucket(plain))
+    return Subject(
+        store, store, stranger, MemoryOutside(store), plain, versioned, missing=Bucket("contract-missing", WEST)
+    )
+
+
+def server_subject(url: str, keys: tuple[str, str], admin: tuple[str, str] | None = None) -> Subject:
+    """A fresh server: its buckets are made here, by the administrator."""
+    session = boto3.Session(*keys)
+    plain, versioned = Bucket("contract-plain", WEST), Bucket("contract-versioned", EAST)
+    for bucket in (plain, versioned):
+        client = _client(boto3.Session(*admin or keys), url, bucket.region)
+        client.create_bucket(Bucket=bucket.name, CreateBucketConfiguration={"LocationConstraint": bucket.region})
+    client.put_bucket_versioning(Bucket=versioned.name, VersioningConfiguration={"Status": "Enabled"})
+    return Subject(
+        S3ObjectStore(session, url),
+        S3ObjectStore(boto3.Session(*keys), url),
+        S3ObjectStore(boto3.Session("stranger", "stranger-secret"), url),
+        S3Outside(_client(session, url, WEST)),
+        plain,
+        versioned,
+        missing=Bucket("contract-missing", WEST),
+    )
+
+
+AWS_VARIABLES = ("EFT_AWS_BUCKET", "EFT_AWS_VERSIONED_BUCKET")
+
+
+@contextmanager
+def aws_subject() -> Iterator[Subject]:
+    """Real AWS: two buckets in EFT_AWS_REGION, of which only the second keeps versions. Cleaned up afterwards."""
+    region = os.environ.get("EFT_AWS_REGION", WEST)
+    plain, versioned = (Bucket(os.environ[name], region) for name in AWS_VARIABLES)
+    session = boto3.Session(region_name=region)
+    outside = S3Outside(session.client("s3", region_name=region))
+    subject = Subject(
+        S3ObjectStore(session),
+        S3ObjectStore(boto3.Session(region_name=region)),
+        S3ObjectStore(boto3.Session("AKIAIOSFODNN7EXAMPLE", "stranger-secret", region_name=region)),
+        outside,
+        plain,
+        versioned,
+        missing=Bucket(f"{plain.name}-missing", region),
+    )
+    yield subject
+    for bucket in (plain, versioned):
+        outside.clear(bucket, subject.root)
+
+
+def _client(session: boto3.Session, url: str, region: str) -> Any:
+    config = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
+    return session.client("s3", region_name=region, endpoint_url=url, config=config)
