@@ -19,6 +19,7 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 
 from chalicelib.core.errors import (
@@ -83,8 +84,9 @@ BY_EXCEPTION: tuple[tuple[type[Exception], type[EftError]], ...] = (
     (NoCredentialsError, Denied),
     (PartialCredentialsError, Denied),
     (CredentialRetrievalError, Retry),
-    # Connecting, TLS, timeouts, connections closed early: perhaps S3 carried it out.
+    # No connection, TLS, timeouts, connections closed early: perhaps S3 carried it out. botocore has two families.
     (HTTPClientError, Retry),
+    (BotocoreConnectionError, Retry),
     (IncompleteReadError, Retry),
     # A damaged answer: damaged on the way.
     (FlexibleChecksumError, Retry),

@@ -34,8 +34,8 @@ class Repairs:
     close: bool = False
     """The job is settled: take its marker off the list of open jobs."""
     settle: bool = False
-    watch: tuple[str, ...] = ()
-    """Claimed partitions without a copy record: look at their leases."""
+    watch: tuple[tuple[str, int], ...] = ()
+    """Claimed partitions without a copy record, and at which epoch: look at their leases."""
     split: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
@@ -60,7 +60,8 @@ def decide(
     if records.terminal:
         return Repairs(close=True)
     settle = may_be_complete(set(records.links), set(records.done))
-    watch = tuple(sorted(records.claims.keys() - records.done - records.copied.keys()))
+    working = records.claims.keys() - records.done - records.copied.keys()
+    watch = tuple((part, records.claims[part]) for part in sorted(working))
     looks = sight(records)
     seen, _, doublings = before.seen.partition("#") if before else ("", "", "")
     if before is None or seen != looks:

@@ -80,7 +80,8 @@ def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> 
         return
     if repairs.settle and settle(env, records, spec):
         return
-    expired = [part for part in repairs.watch if _expired(env, records, part)]
+    over = (Standing.EXPIRED, Standing.RELEASED)
+    expired = [part for part, epoch in repairs.watch if observe(env, records, part, epoch) in over]
     wakes = [_wake(records, QueueName.SPLIT, range_id) for range_id in repairs.split]
     wakes += [_wake(records, QueueName.COPY, part) for part in {*repairs.copy, *expired}]
     wakes += [_wake(records, QueueName.VERIFY, part) for part in repairs.verify]
@@ -90,11 +91,6 @@ def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> 
     if repairs.observation is not None:
         # After the messages: a crash in between sends them once more, which is harmless.
         env.ledger.put_observation(repairs.observation)
-
-
-def _expired(env: Env, records: JobRecords, part: str) -> bool:
-    epoch = records.highest_claim(part)
-    return epoch > 0 and observe(env, records, part, epoch) in (Standing.EXPIRED, Standing.RELEASED)
 
 
 def _wake(records: JobRecords, queue: QueueName, part: str) -> Wake:
