@@ -21,7 +21,16 @@ _CHUNK_BYTES = 256 * 1024
 Body = bytes | AsyncIterator[bytes]
 
 # Hop by hop (RFC 9110 7.6.1): they describe one connection. Expect is answered by the gateway itself.
-_NOT_FORWARDED = ("Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade", "Expect")
+_NOT_FORWARDED = (
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Expect",
+)
 
 
 @dataclass(slots=True)
@@ -115,7 +124,6 @@ class Exchange:
 
     def replace_body(self, body: bytes) -> None:
         self.body = body
-        self.headers.popall("Transfer-Encoding", None)
         self.headers["Content-Length"] = str(len(body))
         self.rewritten = True
 

@@ -197,7 +197,7 @@ def _unchunk_headers(exchange: Exchange) -> None:
     headers = exchange.headers
     length = headers.get("x-amz-decoded-content-length", "")
     encodings = [name for name in headers.get("Content-Encoding", "").split(",") if name.strip() != "aws-chunked"]
-    exchange.drop_headers("x-amz-decoded-content-length", "x-amz-trailer", "Content-Encoding", "Transfer-Encoding")
+    exchange.drop_headers("x-amz-decoded-content-length", "x-amz-trailer", "Content-Encoding")
     if any(name.strip() for name in encodings):
         headers["Content-Encoding"] = ",".join(encodings)
     headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
