@@ -1,0 +1,275 @@
+"""The S3 adapter alone: what it sends, what it makes of every sort of answer, and that it never repeats a write."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from chalicelib.adapters import s3_shapes as shapes
+from chalicelib.adapters.s3 import POOL_CONNECTIONS, Kind, S3ObjectStore, config
+from chalicelib.adapters.s3_errors import translate
+from chalicelib.core.errors import (
+    Archived,
+    Conflict,
+    Denied,
+    EftError,
+    NoSuchBucket,
+    NoSuchUpload,
+    NotFound,
+    Permanent,
+    PreconditionFailed,
+    Retry,
+)
+from chalicelib.core.model import Bucket, Checksum, ChecksumType, Properties
+from chalicelib.ports import ObjectStore, Part, Placement, SourceRef, UploadRef
+from tests.servers.scripted import Answer, error, scripted_server
+
+BUCKET = Bucket("target", "us-gov-west-1", owner="111122223333")
+PAYING = Bucket("source", "us-gov-east-1", owner="444455556666", requester_pays=True)
+SOURCE = SourceRef(PAYING, "in/a", "0123", version_id="v1")
+UPLOAD = UploadRef(BUCKET, "out/a", "upload-1")
+
+WRITES: dict[str, Callable[[ObjectStore], object]] = {
+    "create": lambda store: store.create(BUCKET, "out/a", b"body"),
+    "delete": lambda store: store.delete(BUCKET, "out/a"),
+    "copy": lambda store: store.copy(SOURCE, BUCKET, "out/a", None, Placement()),
+    "create_upload": lambda store: store.create_upload(BUCKET, "out/a", Properties(), {}, Placement(), None),
+    "upload_part_copy": lambda store: store.upload_part_copy(UPLOAD, 1, SOURCE, 0, 9, whole=False),
+    "complete": lambda store: store.complete(UPLOAD, [Part(1, "0123", 10)], None, 10, None),
+    "abort": lambda store: store.abort(UPLOAD),
+}
+NO_ANSWERS = {
+    "slow down": error(503, "SlowDown"),
+    "internal error": error(500, "InternalError"),
+    "conflict": error(409, "OperationAborted"),
+    "too slow": error(400, "RequestTimeout"),
+    "connection closed": Answer(0),
+}
+
+
+@cache
+def session() -> boto3.Session:
+    """One for all: what a session has loaded, its next clients have sooner."""
+    return boto3.Session("key", "secret")
+
+
+def store_at(url: str) -> S3ObjectStore:
+    return S3ObjectStore(session(), url)
+
+
+# --- writes are never repeated ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS)
+@pytest.mark.parametrize("write", WRITES)
+def test_write_without_an_answer_is_not_repeated(write: str, answer: str) -> None:
+    with scripted_server(NO_ANSWERS[answer]) as server:
+        with pytest.raises(Retry):
+            WRITES[write](store_at(server.url))
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("write", ["copy", "upload_part_copy", "complete"])
+def test_success_with_an_error_in_its_body_is_none(write: str) -> None:
+    with scripted_server(error(200, "InternalError")) as server:
+        with pytest.raises(Retry):
+            WRITES[write](store_at(server.url))
+        assert len(server.requests) == 1
+
+
+def test_publish_whose_answer_breaks_off_is_unknown() -> None:
+    cut = b"<?xml version='1.0'?><CopyObjectResult><ETag>"
+    with scripted_server(Answer(200, cut, length=400)) as server:
+        with pytest.raises(Retry):
+            WRITES["copy"](store_at(server.url))
+        assert len(server.requests) == 1
+
+
+def test_read_is_repeated() -> None:
+    with scripted_server(error(503, "SlowDown"), Answer(200, b"body")) as server:
+        assert store_at(server.url).get(BUCKET, "a") == b"body"
+        assert len(server.requests) == 2
+
+
+def test_read_that_breaks_off_is_no_object() -> None:
+    with scripted_server(Answer(200, b"bo", length=4)) as server, pytest.raises(Retry):
+        store_at(server.url).get(BUCKET, "a")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_client_settings(kind: Kind) -> None:
+    settings: Any = config(kind, path_style=True)
+    assert settings.retries == {"mode": "standard", "total_max_attempts": 3 if kind is Kind.READ else 1}
+    assert settings.max_pool_connections == POOL_CONNECTIONS >= 48 + 16
+
+
+# --- what is sent -------------------------------------------------------------------------------------------------
+
+
+def test_copy_states_both_conditions_owners_and_who_pays() -> None:
+    result = b"<?xml version='1.0'?><CopyObjectResult><ETag>&quot;4567&quot;</ETag></CopyObjectResult>"
+    placement = Placement("STANDARD_IA", "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/1", "/elsewhere")
+    with scripted_server(Answer(200, result, {"x-amz-version-id": "v2"})) as server:
+        written = store_at(server.url).copy(SOURCE, BUCKET, "out/ä +", "89ab", placement)
+    ((method, path, headers),) = server.requests
+    assert (written.etag, written.version_id) == ("4567", "v2")
+    assert (method, path) == ("PUT", "/target/out/%C3%A4%20%2B")
+    expected = {
+        "x-amz-copy-source": "source/in/a?versionId=v1",
+        "x-amz-copy-source-if-match": '"0123"',
+        "if-match": '"89ab"',
+        "x-amz-expected-bucket-owner": "111122223333",
+        "x-amz-source-expected-bucket-owner": "444455556666",
+        "x-amz-request-payer": "requester",
+        "x-amz-metadata-directive": "COPY",
+        "x-amz-tagging-directive": "COPY",
+        "x-amz-storage-class": "STANDARD_IA",
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": placement.kms_key,
+        "x-amz-website-redirect-location": "/elsewhere",
+    }
+    assert {name: headers.get(name) for name in expected} == expected
+    assert "if-none-match" not in headers
+    assert "/us-gov-west-1/s3/" in headers["authorization"], "a copy is sent to the destination's Region"
+
+
+def test_upload_asks_for_no_checksum_of_its_own() -> None:
+    """botocore would ask for CRC32 unasked: a composite checksum, for which Complete lacks the parts' own."""
+    result = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+    with scripted_server(Answer(200, result)) as server:
+        store = store_at(server.url)
+        store.create_upload(BUCKET, "a", Properties(), {}, Placement(), None)
+        store.create_upload(BUCKET, "a", Properties(), {}, Placement(), "CRC64NVME")
+    without, with_checksum = (headers for _, _, headers in server.requests)
+    assert not [name for name in without if "checksum" in name]
+    assert with_checksum["x-amz-checksum-algorithm"] == "CRC64NVME"
+    assert with_checksum["x-amz-checksum-type"] == "FULL_OBJECT"
+
+
+def test_complete_states_size_and_checksum() -> None:
+    result = b"<CompleteMultipartUploadResult><ETag>&quot;0-1&quot;</ETag></CompleteMultipartUploadResult>"
+    checksum = Checksum("CRC64NVME", ChecksumType.FULL_OBJECT, "rosUhgp5mIg=")
+    with scripted_server(Answer(200, result)) as server:
+        store_at(server.url).complete(UPLOAD, [Part(1, "0123", 9)], None, 9, checksum)
+    ((_, _, headers),) = server.requests
+    assert headers["if-none-match"] == "*"
+    assert headers["x-amz-mp-object-size"] == "9"
+    assert headers["x-amz-checksum-crc64nvme"] == "rosUhgp5mIg="
+    assert headers["x-amz-checksum-type"] == "FULL_OBJECT"
+
+
+def test_looking_states_owner_and_who_pays() -> None:
+    with scripted_server(Answer(200, b"<ListBucketResult><Name>source</Name></ListBucketResult>")) as server:
+        store_at(server.url).list(PAYING, "in/")
+        store_at(server.url).head(PAYING, "in/a")
+    for _, _, headers in server.requests:
+        assert headers["x-amz-request-payer"] == "requester"
+        assert headers["x-amz-expected-bucket-owner"] == "444455556666"
+
+
+# --- what is made of an answer ------------------------------------------------------------------------------------
+
+
+def client_error(status: int, code: str) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": "in S3's words"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        "CopyObject",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (503, "SlowDown", Retry),
+        (500, "InternalError", Retry),
+        (502, "502", Retry),
+        (400, "RequestTimeout", Retry),
+        (429, "TooManyRequests", Retry),
+        (400, "ExpiredToken", Retry),
+        (409, "OperationAborted", Retry),
+        (409, "ConditionalRequestConflict", Conflict),
+        (501, "NotImplemented", Permanent),
+        (412, "PreconditionFailed", PreconditionFailed),
+        (412, "412", PreconditionFailed),
+        (404, "NoSuchKey", NotFound),
+        (404, "NoSuchVersion", NotFound),
+        (404, "404", NotFound),
+        (405, "MethodNotAllowed", NotFound),
+        (404, "NoSuchBucket", NoSuchBucket),
+        (404, "NoSuchUpload", NoSuchUpload),
+        (403, "AccessDenied", Denied),
+        (403, "AllAccessDisabled", Denied),
+        (403, "403", Denied),
+        (400, "KMS.DisabledException", Denied),
+        (403, "InvalidObjectState", Archived),
+        (403, "ObjectNotInActiveTierError", Archived),
+        (400, "BadDigest", Permanent),
+        (400, "EntityTooSmall", Permanent),
+        (416, "416", Permanent),
+        (301, "PermanentRedirect", Permanent),
+    ],
+)
+def test_errors_are_translated(status: int, code: str, kind: type[EftError]) -> None:
+    found = translate(client_error(status, code))
+    assert type(found) is kind
+    assert (found.code, found.message) == (code, "in S3's words")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (EndpointConnectionError(endpoint_url="http://s3"), Retry),
+        (ConnectTimeoutError(endpoint_url="http://s3"), Retry),
+        (ReadTimeoutError(endpoint_url="http://s3"), Retry),
+        (NoCredentialsError(), Denied),
+        (ParamValidationError(report="wrong"), Permanent),
+    ],
+)
+def test_failures_without_an_answer_are_translated(raised: Exception, kind: type[EftError]) -> None:
+    assert type(translate(raised)) is kind
+
+
+def test_checksum_of_an_answer() -> None:
+    whole, parts = "0" * 32, "0" * 32 + "-2"
+    full_object, composite = ChecksumType.FULL_OBJECT, ChecksumType.COMPOSITE
+    both = {"ChecksumSHA256": "s", "ChecksumCRC64NVME": "c", "ChecksumType": "FULL_OBJECT"}
+    assert shapes.checksum_of({}, whole) is None
+    assert shapes.checksum_of(both, parts) == Checksum("CRC64NVME", full_object, "c")
+    assert shapes.checksum_of({"ChecksumCRC32": "c"}, whole) == Checksum("CRC32", full_object, "c")
+    assert shapes.checksum_of({"ChecksumSHA256": "s-2"}, parts) == Checksum("SHA256", composite, "s-2")
+    assert shapes.checksum_of({"ChecksumSHA256": "s"}, parts) == Checksum("SHA256", composite, "s")
+
+
+@pytest.mark.parametrize(
+    ("header", "restored"),
+    [(None, False), ('ongoing-request="true"', False), ('ongoing-request="false", expiry-date="Fri"', True)],
+)
+def test_restored_copy_of_an_archived_object(header: str | None, restored: bool) -> None:
+    head = shapes.head_of("a", {"StorageClass": "GLACIER", "Restore": header, "ETag": '"0"'})
+    assert (head.facts.storage_class, head.facts.restored) == ("GLACIER", restored)
+    status = {"IsRestoreInProgress": not restored, "RestoreExpiryDate": datetime(2033, 1, 1, tzinfo=UTC)}
+    listed = shapes.listed({"Key": "a", "StorageClass": "GLACIER", "RestoreStatus": status if header else None})
+    assert listed.restored == restored
+
+
+def test_expires_is_restated_where_it_is_a_date() -> None:
+    assert shapes.restated(Properties(expires="Thu, 01 Dec 2033 16:00:00 GMT"), {}) == {
+        "Expires": datetime(2033, 12, 1, 16, tzinfo=UTC)
+    }
+    assert shapes.restated(Properties(expires="0"), {}) == {}
+
+
+def test_age_is_by_the_stores_own_clock() -> None:
+    answer = {"ResponseMetadata": {"HTTPHeaders": {"date": "Thu, 01 Dec 2033 16:00:10 GMT"}}}
+    assert shapes.age_ms(answer, datetime(2033, 12, 1, 16, tzinfo=UTC)) == 10_000
