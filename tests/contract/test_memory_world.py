@@ -1,0 +1,209 @@
+"""The rest of the in-memory world: faults on cue, ledger, queue, clock, env."""
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.core.errors import Denied, Permanent, Retry
+from chalicelib.core.leases import Beacon, LeasePhase, Observation, PartLease
+from chalicelib.core.model import JobKind, JobSpec, JobState, OverwriteMode, Terminal
+from chalicelib.core.progress import PlanProgress
+from chalicelib.ports import Arrival, Env, ObjectStore, Placement, QueueName, SourceRef, VerifyDelivery, Wake
+from simulation.memory.clock import SeededRng, SequentialIds, SerialPool, VirtualClock
+from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST, make_env, make_store
+from simulation.memory.faults import FaultyStore, Rule, When
+from simulation.memory.ledger import MemoryLedger
+from simulation.memory.operations import Operation
+from simulation.memory.queue import MemoryQueue
+
+SPEC = JobSpec(
+    job_id="job-1",
+    tenant=TENANT,
+    kind=JobKind.PREFIX,
+    source=ENDPOINTS["source-west"],
+    target=ENDPOINTS["target-east"],
+    source_prefix="in/",
+    target_prefix="out/",
+    mode=OverwriteMode.IF_CHANGED,
+    home=WEST,
+    created_ms=1,
+    request_sha256="",
+)
+TERMINAL = Terminal("job-1", JobState.SUCCEEDED, "", 0, {}, 0, 0, {}, 0, "", EAST, 1, 2, "nonce")
+
+
+def lease(part: str, region: str, epoch: int = 1) -> PartLease:
+    return PartLease("job-1", part, region, epoch, "worker", 1, LeasePhase.COPYING, 0, 0, 0, 0, {}, {})
+
+
+# --- faults -------------------------------------------------------------------------------------------------------
+
+
+def test_refused_request_has_no_effect() -> None:
+    store = make_store()
+    faulty = FaultyStore(store, [Rule(Operation.PUT)])
+    with pytest.raises(Retry):
+        faulty.create(TARGET[WEST], "key", b"body")
+    assert store.versions(TARGET[WEST], "key") == []
+    faulty.create(TARGET[WEST], "key", b"body")
+    assert store.get(TARGET[WEST], "key") == b"body"
+
+
+def test_lost_answer_has_its_effect() -> None:
+    store = make_store()
+    faulty = FaultyStore(store, [Rule(Operation.PUT, when=When.AFTER)])
+    with pytest.raises(Retry):
+        faulty.create(TARGET[WEST], "key", b"body")
+    assert store.get(TARGET[WEST], "key") == b"body"
+
+
+def test_rule_counts_what_it_concerns() -> None:
+    faulty = FaultyStore(make_store())
+    rule = faulty.rule(Rule(Operation.HEAD, bucket="target-west", key="key", first=2, times=2))
+    outcomes = []
+    for bucket, key in [("west", "key"), ("east", "key"), ("west", "other")] + [("west", "key")] * 3:
+        try:
+            faulty.head(TARGET[WEST if bucket == "west" else EAST], key)
+            outcomes.append("answered")
+        except Retry:
+            outcomes.append("lost")
+    assert outcomes == ["answered", "answered", "answered", "lost", "lost", "answered"]
+    assert rule.matched == 4
+    assert len(faulty.calls) == 6
+
+
+def test_region_that_is_cut() -> None:
+    faulty = FaultyStore(make_store(), [Rule(region=EAST, times=None)])
+    for _ in range(3):
+        with pytest.raises(Retry):
+            faulty.list(TARGET[EAST], "")
+    faulty.list(TARGET[WEST], "")
+
+
+def test_somebody_acts_just_before_a_request() -> None:
+    store = make_store()
+    made = store.put(SOURCE[WEST], "in/a", b"ours")
+
+    def intrude() -> None:
+        store.put(TARGET[EAST], "out/a", b"theirs")
+
+    denied = Rule(Operation.DELETE, error=lambda: Denied("AccessDenied"))
+    faulty = FaultyStore(store, [Rule(Operation.COPY, act=intrude, error=None), denied])
+    with pytest.raises(Exception, match="PreconditionFailed"):
+        faulty.copy(SourceRef(SOURCE[WEST], "in/a", made.etag), TARGET[EAST], "out/a", None, Placement())
+    with pytest.raises(Denied):
+        faulty.delete(TARGET[EAST], "out/a")
+    assert store.get(TARGET[EAST], "out/a") == b"theirs"
+
+
+# --- ledger -------------------------------------------------------------------------------------------------------
+
+
+def test_each_region_has_its_own_items() -> None:
+    ledger = MemoryLedger()
+    ledger.put_job(SPEC)
+    for region in (WEST, EAST):
+        ledger.put_lease(lease("p1", region))
+        ledger.put_observation(Observation("job-1", "p1", region, "1:0", 5))
+        ledger.put_plan(PlanProgress("job-1", "r", region, 1, 10, 100, closed=True))
+        ledger.put_beacon(Beacon(region, 1, 5))
+    ledger.put_lease(lease("p1", WEST, epoch=2))
+    assert [item.epoch for item in ledger.get_leases("job-1", "p1") if item.region == WEST] == [2]
+    assert len(ledger.get_leases("job-1", "p1")) == 2
+    assert ledger.get_observation("job-1", "p1", WEST) is not None
+    assert ledger.get_observation("job-1", "p2", WEST) is None
+    assert [beacon.region for beacon in ledger.beacons()] == [EAST, WEST]
+    items = ledger.job_items("job-1")
+    assert (len(items.leases), len(items.observations), len(items.plans)) == (2, 2, 2)
+    assert items.spec == SPEC
+    assert not items.truncated
+    some = ledger.job_items("job-1", limit=4)
+    assert (some.truncated, len(some.plans), len(some.leases), len(some.observations)) == (True, 2, 1, 0)
+
+
+def test_jobs_are_listed_newest_first() -> None:
+    ledger = MemoryLedger()
+    for number in range(5):
+        ledger.put_job(replace(SPEC, job_id=f"job-{number}", created_ms=number // 2))
+    ledger.put_job(replace(SPEC, job_id="job-9", tenant="other"))
+    ledger.put_terminal(replace(SPEC, job_id="job-4"), TERMINAL, EAST)
+    seen, cursor = [], None
+    while True:
+        page = ledger.list_jobs(TENANT, cursor, 2)
+        seen += [(spec.job_id, terminal is not None) for spec, terminal in page.jobs]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert seen == [("job-4", True), ("job-3", False), ("job-2", False), ("job-1", False), ("job-0", False)]
+    with pytest.raises(Permanent, match="InvalidCursor"):
+        ledger.list_jobs(TENANT, "nonsense", 2)
+
+
+# --- queue, clock, pool, env --------------------------------------------------------------------------------------
+
+
+def test_queue_keeps_what_is_sent_until_it_is_taken() -> None:
+    queue = MemoryQueue()
+    first, second = Wake(QueueName.SPLIT, "job-1", WEST, "r"), Wake(QueueName.COPY, "job-1", WEST, "p1")
+    queue.send([first, second])
+    queue.send_arrivals([Arrival("source-west", "in/a")], delay_ms=5_000)
+    queue.send_verify_deliveries([VerifyDelivery("feed", "in/a", "pin")])
+    assert queue.take(QueueName.COPY) == second
+    assert queue.of(QueueName.SPLIT) == [first]
+    assert queue.delays == [(Arrival("source-west", "in/a"), 5_000)]
+    handled: list[Wake] = []
+
+    def handle(wake: Wake) -> None:
+        handled.append(wake)
+        if wake == first:
+            queue.send([second])
+
+    assert queue.drain(handle) == 2
+    assert handled == [first, second]
+
+
+def test_time_passes_by_sleeping_only() -> None:
+    clock = VirtualClock(1_000)
+    assert clock.now_ms() == clock.now_ms() == 1_000
+    clock.sleep_ms(500)
+    clock.advance(1)
+    assert clock.now_ms() == 1_501
+
+
+def test_same_seed_same_numbers() -> None:
+    first, second = SeededRng(7), SeededRng(7)
+    numbers = [first.uniform() for _ in range(10)]
+    assert numbers == [second.uniform() for _ in range(10)]
+    assert all(0 <= number < 1 for number in numbers)
+    ids = SequentialIds("a")
+    assert ids.nonce() != ids.nonce()
+
+
+def test_serial_pool_ticks_and_stops_at_the_first_error() -> None:
+    ticks: list[int] = []
+    done: list[int] = []
+
+    def work(number: int) -> int:
+        if number == 3:
+            raise Denied("AccessDenied")
+        done.append(number)
+        return number * 2
+
+    pool = SerialPool()
+    assert pool.map(work, [1, 2], lambda: ticks.append(len(done))) == [2, 4]
+    assert ticks == [0, 1, 2]
+    with pytest.raises(Denied):
+        pool.map(work, [1, 3, 4])
+    assert 4 not in done
+
+
+def test_env_of_two_regions_over_one_world() -> None:
+    clock = VirtualClock()
+    store: ObjectStore = FaultyStore(make_store(clock))
+    ledger = MemoryLedger()
+    envs: list[Env] = [make_env(region, store, clock=clock, ledger=ledger) for region in (WEST, EAST)]
+    west, east = envs
+    west.store.create(west.control_buckets[EAST], "record", west.ids.nonce().encode())
+    assert east.store.get(east.control_buckets[EAST], "record") == b"worker-us-gov-west-1-000001"
+    assert west.ids.nonce() != east.ids.nonce()
+    assert west.queue is not east.queue
