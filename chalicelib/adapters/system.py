@@ -7,8 +7,9 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Lock
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,35 +35,79 @@ class UuidIds:
 
 
 class ThreadPool:
-    """`ports.Pool` over threads. S3 calls wait on the network, so threads are enough."""
+    """`ports.Pool` over threads. S3 calls wait on the network, so threads are enough.
 
-    def __init__(self, size: int, name: str) -> None:
+    A map inside a map needs another pool: its items would wait for threads that wait for them.
+    """
+
+    def __init__(self, size: int, name: str, tick_s: float = TICK_S) -> None:
         self._size = size
+        self._tick_s = tick_s
         self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix=name)
 
     def map(self, work: Callable[[T], R], items: Iterable[T], tick: Callable[[], None] | None = None) -> list[R]:
-        todo = list(items)
-        if len(todo) <= 1 and tick is None:
-            return [work(item) for item in todo]
-        futures = [self._executor.submit(work, item) for item in todo]
+        run = _Run(work, list(items))
+        if len(run.items) <= 1 and tick is None:
+            run.work_off()
+        else:
+            self._work_off(run, tick)
+        if run.failure is not None:
+            raise run.failure
+        return [run.results[index] for index in range(len(run.items))]
+
+    def _work_off(self, run: "_Run[T, R]", tick: Callable[[], None] | None) -> None:
+        # One future a thread rather than an item: waiting for ten thousand futures costs more than small items do.
+        threads = [self._executor.submit(run.work_off) for _ in range(min(self._size, len(run.items)))]
         try:
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, timeout=TICK_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                if tick is not None:
+            waiting = set(threads)
+            while waiting:
+                _, waiting = wait(waiting, timeout=self._tick_s)
+                if waiting and tick is not None and run.failure is None:
                     tick()
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            wait(futures)
-            raise
-        return [future.result() for future in futures]
+        except BaseException as error:  # noqa: BLE001 - tick's, or Ctrl-C: raised by map once what runs has ended
+            run.fail(error)
+            wait([thread for thread in threads if not thread.cancel()])
+
+
+class _Run(Generic[T, R]):
+    """The items of one map, shared by the threads that work them off."""
+
+    def __init__(self, work: Callable[[T], R], items: list[T]) -> None:
+        self.items = items
+        self.results: dict[int, R] = {}
+        self.failure: BaseException | None = None
+        """The first exception. Once it is set, no further item is begun."""
+        self._work = work
+        self._upcoming = iter(enumerate(items))
+        self._lock = Lock()
+
+    def work_off(self) -> None:
+        """Take items until there are none."""
+        while (taken := self._take()) is not None:
+            index, item = taken
+            try:
+                self.results[index] = self._work(item)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, map's caller gets it
+                self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        with self._lock:
+            if self.failure is None:
+                self.failure = error
+
+    def _take(self) -> tuple[int, T] | None:
+        with self._lock:
+            return None if self.failure is not None else next(self._upcoming, None)
 
 
 def log(event: str, **fields: object) -> None:
-    """One JSON line on stderr, which Lambda keeps. `trace=True` adds the current exception's traceback."""
+    """One JSON line on stderr, which Lambda keeps. `trace=True` adds the current exception's traceback.
+
+    Half a surrogate pair in somebody's key is shown escaped: it must not cost the work that the line is about.
+    """
     if fields.pop("trace", False):
         fields["traceback"] = traceback.format_exc()
-    print(json.dumps({"event": event, **fields}, default=str, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201
+    line = json.dumps({"event": event, **fields}, default=str, ensure_ascii=False)
+    # One write a line: print makes two, between which another thread's line gets.
+    sys.stderr.write(line.encode(errors="backslashreplace").decode() + "\n")
+    sys.stderr.flush()
