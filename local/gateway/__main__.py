@@ -20,6 +20,7 @@ from local.gateway.launch import EAST, WEST
 from local.gateway.limits import SizeLimits
 from local.gateway.locks import KeyLocks
 from local.gateway.memory import ObjectMemory
+from local.gateway.owners import Owners
 from local.gateway.routing import Router, RoutingTimes
 from local.gateway.rules import Rules
 from local.gateway.s3state import S3State
@@ -53,9 +54,9 @@ def _listener(text: str) -> tuple[str, int]:
     return name, int(port)
 
 
-def _build(arguments: argparse.Namespace, upstream: Upstream) -> tuple[Gateway, Apis]:
+def _build(arguments: argparse.Namespace, upstream: Upstream, owners: Owners) -> tuple[Gateway, Apis]:
     limits = SizeLimits(arguments.part_min_bytes, arguments.copy_max_bytes, arguments.range_source_min_bytes)
-    rules = Rules(S3State(upstream, KeyLocks(), ObjectMemory(), limits))
+    rules = Rules(S3State(upstream, KeyLocks(), ObjectMemory(), owners, limits))
     cuts, faults = Cuts(), Faults()
     apis = Apis(upstream, Router(WEST, EAST, RoutingTimes.scaled(arguments.routing_scale)), cuts, faults)
     names = [name for name, _ in arguments.listen]
@@ -67,7 +68,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     upstream = Upstream(arguments.upstream)
     await upstream.open()
     await upstream.detect_auth()
-    gateway, apis = _build(arguments, upstream)
+    gateway, apis = _build(arguments, upstream, Owners(await upstream.default_account()))
     runners = []
     for name, port in arguments.listen:
         server = web.Server(

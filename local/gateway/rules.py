@@ -19,6 +19,7 @@ Handler = Callable[[Exchange], Awaitable[Answer]]
 class Rules:
     def __init__(self, state: S3State) -> None:
         self._upstream = state.upstream
+        self._owners = state.owners
         writes = Writes(state)
         reads = Reads(state, writes)
         uploads = MultipartRules(state, writes)
@@ -44,11 +45,16 @@ class Rules:
         }
 
     async def carry_out(self, exchange: Exchange) -> Answer:
-        handler = self._handlers.get(exchange.call.operation) if exchange.call.service == "s3" else None
-        if handler is None:
+        call = exchange.call
+        if call.service != "s3":
             return await self._upstream.send(exchange)
+        handler = self._handlers.get(call.operation, self._upstream.send)
         try:
-            raise_if(limits.key_too_long(exchange.call.key))
-            return await handler(exchange)
+            raise_if(limits.key_too_long(call.key))
+            raise_if(self._owners.check(call, exchange.headers))
+            answer = await handler(exchange)
         except S3Error as error:
-            return s3_error(error, exchange.call)
+            return s3_error(error, call)
+        if answer.ok:
+            self._owners.learn(call)
+        return answer

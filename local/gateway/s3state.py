@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from local.gateway.limits import SizeLimits
 from local.gateway.locks import KeyLocks
 from local.gateway.memory import ObjectMemory
+from local.gateway.owners import Owners
 from local.gateway.upstream import Upstream
 
 
@@ -15,4 +16,5 @@ class S3State:
     upstream: Upstream
     locks: KeyLocks
     memory: ObjectMemory
+    owners: Owners
     limits: SizeLimits

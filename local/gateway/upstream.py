@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import quote, urlencode
@@ -23,6 +24,10 @@ _NO_INVENTED_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type
 _ANSWER_HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade")
 _ROOT_KEY = "test"
 """The emulator's root caller, whose signature it never checks."""
+_STS_AUTHORIZATION = (
+    f"AWS4-HMAC-SHA256 Credential={_ROOT_KEY}/20260101/us-gov-west-1/sts/aws4_request, SignedHeaders=host, Signature=0"
+)
+_NOBODY = Call("", "", "", "", "", "", "", {})
 
 
 class Upstream:
@@ -59,8 +64,17 @@ class Upstream:
             await self._session.close()
 
     async def detect_auth(self) -> None:
-        answer = await self.get("/_ministack/health", Call("", "", "", "", "", "", "", {}))
+        answer = await self.get("/_ministack/health", _NOBODY)
         self.checks_signatures = b'"auth": "enabled"' in answer.body
+
+    async def default_account(self) -> str:
+        """The account of callers whose access key names no account."""
+        headers = {"Authorization": _STS_AUTHORIZATION}
+        answer = await self.get("/?Action=GetCallerIdentity&Version=2011-06-15", _NOBODY, headers)
+        found = re.search(rb"<Account>(\d{12})</Account>", answer.body)
+        if found is None:
+            raise RuntimeError(f"{self._base} does not say its account: {answer.status} {answer.body[:200]!r}")
+        return found.group(1).decode()
 
     async def send(self, exchange: Exchange, *, buffered: bool = False) -> Answer:
         """The client's request as it stands. The answer is read whole if it is short or `buffered`, else streamed."""

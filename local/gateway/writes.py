@@ -9,7 +9,7 @@ from local.gateway.answers import etag_in, show_checksum, with_checksum
 from local.gateway.checksums import FULL_OBJECT, Checksum, Digest
 from local.gateway.classify import Call, split_copy_source
 from local.gateway.conditions import Conditions, violation
-from local.gateway.errors import invalid_request, raise_if
+from local.gateway.errors import S3Error, invalid_request, raise_if
 from local.gateway.exchange import Answer, Exchange
 from local.gateway.memory import ObjectFacts
 from local.gateway.s3state import S3State
@@ -111,9 +111,11 @@ class Writes:
         if not wanted.any:
             return
         head = await self._upstream.head_object(exchange.call)
-        if head.ok or head.status == 404:
-            etag = head.headers.get("ETag", "") if head.ok else None
-            raise_if(violation(wanted, etag, exchange.call.key))
+        if not head.ok and head.status != 404:
+            # What can't be checked isn't written.
+            raise S3Error(500, "InternalError", f"The destination can't be checked: HEAD answers {head.status}.")
+        etag = head.headers.get("ETag", "") if head.ok else None
+        raise_if(violation(wanted, etag, exchange.call.key))
 
     async def _remember_copy(self, exchange: Exchange, answer: Answer, source: tuple[str, str, str]) -> None:
         """A copy has its source's checksum, or one of the algorithm that was asked for."""

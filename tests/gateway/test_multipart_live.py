@@ -6,10 +6,11 @@ import base64
 import random
 from typing import Any
 
+import httpx
 import pytest
 from awscrt import checksums as crt
 
-from tests.gateway.conftest import code_of, failure
+from tests.gateway.conftest import Cloud, code_of, failure
 
 pytestmark = pytest.mark.cloud
 
@@ -258,6 +259,30 @@ def test_a_part_with_a_wrong_checksum_is_not_stored(s3: Any, bucket: str, size: 
     assert "Parts" not in s3.list_parts(**upload.target, UploadId=upload.id)
     right = checksum("CRC64NVME", DATA[:size])
     assert s3.upload_part(**arguments, ChecksumCRC64NVME=right)["ChecksumCRC64NVME"] == right
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_long_part_with_a_trailing_checksum(cloud: Cloud, s3: Any, bucket: str, good: bool) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
+    value = checksum("CRC64NVME", DATA if good else b"something else")
+    body = b"%x\r\n%s\r\n0\r\nx-amz-checksum-crc64nvme:%s\r\n\r\n" % (len(DATA), DATA, value.encode())
+    answer = httpx.put(
+        f"{cloud.gateway.aws_url}/{bucket}/big?partNumber=1&uploadId={upload.id}",
+        content=body,
+        headers={
+            "Content-Encoding": "aws-chunked",
+            "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+            "x-amz-decoded-content-length": str(len(DATA)),
+            "x-amz-trailer": "x-amz-checksum-crc64nvme",
+        },
+        trust_env=False,
+    )
+    parts = s3.list_parts(**upload.target, UploadId=upload.id).get("Parts", [])
+    if good:
+        assert answer.headers["x-amz-checksum-crc64nvme"] == value
+        assert [part["Size"] for part in parts] == [len(DATA)]
+    else:
+        assert (answer.status_code, "BadDigest" in answer.text, parts) == (400, True, [])
 
 
 def test_a_part_with_another_algorithm_is_refused(s3: Any, bucket: str) -> None:

@@ -172,6 +172,25 @@ def test_a_refused_body_does_not_spoil_the_connection(cloud: Cloud, bucket: str)
         assert connection.sock is sock
 
 
+def test_a_client_that_goes_away_leaves_nothing_behind(cloud: Cloud, s3: Any, bucket: str) -> None:
+    """Half of a long body: the key is not written, and its lock is free."""
+    url = urlsplit(cloud.gateway.aws_url)
+    with socket.create_connection((url.hostname, url.port), timeout=10) as client:
+        head = f"PUT /{bucket}/a HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n"
+        client.sendall(head.encode() + b"x" * 2_000_000)
+    assert code_of(s3.put_object, Bucket=bucket, Key="a", Body=b"data", IfNoneMatch="*") == ""
+
+
+def test_the_expected_owner_must_be_right(cloud: Cloud, s3: Any, bucket: str) -> None:
+    account = cloud.client("sts").get_caller_identity()["Account"]
+    source = {"Bucket": bucket, "Key": "a"}
+    copy = {"Bucket": bucket, "Key": "b", "CopySource": source}
+    assert code_of(s3.put_object, **source, ExpectedBucketOwner="111111111111") == "AccessDenied"
+    assert code_of(s3.put_object, **source, ExpectedBucketOwner=account) == ""
+    assert code_of(s3.copy_object, **copy, ExpectedSourceBucketOwner="111111111111") == "AccessDenied"
+    assert code_of(s3.copy_object, **copy, ExpectedSourceBucketOwner=account, ExpectedBucketOwner=account) == ""
+
+
 def test_presigned_links_work(s3: Any, bucket: str) -> None:
     put = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "a b+c"})
     assert httpx.put(put, content=b"data", trust_env=False).status_code == 200
