@@ -8,6 +8,9 @@ DEV := .venv/dev.stamp
 CLOUD := .venv-cloud/cloud.stamp
 NAME := $(if $(RUN),--name $(RUN))
 
+# The two environments are installed side by side.
+MAKEFLAGS += --jobs=2
+
 .PHONY: help demo up down test check format package token lock
 .DELETE_ON_ERROR:
 

@@ -2,7 +2,7 @@
 
 `chalice package` does the work, on a snapshot of the sources, so that nobody's edits meanwhile and no stale
 `.chalice/deployments` (Chalice's cache goes by contents, not by names) get in. Afterwards the zip is made smaller,
-faster to import and the same every time: see `_finish_zip`. The result is kept under a digest of all it was made from.
+faster to import and the same every time: see `finish_zip`. The result is kept under a digest of all it was made from.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _build(project: Path, sources: list[str], out: Path) -> None:
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project / name, snapshot / name)
         _chalice_package(snapshot, made)
-        _finish_zip(made / "deployment.zip", Path(scratch, "tree"), out / "deployment.zip")
+        finish_zip(made / "deployment.zip", Path(scratch, "tree"), out / "deployment.zip")
         _finish_template(made / "sam.yaml", out / "sam.yaml")
 
 
@@ -130,7 +130,7 @@ def _finish_template(made: Path, template: Path) -> None:
     template.write_text(yaml.dump(yaml.safe_load(made.read_text()), Dumper=Plain, width=120))
 
 
-def _finish_zip(made: Path, tree: Path, package: Path) -> None:
+def finish_zip(made: Path, tree: Path, package: Path) -> None:
     """Rewrite the zip: without unused service models, with bytecode, in a fixed order with fixed times.
 
     Lambda's code folder is read-only: without bytecode in the zip every cold start compiles every module again, which

@@ -1,0 +1,73 @@
+"""The functions' environment: what the settings read, no more and no less, and within Lambda's limit."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib import settings
+from tests.packaging.intrinsics import Stack
+
+LAMBDA_MAX_BYTES = 4096
+
+RSA_MODULUS = "A" * 342
+"""As long as that of a 2,048-bit key in base64url."""
+AUTH = {
+    "issuers": [
+        {
+            "issuer": "https://login.company.gov/realms/transfer",
+            "audience": "eft",
+            "jwks": {
+                "keys": [
+                    {"kty": "RSA", "kid": f"2026-0{n}", "use": "sig", "alg": "RS256", "n": RSA_MODULUS, "e": "AQAB"}
+                    for n in (1, 2)
+                ]
+            },
+        }
+    ]
+}
+
+
+def environment(sam: dict[str, Any], region: str, **parameters: str) -> dict[str, str]:
+    stack = Stack(sam, region, {"AuthJson": json.dumps(AUTH, separators=(",", ":")), **parameters})
+    variables = sam["Globals"]["Function"]["Environment"]["Variables"]
+    return {name: stack.resolve(value) for name, value in variables.items()}
+
+
+def test_it_fits_lambda_with_the_default_endpoints_and_two_signing_keys(sam: dict[str, Any], region: str) -> None:
+    size = sum(len(name) + len(value) for name, value in environment(sam, region).items())
+    assert size < LAMBDA_MAX_BYTES
+
+
+def test_no_function_adds_to_it(sam: dict[str, Any]) -> None:
+    assert not any("Environment" in resource.get("Properties", {}) for resource in sam["Resources"].values())
+
+
+def test_settings_read_it(sam: dict[str, Any], region: str) -> None:
+    peers = {"us-gov-west-1": "us-gov-east-1", "us-gov-east-1": "us-gov-west-1"}
+    found = settings.read(environment(sam, region) | {"AWS_REGION": region})
+    assert (found.region, found.peer_region) == (region, peers[region])
+    assert (found.table, found.event_bus, found.own_role) == ("eft", "eft", "eft-copy-")
+    assert set(found.control_buckets) == set(peers)
+    assert found.queue_urls["copy"] == f"https://sqs.{region}.amazonaws.com/123456789012/eft-copy"
+
+
+def test_default_endpoints_and_feeds(sam: dict[str, Any], region: str) -> None:
+    found = settings.read(environment(sam, region) | {"AWS_REGION": region})
+    for side, where in (("west", "us-gov-west-1"), ("east", "us-gov-east-1")):
+        source, target = found.endpoints[f"{side}-source"], found.endpoints[f"{side}-target"]
+        assert (source.bucket.name, source.bucket.region) == (f"eft-source-123456789012-{where}", where)
+        assert (target.bucket.name, target.bucket.region) == (f"eft-target-123456789012-{where}", where)
+        assert (source.readable, source.writable, source.prefix) == (True, False, "")
+        assert (target.readable, target.writable, target.prefix) == (False, True, "")
+        assert found.endpoints[f"{side}-inbox"].prefix == found.endpoints[f"{side}-delivered"].prefix == "inbox/"
+        feed = found.feeds[f"{side}-inbox"]
+        assert (feed.source, feed.target) == (f"{side}-inbox", f"{side}-delivered")
+    assert {endpoint.tenant for endpoint in found.endpoints.values()} == {"demo"}
+    assert {endpoint.bucket.owner for endpoint in found.endpoints.values()} == {"123456789012"}
+    assert (len(found.endpoints), len(found.feeds)) == (8, 2)
+
+
+@pytest.mark.parametrize("name", ["EndpointsJson", "FeedsJson", "PolicyJson", "AuthJson"])
+def test_a_stack_parameter_overrides_it(sam: dict[str, Any], region: str, name: str) -> None:
+    assert "overridden" in environment(sam, region, **{name: "overridden"}).values()

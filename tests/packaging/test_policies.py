@@ -1,0 +1,97 @@
+"""Each function may do what it does and no more."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.packaging.conftest import of_type
+
+ROLE = "AWS::IAM::Role"
+NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+"""Actions for which IAM knows no resource but `*`."""
+INLINE_POLICIES_MAX_CHARACTERS = 10_240
+
+
+def test_every_function_has_a_role_of_its_own(sam: dict[str, Any]) -> None:
+    roles = [function["Role"]["Fn::GetAtt"][0] for function in of_type(sam, "AWS::Serverless::Function").values()]
+    assert len(roles) == 7
+    assert len(set(roles)) == len(roles)
+    assert set(roles) <= set(of_type(sam, ROLE))
+
+
+def test_roles_are_named_after_stack_function_and_region(sam: dict[str, Any]) -> None:
+    """The prefix in EFT_OWN_ROLE goes by it; role names are one for all Regions of an account."""
+    names = {name: role["RoleName"]["Fn::Sub"] for name, role in of_type(sam, ROLE).items()}
+    assert names["CopyRole"] == "${AWS::StackName}-copy-${AWS::Region}"
+    assert all(name.startswith("${AWS::StackName}-") and name.endswith("-${AWS::Region}") for name in names.values())
+
+
+def test_no_wildcard_resource_but_where_iam_demands_it(cloudformation: dict[str, Any]) -> None:
+    for role, statement in _statements(cloudformation):
+        if '"*"' in json.dumps(statement["Resource"]):
+            assert set(statement["Action"]) <= NO_RESOURCE, f"{role}: {statement['Sid']}"
+
+
+def test_no_wildcard_action(cloudformation: dict[str, Any]) -> None:
+    assert [
+        action for _, statement in _statements(cloudformation) for action in statement["Action"] if "*" in action
+    ] == []
+
+
+def test_every_role_only_allows(cloudformation: dict[str, Any]) -> None:
+    assert {statement["Effect"] for _, statement in _statements(cloudformation)} == {"Allow"}
+
+
+def test_policies_fit_a_role(cloudformation: dict[str, Any]) -> None:
+    for name, role in of_type(cloudformation, ROLE).items():
+        text = json.dumps([policy["PolicyDocument"] for policy in role.get("Policies", [])], separators=(",", ":"))
+        assert len(text) <= INLINE_POLICIES_MAX_CHARACTERS, name
+
+
+def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
+    def may(action: str, bucket: str) -> set[str]:
+        return {
+            role
+            for role, statement in _statements(cloudformation)
+            if action in statement["Action"] and f"-{bucket}-" in json.dumps(statement["Resource"])
+        }
+
+    assert may("s3:PutObject", "target") == {"IntakeRole", "CopyRole"}
+    assert may("s3:GetObject", "source") == {"IntakeRole", "SplitRole", "CopyRole"}
+    assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole"}
+    assert (
+        may("s3:PutObject", "source") == may("s3:DeleteObject", "source") == may("s3:DeleteObject", "target") == set()
+    )
+
+
+def test_control_records_are_never_deleted_but_open_markers(cloudformation: dict[str, Any]) -> None:
+    for _, statement in _statements(cloudformation):
+        if "s3:DeleteObject" in statement["Action"]:
+            assert all(resource["Fn::Sub"].endswith("/open/*") for resource in statement["Resource"])
+
+
+def test_both_regions_buckets_are_named(cloudformation: dict[str, Any]) -> None:
+    """A worker finishes what a dead Region began."""
+    for _, statement in _statements(cloudformation):
+        text = json.dumps(statement["Resource"])
+        if "arn:${AWS::Partition}:s3:::" in text:
+            assert text.count("${WestRegion}") == text.count("${EastRegion}") > 0
+
+
+def test_queues_take_messages_only_from_named_sources(sam: dict[str, Any]) -> None:
+    policies = of_type(sam, "AWS::SQS::QueuePolicy").values()
+    statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    assert len(statements) == 4
+    for statement in statements:
+        assert statement["Action"] == "sqs:SendMessage"
+        assert statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+        if statement["Principal"]["Service"] == "s3.amazonaws.com":
+            assert statement["Condition"]["StringEquals"]["aws:SourceAccount"]
+
+
+def _statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(role, statement) of every function's policy. One that depends on a condition counts as there."""
+    for name, role in of_type(template, ROLE).items():
+        for policy in role.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement

@@ -1,0 +1,104 @@
+"""The zip: what the functions need, ready to import, and nothing else."""
+
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+import pytest
+
+from local import package
+
+CHALICE_OWN = {"chalice"}
+"""Chalice's runtime, which it adds to every zip itself."""
+
+
+@pytest.fixture(scope="session")
+def unpacked(packaged: package.Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zip")
+    with zipfile.ZipFile(packaged.zip) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_top_level_is_the_app_and_what_the_requirements_vendor(unpacked: Path) -> None:
+    vendored = set[str]()
+    for info in unpacked.glob("*.dist-info"):
+        files = PathDistribution(info).files or []
+        vendored |= {file.parts[0] for file in files if file.parts[0] != ".."} | {info.name}
+    unowned = {path.name for path in unpacked.iterdir() if not path.name.endswith(".data")} - vendored
+    assert unowned - {"__pycache__"} == {"app.py", "chalicelib"} | CHALICE_OWN
+
+
+def test_every_requirement_is_vendored_at_its_pin(unpacked: Path) -> None:
+    pins = dict(
+        line.strip().lower().split("==")
+        for line in (package.REPOSITORY / "requirements.txt").read_text().splitlines()
+        if "==" in line
+    )
+    found = [PathDistribution(info).metadata for info in unpacked.glob("*.dist-info")]
+    assert {_normal(entry["Name"]): entry["Version"] for entry in found} == {_normal(k): v for k, v in pins.items()}
+
+
+def test_nothing_of_the_workshop_is_in_it(packaged: package.Package) -> None:
+    with zipfile.ZipFile(packaged.zip) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert tops.isdisjoint({"local", "simulation", "tests", "benchmarks", "docs", "out", ".chalice", ".git"})
+
+
+def test_every_module_has_its_bytecode(unpacked: Path) -> None:
+    """A cold start compiles nothing. Unchecked: unzipping changes the times that a checked one goes by."""
+    for source in [unpacked / "app.py", *(unpacked / "chalicelib").rglob("*.py"), *(unpacked / "boto3").rglob("*.py")]:
+        compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-311.pyc"
+        assert compiled.read_bytes()[4:8] == b"\x01\x00\x00\x00", source
+
+
+def test_it_imports_by_itself(unpacked: Path) -> None:
+    """With no other package in reach (-I -S), as in Lambda; the emulator's Python has more, and would hide a gap."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import app; import chalicelib.runtime; import boto3\n"
+        "for name in ('s3', 'dynamodb', 'sqs', 'events'):\n"
+        "    boto3.client(name, region_name='us-gov-west-1', aws_access_key_id='a', aws_secret_access_key='b')\n"
+    )
+    command = [sys.executable, "-I", "-S", "-B", "-c", code, str(unpacked)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_unpacked_size_leaves_room(unpacked: Path) -> None:
+    size_mb = sum(path.stat().st_size for path in unpacked.rglob("*") if path.is_file()) / 1_000_000
+    assert size_mb < 80, "Lambda's limit is 250, but every cold start pays for each"
+
+
+def test_the_same_sources_give_the_same_zip(tmp_path: Path) -> None:
+    made = tmp_path / "made.zip"
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("app.py", "x = {name: 1 for name in ('a', 'b')}\n")
+        archive.writestr("botocore/data/ec2/2016/service.json", "{}")
+        archive.writestr("botocore/data/s3/2006/service.json", "{}")
+        archive.writestr("botocore/data/endpoints.json", "{}")
+    for name in ("one", "two"):
+        package.finish_zip(made, tmp_path / f"tree-{name}", tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one") as archive:
+        assert archive.namelist() == [
+            "__pycache__/app.cpython-311.pyc",
+            "app.py",
+            "botocore/data/endpoints.json",
+            "botocore/data/s3/2006/service.json",
+        ]
+
+
+def test_an_unchanged_package_is_not_made_again(packaged: package.Package) -> None:
+    again = package.build()
+    assert again.cached or again.digest != packaged.digest, "somebody edited the sources meanwhile"
+
+
+def test_an_incomplete_checkout_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(package.PackageError, match=r"app\.py.*complete checkout"):
+        package.build(project=tmp_path)
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
