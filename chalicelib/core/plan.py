@@ -56,7 +56,8 @@ def look_needed(sight: Sight, mode: OverwriteMode, source: Endpoint, policy: Pol
         match = recognise(sight.source, sight.destination)
         if match.same and mode is not OverwriteMode.ALWAYS:
             return None
-        if match is Match.UNKNOWN and mode is not OverwriteMode.ALWAYS and sight.destination.encryption is None:
+        listed = sight.source.encryption is None or sight.destination.encryption is None
+        if match is Match.UNKNOWN and mode is not OverwriteMode.ALWAYS and listed:
             return Look.BOTH
     if sight.source_head is not None:
         return None

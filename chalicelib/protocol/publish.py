@@ -20,7 +20,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.identity import Match, compare_checksums, recognise
 from chalicelib.core.model import Endpoint, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.retry import backoff_ms
-from chalicelib.core.verdict import Undecided, verdict
+from chalicelib.core.verdict import Undecided, pinned_source, verdict
 from chalicelib.ports import Env, Placement, SourceRef, Written
 from chalicelib.protocol.records import ControlRecords
 
@@ -88,8 +88,23 @@ class Publisher:
     def look(self, row: Row) -> RowOutcome | None:
         """HEAD the destination and decide; None while undecided."""
         head = self.env.store.head(self.route.target.bucket, row.target)
-        decided = verdict(row, head.facts if head else None)
+        there = head.facts if head else None
+        decided = verdict(row, there)
+        if isinstance(decided, Undecided):
+            return None
+        if there is not None and row.checksum is None and recognise(pinned_source(row), there) is Match.UNKNOWN:
+            # Planned from LIST, which shows no checksums, and the ETags can't agree (SSE-KMS): without a look at the
+            # source our own earlier copy would pass for somebody else's object.
+            decided = verdict(self._with_checksum(row), there)
         return None if isinstance(decided, Undecided) else decided
+
+    def _with_checksum(self, row: Row) -> Row:
+        """The row with the pinned source's checksum, if that source is still there and has one."""
+        try:
+            head = self.env.store.head(self.route.source.bucket, row.key, version_id=row.version_id, if_match=row.etag)
+        except PreconditionFailed:
+            return row
+        return replace(row, checksum=head.facts.checksum) if head else row
 
     def source_outcome(self, row: Row) -> RowOutcome | None:
         """The destination is as planned, so the source must have refused: is it still what was pinned?"""

@@ -78,15 +78,16 @@ def _verify_rows(env: Env, spec: JobSpec, manifest: Manifest, copied: CopyRecord
 
 
 def _verify_row(env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | None) -> RowOutcome:
-    outcome = verified(row, claimed, there)
+    # The source's checksum is pinned, or was seen by copy, which compared it with the destination's.
+    pinned = row if row.checksum else replace(row, checksum=claimed.checksum)
+    outcome = verified(pinned, claimed, there)
     if outcome is not None:
         return outcome
-    # LIST can't tell: ETags that can't agree. HEAD shows the checksum; the source's is pinned, or noted by copy.
+    # LIST can't tell: ETags that can't agree. HEAD shows the checksum.
     try:
         head = env.store.head(spec.target.bucket, row.target)
     except (Denied, Permanent) as error:
         return replace(claimed, outcome=Outcome.DENIED, detail=f"copied, but can't be read to verify it: {error}")
-    pinned = row if row.checksum else replace(row, checksum=claimed.checksum)
     outcome = verified(pinned, claimed, head.facts if head else None)
     assert outcome is not None, "a HEAD always decides"
     return outcome

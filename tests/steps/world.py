@@ -1,0 +1,308 @@
+"""Both Regions on one virtual clock: the real steps behind the real handlers, fed by the messages that they send.
+
+Queues behave as SQS does: a message that was not acknowledged comes again when its visibility ends, and after five
+receives it goes to the dead-letter queue. Sweeps run every minute.
+"""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote_plus
+
+from chalicelib.core.errors import EftError
+from chalicelib.core.model import Bucket, Endpoint, Feed, JobSpec, Outcome, OverwriteMode, RowOutcome, Terminal
+from chalicelib.core.policy import Policy
+from chalicelib.entry import handlers
+from chalicelib.ports import Env
+from chalicelib.protocol import messages
+from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.steps import control
+from simulation.memory.buckets import Limits, Version
+from simulation.memory.clock import CollectingLog, MemoryNotifier, VirtualClock
+from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST, make_env, make_store
+from simulation.memory.faults import FaultyStore
+from simulation.memory.ledger import MemoryLedger
+from simulation.memory.queue import MemoryQueue
+from simulation.memory.state import WORKER
+from simulation.memory.store import MemoryObjectStore
+from tests.steps.calls import Calls, Crash
+
+SMALL = Policy(
+    multipart_threshold_bytes=40, part_size_bytes=16, partition_rows=4, inline_objects=2, attempts=4, backoff_max_ms=500
+)
+"""Few bytes make a multipart copy, few keys make several partitions."""
+TINY = Limits(part_min_bytes=1, part_max_bytes=1000, parts_max=10_000, copy_max_bytes=1000, range_source_min_bytes=0)
+SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
+VISIBILITY_MS = {"intake": 12 * MINUTE, "split": 30 * MINUTE, "copy": 90 * MINUTE, "verify": 30 * MINUTE}
+RUNTIME_MS = 15 * MINUTE
+RECEIVES = 5
+
+
+@dataclass(slots=True)
+class Mail:
+    """A message on one of a Region's queues."""
+
+    region: str
+    queue: str
+    body: str
+    due_ms: int
+    receives: int = 0
+
+
+@dataclass(slots=True)
+class Region:
+    env: Env
+    queue: MemoryQueue
+    notifier: MemoryNotifier
+    log: CollectingLog
+    next_sweep_ms: int
+
+
+@dataclass(slots=True)
+class World:
+    policy: Policy = SMALL
+    limits: Limits | None = field(default_factory=lambda: TINY)
+    versioned_sources: bool = False
+    encryption: str = "AES256"
+    """Of the target buckets."""
+    feeds: dict[str, Feed] | None = None
+    endpoints: dict[str, Endpoint] | None = None
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    calls: Calls = field(default_factory=Calls)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    mail: list[Mail] = field(default_factory=list)
+    dead_letters: list[Mail] = field(default_factory=list)
+    crashes: list[str] = field(default_factory=list)
+    deliver_times: int = 1
+    """How often each message is delivered: 2 makes duplicates."""
+    lose: bool = False
+    """Every message is lost but those that sweeps send."""
+    redeliver: bool = True
+    """Whether a message that a crash left unacknowledged comes again."""
+    shuffle: random.Random | None = None
+
+    def __post_init__(self) -> None:
+        self.store = make_store(self.clock, limits=self.limits)
+        for region in (WEST, EAST):
+            self.store.make_bucket(TARGET[region], versioned=True, encryption=self.encryption)
+            self.store.make_bucket(SOURCE[region], versioned=self.versioned_sources)
+        self.faults = FaultyStore(self.store)
+        self.regions = {
+            region: self._region(region, after) for region, after in ((WEST, MINUTE), (EAST, MINUTE + 30 * SECOND))
+        }
+
+        # Looks without being counted, and without faults.
+        self.observer = make_env(EAST, self.store, clock=self.clock, ledger=self.ledger, feeds=self.feeds)
+
+    store: MemoryObjectStore = field(init=False)
+    faults: FaultyStore = field(init=False)
+    regions: dict[str, Region] = field(init=False)
+    observer: Env = field(init=False)
+
+    def _region(self, region: str, first_sweep_ms: int) -> Region:
+        queue, notifier, log = MemoryQueue(), MemoryNotifier(), CollectingLog()
+        env = make_env(
+            region,
+            self.calls.tap("store", self.faults),
+            clock=self.clock,
+            ledger=self.calls.tap("ledger", self.ledger),
+            queue=self.calls.tap("queue", queue),
+            notifier=self.calls.tap("notifier", notifier),
+            log=log,
+            policy=self.policy,
+            endpoints=self.endpoints,
+            feeds=self.feeds,
+        )
+        return Region(env, queue, notifier, log, self.clock.now_ms() + first_sweep_ms)
+
+    @property
+    def west(self) -> Env:
+        return self.regions[WEST].env
+
+    @property
+    def east(self) -> Env:
+        return self.regions[EAST].env
+
+    # --- what users do ----------------------------------------------------------------------------------------
+
+    def put(self, key: str, body: bytes, bucket: Bucket = SOURCE[WEST], **options: Any) -> Version:
+        """A partner uploads."""
+        return self.store.put(bucket, key, body, **options)
+
+    def submit(
+        self,
+        source: str = "",
+        target: str = "",
+        *,
+        token: str = "token",
+        mode: OverwriteMode = OverwriteMode.IF_CHANGED,
+        region: str = WEST,
+        endpoints: tuple[str, str] = ("source-west", "target-east"),
+    ) -> JobSpec:
+        wanted = control.Submission(
+            TENANT, token, control.Place(endpoints[0], source), control.Place(endpoints[1], target), mode
+        )
+        return control.submit(self.regions[region].env, wanted)[0]
+
+    def drop(self, key: str, body: bytes) -> Version:
+        """A partner uploads, and S3 says so."""
+        version = self.put(key, body)
+        self.announce(key)
+        return version
+
+    def announce(self, *keys: str, bucket: Bucket = SOURCE[WEST], name: str = "ObjectCreated:Put") -> None:
+        """One S3 notification about some keys."""
+        records = [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "awsRegion": bucket.region,
+                "eventName": name,
+                "s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key)}},
+            }
+            for key in keys
+        ]
+        self.post(bucket.region, "intake", json.dumps({"Records": records}))
+
+    # --- messages ---------------------------------------------------------------------------------------------
+
+    def post(self, region: str, queue: str, body: str, delay_ms: int = 0) -> None:
+        for _ in range(self.deliver_times):
+            self.mail.append(Mail(region, queue, body, self.clock.now_ms() + delay_ms))
+
+    def collect(self, *, lost: bool = False) -> None:
+        """Take what the steps have sent to the queues."""
+        for name, region in self.regions.items():
+            queue = region.queue
+            sent: list[tuple[str, messages.Message]] = [(wake.queue, wake) for wake in queue.wakes]
+            sent += [("verify", delivery) for delivery in queue.verify_deliveries]
+            sent += [("intake", arrival) for arrival in queue.arrivals]
+            delays = list(queue.delays)
+            for target, message in sent:
+                delay = next((item for item in delays if item[0] == message), None)
+                if delay is not None:
+                    delays.remove(delay)
+                if not lost:
+                    self.post(name, target, messages.dumps(message), delay[1] if delay else 0)
+            for taken in (queue.wakes, queue.verify_deliveries, queue.arrivals, queue.delays):
+                taken.clear()
+
+    def handle(self, mail: Mail) -> None:
+        """A function is invoked with one message; what it doesn't acknowledge comes again."""
+        mail.receives += 1
+        event = {"Records": [{"messageId": "m-1", "body": mail.body, "eventSource": "aws:sqs"}]}
+        function: Callable[..., handlers.BatchResponse] = getattr(handlers, mail.queue)
+        try:
+            answer = function(self.regions[mail.region].env, event, self.clock.now_ms() + RUNTIME_MS)
+            acknowledged = not answer["batchItemFailures"]
+        except Crash as crash:
+            self.crashes.append(str(crash))
+            acknowledged = not self.redeliver
+        if not acknowledged and mail.receives < RECEIVES:
+            self.mail.append(replace(mail, due_ms=self.clock.now_ms() + VISIBILITY_MS[mail.queue]))
+        elif not acknowledged:
+            self.dead_letters.append(mail)
+
+    def pump(self) -> None:
+        """Handle every message that is due, and those that are sent meanwhile and due at once."""
+        for _ in range(100_000):
+            self.collect(lost=self.lose)
+            due = [mail for mail in self.mail if mail.due_ms <= self.clock.now_ms()]
+            if not due:
+                return
+            mail = self.shuffle.choice(due) if self.shuffle else due[0]
+            self.mail.remove(mail)
+            self.handle(mail)
+        raise AssertionError("messages breed")
+
+    def sweep(self, name: str) -> None:
+        region = self.regions[name]
+        self.collect(lost=self.lose)
+        try:
+            handlers.sweep(region.env, self.clock.now_ms() + RUNTIME_MS)
+        except EftError as error:
+            region.log("sweep-failed", error=str(error))  # Lambda reports it; in a minute it runs again.
+        except Crash as crash:
+            self.crashes.append(str(crash))
+        self.collect()
+        region.next_sweep_ms = self.clock.now_ms() + MINUTE
+
+    # --- time -------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Go to the next moment at which anything happens, and let it happen."""
+        moments = [mail.due_ms for mail in self.mail] + [region.next_sweep_ms for region in self.regions.values()]
+        self.clock.advance(max(0, min(moments) - self.clock.now_ms()))
+        for name, region in self.regions.items():
+            if region.next_sweep_ms <= self.clock.now_ms():
+                self.sweep(name)
+        self.pump()
+
+    def run(self, duration_ms: int) -> None:
+        end = self.clock.now_ms() + duration_ms
+        self.pump()
+        while self.clock.now_ms() < end:
+            self.step()
+
+    def settle(self, limit_ms: int = 48 * HOUR) -> None:
+        """Until every message is handled and every job has ended."""
+        end = self.clock.now_ms() + limit_ms
+        self.pump()
+        while self.mail or self.open_jobs():
+            assert self.clock.now_ms() < end, f"not settled: {self.open_jobs()} {self.mail} {self.log_tail()}"
+            self.step()
+
+    def tidy(self) -> None:
+        """A day later: sweeps collect uploads that nobody uses."""
+        self.clock.advance(self.policy.stale_upload_ms)
+        for name in (WEST, EAST):
+            self.sweep(name)
+        self.settle()
+
+    # --- looking ----------------------------------------------------------------------------------------------
+
+    def open_jobs(self) -> list[str]:
+        return [key for bucket in CONTROL.values() for key in self.store.keys(bucket) if key.startswith("open/")]
+
+    def records(self, spec: JobSpec) -> JobRecords:
+        return ControlRecords(self.observer, spec.control_region).job(spec.job_id)
+
+    def terminal(self, spec: JobSpec) -> Terminal:
+        end = self.records(spec).terminal()
+        assert end is not None, f"{spec.job_id} has not ended"
+        return end
+
+    def rows(self, spec: JobSpec) -> dict[str, RowOutcome]:
+        """Source key -> what became of it; fails if a key was planned twice, or has no outcome."""
+        found: dict[str, RowOutcome] = {}
+        for view in control.list_objects(self.observer, TENANT, spec.job_id, None, None, 100_000).objects:
+            assert view.key not in found, f"{view.key} was planned twice"
+            assert view.outcome is not None, f"{view.key} has no outcome"
+            found[view.key] = view.outcome
+        return found
+
+    def outcomes(self, spec: JobSpec) -> dict[str, Outcome]:
+        return {key: row.outcome for key, row in self.rows(spec).items()}
+
+    def written(self, key: str, bucket: Bucket = TARGET[EAST]) -> list[Version]:
+        """The versions that we have published at a destination key."""
+        return [
+            version
+            for version in self.store.versions(bucket, key)
+            if version.by == WORKER and not version.delete_marker
+        ]
+
+    def body(self, key: str, bucket: Bucket = TARGET[EAST]) -> bytes | None:
+        current = self.store.current(bucket, key)
+        return None if current is None else current.body
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [fields for region in self.regions.values() for fields in region.log.events(name)]
+
+    def log_tail(self) -> list[tuple[str, dict[str, Any]]]:
+        return [line for region in self.regions.values() for line in region.log.lines[-8:]]
+
+    def all_uploads(self) -> list[str]:
+        return [upload.key for bucket in TARGET.values() for upload in self.store.uploads(bucket)]
