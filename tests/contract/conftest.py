@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -53,13 +52,12 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "memory":
         yield memory_subject
     elif request.param == "seaweedfs":
-        process = launch_seaweedfs(directory)
-        subject = server_subject(process.base_url, CLIENT, admin=ADMIN)
+        seaweedfs = launch_seaweedfs(directory)
+        subject = server_subject(seaweedfs.url, CLIENT, admin=ADMIN)
         yield lambda: subject
-        process.popen.kill()  # A graceful end takes it five seconds.
-        process.stop()
+        seaweedfs.stop()
     elif request.param == "gateway":
-        cloud = launch_local_cloud(Path(directory))
+        cloud = launch_local_cloud(directory)
         subject = server_subject(cloud.url, ("test", "test"))
         yield lambda: subject
         cloud.stop()

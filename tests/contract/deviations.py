@@ -7,7 +7,6 @@ listed here.
 """
 
 _NO_DEFAULT_CHECKSUM = "attaches no checksum to an upload that names none (AWS since 2024-12: CRC64NVME)"
-_NO_OWNERS = "ignores ExpectedBucketOwner"
 _KEEPS_MULTIPART_ETAG = "CopyObject keeps the source's -N ETag (AWS: a plain MD5)"
 _KEEPS_CLASS = "CopyObject without a storage class keeps the source's (AWS: STANDARD)"
 _PATHS = "keys are paths of a file system"
@@ -20,7 +19,6 @@ DEVIATIONS: dict[str, dict[str, str]] = {
         "test_list_names_the_checksum": _NO_DEFAULT_CHECKSUM,
         "test_copy_has_a_full_object_checksum": _NO_DEFAULT_CHECKSUM,
         "test_stranger_is_denied": "without AUTH=true it answers everybody",
-        "test_bucket_of_another_owner_is_denied": _NO_OWNERS,
         "test_copy_has_the_storage_class_that_is_stated[STANDARD]": _KEEPS_CLASS,
         "test_copy_has_the_redirect_that_is_stated[None]": "CopyObject keeps the source's redirect (AWS: drops it)",
         "test_copy_of_a_multipart_object_has_a_plain_etag": _KEEPS_MULTIPART_ETAG,
@@ -29,7 +27,7 @@ DEVIATIONS: dict[str, dict[str, str]] = {
         "test_head_shows_the_checksum_that_s3_attaches": _NO_DEFAULT_CHECKSUM,
         "test_list_names_the_checksum": _NO_DEFAULT_CHECKSUM,
         "test_copy_has_a_full_object_checksum": _NO_DEFAULT_CHECKSUM,
-        "test_bucket_of_another_owner_is_denied": _NO_OWNERS,
+        "test_bucket_of_another_owner_is_denied": "ignores ExpectedBucketOwner",
         "test_write_to_a_missing_bucket": "makes the bucket for an administrator, and denies others (AWS: 404)",
         "test_list_is_in_the_order_of_utf8_bytes": f"{_PATHS}: a key can't lie under another, nor 'a/b' after 'a-'",
         "test_list_starts_after_any_key": f"{_PATHS}: a key can't lie under another, nor 'a/b' after 'a-'",

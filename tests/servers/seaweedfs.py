@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -15,11 +16,29 @@ ADMIN = ("admin", "admin-secret")
 """Access key and secret key."""
 CLIENT = ("client", "client-secret")
 """May read and write, but not make buckets: for an administrator, SeaweedFS makes any bucket that is written to."""
+_SERVICES = ("master", "volume", "filer", "s3")
 
 
-def launch_seaweedfs(directory: Path) -> ServerProcess:
-    """Start one in `directory` and wait until its S3 answers. It dies with this process. Every listener gets a port of
-    its own: its unix sockets and gRPC ports are otherwise derived from the others and collide."""
+@dataclass(frozen=True, slots=True)
+class SeaweedFS:
+    process: ServerProcess
+    grpc_ports: dict[str, int]
+
+    @property
+    def url(self) -> str:
+        return self.process.base_url
+
+    def stop(self) -> None:
+        """Killed, since a graceful end takes it five seconds; and it leaves sockets behind, at a fixed place."""
+        self.process.popen.kill()
+        self.process.stop()
+        for service, port in self.grpc_ports.items():
+            Path(f"/tmp/seaweedfs-{service}-grpc-{port}.sock").unlink(missing_ok=True)
+
+
+def launch_seaweedfs(directory: Path) -> SeaweedFS:
+    """Start one in `directory` and wait until it takes writes. It dies with this process. Every listener gets a port of
+    its own: its gRPC ports and unix sockets are otherwise derived from the others and collide."""
     (directory / "data").mkdir(parents=True)
     config = directory / "s3.json"
     identities = [
@@ -27,14 +46,11 @@ def launch_seaweedfs(directory: Path) -> ServerProcess:
         _identity(*CLIENT, "Read", "List", "Tagging", "Write"),
     ]
     config.write_text(json.dumps({"identities": identities}))
-    s3_port = free_port()
-    ports = {
-        f"{service}.port{kind}": free_port()
-        for service in ("master", "volume", "filer", "s3")
-        for kind in ("", ".grpc")
-    } | {"s3.port": s3_port}
-    options = {
-        **ports,
+    http_ports = {service: free_port() for service in _SERVICES}
+    grpc_ports = {service: free_port() for service in _SERVICES}
+    options: dict[str, object] = {
+        **{f"{service}.port": port for service, port in http_ports.items()},
+        **{f"{service}.port.grpc": port for service, port in grpc_ports.items()},
         "dir": directory / "data",
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
@@ -48,18 +64,18 @@ def launch_seaweedfs(directory: Path) -> ServerProcess:
         "s3.localSocket": directory / "s3.sock",
     }
     binary = Path(sys.executable).with_name("weed")
-    command = [str(binary), "server", "-filer", "-s3", *(f"-{name}={value}" for name, value in options.items())]
     process = start_server(
         "seaweedfs",
-        command,
+        [str(binary), "server", "-filer", "-s3", *(f"-{name}={value}" for name, value in options.items())],
         env={"PATH": "/usr/bin:/bin", "HOME": str(directory), "TMPDIR": str(directory)},
-        base_url=f"http://127.0.0.1:{s3_port}",
+        base_url=f"http://127.0.0.1:{http_ports['s3']}",
         health_path="/healthz",
         log_path=directory / "seaweedfs.log",
         timeout_s=60,
     )
-    _await_writable(process)
-    return process
+    started = SeaweedFS(process, grpc_ports)
+    _await_writable(started)
+    return started
 
 
 def _identity(access_key: str, secret_key: str, *actions: str) -> dict[str, object]:
@@ -67,24 +83,24 @@ def _identity(access_key: str, secret_key: str, *actions: str) -> dict[str, obje
     return {"name": access_key, "credentials": credentials, "actions": actions}
 
 
-def _await_writable(process: ServerProcess, timeout_s: float = 30.0) -> None:
+def _await_writable(started: SeaweedFS, timeout_s: float = 30.0) -> None:
     """It says that it is healthy before its volume server has joined, and refuses writes until then."""
     client = boto3.client(
         "s3",
         region_name="us-gov-west-1",
-        endpoint_url=process.base_url,
+        endpoint_url=started.url,
         aws_access_key_id=ADMIN[0],
         aws_secret_access_key=ADMIN[1],
         config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
     )
-    client.create_bucket(Bucket="readiness")
     deadline = time.monotonic() + timeout_s
     while True:
         try:
+            # For an administrator, writing makes the bucket.
             client.put_object(Bucket="readiness", Key="ready", Body=b"written")
             return
         except (ClientError, BotoCoreError):
             if time.monotonic() > deadline:
-                process.stop()
+                started.stop()
                 raise
             time.sleep(0.05)
