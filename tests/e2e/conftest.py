@@ -1,0 +1,155 @@
+"""One local cloud for the whole suite: both Regions, real processes, real HTTP. Times are short, so that repairs by the
+sweep are seen within a test; the protocol is the same."""
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from botocore.config import Config
+
+from local.cloud import Cloud
+from local.deploy import CLIENT_CONFIG, session
+from local.gateway.launch import WEST
+from local.wait import wait_until
+
+MIB = 1024 * 1024
+POLICY = {
+    "multipart_threshold_bytes": 8 * MIB,
+    "part_size_bytes": 5 * MIB,
+    "heartbeat_ms": 1_000,
+    "lease_ttl_ms": 4_000,
+    "redrive_after_ms": 4_000,
+    "takeover_after_ms": 15_000,
+    "rows_in_flight": 8,
+    "parts_in_flight": 4,
+    "backoff_base_ms": 20,
+    "backoff_max_ms": 500,
+}
+
+
+class World:
+    """A running cloud and what tests do with it."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.west, self.east = cloud.regions["west"], cloud.regions["east"]
+        self.s3: Any = session(WEST).client(
+            "s3",
+            endpoint_url=cloud.endpoint_url,
+            config=CLIENT_CONFIG.merge(Config(max_pool_connections=32)),
+        )
+        self.http = httpx.Client(
+            base_url=cloud.api_url, headers={"Authorization": f"Bearer {cloud.token()}"}, timeout=35, trust_env=False
+        )
+
+    # --- jobs ---------------------------------------------------------------------------------------------------
+
+    def submit(self, source_prefix: str, target_prefix: str, **more: Any) -> str:
+        body = {
+            "source": {"endpoint": "west-source", "prefix": source_prefix},
+            "target": {"endpoint": "east-target", "prefix": target_prefix},
+            **more,
+        }
+        answer = self.http.post("/jobs", json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        answer = self.http.get(f"/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        view: dict[str, Any] = answer.json()
+        return view
+
+    def settled(self, job_id: str, timeout_s: float = 90) -> dict[str, Any]:
+        """The job's view once it is terminal."""
+        wait_until(lambda: self.job(job_id)["state"] not in ("PLANNING", "RUNNING"), f"{job_id} is settled", timeout_s)
+        return self.job(job_id)
+
+    def rows(self, job_id: str) -> list[dict[str, Any]]:
+        """Every row of a job, through all pages."""
+        rows: list[dict[str, Any]] = []
+        query: dict[str, Any] = {"limit": 1000}
+        while True:
+            page = self.http.get(f"/jobs/{job_id}/objects", params=query).json()
+            rows += page["objects"]
+            if page["next_cursor"] is None:
+                return rows
+            query["cursor"] = page["next_cursor"]
+
+    # --- objects ------------------------------------------------------------------------------------------------
+
+    def put(self, key: str, body: bytes, **more: Any) -> None:
+        self.s3.put_object(Bucket=self.west.source_bucket, Key=key, Body=body, **more)
+
+    def fill(self, prefix: str, count: int, size: int = 1024) -> None:
+        """`count` objects of `size` random bytes each."""
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda index: self.put(f"{prefix}{index:06d}", os.urandom(size)), range(count)))
+
+    def read(self, bucket: str, key: str) -> bytes | None:
+        try:
+            body: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            return body
+        except self.s3.exceptions.NoSuchKey:
+            return None
+
+    def versions(self, bucket: str, prefix: str) -> list[str]:
+        """The keys of all versions under a prefix: a key written twice is in it twice."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        return [version["Key"] for page in pages for version in page.get("Versions", [])]
+
+    def uploads(self, bucket: str) -> list[str]:
+        return [upload["Key"] for upload in self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+    # --- gateway ------------------------------------------------------------------------------------------------
+
+    def faults(self, *rules: dict[str, Any]) -> None:
+        """Replace the gateway's fault rules; none given removes all."""
+        self._control("PUT", "/_gateway/faults", json.dumps(list(rules)).encode())
+
+    def requests(self) -> list[dict[str, Any]]:
+        counted: list[dict[str, Any]] = json.loads(self._control("GET", "/_gateway/requests"))["requests"]
+        return counted
+
+    def forget_requests(self) -> None:
+        self._control("DELETE", "/_gateway/requests")
+
+    def _control(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        request = urllib.request.Request(self.cloud.endpoint_url + path, data=body, method=method)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            found: bytes = answer.read()
+            return found
+
+    def invoke(self, function: str, event: dict[str, Any], region: str = WEST) -> None:
+        """Invoke a function as its schedule or event source would, and wait for it."""
+        client = self.cloud.client("lambda", region)
+        names = [found["FunctionName"] for found in client.list_functions()["Functions"]]
+        name = next(found for found in names if function in found.lower())
+        client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with Cloud(f"e2e-{tmp_path_factory.getbasetemp().name}", policy=POLICY) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def world(cloud: Cloud) -> Iterator[World]:
+    made = World(cloud)
+    yield made
+    made.faults()
+    made.http.close()
+
+
+@pytest.fixture
+def tmp_file(tmp_path: Path) -> Path:
+    path = tmp_path / "a file.txt"
+    path.write_bytes(b"what a partner drops\n" * 100)
+    return path
