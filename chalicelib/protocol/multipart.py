@@ -38,21 +38,21 @@ class MultipartPublisher:
         if register.closed:
             return RowOutcome(self.row.key, Outcome.CANCELLED)
         upload, there = self._adopt(register.upload_id)
-        if upload is None:
-            if register.upload_id is not None and (decided := self.publisher.look(self.row)) is not None:
-                # NoSuchUpload doesn't say completed or aborted. HEAD again AFTER it, before a new generation:
-                # without this the same bytes would be published twice (protocol model: NOREHEAD).
-                return decided
-            upload = self._begin(register.next_generation)
-            if upload is None:
-                return None
         try:
+            if upload is None:
+                if register.upload_id is not None and (decided := self.publisher.look(self.row)) is not None:
+                    # NoSuchUpload doesn't say completed or aborted. HEAD again AFTER it, before a new generation:
+                    # without this the same bytes would be published twice (protocol model: NOREHEAD).
+                    return decided
+                upload = self._begin(register.next_generation)
+                if upload is None:
+                    return None
             parts = self._copy_parts(upload, there)
             return self._complete(upload, parts)
         except NoSuchUpload:
             return None  # Completed by another, or aborted: the next round looks.
         except (PreconditionFailed, NotFound):
-            return self.publisher.look(self.row) or self.publisher.source_outcome(self.row)
+            return self.publisher.refusal(self.row)
 
     def _adopt(self, upload_id: str | None) -> tuple[UploadRef | None, dict[int, Part]]:
         """The registered upload and the parts that have arrived, or (None, {}) if there is none any more."""
@@ -65,8 +65,8 @@ class MultipartPublisher:
             return None, {}
 
     def _begin(self, generation: int) -> UploadRef | None:
-        """Create an upload and register it under a generation that was fixed before. None: lost the race, or the
-        source is not what was pinned any more (the next look says which)."""
+        """Create an upload and register it under a generation that was fixed before. None: lost the race. Raises
+        PreconditionFailed or NotFound if the source is not what was pinned any more."""
         env, route, row = self.publisher.env, self.publisher.route, self.row
         head = env.store.head(route.source.bucket, row.key, version_id=row.version_id, if_match=row.etag)
         if head is None:

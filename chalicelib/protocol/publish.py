@@ -63,8 +63,7 @@ class Publisher:
                 self.route.source_ref(row), target, row.target, row.expect, self.route.placement(row)
             )
         except (PreconditionFailed, NotFound):
-            # Which side failed isn't said, and one's own earlier success answers 412 too: the verdict comes first.
-            return self.look(row) or self.source_outcome(row)
+            return self.refusal(row)
         # Crash here: the object is published and recorded nowhere. The next epoch's HEAD finds it: COPIED.
         return self.published(row, written)
 
@@ -106,8 +105,17 @@ class Publisher:
             return row
         return replace(row, checksum=head.facts.checksum) if head else row
 
-    def source_outcome(self, row: Row) -> RowOutcome | None:
-        """The destination is as planned, so the source must have refused: is it still what was pinned?"""
+    def refusal(self, row: Row) -> RowOutcome | None:
+        """S3 answered 412 or 404, and doesn't say which side failed; one's own earlier success answers 412 too. So the
+        verdict comes first, and once more after the source was found changed: another worker may have published this
+        row in between, and the source may have changed only then."""
+        decided = self.look(row)
+        if decided is None and (changed := self._source_outcome(row)) is not None:
+            return self.look(row) or changed
+        return decided
+
+    def _source_outcome(self, row: Row) -> RowOutcome | None:
+        """Is the source still what was pinned?"""
         head = self.env.store.head(self.route.source.bucket, row.key, version_id=row.version_id)
         if head is None:
             return RowOutcome(row.key, Outcome.SOURCE_GONE, "deleted after it was planned")

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.core.model import JobSpec, JobState, Outcome
 from simulation.memory.env import CONTROL, EAST, TARGET
 from tests.steps.calls import Crash, crash
+from tests.steps.everywhere import at_every_call
 from tests.steps.world import World
 
 SMALL_BODY, LARGE_BODY, SAME_BODY, OLD_BODY = b"small", bytes(range(90)), b"same", b"old one"
@@ -63,12 +64,6 @@ def check_prefix(world: World, spec: JobSpec) -> None:
     assert world.dead_letters == []
 
 
-def calls_of(make: Callable[[], World], run: Callable[[World], object]) -> int:
-    world = make()
-    run(world)
-    return len(world.calls.labels)
-
-
 MAKERS: dict[str, Callable[[], World]] = {
     "message-comes-again": World,
     "message-is-lost": lambda: World(redeliver=False),
@@ -79,14 +74,6 @@ MAKERS: dict[str, Callable[[], World]] = {
 
 @pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
 def test_a_job_survives_a_crash_at_any_call(maker: Callable[[], World]) -> None:
-    def make() -> World:
-        return prefix_world(maker())
-
-    total = calls_of(make, run_prefix)
-    assert total > 80
-    for at in range(1, total + 1):
-        world = make()
-        world.calls.plan(at, before=crash)
-        spec = run_prefix(world)
-        assert world.crashes, f"call {at} never came"
+    everywhere = at_every_call(lambda: prefix_world(maker()), run_prefix, lambda _: crash, least=80)
+    for world, spec, _ in everywhere:
         check_prefix(world, spec)
