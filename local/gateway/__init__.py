@@ -1,0 +1,52 @@
+"""The gateway of the local cloud: one process in front of the AWS emulator (ministack), through which everybody goes.
+
+    python -m local.gateway --upstream http://127.0.0.1:N --listen aws=P1 --listen us-gov-west-1=P2 ...
+
+The listener says who calls: `aws` clients outside, `<region>` the functions of that Region's stack, `api` the one API
+name that fails over, `api-<region>` that Region's own. What it does, a module each:
+
+- `server`, `exchange`, `upstream`: passes everything on, byte for byte; `classify` says what it is
+- `writes`, `uploads`, `partcopy`, `reads`: what S3 does and the emulator doesn't (the table below)
+- `counters`, `faults`, `cuts`: counts requests, injects faults, cuts Regions off; `control` is their HTTP face
+- `apis`, `routing`: one name for two Regions, as Route 53 would answer it
+- `launch`, `process`: starts it as a child process
+
+Control, on the `aws` listener:
+
+    GET | DELETE      /_gateway/requests                 counts by caller, service, operation, bucket, status class
+    GET | PUT | DELETE /_gateway/faults                  rules, see `faults.Rule`
+    GET               /_gateway/cut
+    PUT | DELETE      /_gateway/cut/<region>[?s3=true]   its API and its functions; with s3 its buckets for everyone too
+    GET | PUT         /_gateway/apis                     {"us-gov-west-1": {"path": "/_aws/execute-api/<id>/<stage>"}}
+    GET               /_gateway/routing                  health, resolver's cache, every change with its time
+    GET               /_gateway/health
+
+What of S3 the emulator lacks:
+
+    condition on CopyObject's destination         added, atomic: every write of a key holds its lock
+    part order, 5 MiB minimum, empty part list    added
+    FULL_OBJECT checksums of multipart uploads    added; shown by part copies, ListParts, HEAD, GET, LIST, CopyObject
+    checksum type and algorithm in LIST, Put      added
+    checksum algorithm asked of a CopyObject      added
+    checksum of a copied COMPOSITE object         added, computed when HEAD asks
+    tags of CreateMultipartUpload, tag count      added; tags of an overwritten object go away
+    HEAD of one part, number of parts             added
+    key 1,024 bytes, metadata 2 KB, pages 1,000   added
+    copy range only of sources over 5 MB          added
+    copy onto itself without a change             refused
+    CopyObject over 5 GiB                         refused where the size was seen passing by
+    expected bucket owners                        added; buckets of other accounts only if created through here
+    ETag of a copied multipart object             differs: stays "-N", is a plain MD5 on S3
+    default CRC64NVME on uploads that name none   missing: such an object has no checksum, like one from before 2024-12
+    COMPOSITE checksum over copied parts          missing
+    409 ConditionalRequestConflict                never by itself; inject it as a fault
+    current version = upload that started last    differs: the one that completed last
+    bucket policies, 403s, KMS                    the emulator's own: none unless AUTH=true
+
+Under AUTH=true a request that the gateway has to rewrite is sent on as the emulator's root, since the client's
+signature no longer fits: Create, UploadPart and Complete of a FULL_OBJECT upload, and pages over 1,000. Their
+permissions are not checked then; UploadPartCopy, CopyObject and everything else are.
+
+What is remembered (checksums, tags of open uploads) ends with the process. A FULL_OBJECT upload begun before a restart
+can't be completed with its checksum any more: NoSuchUpload.
+"""

@@ -12,14 +12,16 @@ from local.gateway.classify import Call
 from local.gateway.cuts import Cuts
 from local.gateway.exchange import Answer, Exchange
 from local.gateway.faults import DropRequest, Error, Faults
-from local.gateway.routing import Router
+from local.gateway.routing import Router, RoutingTimes
 from local.gateway.upstream import Upstream
 
 API_CALLER = "api"
 REGION_API_PREFIX = "api-"
 _HEALTH_PATH = "/health"
-# Route 53: 4 seconds to connect, then 2 for the answer (developer guide, "Types of health checks").
+# Route 53 waits 4 seconds for a connection, then 2 for the answer (developer guide, "How Route 53 determines whether a
+# health check is healthy"). Scaled like the interval, but never below what a cold start takes on a busy small machine.
 _HEALTH_TIMEOUT_SECONDS = 6.0
+_HEALTH_TIMEOUT_MIN_SECONDS = 3.0
 
 
 def now_ms() -> int:
@@ -48,25 +50,29 @@ class Apis:
         return await self._upstream.send(exchange)
 
     async def check_forever(self) -> None:
-        """Each Region side by side, at the interval, whether the one before has been answered or not."""
-        interval = self.router.times.interval_ms / 1000
-        pending: set[asyncio.Task[None]] = set()
+        """Every Region at the interval, side by side, each with one check under way at most.
+
+        Route 53's checkers don't wait for each other. Here a slow answer is often a cold start, and another check would
+        start another function process beside it, until the machine is busy with nothing else.
+        """
+        under_way: dict[str, asyncio.Task[None]] = {}
         while True:
             for region in self.paths:
-                task = asyncio.create_task(self._check(region))
-                pending.add(task)
-                task.add_done_callback(pending.discard)
-            await asyncio.sleep(interval)
+                if region not in under_way or under_way[region].done():
+                    under_way[region] = asyncio.create_task(self._check(region))
+            await asyncio.sleep(self.router.times.interval_ms / 1000)
 
     async def _check(self, region: str) -> None:
+        timeout = _HEALTH_TIMEOUT_SECONDS * self.router.times.interval_ms / RoutingTimes().interval_ms
         try:
-            async with asyncio.timeout(_HEALTH_TIMEOUT_SECONDS):
+            async with asyncio.timeout(max(timeout, _HEALTH_TIMEOUT_MIN_SECONDS)):
                 ok, detail = await self._probe(region)
         except TimeoutError:
             ok, detail = False, "no answer in time"
         except (aiohttp.ClientError, OSError) as error:
             ok, detail = False, f"no answer: {type(error).__name__}"
-        self.router.observe(region, ok, detail, now_ms())
+        if region in self.paths:  # not taken back meanwhile
+            self.router.observe(region, ok, detail, now_ms())
 
     async def _probe(self, region: str) -> tuple[bool, str]:
         """Faults and cuts hit a health check as they hit a client; it isn't counted."""
@@ -78,7 +84,8 @@ class Apis:
             await asyncio.sleep(verdict.delay_ms / 1000)
         if isinstance(verdict.action, Error):
             return False, f"status {verdict.action.status}"
-        answer = await self._upstream.get(self.paths[region].rstrip("/") + _HEALTH_PATH, call)
+        path = self.paths.get(region, "")
+        answer = await self._upstream.get(path.rstrip("/") + _HEALTH_PATH, call)
         if verdict.action is not None:
             return False, "dropped" if isinstance(verdict.action, DropRequest) else "answer dropped"
         # Route 53 takes any status from 200 to 399 for healthy.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.gateway.conftest import code_of, failure
+from tests.gateway.conftest import Cloud, code_of, failure
 
 pytestmark = pytest.mark.cloud
 
@@ -61,6 +64,28 @@ def test_racing_conditional_copies_have_one_winner(s3: Any, bucket: str, round_:
     outcomes = race([copy(n) for n in range(WRITERS)])
     assert sorted(outcomes) == [""] + ["PreconditionFailed"] * (WRITERS - 1)
     assert s3.get_object(Bucket=bucket, Key="target")["Body"].read() == str(outcomes.index("")).encode()
+
+
+def volley(cloud: Cloud, requests: list[bytes]) -> list[int]:
+    """All requests written before any answer is read, each on a connection of its own: far closer than threads get."""
+    url = urlsplit(cloud.gateway.aws_url)
+    with ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.create_connection((url.hostname, url.port), timeout=30)) for _ in requests
+        ]
+        for connection, request in zip(sockets, requests, strict=True):
+            connection.sendall(request)
+        return [int(connection.recv(4096).split(b" ", 2)[1]) for connection in sockets]
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_a_volley_of_copies_and_puts_has_one_winner(cloud: Cloud, s3: Any, bucket: str, round_: int) -> None:
+    s3.put_object(Bucket=bucket, Key="source", Body=b"source")
+    head = f"PUT /{bucket}/target HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nContent-Length: 0\r\n"
+    copy = f"{head}x-amz-copy-source: /{bucket}/source\r\n\r\n".encode()
+    put = f"{head}\r\n".encode()
+    statuses = volley(cloud, [copy] * WRITERS + [put, copy] * 5)
+    assert sorted(statuses) == [200] + [412] * (WRITERS + 9)
 
 
 @pytest.mark.parametrize("round_", range(3))

@@ -17,6 +17,7 @@ from local.gateway.errors import error_answer
 from local.gateway.faults import Faults
 from local.gateway.locks import KeyLocks
 from local.gateway.memory import ObjectFacts, ObjectMemory
+from local.gateway.owners import Owners
 from local.gateway.routing import Router, RoutingTimes
 from local.gateway.upstream import Upstream, object_target
 from tests.gateway.test_faults import call
@@ -106,6 +107,17 @@ def test_counters_add_up() -> None:
     }
     counters.reset()
     assert counters.report() == {"requests": [], "totals": {}, "total": 0}
+
+
+def test_owners_are_whoever_created_the_bucket() -> None:
+    owners = Owners("000000000000")
+    owners.learn(call(operation="CreateBucket", bucket="theirs", access_key="111111111111"))
+    copy = call(bucket="ours")
+    theirs = {"x-amz-copy-source": "theirs/k", "x-amz-source-expected-bucket-owner": "111111111111"}
+    assert owners.check(copy, theirs | {"x-amz-expected-bucket-owner": "000000000000"}) is None
+    assert owners.check(copy, {"x-amz-expected-bucket-owner": "111111111111"}) is not None
+    assert owners.check(copy, theirs | {"x-amz-copy-source": "ours/k"}) is not None
+    assert owners.check(copy, {}) is None
 
 
 def test_targets_survive_any_key() -> None:
