@@ -79,6 +79,9 @@ class MemoryObjectStore(StoreState):
             store.expect(key, expect)
             if len(original.body) > self.limits.copy_max_bytes:
                 raise Permanent("InvalidRequest", "the copy source is larger than CopyObject takes")
+            itself = (source.bucket.name, source.key, source.version_id) == (bucket.name, key, None)
+            if itself and placement == Placement():
+                raise Permanent("InvalidRequest", "an object can't be copied onto itself without a change")
             # Keeps content, properties and tags; not class, encryption, redirect; and a "-N" ETag becomes a plain one.
             version = self._object(
                 Operation.COPY,

@@ -135,6 +135,14 @@ def test_limits(store: MemoryObjectStore) -> None:
             call()
 
 
+def test_copy_onto_itself_must_change_something(store: MemoryObjectStore) -> None:
+    made = store.put(SOURCE, "object", b"body")
+    itself = SourceRef(SOURCE, "object", made.etag)
+    with pytest.raises(Permanent):
+        store.copy(itself, SOURCE, "object", made.etag, Placement())
+    store.copy(itself, SOURCE, "object", made.etag, Placement("STANDARD_IA"))
+
+
 def test_requester_pays(store: MemoryObjectStore) -> None:
     """Whoever asks must say so, in every request."""
     paying = store.make_bucket(Bucket("paying", "us-gov-west-1", requester_pays=True))
@@ -154,8 +162,8 @@ def test_requester_pays(store: MemoryObjectStore) -> None:
 def test_every_version_is_on_record(store: MemoryObjectStore) -> None:
     """Also in a bucket that keeps none: how often a key was published, and by whom."""
     for bucket in (SOURCE, TARGET):
-        made = store.put(bucket, "object", b"first")
-        store.copy(SourceRef(bucket, "object", made.etag), bucket, "object", made.etag, Placement())
+        made, other = store.put(bucket, "object", b"first"), store.put(bucket, "other", b"other")
+        store.copy(SourceRef(bucket, "other", other.etag), bucket, "object", made.etag, Placement())
         store.remove(bucket, "object")
         store.create(bucket, "object", b"second")
         assert [(version.operation, version.by) for version in store.versions(bucket, "object")] == [
