@@ -29,6 +29,7 @@ def adapt(
     _drop(resources)
     _point_at_zip(resources, code)
     _hold_event_sources(resources)
+    _name_batch_actions(resources)
     _name_region(adapted, region)
     _make_numbers(adapted, parameters)
     variables = adapted["Globals"]["Function"]["Environment"]["Variables"]
@@ -58,6 +59,15 @@ def _hold_event_sources(resources: dict[str, Any]) -> None:
         for event in resource["Properties"].get("Events", {}).values():
             if event["Type"] == "SQS":
                 event["Properties"]["Enabled"] = False
+
+
+def _name_batch_actions(resources: dict[str, Any]) -> None:
+    """IAM knows no sqs:SendMessageBatch, sqs:SendMessage stands for both; the emulator asks for each by its name."""
+    for resource in resources.values():
+        for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if "sqs:SendMessage" in statement.get("Action", []):
+                    statement["Action"].append("sqs:SendMessageBatch")
 
 
 def _name_region(template: Template, region: str) -> None:

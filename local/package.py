@@ -11,7 +11,6 @@ import compileall
 import fcntl
 import hashlib
 import importlib.metadata
-import io
 import os
 import py_compile
 import shutil
@@ -33,6 +32,12 @@ _SOURCES = ("app.py", "requirements.txt", "template.yaml", ".chalice/config.json
 _SERVICES = frozenset({"s3", "dynamodb", "sqs", "events", "sts", "xray", "kms"})
 """The AWS services whose botocore models are packaged. Those of the other 400 are 15 of 25 MB of the zip, which every
 cold start would unpack; a client of an unlisted service fails at once, in the local cloud too."""
+_BARE_APP = """
+from chalice import Chalice
+app = Chalice(app_name="bare")
+app.lambda_function()(lambda event, context: None)
+"""
+"""The least that Chalice packages requirements for."""
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -78,13 +83,18 @@ def _sources(project: Path) -> list[str]:
 
 
 def _digest(project: Path, sources: list[str]) -> str:
-    """Of the sources, of what packages them, and of the Python whose wheels are taken."""
-    digest = hashlib.sha256(f"{sys.version}\0{importlib.metadata.version('chalice')}\0".encode())
-    digest.update(Path(__file__).read_bytes())
+    """Of the sources and of what packages them."""
+    digest = hashlib.sha256(_tools())
     for name in sources:
         content = (project / name).read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
+
+
+def _tools() -> bytes:
+    """What else decides how a package looks: the Python whose wheels are taken, Chalice, and this file."""
+    versions = f"{sys.version}\0{importlib.metadata.version('chalice')}\0".encode()
+    return versions + Path(__file__).read_bytes()
 
 
 @contextmanager
@@ -97,26 +107,60 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def _build(project: Path, sources: list[str], out: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="build-", dir=out) as scratch:
-        snapshot, made = Path(scratch, "project"), Path(scratch, "made")
+    dependencies = _dependencies(project, out)
+    with _scratch(out) as scratch:
+        snapshot, made = scratch / "project", scratch / "made"
         for name in sources:
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project / name, snapshot / name)
-        _chalice_package(snapshot, made)
-        finish_zip(made / "deployment.zip", Path(scratch, "tree"), out / "deployment.zip")
+        (snapshot / "requirements.txt").write_text("")  # they are there already
+        _chalice_package(snapshot, made, ["--merge-template", str(snapshot / "template.yaml")])
+        whole = scratch / "deployment.zip"
+        shutil.copyfile(dependencies, whole)
+        add_finished(made / "deployment.zip", scratch / "tree", whole)
         _finish_template(made / "sam.yaml", out / "sam.yaml")
+        whole.replace(out / "deployment.zip")
 
 
-def _chalice_package(project: Path, made: Path) -> None:
+def _dependencies(project: Path, out: Path) -> Path:
+    """A zip of what requirements.txt names, as Chalice vendors it, finished. Kept until the requirements change: an
+    edit of the product itself is then packaged in seconds."""
+    requirements = (project / "requirements.txt").read_bytes()
+    digest = hashlib.sha256(_tools() + requirements).hexdigest()[:16]
+    kept = out / f"dependencies-{digest}.zip"
+    if kept.is_file():
+        return kept
+    with _scratch(out) as scratch:
+        bare, made = scratch / "project", scratch / "made"
+        (bare / ".chalice").mkdir(parents=True)
+        (bare / ".chalice" / "config.json").write_text('{"version": "2.0", "app_name": "bare", "stages": {"prod": {}}}')
+        (bare / "app.py").write_text(_BARE_APP)
+        (bare / "requirements.txt").write_bytes(requirements)
+        _chalice_package(bare, made, [])
+        finished = scratch / "finished.zip"
+        add_finished(made / "deployment.zip", scratch / "tree", finished, without=("app.py", "chalice/"))
+        for stale in out.glob("dependencies-*.zip"):
+            stale.unlink()
+        finished.replace(kept)
+    return kept
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="build-", dir=out) as folder:
+        yield Path(folder)
+
+
+def _chalice_package(project: Path, made: Path, options: list[str]) -> None:
     # Chalice asks botocore for a Region although packaging needs none; the template itself names none.
     env = dict(os.environ) | {"AWS_DEFAULT_REGION": "us-gov-west-1"}
     command = [
         *(sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"),
-        *("--project-dir", str(project), "package", "--stage", STAGE),
-        *("--template-format", "yaml", "--merge-template", str(project / "template.yaml"), str(made)),
+        *("--project-dir", str(project), "package", "--stage", STAGE, "--template-format", "yaml"),
+        *(*options, str(made)),
     ]
     done = subprocess.run(command, env=env, cwd=project, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not (made / "sam.yaml").is_file():
+    if done.returncode != 0 or not (made / "deployment.zip").is_file():
         raise PackageError(f"chalice package failed:\n{done.stdout}{done.stderr}")
 
 
@@ -130,32 +174,28 @@ def _finish_template(made: Path, template: Path) -> None:
     template.write_text(yaml.dump(yaml.safe_load(made.read_text()), Dumper=Plain, width=120))
 
 
-def finish_zip(made: Path, tree: Path, package: Path) -> None:
-    """Rewrite the zip: without unused service models, with bytecode, in a fixed order with fixed times.
+def add_finished(made: Path, tree: Path, whole: Path, without: tuple[str, ...] = ()) -> None:
+    """Add what is in `made` to the zip `whole`: without unused service models and what begins with one of `without`,
+    with bytecode, in a fixed order with fixed times.
 
     Lambda's code folder is read-only: without bytecode in the zip every cold start compiles every module again, which
     doubles the time of importing. Unchecked, since unzipping changes the files' times.
     """
     with zipfile.ZipFile(made) as archive:
-        archive.extractall(tree, members=[name for name in archive.namelist() if _needed(name)])
+        names = [name for name in archive.namelist() if _needed(name) and not name.startswith(without)]
+        archive.extractall(tree, members=names)
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
     compiled = compileall.compile_dir(
-        tree,
-        force=True,
-        quiet=2,
-        stripdir=str(tree),
-        workers=0,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        tree, force=True, quiet=2, stripdir=str(tree), workers=0, invalidation_mode=unchecked
     )
     if not compiled:
         raise PackageError(f"a module of the package does not compile; try `{sys.executable} -m compileall` on it")
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(whole, "a", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in tree.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(tree).as_posix(), _ZIP_TIME)
             entry.external_attr = (0o755 if path.suffix == ".so" else 0o644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, path.read_bytes())
-    package.write_bytes(body.getvalue())
 
 
 def _needed(name: str) -> bool:

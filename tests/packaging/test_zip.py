@@ -79,7 +79,7 @@ def test_the_same_sources_give_the_same_zip(tmp_path: Path) -> None:
         archive.writestr("botocore/data/s3/2006/service.json", "{}")
         archive.writestr("botocore/data/endpoints.json", "{}")
     for name in ("one", "two"):
-        package.finish_zip(made, tmp_path / f"tree-{name}", tmp_path / name)
+        package.add_finished(made, tmp_path / f"tree-{name}", tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     with zipfile.ZipFile(tmp_path / "one") as archive:
         assert archive.namelist() == [
