@@ -94,16 +94,8 @@ class Publisher:
         if there is not None and row.checksum is None and recognise(pinned_source(row), there) is Match.UNKNOWN:
             # Planned from LIST, which shows no checksums, and the ETags can't agree (SSE-KMS): without a look at the
             # source our own earlier copy would pass for somebody else's object.
-            decided = verdict(self._with_checksum(row), there)
+            decided = verdict(with_checksum(self.env, self.route.source, row), there)
         return None if isinstance(decided, Undecided) else decided
-
-    def _with_checksum(self, row: Row) -> Row:
-        """The row with the pinned source's checksum, if that source is still there and has one."""
-        try:
-            head = self.env.store.head(self.route.source.bucket, row.key, version_id=row.version_id, if_match=row.etag)
-        except PreconditionFailed:
-            return row
-        return replace(row, checksum=head.facts.checksum) if head else row
 
     def refusal(self, row: Row) -> RowOutcome | None:
         """S3 answered 412 or 404, and doesn't say which side failed; one's own earlier success answers 412 too. So the
@@ -150,6 +142,17 @@ class Publisher:
         policy = self.env.policy
         wait = backoff_ms(attempt, policy.backoff_base_ms, policy.backoff_max_ms, self.env.rng.uniform())
         self.env.clock.sleep_ms(wait)
+
+
+def with_checksum(env: Env, source: Endpoint, row: Row) -> Row:
+    """The row with the pinned source's checksum, if that source is still there and has one."""
+    try:
+        head = env.store.head(source.bucket, row.key, version_id=row.version_id, if_match=row.etag)
+    except Retry:
+        raise
+    except EftError:
+        return row
+    return replace(row, checksum=head.facts.checksum) if head else row
 
 
 def refused(row: Row, error: EftError) -> RowOutcome:

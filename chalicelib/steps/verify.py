@@ -16,12 +16,14 @@ from chalicelib.core.model import (
     Receipt,
     Row,
     RowOutcome,
+    Verification,
 )
 from chalicelib.core.plan import target_key
 from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
 from chalicelib.protocol.deliveries import delivery_of, source_key_of
+from chalicelib.protocol.publish import with_checksum
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.scan import look_at
@@ -78,18 +80,25 @@ def _verify_rows(env: Env, spec: JobSpec, manifest: Manifest, copied: CopyRecord
 
 
 def _verify_row(env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | None) -> RowOutcome:
+    try:
+        return _compare(env, spec, row, claimed, there)
+    except (Denied, Permanent) as error:
+        return replace(claimed, outcome=Outcome.DENIED, detail=f"copied, but can't be read to verify it: {error}")
+
+
+def _compare(env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | None) -> RowOutcome:
     # The source's checksum is pinned, or was seen by copy, which compared it with the destination's.
     pinned = row if row.checksum else replace(row, checksum=claimed.checksum)
     outcome = verified(pinned, claimed, there)
-    if outcome is not None:
-        return outcome
-    # LIST can't tell: ETags that can't agree. HEAD shows the checksum.
-    try:
+    if outcome is None:
+        # LIST can't tell: ETags that can't agree. HEAD shows the checksum.
         head = env.store.head(spec.target.bucket, row.target)
-    except (Denied, Permanent) as error:
-        return replace(claimed, outcome=Outcome.DENIED, detail=f"copied, but can't be read to verify it: {error}")
-    outcome = verified(pinned, claimed, head.facts if head else None)
+        there = head.facts if head else None
+        outcome = verified(pinned, claimed, there)
     assert outcome is not None, "a HEAD always decides"
+    if outcome.verification is Verification.SIZE and pinned.checksum is None:
+        # Copy couldn't look at the source. If it is still there, it may have a checksum to compare by.
+        outcome = verified(with_checksum(env, spec.source, row), claimed, there) or outcome
     return outcome
 
 

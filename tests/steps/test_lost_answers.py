@@ -1,0 +1,37 @@
+"""A request was carried out but its answer is lost, or it was refused: at any call. Looking decides; nothing is written
+twice."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.steps import prefix_job
+from tests.steps.calls import Act, lose_answer, refuse
+from tests.steps.everywhere import at_every_call
+from tests.steps.world import World
+
+PORTS = ("store", "ledger", "queue", "notifier")
+TARGETS: dict[str, Callable[[], World]] = {"sse-s3": World, "kms": lambda: World(encryption="aws:kms")}
+
+
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("make", TARGETS.values(), ids=TARGETS)
+def test_an_answer_is_lost(make: Callable[[], World], port: str) -> None:
+    everywhere(make, port, lose_answer, after=True)
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_a_call_is_refused(port: str) -> None:
+    everywhere(World, port, refuse, after=False)
+
+
+def everywhere(make: Callable[[], World], port: str, act: Act, *, after: bool) -> None:
+    runs = at_every_call(
+        lambda: prefix_job.filled(make()),
+        prefix_job.run,
+        lambda _: act,
+        wanted=lambda label: label.startswith(f"{port}."),
+        after=after,
+    )
+    for world, spec, call in runs:
+        prefix_job.check(world, spec, call)
