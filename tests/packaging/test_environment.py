@@ -4,38 +4,41 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from chalicelib import settings
 from tests.packaging.intrinsics import Stack
 
 LAMBDA_MAX_BYTES = 4096
 
-RSA_MODULUS = "A" * 342
-"""As long as that of a 2,048-bit key in base64url."""
-AUTH = {
-    "issuers": [
-        {
-            "issuer": "https://login.company.gov/realms/transfer",
-            "audience": "eft",
-            "jwks": {
-                "keys": [
-                    {"kty": "RSA", "kid": f"2026-0{n}", "use": "sig", "alg": "RS256", "n": RSA_MODULUS, "e": "AQAB"}
-                    for n in (1, 2)
-                ]
-            },
-        }
-    ]
-}
+
+def _signing_key(kid: str) -> dict[str, Any]:
+    public = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    return RSAAlgorithm.to_jwk(public, as_dict=True) | {"kid": kid, "use": "sig", "alg": "RS256"}
+
+
+@pytest.fixture(scope="session")
+def auth() -> str:
+    """A company's OIDC provider in the middle of a rotation of its keys."""
+    issuer = {
+        "issuer": "https://login.company.gov/realms/transfer",
+        "audience": "eft",
+        "jwks": {"keys": [_signing_key("2026-01"), _signing_key("2026-02")]},
+    }
+    return json.dumps({"issuers": [issuer]}, separators=(",", ":"))
 
 
 def environment(sam: dict[str, Any], region: str, **parameters: str) -> dict[str, str]:
-    stack = Stack(sam, region, {"AuthJson": json.dumps(AUTH, separators=(",", ":")), **parameters})
+    stack = Stack(sam, region, parameters)
     variables = sam["Globals"]["Function"]["Environment"]["Variables"]
     return {name: stack.resolve(value) for name, value in variables.items()}
 
 
-def test_it_fits_lambda_with_the_default_endpoints_and_two_signing_keys(sam: dict[str, Any], region: str) -> None:
-    size = sum(len(name) + len(value) for name, value in environment(sam, region).items())
+def test_it_fits_lambda_with_the_default_endpoints_and_two_signing_keys(
+    sam: dict[str, Any], region: str, auth: str
+) -> None:
+    size = sum(len(name) + len(value) for name, value in environment(sam, region, AuthJson=auth).items())
     assert size < LAMBDA_MAX_BYTES
 
 
@@ -43,17 +46,17 @@ def test_no_function_adds_to_it(sam: dict[str, Any]) -> None:
     assert not any("Environment" in resource.get("Properties", {}) for resource in sam["Resources"].values())
 
 
-def test_settings_read_it(sam: dict[str, Any], region: str) -> None:
+def test_settings_read_it(sam: dict[str, Any], region: str, auth: str) -> None:
     peers = {"us-gov-west-1": "us-gov-east-1", "us-gov-east-1": "us-gov-west-1"}
-    found = settings.read(environment(sam, region) | {"AWS_REGION": region})
+    found = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
     assert (found.region, found.peer_region) == (region, peers[region])
     assert (found.table, found.event_bus, found.own_role) == ("eft", "eft", "eft-copy-")
     assert set(found.control_buckets) == set(peers)
     assert found.queue_urls["copy"] == f"https://sqs.{region}.amazonaws.com/123456789012/eft-copy"
 
 
-def test_default_endpoints_and_feeds(sam: dict[str, Any], region: str) -> None:
-    found = settings.read(environment(sam, region) | {"AWS_REGION": region})
+def test_default_endpoints_and_feeds(sam: dict[str, Any], region: str, auth: str) -> None:
+    found = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
     for side, where in (("west", "us-gov-west-1"), ("east", "us-gov-east-1")):
         source, target = found.endpoints[f"{side}-source"], found.endpoints[f"{side}-target"]
         assert (source.bucket.name, source.bucket.region) == (f"eft-source-123456789012-{where}", where)
