@@ -1,9 +1,9 @@
 """What the sweep does about a job: a pure decision over what the control bucket and the table show."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib.core.ids import ROOT_RANGE
+from chalicelib.core.ids import ROOT_RANGE, part_id
 from chalicelib.core.leases import Observation
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import may_be_complete, ranges_of
@@ -74,15 +74,28 @@ def decide(
     )
     if now_ms - before.since_ms < patience:
         return Repairs(settle=settle, watch=watch)
-    limit = policy.redrives_per_job
-    unclaimed = sorted(records.links - records.done - records.claims.keys())
+    ranges = ranges_of(records.links) or {ROOT_RANGE: 0}
+    # A range both of whose halves have begun is known to end in its fork: nothing in it is left to do.
+    forked = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
+    forks = {part_id(name, ranges[name]) for name in forked}
+    unclaimed = records.links - records.done - records.claims.keys() - forks
+    # The last link of a range that nobody works on may be a fork whose messages were lost; only reading it would tell.
+    # A message for a range that there isn't changes nothing.
+    halves = {f"{name}{half}" for name, last in ranges.items() if part_id(name, last) in unclaimed for half in "01"}
     # A copy record of any epoch tells the truth about every row, so it can be verified.
-    unverified = sorted(records.copied.keys() - records.done)
+    unverified = records.copied.keys() - records.done
     return Repairs(
         settle=settle,
         watch=watch,
-        split=tuple(sorted(ranges_of(records.links) or {ROOT_RANGE: 0}))[:limit],
-        copy=tuple(unclaimed)[:limit],
-        verify=tuple(unverified)[:limit],
+        split=_window((ranges.keys() | halves) - forked, policy.redrives_per_job, times),
+        copy=_window(unclaimed, policy.redrives_per_job, times),
+        verify=_window(unverified, policy.redrives_per_job, times),
         observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms),
     )
+
+
+def _window(names: Iterable[str], limit: int, times: int) -> tuple[str, ...]:
+    """At most `limit` names, others each time: those that need no waking must not keep the rest from it for ever."""
+    ordered = sorted(names)
+    start = times * limit % len(ordered) if len(ordered) > limit else 0
+    return tuple((ordered[start:] + ordered[:start])[:limit])

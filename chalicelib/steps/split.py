@@ -7,7 +7,7 @@ after the other's death, build one and the same chain.
 from dataclasses import dataclass
 
 from chalicelib.core import ids, keyrange
-from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Permanent
+from chalicelib.core.errors import Denied, NoSuchBucket, Permanent
 from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts, Row
 from chalicelib.core.plan import target_key
 from chalicelib.core.progress import PlanProgress
@@ -30,7 +30,12 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         return
     if spec.kind is not JobKind.PREFIX or records.terminal() is not None or records.cancelled():
         return
-    chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE)
+    bounds = _bounds(records, range_id or ids.ROOT_RANGE)
+    if bounds is None:
+        # The sweep can't see in names whether a range was forked: it wakes the halves that there may be.
+        env.log("split-no-such-range", job=job_id, range=range_id)
+        return
+    chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE, bounds)
     links = 0
     while not chain.ended:
         out_of_time = env.clock.now_ms() >= deadline_ms - RESERVE_MS
@@ -132,9 +137,9 @@ class _Chain:
     forked: bool = False
 
     @classmethod
-    def read(cls, env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> "_Chain":
-        after, end = _bounds(records, range_id)
-        chain = cls(env, records, spec, range_id, after, end)
+    def read(cls, env: Env, records: JobRecords, spec: JobSpec, range_id: str, bounds: tuple[str, str]) -> "_Chain":
+        """As far as it has been built."""
+        chain = cls(env, records, spec, range_id, *bounds)
         parts = records.links_of_range(range_id)
         if parts:
             link = records.link(parts[-1])
@@ -211,12 +216,12 @@ class _Chain:
         self.env.ledger.put_plan(plan)
 
 
-def _bounds(records: JobRecords, range_id: str) -> tuple[str, str]:
-    """A range's (after, end], from the fork that made it."""
+def _bounds(records: JobRecords, range_id: str) -> tuple[str, str] | None:
+    """A range's (after, end], from the fork that made it. None if there was no such fork."""
     if range_id == ids.ROOT_RANGE:
         return "", ""
     parent = records.links_of_range(range_id[:-1])
     fork = records.link(parent[-1]) if parent else None
     if not isinstance(fork, Fork):
-        raise EftError("UnknownRange", f"range {range_id} of {records.job_id} was never forked off")
+        return None
     return (fork.after, fork.middle) if range_id.endswith("0") else (fork.middle, fork.upto)
