@@ -1,0 +1,111 @@
+"""What differs between what went in and what is at the targets. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from local.demo.model import Facts, Found, Item, Properties
+
+Target = tuple[str, str]
+"""A side and a key."""
+Row = Mapping[str, Any]
+"""An object as the API tells of it."""
+
+VERIFIED = ("etag", "checksum")
+"""What the product may have verified an object by; "size" would be no verification."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that is not as it ought to be."""
+
+    key: str
+    what: str
+    expected: object
+    found: object
+
+    def told(self) -> str:
+        return f"{self.key!r}: {self.what}: expected {self.expected!r}, found {self.found!r}"
+
+    def as_json(self) -> dict[str, str]:
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+def objects(sent: Mapping[Target, Facts], found: Mapping[Target, Found]) -> Iterator[Difference]:
+    """Missing objects, objects nobody sent, and everything that differs in the others."""
+    for target, expected in sent.items():
+        if target not in found:
+            yield Difference(_place(target), "object", "there", "missing")
+        else:
+            yield from _facts(_place(target), expected, found[target].facts)
+    for target in found.keys() - sent.keys():
+        yield Difference(_place(target), "object", "nothing", "an object nobody sent")
+
+
+def versions(expected: Iterable[Target], counted: Mapping[Target, int]) -> Iterator[Difference]:
+    """Each key must have been written exactly once: one version, no delete marker, and no other keys."""
+    wanted = set(expected)
+    for target in sorted(wanted | counted.keys()):
+        due, count = int(target in wanted), counted.get(target, 0)
+        if count != due:
+            yield Difference(_place(target), "versions", due, count)
+
+
+def rows(items: Iterable[Item], told: Iterable[Row], found: Mapping[Target, Found]) -> Iterator[Difference]:
+    """What GET /jobs/{id}/objects says of every object: there once, copied, verified, and as it really is."""
+    every = list(told)
+    expected = {item.source_key: item for item in items}
+    times = Counter(row["key"] for row in every)
+    for key in sorted(expected.keys() | times.keys()):
+        if times[key] != int(key in expected):
+            yield Difference(key, "rows of the API", int(key in expected), times[key])
+    for row in every:
+        if row["key"] in expected:
+            item = expected[row["key"]]
+            yield from _row(item, row, found.get(item.target))
+
+
+def outcomes(job: Row, outcome: str, count: int) -> Iterator[Difference]:
+    """A job that succeeded, with one outcome for all its objects."""
+    name = f"job {job['id']}"
+    if job["state"] != "SUCCEEDED":
+        yield Difference(name, "state", "SUCCEEDED", f"{job['state']} {job.get('reason') or ''}".rstrip())
+    counts = {outcome: count for outcome, count in job["outcomes"].items() if count}
+    if counts != {outcome: count}:
+        yield Difference(name, "outcomes", {outcome: count}, counts)
+    for what in ("objects_planned", "objects_done"):
+        if job["progress"][what] != count:
+            yield Difference(name, what, count, job["progress"][what])
+
+
+def _place(target: Target) -> str:
+    return f"{target[0]} target: {target[1]}"
+
+
+def _facts(key: str, expected: Facts, found: Facts) -> Iterator[Difference]:
+    if expected.size != found.size:
+        yield Difference(key, "size", expected.size, found.size)
+    elif expected.sha256 != found.sha256:
+        yield Difference(key, "SHA-256", expected.sha256, found.sha256)
+    for one in fields(Properties):
+        left, right = getattr(expected.properties, one.name), getattr(found.properties, one.name)
+        if left != right:
+            yield Difference(key, one.name.replace("_", " "), left, right)
+
+
+def _row(item: Item, row: Row, found: Found | None) -> Iterator[Difference]:
+    told: dict[str, tuple[object, object]] = {
+        "outcome": ("COPIED", row["outcome"]),
+        "target_key": (item.target[1], row["target_key"]),
+        "size": (item.size, row["size"]),
+        "target_etag": (found.etag if found else None, row["target_etag"]),
+    }
+    for what, (expected, actual) in told.items():
+        if expected != actual:
+            detail = f" ({row['detail']})" if what == "outcome" and row["detail"] else ""
+            yield Difference(item.source_key, f"the API's {what}", expected, f"{actual}{detail}")
+    if row["verification"] not in VERIFIED:
+        yield Difference(item.source_key, "the API's verification", " or ".join(VERIFIED), row["verification"])

@@ -1,0 +1,202 @@
+"""The summary, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from local.demo.compare import Difference
+from local.demo.counts import LISTS, WRITES, Counts
+from local.demo.screen import Screen, count, size
+
+_SHOWN = 20
+EMULATED = (
+    "Emulated: AWS itself, by ministack behind the gateway, which adds what that lacks and counts. Real: the zip and"
+    " the template that AWS would get, every byte, every request. The times say nothing about AWS."
+)
+
+
+@dataclass
+class Report:
+    """What the demo found out. Filled step by step, so that a run that breaks off still says how far it came."""
+
+    objects: int = 0
+    bytes: int = 0
+    by_feed: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    finished: bool = False
+    error: str = ""
+    job: dict[str, Any] = field(default_factory=dict)
+    repeated_api_requests: int = 0
+    requests: Requests | None = None
+    second: SecondRun | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.finished and not self.differences and not self.error
+
+    def note(self, differences: Iterable[Difference]) -> int:
+        """Keep them; how many they are."""
+        found = list(differences)
+        self.differences.extend(found)
+        return len(found)
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What the product asked of S3 for the first run, by kind of bucket, and what it cost at the job's own ends."""
+
+    data: Counts
+    control: Counts
+    source: Counts
+    """At the bucket the job reads from."""
+    destination: Counts
+    """At the bucket the job writes to."""
+    job_objects: int
+
+    @property
+    def writes_per_object(self) -> float:
+        return round(self.destination.total(WRITES) / self.job_objects, 4)
+
+    @property
+    def lists_per_thousand(self) -> float:
+        return round((self.source.total(LISTS) + self.destination.total(LISTS)) * 1000 / self.job_objects, 2)
+
+
+@dataclass(frozen=True)
+class SecondRun:
+    """The same job again."""
+
+    job: dict[str, Any]
+    requests: Requests
+
+    @property
+    def writes(self) -> int:
+        return self.requests.data.total(WRITES)
+
+
+def write(path: Path, report: Report, screen: Screen, seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(as_json(report, screen, seconds), indent=2) + "\n")
+
+
+def as_json(report: Report, screen: Screen, seconds: float) -> dict[str, Any]:
+    requests, second = report.requests, report.second
+    data = requests.data.by_operation() if requests else {}
+    control = requests.control.by_operation() if requests else {}
+    return {
+        "ok": report.ok,
+        "objects": report.objects,
+        "bytes": report.bytes,
+        "mismatches": len(report.differences),
+        "s3_requests_by_operation": {name: data.get(name, 0) + control.get(name, 0) for name in sorted(data | control)},
+        "seconds": round(seconds, 2),
+        "error": report.error or None,
+        "first_differences": [difference.as_json() for difference in report.differences[:_SHOWN]],
+        "objects_by_job": report.objects - report.by_feed,
+        "objects_by_feed": report.by_feed,
+        "s3_requests_on_data_buckets": data,
+        "s3_requests_on_control_buckets": control,
+        "seconds_by_phase": screen.seconds,
+        "seconds_of_start": screen.phases,
+        "job": _job(report.job, requests),
+        "second_run": _second(second) if second else None,
+        "repeated_api_requests": report.repeated_api_requests,
+    }
+
+
+def _job(job: dict[str, Any], requests: Requests | None) -> dict[str, Any]:
+    return {
+        "id": job.get("id"),
+        "state": job.get("state"),
+        "outcomes": job.get("outcomes", {}),
+        "receipt_chain_sha256": job.get("receipt_chain_sha256"),
+        "write_requests_per_object": requests.writes_per_object if requests else None,
+        "lists_per_1000_objects": requests.lists_per_thousand if requests else None,
+        "requests_at_the_destination_bucket": requests.destination.by_operation() if requests else {},
+    }
+
+
+def _second(second: SecondRun) -> dict[str, Any]:
+    return {
+        **_job(second.job, second.requests),
+        "write_requests": second.writes,
+        "s3_requests_on_data_buckets": second.requests.data.by_operation(),
+        "s3_requests_on_control_buckets": second.requests.control.by_operation(),
+    }
+
+
+def show(report: Report, screen: Screen, seconds: float, path: Path) -> None:
+    """The summary on the screen."""
+    screen.console.print()
+    if report.requests and report.second:
+        screen.console.print(_facts(report, report.requests, report.second))
+        screen.console.print(_requests(report.requests, report.second.requests))
+        screen.console.print(_seconds(screen, seconds))
+        screen.console.print(EMULATED, style="dim")
+        screen.console.print()
+    if report.differences:
+        screen.console.print(f"{count(len(report.differences))} differences; the first:", style="bold red")
+        for difference in report.differences[:_SHOWN]:
+            screen.line(difference.told())
+    told = ("OK", "bold green") if report.ok else ("FAILED", "bold red")
+    verdict = "everything arrived, once, as it was sent" if report.ok else report.error or "not everything is as sent"
+    screen.console.print(f"{told[0]}: {verdict}.", style=told[1], soft_wrap=True)
+    screen.console.print(f"Details: {path}", soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    table.add_column(columns[0])
+    for column in columns[1:]:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _facts(report: Report, requests: Requests, second: SecondRun) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    by_job = report.objects - report.by_feed
+    for name, value in (
+        ("Objects", f"{count(report.objects)}: {count(by_job)} by the job, {count(report.by_feed)} by the feed"),
+        ("Bytes", f"{count(report.bytes)} ({size(report.bytes)})"),
+        ("Mismatches", count(len(report.differences))),
+        ("Write requests an object", f"{requests.writes_per_object} at the job's destination, multipart included"),
+        ("LISTs per 1,000 objects", f"{requests.lists_per_thousand} at the job's source and destination together"),
+        ("The same job again", _told_again(second)),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def _told_again(second: SecondRun) -> str:
+    lists = second.requests.lists_per_thousand
+    outcomes = ", ".join(f"{count(number)} {outcome}" for outcome, number in second.job["outcomes"].items() if number)
+    return f"{outcomes}; {count(second.writes)} copies or other writes; {lists} LISTs per 1,000"
+
+
+def _requests(first: Requests, second: Requests) -> Table:
+    """The product's own requests; the demo's uploads and downloads are not among them."""
+    columns = [one.by_operation() for one in (first.data, first.control, second.data, second.control)]
+    table = _table("S3 requests", "data buckets", "control buckets", "again: data", "again: control")
+    for operation in sorted({name for column in columns for name in column}):
+        table.add_row(operation, *(count(column[operation]) if operation in column else "" for column in columns))
+    table.add_section()
+    table.add_row("all", *(count(sum(column.values())) for column in columns))
+    return table
+
+
+def _seconds(screen: Screen, total: float) -> Table:
+    table = _table("Seconds", "")
+    for name, seconds in screen.seconds.items():
+        table.add_row(name, f"{seconds:.1f}")
+    table.add_section()
+    table.add_row("all", f"{total:.1f}")
+    return table

@@ -1,0 +1,166 @@
+"""The demo, step by step."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from local.cloud import Cloud
+from local.demo import compare, counts, parallel
+from local.demo.api import Api, Json
+from local.demo.compare import Difference, Target
+from local.demo.counts import WRITES, Counts
+from local.demo.model import MIB, Facts, Found, Item, Route
+from local.demo.report import Report, Requests, SecondRun
+from local.demo.screen import Bar, Screen, count, size
+from local.demo.store import Store
+from local.demo.watch import FeedWatch, JobWatch, Patience, wait_for
+from local.deploy import REGIONS
+
+POLICY = {"multipart_threshold_bytes": 8 * MIB, "part_size_bytes": 5 * MIB}
+"""Small, so that a few megabytes are multipart already."""
+_JOB, _FEED = Route.JOB.value, Route.FEED.value
+_REQUEST: Json = {
+    "source": {"endpoint": "west-source", "prefix": _JOB.source_prefix},
+    "target": {"endpoint": "east-target", "prefix": _JOB.target_prefix},
+    "labels": {"from": "make demo"},
+}
+
+
+@dataclass
+class Show:
+    """One run, on a cloud that is up."""
+
+    cloud: Cloud
+    screen: Screen
+    report: Report
+    items: Sequence[Item]
+    api: Api
+    store: Store
+    sent: dict[Target, Facts] = field(default_factory=dict)
+    found: dict[Target, Found] = field(default_factory=dict)
+
+    def play(self) -> None:
+        start = counts.read(self.cloud.endpoint_url)
+        self._upload()
+        job = self._transfer()
+        delivered = counts.read(self.cloud.endpoint_url)
+        self.report.requests = self._requests(delivered.since(start))
+        self._compare(job)
+        compared = counts.read(self.cloud.endpoint_url)
+        again = self._repeat()
+        self.report.second = SecondRun(again, self._requests(counts.read(self.cloud.endpoint_url).since(compared)))
+        self._check_again(self.report.second)
+        self.report.repeated_api_requests = self.api.repeated
+        self.report.finished = True
+
+    def _of(self, route: Route) -> list[Item]:
+        return [item for item in self.items if item.route is route]
+
+    # ---- there -----------------------------------------------------------------------------------------------------
+
+    def _upload(self) -> None:
+        lanes = self._of(Route.JOB), self._of(Route.FEED)
+        with self.screen.step("upload", "Upload to West's source bucket"), self.screen.bars("outbox", "inbox") as bars:
+            for items, bar in zip(lanes, bars, strict=True):
+                volume = 0
+                for done, (target, facts) in enumerate(parallel.each(self._upload_one, items), start=1):
+                    self.sent[target] = facts
+                    volume += facts.size
+                    bar.show(done, len(items), f"{count(done)}/{count(len(items))} objects  {size(volume)}")
+        self.report.objects, self.report.by_feed = len(self.sent), len(lanes[1])
+        self.report.bytes = sum(facts.size for facts in self.sent.values())
+
+    def _upload_one(self, item: Item) -> tuple[Target, Facts]:
+        return item.target, self.store.upload(item)
+
+    def _transfer(self) -> Json:
+        """The job, settled. The feed has delivered everything by then, or stands still."""
+        heading = "Transfer: a job copies West's outbox/ to East's from-west/, the feed delivers inbox/"
+        objects = len(self._of(Route.FEED))
+        with self.screen.step("transfer", heading), self.screen.bars("job", "feed") as (job_bar, feed_bar):
+            job = self._submit(job_bar)
+            self.report.job = job.job
+            patience = Patience(f"the {objects} deliveries of the feed", self.cloud.run.function_logs)
+            feed = FeedWatch(self.store, feed_bar, patience, objects)
+            wait_for([job, feed] if objects else [job])
+        if feed.given_up:
+            self.screen.line(feed.given_up, "red")
+        self.report.job = job.job
+        return job.job
+
+    def _submit(self, bar: Bar) -> JobWatch:
+        job = self.api.submit(_REQUEST, idempotency_key=f"demo-{secrets.token_hex(8)}")
+        return JobWatch(self.api, bar, Patience(f"job {job['id']}", self.cloud.run.function_logs), job)
+
+    # ---- and back --------------------------------------------------------------------------------------------------
+
+    def _compare(self, job: Json) -> None:
+        with self.screen.step("compare", "Download everything at both targets and compare"):
+            versions = self._versions()
+            self._download(versions)
+            self._told("SHA-256, size, headers, metadata, tags", compare.objects(self.sent, self.found))
+            self._told("each key written once, nothing else there", compare.versions(self.sent, versions))
+            self._told("no upload left behind", self._open_uploads())
+            items = self._of(Route.JOB)
+            rows = compare.rows(items, self.api.objects(job["id"]), self.found)
+            told = compare.outcomes(job, "COPIED", len(items))
+            self._told("the API's account of the job, every row", [*told, *rows])
+
+    def _versions(self) -> Counter[Target]:
+        return self.store.versions("west") + self.store.versions("east")
+
+    def _download(self, there: Counter[Target]) -> None:
+        wanted = [target for target in self.sent if target in there]
+        with self.screen.bars("download") as (bar,):
+            volume = 0
+            for done, (target, found) in enumerate(parallel.each(self._download_one, wanted), start=1):
+                if found is not None:
+                    self.found[target] = found
+                    volume += found.facts.size
+                bar.show(done, len(wanted), f"{count(done)}/{count(len(wanted))} objects  {size(volume)}")
+
+    def _download_one(self, target: Target) -> tuple[Target, Found | None]:
+        return target, self.store.download(target)
+
+    def _open_uploads(self) -> Iterator[Difference]:
+        for side in self.cloud.regions:
+            for key in self.store.open_uploads(side):
+                yield Difference(f"{side} target: {key}", "multipart upload", "none", "an open one")
+
+    def _told(self, what: str, differences: Sequence[Difference] | Iterator[Difference]) -> None:
+        number = self.report.note(differences)
+        self.screen.line(f"{what:<46}{'ok' if not number else f'{count(number)} differences'}", "red" if number else "")
+
+    # ---- again -----------------------------------------------------------------------------------------------------
+
+    def _repeat(self) -> Json:
+        with self.screen.step("same job again", "The same job again"), self.screen.bars("job") as (bar,):
+            watch = self._submit(bar)
+            wait_for([watch])
+        return watch.job
+
+    def _check_again(self, second: SecondRun) -> None:
+        outcomes = compare.outcomes(second.job, "UNCHANGED", len(self._of(Route.JOB)))
+        self._told("every object UNCHANGED", outcomes)
+        writes = second.requests.data.total(WRITES)
+        wrong = [Difference("the same job again", "write requests at data buckets", 0, writes)] if writes else []
+        self._told("nothing written", wrong)
+        self._told("each key still written once", compare.versions(self.sent, self._versions()))
+
+    def _requests(self, counted: Counts) -> Requests:
+        """The product's own: those that came in by the functions' listeners."""
+        west, east = self.cloud.regions["west"], self.cloud.regions["east"]
+
+        def at(*buckets: str) -> Counts:
+            return counted.s3(callers=REGIONS, buckets=buckets)
+
+        return Requests(
+            data=at(west.source_bucket, west.target_bucket, east.source_bucket, east.target_bucket),
+            control=at(west.control_bucket, east.control_bucket),
+            source=at(west.source_bucket),
+            destination=at(east.target_bucket),
+            job_objects=len(self._of(Route.JOB)),
+        )

@@ -1,0 +1,119 @@
+"""Wait for what was asked for, show how far it is, and give up when nothing moves any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from local.demo.api import Api, Json
+from local.demo.model import DemoError, Route
+from local.demo.screen import Bar, count, eta, size
+from local.demo.store import Store
+
+POLL_S = 0.5
+STALLED_S = 180.0
+"""The sweep repairs a lost message within two minutes: what stands still for longer has failed."""
+TOTAL_S = 3600.0
+_FEED = Route.FEED.value
+_FINAL = frozenset({"SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED"})
+
+
+@dataclass
+class Patience:
+    """The time limits of one wait."""
+
+    what: str
+    logs: Path
+    now: Callable[[], float] = time.monotonic
+    _begun: float = field(init=False)
+    _moved: float = field(init=False)
+    _last: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._begun = self._moved = self.now()
+
+    def see(self, state: str) -> None:
+        """Raises DemoError once nothing has moved for too long, or all of it takes too long."""
+        now = self.now()
+        if state != self._last:
+            self._last, self._moved = state, now
+        stalled, total = now - self._moved, now - self._begun
+        if stalled > STALLED_S:
+            raise self._over(f"nothing has moved for {stalled:.0f} s")
+        if total > TOTAL_S:
+            raise self._over(f"not done after {total:.0f} s")
+
+    def _over(self, why: str) -> DemoError:
+        return DemoError(
+            f"{self.what}: {why}. Its last state: {self._last}.\n"
+            f"The functions' logs, {self.logs}/<Region>/<function>.log, say what they did."
+        )
+
+
+class Watch(Protocol):
+    """Something to wait for."""
+
+    def done(self) -> bool:
+        """Look once, and show what is seen."""
+
+
+def wait_for(watches: Iterable[Watch]) -> None:
+    pending = list(watches)
+    while pending := [watch for watch in pending if not watch.done()]:
+        time.sleep(POLL_S)
+
+
+@dataclass
+class JobWatch:
+    """A job, as GET /jobs/{id} tells of it, until it is settled."""
+
+    api: Api
+    bar: Bar
+    patience: Patience
+    job: Json
+    """The newest answer."""
+
+    def done(self) -> bool:
+        self.job = self.api.job(self.job["id"])
+        told = told_of_job(self.job)
+        progress = self.job["progress"]
+        # Until planning is finished nobody knows how much there is: then the bar only shows that something happens.
+        known = progress["planning_finished"] and progress["objects_planned"]
+        self.bar.show(progress["objects_done"], progress["objects_planned"] if known else None, told)
+        self.patience.see(f"{self.job['state']}, {told}")
+        return self.job["state"] in _FINAL
+
+
+def told_of_job(job: Json) -> str:
+    progress = job["progress"]
+    if job["state"] in _FINAL:
+        return f"{job['state']}  {count(progress['objects_done'])} objects  {size(progress['bytes_done'])}"
+    objects = f"{count(progress['objects_done'])}/{count(progress['objects_planned'])} objects"
+    volume = f"{size(progress['bytes_done'])}/{size(progress['bytes_planned'])}"
+    return f"{job['phase']}  {objects}  {volume}{eta(progress['eta_seconds'])}"
+
+
+@dataclass
+class FeedWatch:
+    """The feed's deliveries, seen at the target. A feed that stands still ends the wait, not the demo: the comparison
+    then tells what is missing."""
+
+    store: Store
+    bar: Bar
+    patience: Patience
+    objects: int
+    given_up: str = ""
+
+    def done(self) -> bool:
+        seen = self.store.count(_FEED.target_side, _FEED.target_prefix)
+        arrived = seen >= self.objects
+        told = f"{'delivered' if arrived else 'deliver'}  {count(seen)}/{count(self.objects)} objects at the target"
+        self.bar.show(seen, self.objects, told)
+        try:
+            self.patience.see(told)
+        except DemoError as error:
+            self.given_up = str(error)
+        return arrived or bool(self.given_up)
