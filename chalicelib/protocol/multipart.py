@@ -6,13 +6,16 @@ that have arrived and copies only the rest. ListParts is the truth about parts; 
 
 from dataclasses import dataclass
 
-from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, PreconditionFailed, Retry
+from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, Permanent, PreconditionFailed, Retry
 from chalicelib.core.ids import object_id
 from chalicelib.core.model import Checksum, ChecksumType, Outcome, Row, RowOutcome
 from chalicelib.core.parts import PartRange, part_ranges, parts_total
 from chalicelib.core.registers import Mark, Registration, read_register
 from chalicelib.ports import Part, UploadRef
 from chalicelib.protocol.publish import Publisher
+
+INVALID_PART = "InvalidPart"
+"""S3: a part that Complete names isn't there, or has another ETag. Under SSE-KMS the same bytes sent again have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,12 @@ class MultipartPublisher:
         return object_id(self.publisher.route.target.bucket.name, self.row.target)
 
     def large(self, *, look_first: bool) -> RowOutcome:
-        return self.publisher.persist(self.row, lambda attempt: self._once(look=look_first or attempt > 0))
+        last = self.publisher.env.policy.attempts - 1
+        return self.publisher.persist(
+            self.row, lambda attempt: self._once(look=look_first or attempt > 0, last=attempt == last)
+        )
 
-    def _once(self, *, look: bool) -> RowOutcome | None:
+    def _once(self, *, look: bool, last: bool) -> RowOutcome | None:
         if look and (decided := self.publisher.look(self.row)) is not None:
             return decided
         job_id = self.publisher.route.job_id
@@ -53,6 +59,10 @@ class MultipartPublisher:
             return None  # Completed by another, or aborted: the next round looks.
         except (PreconditionFailed, NotFound):
             return self.publisher.refusal(self.row)
+        except Permanent as error:
+            if error.code == INVALID_PART and not last:
+                return None  # A superseded worker has just sent a part anew: the next round lists what is there now.
+            raise
 
     def _adopt(self, upload_id: str | None) -> tuple[UploadRef | None, dict[int, Part]]:
         """The registered upload and the parts that have arrived, or (None, {}) if there is none any more."""
