@@ -14,6 +14,11 @@ app = Chalice(app_name="eft")
 app.api.cors = False
 
 
+@app.middleware("http")
+def problems(request: Any, get_response: Any) -> Response:
+    return http.as_problem(request, get_response(request))
+
+
 @app.authorizer()
 def bearer(request: Any) -> AuthResponse:
     return http.authorize(runtime.current_settings().auth, request)

@@ -1,7 +1,9 @@
 """The composition root: makes the adapters, once a process, when first needed. Importing it touches nothing."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,14 +17,47 @@ from chalicelib.ports import Env
 DEFAULT_BUDGET_MS = 60_000
 
 
-@cache
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """All that the entry points need."""
+
+    settings: settings.Settings
+    env: Env
+
+
+_stand_ins: list[Composition] = []
+
+
+@contextmanager
+def using(stand_in: Composition) -> Iterator[None]:
+    """Serve with this instead of what the process' environment describes: for tests."""
+    _stand_ins.append(stand_in)
+    try:
+        yield
+    finally:
+        _stand_ins.pop()
+
+
 def current_settings() -> settings.Settings:
+    return _stand_ins[-1].settings if _stand_ins else _settings_of_process()
+
+
+def env() -> Env:
+    return _stand_ins[-1].env if _stand_ins else _env_of_process()
+
+
+@cache
+def _settings_of_process() -> settings.Settings:
     return settings.read(os.environ)
 
 
 @cache
-def env() -> Env:
-    found = current_settings()
+def _env_of_process() -> Env:
+    return compose(_settings_of_process(), os.environ)
+
+
+def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
+    """The adapters that the settings ask for. Calls nobody."""
     return Env(
         region=found.region,
         control_buckets=found.control_buckets,
@@ -39,7 +74,7 @@ def env() -> Env:
         pool=ThreadPool(found.policy.rows_in_flight, "row"),
         part_pool=ThreadPool(found.policy.parts_in_flight, "part"),
         log=log,
-        worker=os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", f"pid-{os.getpid()}"),
+        worker=environ.get("AWS_LAMBDA_LOG_STREAM_NAME", f"pid-{os.getpid()}"),
         own_role=found.own_role,
     )
 

@@ -5,7 +5,8 @@ from typing import Any
 from chalice.app import AuthResponse, Response
 
 from chalicelib.entry.rest.auth import identify
-from chalicelib.entry.rest.http import Request
+from chalicelib.entry.rest.http import Answer, Request
+from chalicelib.entry.rest.problems import MEDIA_TYPE, answer_of, refused
 from chalicelib.entry.rest.routes import Operation, serve
 from chalicelib.ports import Env
 from chalicelib.settings import Auth
@@ -13,7 +14,20 @@ from chalicelib.settings import Auth
 
 def respond(env: Env, request: Any, operation: Operation) -> Response:  # noqa: ANN401 - Chalice ships no types
     """Serve one API request."""
-    answer = serve(env, _request(request), operation)
+    return _response(serve(env, _request(request), operation))
+
+
+def as_problem(request: Any, response: Response) -> Response:  # noqa: ANN401 - Chalice ships no types
+    """Chalice answers some requests by itself (415, 405, whatever fails before `respond`): its errors in our form."""
+    if response.status_code < 400 or response.headers.get("Content-Type") == MEDIA_TYPE:
+        return response
+    why = response.body.get("Message", "") if isinstance(response.body, dict) else ""
+    problem = refused(response.status_code, why, _request_id(request))
+    ours = _response(answer_of(problem, _path(request)))
+    return Response(body=ours.body, status_code=ours.status_code, headers={**response.headers, **ours.headers})
+
+
+def _response(answer: Answer) -> Response:
     headers: dict[str, str | list[str]] = {
         "Content-Type": "application/json",
         "Cache-Control": "no-store",
@@ -33,13 +47,23 @@ def authorize(auth: Auth, request: Any) -> AuthResponse:  # noqa: ANN401 - Chali
 
 
 def _request(request: Any) -> Request:  # noqa: ANN401 - Chalice ships no types
-    authorizer = (request.context or {}).get("authorizer") or {}
+    authorizer = request.context.get("authorizer") or {}
     return Request(
         method=request.method,
-        path=request.context.get("path") or request.path,
+        path=_path(request),
         query=dict(request.query_params or {}),
         headers={name.lower(): value for name, value in (request.headers or {}).items()},
         body=request.raw_body or b"",
-        tenant=authorizer.get("tenant", ""),
+        tenant=authorizer.get("tenant") or "",
         scopes=frozenset((authorizer.get("scopes") or "").split()),
+        request_id=_request_id(request),
     )
+
+
+def _path(request: Any) -> str:  # noqa: ANN401 - Chalice ships no types
+    """As the client asked for it, so with the stage where the name has one; `request.path` is the route's pattern."""
+    return "" if request is None else request.context.get("path") or request.path
+
+
+def _request_id(request: Any) -> str:  # noqa: ANN401 - Chalice ships no types
+    return "" if request is None else request.context.get("requestId") or ""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.core.errors import Permanent
+from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease
-from chalicelib.core.model import JobSpec, Terminal
+from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Delivery, JobItems, JobPage
 
@@ -38,7 +39,7 @@ class MemoryLedger:
 
     def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
         mine = sorted(
-            (spec for spec in self.jobs.values() if spec.tenant == tenant),
+            (spec for spec in self.jobs.values() if spec.tenant == tenant and spec.kind is JobKind.PREFIX),
             key=lambda spec: (spec.created_ms, spec.job_id),
             reverse=True,
         )
@@ -111,6 +112,6 @@ class MemoryLedger:
 
 def _read_cursor(cursor: str) -> tuple[int, str]:
     created, _, job_id = cursor.partition(":")
-    if not created.isdigit() or not job_id:
+    if not (created.isascii() and created.isdigit() and is_job_id(job_id)):
         raise Permanent("InvalidCursor", "this cursor was not made by this list")
     return int(created), job_id

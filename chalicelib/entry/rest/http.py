@@ -17,6 +17,8 @@ class Request:
     body: bytes
     tenant: str = ""
     scopes: frozenset[str] = frozenset()
+    request_id: str = ""
+    """API Gateway's, which the client sees too (x-amzn-RequestId)."""
 
 
 @dataclass(frozen=True, slots=True)

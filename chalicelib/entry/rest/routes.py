@@ -1,20 +1,23 @@
 """The API's operations: a request in, an answer out. Every error becomes a problem, none a stack trace."""
 
-import json
 from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.core.errors import EftError
+from chalicelib.core.model import JobSpec
+from chalicelib.core.progress import derive
+from chalicelib.entry import strictjson
 from chalicelib.entry.rest import models
 from chalicelib.entry.rest.http import Answer, Request
-from chalicelib.entry.rest.problems import Problem, answer_of, problem_of
+from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
 from chalicelib.ports import Env
 from chalicelib.steps import control
 
 BODY_MAX_BYTES = 64 * 1024
 KEY_MAX_CHARACTERS = 255
+ERRORS_SHOWN = 10
 READ, WRITE = "read", "write"
 M = TypeVar("M", bound=BaseModel)
 Operation = Callable[[Env, Request], Answer]
@@ -27,26 +30,34 @@ def serve(env: Env, request: Request, operation: Operation) -> Answer:
     except Problem as problem:
         return answer_of(problem, request.path)
     except EftError as error:
-        seen = problem_of(error)
+        seen = problem_of(error, request.request_id)
         if seen.status >= 500:
-            env.log("request-failed", path=request.path, error=str(error), trace=True)
+            env.log("request-failed", path=request.path, request=request.request_id, error=str(error), trace=True)
         return answer_of(seen, request.path)
     except Exception as error:  # noqa: BLE001 - the edge of the service
-        env.log("request-crashed", path=request.path, error=repr(error), trace=True)
-        return answer_of(problem_of(EftError("Internal")), request.path)
+        env.log("request-crashed", path=request.path, request=request.request_id, error=repr(error), trace=True)
+        return answer_of(internal(request.request_id), request.path)
 
 
 def submit_job(env: Env, request: Request) -> Answer:
-    """POST /jobs"""
+    """POST /jobs with `models.SubmitBody`: 201, or 200 if this Idempotency-Key has brought the same job before; both
+    with its Location and, as of now, what GET on it shows."""
     _require(request, WRITE)
     body = _body(request, models.SubmitBody)
     spec, new = control.submit(env, body.submission(request.tenant, _token(env, request)))
+    view = _new_view(env, spec) if new else control.get_job(env, request.tenant, spec.job_id)
     location = {"Location": f"{request.path.rstrip('/')}/{spec.job_id}"}
-    return Answer(201 if new else 200, models.accepted_body(spec), location)
+    return Answer(201 if new else 200, models.view_body(view), location)
+
+
+def _new_view(env: Env, spec: JobSpec) -> control.JobView:
+    """A job of which nothing is planned yet, without asking the table."""
+    return control.JobView(spec, derive((), (), None, env.clock.now_ms()), "", None, None)
 
 
 def list_jobs(env: Env, request: Request) -> Answer:
-    """GET /jobs"""
+    """GET /jobs?limit&cursor, the newest first: {"jobs": [`models.listed_body`], "next_cursor": null on the last page}.
+    A page may hold fewer than `limit`: only `next_cursor` says whether it is the last."""
     _require(request, READ)
     query = _query(request, models.PageQuery)
     page = control.list_jobs(env, request.tenant, query.cursor, query.limit)
@@ -54,13 +65,14 @@ def list_jobs(env: Env, request: Request) -> Answer:
 
 
 def get_job(env: Env, request: Request, job_id: str) -> Answer:
-    """GET /jobs/{job_id}"""
+    """GET /jobs/{job_id}: `models.view_body`."""
     _require(request, READ)
     return Answer(200, models.view_body(control.get_job(env, request.tenant, job_id)))
 
 
 def list_objects(env: Env, request: Request, job_id: str) -> Answer:
-    """GET /jobs/{job_id}/objects"""
+    """GET /jobs/{job_id}/objects?outcome&limit&cursor: {"objects": [`models.object_body`], "next_cursor": null on the
+    last page}. With `outcome`, only objects that ended so; without, also those still undecided."""
     _require(request, READ)
     query = _query(request, models.ObjectsQuery)
     page = control.list_objects(env, request.tenant, job_id, query.outcome, query.cursor, query.limit)
@@ -68,7 +80,7 @@ def list_objects(env: Env, request: Request, job_id: str) -> Answer:
 
 
 def list_endpoints(env: Env, request: Request) -> Answer:
-    """GET /endpoints"""
+    """GET /endpoints: {"endpoints": [`models.endpoint_body`]}, all of them, by id."""
     _require(request, READ)
     return Answer(
         200, {"endpoints": [models.endpoint_body(found) for found in control.list_endpoints(env, request.tenant)]}
@@ -76,18 +88,20 @@ def list_endpoints(env: Env, request: Request) -> Answer:
 
 
 def list_feeds(env: Env, request: Request) -> Answer:
-    """GET /feeds"""
+    """GET /feeds: {"feeds": [`models.feed_body`]}, all of them, by id."""
     _require(request, READ)
     return Answer(200, {"feeds": [models.feed_body(feed) for feed in control.list_feeds(env, request.tenant)]})
 
 
 def health(env: Env, _: Request) -> Answer:
-    """GET /health, for Route 53: shallow, plus this Region's own hard dependencies."""
+    """GET /health, for Route 53: shallow, plus this Region's own hard dependencies. 200 {"status": "ok", "region"}, or
+    503."""
     try:
         control.health(env)
     except EftError as error:
         env.log("unhealthy", error=str(error))
-        return Answer(503, {"status": "unhealthy", "region": env.region})
+        detail = f"what {env.region} depends on doesn't answer: use the other Region until this says 200"
+        raise Problem(503, "Unhealthy", "This Region can't serve now", detail) from None
     return Answer(200, {"status": "ok", "region": env.region})
 
 
@@ -102,8 +116,8 @@ def _token(env: Env, request: Request) -> str:
     key = request.headers.get("idempotency-key")
     if key is None:
         return f"generated:{env.ids.nonce()}"
-    if not 1 <= len(key) <= KEY_MAX_CHARACTERS:
-        detail = f"Idempotency-Key must have 1 to {KEY_MAX_CHARACTERS} characters"
+    if not (1 <= len(key) <= KEY_MAX_CHARACTERS and key.isascii() and key.isprintable()):
+        detail = f"Idempotency-Key must have 1 to {KEY_MAX_CHARACTERS} printable ASCII characters"
         raise Problem(400, "InvalidIdempotencyKey", "The request can't be carried out", detail)
     return f"client:{key}"
 
@@ -112,10 +126,12 @@ def _body(request: Request, model: type[M]) -> M:
     if len(request.body) > BODY_MAX_BYTES:
         detail = f"the body has {len(request.body)} bytes; at most {BODY_MAX_BYTES} are accepted"
         raise Problem(413, "BodyTooLarge", "The body is too large", detail)
+    if not request.body:
+        raise Problem(400, "NoBody", "There is no body", "send one JSON object")
     try:
-        decoded = json.loads(request.body or b"null")
+        decoded = strictjson.loads(request.body)
     except ValueError as error:
-        raise Problem(400, "NotJson", "The body is not JSON", str(error)) from None
+        raise Problem(400, "NotJson", "The body is not JSON", f"send one JSON object in UTF-8: {error}") from None
     if not isinstance(decoded, dict):
         raise Problem(400, "NotAnObject", "The body is not a JSON object", "send one JSON object")
     return _validate(model, decoded, "body")
@@ -129,8 +145,8 @@ def _validate(model: type[M], values: dict[str, object], where: str) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{where}.{'.'.join(str(name) for name in e['loc'])}: {e['msg']}"
-            for e in error.errors(include_url=False, include_context=False)
-        )
-        raise Problem(400, "InvalidRequest", "The request is not valid", wrong) from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        wrong = [f"{'.'.join([where, *map(str, e['loc'])])}: {e['msg']}" for e in found[:ERRORS_SHOWN]]
+        if len(found) > ERRORS_SHOWN:
+            wrong.append(f"and {len(found) - ERRORS_SHOWN} more")
+        raise Problem(400, "InvalidRequest", "The request is not valid", "; ".join(wrong)) from None

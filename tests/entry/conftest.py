@@ -1,0 +1,28 @@
+"""The API over memory, and keys for its tokens."""
+
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from chalicelib import settings
+from tests.entry.api import Api, make_api
+from tests.entry.environ import environ
+from tests.entry.tokens import Signer, auth_json
+
+# The machine may be busy: no example is wrong for being slow.
+hypothesis.settings.register_profile("entry", deadline=None)
+hypothesis.settings.load_profile("entry")
+
+
+@pytest.fixture(scope="session")
+def signer() -> Signer:
+    return Signer.make("ES256")
+
+
+@pytest.fixture
+def api(signer: Signer) -> Iterator[Api]:
+    """The API of West."""
+    made = make_api(settings.read(environ(EFT_AUTH=auth_json(signer))), signer)
+    with made.over(made.env):
+        yield made

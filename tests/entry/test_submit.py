@@ -1,0 +1,117 @@
+"""POST /jobs: what is accepted."""
+
+import pytest
+
+from chalicelib.core.model import JobState, Outcome, Terminal
+from chalicelib.ports import QueueName, Wake
+from chalicelib.protocol.records import ControlRecords
+from simulation.memory.env import EAST, WEST
+from tests.entry.api import Api
+from tests.entry.gateway import invoke
+
+
+def test_a_new_job(api: Api) -> None:
+    reply = api.submit(source={"endpoint": "source-west", "prefix": "2026/"}, labels={"order": "4711"})
+    assert reply.status == 201
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["cache-control"] == "no-store"
+    job = reply.json
+    assert reply.headers["location"] == f"/jobs/{job['id']}"
+    assert job["source"] == {"endpoint": "source-west", "prefix": "2026/"}
+    assert job["target"] == {"endpoint": "target-east", "prefix": ""}
+    assert (job["mode"], job["labels"], job["home_region"]) == ("if-changed", {"order": "4711"}, WEST)
+    assert (job["state"], job["created_at"]) == ("PLANNING", "2027-01-15T08:00:00.000Z")
+    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r")]
+
+
+def test_its_location_shows_it(api: Api) -> None:
+    reply = api.submit()
+    assert api.get(reply.headers["location"]).json == reply.json
+    assert api.get(reply.headers["location"]).status == 200
+
+
+@pytest.mark.usefixtures("api")
+def test_location_keeps_the_stage_that_the_client_named() -> None:
+    """Reached by the Region's own name, the API has its stage in the path."""
+    reply = invoke("POST", "/jobs", b'{"source":{"endpoint":"source-west"},"target":{"endpoint":"target-east"}}')
+    assert reply.headers["location"] == f"/api/jobs/{reply.json['id']}"
+
+
+def test_without_a_key_each_submission_is_a_job(api: Api) -> None:
+    first, second = api.submit(), api.submit()
+    assert (first.status, second.status) == (201, 201)
+    assert first.json["id"] != second.json["id"]
+
+
+def test_a_key_makes_a_retry_the_same_job(api: Api) -> None:
+    first, again = api.submit("k-1"), api.submit("k-1")
+    assert (first.status, again.status) == (201, 200)
+    assert again.json == first.json
+    assert again.headers["location"] == first.headers["location"]
+
+
+def test_a_retry_after_the_end_shows_the_end(api: Api) -> None:
+    """The client never got the first answer; by now the job is over."""
+    job_id = api.submit("k-1").json["id"]
+    records = ControlRecords(api.env, EAST).job(job_id)
+    spec = records.spec()
+    assert spec is not None
+    end = Terminal(
+        job_id, JobState.SUCCEEDED, "", 3, {Outcome.COPIED: 3}, 30, 30, {}, 1, "c0ffee", WEST, 1, 1_800_000_060_000, "n"
+    )
+    api.ledger.put_terminal(spec, end, WEST)
+    again = api.submit("k-1")
+    assert again.status == 200
+    assert (again.json["state"], again.json["settled_at"]) == ("SUCCEEDED", "2027-01-15T08:01:00.000Z")
+
+
+def test_the_same_key_of_another_tenant_is_another_job(api: Api) -> None:
+    mine = api.submit("k-1")
+    api.tenant = "other"
+    theirs = api.submit("k-1", source={"endpoint": "theirs"}, target={"endpoint": "theirs-too"})
+    assert theirs.status == 201
+    assert theirs.json["id"] != mine.json["id"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"mode": "never"}, {"labels": {"a": "b"}}, {"source": {"endpoint": "source-west", "prefix": "x/"}}],
+    ids=["mode", "labels", "prefix"],
+)
+def test_a_key_may_not_be_used_for_something_else(api: Api, change: dict[str, object]) -> None:
+    first = api.submit("k-1")
+    detail = api.submit("k-1", **change).problem(422, "IdempotencyKeyReused")
+    assert first.json["id"] in detail
+    assert "use a new one" in detail
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "tab\there", "umläut"])
+def test_a_key_that_is_none(api: Api, key: str) -> None:
+    assert "1 to 255 printable" in api.submit(key).problem(400, "InvalidIdempotencyKey")
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 255, "a b/c:d"])
+def test_any_printable_key(api: Api, key: str) -> None:
+    assert api.submit(key).status == 201
+
+
+@pytest.mark.parametrize("mode", ["if-changed", "never", "always", "fail"])
+def test_modes(api: Api, mode: str) -> None:
+    assert api.submit(mode=mode).json["mode"] == mode
+
+
+@pytest.mark.parametrize("prefix", ["", "a b/", "données/", "鍵/", "smile-\U0001f600", "a//b", "../x", "100%25+"])
+def test_prefixes(api: Api, prefix: str) -> None:
+    reply = api.submit(source={"endpoint": "source-west", "prefix": prefix})
+    assert (reply.status, reply.json["source"]["prefix"]) == (201, prefix)
+    assert api.get(reply.headers["location"]).json["source"]["prefix"] == prefix
+
+
+def test_a_content_type_with_parameters(api: Api) -> None:
+    body = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
+    assert api.call("POST", "/jobs", body, headers={"Content-Type": "application/json; charset=utf-8"}).status == 201
+
+
+def test_a_byte_order_mark_is_no_reason_to_refuse(api: Api) -> None:
+    raw = b'\xef\xbb\xbf{"source":{"endpoint":"source-west"},"target":{"endpoint":"target-east"}}'
+    assert api.call("POST", "/jobs", raw=raw).status == 201
