@@ -1,16 +1,21 @@
 """The environment, read once into one frozen object. Whatever is missing, unknown or malformed is an error that says
 which variable and why: a misconfigured function must not start."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
+import jwt
+from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import Policy
 
 PREFIX = "EFT_"
+ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""How tokens may be signed. No symmetric algorithm and no "none": a public key must never serve as a shared secret."""
 
 
 class SettingsError(Exception):
@@ -42,31 +47,77 @@ class FeedEntry(_Strict):
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
 
 
-class Issuer(_Strict):
-    """Who may sign tokens: its name, whom it must name as audience, and its public keys (RFC 7517)."""
+class Jwks(BaseModel):
+    """A JSON Web Key Set (RFC 7517, section 5), as issuers publish it."""
 
-    issuer: str
-    audience: str
-    jwks: dict[str, Any]
+    model_config = ConfigDict(frozen=True)
+
+    keys: list[dict[str, Any]] = Field(min_length=1)
+
+
+class Issuer(_Strict):
+    """Who may sign tokens: its name, whom it must name as audience, and its public keys."""
+
+    issuer: str = Field(min_length=1)
+    audience: str = Field(min_length=1)
+    jwks: Jwks
+
+    @model_validator(mode="after")
+    def _keys_are_usable(self) -> "Issuer":
+        if not self.keys:
+            raise ValueError("none of its keys is for signatures")
+        return self
+
+    @cached_property
+    def keys(self) -> dict[str, jwt.PyJWK]:
+        """Its signing keys by id, parsed once. Raises ValueError."""
+        found: dict[str, jwt.PyJWK] = {}
+        for raw in self.jwks.keys:
+            if raw.get("use") == "enc":
+                continue
+            key = _signing_key(raw)
+            kid = key.key_id
+            if not isinstance(kid, str) or not kid or kid in found:
+                raise ValueError(f"each key needs a kid of its own, a text: {kid!r}")
+            found[kid] = key
+        return found
+
+
+def _signing_key(raw: Mapping[str, Any]) -> jwt.PyJWK:
+    named = f"key {raw.get('kid')!r}"
+    if raw.get("alg", ASYMMETRIC[0]) not in ASYMMETRIC:
+        raise ValueError(f"{named}: {raw['alg']!r} is not one of {', '.join(ASYMMETRIC)}")
+    try:
+        key = jwt.PyJWK.from_dict(dict(raw))
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{named} can't be used: {error}") from None
+    if key.algorithm_name not in ASYMMETRIC:
+        raise ValueError(f"{named}: {key.algorithm_name} is not one of {', '.join(ASYMMETRIC)}")
+    if hasattr(key.key, "private_bytes"):
+        raise ValueError(f"{named} is a private one: it must not leave its issuer")
+    return key
 
 
 class Auth(_Strict):
     issuers: list[Issuer]
 
 
+Name = Annotated[str, Field(min_length=1)]
+
+
 class _Environment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    peer_region: str = Field(min_length=1)
-    account: str = Field(min_length=1)
-    table: str = Field(min_length=1)
-    event_bus: str = Field(min_length=1)
-    own_role: str = Field(min_length=1)
-    control_buckets: Json[dict[str, str]]
-    queue_urls: Json[dict[str, str]]
+    peer_region: Name
+    account: Name
+    table: Name
+    event_bus: Name
+    own_role: Name
+    control_buckets: Json[dict[str, Name]]
+    queue_urls: Json[dict[str, Name]]
     endpoints: Json[list[EndpointEntry]]
     feeds: Json[list[FeedEntry]]
-    policy: Json[dict[str, Annotated[int, Field(gt=0)]]]
+    policy: Json[dict[str, Annotated[int, Field(gt=0, strict=True)]]]
     auth: Json[Auth]
 
 
@@ -97,7 +148,11 @@ def read(environ: Mapping[str, str]) -> Settings:
         wrong = "; ".join(
             f"{PREFIX}{'.'.join(str(where) for where in e['loc']).upper()}: {e['msg']}" for e in error.errors()
         )
-        raise SettingsError(f"the environment is not usable: {wrong}") from error
+        # Not "from error": that would show the values in the log.
+        raise SettingsError(f"the environment is not usable: {wrong}") from None
+    _check_names("EFT_ENDPOINTS", (entry.id for entry in found.endpoints))
+    _check_names("EFT_FEEDS", (entry.id for entry in found.feeds))
+    _check_names("EFT_AUTH", (issuer.issuer for issuer in found.auth.issuers))
     endpoints = {entry.id: _endpoint(entry) for entry in found.endpoints}
     feeds = {entry.id: Feed(entry.id, entry.tenant, entry.source, entry.target, entry.mode) for entry in found.feeds}
     _check_regions(region, found)
@@ -137,9 +192,17 @@ def _endpoint(entry: EndpointEntry) -> Endpoint:
     )
 
 
+def _check_names(variable: str, names: Iterable[str]) -> None:
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise SettingsError(f"{variable}: there more than once: {', '.join(twice)}")
+
+
 def _check_regions(region: str, found: _Environment) -> None:
     expected = {region, found.peer_region}
-    if set(found.control_buckets) != expected:
+    if found.peer_region == region:
+        raise SettingsError(f"EFT_PEER_REGION is {region}, which is this Region")
+    if set(found.control_buckets) != expected or len(set(found.control_buckets.values())) != len(expected):
         raise SettingsError(f"EFT_CONTROL_BUCKETS must name one bucket for each of {sorted(expected)}")
     if set(found.queue_urls) != {"intake", "split", "copy", "verify"}:
         raise SettingsError("EFT_QUEUE_URLS must name the queues intake, split, copy and verify")
@@ -149,6 +212,9 @@ def _check_regions(region: str, found: _Environment) -> None:
             raise SettingsError(
                 f"EFT_ENDPOINTS: {entry.id} is written to in {entry.region}, which has no control bucket"
             )
+        if entry.bucket in found.control_buckets.values():
+            # Whoever could write there could forge claims and receipts; reading shows other tenants' jobs.
+            raise SettingsError(f"EFT_ENDPOINTS: {entry.id} is a control bucket, which no endpoint may be")
 
 
 def check_feeds(endpoints: Mapping[str, Endpoint], feeds: Mapping[str, Feed]) -> None:
@@ -166,14 +232,23 @@ def check_feeds(endpoints: Mapping[str, Endpoint], feeds: Mapping[str, Feed]) ->
         for feed in feeds.values()
     }
     for start in feeds:
-        reached, todo = set[str](), list(wakes[start])
+        came_from = dict.fromkeys(wakes[start], start)
+        todo = list(came_from)
         while todo:
             at = todo.pop()
             if at == start:
-                raise SettingsError(f"EFT_FEEDS: {start} would wake itself: its target lies under its own source")
-            if at not in reached:
-                reached.add(at)
-                todo.extend(wakes[at])
+                raise SettingsError(f"EFT_FEEDS: a loop, what one writes the next one reads: {_path(came_from, start)}")
+            for following in wakes[at]:
+                if following not in came_from:
+                    came_from[following] = at
+                    todo.append(following)
+
+
+def _path(came_from: Mapping[str, str], start: str) -> str:
+    path = [start, came_from[start]]
+    while path[-1] != start:
+        path.append(came_from[path[-1]])
+    return " -> ".join(reversed(path))
 
 
 def _overlap(left: Endpoint, right: Endpoint) -> bool:

@@ -1,0 +1,352 @@
+"""The environment of a function: everything in it is checked before the first request."""
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.core.model import Bucket, OverwriteMode
+from chalicelib.core.policy import Policy
+from chalicelib.settings import SettingsError
+from tests import template
+from tests.entry.environ import EAST, ENDPOINTS, FEEDS, THEIRS_TOO, WEST, endpoint, environ, feed
+from tests.entry.tokens import Signer, auth_json, issuer_entry
+
+VARIABLES = sorted(name for name in environ() if name.startswith("EFT_"))
+
+
+def refused(**changes: str | None) -> str:
+    with pytest.raises(SettingsError) as error:
+        settings.read(environ(**changes))
+    return str(error.value)
+
+
+# --- what is right ------------------------------------------------------------------------------------------------
+
+
+def test_a_whole_environment() -> None:
+    found = settings.read(environ(EFT_POLICY='{"attempts": 3, "lease_ttl_ms": 1000}'))
+    assert (found.region, found.peer_region, found.table, found.own_role) == (WEST, EAST, "eft", "eft-copy-")
+    assert found.control_buckets[EAST] == Bucket("control-east", EAST, "123456789012")
+    assert found.endpoints["target-east"].readable
+    assert found.endpoints["target-east"].writable
+    assert not found.endpoints["source-west"].writable
+    assert not found.endpoints["target-west"].readable
+    assert found.feeds["west-to-east"].mode is OverwriteMode.IF_CHANGED
+    assert found.policy == Policy(attempts=3, lease_ttl_ms=1000)
+    assert found.auth.issuers == []
+
+
+def test_all_that_an_endpoint_may_say() -> None:
+    more = {"owner": "210987654321", "prefix": "données/", "kms_key": "arn:aws-us-gov:kms:x", "requester_pays": True}
+    entry = endpoint("e", "bucket", WEST, "read", website=True, **more)
+    found = settings.read(environ(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")).endpoints["e"]
+    assert found.bucket == Bucket("bucket", WEST, "210987654321", requester_pays=True)
+    assert (found.prefix, found.kms_key, found.website) == ("données/", "arn:aws-us-gov:kms:x", True)
+
+
+def test_a_source_may_lie_in_a_third_region() -> None:
+    entry = endpoint("far", "bucket", "us-west-2", "read")
+    assert "far" in settings.read(environ(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")).endpoints
+
+
+def test_every_number_of_the_policy_can_be_set() -> None:
+    wanted = {field.name: 7 for field in fields(Policy)}
+    assert settings.read(environ(EFT_POLICY=json.dumps(wanted))).policy == Policy(**wanted)
+
+
+def test_variables_of_others_are_none_of_our_business() -> None:
+    settings.read(environ(PYTHONPATH="/x", AWS_LAMBDA_LOG_STREAM_NAME="y", XEFT_A="z", eft_b="z"))
+
+
+@pytest.mark.parametrize("region", [WEST, EAST])
+def test_the_template_gives_a_whole_environment(region: str) -> None:
+    """With the parameters' defaults, in both Regions: what the deployed functions start with."""
+    loaded = template.load()
+    names = {"AWS::Region": region, "AWS::AccountId": "123456789012", "AWS::StackName": "eft"}
+    queues = {f"{name}Queue": f"https://sqs.example/{name}" for name in ("Intake", "Split", "Copy", "Verify")}
+    given = template.resolve(
+        loaded["Globals"]["Function"]["Environment"]["Variables"], loaded, {**names, **queues, "EventBus": "eft"}
+    )
+    found = settings.read({**given, "AWS_REGION": region})
+    assert set(found.control_buckets) == {EAST, WEST}
+    assert found.peer_region in {EAST, WEST} - {region}
+    assert len(found.endpoints) == 8
+    assert found.endpoints["west-delivered"].bucket == Bucket("eft-target-123456789012-" + WEST, WEST, "123456789012")
+    assert set(found.feeds) == {"west-inbox", "east-inbox"}
+    assert found.policy == Policy()
+
+
+# --- what is missing, unknown, malformed --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*VARIABLES, "AWS_REGION"])
+def test_a_variable_that_is_missing(name: str) -> None:
+    assert name in refused(**{name: None})
+
+
+@pytest.mark.parametrize("name", [*VARIABLES, "AWS_REGION"])
+def test_a_variable_that_is_empty(name: str) -> None:
+    assert name in refused(**{name: ""})
+
+
+@pytest.mark.parametrize("name", ["EFT_POLICIES", "EFT_", "EFT_X_Y"])
+def test_a_variable_that_nobody_knows(name: str) -> None:
+    assert name in refused(**{name: "x"})
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    said = refused(EFT_TABLE=None, EFT_FEEDS="{", EFT_TYPO="x")
+    for name in ("EFT_TABLE", "EFT_FEEDS", "EFT_TYPO"):
+        assert name in said
+
+
+@pytest.mark.parametrize("text", ["{", "x", "'[]'", "[]x", "null", "5", '"text"', "[" * 10_000, "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["EFT_CONTROL_BUCKETS", "EFT_QUEUE_URLS", "EFT_ENDPOINTS", "EFT_FEEDS", "EFT_POLICY", "EFT_AUTH"]
+)
+def test_json_that_is_none_or_of_another_kind(name: str, text: str) -> None:
+    assert name in refused(**{name: text})
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"attempts": 0},
+        {"attempts": -1},
+        {"attempts": 1.5},
+        {"attempts": "8"},
+        {"attempts": True},
+        {"attempts": None},
+        {"attempts": [1]},
+        {"atempts": 8},
+        {"": 8},
+    ],
+    ids=str,
+)
+def test_a_policy_that_is_none(policy: dict[str, object]) -> None:
+    said = refused(EFT_POLICY=json.dumps(policy))
+    assert "EFT_POLICY" in said
+    assert next(iter(policy)) in said.lower()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": ""},
+        {"id": None},
+        {"tenant": ""},
+        {"bucket": "ab"},
+        {"access": "all"},
+        {"access": None},
+        {"prefix": 5},
+        {"prefix": None},
+        {"website": "perhaps"},
+        {"acces": "read"},
+    ],
+    ids=str,
+)
+def test_an_endpoint_that_is_none(change: dict[str, Any]) -> None:
+    entry = {**endpoint("e", "bucket", WEST, "read"), **change}
+    assert "EFT_ENDPOINTS.0." in refused(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")
+
+
+@pytest.mark.parametrize("change", [{"id": ""}, {"mode": "maybe"}, {"source": None}, {"filter": "*"}], ids=str)
+def test_a_feed_that_is_none(change: dict[str, Any]) -> None:
+    entry = {**feed("f", "source-west", "target-west"), **change}
+    assert "EFT_FEEDS.0." in refused(EFT_FEEDS=json.dumps([entry]))
+
+
+# --- what does not fit together -----------------------------------------------------------------------------------
+
+
+def test_the_peer_must_be_another_region() -> None:
+    assert "EFT_PEER_REGION" in refused(EFT_PEER_REGION=WEST)
+
+
+@pytest.mark.parametrize(
+    "buckets",
+    [{}, {WEST: "a"}, {WEST: "a", "us-west-2": "b"}, {WEST: "a", EAST: "b", "us-west-2": "c"}, {WEST: "a", EAST: "a"}],
+    ids=str,
+)
+def test_each_region_has_its_control_bucket(buckets: dict[str, str]) -> None:
+    assert "EFT_CONTROL_BUCKETS" in refused(EFT_CONTROL_BUCKETS=json.dumps(buckets))
+
+
+@pytest.mark.parametrize("name", ["intake", "split", "copy", "verify"])
+def test_each_step_has_its_queue(name: str) -> None:
+    urls = {queue: f"https://{queue}" for queue in ("intake", "split", "copy", "verify")}
+    del urls[name]
+    assert "EFT_QUEUE_URLS" in refused(EFT_QUEUE_URLS=json.dumps(urls))
+    assert "EFT_QUEUE_URLS" in refused(EFT_QUEUE_URLS=json.dumps({**urls, name: ""}))
+    assert "EFT_QUEUE_URLS" in refused(EFT_QUEUE_URLS=json.dumps({**urls, name: "https://x", "more": "https://y"}))
+
+
+def test_a_target_needs_a_control_bucket_in_its_region() -> None:
+    for access in ("write", "read-write"):
+        entry = endpoint("far", "bucket", "us-west-2", access)
+        said = refused(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")
+        assert "EFT_ENDPOINTS: far is written to in us-west-2" in said
+
+
+@pytest.mark.parametrize("access", ["read", "write"])
+def test_a_control_bucket_is_no_endpoint(access: str) -> None:
+    """Whoever writes there forges receipts; whoever reads there sees other tenants' jobs."""
+    entry = endpoint("clever", "control-east", EAST, access)
+    assert "EFT_ENDPOINTS: clever" in refused(EFT_ENDPOINTS=json.dumps([*ENDPOINTS, entry]), EFT_FEEDS="[]")
+
+
+def test_names_are_used_once() -> None:
+    again = endpoint("source-west", "another", WEST, "read")
+    assert "EFT_ENDPOINTS" in refused(EFT_ENDPOINTS=json.dumps([*ENDPOINTS, again]))
+    assert "EFT_FEEDS" in refused(EFT_FEEDS=json.dumps([FEEDS[0], FEEDS[0]]))
+
+
+# --- feeds --------------------------------------------------------------------------------------------------------
+
+
+def feeds_refused(entries: list[dict[str, Any]], *feeds: dict[str, Any]) -> str:
+    said = refused(EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds))
+    assert said.startswith("EFT_FEEDS: ")
+    return said
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("nowhere", "target-west"), ("source-west", "nowhere"), ("theirs", "target-west"), ("source-west", "theirs")],
+)
+def test_a_feed_over_an_endpoint_that_its_tenant_does_not_have(source: str, target: str) -> None:
+    assert "its tenant has no endpoint" in feeds_refused([*ENDPOINTS, THEIRS_TOO], feed("f", source, target))
+
+
+@pytest.mark.parametrize(("source", "target"), [("target-west", "target-east"), ("source-west", "source-east")])
+def test_a_feed_against_its_endpoints_access(source: str, target: str) -> None:
+    assert "access" in feeds_refused(ENDPOINTS, feed("f", source, target))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("", ""), ("a/", ""), ("", "a/"), ("a/", "a/"), ("a/", "a/b/"), ("a/b/", "a/"), ("a", "ab")]
+)
+def test_a_feed_that_wakes_itself(source: str, target: str) -> None:
+    entries = [
+        endpoint("from", "bucket", WEST, "read", prefix=source),
+        endpoint("to", "bucket", WEST, "write", prefix=target),
+    ]
+    assert "f -> f" in feeds_refused(entries, feed("f", "from", "to"))
+
+
+def test_a_feed_from_an_endpoint_to_itself() -> None:
+    assert "f -> f" in feeds_refused([endpoint("both", "bucket", WEST, "read-write")], feed("f", "both", "both"))
+
+
+def ring(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Buckets in a ring, each fed from the one before it."""
+    entries = [endpoint(name, f"bucket-{name}", WEST, "read-write") for name in names]
+    feeds = [feed(f"{a}{b}", a, b) for a, b in zip(names, [*names[1:], names[0]], strict=True)]
+    return entries, feeds
+
+
+@pytest.mark.parametrize("size", [2, 3, 10])
+def test_feeds_that_wake_each_other(size: int) -> None:
+    names = list("abcdefghij")[:size]
+    entries, feeds = ring(names)
+    said = feeds_refused(entries, *feeds)
+    assert " -> ".join([*(f["id"] for f in feeds), "ab"]) in said
+
+
+def test_a_loop_that_a_chain_leads_into() -> None:
+    entries, feeds = ring(["a", "b", "c"])
+    entry = endpoint("start", "bucket-start", WEST, "read")
+    said = feeds_refused([entry, *entries], feed("into", "start", "a"), *feeds)
+    assert "into" not in said
+
+
+def test_a_loop_through_another_tenant() -> None:
+    """Each sees only its own half of it."""
+    entries = [
+        endpoint("ours-in", "bucket-x", WEST, "read", prefix="x/"),
+        endpoint("ours-out", "bucket-y", WEST, "write", prefix="y/"),
+        endpoint("theirs-in", "bucket-y", WEST, "read", prefix="y/z/", tenant="other"),
+        endpoint("theirs-out", "bucket-x", WEST, "write", prefix="x/", tenant="other"),
+    ]
+    feeds = [feed("ours", "ours-in", "ours-out"), feed("theirs", "theirs-in", "theirs-out", tenant="other")]
+    assert "ours -> theirs -> ours" in feeds_refused(entries, *feeds)
+
+
+@pytest.mark.parametrize("names", [["ab", "bc", "cd"], ["ab", "ac", "bd", "cd"], ["ab", "cd"]])
+def test_feeds_without_a_loop(names: list[str]) -> None:
+    entries = [endpoint(name, f"bucket-{name}", WEST, "read-write") for name in "abcd"]
+    feeds = [feed(name, name[0], name[1]) for name in names]
+    found = settings.read(environ(EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds)))
+    assert set(found.feeds) == set(names)
+
+
+def test_prefixes_beside_each_other_in_one_bucket() -> None:
+    entries = [
+        endpoint("from", "bucket", WEST, "read", prefix="in/"),
+        endpoint("to", "bucket", WEST, "write", prefix="out/"),
+    ]
+    settings.read(environ(EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps([feed("f", "from", "to")])))
+
+
+# --- issuers ------------------------------------------------------------------------------------------------------
+
+
+def test_an_issuer_is_listed_once() -> None:
+    entry = issuer_entry(Signer.make("ES256"))
+    assert "EFT_AUTH" in refused(EFT_AUTH=json.dumps({"issuers": [entry, {**entry, "audience": "another"}]}))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"kid": None}, "kid"),
+        ({"kid": 5}, "kid"),
+        ({"crv": "P-999"}, "can't be used"),
+        ({"x": "!"}, "can't be used"),
+        ({"kid": ""}, "kid"),
+        ({"kty": "oct", "k": "c2VjcmV0", "alg": None}, "is not one of"),
+        ({"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"}, "'HS256' is not one of"),
+        ({"kty": "RSA"}, "can't be used"),
+        ({"alg": "HS256"}, "'HS256' is not one of"),
+        ({"alg": "none"}, "'none' is not one of"),
+        ({"alg": 5}, "5 is not one of"),
+        ({"use": "enc"}, "none of its keys is for signatures"),
+    ],
+    ids=str,
+)
+def test_a_key_that_can_not_be_used(change: dict[str, Any], why: str) -> None:
+    """Found when the function starts, not when everybody is turned away."""
+    entry = issuer_entry(Signer.make("ES256"))
+    entry["jwks"]["keys"][0].update(change)
+    said = refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
+    assert "EFT_AUTH" in said
+    assert why in said
+
+
+@pytest.mark.parametrize("jwks", [{}, {"keys": []}, {"keys": [5]}, {"keys": [{}]}, {"keys": "x"}, [], None], ids=str)
+def test_key_sets_that_are_none(jwks: object) -> None:
+    entry = {**issuer_entry(Signer.make("ES256")), "jwks": jwks}
+    assert "EFT_AUTH" in refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
+
+
+def test_a_secret_without_an_algorithm() -> None:
+    entry = issuer_entry(Signer.make("ES256"))
+    entry["jwks"]["keys"] = [{"kty": "oct", "k": "c2VjcmV0", "kid": "k1"}]
+    assert "HS256 is not one of" in refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
+
+
+def test_two_keys_of_one_name() -> None:
+    said = refused(EFT_AUTH=auth_json(Signer.make("ES256"), Signer.make("ES256")))
+    assert "kid of its own" in said
+
+
+def test_a_private_key() -> None:
+    signer = Signer.make("EdDSA")
+    entry = issuer_entry(signer)
+    entry["jwks"]["keys"] = [{**signer.jwk, "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}]
+    said = refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
+    assert "private" in said
+    assert "nWGxne" not in said
