@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import aiohttp
+
 from local.gateway import limits
 from local.gateway.answers import etag_in, with_part_checksum
 from local.gateway.checksums import FULL_OBJECT, Checksum, Digest
@@ -73,15 +75,19 @@ class PartCopyRule:
         if pinned is not None:
             headers["If-Match"] = pinned
         async with self._upstream.reading(_source_target(exchange), exchange.call, headers) as response:
-            if response.status != (206 if wanted else 200):
+            if response.status not in (200, 206):
                 return None
+            size = _size(response)
+            first, last = _bounds(wanted, size)
+            if last >= size:
+                return None  # it ends beyond the source: a GET is cut short, a copy is refused
             if wanted:
-                found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-                if found is None or wanted != f"bytes={found.group(1)}-{found.group(2)}":
-                    return None  # it ends beyond the source: a GET is cut short, a copy is refused
-                raise_if(limits.range_source_too_small(int(found.group(3)), self._state.limits))
+                raise_if(limits.range_source_too_small(size, self._state.limits))
+            # The emulator ignores Range when a version is named: then the range is cut out of the whole here.
+            at = first if response.status == 206 else 0
             async for chunk in response.content.iter_any():
-                digest.update(chunk)
+                digest.update(chunk[max(0, first - at) : max(0, last + 1 - at)])
+                at += len(chunk)
             return _Range(digest.value(), response.headers["ETag"])
 
     async def _source_size(self, exchange: Exchange) -> int | None:
@@ -92,6 +98,23 @@ class PartCopyRule:
             return known.size
         head = await self._upstream.head(_source_target(exchange), exchange.call)
         return int(head.headers["Content-Length"]) if head.ok else None
+
+
+def _size(response: aiohttp.ClientResponse) -> int:
+    """The whole object's size."""
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return int(found.group(3)) if found else int(response.headers["Content-Length"])
+
+
+def _bounds(wanted: str | None, size: int) -> tuple[int, int]:
+    """The first and last byte of a copy source range, which S3 takes in the form bytes=first-last only."""
+    if wanted is None:
+        return 0, size - 1
+    first, _, last = wanted.removeprefix("bytes=").partition("-")
+    try:
+        return int(first), int(last)
+    except ValueError:
+        raise S3Error(400, "InvalidArgument", "The x-amz-copy-source-range value must be bytes=first-last") from None
 
 
 def _source_target(exchange: Exchange) -> str:

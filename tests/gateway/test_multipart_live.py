@@ -230,6 +230,20 @@ def test_a_full_object_checksum_over_copied_and_uploaded_parts(
     assert attributes["Checksum"] == {field: whole, "ChecksumType": "FULL_OBJECT"}
 
 
+def test_ranges_of_a_named_version_have_their_own_checksums(s3: Any, versioned: str) -> None:
+    """The emulator ignores Range where a version is named."""
+    version = s3.put_object(Bucket=versioned, Key="old", Body=DATA)["VersionId"]
+    s3.put_object(Bucket=versioned, Key="old", Body=b"newer")
+    source = {"Bucket": versioned, "Key": "old", "VersionId": version}
+    upload = Upload(s3, versioned, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    for number, piece in enumerate(PIECES):
+        first = number * PART
+        copied = upload.copy(number + 1, source, first, first + len(piece) - 1)
+        assert copied["ChecksumCRC32"] == checksum("CRC32", piece)
+    upload.complete(ChecksumCRC32=checksum("CRC32", DATA), ChecksumType="FULL_OBJECT", MpuObjectSize=len(DATA))
+    assert s3.get_object(**upload.target)["Body"].read() == DATA
+
+
 def test_a_wrong_full_object_checksum_publishes_nothing(s3: Any, bucket: str, source: dict[str, str]) -> None:
     upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
     upload.copy(1, source, 0, PART - 1)
