@@ -75,10 +75,15 @@ def lease_sight(epoch: int, lease: PartLease | None) -> str:
 
 
 def standing(
-    epoch: int, lease: PartLease | None, before: Observation | None, now_ms: int, patience_ms: int
+    epoch: int, lease: PartLease | None, before: Observation | None, now_ms: int, patience_ms: int, *, claiming: bool
 ) -> Standing:
-    """May the claim at `epoch` be superseded? `lease` is the table's item for it, perhaps stale or missing."""
-    if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED:
+    """May the claim at `epoch` be superseded? `lease` is the table's item for it, perhaps stale or missing.
+
+    `claiming`: asked by a worker with a message in hand, who may take a released partition at once. The sweep waits
+    its time there too: whoever released it has sent a message, and one more at every sweep would leave a throttled
+    partition no rest.
+    """
+    if claiming and lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED:
         return Standing.RELEASED
     if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.COPIED:
         return Standing.WAITING  # Its copy record was written before this item: verification comes next, not a claim.

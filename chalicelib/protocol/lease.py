@@ -7,6 +7,7 @@ from chalicelib.core.leases import LeasePhase, Observation, PartLease, Standing,
 from chalicelib.core.model import Claim, Manifest, RowOutcome
 from chalicelib.ports import Env
 from chalicelib.protocol.records import JobRecords
+from chalicelib.protocol.table import tell
 
 CHECK_EVERY_BEATS = 4
 """Look for a higher claim, a receipt or a cancel once in so many heartbeats: every 60 s by default. Only efficiency
@@ -15,7 +16,7 @@ RESERVE_MS = 20_000
 """Stop working so long before the invocation ends, to leave time for recording what is done."""
 
 
-def observe(env: Env, records: JobRecords, part: str, epoch: int) -> Standing:
+def observe(env: Env, records: JobRecords, part: str, epoch: int, *, claiming: bool) -> Standing:
     """Look at a claim and note what was seen, by this Region's own clock. The table may be stale or empty: that costs
     time, never safety."""
     claim = records.claim(part, epoch)
@@ -26,7 +27,7 @@ def observe(env: Env, records: JobRecords, part: str, epoch: int) -> Standing:
     policy = env.policy
     patience = policy.lease_ttl_ms if owner == env.region else policy.takeover_after_ms
     now = env.clock.now_ms()
-    found = standing(epoch, lease, before, now, patience)
+    found = standing(epoch, lease, before, now, patience, claiming=claiming)
     if found is Standing.MOVED:
         env.ledger.put_observation(Observation(records.job_id, part, env.region, lease_sight(epoch, lease), now))
     return found
@@ -42,7 +43,7 @@ def acquire(env: Env, records: JobRecords, part: str, *, fresh: bool) -> int | N
     if records.done(part):
         return None
     epoch = records.highest_claim(part)
-    if epoch > 0 and observe(env, records, part, epoch) not in (Standing.EXPIRED, Standing.RELEASED):
+    if epoch > 0 and observe(env, records, part, epoch, claiming=True) not in (Standing.EXPIRED, Standing.RELEASED):
         return None
     # Crash after this: a claim without heartbeat. An observer sees it stand still and supersedes it by the next epoch.
     return epoch + 1 if records.create_claim(_claim(env, records.job_id, part, epoch + 1)) else None
@@ -90,16 +91,18 @@ class Holding:
 
     def _superseded(self) -> bool:
         part = self.manifest.part
-        return self.records.claim(part, self.epoch + 1) is not None or self.records.done(part)
+        try:
+            return self.records.claim(part, self.epoch + 1) is not None or self.records.done(part)
+        except Retry as error:
+            # Only efficiency depends on knowing: better to go on than to lose the partition's work.
+            self.env.log("successor-not-looked-for", job=self.records.job_id, part=part, error=str(error))
+            return False
 
     def beat(self, phase: LeasePhase) -> None:
-        """Tell the table. It may be unreachable: then others may take the partition over, which is safe."""
+        """Tell the table that this worker lives, and how far it is."""
         self.heartbeat += 1
         self.last_beat_ms = self.env.clock.now_ms()
-        try:
-            self.env.ledger.put_lease(self._lease(phase))
-        except Retry as error:
-            self.env.log("heartbeat-lost", job=self.records.job_id, part=self.manifest.part, error=str(error))
+        tell(self.env, self.env.ledger.put_lease, self._lease(phase))
 
     def _lease(self, phase: LeasePhase) -> PartLease:
         decided = dict(self.outcomes)

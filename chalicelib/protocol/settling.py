@@ -1,6 +1,7 @@
 """Ending a job: when every range is planned to its end and every partition has its receipt."""
 
 from chalicelib.core import codec
+from chalicelib.core.errors import Retry
 from chalicelib.core.model import Fork, JobSpec, Receipt, Terminal
 from chalicelib.core.progress import derive
 from chalicelib.core.settle import Tally, complete, may_be_complete, terminal
@@ -16,7 +17,11 @@ RECEIPTS_IN_MEMORY = 16
 def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
     """Settle a small job as soon as the table suggests that it is complete. The table may be wrong either way: the
     control bucket decides, and the sweep comes by anyway."""
-    items = env.ledger.job_items(records.job_id, limit=HINT_ITEMS)
+    try:
+        items = env.ledger.job_items(records.job_id, limit=HINT_ITEMS)
+    except Retry as error:
+        env.log("table-not-read", job=records.job_id, error=str(error))
+        return
     if items.truncated or items.terminal:
         return
     progress = derive(items.plans, items.leases, None, env.clock.now_ms())

@@ -16,6 +16,7 @@ from chalicelib.protocol.planning import plan_rows
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.settling import settle_if_due
+from chalicelib.protocol.table import tell
 
 RESERVE_MS = 30_000
 FORK_PROBES = 12
@@ -213,7 +214,7 @@ class _Chain:
             self.ended,
             self.forked,
         )
-        self.env.ledger.put_plan(plan)
+        tell(self.env, self.env.ledger.put_plan, plan)
 
 
 def _bounds(records: JobRecords, range_id: str) -> tuple[str, str] | None:

@@ -80,8 +80,9 @@ def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> 
         return
     if repairs.settle and settle(env, records, spec):
         return
-    over = (Standing.EXPIRED, Standing.RELEASED)
-    expired = [part for part, epoch in repairs.watch if observe(env, records, part, epoch) in over]
+    expired = [
+        part for part, epoch in repairs.watch if observe(env, records, part, epoch, claiming=False) is Standing.EXPIRED
+    ]
     wakes = [_wake(records, QueueName.SPLIT, range_id) for range_id in repairs.split]
     wakes += [_wake(records, QueueName.COPY, part) for part in {*repairs.copy, *expired}]
     wakes += [_wake(records, QueueName.VERIFY, part) for part in repairs.verify]
