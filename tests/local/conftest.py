@@ -1,0 +1,33 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.cloud import Cloud
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    """Both Regions with every function held to its role's policy: what a policy forgets shows as a failure here."""
+    policy = {"multipart_threshold_bytes": 8 * MIB, "part_size_bytes": 5 * MIB}
+    with Cloud(f"test-local-{os.getpid()}", policy=policy, enforce_iam=True) as started:
+        yield started
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """The processes that work in `folder` or hold a file of it open, by id, with their command lines."""
+    found = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and _touches(process, str(folder)):
+            found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def _touches(process: Path, folder: str) -> bool:
+    try:
+        return any(os.readlink(link).startswith(folder) for link in [process / "cwd", *(process / "fd").iterdir()])
+    except OSError:  # it has just ended
+        return False

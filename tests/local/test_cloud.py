@@ -1,0 +1,141 @@
+"""The deployed stacks: every wire leads where the template says, under enforced policies."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from local.cloud import Cloud
+from local.gateway.launch import EAST, WEST
+from local.wait import wait_until
+
+pytestmark = pytest.mark.cloud
+
+SWEEP_EVENT = {
+    "version": "0",
+    "id": "0",
+    "source": "aws.events",
+    "account": "000000000000",
+    "time": "2026-01-01T00:00:00Z",
+    "region": WEST,
+    "resources": [],
+    "detail-type": "Scheduled Event",
+    "detail": {},
+}
+
+
+def call(cloud: Cloud, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(cloud.api_url + path, data=data, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=35) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def exists(s3: Any, bucket: str, key: str) -> bool:
+    return any(entry["Key"] == key for entry in s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", []))
+
+
+def has_item(dynamodb: Any, pk: str) -> bool:
+    return "Item" in dynamodb.get_item(TableName="eft", Key={"pk": {"S": pk}, "sk": {"S": "x"}})
+
+
+@pytest.mark.parametrize("region", [WEST, EAST])
+def test_each_queue_feeds_its_function(cloud: Cloud, region: str) -> None:
+    mappings = cloud.client("lambda", region).list_event_source_mappings()["EventSourceMappings"]
+    wires = {mapping["EventSourceArn"].split(":")[-1]: mapping for mapping in mappings}
+    assert set(wires) == {"eft-intake", "eft-split", "eft-copy", "eft-verify"}
+    for queue, mapping in wires.items():
+        assert mapping["FunctionArn"].endswith(f"{region}:000000000000:function:{queue}")
+        assert mapping["State"] == "Enabled"
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["ScalingConfig"]["MaximumConcurrency"] <= 3
+
+
+@pytest.mark.parametrize("side", ["west", "east"])
+def test_a_new_source_object_is_told_both_ways(cloud: Cloud, side: str) -> None:
+    region = cloud.regions[side]
+    sqs, lambda_, s3 = (cloud.client(service, region.region) for service in ("sqs", "lambda", "s3"))
+    (mapping,) = lambda_.list_event_source_mappings(FunctionName="eft-intake")["EventSourceMappings"]
+    lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        queue = sqs.get_queue_url(QueueName="eft-intake")["QueueUrl"]
+        s3.put_object(Bucket=region.source_bucket, Key="told/both ways.txt", Body=b"x")
+        bodies: list[str] = []
+
+        def both() -> bool:
+            bodies.extend(m["Body"] for m in sqs.receive_message(QueueUrl=queue).get("Messages", []))
+            told = [body for body in bodies if "told/" in body]
+            return any('"Records"' in body for body in told) and any("Object Created" in body for body in told)
+
+        wait_until(both, "a notification and an event", 20.0)
+    finally:
+        lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def test_the_table_is_one_in_both_regions(cloud: Cloud) -> None:
+    west, east = cloud.client("dynamodb", WEST), cloud.client("dynamodb", EAST)
+    west.put_item(TableName="eft", Item={"pk": {"S": "TEST#w"}, "sk": {"S": "x"}})
+    east.put_item(TableName="eft", Item={"pk": {"S": "TEST#e"}, "sk": {"S": "x"}})
+    wait_until(lambda: has_item(east, "TEST#w"), "West's item is in East", 10.0)
+    wait_until(lambda: has_item(west, "TEST#e"), "East's item is in West", 10.0)
+
+
+def test_api_wants_a_token(cloud: Cloud) -> None:
+    assert call(cloud, "/health")[0] == 200
+    assert call(cloud, "/jobs")[0] == 401
+    assert call(cloud, "/jobs", token=cloud.token())[0] == 200
+    assert call(cloud, "/jobs", token="forged")[0] in (401, 403)
+
+
+def test_a_dropped_file_arrives_under_enforced_policies(cloud: Cloud) -> None:
+    west, s3 = cloud.regions["west"], cloud.client("s3")
+    s3.put_object(
+        Bucket=west.source_bucket,
+        Key="inbox/report.csv",
+        Body=b"a,b\n",
+        ContentType="text/csv",
+        Metadata={"from": "ann"},
+    )
+    wait_until(lambda: exists(s3, west.target_bucket, "inbox/report.csv"), "delivered", 30.0)
+    arrived = s3.get_object(Bucket=west.target_bucket, Key="inbox/report.csv")
+    assert arrived["Body"].read() == b"a,b\n"
+    assert (arrived["ContentType"], arrived["Metadata"]) == ("text/csv", {"from": "ann"})
+
+
+def test_a_job_across_regions_with_multipart_under_enforced_policies(cloud: Cloud) -> None:
+    west, east, s3 = cloud.regions["west"], cloud.regions["east"], cloud.client("s3")
+    s3.put_object(Bucket=west.source_bucket, Key="job/large", Body=b"x" * 12 * 1024 * 1024, Tagging="k=v")
+    s3.put_object(Bucket=west.source_bucket, Key="job/small", Body=b"x")
+    places = {"source": {"endpoint": "west-source", "prefix": "job/"}, "target": {"endpoint": "east-target"}}
+    status, job = call(cloud, "/jobs", places, cloud.token())
+    assert status == 201, job
+
+    def settled() -> bool:
+        job.update(call(cloud, f"/jobs/{job['id']}", token=cloud.token())[1])
+        return job["state"] not in ("PLANNING", "RUNNING")
+
+    wait_until(settled, "the job settles", 60.0)
+    objects = call(cloud, f"/jobs/{job['id']}/objects", token=cloud.token())[1]
+    assert (job["state"], job["outcomes"]) == ("SUCCEEDED", {"COPIED": 2}), json.dumps(objects)
+    large = cloud.client("s3", EAST).head_object(Bucket=east.target_bucket, Key="large")
+    assert large["ContentLength"] == 12 * 1024 * 1024
+    assert large["ETag"].strip('"').endswith("-3")
+
+
+@pytest.mark.parametrize("region", [WEST, EAST])
+def test_sweep_runs_under_enforced_policies(cloud: Cloud, region: str) -> None:
+    rules = cloud.client("events", region).list_rules()["Rules"]
+    assert [rule["ScheduleExpression"] for rule in rules if "ScheduleExpression" in rule] == ["rate(1 minute)"]
+    answer = cloud.client("lambda", region).invoke(FunctionName="eft-sweep", Payload=json.dumps(SWEEP_EVENT))
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    assert "AccessDenied" not in (cloud.run.function_logs / region / "sweep.log").read_text()
+
+
+def test_function_logs_are_files(cloud: Cloud) -> None:
+    assert (cloud.run.function_logs / WEST / "api.log").is_file()

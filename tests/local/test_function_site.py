@@ -1,0 +1,69 @@
+"""What every function process of the local cloud starts with."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.function_site import sitecustomize
+
+SITE = Path(sitecustomize.__file__).parent
+
+
+def start(code: str, tmp_path: Path, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SITE), "LOCAL_FUNCTION_LOGS": str(tmp_path), **env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+FUNCTION = {"AWS_LAMBDA_FUNCTION_NAME": "eft-copy", "AWS_REGION": "us-gov-west-1"}
+
+
+def test_lines_reach_the_file_at_once_and_the_emulator_too(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "print('ready', file=sys.stderr, flush=True)\n"
+        "print('begun, ', end='', file=sys.stderr)\n"
+        "print('gone', flush=True); sys.stdin.readline()\n"
+    )
+    with start(code, tmp_path, **FUNCTION) as function:
+        assert function.stdout
+        assert function.stderr
+        assert function.stdout.readline() == "gone\n"
+        assert (tmp_path / "us-gov-west-1" / "copy.log").read_text() == "ready\n"
+        function.kill()
+        assert function.stderr.read().startswith("ready\n")
+
+
+def test_a_function_ends_with_its_emulator_in_the_middle_of_its_work(tmp_path: Path) -> None:
+    with start(
+        "import threading; print('busy', flush=True); threading.Event().wait()", tmp_path, **FUNCTION
+    ) as function:
+        assert function.stdin
+        assert function.stdout
+        assert function.stdout.readline() == "busy\n"
+        function.stdin.close()
+        assert function.wait(timeout=10) == 1
+
+
+def test_the_emulator_itself_is_left_alone(tmp_path: Path) -> None:
+    with start("import sys; print('emulator', file=sys.stderr)", tmp_path) as emulator:
+        assert emulator.wait(timeout=10) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("pieces", [["a", "b\n", "c\nd\n", "e"], ["ab\nc\nd\ne"]])
+def test_tee_writes_whole_lines(tmp_path: Path, pieces: list[str]) -> None:
+    with (tmp_path / "stream").open("w") as stream:
+        tee = sitecustomize.Tee(stream, str(tmp_path / "log"))
+        for piece in pieces:
+            assert tee.write(piece) == len(piece)
+    assert (tmp_path / "log").read_text() == "ab\nc\nd\n"
+    assert (tmp_path / "stream").read_text() == "ab\nc\nd\ne"
