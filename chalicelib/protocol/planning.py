@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from chalicelib.core.errors import Archived, Denied, NotFound, Permanent
-from chalicelib.core.model import Endpoint, JobSpec, Method, ObjectFacts, Outcome, OverwriteMode, Row, RowOutcome
+from chalicelib.core.errors import EftError, NotFound
+from chalicelib.core.model import Endpoint, JobSpec, Method, ObjectFacts, OverwriteMode, Row, RowOutcome
 from chalicelib.core.plan import Look, Sight, look_needed, needs_part_sizes, plan_row, target_key
+from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
+from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.scan import look_at
 
 
@@ -22,18 +24,16 @@ class Planner:
     def row(self, sight: Sight, target: str) -> Row | None:
         """The row, or None if the source has vanished since it was listed. A HEAD that is refused decides the row, not
         the job: one object's policy must not hold up the others."""
-        try:
-            look = look_needed(sight, self.mode, self.source, self.env.policy)
-            if look is not None:
-                sight = self._look(sight, target, look)
-            return plan_row(sight, target, self.mode, self.env.policy)
-        except NotFound:
+        planned = safely(self.env, sight.source.key, lambda: self._plan(sight, target))
+        if isinstance(planned, NotFound):
             return None
-        except (Denied, Archived, Permanent) as error:
-            outcome = Outcome.DENIED if isinstance(error, Denied) else Outcome.FAILED
-            facts = sight.source
-            decided = RowOutcome(facts.key, outcome, f"can't be looked at: {error}")
-            return Row(facts.key, target, facts.size, facts.etag, None, Method.NONE, decided=decided)
+        return unplannable(sight.source, target, planned) if isinstance(planned, EftError) else planned
+
+    def _plan(self, sight: Sight, target: str) -> Row:
+        look = look_needed(sight, self.mode, self.source, self.env.policy)
+        if look is not None:
+            sight = self._look(sight, target, look)
+        return plan_row(sight, target, self.mode, self.env.policy)
 
     def _look(self, sight: Sight, target: str, look: Look) -> Sight:
         """HEAD what LIST couldn't tell. What is there *now* gets pinned: LIST's facts may be older."""
@@ -52,15 +52,28 @@ class Planner:
         return Sight(facts, destination, replace(head, facts=facts), tuple(sizes))
 
 
+def unplannable(source: ObjectFacts, target: str, error: EftError) -> Row:
+    """The row of an object that can't be looked at, on either side."""
+    decided = RowOutcome(source.key, outcome_of(error), f"can't be looked at: {error}")
+    return Row(source.key, target, source.size, source.etag, None, Method.NONE, decided=decided)
+
+
 def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], target_after: str) -> tuple[Row, ...]:
     """The rows of one page of a job's source. One LIST of the destination; HEADs only where LIST can't tell."""
     planner = Planner(env, spec.source, spec.target, spec.mode)
     targets = [target_key(facts.key, spec.source_prefix, spec.target_prefix) for facts in objects]
-    there = look_at(env, spec.target.bucket, spec.target_prefix, target_after, targets)
-    sights = [(Sight(facts, there.get(target)), target) for facts, target in zip(objects, targets, strict=True)]
-    need_looks = [pair for pair in sights if look_needed(pair[0], spec.mode, spec.source, env.policy)]
-    looked = dict(
-        zip((t for _, t in need_looks), env.pool.map(lambda pair: planner.row(*pair), need_looks), strict=True)
-    )
-    rows = (looked[target] if target in looked else planner.row(sight, target) for sight, target in sights)
-    return tuple(row for row in rows if row is not None)
+    possible = [target for target in targets if len(target.encode()) <= KEY_MAX_BYTES]
+    there = look_at(env, spec.target.bucket, spec.target_prefix, target_after, possible)
+    rows: dict[str, Row | None] = {}
+    sights: dict[str, Sight] = {}
+    for facts, target in zip(objects, targets, strict=True):
+        seen = there.get(target)
+        if isinstance(seen, EftError):
+            rows[target] = unplannable(facts, target, seen)
+        else:
+            sights[target] = Sight(facts, seen)
+    # Rows that need a look are planned side by side.
+    slow = [target for target in sights if look_needed(sights[target], spec.mode, spec.source, env.policy)]
+    rows.update(zip(slow, env.pool.map(lambda target: planner.row(sights[target], target), slow), strict=True))
+    rows.update((target, planner.row(sights[target], target)) for target in sights if target not in rows)
+    return tuple(row for target in targets if (row := rows[target]) is not None)

@@ -22,6 +22,7 @@ from chalicelib.core.model import Endpoint, Outcome, Row, RowOutcome, Verificati
 from chalicelib.core.retry import backoff_ms
 from chalicelib.core.verdict import Undecided, pinned_source, verdict
 from chalicelib.ports import Env, Placement, SourceRef, Written
+from chalicelib.protocol.poison import outcome_of
 from chalicelib.protocol.records import ControlRecords
 
 
@@ -157,8 +158,4 @@ def with_checksum(env: Env, source: Endpoint, row: Row) -> Row:
 
 def refused(row: Row, error: EftError) -> RowOutcome:
     """AWS says no for good: the row's outcome, with AWS's own words."""
-    if isinstance(error, Denied):
-        return RowOutcome(row.key, Outcome.DENIED, str(error))
-    if isinstance(error, Archived):
-        return RowOutcome(row.key, Outcome.ARCHIVED, str(error))
-    return RowOutcome(row.key, Outcome.FAILED, str(error))
+    return RowOutcome(row.key, outcome_of(error), str(error))

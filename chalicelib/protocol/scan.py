@@ -3,21 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, ObjectFacts
 from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.ports import Env
+from chalicelib.protocol.poison import safely
 
 KEYS_A_LIST_IS_WORTH = 12
 """A LIST costs as much as so many HEADs (S3 prices: $0.005 against $0.0004 per 1,000)."""
 
 
-def look_at(env: Env, bucket: Bucket, prefix: str, after: str, keys: Sequence[str]) -> dict[str, ObjectFacts]:
-    """The facts of those of `keys` that exist. `keys` are sorted, lie under `prefix` and above `after`.
+def look_at(
+    env: Env, bucket: Bucket, prefix: str, after: str, keys: Sequence[str]
+) -> dict[str, ObjectFacts | EftError]:
+    """The facts of those of `keys` that exist, or why one can't be looked at. `keys` are sorted, lie under `prefix`
+    and above `after`.
 
     Other objects may lie between them: a page that shows too few of the wanted keys ends the listing, and the rest is
     looked at one by one. So 1,000 neighbouring keys cost one LIST, and three keys among a million cost three HEADs.
     """
-    found: dict[str, ObjectFacts] = {}
+    found: dict[str, ObjectFacts | EftError] = {}
     at = 0
     while len(keys) - at >= KEYS_A_LIST_IS_WORTH:
         page = env.store.list(bucket, prefix, start_after=after, limit=LIST_PAGE_KEYS)
@@ -30,8 +35,10 @@ def look_at(env: Env, bucket: Bucket, prefix: str, after: str, keys: Sequence[st
         after = page.objects[-1].key
         if shown < KEYS_A_LIST_IS_WORTH:
             break
-    heads = env.pool.map(lambda key: env.store.head(bucket, key), keys[at:])
-    found.update((key, replace(head.facts, key=key)) for key, head in zip(keys[at:], heads, strict=True) if head)
+    heads = env.pool.map(lambda key: safely(env, key, lambda: env.store.head(bucket, key)), keys[at:])
+    for key, head in zip(keys[at:], heads, strict=True):
+        if head is not None:
+            found[key] = head if isinstance(head, EftError) else replace(head.facts, key=key)
     return found
 
 

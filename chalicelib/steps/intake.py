@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.core import ids
-from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
+from chalicelib.core.errors import EftError, NoSuchBucket, Retry
 from chalicelib.core.model import (
     Feed,
     JobKind,
     JobSpec,
     Manifest,
     Method,
+    ObjectFacts,
     ObjectHead,
     Outcome,
     Row,
@@ -26,7 +27,8 @@ from chalicelib.core.plan import Sight, target_key
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import delivery_of, pin_of
-from chalicelib.protocol.planning import Planner
+from chalicelib.protocol.planning import Planner, unplannable
+from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import Publisher, Route
 from chalicelib.protocol.records import ControlRecords
 
@@ -82,12 +84,13 @@ class _Batch:
 
     def _plan_safely(self, arrival: Arrival) -> Row | Retry | None:
         try:
-            return self._plan(arrival.key)
+            planned = safely(self.env, arrival.key, lambda: self._plan(arrival.key))
         except Retry as error:
             self.env.log("arrival-again", feed=self.feed.id, key=arrival.key, error=str(error))
             return error
-        except (Denied, NoSuchBucket) as error:
-            return self._unreadable(arrival.key, error)
+        except NoSuchBucket as error:
+            planned = error
+        return self._unreadable(arrival.key, planned) if isinstance(planned, EftError) else planned
 
     def _plan(self, key: str) -> Row | None:
         """Pin what is there now; None if there is nothing to do about it."""
@@ -118,10 +121,9 @@ class _Batch:
         self.env.queue.send_verify_deliveries([VerifyDelivery(d.feed_id, d.key, d.pin) for d in unverified])
         return any(d.status in SETTLED for d in known)
 
-    def _unreadable(self, key: str, error: EftError) -> Row:
-        outcome = Outcome.DENIED if isinstance(error, Denied) else Outcome.FAILED
-        decided = RowOutcome(key, outcome, f"can't be looked at: {error}")
-        return Row(key, "", 0, "", None, Method.NONE, decided=decided)
+    @staticmethod
+    def _unreadable(key: str, error: EftError) -> Row:
+        return unplannable(ObjectFacts(key, 0, ""), "", error)
 
     def _note_decided(self, rows: Iterable[Row]) -> None:
         """Rows that need no copying: unchanged ones are simply there; the others have failed and somebody must know."""
@@ -151,27 +153,35 @@ class _Batch:
         return {done_or_again for done_or_again in done if isinstance(done_or_again, Arrival)}
 
     def _deliver_one(self, row: Row) -> Delivery | Arrival | None:
-        """Publish one row. If the source or the destination changed meanwhile, plan anew from what is there now: a new
-        row with its own pins, never an old row with a fresh precondition."""
-        arrival = self._arrival(row)
-        planned: Row | None = row
         try:
-            for _ in range(REPLANS):
-                if planned is None:
-                    return None
-                if planned.decided is not None:
-                    return self._delivery(planned, planned.decided)
-                if not self._is_small(planned):
-                    return arrival
-                outcome = self._publisher().small(planned, look_first=False)
-                if outcome.outcome is Outcome.SOURCE_GONE:
-                    return None
-                if outcome.outcome not in (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT):
-                    return self._delivery(planned, outcome)
-                planned = self._plan(arrival.key)
+            done = safely(self.env, row.key, lambda: self._publish(row))
         except Retry as error:
             self.env.log("arrival-again", feed=self.feed.id, key=row.key, error=str(error))
-        return arrival
+            return self._arrival(row)
+        except NoSuchBucket as error:
+            done = error
+        if isinstance(done, EftError):
+            return self._delivery(row, RowOutcome(row.key, outcome_of(done), str(done)))
+        return done
+
+    def _publish(self, row: Row) -> Delivery | Arrival | None:
+        """Publish one row. If the source or the destination changed meanwhile, plan anew from what is there now: a new
+        row with its own pins, never an old row with a fresh precondition."""
+        planned: Row | None = row
+        for _ in range(REPLANS):
+            if planned is None:
+                return None
+            if planned.decided is not None:
+                return self._delivery(planned, planned.decided)
+            if not self._is_small(planned):
+                break
+            outcome = self._publisher().small(planned, look_first=False)
+            if outcome.outcome is Outcome.SOURCE_GONE:
+                return None
+            if outcome.outcome not in (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT):
+                return self._delivery(planned, outcome)
+            planned = self._plan(row.key)
+        return self._arrival(row)
 
     def _delivery(self, row: Row, outcome: RowOutcome) -> Delivery:
         return delivery_of(self.env, self.feed.id, row, outcome, job_id=None, verified=False)

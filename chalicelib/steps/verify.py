@@ -23,6 +23,7 @@ from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
 from chalicelib.protocol.deliveries import delivery_of, source_key_of
+from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import with_checksum
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords
@@ -69,21 +70,22 @@ def _verify_rows(env: Env, spec: JobSpec, manifest: Manifest, copied: CopyRecord
             replace(outcome, outcome=Outcome.DENIED, detail=unreadable) if row.target in claimed else outcome
             for row, outcome in zip(manifest.rows, copied.rows, strict=True)
         ]
-    checked = dict(
-        zip(
-            claimed,
-            env.pool.map(lambda pair: _verify_row(env, spec, *pair, there.get(pair[0].target)), claimed.values()),
-            strict=True,
-        )
-    )
+    looks = env.pool.map(lambda pair: _verify_row(env, spec, *pair, there.get(pair[0].target)), claimed.values())
+    checked = dict(zip(claimed, looks, strict=True))
     return [checked.get(row.target, o) for row, o in zip(manifest.rows, copied.rows, strict=True)]
 
 
-def _verify_row(env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | None) -> RowOutcome:
-    try:
-        return _compare(env, spec, row, claimed, there)
-    except (Denied, Permanent) as error:
-        return replace(claimed, outcome=Outcome.DENIED, detail=f"copied, but can't be read to verify it: {error}")
+def _verify_row(
+    env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | EftError | None
+) -> RowOutcome:
+    found = there
+    if not isinstance(found, EftError):
+        facts = found
+        compared = safely(env, row.target, lambda: _compare(env, spec, row, claimed, facts))
+        if not isinstance(compared, EftError):
+            return compared
+        found = compared
+    return replace(claimed, outcome=outcome_of(found), detail=f"copied, but can't be read to verify it: {found}")
 
 
 def _compare(env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | None) -> RowOutcome:

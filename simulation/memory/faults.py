@@ -41,7 +41,7 @@ class Rule:
     first: int = 1
     times: int | None = 1
     when: When = When.BEFORE
-    error: Callable[[], EftError] | None = lost
+    error: Callable[[], Exception] | None = lost
     act: Callable[[], object] | None = None
     matched: int = 0
 

@@ -11,8 +11,8 @@ DRAIN_LIMIT = 10_000
 
 @dataclass(slots=True)
 class MemoryQueue:
-    """Implements `ports.Queue`, all queues of one Region. `delays` has the delay of each message of `wakes` and
-    `arrivals` that was sent with one."""
+    """Implements `ports.Queue`, all queues of one Region. `delays` has the delay of each message that was
+    sent with one."""
 
     wakes: list[Wake] = field(default_factory=list)
     verify_deliveries: list[VerifyDelivery] = field(default_factory=list)
@@ -23,8 +23,9 @@ class MemoryQueue:
         self.wakes.extend(wakes)
         self._delayed(wakes, delay_ms)
 
-    def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery]) -> None:
+    def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:
         self.verify_deliveries.extend(deliveries)
+        self._delayed(deliveries, delay_ms)
 
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
         self.arrivals.extend(arrivals)
