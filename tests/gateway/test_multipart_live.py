@@ -369,6 +369,17 @@ def test_composite_checksums_are_the_emulators_own(s3: Any, bucket: str) -> None
     assert (copied["ChecksumCRC32"], copied["ChecksumType"]) == (checksum("CRC32", DATA), "FULL_OBJECT")
 
 
+def test_a_composite_checksum_is_one_by_version_too(s3: Any, versioned: str) -> None:
+    upload = Upload(s3, versioned, ChecksumAlgorithm="SHA256")
+    for number, piece in enumerate(PIECES, start=1):
+        answer = upload.put(number, piece, ChecksumAlgorithm="SHA256")
+        upload.parts[-1]["ChecksumSHA256"] = answer["ChecksumSHA256"]
+    version = upload.complete()["VersionId"]
+    shown = s3.head_object(**upload.target, VersionId=version, ChecksumMode="ENABLED")
+    assert shown["ChecksumSHA256"].endswith("-3")
+    assert shown["ChecksumType"] == "COMPOSITE"
+
+
 def test_single_puts_show_their_checksum_everywhere(s3: Any, bucket: str) -> None:
     answer = s3.put_object(Bucket=bucket, Key="a b", Body=b"data", ChecksumAlgorithm="CRC32C")
     assert (answer["ChecksumCRC32C"], answer["ChecksumType"]) == (checksum("CRC32C", b"data"), "FULL_OBJECT")
