@@ -32,8 +32,8 @@ class SqsQueue:
         for queue in sorted({wake.queue for wake in wakes}):
             self._send(queue, [messages.dumps(wake) for wake in wakes if wake.queue == queue], delay_ms)
 
-    def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery]) -> None:
-        self._send(VERIFY, [messages.dumps(delivery) for delivery in deliveries])
+    def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:
+        self._send(VERIFY, [messages.dumps(delivery) for delivery in deliveries], delay_ms)
 
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
         self._send(INTAKE, [messages.dumps(arrival) for arrival in arrivals], delay_ms)

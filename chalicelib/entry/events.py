@@ -1,31 +1,33 @@
 """AWS events into commands. Bodies are whatever somebody managed to put on a queue: parsed, never trusted."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from chalicelib.core.errors import Corrupt
+from chalicelib.entry import strictjson
 from chalicelib.ports import Arrival
 from chalicelib.protocol import messages
+
+Text = Annotated[str, Field(min_length=1)]
 
 
 class _Record(BaseModel):
     """An SQS record as Lambda hands it over."""
 
-    messageId: str  # noqa: N815 - AWS's name
+    messageId: Text  # noqa: N815 - AWS's name
     body: str
 
 
 class _Named(BaseModel):
-    name: str
+    name: Text
 
 
 class _Keyed(BaseModel):
-    key: str
+    key: Text
 
 
 class _S3Entity(BaseModel):
@@ -56,19 +58,21 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that says nothing anybody could carry out. It goes to the dead-letter queue, where people look."""
+    """A message that says nothing anybody could carry out. It goes to the dead-letter queue, where people look.
+    `message_id` is "" where it has none."""
 
     message_id: str
     why: str
 
 
 def read(event: Mapping[str, Any]) -> Iterator[Message | Unreadable]:
-    """The messages of an SQS event."""
-    for raw in event.get("Records", []):
+    """The messages of an SQS event. Whatever it holds, this raises nothing."""
+    records = event.get("Records")
+    for raw in records if isinstance(records, list) else []:
         try:
             record = _Record.model_validate(raw)
         except ValidationError as error:
-            yield Unreadable(str(raw.get("messageId", "")) if isinstance(raw, Mapping) else "", str(error))
+            yield Unreadable(_id_of(raw), str(error))
             continue
         try:
             yield Message(record.messageId, tuple(commands_of(record.body)))
@@ -76,10 +80,15 @@ def read(event: Mapping[str, Any]) -> Iterator[Message | Unreadable]:
             yield Unreadable(record.messageId, str(error))
 
 
+def _id_of(raw: object) -> str:
+    found = raw.get("messageId") if isinstance(raw, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
 def commands_of(body: str) -> list[messages.Message]:
     """What a message body asks for. Raises Corrupt or ValidationError if it can't be understood."""
     try:
-        decoded = json.loads(body)
+        decoded = strictjson.loads(body)
     except ValueError as error:
         raise Corrupt("NotJson", f"{error}: {body[:200]!r}") from error
     if not isinstance(decoded, dict):
@@ -100,10 +109,18 @@ def _test_event(_: dict[str, Any]) -> list[messages.Message]:
 def _notification(decoded: dict[str, Any]) -> list[messages.Message]:
     records = [_S3Record.model_validate(raw) for raw in decoded["Records"]]
     return [
-        Arrival(record.s3.bucket.name, unquote_plus(record.s3.object.key))
+        Arrival(record.s3.bucket.name, _decoded(record.s3.object.key))
         for record in records
         if record.eventName.removeprefix("s3:").startswith("ObjectCreated:")
     ]
+
+
+def _decoded(key: str) -> str:
+    try:
+        return unquote_plus(key, errors="strict")
+    except UnicodeDecodeError as error:
+        # Decoded otherwise it would be another key.
+        raise Corrupt("NotAKey", f"{key!r}: {error}") from error
 
 
 def _bridge(decoded: dict[str, Any]) -> list[messages.Message]:

@@ -5,10 +5,11 @@ would stay invisible for the whole visibility timeout, hours for copy. A message
 for a reason of ours is reported as failed, and ends in the dead-letter queue, where an alarm calls people.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.errors import EftError, OutOfTime, Retry
 from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.steps import copy as copy_step
@@ -18,11 +19,13 @@ from chalicelib.steps import sweep as sweep_step
 from chalicelib.steps import verify as verify_step
 
 AGAIN_MS = 10_000
+RESERVE_MS = 10_000
+"""Begin no further message so long before the invocation ends."""
 BatchResponse = dict[str, list[dict[str, str]]]
 
 
-def intake(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
-    """Deliver what a batch of S3 events hints at."""
+def intake(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
+    """Deliver what a batch of S3 events hints at: all together, since a batch becomes one partition."""
     readable: list[Message] = []
     failed: list[str] = []
     for message in read(event):
@@ -31,25 +34,58 @@ def intake(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
         else:
             _report(env, message)
             failed.append(message.message_id)
-    arrivals = [command for message in readable for command in message.commands if isinstance(command, Arrival)]
     try:
-        again = intake_step.run(env, list(dict.fromkeys(arrivals)))
-        env.queue.send_arrivals(sorted(again, key=lambda arrival: arrival.key), delay_ms=AGAIN_MS)
-    except EftError as error:
-        # Nothing is acknowledged: the whole batch comes again, and what it did already is found done.
+        _deliver(env, readable)
+    except Retry as error:
+        # Not even the way back to the queue is open. All of it comes again, and what it did already is found done.
         env.log("intake-failed", error=str(error), trace=True)
         failed += [message.message_id for message in readable]
+    except Exception as error:  # noqa: BLE001 - something about one of the messages
+        env.log("intake-one-by-one", messages=len(readable), error=repr(error), trace=True)
+        failed += _deliver_one_by_one(env, readable, deadline_ms)
     return _response(failed)
 
 
+def _deliver(env: Env, messages: Sequence[Message]) -> None:
+    arrivals = dict.fromkeys(c for message in messages for c in message.commands if isinstance(c, Arrival))
+    try:
+        again = intake_step.run(env, list(arrivals))
+    except Retry as error:
+        env.log("arrivals-again", arrivals=len(arrivals), error=str(error))
+        again = set(arrivals)
+    # Crash before the send: the messages come again by themselves, later.
+    env.queue.send_arrivals(sorted(again, key=lambda arrival: arrival.key), delay_ms=AGAIN_MS)
+
+
+def _deliver_one_by_one(env: Env, messages: Sequence[Message], deadline_ms: int) -> list[str]:
+    """One poison object must not take its whole batch to the dead-letter queue. Returns the ids of what failed, or
+    was not reached in time."""
+    failed: list[str] = []
+    for message in messages:
+        try:
+            if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
+                raise OutOfTime("OutOfTime", "left for the next invocation")
+            _deliver(env, [message])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept and its neighbours go on
+            env.log("message-failed", message=message.message_id, error=repr(error), trace=True)
+            failed.append(message.message_id)
+    return failed
+
+
 def split(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
-    return _each(env, event, lambda wake: split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms))
+    return _each(
+        env,
+        event,
+        QueueName.SPLIT,
+        lambda wake: split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms),
+    )
 
 
 def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
     return _each(
         env,
         event,
+        QueueName.COPY,
         lambda wake: copy_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms, fresh=wake.fresh),
     )
 
@@ -58,6 +94,7 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
     return _each(
         env,
         event,
+        QueueName.VERIFY,
         lambda wake: verify_step.run(env, wake.job_id, wake.control_region, wake.part),
         lambda delivery: verify_step.verify_delivery(env, delivery),
         lambda arrival: verify_step.destination_created(env, arrival.bucket, arrival.key),
@@ -75,6 +112,7 @@ def _unexpected(command: object) -> None:
 def _each(
     env: Env,
     event: Mapping[str, Any],
+    queue: QueueName,
     on_wake: Callable[[Wake], None],
     on_delivery: Callable[[VerifyDelivery], None] = _unexpected,
     on_arrival: Callable[[Arrival], None] = _unexpected,
@@ -88,25 +126,37 @@ def _each(
             continue
         try:
             for command in message.commands:
-                if isinstance(command, Wake):
-                    _or_again(env, command, on_wake)
-                elif isinstance(command, VerifyDelivery):
-                    on_delivery(command)
-                else:
+                if isinstance(command, Arrival):
                     on_arrival(command)
+                elif isinstance(command, VerifyDelivery):
+                    _delivery_or_again(env, command, on_delivery)
+                elif command.queue is queue:
+                    _wake_or_again(env, command, on_wake)
+                else:
+                    _unexpected(command)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept and its neighbours go on
             env.log("message-failed", message=message.message_id, error=repr(error), trace=True)
             failed.append(message.message_id)
     return _response(failed)
 
 
-def _or_again(env: Env, wake: Wake, work: Callable[[Wake], None]) -> None:
+# Crash before the send in either: the message comes again by itself, later.
+
+
+def _wake_or_again(env: Env, wake: Wake, work: Callable[[Wake], None]) -> None:
     try:
         work(wake)
     except Retry as error:
         env.log("wake-again", queue=wake.queue, job=wake.job_id, part=wake.part, error=str(error))
-        # Crash before the send: the message comes again by itself, later.
-        env.queue.send([Wake(QueueName(wake.queue), wake.job_id, wake.control_region, wake.part)], delay_ms=AGAIN_MS)
+        env.queue.send([replace(wake, fresh=False)], delay_ms=AGAIN_MS)
+
+
+def _delivery_or_again(env: Env, wake: VerifyDelivery, work: Callable[[VerifyDelivery], None]) -> None:
+    try:
+        work(wake)
+    except Retry as error:
+        env.log("delivery-again", feed=wake.feed_id, key=wake.key, error=str(error))
+        env.queue.send_verify_deliveries([wake], delay_ms=AGAIN_MS)
 
 
 def _report(env: Env, message: Message | Unreadable) -> None:
@@ -115,4 +165,6 @@ def _report(env: Env, message: Message | Unreadable) -> None:
 
 
 def _response(failed: list[str]) -> BatchResponse:
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    """Lambda takes an empty identifier for "all of them" (developer guide, "Reporting batch item failures"): a record
+    without an id is no reason to have its neighbours come again for ever."""
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed if message_id]}

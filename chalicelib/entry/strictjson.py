@@ -6,14 +6,18 @@ from typing import Any
 
 
 def loads(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """RFC 8259 and no more: UTF-8, no NaN, no name twice in one object. Raises ValueError saying what is wrong,
-    whatever the text."""
+    """I-JSON (RFC 7493) and no more: UTF-8, no NaN, no half surrogate pair, no name twice in one object. Raises
+    ValueError saying what is wrong, whatever the text."""
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
+        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
+        json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("a text in it has half a surrogate pair, which is no character") from None
+    return found
 
 
 def _no_constant(name: str) -> None:

@@ -19,7 +19,7 @@ from chalicelib.entry.rest.auth import Identity, identify
 from chalicelib.settings import Auth
 from tests.entry.api import Api
 from tests.entry.environ import environ
-from tests.entry.strategies import JSON
+from tests.entry.strategies import JSON, TEXT
 from tests.entry.tokens import AUDIENCE, ISSUER, Signer, auth_json, claims_of, issuer_entry
 
 NOW_S = claims_of()["iat"] + 60
@@ -257,7 +257,7 @@ def test_two_tokens(auth: Auth, rsa: Signer) -> None:
     assert identify(auth, f"Bearer {rsa.token()},Bearer {rsa.token()}") is None
 
 
-@given(st.text(max_size=200))
+@given(TEXT)
 def test_any_text(text: str) -> None:
     nobody = Auth(issuers=[])
     assert identify(nobody, text) is None

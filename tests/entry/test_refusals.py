@@ -1,10 +1,11 @@
 """What the API refuses, and that it says why and what to do: every error is a problem (RFC 9457)."""
 
 import json
+from typing import Any
 
 import pytest
 
-from chalicelib.core.errors import Denied, Permanent, Retry
+from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.ports import Wake
 from simulation.memory.env import make_env
 from simulation.memory.faults import Rule
@@ -45,6 +46,21 @@ def test_no_json(api: Api, raw: bytes, why: str) -> None:
     detail = api.call("POST", "/jobs", raw=raw).problem(400, "NotJson")
     assert why in detail
     assert "send one JSON object" in detail
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target": {"endpoint": "target-east", "prefix": "\ud800"}},
+        {"target": {"endpoint": "\udfff"}},
+        {"labels": {"a": "\ud800"}},
+        {"labels": {"\udc00": "a"}},
+        {"\ud800": "b"},
+    ],
+    ids=str,
+)
+def test_half_a_surrogate_pair(api: Api, change: dict[str, object]) -> None:
+    assert "half a surrogate pair" in api.call("POST", "/jobs", {**GOOD, **change}).problem(400, "NotJson")
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"1", b"true", b"[" * 500 + b"]" * 500])
@@ -105,10 +121,7 @@ def test_a_body_that_is_not_even_base64() -> None:
         ({"source": {"endpoint": "source-west", "bucket": "b"}}, "body.source.bucket: Extra inputs"),
         ({"source": {"endpoint": "source-west", "prefix": "x" * 1025}}, "at most 1024 bytes"),
         ({"source": {"endpoint": "source-west", "prefix": "鍵" * 342}}, "at most 1024 bytes"),
-        ({"target": {"endpoint": "target-east", "prefix": "\ud800"}}, "body.target.prefix"),
-        ({"target": {"endpoint": "\udfff"}}, "body.target.endpoint"),
         ({"bucket": "b"}, "body.bucket: Extra inputs are not permitted"),
-        ({"\ud800": "b"}, "body: Input should be a valid string"),
         ({"mode": "maybe"}, "body.mode: Input should be 'if-changed', 'never', 'always' or 'fail'"),
         ({"mode": None}, "body.mode: Input should be"),
         ({"labels": []}, "body.labels: Input should be a valid dictionary"),
@@ -116,8 +129,6 @@ def test_a_body_that_is_not_even_base64() -> None:
         ({"labels": {"": "x"}}, "String should have at least 1 character"),
         ({"labels": {"a": ""}}, "String should have at least 1 character"),
         ({"labels": {"a": "x" * 129}}, "String should have at most 128"),
-        ({"labels": {"a": "\ud800"}}, "body.labels.a"),
-        ({"labels": {"\ud800": "a"}}, "body.labels"),
         ({"labels": {str(n): "x" for n in range(11)}}, "at most 10 items"),
     ],
     ids=lambda value: str(value)[:40].encode("ascii", "replace").decode(),
@@ -222,8 +233,8 @@ def test_the_answer_of_a_submission_is_lost_and_the_client_tries_again(api: Api)
         (Permanent("InvalidRequest", "secret detail"), "Internal"),
     ],
 )
-def test_what_is_our_fault_is_logged_and_not_shown(api: Api, error: Exception, code: str) -> None:
-    api.store.rule(Rule(Operation.PUT, error=lambda: error))  # type: ignore[arg-type,return-value]
+def test_what_is_our_fault_is_logged_and_not_shown(api: Api, error: EftError, code: str) -> None:
+    api.store.rule(Rule(Operation.PUT, error=lambda: error))
     reply = answer(event("POST", "/jobs", GOOD_JSON.decode()))
     detail = reply.problem(500, code)
     assert REQUEST_ID in detail
@@ -235,7 +246,8 @@ def test_what_is_our_fault_is_logged_and_not_shown(api: Api, error: Exception, c
 
 
 def test_a_bug_is_answered_in_order(api: Api) -> None:
-    api.store.rule(Rule(Operation.PUT, error=lambda: ZeroDivisionError("a bug")))  # type: ignore[arg-type,return-value]
+    bug: Any = lambda: ZeroDivisionError("a bug")  # noqa: E731 - no error that a store may raise
+    api.store.rule(Rule(Operation.PUT, error=bug))
     assert "a bug" not in api.submit().problem(500, "Internal")
     [line] = api.log.events("request-crashed")
     assert "a bug" in line["error"]

@@ -26,7 +26,6 @@ class PlaceBody(_Request):
     @field_validator("prefix")
     @classmethod
     def _fits_a_key(cls, prefix: str) -> str:
-        # pydantic has refused half surrogate pairs before.
         if len(prefix.encode()) > KEY_MAX_BYTES:
             raise ValueError(f"a prefix may have at most {KEY_MAX_BYTES} bytes of UTF-8")
         return prefix

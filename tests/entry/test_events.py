@@ -1,0 +1,236 @@
+"""From the bodies of messages to commands: whatever somebody put on a queue."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core.errors import Corrupt
+from chalicelib.entry.events import Message, Unreadable, commands_of, read
+from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
+from chalicelib.protocol import messages
+from tests.entry import sqs
+from tests.entry.strategies import JSON, TEXT
+
+KEYS = [
+    "plain.csv",
+    "two words",
+    "a+b",
+    "100%25 %2F%zz",
+    "données/鍵/smile-\U0001f600",
+    "a&b=c?d#e;f,g:h@i$j!k*l'm(n)",
+    'quotes"and\\slashes//',
+    "new\nline\x07",
+    "folder/",
+    "x" * 1024,
+    "\ufffe\uffff",
+]
+
+
+# --- what is understood -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_comes_through_either_way(key: str) -> None:
+    """Encoded by S3's own notifications, and as it is by EventBridge."""
+    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key)]
+    assert commands_of(sqs.bridge("b", key)) == [Arrival("b", key)]
+
+
+def test_a_plus_in_a_notification_is_a_space() -> None:
+    raw = sqs.s3_record("b", "x")
+    raw["s3"]["object"]["key"] = "a+b%2Bc%C3%A9"
+    assert commands_of(sqs.notification(raw)) == [Arrival("b", "a b+cé")]
+
+
+def test_several_records_in_one_notification() -> None:
+    records = [sqs.s3_record("b", f"k{n}") for n in range(3)]
+    assert commands_of(sqs.notification(*records)) == [Arrival("b", f"k{n}") for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ObjectCreated:Put", "ObjectCreated:Copy", "ObjectCreated:CompleteMultipartUpload", "s3:ObjectCreated:Post"],
+)
+def test_every_way_to_create_an_object(name: str) -> None:
+    assert commands_of(sqs.notification(sqs.s3_record("b", "k", name))) == [Arrival("b", "k")]
+
+
+@pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"])
+def test_what_is_no_arrival_needs_no_action(name: str) -> None:
+    assert commands_of(sqs.notification(sqs.s3_record("b", "k", name))) == []
+
+
+@pytest.mark.parametrize("detail_type", ["Object Deleted", "Object Restore Completed", "Object Tags Added"])
+def test_another_event_of_s3_needs_no_action(detail_type: str) -> None:
+    assert commands_of(sqs.bridge("b", "k", detail_type)) == []
+
+
+def test_the_event_that_s3_sends_to_try_the_queue() -> None:
+    assert commands_of(sqs.TEST_EVENT) == []
+
+
+def test_an_empty_notification() -> None:
+    assert commands_of('{"Records": []}') == []
+
+
+OURS: list[messages.Message] = [
+    Wake(QueueName.SPLIT, "job-x", "us-gov-west-1", "r"),
+    Wake(QueueName.COPY, "job-x", "us-gov-east-1", "r-000001", fresh=True),
+    Wake(QueueName.VERIFY, "feed-x", "us-gov-east-1", "r01-000012"),
+    VerifyDelivery("feed", "données/a b+c", "v1"),
+    *(Arrival("b", key) for key in KEYS),
+]
+
+
+@pytest.mark.parametrize("command", OURS, ids=lambda command: str(command)[:30].encode("ascii", "replace").decode())
+def test_our_own_messages(command: messages.Message) -> None:
+    assert commands_of(messages.dumps(command)) == [command]
+
+
+@given(key=st.text(min_size=1, max_size=300))
+def test_any_key(key: str) -> None:
+    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key)]
+    assert commands_of(sqs.bridge("b", key)) == [Arrival("b", key)]
+    assert commands_of(messages.dumps(Arrival("b", key))) == [Arrival("b", key)]
+
+
+# --- what is not --------------------------------------------------------------------------------------------------
+
+
+def changed(at: list[str | int], value: object) -> str:
+    """A notification with one value put in, or taken out (Ellipsis)."""
+    whole = json.loads(sqs.notification(sqs.s3_record("b", "k")))
+    inner: Any = whole["Records"][0]
+    for name in at[:-1]:
+        inner = inner[name]
+    if value is ...:
+        del inner[at[-1]]
+    else:
+        inner[at[-1]] = value
+    return json.dumps(whole)
+
+
+UNREADABLE = [
+    "",
+    " ",
+    "hello",
+    "{",
+    "null",
+    "5",
+    "[]",
+    '"text"',
+    "{}",
+    '{"Records": 5}',
+    '{"Records": [5]}',
+    '{"Records": [{}]}',
+    '{"Records": [{"Sns": {}}]}',
+    '{"Event": "something else"}',
+    '{"source": "aws.s3"}',
+    '{"source": "aws.s3", "detail-type": "Object Created"}',
+    '{"source": "aws.s3", "detail-type": "Object Created", "detail": 5}',
+    '{"source": "aws.ec2", "detail-type": "Object Created", "detail": {}}',
+    '{"wake": {}}',
+    '{"wake": 5}',
+    '{"wake": {"queue": "lunch", "job_id": "j", "control_region": "r"}}',
+    '{"wake": {"queue": "copy", "job_id": 5, "control_region": "r"}}',
+    '{"arrival": {"bucket": "b"}}',
+    '{"arrival": ["b", "k"]}',
+    '{"verify_delivery": {"feed_id": "f", "key": null, "pin": ""}}',
+    '{"a": NaN}',
+    '{"Records": [], "Records": []}',
+    "[" * 50_000,
+    '{"Records":' * 20_000,
+    "9" * 5_000,
+    "\ud800",
+    '"\ud800"',
+    json.dumps({"arrival": {"bucket": "b", "key": "\ud800"}}),
+    changed(["s3", "object", "key"], ...),
+    changed(["s3", "object", "key"], ""),
+    changed(["s3", "object", "key"], 5),
+    changed(["s3", "object", "key"], None),
+    # Not UTF-8 when decoded: any guess would be another key.
+    changed(["s3", "object", "key"], "a%FFb"),
+    changed(["s3", "object", "key"], "%ED%A0%80"),
+    changed(["s3", "bucket", "name"], ""),
+    changed(["s3", "bucket"], None),
+    changed(["eventName"], ...),
+    changed(["eventName"], 5),
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: body[:40].encode("ascii", "replace").decode())
+def test_what_says_nothing(body: str) -> None:
+    [found] = read(sqs.event(body))
+    assert isinstance(found, Unreadable)
+    assert found.message_id == "m0"
+    assert found.why
+
+
+def test_one_unreadable_message_leaves_the_others_readable() -> None:
+    good = sqs.notification(sqs.s3_record("b", "k"))
+    found = list(read(sqs.event(good, "[" * 50_000, good, "{}", good)))
+    assert [isinstance(one, Message) for one in found] == [True, False, True, False, True]
+    assert [one.message_id for one in found] == ["m0", "m1", "m2", "m3", "m4"]
+
+
+def test_a_broken_message_of_ours_is_not_taken_for_another() -> None:
+    with pytest.raises(Corrupt):
+        commands_of(json.dumps({"wake": {"queue": "copy"}, "Records": []}))
+
+
+@pytest.mark.parametrize(
+    ("raw", "message_id"),
+    [
+        (5, ""),
+        (None, ""),
+        ([], ""),
+        ({}, ""),
+        ({"body": "{}"}, ""),
+        ({"messageId": "", "body": "{}"}, ""),
+        ({"messageId": None, "body": "{}"}, ""),
+        ({"messageId": 7, "body": "{}"}, ""),
+        ({"messageId": "m"}, "m"),
+        ({"messageId": "m", "body": None}, "m"),
+        ({"messageId": "m", "body": {"wake": {}}}, "m"),
+        ({"messageId": "m", "body": "\ud800"}, "m"),
+    ],
+    ids=str,
+)
+def test_a_record_that_is_none(raw: object, message_id: str) -> None:
+    [found] = read({"Records": [raw]})
+    assert isinstance(found, Unreadable)
+    assert found.message_id == message_id
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": 5}, {"Records": "x"}, {"Records": {}}], ids=str)
+def test_an_event_that_is_none(event: dict[str, Any]) -> None:
+    assert list(read(event)) == []
+
+
+@given(TEXT)
+def test_any_text_is_a_message_or_unreadable(body: str) -> None:
+    [found] = read(sqs.event(body))
+    assert found.message_id == "m0"
+
+
+@given(JSON | st.fixed_dictionaries({"Records": JSON}) | st.fixed_dictionaries({"wake": JSON}))
+def test_any_json_is_a_message_or_unreadable(value: Any) -> None:
+    [found] = read(sqs.event(json.dumps(value)))
+    assert found.message_id == "m0"
+
+
+@given(
+    at=st.sampled_from([["eventName"], ["s3"], ["s3", "bucket"], ["s3", "object"], ["s3", "object", "key"]]), value=JSON
+)
+def test_any_json_within_a_notification(at: list[str | int], value: Any) -> None:
+    [found] = read(sqs.event(changed(at, value)))
+    assert found.message_id == "m0"
+
+
+@given(JSON)
+def test_any_json_as_a_record(value: Any) -> None:
+    assert len(list(read({"Records": [value]}))) == 1
+    assert isinstance(list(read({"Records": value})), list)
