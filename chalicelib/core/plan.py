@@ -21,6 +21,9 @@ from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, KEY_MAX_BYTES, Policy
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that can't be read without a restore (GLACIER_IR can)."""
+MULTIPART_FULL_OBJECT_ALGORITHMS = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
+"""Only the CRCs of parts add up to that of the whole: a FULL_OBJECT multipart upload with any other algorithm is refused
+(S3 user guide, "Checking object integrity")."""
 
 
 class Look(StrEnum):
@@ -134,9 +137,12 @@ def _method(sight: Sight, policy: Policy) -> tuple[Method, PartPlan | None]:
     small = facts.size <= policy.multipart_threshold_bytes
     if facts.size == 0:
         return Method.COPY, None
-    full_checksum = facts.checksum is not None and facts.checksum.type is ChecksumType.FULL_OBJECT
-    if full_checksum:
-        return (Method.COPY, None) if small else (Method.MULTIPART, parts.even_plan(facts.size, policy.part_size_bytes))
+    checksum = facts.checksum
+    if checksum is not None and checksum.type is ChecksumType.FULL_OBJECT:
+        # Another algorithm's full-object checksum is of an object made by one request, so that one copy can take it.
+        if small or checksum.algorithm not in MULTIPART_FULL_OBJECT_ALGORITHMS:
+            return Method.COPY, None
+        return Method.MULTIPART, parts.even_plan(facts.size, policy.part_size_bytes)
     if sight.source_parts:
         # No checksum to compare by: repeat the source's own boundaries, so that the ETags agree.
         return Method.MULTIPART, parts.plan_of_sizes(sight.source_parts)
