@@ -22,7 +22,7 @@ from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, KEY_MAX_BYTES, Policy
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that can't be read without a restore (GLACIER_IR can)."""
 MULTIPART_FULL_OBJECT_ALGORITHMS = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
-"""Only the CRCs of parts add up to that of the whole: a FULL_OBJECT multipart upload with any other algorithm is refused
+"""Only CRCs of parts add up to that of the whole: a FULL_OBJECT multipart upload of any other algorithm is refused
 (S3 user guide, "Checking object integrity")."""
 
 
