@@ -133,6 +133,7 @@ def _large() -> Iterator[Planned]:
     """Above the multipart threshold, each uploaded another way, since each has to be verified another way."""
     full = _properties()["everything.bin"]
     yield Planned("large/one-request.bin", Route.JOB, 12 * MIB + 1, full, Upload())
+    yield Planned("large/one-request-sha256.bin", Route.JOB, 9 * MIB, full, Upload(checksum="SHA256"))
     yield Planned("large/parts-and-crc64.bin", Route.JOB, 16 * MIB, full, Upload(5 * MIB, "CRC64NVME"))
     yield Planned("large/parts-without-checksum.bin", Route.JOB, 18 * MIB + 7, full, Upload(6 * MIB, None))
     yield Planned("large/parts-and-sha256.bin", Route.FEED, 13 * MIB, full, Upload(5 * MIB, "SHA256"))
