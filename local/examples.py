@@ -12,7 +12,6 @@ Both Regions are up. Settings: {settings_file}   Logs: {folder}/   Take it down:
 
 # Settings for this shell
 export AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_DEFAULT_REGION={west[region]}
-export AWS_REQUEST_CHECKSUM_CALCULATION=when_required
 TOKEN={token}
 
 # Drop a file: it appears at the target within seconds
@@ -24,10 +23,10 @@ rclone copyto README.md :s3:{west[source_bucket]}/inbox/README.md {rclone}
 rclone ls :s3:{west[target_bucket]}/inbox {rclone}
 
 # Submit a job: everything under West's inbox/ to East, below from-west/
-curl -sS {api_url}/jobs -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
+JOB=$(curl -sS {api_url}/jobs -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
   -d '{{"source": {{"endpoint": "west-source", "prefix": "inbox/"}}, \
-"target": {{"endpoint": "east-target", "prefix": "from-west/"}}}}'
-curl -sS {api_url}/jobs -H "Authorization: Bearer $TOKEN"
+"target": {{"endpoint": "east-target", "prefix": "from-west/"}}}}' | grep -o 'job-[a-z0-9]*')
+curl -sS {api_url}/jobs/$JOB -H "Authorization: Bearer $TOKEN"
 aws --endpoint-url {endpoint_url} s3 ls --recursive s3://{east[target_bucket]}/from-west/
 """
 
