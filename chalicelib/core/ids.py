@@ -19,10 +19,11 @@ def job_id(tenant: str, token: str) -> str:
     return "job-" + _digest("job", tenant, token)
 
 
-def feed_job_id(feed_id: str, pins: list[tuple[str, str, str]]) -> str:
+def feed_job_id(feed_id: str, pins: list[tuple[str, str, str]], attempt: int) -> str:
     """A batch of events delivered twice is the same job. A pin is (key, version, the destination's ETag or ""): planned
-    against another destination, the same versions are a new job."""
-    return "feed-" + _digest("feed", feed_id, *(word for pin in sorted(pins) for word in pin))
+    against another destination, the same versions are a new job. So they are at another `attempt` (from 0), after a job
+    of these very pins has ended without delivering them."""
+    return "feed-" + _digest("feed", feed_id, str(attempt), *(word for pin in sorted(pins) for word in pin))
 
 
 def is_job_id(text: str) -> bool:

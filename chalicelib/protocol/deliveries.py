@@ -1,8 +1,19 @@
-"""What a feed's delivery record says, and how keys map between the two ends of a feed."""
+"""What a feed's delivery record says, how keys map between its two ends, and how the end of a feed job is noted."""
 
-from chalicelib.core.model import Feed, Row, RowOutcome, Verification
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from chalicelib.core import ids
+from chalicelib.core.model import Feed, JobSpec, Manifest, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.plan import target_key
-from chalicelib.ports import Delivery, DeliveryStatus, Env
+from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env
+from chalicelib.protocol.records import ControlRecords, JobRecords
+
+FEED_PART = ids.part_id(ids.ROOT_RANGE, 1)
+"""A feed job has one partition."""
+AGAIN = (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT)
+"""A feed delivers what is there now: rows that met a newer source or another destination are planned again."""
+DELIVERED = (DeliveryStatus.COPIED, DeliveryStatus.VERIFIED)
 
 
 def pin_of(row: Row) -> str:
@@ -44,3 +55,48 @@ def delivery_of(
         region=env.region,
         at_ms=env.clock.now_ms(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a feed job did about one key."""
+
+    delivery: Delivery
+    again: bool
+    """Its key must be looked at again."""
+
+
+def ended_rows(env: Env, records: JobRecords, feed_id: str) -> Iterator[Ended]:
+    """What became of the rows of a feed job that has its receipt."""
+    manifest, receipt = records.link(FEED_PART), records.receipt(FEED_PART)
+    if not isinstance(manifest, Manifest) or receipt is None:
+        return
+    claimed = records.copied(FEED_PART)
+    for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
+        if outcome.outcome is Outcome.DESTINATION_CONFLICT and claimed and claimed.rows[index].outcome.good:
+            # It was delivered, and then taken away or replaced before it was verified. The receiver may do that; it
+            # must not bring the object back.
+            outcome = replace(outcome, outcome=Outcome.COPIED)
+        delivery = delivery_of(env, feed_id, row, outcome, job_id=records.job_id, verified=True)
+        yield Ended(delivery, outcome.outcome in AGAIN)
+
+
+def note_feed_job(env: Env, records: JobRecords, spec: JobSpec) -> None:
+    """The delivery record of each row; rows to be looked at again go back to intake; failures are told. Safe to
+    repeat."""
+    ended = list(ended_rows(env, records, spec.feed_id or ""))
+    env.ledger.put_deliveries([row.delivery for row in ended])
+    env.queue.send_arrivals([Arrival(spec.source.bucket.name, row.delivery.key) for row in ended if row.again])
+    for row in ended:
+        if row.delivery.status is DeliveryStatus.FAILED and not row.again:
+            env.notifier.delivery_failed(row.delivery)
+
+
+def is_queued(env: Env, control_region: str, delivery: Delivery) -> bool:
+    """A delivery that was noted as queued: is it still to come, or has it been made? Its job knows: a note may be older
+    than the job's end, or another Region's."""
+    records = ControlRecords(env, control_region).job(delivery.job_id or "")
+    if records.terminal() is None:
+        return True
+    ended = (row.delivery for row in ended_rows(env, records, delivery.feed_id))
+    return any(d.key == delivery.key and d.status in DELIVERED for d in ended)

@@ -2,10 +2,11 @@
 
 from chalicelib.core import codec
 from chalicelib.core.errors import Retry
-from chalicelib.core.model import Fork, JobSpec, Receipt, Terminal
+from chalicelib.core.model import Fork, JobKind, JobSpec, Receipt, Terminal
 from chalicelib.core.progress import derive
 from chalicelib.core.settle import Tally, complete, may_be_complete, terminal
 from chalicelib.ports import Env
+from chalicelib.protocol.deliveries import note_feed_job
 from chalicelib.protocol.records import JobRecords
 
 HINT_ITEMS = 200
@@ -62,8 +63,10 @@ def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
 
 
 def finish(env: Env, records: JobRecords, spec: JobSpec, end: Terminal) -> None:
-    """Tell the world, the table, and last of all the list of open jobs. Repeated until that last step has happened:
-    the event is delivered at least once."""
+    """Note a feed's deliveries, tell the world, the table, and last of all the list of open jobs. Repeated until that
+    last step has happened: the event is delivered at least once."""
+    if spec.kind is JobKind.FEED:
+        note_feed_job(env, records, spec)
     env.notifier.job_settled(spec, end)
     env.ledger.put_terminal(spec, end, env.region)
     records.control.close_job(records.job_id)

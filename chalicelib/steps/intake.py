@@ -8,6 +8,7 @@ more become a feed job whose one manifest is cut here, and take the same way as 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from chalicelib.core import ids
 from chalicelib.core.errors import EftError, NoSuchBucket, Retry
@@ -26,15 +27,14 @@ from chalicelib.core.model import (
 from chalicelib.core.plan import Sight, target_key
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
-from chalicelib.protocol.deliveries import delivery_of, pin_of
+from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued, pin_of
 from chalicelib.protocol.planning import Planner, unplannable
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import Publisher, Route
-from chalicelib.protocol.records import ControlRecords
+from chalicelib.protocol.records import ControlRecords, JobRecords
 
 REPLANS = 4
 """How often a key that keeps changing under our hands is planned again before it goes back to the queue."""
-SETTLED = (DeliveryStatus.QUEUED, DeliveryStatus.COPIED, DeliveryStatus.VERIFIED)
 
 
 def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
@@ -119,7 +119,10 @@ class _Batch:
         known = [d for d in self.env.ledger.get_deliveries(self.feed.id, row.key) if d.pin == pin]
         unverified = [d for d in known if d.status is DeliveryStatus.COPIED]
         self.env.queue.send_verify_deliveries([VerifyDelivery(d.feed_id, d.key, d.pin) for d in unverified])
-        return any(d.status in SETTLED for d in known)
+        if any(d.status in DELIVERED for d in known):
+            return True
+        region = self.env.endpoints[self.feed.target].bucket.region
+        return any(is_queued(self.env, region, d) for d in known if d.status is DeliveryStatus.QUEUED)
 
     @staticmethod
     def _unreadable(key: str, error: EftError) -> Row:
@@ -194,16 +197,24 @@ class _Batch:
     # --- as a job ---------------------------------------------------------------------------------------------
 
     def _cut_job(self, rows: Sequence[Row]) -> None:
-        """One manifest of all rows. Its name follows from what it pins, so that the same batch is the same job."""
-        spec = self._spec(rows)
-        records = ControlRecords(self.env, spec.control_region).job(spec.job_id)
-        part = ids.part_id(ids.ROOT_RANGE, 1)
+        """One manifest of all rows. Its name follows from what it pins, so that the same batch is the same job, unless
+        that job has ended without delivering some of it."""
+        for attempt in count():
+            spec = self._spec(rows, attempt)
+            records = ControlRecords(self.env, spec.control_region).job(spec.job_id)
+            if records.terminal() is None:
+                self._open_job(spec, records, rows)
+                return
+            rows = [row for row in rows if not self._delivered_before(row)]
+            if not rows:
+                return
+
+    def _open_job(self, spec: JobSpec, records: JobRecords, rows: Sequence[Row]) -> None:
         # The manifest first: a job on the list of open jobs always has it. Crash here: a manifest that no list names
         # does nothing; the events come again and, planned alike, find it.
-        records.create_link(self._manifest(spec.job_id, part, rows))
+        records.create_link(self._manifest(spec.job_id, rows))
         accepted = records.create_spec(spec)
-        if records.terminal() is None:
-            records.control.open_job(spec.job_id)
+        records.control.open_job(spec.job_id)
         # From here on the sweep would carry it out. Crash before the events are acknowledged: the same again.
         self.env.ledger.put_job(accepted)
         size = sum(row.size for row in rows)
@@ -213,13 +224,14 @@ class _Batch:
         self.env.ledger.put_deliveries(
             [delivery_of(self.env, self.feed.id, row, None, job_id=spec.job_id, verified=False) for row in rows]
         )
-        wake = Wake(QueueName.COPY, spec.job_id, spec.control_region, part, fresh=True)
+        wake = Wake(QueueName.COPY, spec.job_id, spec.control_region, FEED_PART, fresh=True)
         self.env.queue.send([wake])
         self.env.log("feed-job", feed=self.feed.id, job=spec.job_id, rows=len(rows))
 
-    def _spec(self, rows: Sequence[Row]) -> JobSpec:
+    def _spec(self, rows: Sequence[Row], attempt: int) -> JobSpec:
         source, target = self.env.endpoints[self.feed.source], self.env.endpoints[self.feed.target]
-        job_id = ids.feed_job_id(self.feed.id, [(row.key, pin_of(row), row.expect or "") for row in rows])
+        pins = [(row.key, pin_of(row), row.expect or "") for row in rows]
+        job_id = ids.feed_job_id(self.feed.id, pins, attempt)
         return JobSpec(
             job_id=job_id,
             tenant=self.feed.tenant,
@@ -235,11 +247,11 @@ class _Batch:
             feed_id=self.feed.id,
         )
 
-    def _manifest(self, job_id: str, part: str, rows: Sequence[Row]) -> Manifest:
+    def _manifest(self, job_id: str, rows: Sequence[Row]) -> Manifest:
         ordered = sorted(rows, key=lambda row: row.key)
         return Manifest(
             job_id=job_id,
-            part=part,
+            part=FEED_PART,
             after="",
             upto=ordered[-1].key,
             last=True,

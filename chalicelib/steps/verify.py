@@ -7,7 +7,6 @@ from chalicelib.core.identity import recognise
 from chalicelib.core.ids import object_id
 from chalicelib.core.model import (
     CopyRecord,
-    JobKind,
     JobSpec,
     Manifest,
     Method,
@@ -21,17 +20,14 @@ from chalicelib.core.model import (
 from chalicelib.core.plan import target_key
 from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified
-from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
-from chalicelib.protocol.deliveries import delivery_of, source_key_of
+from chalicelib.ports import Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
+from chalicelib.protocol.deliveries import source_key_of
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import with_checksum
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.scan import look_at
 from chalicelib.protocol.settling import settle_if_due
-
-AGAIN = (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT)
-"""A feed delivers what is there now: rows that met a newer source or another destination are planned again."""
 
 
 def run(env: Env, job_id: str, control_region: str, part: str) -> None:
@@ -48,8 +44,6 @@ def run(env: Env, job_id: str, control_region: str, part: str) -> None:
         receipt = receipt_of(env, records, manifest, outcomes, started_ms=copied.started_ms)
     # Crash here, or a second verifier: what follows is repeated by the next wake, and is safe to repeat.
     _abort_leftovers(env, control, spec, manifest, receipt)
-    if spec.kind is JobKind.FEED:
-        _note_deliveries(env, spec, manifest, receipt)
     settle_if_due(env, records, spec)
 
 
@@ -118,21 +112,6 @@ def _abort_leftovers(env: Env, control: ControlRecords, spec: JobSpec, manifest:
                     env.store.abort(UploadRef(spec.target.bucket, row.target, registration.upload_id))
                 except EftError as error:
                     env.log("abort-failed", job=spec.job_id, key=row.target, error=str(error))
-
-
-def _note_deliveries(env: Env, spec: JobSpec, manifest: Manifest, receipt: Receipt) -> None:
-    """The delivery record of each row; rows to be looked at again go back to intake."""
-    pairs = list(zip(manifest.rows, receipt.rows, strict=True))
-    feed_id = spec.feed_id or ""
-    deliveries = [delivery_of(env, feed_id, row, o, job_id=spec.job_id, verified=True) for row, o in pairs]
-    env.ledger.put_deliveries(deliveries)
-    env.queue.send_arrivals(
-        [Arrival(spec.source.bucket.name, row.key) for row, outcome in pairs if outcome.outcome in AGAIN]
-    )
-    # Crash before this: the message that woke us comes again.
-    for delivery, (_, outcome) in zip(deliveries, pairs, strict=True):
-        if delivery.status is DeliveryStatus.FAILED and outcome.outcome not in AGAIN:
-            env.notifier.delivery_failed(delivery)
 
 
 def verify_delivery(env: Env, wake: VerifyDelivery) -> None:

@@ -80,7 +80,7 @@ class World:
     lose: bool = False
     """Every message is lost but those that sweeps send."""
     redeliver: bool = True
-    """Whether a message that a crash left unacknowledged comes again."""
+    """Whether a message that a crash left unacknowledged comes again. Events always do: nothing else tells of them."""
     shuffle: random.Random | None = None
 
     def __post_init__(self) -> None:
@@ -199,7 +199,7 @@ class World:
             acknowledged = not answer["batchItemFailures"]
         except Crash as crash:
             self.crashes.append(str(crash))
-            acknowledged = not self.redeliver
+            acknowledged = not self.redeliver and mail.queue != "intake"
         if not acknowledged and mail.receives < RECEIVES:
             self.mail.append(replace(mail, due_ms=self.clock.now_ms() + VISIBILITY_MS[mail.queue]))
         elif not acknowledged:
