@@ -1,21 +1,27 @@
 """The table. One item, one writing Region: every key that changes holds the Region that writes it."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from chalicelib.adapters.aws_errors import translating
 from chalicelib.core import codec
-from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.core.errors import Corrupt, Permanent, Retry
+from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Delivery, JobItems, JobPage
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 T = TypeVar("T")
 GSI = "tenant"
@@ -24,22 +30,21 @@ DELIVERY_KEPT_S = 90 * 24 * 3600
 _BATCH_WRITE_ITEMS = 25
 _BATCH_GET_ITEMS = 100
 _ROUNDS = 5
-_RETRYABLE = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "TransactionConflictException",
-        "ServiceUnavailable",
-        "LimitExceededException",
-    }
-)
+_PAUSE_S = 0.05
+"""Before a batch's unprocessed items are sent again; doubled each time."""
+_CREATED = re.compile(r"[0-9]{15}")
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
 _DELIVERY, _BEACON = TypeAdapter(Delivery), TypeAdapter(Beacon)
 
 Item = dict[str, Any]
+
+
+def make_client(region: str) -> "DynamoDBClient":
+    """Gives up before API Gateway does, after 29 s: a table that can't be reached is to be a 503, not a 504."""
+    retries: Any = {"mode": "standard", "total_max_attempts": 3}
+    config = Config(retries=retries, connect_timeout=2, read_timeout=5, max_pool_connections=32)
+    return boto3.client("dynamodb", region_name=region, config=config)
 
 
 class DynamoLedger:
@@ -49,19 +54,18 @@ class DynamoLedger:
     Region and eventually consistent between Regions.
     """
 
-    def __init__(self, table: str, region: str, regions: Sequence[str]) -> None:
+    def __init__(
+        self,
+        table: str,
+        region: str,
+        regions: Sequence[str],
+        client: "DynamoDBClient | None" = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._table = table
         self._regions = tuple(regions)
-        self._client = boto3.client(
-            "dynamodb",
-            region_name=region,
-            config=Config(
-                retries={"mode": "standard", "total_max_attempts": 4},
-                connect_timeout=3,
-                read_timeout=5,
-                max_pool_connections=32,
-            ),
-        )
+        self._client: Any = client or make_client(region)
+        self._sleep = sleep
 
     # --- jobs -------------------------------------------------------------------------------------------------
 
@@ -84,32 +88,42 @@ class DynamoLedger:
             KeyConditionExpression="gsi_pk = :tenant",
             ExpressionAttributeValues=_attributes({":tenant": f"TENANT#{tenant}"}),
             ScanIndexForward=False,
-            Limit=limit,
+            # One more than is shown: DynamoDB says "there is more" after a full page, whether there is or not.
+            Limit=limit + 1,
             **start,
         )
-        specs = [codec.loads(_item(raw)["body"].encode(), JobSpec) for raw in answer["Items"]]
+        found = [codec.loads(_item(raw)["body"].encode(), JobSpec) for raw in answer["Items"]]
+        specs = found[:limit]
         ends = self._terminals([spec.job_id for spec in specs])
-        more = answer.get("LastEvaluatedKey") is not None
+        more = len(found) > limit or "LastEvaluatedKey" in answer
         return JobPage(
             tuple((spec, ends.get(spec.job_id)) for spec in specs), _listing_key(specs[-1]) if more and specs else None
         )
 
     def _terminals(self, job_ids: Sequence[str]) -> dict[str, Terminal]:
-        keys = [
+        left: Any = [
             _attributes({"pk": f"JOB#{job_id}", "sk": f"END#{region}"})
             for job_id in job_ids
             for region in self._regions
         ]
         ends: dict[str, Terminal] = {}
-        for _ in range(_ROUNDS):
-            if not keys:
+        for tries in range(_ROUNDS):
+            if not left:
                 return ends
-            answer = self._call("batch_get_item", whole_table=False, RequestItems={self._table: {"Keys": keys}})
+            self._pause(tries)
+            wanted = {self._table: {"Keys": left, "ConsistentRead": True}}
+            answer = self._call("batch_get_item", whole_table=False, RequestItems=wanted)
             for raw in answer["Responses"].get(self._table, []):
                 end = codec.loads(_item(raw)["body"].encode(), Terminal)
                 ends[end.job_id] = end
-            keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-        raise Retry("Throttled", "the table left keys unread")
+            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        if left:
+            raise Retry("Throttled", "the table left keys unread")
+        return ends
+
+    def _pause(self, tries: int) -> None:
+        if tries:
+            self._sleep(_PAUSE_S * 2 ** (tries - 1))
 
     def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
         spec: JobSpec | None = None
@@ -117,21 +131,23 @@ class DynamoLedger:
         leases: list[PartLease] = []
         observations: list[Observation] = []
         plans: list[PlanProgress] = []
-        for index, item in enumerate(self._query(f"JOB#{job_id}")):
+        truncated = False
+        for index, item in enumerate(self._query(f"JOB#{job_id}", page=None if limit is None else limit + 1)):
             if index == limit:
-                return JobItems(spec, tuple(leases), tuple(observations), tuple(plans), end, truncated=True)
+                truncated = True
+                break
             kind, body = item["sk"].partition("#")[0], item["body"]
             if kind == "SPEC":
                 spec = codec.loads(body.encode(), JobSpec)
             elif kind == "END":
                 end = codec.loads(body.encode(), Terminal)
             elif kind == "P":
-                leases.append(_LEASE.validate_json(body))
+                leases.append(_read(_LEASE, body))
             elif kind == "R":
-                plans.append(_PLAN.validate_json(body))
+                plans.append(_read(_PLAN, body))
             elif kind == "W":
-                observations.append(_OBSERVATION.validate_json(body))
-        return JobItems(spec, tuple(leases), tuple(observations), tuple(plans), end)
+                observations.append(_read(_OBSERVATION, body))
+        return JobItems(spec, tuple(leases), tuple(observations), tuple(plans), end, truncated)
 
     def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None:
         self._put(f"JOB#{spec.job_id}", f"END#{region}", codec.dumps(terminal).decode())
@@ -142,7 +158,7 @@ class DynamoLedger:
         self._put(f"JOB#{lease.job_id}", f"P#{lease.part}#{lease.region}", _LEASE.dump_json(lease).decode())
 
     def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]:
-        return [_LEASE.validate_json(item["body"]) for item in self._query(f"JOB#{job_id}", f"P#{part}#")]
+        return [_read(_LEASE, item["body"]) for item in self._query(f"JOB#{job_id}", f"P#{part}#")]
 
     def put_observation(self, observation: Observation) -> None:
         key = f"W#{observation.subject}#{observation.region}"
@@ -150,7 +166,7 @@ class DynamoLedger:
 
     def get_observation(self, job_id: str, subject: str, region: str) -> Observation | None:
         body = self._get(f"JOB#{job_id}", f"W#{subject}#{region}")
-        return None if body is None else _OBSERVATION.validate_json(body)
+        return None if body is None else _read(_OBSERVATION, body)
 
     def put_plan(self, plan: PlanProgress) -> None:
         self._put(f"JOB#{plan.job_id}", f"R#{plan.range_id}#{plan.region}", _PLAN.dump_json(plan).decode())
@@ -166,7 +182,8 @@ class DynamoLedger:
         ]
         for start in range(0, len(requests), _BATCH_WRITE_ITEMS):
             left: Any = requests[start : start + _BATCH_WRITE_ITEMS]
-            for _ in range(_ROUNDS):
+            for tries in range(_ROUNDS):
+                self._pause(tries)
                 answer = self._call("batch_write_item", whole_table=False, RequestItems={self._table: left})
                 left = answer.get("UnprocessedItems", {}).get(self._table, [])
                 if not left:
@@ -175,14 +192,14 @@ class DynamoLedger:
                 raise Retry("Throttled", "the table left delivery records unwritten")
 
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
-        found = (_DELIVERY.validate_json(item["body"]) for item in self._query(_delivery_pk(feed_id, key)))
+        found = (_read(_DELIVERY, item["body"]) for item in self._query(_delivery_pk(feed_id, key)))
         return [delivery for delivery in found if delivery.key == key]
 
     def put_beacon(self, beacon: Beacon) -> None:
         self._put("REGIONS", f"HB#{beacon.region}", _BEACON.dump_json(beacon).decode())
 
     def beacons(self) -> Sequence[Beacon]:
-        return [_BEACON.validate_json(item["body"]) for item in self._query("REGIONS")]
+        return [_read(_BEACON, item["body"]) for item in self._query("REGIONS")]
 
     # --- calls ------------------------------------------------------------------------------------------------
 
@@ -193,41 +210,37 @@ class DynamoLedger:
         answer = self._call("get_item", Key=_attributes({"pk": pk, "sk": sk}), ConsistentRead=True)
         return _item(answer["Item"])["body"] if "Item" in answer else None
 
-    def _query(self, pk: str, sk_prefix: str = "") -> Iterator[Item]:
+    def _query(self, pk: str, sk_prefix: str = "", page: int | None = None) -> Iterator[Item]:
+        """Every item, read page by page as needed."""
         condition, values = "pk = :pk", {":pk": pk}
         if sk_prefix:
             condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
-        start: dict[str, Any] = {}
+        more: dict[str, Any] = {} if page is None else {"Limit": page}
         while True:
             answer = self._call(
                 "query",
                 KeyConditionExpression=condition,
                 ExpressionAttributeValues=_attributes(values),
                 ConsistentRead=True,
-                **start,
+                **more,
             )
             yield from (_item(raw) for raw in answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            more["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def _call(self, operation: str, *, whole_table: bool = True, **arguments: Any) -> Any:  # noqa: ANN401 - the SDK's answer
         if whole_table:
             arguments["TableName"] = self._table
-        try:
+        with translating():
             return getattr(self._client, operation)(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise _translate(error) from error
 
 
-def _translate(error: ClientError | BotoCoreError) -> EftError:
-    if isinstance(error, BotoCoreError):
-        return Retry("TableUnreachable", str(error))  # Connections, timeouts: perhaps it was written.
-    code = error.response.get("Error", {}).get("Code", "Unknown")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _RETRYABLE or status >= 500:
-        return Retry(code, str(error))
-    return Denied(code, str(error)) if "AccessDenied" in code else Permanent(code, str(error))
+def _read(adapter: TypeAdapter[T], body: str) -> T:
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise Corrupt("UnreadableItem", str(error)) from error
 
 
 def _attributes(values: dict[str, Any]) -> dict[str, Any]:
@@ -244,8 +257,8 @@ def _listing_key(spec: JobSpec) -> str:
 
 
 def _start_key(tenant: str, cursor: str) -> dict[str, Any]:
-    _, mark, job_id = cursor.partition("#")
-    if not mark:
+    created, _, job_id = cursor.partition("#")
+    if not _CREATED.fullmatch(created) or not is_job_id(job_id):
         raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
     return _attributes({"pk": f"JOB#{job_id}", "sk": "SPEC", "gsi_pk": f"TENANT#{tenant}", "gsi_sk": cursor})
 

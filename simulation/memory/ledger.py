@@ -54,24 +54,24 @@ class MemoryLedger:
         )
 
     def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
-        """With a limit, what a short query would find first: spec, terminal, plans, leases, observations."""
-        spec, terminal = self.jobs.get(job_id), self._terminal(job_id)
-        plans = [self.plans[key] for key in sorted(self.plans) if key[0] == job_id]
-        leases = [self.leases[key] for key in sorted(self.leases) if key[0] == job_id]
-        observations = [self.observations[key] for key in sorted(self.observations) if key[0] == job_id]
-        total = (spec is not None) + (terminal is not None) + len(plans) + len(leases) + len(observations)
-        if limit is not None and total > limit:
-            left = max(0, limit - (spec is not None) - (terminal is not None))
-            plans, left = plans[:left], left - min(left, len(plans))
-            leases, left = leases[:left], left - min(left, len(leases))
-            observations = observations[:left]
+        """With a limit, the first in the order of the real table's keys: terminal, leases, plans, spec,
+        observations."""
+        end, spec = self._terminal(job_id), self.jobs.get(job_id)
+        found: list[Terminal | PartLease | PlanProgress | JobSpec | Observation] = [
+            *([end] if end else []),
+            *(self.leases[key] for key in sorted(self.leases) if key[0] == job_id),
+            *(self.plans[key] for key in sorted(self.plans) if key[0] == job_id),
+            *([spec] if spec else []),
+            *(self.observations[key] for key in sorted(self.observations) if key[0] == job_id),
+        ]
+        shown = found[:limit]
         return JobItems(
-            spec=spec,
-            leases=tuple(leases),
-            observations=tuple(observations),
-            plans=tuple(plans),
-            terminal=terminal,
-            truncated=limit is not None and total > limit,
+            spec=next((item for item in shown if isinstance(item, JobSpec)), None),
+            leases=tuple(item for item in shown if isinstance(item, PartLease)),
+            observations=tuple(item for item in shown if isinstance(item, Observation)),
+            plans=tuple(item for item in shown if isinstance(item, PlanProgress)),
+            terminal=next((item for item in shown if isinstance(item, Terminal)), None),
+            truncated=len(shown) < len(found),
         )
 
     def put_lease(self, lease: PartLease) -> None:

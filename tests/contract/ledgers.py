@@ -1,0 +1,81 @@
+"""What the ledger's suite is run over, each with an empty table for every test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from moto import mock_aws
+
+from chalicelib.adapters.ledger import DynamoLedger
+from chalicelib.ports import Ledger
+from simulation.memory.ledger import MemoryLedger
+from tests import template
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+WEST = "us-gov-west-1"
+EAST = "us-gov-east-1"
+REGIONS = (EAST, WEST)
+_NUMBERS = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One table as two Regions see it, without replication lag."""
+
+    west: Ledger
+    east: Ledger
+
+
+@contextmanager
+def memory() -> Iterator[Subject]:
+    ledger = MemoryLedger()
+    yield Subject(ledger, ledger)
+
+
+@contextmanager
+def in_process() -> Iterator[Subject]:
+    """moto, whose semantics are right for plain puts and queries."""
+    with mock_aws():
+        yield over(client_of(None))
+
+
+@contextmanager
+def at(url: str) -> Iterator[Subject]:
+    yield over(client_of(url))
+
+
+@cache
+def client_of(url: str | None) -> "DynamoDBClient":
+    """A client that doesn't retry, so that every fault is seen at once. Kept, since making one takes a third of a
+    second."""
+    retries: Any = {"total_max_attempts": 1}
+    client: DynamoDBClient = boto3.client(
+        "dynamodb",
+        region_name=WEST,
+        endpoint_url=url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries=retries, connect_timeout=2, read_timeout=20),
+    )
+    return client
+
+
+def over(client: "DynamoDBClient") -> Subject:
+    """A new table with the keys and the index of template.yaml's."""
+    name = f"eft-{next(_NUMBERS)}"
+    client.create_table(TableName=name, **_shape())
+    return Subject(DynamoLedger(name, WEST, REGIONS, client), DynamoLedger(name, EAST, REGIONS, client))
+
+
+@cache
+def _shape() -> dict[str, Any]:
+    properties = template.load()["Resources"]["Table"]["Properties"]
+    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    return {name: properties[name] for name in wanted}

@@ -1,0 +1,419 @@
+"""The Ledger contract, over memory, and over DynamoDB as moto, ministack and AWS's own DynamoDB Local understand it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import ids
+from chalicelib.core.errors import Permanent
+from chalicelib.core.leases import Beacon, LeasePhase, Observation, PartLease
+from chalicelib.core.model import (
+    Bucket,
+    Checksum,
+    ChecksumType,
+    Endpoint,
+    JobKind,
+    JobSpec,
+    JobState,
+    Outcome,
+    OverwriteMode,
+    Terminal,
+    Verification,
+)
+from chalicelib.core.progress import PlanProgress
+from chalicelib.ports import Delivery, DeliveryStatus
+from local.gateway.process import free_port
+from local.ministack import launch_ministack
+from tests.contract.ledgers import EAST, WEST, Subject, at, in_process, memory
+from tests.servers.cloud import MINISTACK
+from tests.servers.dynamodb_local import NotObtainableError, launch_dynamodb_local, obtain
+
+Factory = Callable[[], AbstractContextManager[Subject]]
+LONG_KEYS = ["k" * 1024, "鍵" * 341, "\U0001f600" * 256, "new\nline\x07\x7f", "a#b#c", "\ufffe\uffff"]
+
+
+@pytest.fixture(scope="module", params=["memory", "moto", "ministack", "dynamodb-local"])
+def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+    """Starts the server, once; gives what makes an empty table."""
+    if request.param == "memory":
+        yield memory
+    elif request.param == "moto":
+        yield in_process
+    elif request.param == "ministack":
+        directory = tmp_path_factory.mktemp("ministack")
+        with launch_ministack(MINISTACK, free_port(), {}, directory=directory) as server:
+            yield lambda: at(server.base_url)
+    else:
+        assert request.config.cache is not None
+        try:
+            home = obtain(Path(request.config.cache.mkdir("dynamodb-local")))
+        except NotObtainableError as error:
+            pytest.skip(str(error))
+        with launch_dynamodb_local(home, tmp_path_factory.mktemp("dynamodb-local")) as server:
+            yield lambda: at(server.base_url)
+
+
+@pytest.fixture
+def ledger(table: Factory) -> Iterator[Subject]:
+    with table() as subject:
+        yield subject
+
+
+def endpoint(name: str, region: str) -> Endpoint:
+    return Endpoint(name, "acme", Bucket(f"bucket-{name}", region, "123"), "in/", readable=True, writable=True)
+
+
+def spec(token: str, created_ms: int = 1, tenant: str = "acme", kind: JobKind = JobKind.PREFIX) -> JobSpec:
+    return JobSpec(
+        job_id=ids.job_id(tenant, token),
+        tenant=tenant,
+        kind=kind,
+        source=endpoint("source", WEST),
+        target=endpoint("target", EAST),
+        source_prefix="in/données/",
+        target_prefix="out/",
+        mode=OverwriteMode.NEVER,
+        home=WEST,
+        created_ms=created_ms,
+        request_sha256="0" * 64,
+        labels={"order": "4711"},
+    )
+
+
+def terminal(job_id: str, region: str = WEST) -> Terminal:
+    return Terminal(
+        job_id=job_id,
+        state=JobState.PARTIAL,
+        reason="1 object failed",
+        planned=3,
+        counts={Outcome.COPIED: 2, Outcome.DENIED: 1},
+        bytes_planned=30,
+        bytes_copied=20,
+        verification={Verification.ETAG: 2},
+        parts=1,
+        chain_sha256="c0ffee",
+        region=region,
+        created_ms=1,
+        settled_ms=2,
+        nonce="n",
+    )
+
+
+def lease(job_id: str, part: str = "r-000001", region: str = WEST, **changes: object) -> PartLease:
+    right = PartLease(
+        job_id=job_id,
+        part=part,
+        region=region,
+        epoch=1,
+        worker="w",
+        heartbeat=1,
+        phase=LeasePhase.COPYING,
+        rows=1000,
+        decided=(1 << 999) | 5,
+        bytes_decided=5 * 1024**5,
+        started_ms=1_800_000_000_000,
+        counts={Outcome.COPIED: 3},
+        verification={Verification.CHECKSUM: 3},
+    )
+    return replace(right, **changes)  # type: ignore[arg-type]
+
+
+def delivery(key: str, pin: str = "v1", region: str = WEST, **changes: object) -> Delivery:
+    right = Delivery(
+        feed_id="feed",
+        key=key,
+        pin=pin,
+        target=f"out/{key}"[:1024],
+        size=5,
+        etag="e",
+        checksum=Checksum("CRC64NVME", ChecksumType.FULL_OBJECT, "AAAA"),
+        status=DeliveryStatus.COPIED,
+        outcome=Outcome.COPIED,
+        detail="",
+        destination_etag="e2",
+        job_id=None,
+        region=region,
+        at_ms=1_800_000_000_000,
+    )
+    return replace(right, **changes)  # type: ignore[arg-type]
+
+
+JOB = ids.job_id("acme", "token")
+
+
+# --- one job's items ----------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_not_there(ledger: Subject) -> None:
+    items = ledger.west.job_items(JOB)
+    assert (items.spec, items.terminal, items.leases, items.observations, items.plans) == (None, None, (), (), ())
+    assert not items.truncated
+    assert ledger.west.get_leases(JOB, "r-000001") == []
+    assert ledger.west.get_observation(JOB, "r-000001", WEST) is None
+
+
+def test_a_job(ledger: Subject) -> None:
+    ledger.west.put_job(spec("token"))
+    assert ledger.east.job_items(JOB).spec == spec("token")
+
+
+def test_a_job_that_both_regions_put(ledger: Subject) -> None:
+    """The same item whoever writes it."""
+    ledger.west.put_job(spec("token"))
+    ledger.east.put_job(spec("token"))
+    assert [found.job_id for found, _ in ledger.west.list_jobs("acme", None, 10).jobs] == [JOB]
+
+
+def test_everything_of_a_job(ledger: Subject) -> None:
+    plan = PlanProgress(JOB, "r", WEST, links=3, rows=2500, bytes=10**15, closed=True, forked=True)
+    seen = Observation(JOB, "r-000001", EAST, "1:7", 1_800_000_000_000)
+    ledger.west.put_job(spec("token"))
+    ledger.west.put_lease(lease(JOB))
+    ledger.west.put_plan(plan)
+    ledger.east.put_observation(seen)
+    ledger.west.put_terminal(spec("token"), terminal(JOB), WEST)
+    items = ledger.west.job_items(JOB)
+    assert items.spec == spec("token")
+    assert items.leases == (lease(JOB),)
+    assert items.plans == (plan,)
+    assert items.observations == (seen,)
+    assert items.terminal == terminal(JOB)
+
+
+def test_another_jobs_items_are_not_seen(ledger: Subject) -> None:
+    other = ids.job_id("acme", "other")
+    ledger.west.put_job(spec("other"))
+    ledger.west.put_lease(lease(other))
+    ledger.west.put_observation(Observation(other, "r-000001", WEST, "1:7", 1))
+    ledger.west.put_plan(PlanProgress(other, "r", WEST, 1, 1, 1, closed=False))
+    items = ledger.west.job_items(JOB)
+    assert (items.spec, items.leases, items.observations, items.plans) == (None, (), (), ())
+    assert ledger.west.get_leases(JOB, "r-000001") == []
+    assert ledger.west.get_observation(JOB, "r-000001", WEST) is None
+
+
+def test_a_put_replaces(ledger: Subject) -> None:
+    for beat in range(1, 4):
+        ledger.west.put_lease(lease(JOB, heartbeat=beat, phase=LeasePhase.DONE))
+        ledger.west.put_observation(Observation(JOB, "s", WEST, f"1:{beat}", beat))
+        ledger.west.put_plan(PlanProgress(JOB, "r", WEST, beat, beat, beat, closed=beat == 3))
+    items = ledger.west.job_items(JOB)
+    assert [found.heartbeat for found in items.leases] == [3]
+    assert [found.seen for found in items.observations] == ["1:3"]
+    assert [found.links for found in items.plans] == [3]
+
+
+def test_each_region_has_its_own_items(ledger: Subject) -> None:
+    """Nobody overwrites what the other Region wrote."""
+    for region, side in ((WEST, ledger.west), (EAST, ledger.east)):
+        side.put_lease(lease(JOB, region=region, worker=region))
+        side.put_observation(Observation(JOB, "r-000001", region, region, 1))
+        side.put_plan(PlanProgress(JOB, "r", region, 1, 1, 1, closed=False))
+        side.put_terminal(spec("token"), terminal(JOB), region)
+    items = ledger.west.job_items(JOB)
+    assert {found.worker for found in items.leases} == {EAST, WEST}
+    assert {found.seen for found in items.observations} == {EAST, WEST}
+    assert {found.region for found in items.plans} == {EAST, WEST}
+    assert items.terminal == terminal(JOB)
+    assert {found.worker for found in ledger.east.get_leases(JOB, "r-000001")} == {EAST, WEST}
+    west = ledger.east.get_observation(JOB, "r-000001", WEST)
+    assert west is not None
+    assert west.seen == WEST
+
+
+def test_leases_of_one_partition(ledger: Subject) -> None:
+    for part in ("r-000001", "r-000010", "r-000002", "r0-000001", "r01-000001"):
+        ledger.west.put_lease(lease(JOB, part))
+    assert [found.part for found in ledger.west.get_leases(JOB, "r-000001")] == ["r-000001"]
+    assert [found.part for found in ledger.west.get_leases(JOB, "r0-000001")] == ["r0-000001"]
+    assert ledger.west.get_leases(JOB, "r-00000") == []
+    assert len(ledger.west.job_items(JOB).leases) == 5
+
+
+def test_observations_of_things_that_are_no_partition(ledger: Subject) -> None:
+    for job_id, subject, seen in (("sweep", EAST, ""), (JOB, "job", "3/5/2"), ("sweep", WEST, "job-x")):
+        observation = Observation(job_id, subject, WEST, seen, 1)
+        ledger.west.put_observation(observation)
+        assert ledger.west.get_observation(job_id, subject, WEST) == observation
+
+
+@pytest.mark.parametrize(("limit", "truncated"), [(1, True), (6, True), (7, False), (8, False), (1000, False)])
+def test_no_more_items_than_asked_for(ledger: Subject, limit: int, truncated: bool) -> None:
+    ledger.west.put_job(spec("token"))
+    ledger.west.put_terminal(spec("token"), terminal(JOB), WEST)
+    for n in range(2):
+        ledger.west.put_lease(lease(JOB, f"r-00000{n + 1}"))
+        ledger.west.put_plan(PlanProgress(JOB, f"r{n}", WEST, 1, 1, 1, closed=True))
+    ledger.west.put_observation(Observation(JOB, "job", WEST, "x", 1))
+    items = ledger.west.job_items(JOB, limit)
+    found = [*items.leases, *items.observations, *items.plans, *filter(None, (items.spec, items.terminal))]
+    assert len(found) == min(limit, 7)
+    assert items.truncated is truncated
+
+
+def test_more_than_a_megabyte_of_items(ledger: Subject) -> None:
+    """DynamoDB ends a page there; nobody must take it for all."""
+    for n in range(30):
+        ledger.west.put_lease(lease(JOB, f"r-{n:06d}", worker="w" * 50_000))
+    assert [found.part for found in ledger.west.job_items(JOB).leases] == [f"r-{n:06d}" for n in range(30)]
+    assert not ledger.west.job_items(JOB, 30).truncated
+    assert ledger.west.job_items(JOB, 29).truncated
+
+
+# --- lists of jobs ------------------------------------------------------------------------------------------------
+
+
+def listed(side: Subject, tenant: str = "acme", limit: int = 10) -> list[list[str]]:
+    """All pages."""
+    pages, cursor = [], None
+    while True:
+        page = side.east.list_jobs(tenant, cursor, limit)
+        pages.append([found.job_id for found, _ in page.jobs])
+        cursor = page.cursor
+        if cursor is None:
+            return pages
+
+
+def test_no_jobs(ledger: Subject) -> None:
+    assert listed(ledger) == [[]]
+
+
+def test_jobs_newest_first(ledger: Subject) -> None:
+    times = [5, 1_800_000_000_000, 3, 999, 10_000]
+    for at_ms in times:
+        ledger.west.put_job(spec(f"t{at_ms}", at_ms))
+    assert listed(ledger) == [[ids.job_id("acme", f"t{at_ms}") for at_ms in sorted(times, reverse=True)]]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+def test_pages_hold_each_job_once(ledger: Subject, limit: int) -> None:
+    made = [spec(f"t{n}", 100 + n // 2) for n in range(5)]
+    for one in made:
+        ledger.west.put_job(one)
+    pages = listed(ledger, limit=limit)
+    flat = [job_id for page in pages for job_id in page]
+    assert sorted(flat) == sorted(one.job_id for one in made)
+    assert len(flat) == 5
+    assert all(0 < len(page) <= limit for page in pages), "no empty page at the end either"
+
+
+def test_jobs_made_meanwhile_do_not_disturb_the_paging(ledger: Subject) -> None:
+    for n in range(4):
+        ledger.west.put_job(spec(f"t{n}", 100 + n))
+    first = ledger.west.list_jobs("acme", None, 2)
+    ledger.west.put_job(spec("new", 200))
+    second = ledger.west.list_jobs("acme", first.cursor, 2)
+    assert [found.created_ms for found, _ in (*first.jobs, *second.jobs)] == [103, 102, 101, 100]
+
+
+def test_tenants_do_not_see_each_other(ledger: Subject) -> None:
+    for tenant in ("acme", "acme#2", "acm", "other"):
+        ledger.west.put_job(spec("same-token", tenant=tenant))
+    for tenant in ("acme", "acme#2", "acm", "other"):
+        assert listed(ledger, tenant) == [[ids.job_id(tenant, "same-token")]]
+
+
+def test_a_cursor_does_not_lead_to_another_tenant(ledger: Subject) -> None:
+    for n in range(3):
+        ledger.west.put_job(spec(f"t{n}", 100 + n))
+        ledger.west.put_job(spec(f"t{n}", 100 + n, tenant="other"))
+    cursor = ledger.west.list_jobs("acme", None, 1).cursor
+    theirs = {found.tenant for found, _ in ledger.west.list_jobs("other", cursor, 10).jobs}
+    assert theirs <= {"other"}
+
+
+def test_jobs_of_feeds_are_not_listed(ledger: Subject) -> None:
+    ledger.west.put_job(spec("a"))
+    ledger.west.put_job(replace(spec("b", 2), kind=JobKind.FEED, feed_id="feed"))
+    assert listed(ledger) == [[ids.job_id("acme", "a")]]
+
+
+def test_a_list_shows_how_jobs_ended(ledger: Subject) -> None:
+    for n in range(3):
+        ledger.west.put_job(spec(f"t{n}", n))
+    first, last = ids.job_id("acme", "t0"), ids.job_id("acme", "t2")
+    ledger.west.put_terminal(spec("t0"), terminal(first), WEST)
+    ledger.east.put_terminal(spec("t2"), terminal(last), EAST)
+    jobs = ledger.west.list_jobs("acme", None, 10).jobs
+    assert [end.job_id if end else None for _, end in jobs] == [last, None, first]
+
+
+def test_a_list_of_many_jobs(ledger: Subject) -> None:
+    """A page may hold fewer than asked for; the cursor alone says whether it is the last."""
+    for n in range(120):
+        ledger.west.put_job(spec(f"t{n}", n))
+    pages = listed(ledger, limit=1000)
+    assert [job_id for page in pages for job_id in page] == [ids.job_id("acme", f"t{n}") for n in range(119, -1, -1)]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "#", "0#x", f"0#{JOB}", f"{'0' * 15}#x", f"{'٠' * 15}#{JOB}", f"#{JOB}", "\ud800", "a:b"]
+)
+def test_a_cursor_that_no_list_gave(ledger: Subject, cursor: str) -> None:
+    with pytest.raises(Permanent) as error:
+        ledger.west.list_jobs("acme", cursor, 10)
+    assert error.value.code == "InvalidCursor"
+
+
+# --- deliveries ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["plain", "a b+c%20/é", *LONG_KEYS], ids=lambda key: ascii(key[:8]))
+def test_a_delivery(ledger: Subject, key: str) -> None:
+    ledger.west.put_deliveries([delivery(key)])
+    assert ledger.east.get_deliveries("feed", key) == [delivery(key)]
+    assert ledger.east.get_deliveries("feed", key + "x") == []
+    assert ledger.east.get_deliveries("another", key) == []
+
+
+def test_the_least_that_a_delivery_says(ledger: Subject) -> None:
+    least = delivery("k", checksum=None, outcome=None, destination_etag=None, status=DeliveryStatus.QUEUED, job_id=JOB)
+    ledger.west.put_deliveries([least])
+    assert ledger.west.get_deliveries("feed", "k") == [least]
+
+
+def test_no_deliveries(ledger: Subject) -> None:
+    ledger.west.put_deliveries([])
+    assert ledger.west.get_deliveries("feed", "k") == []
+
+
+def test_versions_and_regions_side_by_side(ledger: Subject) -> None:
+    made = [delivery("k", pin, region) for pin in ("v1", "v2", "e@1800000000000") for region in (EAST, WEST)]
+    for one in made:
+        ledger.west.put_deliveries([one])
+    found = ledger.west.get_deliveries("feed", "k")
+    assert sorted(found, key=str) == sorted(made, key=str)
+
+
+def test_a_later_delivery_replaces(ledger: Subject) -> None:
+    ledger.west.put_deliveries([delivery("k", status=DeliveryStatus.QUEUED)])
+    ledger.west.put_deliveries([delivery("k", status=DeliveryStatus.VERIFIED)])
+    assert [one.status for one in ledger.west.get_deliveries("feed", "k")] == [DeliveryStatus.VERIFIED]
+
+
+@pytest.mark.parametrize("size", [24, 25, 26, 51])
+def test_many_deliveries_at_once(ledger: Subject, size: int) -> None:
+    ledger.west.put_deliveries([delivery(f"k{n}") for n in range(size)])
+    for n in range(size):
+        assert len(ledger.west.get_deliveries("feed", f"k{n}")) == 1
+
+
+def test_the_same_delivery_twice_in_a_batch(ledger: Subject) -> None:
+    """DynamoDB refuses a batch that puts one item twice. The last one counts."""
+    many = [delivery(f"k{n}") for n in range(30)]
+    ledger.west.put_deliveries([*many, *(replace(one, detail="again") for one in many)])
+    assert {ledger.west.get_deliveries("feed", one.key)[0].detail for one in many} == {"again"}
+
+
+# --- beacons ------------------------------------------------------------------------------------------------------
+
+
+def test_beacons(ledger: Subject) -> None:
+    assert ledger.west.beacons() == []
+    ledger.west.put_beacon(Beacon(WEST, 1, 10))
+    ledger.west.put_beacon(Beacon(WEST, 2, 20))
+    ledger.east.put_beacon(Beacon(EAST, 7, 30))
+    assert sorted(ledger.west.beacons(), key=lambda beacon: beacon.region) == [Beacon(EAST, 7, 30), Beacon(WEST, 2, 20)]
