@@ -4,7 +4,7 @@ A pure decision over a snapshot (`core.sweep`), then its execution. Bounded in j
 stopped. Everything it does is safe to do twice and by both Regions at once.
 """
 
-from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
+from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.ids import object_id
 from chalicelib.core.leases import Beacon, Observation, Standing
 from chalicelib.core.model import JobSpec
@@ -50,9 +50,8 @@ def _sweep_jobs(env: Env, control: ControlRecords, deadline_ms: int) -> None:
             break
         try:
             _sweep_job(env, control.job(job_id))
-        except EftError as error:
-            # One job's trouble must not hold up the others.
-            env.log("sweep-job-failed", job=job_id, error=str(error))
+        except Exception as error:  # noqa: BLE001 - one job's trouble must not hold up the others
+            env.log("sweep-job-failed", job=job_id, error=repr(error), trace=True)
         start = job_id
     else:
         start = "" if len(job_ids) < limit else start
@@ -110,7 +109,7 @@ def _sweep_uploads(env: Env, deadline_ms: int) -> None:
             continue  # A shorter prefix of the same bucket covers it.
         try:
             uploads = env.store.list_uploads(bucket, prefix)
-        except (Denied, NoSuchBucket, Retry) as error:
+        except EftError as error:
             env.log("uploads-not-listed", bucket=bucket.name, error=str(error))
             continue
         for info in uploads:
@@ -118,12 +117,20 @@ def _sweep_uploads(env: Env, deadline_ms: int) -> None:
                 return
             if info.upload.upload_id not in seen and _is_stale(env, info):
                 seen.add(info.upload.upload_id)
-                _collect(env, ControlRecords(env, bucket.region), info)
+                _collect_safely(env, ControlRecords(env, bucket.region), info)
 
 
 def _is_stale(env: Env, info: UploadInfo) -> bool:
     """Old by the store's own clock, and begun by our own role: other applications' uploads are none of our business."""
-    return info.age_ms >= env.policy.stale_upload_ms and env.own_role in info.initiator
+    own = f":assumed-role/{env.own_role}"
+    return info.age_ms >= env.policy.stale_upload_ms and own in info.initiator
+
+
+def _collect_safely(env: Env, control: ControlRecords, info: UploadInfo) -> None:
+    try:
+        _collect(env, control, info)
+    except Exception as error:  # noqa: BLE001 - one upload's trouble must not hold up the others
+        env.log("upload-not-collected", key=info.upload.key, error=repr(error), trace=True)
 
 
 def _collect(env: Env, control: ControlRecords, info: UploadInfo) -> None:

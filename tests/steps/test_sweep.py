@@ -1,0 +1,108 @@
+"""The sweep goes round all open jobs, whatever is wrong with one of them."""
+
+from dataclasses import replace
+
+from chalicelib.core.model import JobState, Outcome
+from simulation.memory.env import CONTROL, EAST, TENANT, WEST
+from tests.steps import prefix_job
+from tests.steps.world import MINUTE, SMALL, World
+
+
+def test_every_open_job_gets_its_turn() -> None:
+    """Seven jobs, two in a sweep, every message lost."""
+    world = World(policy=replace(SMALL, sweep_jobs_per_run=2), lose=True)
+    for number in range(7):
+        world.put(f"in/{number}/object", b"x")
+    specs = [world.submit(f"{number}/", f"{number}/", token=f"{number}") for number in range(7)]
+    world.settle()
+    assert {world.terminal(spec).state for spec in specs} == {JobState.SUCCEEDED}
+
+
+def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped() -> None:
+    world = World(lose=True)
+    for number in range(5):
+        world.put(f"in/{number}/object", b"x")
+    specs = [world.submit(f"{number}/", f"{number}/", token=f"{number}") for number in range(5)]
+
+    def slow(_operation: object, bucket: str, key: str) -> None:
+        if bucket == CONTROL[EAST].name and key.endswith("/spec"):
+            world.clock.advance(6 * MINUTE)  # Two jobs in 15 minutes.
+
+    world.store.before_call = slow
+    world.settle()
+    assert {world.terminal(spec).state for spec in specs} == {JobState.SUCCEEDED}
+
+
+def test_a_job_whose_records_are_broken_holds_no_other_up() -> None:
+    world = World(lose=True)
+    world.put("in/a/object", b"x")
+    good = world.submit("a/", "a/", token="good")
+    for name, key, body in (
+        ("a", "spec", b"no json"),
+        ("b", "spec", b"{}"),
+        ("c", "claim/r-000001/epoch", b""),
+        ("d", "manifest/nonsense", b""),
+    ):
+        broken = f"job-{name * 26}"
+        world.store.create(CONTROL[EAST], f"open/{broken}", b"")
+        if key != "spec":
+            world.store.create(CONTROL[EAST], f"jobs/{broken}/spec", spec_bytes(world, good.job_id))
+        world.store.create(CONTROL[EAST], f"jobs/{broken}/{key}", body)
+    world.store.create(CONTROL[EAST], "open/job-" + "e" * 26, b"")  # A marker without any record.
+    world.run(30 * MINUTE)
+    assert world.terminal(good).state is JobState.SUCCEEDED
+    assert {fields["job"] for fields in world.events("sweep-job-failed")} == {f"job-{name * 26}" for name in "abcd"}
+
+
+def spec_bytes(world: World, job_id: str) -> bytes:
+    body = world.store.get(CONTROL[EAST], f"jobs/{job_id}/spec")
+    assert body is not None
+    return body
+
+
+def test_each_region_beats_its_own_beacon() -> None:
+    world = World()
+    world.run(10 * MINUTE)
+    beacons = {beacon.region: beacon for beacon in world.ledger.beacons()}
+    assert set(beacons) == {WEST, EAST}
+    assert all(9 <= beacon.counter <= 11 for beacon in beacons.values())
+    assert beacons[WEST].at_ms <= world.clock.now_ms()
+
+
+def test_a_job_at_rest_costs_a_few_requests_a_minute() -> None:
+    """A sweep of a job that waits: the list of open jobs, its spec, and one LIST of its records."""
+    world = prefix_job.filled(World(lose=True))
+    world.submit("a/", "b/")
+    world.sweep(EAST)
+    before = sum(world.store.requests.values())
+    world.sweep(EAST)
+    assert sum(world.store.requests.values()) - before <= 8
+
+
+def test_a_job_that_merely_takes_long_is_not_disturbed() -> None:
+    """One slow partition: heartbeats go on, so nobody takes it over, though an hour passes."""
+    world = World()
+    for number in range(4):
+        world.put(f"in/a/{number}", b"x")
+
+    def slow(operation: object, _bucket: str, _key: str) -> None:
+        if operation == "CopyObject":
+            for _ in range(3):
+                world.clock.advance(16_000)  # The pool's tick comes between objects only: less than a lease's time.
+
+    world.store.before_call = slow
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.records(spec).survey().claims == {"r-000001": 1}
+    assert set(world.outcomes(spec).values()) == {Outcome.COPIED}
+
+
+def test_the_terminal_record_is_told_at_least_once_and_the_marker_goes_last() -> None:
+    world = prefix_job.filled(World())
+    spec = world.submit("a/", "b/")
+    world.settle()
+    told = [end for region in world.regions.values() for _, end in region.notifier.settled]
+    assert [end.job_id for end in told] == [spec.job_id]
+    assert told[0] == world.terminal(spec)
+    listed = world.ledger.list_jobs(TENANT, None, 10).jobs
+    assert listed[0] == (spec, world.terminal(spec))

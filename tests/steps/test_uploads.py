@@ -1,0 +1,227 @@
+"""Open multipart uploads: nobody else's is ever aborted, none of ours outlives its use by more than the threshold."""
+
+import pytest
+
+from chalicelib.core.errors import Conflict, Permanent, Retry
+from chalicelib.core.ids import object_id
+from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.registers import Mark, Registration
+from chalicelib.protocol.records import ControlRecords
+from simulation.memory.env import EAST, TARGET
+from simulation.memory.faults import Rule
+from simulation.memory.operations import Operation
+from simulation.memory.state import OUTSIDER, WORKER
+from tests.steps.calls import crash
+from tests.steps.world import HOUR, MINUTE, World
+
+KEY, TARGET_KEY, BODY = "in/a/large", "out/b/large", bytes(range(100))
+DAY = 24 * HOUR
+
+
+def world_of() -> World:
+    world = World()
+    world.put(KEY, BODY)
+    return world
+
+
+def register(world: World) -> dict[int, Registration]:
+    return ControlRecords(world.observer, EAST).register(object_id(TARGET[EAST].name, TARGET_KEY))
+
+
+def halted(world: World, at: Operation, nth: int = 1) -> JobSpec:
+    """The first worker dies just before this request; S3 refuses further ones until the test goes on."""
+
+    def die() -> None:
+        crash(at)
+
+    world.faults.rule(Rule(operation=at, key=TARGET_KEY, first=nth, act=die, error=None))
+    spec = world.submit("a/", "b/")
+    world.pump()
+    assert world.crashes
+    return spec
+
+
+def test_a_successor_adopts_the_upload_and_copies_only_what_is_missing() -> None:
+    world = world_of()
+    spec = halted(world, Operation.UPLOAD_PART_COPY, nth=5)
+    world.settle()
+    calls = [operation for operation, _, key in world.faults.calls if key == TARGET_KEY]
+    assert calls.count(Operation.CREATE_UPLOAD) == 1
+    assert calls.count(Operation.UPLOAD_PART_COPY) == 7 + 1, "seven parts, and the request that was never sent"
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert world.events("upload-adopted")[0]["kept"] == 4
+    assert world.all_uploads() == []
+
+
+def test_the_other_region_adopts_it_too() -> None:
+    world = world_of()
+    spec = halted(world, Operation.COMPLETE)
+    world.mail.clear()
+    world.regions[next(iter(world.regions))].next_sweep_ms += DAY  # West is dead.
+    world.settle()
+    assert world.records(spec).survey().claims == {"r-000001": 2}
+    claim = world.records(spec).claim("r-000001", 2)
+    assert claim is not None
+    assert claim.region == EAST
+    assert [operation for operation, _, _ in world.faults.calls].count(Operation.CREATE_UPLOAD) == 1
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+
+
+def test_the_partition_ends_within_the_promise_when_its_region_dies() -> None:
+    world = world_of()
+    spec = halted(world, Operation.COMPLETE)
+    world.mail.clear()
+    world.regions[next(iter(world.regions))].next_sweep_ms += DAY
+    world.settle()
+    assert world.terminal(spec).settled_ms - spec.created_ms <= 10 * MINUTE
+
+
+def test_uploads_of_others_are_never_aborted() -> None:
+    world = world_of()
+    theirs = [
+        world.store.open_upload(TARGET[EAST], TARGET_KEY, OUTSIDER),
+        world.store.open_upload(TARGET[EAST], "out/other", OUTSIDER),
+        world.store.open_upload(TARGET[EAST], "elsewhere/other", WORKER),
+        world.store.open_upload(TARGET[EAST], "out/user", OUTSIDER.replace("partner", "eft-worker")),
+        world.store.open_upload(TARGET[EAST], "out/role", WORKER.replace("eft-worker", "not-eft-worker")),
+    ]
+    spec = world.submit("a/", "b/")
+    world.settle()
+    for _ in range(3):
+        world.tidy()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert len(world.all_uploads()) == len(theirs)
+
+
+def test_our_stale_upload_that_nobody_registered_is_fenced_and_aborted() -> None:
+    """Its creator died between CreateMultipartUpload and registration."""
+    world = world_of()
+    lost = world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
+    world.run(DAY - MINUTE)
+    assert world.all_uploads() == [TARGET_KEY], "it is kept until it is old"
+    world.run(2 * MINUTE)
+    assert world.all_uploads() == []
+    assert [registration.mark for registration in register(world).values()] == [Mark.TOMB]
+    late = Registration(Mark.UPLOAD, "job-late", "r-000001/0", lost.upload_id, "late")
+    assert not ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 1, late)
+
+
+def test_its_creator_wakes_up_after_it_was_fenced_and_begins_anew() -> None:
+    """Asleep for a day between CreateMultipartUpload and registration; everything else sleeps as long."""
+    world = world_of()
+
+    def sleep_for_a_day(_: str) -> None:
+        world.clock.advance(DAY + MINUTE)
+        world.sweep(EAST)
+
+    world.calls.plan(1, after=sleep_for_a_day, wanted=lambda label: label == "store.create_upload")
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.calls.fired
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert [version.body for version in world.written(TARGET_KEY)] == [BODY]
+    assert Mark.TOMB in {registration.mark for registration in register(world).values()}
+    world.tidy()
+    assert world.all_uploads() == []
+
+
+def test_an_upload_that_is_registered_while_it_is_being_fenced_is_kept() -> None:
+    world = world_of()
+    upload = world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
+    world.clock.advance(DAY)
+    control = ControlRecords(world.observer, EAST)
+
+    def register_it() -> None:
+        mine = Registration(Mark.UPLOAD, "job-open", "r-000001/0", upload.upload_id, "in time")
+        assert control.registered(object_id("target-east", TARGET_KEY), 1, mine)
+
+    world.faults.rule(Rule(operation=Operation.PUT, bucket="control-east", act=register_it, error=None))
+    world.sweep(EAST)
+    assert world.all_uploads() == [TARGET_KEY]
+
+
+def test_a_stale_upload_in_use_is_kept_and_completed() -> None:
+    """A very long copy: older than the threshold, registered, its partition not receipted."""
+    world = world_of()
+    spec = halted(world, Operation.COMPLETE)
+    world.clock.advance(3 * DAY)
+    world.sweep(EAST)
+    assert world.all_uploads() == [TARGET_KEY]
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert [operation for operation, _, _ in world.faults.calls].count(Operation.CREATE_UPLOAD) == 1
+
+
+def test_a_stale_registered_upload_of_a_settled_partition_is_aborted() -> None:
+    """Somebody else's copy of the same source settled the row; the upload is left."""
+    world = world_of()
+    spec = halted(world, Operation.UPLOAD_PART_COPY, nth=3)
+    world.store.put(TARGET[EAST], TARGET_KEY, BODY)
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert world.all_uploads() == [TARGET_KEY]
+    world.tidy()
+    assert world.all_uploads() == []
+
+
+def test_a_superseded_generation_is_aborted() -> None:
+    """Registered, then given up (409 at Complete), and its Abort was lost."""
+    world = world_of()
+    world.faults.rule(Rule(operation=Operation.COMPLETE, error=lambda: Conflict("ConditionalRequestConflict")))
+    world.faults.rule(Rule(operation=Operation.ABORT, error=lambda: Retry("SlowDown")))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    marks = [registration.mark for _, registration in sorted(register(world).items())]
+    assert marks == [Mark.UPLOAD, Mark.DEAD, Mark.UPLOAD]
+    world.tidy()
+    assert world.all_uploads() == []
+    assert len(world.written(TARGET_KEY)) == 1
+
+
+def test_a_part_that_lands_after_the_abort_is_aborted_again() -> None:
+    """S3: "an in-progress part may still land". The upload then is open again; the next sweep sees it."""
+    world = world_of()
+    upload = world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
+    world.tidy()
+    assert world.all_uploads() == []
+    again = world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
+    assert again != upload
+    world.tidy()
+    assert world.all_uploads() == []
+
+
+@pytest.mark.parametrize("error", [Permanent("BadRequest"), Retry("SlowDown"), RuntimeError("a bug of ours")])
+def test_one_upload_that_cant_be_aborted_keeps_no_other_from_it(error: Exception) -> None:
+    world = world_of()
+    for name in ("out/1", "out/2", "out/3"):
+        world.store.open_upload(TARGET[EAST], name, WORKER)
+    world.faults.rule(Rule(operation=Operation.ABORT, key="out/2", times=None, error=lambda: error))
+    world.tidy()
+    assert world.all_uploads() == ["out/2"]
+    world.faults.rules.clear()
+    world.tidy()
+    assert world.all_uploads() == []
+
+
+def test_the_upload_of_a_row_that_failed_is_aborted_at_once() -> None:
+    world = world_of()
+    world.faults.rule(
+        Rule(operation=Operation.COMPLETE, times=None, error=lambda: Permanent("BadDigest", "the checksum is wrong"))
+    )
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.terminal(spec).state is JobState.FAILED
+    assert "BadDigest" in world.rows(spec)[KEY].detail
+    assert world.all_uploads() == []
+
+
+def test_two_jobs_that_copy_the_same_object_do_not_share_uploads() -> None:
+    world = world_of()
+    first = halted(world, Operation.COMPLETE)
+    second = world.submit("a/", "b/", token="another")
+    world.settle()
+    assert {world.outcomes(spec)[KEY] for spec in (first, second)} <= {Outcome.COPIED, Outcome.UNCHANGED}
+    assert [version.body for version in world.written(TARGET_KEY)] == [BODY]
+    world.tidy()
+    assert world.all_uploads() == []
