@@ -2,19 +2,23 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.core.errors import Retry
+from chalicelib.adapters.aws_errors import translating
+from chalicelib.core.errors import Permanent, Retry
 from chalicelib.core.model import JobSpec, Terminal
 from chalicelib.ports import Arrival, Delivery, VerifyDelivery, Wake
 from chalicelib.protocol import messages
 
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
+
 _CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=5, max_pool_connections=16
+    retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5, max_pool_connections=16
 )
 _BATCH = 10
 _MAX_DELAY_MS = 900_000
@@ -24,9 +28,9 @@ INTAKE, VERIFY = "intake", "verify"
 class SqsQueue:
     """`ports.Queue` over this Region's queues. A repeated send is a duplicate message, which every step survives."""
 
-    def __init__(self, urls: Mapping[str, str], region: str) -> None:
+    def __init__(self, urls: Mapping[str, str], region: str, client: "SQSClient | None" = None) -> None:
         self._urls = dict(urls)
-        self._client = boto3.client("sqs", region_name=region, config=_CONFIG)
+        self._client = client or boto3.client("sqs", region_name=region, config=_CONFIG)
 
     def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
         for queue in sorted({wake.queue for wake in wakes}):
@@ -45,20 +49,20 @@ class SqsQueue:
                 {"Id": str(index), "MessageBody": body, "DelaySeconds": delay_s}
                 for index, body in enumerate(bodies[start : start + _BATCH])
             ]
-            try:
+            with translating():
                 answer = self._client.send_message_batch(QueueUrl=self._urls[queue], Entries=entries)
-            except (ClientError, BotoCoreError) as error:
-                raise Retry("QueueUnreachable", f"{queue}: {error}") from error
-            if answer.get("Failed"):
-                raise Retry("QueueRefused", f"{queue}: {answer['Failed'][0].get('Code')}")
+            for failed in answer.get("Failed", []):
+                # The sender's fault: the same message will always be refused.
+                kind = Permanent if failed["SenderFault"] else Retry
+                raise kind(failed["Code"], f"{queue}: {failed.get('Message', '')}")
 
 
 class EventBridgeNotifier:
     """`ports.Notifier` over an event bus. At least once: receivers tell repeats by the job's or delivery's identity."""
 
-    def __init__(self, bus: str, region: str) -> None:
+    def __init__(self, bus: str, region: str, client: "EventBridgeClient | None" = None) -> None:
         self._bus = bus
-        self._client = boto3.client("events", region_name=region, config=_CONFIG)
+        self._client = client or boto3.client("events", region_name=region, config=_CONFIG)
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         detail = {
@@ -87,9 +91,7 @@ class EventBridgeNotifier:
 
     def _put(self, kind: str, detail: Mapping[str, object]) -> None:
         entry: Any = {"Source": "eft", "DetailType": kind, "Detail": json.dumps(detail), "EventBusName": self._bus}
-        try:
+        with translating():
             answer = self._client.put_events(Entries=[entry])
-        except (ClientError, BotoCoreError) as error:
-            raise Retry("EventBusUnreachable", str(error)) from error
         if answer.get("FailedEntryCount"):
             raise Retry("EventBusRefused", str(answer["Entries"][0].get("ErrorCode")))

@@ -16,7 +16,8 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind
 
 
 def dumps(message: Message) -> str:
-    return json.dumps({_NAMES[type(message)]: asdict(message)}, ensure_ascii=False, separators=(",", ":"))
+    """ASCII alone: keys may have characters that SQS takes in no message (U+FFFE, U+FFFF)."""
+    return json.dumps({_NAMES[type(message)]: asdict(message)}, separators=(",", ":"))
 
 
 def parse(body: dict[str, Any]) -> Message | None:

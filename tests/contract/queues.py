@@ -1,0 +1,106 @@
+"""What the queue's suite is run over, each with empty queues for every test."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from moto import mock_aws
+
+from chalicelib.adapters.queue import SqsQueue
+from chalicelib.entry.events import commands_of
+from chalicelib.ports import Arrival, Queue, VerifyDelivery
+from chalicelib.protocol.messages import Message
+from simulation.memory.queue import MemoryQueue
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+WEST = "us-gov-west-1"
+NAMES = ("intake", "split", "copy", "verify")
+_NUMBERS = count(1)
+_BATCH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`received` takes what is on a queue, read as the functions read it. `delayed` is how many messages of a queue
+    can't be received yet."""
+
+    queue: Queue
+    received: Callable[[str], list[Message]]
+    delayed: Callable[[str], int]
+
+
+@contextmanager
+def memory() -> Iterator[Subject]:
+    queue = MemoryQueue()
+
+    def on(name: str, message: Message) -> bool:
+        if isinstance(message, Arrival):
+            return name == "intake"
+        return name == ("verify" if isinstance(message, VerifyDelivery) else message.queue)
+
+    def received(name: str) -> list[Message]:
+        everything: list[Message] = [*queue.wakes, *queue.verify_deliveries, *queue.arrivals]
+        return [message for message in everything if on(name, message)]
+
+    yield Subject(queue, received, lambda name: sum(on(name, message) for message, _ in queue.delays))
+
+
+@contextmanager
+def in_process() -> Iterator[Subject]:
+    """moto."""
+    with mock_aws():
+        yield over(client_of(None))
+
+
+@contextmanager
+def at(url: str) -> Iterator[Subject]:
+    yield over(client_of(url))
+
+
+@cache
+def client_of(url: str | None) -> "SQSClient":
+    """A client that doesn't retry, so that every fault is seen at once."""
+    retries: Any = {"total_max_attempts": 1}
+    client: SQSClient = boto3.client(
+        "sqs",
+        region_name=WEST,
+        endpoint_url=url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries=retries, connect_timeout=2, read_timeout=20),
+    )
+    return client
+
+
+def over(client: "SQSClient") -> Subject:
+    number = next(_NUMBERS)
+    urls = {name: client.create_queue(QueueName=f"eft-{name}-{number}")["QueueUrl"] for name in NAMES}
+
+    def received(name: str) -> list[Message]:
+        found: list[Message] = []
+        while True:
+            batch = client.receive_message(QueueUrl=urls[name], MaxNumberOfMessages=_BATCH).get("Messages", [])
+            if not batch:
+                return found
+            for message in batch:
+                found += commands_of(message["Body"])
+                client.delete_message(QueueUrl=urls[name], ReceiptHandle=message["ReceiptHandle"])
+
+    def delayed(name: str) -> int:
+        wanted: Any = "ApproximateNumberOfMessagesDelayed"
+        return int(client.get_queue_attributes(QueueUrl=urls[name], AttributeNames=[wanted])["Attributes"][wanted])
+
+    return Subject(SqsQueue(urls, WEST, client), received, delayed)
+
+
+def as_text(messages: list[Message]) -> list[str]:
+    """For comparing without regard to order: SQS promises none."""
+    return sorted(json.dumps(str(message)) for message in messages)

@@ -1,0 +1,227 @@
+"""The Queue contract, over memory, and over SQS as moto and ministack understand it: what is sent arrives, and reads as
+what was sent."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
+from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
+from local.gateway.process import free_port
+from local.ministack import launch_ministack
+from tests.contract.queues import NAMES, WEST, Subject, as_text, at, client_of, in_process, memory
+from tests.contract.test_ledger import JOB, LONG_KEYS, delivery, spec, terminal
+from tests.servers.cloud import MINISTACK
+
+Factory = Callable[[], AbstractContextManager[Subject]]
+
+
+@pytest.fixture(scope="module", params=["memory", "moto", "ministack"])
+def queues(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+    """Starts the server, once; gives what makes empty queues."""
+    if request.param == "ministack":
+        with launch_ministack(MINISTACK, free_port(), {}, directory=tmp_path_factory.mktemp("ministack")) as server:
+            yield lambda: at(server.base_url)
+    else:
+        yield memory if request.param == "memory" else in_process
+
+
+@pytest.fixture
+def subject(queues: Factory) -> Iterator[Subject]:
+    with queues() as made:
+        yield made
+
+
+def wake(number: int = 0, queue: QueueName = QueueName.COPY) -> Wake:
+    return Wake(queue, JOB, WEST, f"r-{number:06d}")
+
+
+def test_each_wake_goes_to_its_queue(subject: Subject) -> None:
+    sent = [wake(n, queue) for n in range(2) for queue in QueueName]
+    subject.queue.send(sent)
+    for queue in QueueName:
+        assert as_text(subject.received(queue)) == as_text([wake(0, queue), wake(1, queue)])
+    assert subject.received("intake") == []
+
+
+def test_everything_a_wake_says(subject: Subject) -> None:
+    sent = [Wake(QueueName.COPY, JOB, WEST, "r01-000012", fresh=True), Wake(QueueName.SPLIT, JOB, WEST)]
+    subject.queue.send(sent)
+    assert subject.received("copy") == sent[:1]
+    assert subject.received("split") == sent[1:]
+
+
+def test_deliveries_to_verify(subject: Subject) -> None:
+    sent = [VerifyDelivery("feed", key, "e@1800000000000") for key in LONG_KEYS]
+    subject.queue.send_verify_deliveries(sent)
+    assert as_text(subject.received("verify")) == as_text([*sent])
+
+
+def test_arrivals(subject: Subject) -> None:
+    """Also keys with characters that SQS takes in no message (API reference, SendMessage)."""
+    sent = [Arrival("bucket", key) for key in ("plain", "a b+c%20", "données/é", *LONG_KEYS)]
+    subject.queue.send_arrivals(sent)
+    assert as_text(subject.received("intake")) == as_text([*sent])
+
+
+@pytest.mark.parametrize("many", [0, 1, 9, 10, 11, 35])
+def test_any_number(subject: Subject, many: int) -> None:
+    wakes, arrivals = [wake(n) for n in range(many)], [Arrival("b", str(n)) for n in range(many)]
+    deliveries = [VerifyDelivery("f", str(n), "v") for n in range(many)]
+    subject.queue.send(wakes)
+    subject.queue.send_arrivals(arrivals)
+    subject.queue.send_verify_deliveries(deliveries)
+    assert as_text(subject.received("copy")) == as_text([*wakes])
+    assert as_text(subject.received("intake")) == as_text([*arrivals])
+    assert as_text(subject.received("verify")) == as_text([*deliveries])
+
+
+def test_a_batch_of_the_longest_keys(subject: Subject) -> None:
+    """SQS limits a batch's bytes."""
+    sent = [Arrival("b" * 63, f"{n}{'鍵' * 341}") for n in range(10)]
+    subject.queue.send_arrivals(sent)
+    assert len(subject.received("intake")) == 10
+
+
+def test_a_delay(subject: Subject) -> None:
+    subject.queue.send([wake()], delay_ms=60_000)
+    subject.queue.send_arrivals([Arrival("b", "k")], delay_ms=60_000)
+    subject.queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")], delay_ms=60_000)
+    assert [subject.delayed(name) for name in NAMES] == [1, 0, 1, 1]
+
+
+def test_no_delay(subject: Subject) -> None:
+    subject.queue.send([wake()])
+    subject.queue.send_arrivals([Arrival("b", "k")])
+    subject.queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")])
+    assert [subject.delayed(name) for name in NAMES] == [0, 0, 0, 0]
+
+
+# --- SQS in trouble -----------------------------------------------------------------------------------------------
+
+URLS = {name: f"https://sqs.us-gov-west-1.amazonaws.com/1/{name}" for name in NAMES}
+
+
+@pytest.fixture
+def sqs() -> Iterator[tuple[SqsQueue, Stubber]]:
+    client = boto3.client("sqs", region_name=WEST, aws_access_key_id="test", aws_secret_access_key="test")
+    with Stubber(client) as stub:
+        yield SqsQueue(URLS, WEST, client), stub
+        stub.assert_no_pending_responses()
+
+
+def test_a_queue_that_can_not_be_reached() -> None:
+    queue = SqsQueue(URLS, WEST, client_of(f"http://127.0.0.1:{free_port()}"))
+    sends: list[Callable[[], None]] = [
+        lambda: queue.send([wake()]),
+        lambda: queue.send_arrivals([Arrival("b", "k")]),
+        lambda: queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")]),
+    ]
+    for send in sends:
+        with pytest.raises(Retry):
+            send()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("RequestThrottled", 403, Retry),
+        ("ThrottlingException", 400, Retry),
+        ("KmsThrottled", 400, Retry),
+        ("InternalError", 500, Retry),
+        ("ServiceUnavailable", 503, Retry),
+        ("AccessDenied", 403, Denied),
+        ("InvalidClientTokenId", 403, Denied),
+        ("AWS.SimpleQueueService.NonExistentQueue", 400, Permanent),
+        ("InvalidMessageContents", 400, Permanent),
+    ],
+)
+def test_what_an_answer_means(sqs: tuple[SqsQueue, Stubber], code: str, status: int, kind: type[EftError]) -> None:
+    queue, stub = sqs
+    stub.add_client_error("send_message_batch", code, "AWS's own words", status)
+    with pytest.raises(EftError) as error:
+        queue.send([wake()])
+    assert type(error.value) is kind
+    assert error.value.code == code
+
+
+@pytest.mark.parametrize(("senders", "kind"), [(True, Permanent), (False, Retry)])
+def test_one_message_of_a_batch_is_refused(sqs: tuple[SqsQueue, Stubber], senders: bool, kind: type[EftError]) -> None:
+    queue, stub = sqs
+    failed = [{"Id": "1", "SenderFault": senders, "Code": "SomeCode", "Message": "why"}]
+    taken = [{"Id": "0", "MessageId": "m", "MD5OfMessageBody": "x"}]
+    stub.add_response("send_message_batch", {"Successful": taken, "Failed": failed})
+    with pytest.raises(EftError, match="why") as error:
+        queue.send([wake(0), wake(1)])
+    assert type(error.value) is kind
+
+
+@pytest.mark.parametrize(("delay_ms", "seconds"), [(0, 0), (999, 0), (10_000, 10), (900_000, 900), (10**9, 900)])
+def test_sqs_delays_by_whole_seconds_up_to_fifteen_minutes(
+    sqs: tuple[SqsQueue, Stubber], delay_ms: int, seconds: int
+) -> None:
+    queue, stub = sqs
+    entries = [{"Id": "0", "MessageBody": ANY, "DelaySeconds": seconds}]
+    answer: dict[str, Any] = {"Successful": [], "Failed": []}
+    stub.add_response("send_message_batch", answer, {"QueueUrl": URLS["copy"], "Entries": entries})
+    queue.send([wake()], delay_ms)
+
+
+# --- what other systems are told ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bus() -> Iterator[tuple[EventBridgeNotifier, Stubber]]:
+    client = boto3.client("events", region_name=WEST, aws_access_key_id="test", aws_secret_access_key="test")
+    with Stubber(client) as stub:
+        yield EventBridgeNotifier("eft", WEST, client), stub
+        stub.assert_no_pending_responses()
+
+
+def expected(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {"Entries": [{"Source": "eft", "DetailType": kind, "Detail": json.dumps(detail), "EventBusName": "eft"}]}
+
+
+TAKEN: dict[str, Any] = {"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]}
+
+
+def test_a_job_has_settled(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
+    notifier, stub = bus
+    detail = {
+        "jobId": JOB,
+        "tenant": "acme",
+        "feedId": None,
+        "state": "PARTIAL",
+        "reason": "1 object failed",
+        "objectsPlanned": 3,
+        "bytesCopied": 20,
+        "counts": {"COPIED": 2, "DENIED": 1},
+        "labels": {"order": "4711"},
+        "chainSha256": "c0ffee",
+    }
+    stub.add_response("put_events", TAKEN, expected("Job Settled", detail))
+    notifier.job_settled(spec("token"), terminal(JOB))
+
+
+def test_a_delivery_has_failed(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
+    notifier, stub = bus
+    detail = {"feedId": "feed", "key": "a b", "target": "out/a b", "outcome": "COPIED", "detail": "why"}
+    stub.add_response("put_events", TAKEN, expected("Delivery Failed", detail))
+    notifier.delivery_failed(delivery("a b", detail="why"))
+
+
+def test_a_bus_that_does_not_take_it(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
+    notifier, stub = bus
+    refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "later"}]}
+    stub.add_response("put_events", refused)
+    stub.add_client_error("put_events", "ThrottlingException", "slow", 400)
+    stub.add_client_error("put_events", "AccessDeniedException", "no", 400)
+    for kind in (Retry, Retry, Denied):
+        with pytest.raises(kind):
+            notifier.delivery_failed(delivery("k"))
