@@ -1,4 +1,4 @@
-"""The local cloud's command line: `python -m local up | down | package | token`. The Makefile calls it."""
+"""The local cloud's command line: `python -m local up | down | region | package | token`. The Makefile calls it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,25 @@ from local import supervisor
 from local.cloud import CloudError
 from local.deploy import DeployError
 from local.examples import examples
+from local.gateway.client import ControlError
 from local.issuer import Issuer
 from local.package import REPOSITORY, PackageError
+from local.processes import ProcessError
+from local.regions import NAMES, RegionError, Regions
 from local.run import DEFAULT_NAME, Run, RunError, running
 from local.wait import WaitError
 
-_EXPECTED = (CloudError, DeployError, PackageError, RunError, WaitError, supervisor.SupervisorError)
+_EXPECTED = (
+    CloudError,
+    ControlError,
+    DeployError,
+    PackageError,
+    ProcessError,
+    RegionError,
+    RunError,
+    WaitError,
+    supervisor.SupervisorError,
+)
 _name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="The run's name: one cloud for each.")
 
 
@@ -75,6 +88,22 @@ def package(out: Path | None) -> None:
     made = packaging.build(out=out)
     size_mb = made.zip.stat().st_size / 1_000_000
     click.echo(f"{made.template} and {made.zip.name} ({size_mb:.1f} MB){', unchanged' if made.cached else ''}")
+
+
+@main.command("region")
+@_name
+@click.argument("action", type=click.Choice(["kill", "restore", "freeze", "thaw", "isolate", "rejoin", "status"]))
+@click.argument("region", type=click.Choice(sorted(NAMES)))
+@click.option("--storage", is_flag=True, help="kill: its buckets die, too.")
+def act_on_region(name: str, action: str, region: str, storage: bool) -> None:
+    """Kill, freeze or isolate a Region of a cloud that is up, and bring it back."""
+    regions = Regions.of_run(Run(name))
+    if action == "status":
+        click.echo(json.dumps(regions.status(region), indent=2))
+    elif action == "kill":
+        click.echo(str(regions.kill(region, storage=storage)))
+    else:
+        click.echo(str(getattr(regions, action)(region)))
 
 
 @main.command()

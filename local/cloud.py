@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from local import package
 from local.deploy import ACCESS_KEY_ID, CLIENT_CONFIG, REGIONS, SECRET_ACCESS_KEY, Deployer, Stack, session
 from local.function_site.sitecustomize import LOG_DIRECTORY
+from local.gateway.client import control
 from local.gateway.launch import EAST, WEST, GatewayHandle, Ports, launch_gateway
 from local.gateway.process import ServerProcess, StartError, free_port
 from local.issuer import Issuer
@@ -112,11 +113,13 @@ class Cloud:
 
     def settings(self) -> dict[str, Any]:
         """What `out/local.json` holds."""
+        emulator = self._started_emulator()
         return {
             "endpoint_url": self.endpoint_url,
             "api_url": self.api_url,
             "regions": {side: asdict(info) for side, info in self.regions.items()},
             "token": self.token(),
+            "emulator": {"url": emulator.base_url, "pid": emulator.pid},
             "access_key_id": ACCESS_KEY_ID,
             "secret_access_key": SECRET_ACCESS_KEY,
         }
@@ -200,17 +203,16 @@ class Cloud:
     def _deploy(self, made: Package, emulator_url: str, gateway: GatewayHandle) -> dict[str, Stack]:
         parameters = {"AuthJson": self._trusted().auth_json(), **self._parameters}
         deployer = Deployer(made, emulator_url)
-        deployer.deploy_table()
+        tables = deployer.deploy_tables()
+        control(gateway.aws_url, "PUT", "replication", {"tables": tables})
         stacks = {
             region: deployer.deploy_stack(region, gateway.functions_url(region), parameters) for region in REGIONS
         }
         for region in REGIONS:
             deployer.start_event_sources(region)
         paths = {region: {"path": stack.api_path} for region, stack in stacks.items()}
-        body = json.dumps(paths).encode()
-        request = urllib.request.Request(f"{gateway.aws_url}/_gateway/apis", data=body, method="PUT")
-        with _OPENER.open(request, timeout=10):
-            return stacks
+        control(gateway.aws_url, "PUT", "apis", paths)
+        return stacks
 
     def _await_health(self, emulator: ServerProcess) -> None:
         for info in self.regions.values():
@@ -232,6 +234,11 @@ class Cloud:
         if self._issuer is None:
             raise CloudError("the local cloud is not started")
         return self._issuer
+
+    def _started_emulator(self) -> ServerProcess:
+        if self._emulator is None:
+            raise CloudError("the local cloud is not started")
+        return self._emulator
 
     def _started_gateway(self) -> GatewayHandle:
         if self._gateway is None:

@@ -52,6 +52,8 @@ def _die_with_emulator() -> None:
 def _install(directory: str, function: str) -> None:
     folder = os.path.join(directory, os.environ.get("AWS_REGION", "unknown"))
     os.makedirs(folder, exist_ok=True)
+    # The SDK puts it into its user agent: the gateway tells by it which role a multipart upload was begun by.
+    os.environ.setdefault("AWS_SDK_UA_APP_ID", function)
     sys.stderr = Tee(sys.stderr, os.path.join(folder, f"{function.removeprefix(_STACK_PREFIX)}.log"))
     threading.Thread(target=_die_with_emulator, name="die-with-emulator", daemon=True).start()
 

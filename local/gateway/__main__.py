@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from local.gateway.apis import REGION_API_PREFIX, Apis
+from local.gateway.callers import Callers
 from local.gateway.control import Control
 from local.gateway.counters import Counters
 from local.gateway.cuts import Cuts
@@ -20,7 +21,10 @@ from local.gateway.launch import EAST, WEST
 from local.gateway.limits import SizeLimits
 from local.gateway.locks import KeyLocks
 from local.gateway.memory import ObjectMemory
+from local.gateway.multipart import Uploads
 from local.gateway.owners import Owners
+from local.gateway.replication import Replication
+from local.gateway.replicator import Replicator
 from local.gateway.routing import Router, RoutingTimes
 from local.gateway.rules import Rules
 from local.gateway.s3state import S3State
@@ -54,21 +58,23 @@ def _listener(text: str) -> tuple[str, int]:
     return name, int(port)
 
 
-def _build(arguments: argparse.Namespace, upstream: Upstream, owners: Owners) -> tuple[Gateway, Apis]:
+def _build(arguments: argparse.Namespace, upstream: Upstream, owners: Owners) -> tuple[Gateway, Apis, Replicator]:
     limits = SizeLimits(arguments.part_min_bytes, arguments.copy_max_bytes, arguments.range_source_min_bytes)
-    rules = Rules(S3State(upstream, KeyLocks(), ObjectMemory(), owners, limits))
+    uploads, replicator = Uploads(), Replicator(upstream, Replication([WEST, EAST]))
+    state = S3State(upstream, KeyLocks(), ObjectMemory(), uploads, Callers(upstream), owners, limits)
     cuts, faults = Cuts(), Faults()
     apis = Apis(upstream, Router(WEST, EAST, RoutingTimes.scaled(arguments.routing_scale)), cuts, faults)
     names = [name for name, _ in arguments.listen]
     regions = frozenset(name for name in names if REGION_API_PREFIX + name in names)
-    return Gateway(Control(Counters(), faults, cuts, apis, regions), apis, rules), apis
+    control = Control(Counters(), faults, cuts, apis, replicator, uploads, regions)
+    return Gateway(control, apis, Rules(state, replicator)), apis, replicator
 
 
 async def _run(arguments: argparse.Namespace) -> None:
     upstream = Upstream(arguments.upstream)
     await upstream.open()
     await upstream.detect_auth()
-    gateway, apis = _build(arguments, upstream, Owners(await upstream.default_account()))
+    gateway, apis, replicator = _build(arguments, upstream, Owners(await upstream.default_account()))
     runners = []
     for name, port in arguments.listen:
         server = web.Server(
@@ -84,12 +90,13 @@ async def _run(arguments: argparse.Namespace) -> None:
         await runner.setup()
         await web.TCPSite(runner, _HOST, port, backlog=_BACKLOG).start()
         runners.append(runner)
-    checks = asyncio.create_task(apis.check_forever())
+    endless = [asyncio.create_task(apis.check_forever()), asyncio.create_task(replicator.deliver_forever())]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
-    checks.cancel()
+    for task in endless:
+        task.cancel()
     for runner in runners:
         await runner.cleanup()
     await upstream.close()

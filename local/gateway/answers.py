@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
-from xml.sax.saxutils import unescape
+from xml.sax.saxutils import escape, unescape
 
 from local.gateway.checksums import CHECKSUM_HEADER, TYPE_HEADER, Checksum, checksum_headers
+from local.gateway.multipart import Upload
 
 _ETAG = re.compile(rb"<ETag>(?:&quot;|\")?([^\"&<]+)")
 _LISTED = re.compile(rb"<(Contents|Version)>(.*?)</\1>", re.DOTALL)
@@ -17,6 +19,10 @@ _AFTER_ETAG = b"</ETag>"
 _PART = re.compile(rb"<Part>.*?</Part>", re.DOTALL)
 _PART_NUMBER = re.compile(rb"<PartNumber>(\d+)</PartNumber>")
 _CHECKSUM = re.compile(rb"<Checksum(CRC32C|CRC32|CRC64NVME|SHA1|SHA256)>([^<]+)</Checksum\1>")
+_UPLOAD = re.compile(rb"<Upload>.*?</Upload>", re.DOTALL)
+_UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
+_INITIATOR = re.compile(rb"<Initiator>.*?</Initiator>", re.DOTALL)
+_INITIATED = re.compile(rb"<Initiated>([^<]+)</Initiated>")
 _ATTRIBUTES_CHECKSUM = re.compile(rb"<Checksum\s*/>|<Checksum>.*?</Checksum>", re.DOTALL)
 
 
@@ -96,6 +102,37 @@ def with_attributes_checksum(body: bytes, checksum: Checksum) -> bytes:
     """The Checksum element of GetObjectAttributes, if it was asked for."""
     elements = f"<Checksum>{_value_element(checksum)}<ChecksumType>{checksum.kind}</ChecksumType></Checksum>"
     return _ATTRIBUTES_CHECKSUM.sub(elements.encode(), body, count=1)
+
+
+def with_initiator(body: bytes, arn: str) -> bytes:
+    """Who began the upload, as S3 names a role's session or a user: its ARN, and the last part of it. Nothing changes
+    if that isn't known."""
+    if not arn:
+        return body
+    name = arn.rpartition("/")[2]
+    elements = f"<Initiator><ID>{escape(arn)}</ID><DisplayName>{escape(name)}</DisplayName></Initiator>".encode()
+    return _INITIATOR.sub(lambda _: elements, body, count=1)
+
+
+def with_listed_initiators(body: bytes, lookup: Callable[[str], Upload | None]) -> bytes:
+    """Who began each listed upload that `lookup(upload id)` knows, and when it is to be shown as begun."""
+
+    def patched(found: re.Match[bytes]) -> bytes:
+        text = found.group(0)
+        upload_id = _UPLOAD_ID.search(text)
+        upload = lookup(upload_id.group(1).decode()) if upload_id else None
+        if upload is None:
+            return text
+        return _INITIATED.sub(
+            lambda began: _earlier(began.group(1), upload.older_by_s), with_initiator(text, upload.initiator)
+        )
+
+    return _UPLOAD.sub(patched, body)
+
+
+def _earlier(instant: bytes, seconds: float) -> bytes:
+    began = datetime.fromisoformat(instant.decode()) - timedelta(seconds=seconds)
+    return f"<Initiated>{began.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%S.000Z')}</Initiated>".encode()
 
 
 def _append(body: bytes, root: str, elements: str) -> bytes:

@@ -12,6 +12,9 @@ from local.gateway.apis import Apis, now_ms
 from local.gateway.counters import Counters
 from local.gateway.cuts import Cuts
 from local.gateway.faults import BadRules, Faults, parse_rules
+from local.gateway.multipart import Uploads
+from local.gateway.replication import BadReplication
+from local.gateway.replicator import Replicator
 
 PREFIX = "/_gateway/"
 
@@ -21,9 +24,19 @@ class _Api(BaseModel):
     path: str = Field(pattern="^/")
 
 
+class _UploadAge(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    upload_id: str = Field(min_length=1)
+    age_hours: float = Field(ge=0)
+
+
 _APIS: TypeAdapter[dict[str, _Api]] = TypeAdapter(dict[str, _Api])
 
 Reply = tuple[int, object]
+
+
+def _in_words(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors())
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,8 @@ class Control:
     faults: Faults
     cuts: Cuts
     apis: Apis
+    replicator: Replicator
+    uploads: Uploads
     regions: frozenset[str]
 
     def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, bytes]:
@@ -53,6 +68,9 @@ class Control:
             ("GET", "apis"): lambda: (200, {region: {"path": path} for region, path in self.apis.paths.items()}),
             ("PUT", "apis"): lambda: self._put_apis(body),
             ("GET", "routing"): lambda: (200, self.apis.router.report(now_ms())),
+            ("GET", "replication"): lambda: (200, self.replicator.replication.report(now_ms())),
+            ("PUT", "replication"): lambda: self._put_replication(body),
+            ("PUT", "uploads/age"): lambda: self._put_upload_age(body),
         }
         route = routes.get((method, name))
         if route is None:
@@ -72,11 +90,30 @@ class Control:
         self.faults.replace(rules)
         return 200, self.faults.report()
 
+    def _put_replication(self, body: bytes) -> Reply:
+        try:
+            self.replicator.replication.configure(body)
+        except BadReplication as error:
+            return 400, {"error": str(error)}
+        self.replicator.wake()
+        return 200, self.replicator.replication.report(now_ms())
+
+    def _put_upload_age(self, body: bytes) -> Reply:
+        try:
+            wanted = _UploadAge.model_validate_json(body)
+        except ValidationError as error:
+            return 400, {"error": _in_words(error)}
+        upload = self.uploads.get(wanted.upload_id)
+        if upload is None:
+            return 404, {"error": f"no upload {wanted.upload_id} was begun through this gateway"}
+        upload.older_by_s = wanted.age_hours * 3600
+        return 200, wanted.model_dump()
+
     def _put_apis(self, body: bytes) -> Reply:
         try:
             apis = _APIS.validate_json(body)
         except ValidationError as error:
-            return 400, {"error": "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())}
+            return 400, {"error": _in_words(error)}
         unknown = sorted(set(apis) - self.regions)
         if unknown:
             return 400, {"error": f"no listener for {', '.join(unknown)}; Regions: {', '.join(sorted(self.regions))}"}

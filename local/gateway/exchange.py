@@ -14,7 +14,7 @@ from local.gateway.errors import S3Error, s3_error_body
 
 BUFFERED_MAX_BYTES = 1024 * 1024
 """Bodies up to this size are held in memory; longer ones stream through."""
-XML_MAX_BYTES = 8 * 1024 * 1024
+DOCUMENT_MAX_BYTES = 8 * 1024 * 1024
 """The longest request body that is ever parsed: a Complete of 10,000 parts with checksums is about 3 MB."""
 _CHUNK_BYTES = 256 * 1024
 
@@ -107,16 +107,16 @@ class Exchange:
         else:
             self.body = self._request.content.iter_chunked(_CHUNK_BYTES)
 
-    async def load_xml(self) -> bytes:
+    async def load_document(self, limit: int = DOCUMENT_MAX_BYTES) -> bytes:
         """The whole body, for requests whose body is a document."""
-        await self.load_body(XML_MAX_BYTES)
+        await self.load_body(limit)
         if isinstance(self.body, bytes) or self.body is None:
             return self.body or b""
         chunks: list[bytes] = []
         size = 0
         async for chunk in self.body:
             size += len(chunk)
-            if size > XML_MAX_BYTES:
+            if size > limit:
                 raise S3Error(400, "MaxMessageLengthExceeded", "Your request was too big.")
             chunks.append(chunk)
         self.body = b"".join(chunks)

@@ -51,6 +51,10 @@ class Upload:
     crcs: dict[tuple[int, str], str] = field(default_factory=dict)
     answer: tuple[int, CIMultiDict[str], bytes] | None = None
     """How its Complete was answered: a repeated one gets the same."""
+    initiator: str = ""
+    """ARN of who began it."""
+    older_by_s: float = 0.0
+    """It is shown as begun so much earlier: nobody can wait two days for an upload to become stale."""
 
 
 class Uploads:

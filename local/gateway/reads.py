@@ -12,6 +12,7 @@ from local.gateway.answers import (
     show_checksum,
     with_attributes_checksum,
     with_listed_checksums,
+    with_listed_initiators,
 )
 from local.gateway.checksums import FULL_OBJECT, MODE_HEADER, Checksum, shown
 from local.gateway.errors import S3Error
@@ -27,6 +28,7 @@ class Reads:
         self._upstream = state.upstream
         self._memory = state.memory
         self._writes = writes
+        self._uploads = state.uploads
 
     async def head_object(self, exchange: Exchange) -> Answer:
         answer = await self._upstream.send(exchange)
@@ -72,7 +74,10 @@ class Reads:
 
     async def list_uploads(self, exchange: Exchange) -> Answer:
         exchange.retarget(limits.capped_page(exchange.call.operation, exchange.target))
-        return await self._upstream.send(exchange)
+        answer = await self._upstream.send(exchange, buffered=True)
+        if answer.ok:
+            answer.replace_body(with_listed_initiators(answer.body, self._uploads.get))
+        return answer
 
     async def _show_checksum(self, exchange: Exchange, answer: Answer, *, may_read: bool) -> None:
         call, version = exchange.call, answer.version

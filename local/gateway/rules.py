@@ -9,6 +9,7 @@ from local.gateway.errors import S3Error, raise_if
 from local.gateway.exchange import Answer, Exchange, s3_error
 from local.gateway.partcopy import PartCopyRule
 from local.gateway.reads import Reads
+from local.gateway.replicator import Replicator
 from local.gateway.s3state import S3State
 from local.gateway.uploads import MultipartRules
 from local.gateway.writes import Writes
@@ -17,8 +18,9 @@ Handler = Callable[[Exchange], Awaitable[Answer]]
 
 
 class Rules:
-    def __init__(self, state: S3State) -> None:
+    def __init__(self, state: S3State, replicator: Replicator) -> None:
         self._upstream = state.upstream
+        self._replicator = replicator
         self._owners = state.owners
         writes = Writes(state)
         reads = Reads(state, writes)
@@ -46,6 +48,8 @@ class Rules:
 
     async def carry_out(self, exchange: Exchange) -> Answer:
         call = exchange.call
+        if call.service == "dynamodb":
+            return await self._replicator.carry_out(exchange)
         if call.service != "s3":
             return await self._upstream.send(exchange)
         handler = self._handlers.get(call.operation, self._upstream.send)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from local.gateway.callers import Callers
 from local.gateway.limits import SizeLimits
 from local.gateway.locks import KeyLocks
 from local.gateway.memory import ObjectMemory
+from local.gateway.multipart import Uploads
 from local.gateway.owners import Owners
 from local.gateway.upstream import Upstream
 
@@ -16,5 +18,7 @@ class S3State:
     upstream: Upstream
     locks: KeyLocks
     memory: ObjectMemory
+    uploads: Uploads
+    callers: Callers
     owners: Owners
     limits: SizeLimits

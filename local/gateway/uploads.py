@@ -14,6 +14,7 @@ from local.gateway.answers import (
     checksum_in,
     etag_in,
     with_checksum,
+    with_initiator,
     with_listed_part_checksums,
 )
 from local.gateway.awschunked import is_aws_chunked
@@ -22,7 +23,7 @@ from local.gateway.checksums import COMPOSITE, FULL_OBJECT, Checksum
 from local.gateway.errors import S3Error, invalid_request, raise_if
 from local.gateway.exchange import Answer, Exchange
 from local.gateway.memory import ObjectFacts
-from local.gateway.multipart import StoredPart, Upload, Uploads, WantedPart
+from local.gateway.multipart import StoredPart, Upload, WantedPart
 from local.gateway.s3state import S3State
 from local.gateway.upstream import object_target
 from local.gateway.writes import Writes, check_new_object
@@ -34,7 +35,7 @@ class MultipartRules:
         self._upstream = state.upstream
         self._memory = state.memory
         self._writes = writes
-        self._uploads = Uploads()
+        self._uploads = state.uploads
 
     def find(self, exchange: Exchange) -> Upload | None:
         """The upload a request names, if this gateway saw it begin and it is for this key."""
@@ -53,7 +54,9 @@ class MultipartRules:
         answer = await self._upstream.send(exchange, buffered=True)
         upload_id = multipart.upload_id_in(answer.body) if answer.ok else None
         if upload_id is not None:
-            self._uploads.add(upload_id, Upload(exchange.call.bucket, exchange.call.key, algorithm, tagging))
+            upload = Upload(exchange.call.bucket, exchange.call.key, algorithm, tagging)
+            upload.initiator = await self._state.callers.arn(exchange.call, exchange.headers)
+            self._uploads.add(upload_id, upload)
             if algorithm:
                 answer.headers[checksums.ALGORITHM_HEADER] = algorithm
                 answer.headers[checksums.TYPE_HEADER] = FULL_OBJECT
@@ -68,10 +71,12 @@ class MultipartRules:
     async def list_parts(self, exchange: Exchange) -> Answer:
         exchange.retarget(limits.capped_page(exchange.call.operation, exchange.target))
         upload = self.find(exchange)
-        if upload is None or not upload.algorithm:
+        if upload is None:
             return await self._upstream.send(exchange)
         answer = await self._upstream.send(exchange, buffered=True)
         if answer.ok:
+            answer.replace_body(with_initiator(answer.body, upload.initiator))
+        if answer.ok and upload.algorithm:
 
             def lookup(number: int, etag: str) -> str | None:
                 return upload.crcs.get((number, etag))
@@ -100,7 +105,7 @@ class MultipartRules:
 
     async def complete(self, exchange: Exchange) -> Answer:
         call = exchange.call
-        body = await exchange.load_xml()
+        body = await exchange.load_document()
         async with self._state.locks.holding(call.bucket, call.key):
             upload = self.find(exchange)
             if upload is not None and upload.answer is not None:

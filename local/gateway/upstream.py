@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,10 +25,11 @@ _NO_INVENTED_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type
 _ANSWER_HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade")
 _ROOT_KEY = "test"
 """The emulator's root caller, whose signature it never checks."""
-_STS_AUTHORIZATION = (
-    f"AWS4-HMAC-SHA256 Credential={_ROOT_KEY}/20260101/us-gov-west-1/sts/aws4_request, SignedHeaders=host, Signature=0"
-)
 _NOBODY = Call("", "", "", "", "", "", "", {})
+
+
+class CallerError(RuntimeError):
+    """The emulator does not say whose an access key is."""
 
 
 class Upstream:
@@ -69,12 +71,30 @@ class Upstream:
 
     async def default_account(self) -> str:
         """The account of callers whose access key names no account."""
-        headers = {"Authorization": _STS_AUTHORIZATION}
+        return (await self.caller_arn(_ROOT_KEY)).split(":")[4]
+
+    async def caller_arn(self, access_key: str) -> str:
+        """Who uses this access key, as STS says."""
+        headers = {"Authorization": _unsigned("us-gov-west-1", "sts", access_key)}
         answer = await self.get("/?Action=GetCallerIdentity&Version=2011-06-15", _NOBODY, headers)
-        found = re.search(rb"<Account>(\d{12})</Account>", answer.body)
+        found = re.search(rb"<Arn>([^<]+)</Arn>", answer.body)
         if found is None:
-            raise RuntimeError(f"{self._base} does not say its account: {answer.status} {answer.body[:200]!r}")
+            raise CallerError(f"{self._base} does not say who {access_key} is: {answer.status} {answer.body[:200]!r}")
         return found.group(1).decode()
+
+    async def role_of_function(self, region: str, function: str) -> str:
+        """The ARN of its role; empty if there is no such function."""
+        headers = {"Authorization": _unsigned(region, "lambda")}
+        answer = await self.get(f"/2015-03-31/functions/{quote(function)}/configuration", _NOBODY, headers)
+        return str(json.loads(answer.body)["Role"]) if answer.ok else ""
+
+    async def dynamodb(self, region: str, operation: str, request: Mapping[str, object]) -> Answer:
+        headers = {
+            "Authorization": _unsigned(region, "dynamodb"),
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": f"DynamoDB_20120810.{operation}",
+        }
+        return await self._own("POST", "/", _NOBODY, headers, json.dumps(request).encode())
 
     async def send(self, exchange: Exchange, *, buffered: bool = False) -> Answer:
         """The client's request as it stands. The answer is read whole if it is short or `buffered`, else streamed."""
@@ -129,6 +149,12 @@ class Upstream:
         assert self._session is not None, "open() comes first"
         url = URL(self._base + target, encoded=True)
         return await self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
+
+
+def _unsigned(region: str, service: str, access_key: str = _ROOT_KEY) -> str:
+    """Signature Version 4's form with a signature that nobody checks."""
+    scope = f"{access_key}/20260101/{region}/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
 def object_target(bucket: str, key: str, **query: str) -> str:

@@ -77,7 +77,7 @@ class Writes:
 
     async def delete_objects(self, exchange: Exchange) -> Answer:
         bucket = exchange.call.bucket
-        keys = _keys_named(await exchange.load_xml())
+        keys = _keys_named(await exchange.load_document())
         async with self._state.locks.holding_all(bucket, keys):
             answer = await self._upstream.send(exchange)
             for key in keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -24,20 +24,29 @@ _ROUTING_SCALE = 200.0
 """Health checks every 50 ms, TTL 300 ms: a failover takes less than a second."""
 
 
+ROOT = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
 @dataclass(frozen=True)
 class Cloud:
     gateway: GatewayHandle
     emulator_url: str
 
-    def client(self, service: str, region: str = WEST, url: str | None = None, **config: Any) -> Any:
+    def client(
+        self,
+        service: str,
+        region: str = WEST,
+        url: str | None = None,
+        credentials: Mapping[str, str] = ROOT,
+        **config: Any,
+    ) -> Any:
         """A boto3 client that does not retry, so that every fault is seen."""
         session: Any = boto3.Session()
         return session.client(
             service,
             region_name=region,
             endpoint_url=url or self.gateway.aws_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            **credentials,
             config=Config(
                 retries={"total_max_attempts": 1},
                 s3={"addressing_style": "path"},

@@ -17,7 +17,10 @@ from local.gateway.errors import error_answer
 from local.gateway.faults import Faults
 from local.gateway.locks import KeyLocks
 from local.gateway.memory import ObjectFacts, ObjectMemory
+from local.gateway.multipart import Upload, Uploads
 from local.gateway.owners import Owners
+from local.gateway.replication import Replication
+from local.gateway.replicator import Replicator
 from local.gateway.routing import Router, RoutingTimes
 from local.gateway.upstream import Upstream, object_target
 from tests.gateway.test_faults import call
@@ -137,7 +140,8 @@ def test_errors_speak_the_services_protocol(service: str, expected: bytes) -> No
 def control() -> Control:
     cuts, faults = Cuts(), Faults()
     apis = Apis(Upstream("http://127.0.0.1:1"), Router("west", "east", RoutingTimes()), cuts, faults)
-    return Control(Counters(), faults, cuts, apis, frozenset({"west", "east"}))
+    replicator = Replicator(Upstream("http://127.0.0.1:1"), Replication(["west", "east"]))
+    return Control(Counters(), faults, cuts, apis, replicator, Uploads(), frozenset({"west", "east"}))
 
 
 def ask(control: Control, method: str, path: str, body: object = None, **query: str) -> tuple[int, Any]:
@@ -175,3 +179,22 @@ def test_apis_are_registered(control: Control) -> None:
     assert ask(control, "GET", "apis") == (200, paths)
     assert ask(control, "PUT", "apis", {"north": {"path": "/a"}})[0] == 400
     assert ask(control, "PUT", "apis", {"west": {"path": "a"}})[0] == 400
+
+
+def test_replication_is_set_and_shown(control: Control) -> None:
+    status, reply = ask(control, "PUT", "replication", {"lag_ms": 5, "stalled": ["west->east"], "tables": {"t": ["k"]}})
+    assert (status, reply) == (200, ask(control, "GET", "replication")[1])
+    assert (reply["lag_ms"], reply["stalled"], reply["tables"]) == (5, ["west->east"], {"t": ["k"]})
+    assert reply["queues"]["west->east"] == {"waiting": 0, "oldest_ms": 0, "delivered": 0, "superseded": 0}
+    status, reply = ask(control, "PUT", "replication", {"stalled": ["north->south"]})
+    assert (status, "no such direction: north->south" in reply["error"]) == (400, True)
+
+
+def test_an_upload_looks_as_old_as_told(control: Control) -> None:
+    control.uploads.add("u", Upload("b", "k", "", ""))
+    assert ask(control, "PUT", "uploads/age", {"upload_id": "u", "age_hours": 48})[0] == 200
+    upload = control.uploads.get("u")
+    assert upload is not None
+    assert upload.older_by_s == 48 * 3600
+    assert ask(control, "PUT", "uploads/age", {"upload_id": "v", "age_hours": 48})[0] == 404
+    assert ask(control, "PUT", "uploads/age", {"upload_id": "u", "age_hours": -1})[0] == 400

@@ -1,0 +1,45 @@
+"""Who makes a request, as AWS would name them: what S3 shows as the initiator of a multipart upload."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+
+from local.gateway.classify import Call
+from local.gateway.upstream import CallerError, Upstream
+
+_LOG = logging.getLogger("callers")
+_APP = re.compile(r"\bapp/(\S+)")
+
+
+class Callers:
+    """Asked of the emulator once for each access key and function.
+
+    With AUTH=true a function has credentials of its own and STS knows its role. Otherwise all functions use the
+    account's, and each names itself in its user agent (the SDK's app id, which `local/function_site` sets).
+    """
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._arns: dict[tuple[str, str], str] = {}
+
+    async def arn(self, call: Call, headers: Mapping[str, str]) -> str:
+        """Empty if the emulator doesn't say."""
+        app = _APP.search(headers.get("User-Agent", ""))
+        who = (call.caller, app.group(1)) if app and call.caller != "aws" else ("", call.access_key)
+        if who not in self._arns:
+            self._arns[who] = await self._ask(*who, call.access_key)
+        return self._arns[who]
+
+    async def _ask(self, region: str, function: str, access_key: str) -> str:
+        if region:
+            role = await self._upstream.role_of_function(region, function)
+            if role:
+                account, _, path = role.replace(":iam:", ":sts:", 1).partition(":role/")
+                return f"{account}:assumed-role/{path.rpartition('/')[2]}/{function}"
+        try:
+            return await self._upstream.caller_arn(access_key)
+        except CallerError as error:
+            _LOG.warning("%s", error)
+            return ""

@@ -1,0 +1,79 @@
+"""The emulator's function processes: found by what /proc says of them, so that they can be killed or frozen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_POLL_S = 0.02
+# A process that the emulator had decided to start shows within this time, also on a busy machine.
+_QUIET_S = 1.0
+_TIMEOUT_S = 30.0
+
+
+class ProcessError(RuntimeError):
+    """Processes don't do as they are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionProcess:
+    """`function` is the name Lambda knows it by."""
+
+    pid: int
+    region: str
+    function: str
+    stopped: bool
+
+
+def function_processes(emulator_pid: int) -> list[FunctionProcess]:
+    """Every process that runs a function of the emulator, busy or idle."""
+    found = (_inspect(Path("/proc") / name, emulator_pid) for name in os.listdir("/proc") if name.isdigit())
+    return [process for process in found if process is not None]
+
+
+def _inspect(folder: Path, emulator_pid: int) -> FunctionProcess | None:
+    try:
+        # "pid (name) state parent ...", where the name may hold anything.
+        state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        if int(parent) != emulator_pid:
+            return None
+        entries = (folder / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has just ended
+        return None
+    environ = dict(entry.decode(errors="replace").partition("=")[::2] for entry in entries)
+    region, function = environ.get("AWS_REGION"), environ.get("AWS_LAMBDA_FUNCTION_NAME")
+    if not region or not function or state in "ZX":
+        return None
+    return FunctionProcess(int(folder.name), region, function, stopped=state in "Tt")
+
+
+def send(number: signal.Signals, pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def until_quiet(look: Callable[[], list[int]], number: signal.Signals) -> set[int]:
+    """Send the signal to every process that `look` finds, again and again, until it has found none for a while.
+
+    Gives all that it was sent to.
+    """
+    hit: set[int] = set()
+    now = time.monotonic()
+    quiet_since, deadline = now, now + _TIMEOUT_S
+    while now - quiet_since < _QUIET_S:
+        found = look()
+        if found:
+            send(number, found)
+            hit.update(found)
+            quiet_since = time.monotonic()
+        if now > deadline:
+            raise ProcessError(f"still there after {_TIMEOUT_S:g} s of {number.name}: {found}")
+        time.sleep(_POLL_S)
+        now = time.monotonic()
+    return hit

@@ -1,0 +1,259 @@
+"""Death, freezing, isolation and return of one Region of a running local cloud.
+
+    regions = Regions.of(cloud)         # or Regions.of_run(Run("main")), for a cloud that `make up` holds
+    regions.kill("west")
+    ...
+    regions.restore("west")
+
+Everything here may be done again without harm, and each call says what it did and when. On the command line:
+`python -m local region kill west`.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.cloud import SIDES, Cloud
+from local.deploy import CLIENT_CONFIG, STACK, session
+from local.gateway.client import control
+from local.processes import FunctionProcess, function_processes, send, until_quiet
+from local.run import Run, RunError
+
+NAMES = {**SIDES, **{region: region for region in SIDES.values()}}
+"""What a Region may be called: "west", or "us-gov-west-1"."""
+
+
+class RegionError(RuntimeError):
+    """It can't be done; the message says why."""
+
+
+@dataclass
+class Done:
+    """What was done to a Region. Times are epoch milliseconds; each step's is the one at which it was finished."""
+
+    action: str
+    region: str
+    began_ms: int
+    steps: list[tuple[int, str]] = field(default_factory=list)
+    pids: set[int] = field(default_factory=set)
+    """The function processes that were killed, stopped or continued."""
+
+    def step(self, what: str) -> None:
+        self.steps.append((_now_ms(), what))
+
+    @property
+    def took_ms(self) -> int:
+        return (self.steps[-1][0] if self.steps else self.began_ms) - self.began_ms
+
+    def __str__(self) -> str:
+        lines = [f"  {at_ms - self.began_ms:6d} ms  {what}" for at_ms, what in self.steps]
+        return "\n".join([f"{self.action} {self.region} at {self.began_ms}:", *lines])
+
+
+class Regions:
+    """Both Regions of one running cloud, known by its gateway and its emulator."""
+
+    def __init__(self, gateway_url: str, emulator_url: str, emulator_pid: int) -> None:
+        self._gateway_url = gateway_url
+        self._emulator_pid = emulator_pid
+        # Straight to the emulator: whatever is done to a Region, no fault and no cut stands in the way of undoing it.
+        # Made at once, since making them takes longer than a Region may take to die.
+        self._clients = {
+            (service, region): _client(service, region, emulator_url)
+            for service in ("lambda", "events")
+            for region in SIDES.values()
+        }
+
+    @staticmethod
+    def of(cloud: Cloud) -> Regions:
+        return Regions._from(cloud.settings())
+
+    @staticmethod
+    def of_run(run: Run) -> Regions:
+        """A cloud that another process holds."""
+        if run.holder() is None or not run.settings_file.is_file():
+            raise RunError(f"the local cloud {run.name!r} is not up: `make up` first")
+        return Regions._from(json.loads(run.settings_file.read_text()))
+
+    @staticmethod
+    def _from(settings: dict[str, Any]) -> Regions:
+        emulator = settings["emulator"]
+        return Regions(settings["endpoint_url"], emulator["url"], emulator["pid"])
+
+    # ---- what can be done to a Region ------------------------------------------------------------------------------
+
+    def kill(self, region: str, *, storage: bool = False, forwarding: bool = True) -> Done:
+        """The Region's stack dies in mid-work: its processes are gone, nothing of it runs or answers any more, and
+        what its table had not replicated is stuck. Its queues and schedules are there, but unreachable.
+
+        S3 goes on for the buckets of the Region, unless `storage` dies, too. So do rules that only forward events to
+        another Region, unless `storage` dies or `forwarding` is False.
+        """
+        done, name = _begin("kill", region)
+        # Stopped first, so that it dies at this very moment, and not one function after the other. What the emulator
+        # starts before it is told to leave off finds itself cut, and is killed below.
+        self._stop_once(done, name)
+        self._stall(name)
+        done.step("replication stalled")
+        control(self._gateway_url, "PUT", f"cut/{name}{'?s3=true' if storage else ''}")
+        done.step(f"API{', functions and storage' if storage else ' and functions'} cut off")
+        self._switch(done, name, on=False, keep_forwarding=forwarding and not storage)
+        done.pids |= until_quiet(lambda: self.processes(name), signal.SIGKILL)
+        done.step(f"{len(done.pids)} function processes killed")
+        return done
+
+    def restore(self, region: str) -> Done:
+        """A killed Region returns, with its old messages and schedules, and with a table that is behind: replication
+        resumes last."""
+        done, name = _begin("restore", region)
+        control(self._gateway_url, "DELETE", f"cut/{name}")
+        done.step("API, functions and storage joined again")
+        self._switch(done, name, on=True)
+        self._release(done, name)
+        return done
+
+    def freeze(self, region: str) -> Done:
+        """Its function processes stop in mid-work, and no other is started: whoever holds a lease falls asleep. Its
+        table goes on replicating."""
+        done, name = _begin("freeze", region)
+        self._stop_once(done, name)
+        self._switch(done, name, on=False)
+        done.pids |= until_quiet(lambda: [p.pid for p in self._find(name) if not p.stopped], signal.SIGSTOP)
+        done.step(f"{len(done.pids)} function processes stopped")
+        return done
+
+    def thaw(self, region: str) -> Done:
+        """A frozen Region goes on as if no time had passed."""
+        done, name = _begin("thaw", region)
+        done.pids |= {process.pid for process in self._find(name) if process.stopped}
+        send(signal.SIGCONT, done.pids)
+        done.step(f"{len(done.pids)} function processes continued")
+        if name not in self._cut():
+            self._switch(done, name, on=True)
+        return done
+
+    def isolate(self, region: str) -> Done:
+        """Its table is cut off from the other Region's, in both directions; everything else goes on."""
+        done, name = _begin("isolate", region)
+        self._stall(name)
+        done.step("replication stalled")
+        return done
+
+    def rejoin(self, region: str) -> Done:
+        """The tables of an isolated Region and of the other one exchange what they hold back."""
+        done, name = _begin("rejoin", region)
+        if name in self._cut():
+            done.step("left alone: the Region is dead, `restore` releases its replication")
+        else:
+            self._release(done, name)
+        return done
+
+    # ---- what is seen of a Region ----------------------------------------------------------------------------------
+
+    def processes(self, region: str, function: str | None = None) -> list[int]:
+        """The ids of its function processes, busy or idle; only those of one function, such as "copy"."""
+        return [process.pid for process in self._find(_name(region), function)]
+
+    def status(self, region: str) -> dict[str, Any]:
+        """Whether it is cut off, which directions of its replication are stalled, and what runs: the ids of its
+        processes by function, and of these the stopped ones."""
+        name = _name(region)
+        processes = self._find(name)
+        return {
+            "region": name,
+            "cut": name in self._cut(),
+            "stalled": [way for way in self._replication()["stalled"] if name in way],
+            "processes": {
+                function: [process.pid for process in processes if process.function == function]
+                for function in sorted({process.function for process in processes})
+            },
+            "stopped": [process.pid for process in processes if process.stopped],
+        }
+
+    # ---- steps -----------------------------------------------------------------------------------------------------
+
+    def _find(self, name: str, function: str | None = None) -> list[FunctionProcess]:
+        wanted = None if function is None else f"{STACK}-{function}"
+        return [
+            process
+            for process in function_processes(self._emulator_pid)
+            if process.region == name and wanted in (None, process.function)
+        ]
+
+    def _stop_once(self, done: Done, name: str) -> None:
+        pids = self.processes(name)
+        send(signal.SIGSTOP, pids)
+        done.pids.update(pids)
+        done.step(f"{len(pids)} function processes stopped in mid-work")
+
+    def _switch(self, done: Done, name: str, *, on: bool, keep_forwarding: bool = False) -> None:
+        """Concurrency first: with none reserved, the emulator takes no message and starts no process."""
+        lambda_, events = self._clients[("lambda", name)], self._clients[("events", name)]
+        for function in _pages(lambda_, "list_functions", "Functions"):
+            if on:
+                lambda_.delete_function_concurrency(FunctionName=function["FunctionName"])
+            else:
+                lambda_.put_function_concurrency(FunctionName=function["FunctionName"], ReservedConcurrentExecutions=0)
+        for mapping in _pages(lambda_, "list_event_source_mappings", "EventSourceMappings"):
+            lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
+        for bus in events.list_event_buses()["EventBuses"]:
+            for rule in events.list_rules(EventBusName=bus["Name"])["Rules"]:
+                if on or not (keep_forwarding and _only_forwards(events, rule, name)):
+                    switch = events.enable_rule if on else events.disable_rule
+                    switch(Name=rule["Name"], EventBusName=bus["Name"])
+        done.step(f"functions, event sources and rules {'on' if on else 'off'}")
+
+    def _cut(self) -> list[str]:
+        found: list[str] = control(self._gateway_url, "GET", "cut")["regions"]
+        return found
+
+    def _replication(self) -> dict[str, Any]:
+        found: dict[str, Any] = control(self._gateway_url, "GET", "replication")
+        return found
+
+    def _stall(self, name: str) -> None:
+        replication = self._replication()
+        both = {way for way in replication["queues"] if name in way}
+        control(self._gateway_url, "PUT", "replication", {"stalled": sorted(both | set(replication["stalled"]))})
+
+    def _release(self, done: Done, name: str) -> None:
+        """Except towards and from a Region that is dead."""
+        replication, dead = self._replication(), self._cut()
+        ways = [way for way in replication["stalled"] if name not in way or any(region in way for region in dead)]
+        held = sum(queue["waiting"] for queue in replication["queues"].values())
+        control(self._gateway_url, "PUT", "replication", {"stalled": ways})
+        done.step(f"replication released, {held} writes were waiting")
+
+
+def _client(service: str, region: str, url: str) -> Any:  # noqa: ANN401 - any of boto3's clients
+    make: Any = session(region).client
+    return make(service, endpoint_url=url, config=CLIENT_CONFIG)
+
+
+def _pages(client: Any, operation: str, member: str) -> list[Any]:  # noqa: ANN401 - any of boto3's clients
+    return [entry for page in client.get_paginator(operation).paginate() for entry in page[member]]
+
+
+def _only_forwards(events: Any, rule: dict[str, Any], region: str) -> bool:  # noqa: ANN401 - boto3's client
+    """All its targets are in another Region: it needs nothing of this one's stack."""
+    targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=rule["EventBusName"])["Targets"]
+    return bool(targets) and all(target["Arn"].split(":")[3] not in ("", region) for target in targets)
+
+
+def _begin(action: str, region: str) -> tuple[Done, str]:
+    name = _name(region)
+    return Done(action, name, _now_ms()), name
+
+
+def _name(region: str) -> str:
+    if region not in NAMES:
+        raise RegionError(f"no such Region: {region}; say one of {', '.join(NAMES)}")
+    return NAMES[region]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
