@@ -1,6 +1,8 @@
 """Getting hold of a partition, and keeping others informed that one still works on it."""
 
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
 from chalicelib.core.errors import OutOfTime, Retry, Superseded
 from chalicelib.core.leases import LeasePhase, Observation, PartLease, Standing, lease_sight, standing
@@ -49,6 +51,15 @@ def acquire(env: Env, records: JobRecords, part: str, *, fresh: bool) -> int | N
     return epoch + 1 if records.create_claim(_claim(env, records.job_id, part, epoch + 1)) else None
 
 
+def decided_before(env: Env, job_id: str, part: str) -> int:
+    """What earlier epochs said they had decided, in any Region: for progress only."""
+    try:
+        leases = env.ledger.get_leases(job_id, part)
+    except Retry:
+        return 0
+    return reduce(or_, (lease.decided for lease in leases), 0)
+
+
 def _claim(env: Env, job_id: str, part: str, epoch: int) -> Claim:
     return Claim(job_id, part, epoch, env.region, env.worker, env.ids.nonce(), env.clock.now_ms())
 
@@ -64,6 +75,8 @@ class Holding:
     deadline_ms: int
     """When this invocation ends, by our own clock."""
     started_ms: int
+    decided_before: int = 0
+    """Bitmap of the rows that earlier epochs had decided. They are looked at again; but progress doesn't go back."""
     outcomes: dict[int, RowOutcome] = field(default_factory=dict)
     heartbeat: int = 0
     last_beat_ms: int = 0
@@ -105,8 +118,9 @@ class Holding:
         tell(self.env, self.env.ledger.put_lease, self._lease(phase))
 
     def _lease(self, phase: LeasePhase) -> PartLease:
-        decided = dict(self.outcomes)
-        bits = sum(1 << index for index in decided)
+        decided = self.decided_before
+        for index in dict(self.outcomes):
+            decided |= 1 << index
         rows = self.manifest.rows
         return PartLease(
             job_id=self.records.job_id,
@@ -117,8 +131,8 @@ class Holding:
             heartbeat=self.heartbeat,
             phase=phase,
             rows=len(rows),
-            decided=bits,
-            bytes_decided=sum(rows[index].size for index in decided),
+            decided=decided,
+            bytes_decided=sum(row.size for index, row in enumerate(rows) if decided >> index & 1),
             started_ms=self.started_ms,
             counts={},
             verification={},

@@ -4,7 +4,7 @@ from chalicelib.core.errors import EftError, OutOfTime, Retry, Superseded
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, Manifest, Method, Outcome, Row, RowOutcome
 from chalicelib.ports import Env, QueueName, Wake
-from chalicelib.protocol.lease import Holding, acquire
+from chalicelib.protocol.lease import Holding, acquire, decided_before
 from chalicelib.protocol.multipart import MultipartPublisher
 from chalicelib.protocol.publish import Publisher, Route
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -26,7 +26,8 @@ def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int,
     epoch = acquire(env, records, part, fresh=fresh)
     if epoch is None:
         return
-    holding = Holding(env, records, manifest, epoch, deadline_ms, started_ms=env.clock.now_ms())
+    before = decided_before(env, job_id, part) if epoch > 1 else 0
+    holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), before)
     holding.beat(LeasePhase.COPYING)
     publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), holding.check)
     _work(env, holding, publisher, control_region)
