@@ -1,5 +1,6 @@
 """Getting hold of a partition, and keeping others informed that one still works on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -19,23 +20,23 @@ RESERVE_MS = 20_000
 """Stop working so long before the invocation ends, to leave time for recording what is done."""
 
 
-def observe(env: Env, records: JobRecords, part: str, epoch: int, *, claiming: bool) -> Look:
+def observe(env: Env, records: JobRecords, part: str, epoch: int, sights: Mapping[str, str]) -> Look:
     """Look at a claim and note what was seen, by this Region's own clock. The table may be stale or empty: that costs
-    time, never safety."""
+    time, never safety. `sights` is what other Regions' beacons look like."""
     claim = records.claim(part, epoch)
     owner = claim.region if claim else env.region
-    return _look(env, records, part, epoch, owner, claiming=claiming)
+    return _look(env, records, part, epoch, owner, sights, claiming=False)
 
 
-def _look(env: Env, records: JobRecords, part: str, epoch: int, owner: str, *, claiming: bool) -> Look:
+def _look(
+    env: Env, records: JobRecords, part: str, epoch: int, owner: str, sights: Mapping[str, str], *, claiming: bool
+) -> Look:
     leases = env.ledger.get_leases(records.job_id, part)
     lease = next((item for item in leases if item.epoch == epoch), None)
     before = env.ledger.get_observation(records.job_id, part, env.region)
-    foreign = owner != env.region
-    patience = env.policy.takeover_after_ms if foreign else env.policy.lease_ttl_ms
+    patience = env.policy.lease_ttl_ms if owner == env.region else env.policy.takeover_after_ms
     now = env.clock.now_ms()
-    sight = region_sight(env, owner) if foreign else ""
-    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region=sight)
+    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region=sights.get(owner, ""))
     if found.standing is Standing.MOVED:
         tell(env, env.ledger.put_observation, Observation(records.job_id, part, env.region, found.sight, now))
     return found
@@ -52,8 +53,10 @@ def acquire(env: Env, records: JobRecords, part: str, *, fresh: bool) -> int | N
         return None
     epoch = records.highest_claim(part)
     held = records.claim(part, epoch) if epoch else None
-    if held is not None and not _look(env, records, part, epoch, held.region, claiming=True).may_claim:
-        return None
+    if held is not None:
+        sights = {held.region: region_sight(env, held.region)} if held.region != env.region else {}
+        if not _look(env, records, part, epoch, held.region, sights, claiming=True).may_claim:
+            return None
     if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
         return None
     # Crash after this: a claim without heartbeat. An observer sees it stand still and supersedes it by the next epoch.

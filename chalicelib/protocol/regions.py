@@ -64,9 +64,9 @@ class RegionView:
     storage_reachable: bool
 
 
-def watch_region(env: Env, region: str) -> int:
-    """Note what a Region's beacons look like; returns for how long they have looked so (ms)."""
-    sight, now = region_sight(env, region), env.clock.now_ms()
+def watch_region(env: Env, region: str, sight: str) -> int:
+    """Note what a Region's beacons look like (`region_sight`); returns for how long they have looked so (ms)."""
+    now = env.clock.now_ms()
     before = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
     if before is not None and before.seen == sight:
         return now - before.since_ms

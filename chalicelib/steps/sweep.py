@@ -4,6 +4,8 @@ A pure decision over a snapshot (`core.sweep`), then its execution. Bounded in j
 stopped. Everything it does is safe to do twice and by both Regions at once.
 """
 
+from collections.abc import Mapping
+
 from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.ids import object_id
 from chalicelib.core.leases import Observation, Standing
@@ -24,16 +26,17 @@ RESERVE_MS = 10_000
 def run(env: Env, deadline_ms: int) -> None:
     """One sweep of this Region."""
     beat(env)
+    sights = {region: region_sight(env, region) for region in env.control_buckets.keys() - {env.region}}
     for region in sorted(env.control_buckets, key=lambda name: name != env.region):
         try:
-            _sweep_jobs(env, ControlRecords(env, region), deadline_ms)
+            _sweep_jobs(env, ControlRecords(env, region), sights, deadline_ms)
             note_storage(env, region, reachable=True)
         except Retry as error:
             # That Region's storage can't be reached: its jobs wait, and go on by themselves when it is back.
             env.log("control-bucket-unreachable", region=region, error=str(error))
             note_storage(env, region, reachable=False)
-    for region in env.control_buckets.keys() - {env.region}:
-        if watch_region(env, region) >= env.policy.takeover_after_ms:
+    for region, sight in sights.items():
+        if watch_region(env, region, sight) >= env.policy.takeover_after_ms:
             catch_up(env, region)
     _sweep_uploads(env, deadline_ms)
 
@@ -41,7 +44,7 @@ def run(env: Env, deadline_ms: int) -> None:
 # --- jobs -----------------------------------------------------------------------------------------------------
 
 
-def _sweep_jobs(env: Env, control: ControlRecords, deadline_ms: int) -> None:
+def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], deadline_ms: int) -> None:
     """The open jobs in turn, beginning after the one where the last run ended."""
     cursor = env.ledger.get_observation(CURSOR_JOB, control.region, env.region)
     start = cursor.seen if cursor else ""
@@ -49,7 +52,6 @@ def _sweep_jobs(env: Env, control: ControlRecords, deadline_ms: int) -> None:
     job_ids = control.open_jobs(start, limit) or (control.open_jobs("", limit) if start else [])
     if not job_ids:
         return
-    sights = {region: region_sight(env, region) for region in env.control_buckets.keys() - {env.region}}
     swept = env.part_pool.map(lambda job_id: _sweep_in_time(env, control.job(job_id), sights, deadline_ms), job_ids)
     # A job that there was no time for, and what follows it, comes first next time; after the last one, the first again.
     in_time = next((index for index, done in enumerate(swept) if not done), len(job_ids))
@@ -59,7 +61,7 @@ def _sweep_jobs(env: Env, control: ControlRecords, deadline_ms: int) -> None:
         env.ledger.put_observation(Observation(CURSOR_JOB, control.region, env.region, start, env.clock.now_ms()))
 
 
-def _sweep_in_time(env: Env, records: JobRecords, sights: dict[str, str], deadline_ms: int) -> bool:
+def _sweep_in_time(env: Env, records: JobRecords, sights: Mapping[str, str], deadline_ms: int) -> bool:
     """False if there was no time left. One job's trouble must not hold up the others."""
     if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
         return False
@@ -70,7 +72,7 @@ def _sweep_in_time(env: Env, records: JobRecords, sights: dict[str, str], deadli
     return True
 
 
-def _sweep_job(env: Env, records: JobRecords, sights: dict[str, str]) -> None:
+def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str]) -> None:
     spec = records.spec()
     if spec is None:
         env.log("open-job-without-spec", job=records.job_id)
@@ -87,10 +89,10 @@ def _sweep_job(env: Env, records: JobRecords, sights: dict[str, str]) -> None:
         now_ms=env.clock.now_ms(),
         policy=env.policy,
     )
-    _execute(env, records, spec, repairs)
+    _execute(env, records, spec, repairs, sights)
 
 
-def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> None:
+def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
     if repairs.close:
         end = records.terminal()
         if end is not None:
@@ -98,7 +100,7 @@ def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> 
         return
     if repairs.settle and settle(env, records, spec):
         return
-    _wake_expiring(env, records, repairs.watch)
+    _wake_expiring(env, records, repairs.watch, sights)
     wakes = [_wake(records, QueueName.SPLIT, range_id) for range_id in repairs.split]
     wakes += [_wake(records, QueueName.COPY, part) for part in repairs.copy]
     wakes += [_wake(records, QueueName.VERIFY, part) for part in repairs.verify]
@@ -110,10 +112,12 @@ def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> 
         env.ledger.put_observation(repairs.observation)
 
 
-def _wake_expiring(env: Env, records: JobRecords, watch: tuple[tuple[str, int], ...]) -> None:
+def _wake_expiring(
+    env: Env, records: JobRecords, watch: tuple[tuple[str, int], ...], sights: Mapping[str, str]
+) -> None:
     """Wake copy for claims that have expired, or will before the next sweep: then when they do. Copy looks again."""
     for part, epoch in watch:
-        found = observe(env, records, part, epoch, claiming=False)
+        found = observe(env, records, part, epoch, sights)
         if found.standing is Standing.EXPIRED or (
             found.standing is Standing.WAITING and due_before_next_sweep(found.wait_ms, env.policy)
         ):
