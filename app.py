@@ -39,6 +39,11 @@ def get_job(job_id: str) -> Response:
     return http.respond(runtime.env(), app.current_request, partial(routes.get_job, job_id=job_id))
 
 
+@app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=bearer)
+def cancel_job(job_id: str) -> Response:
+    return http.respond(runtime.env(), app.current_request, partial(routes.cancel_job, job_id=job_id))
+
+
 @app.route("/jobs/{job_id}/objects", methods=["GET"], authorizer=bearer)
 def list_objects(job_id: str) -> Response:
     return http.respond(runtime.env(), app.current_request, partial(routes.list_objects, job_id=job_id))
@@ -52,6 +57,16 @@ def list_endpoints() -> Response:
 @app.route("/feeds", methods=["GET"], authorizer=bearer)
 def list_feeds() -> Response:
     return http.respond(runtime.env(), app.current_request, routes.list_feeds)
+
+
+@app.route("/regions", methods=["GET"], authorizer=bearer)
+def regions() -> Response:
+    return http.respond(runtime.env(), app.current_request, routes.regions)
+
+
+@app.route("/leases", methods=["GET"], authorizer=bearer)
+def leases() -> Response:
+    return http.respond(runtime.env(), app.current_request, routes.leases)
 
 
 @app.route("/health", methods=["GET"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from chalicelib.core.leases import Beacon, Observation, PartLease
+from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import (
     Bucket,
     Checksum,
@@ -122,6 +122,10 @@ class ObjectStore(Protocol):
 
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         """Publish a small object if nothing is there. PreconditionFailed: something is. Retry: look."""
+        ...
+
+    def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
+        """Publish a small object whatever is there. For beacons only, which nothing rests on."""
         ...
 
     def delete(self, bucket: Bucket, key: str) -> None:
@@ -252,6 +256,11 @@ class Ledger(Protocol):
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> None: ...
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
         """What is known of a key's versions, from all Regions' items."""
+        ...
+
+    def put_takeover(self, takeover: Takeover) -> None: ...
+    def takeovers(self, limit: int) -> Sequence[Takeover]:
+        """The latest ones of all Regions, newest first."""
         ...
 
     def put_beacon(self, beacon: Beacon) -> None: ...

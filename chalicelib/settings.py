@@ -11,7 +11,7 @@ import jwt
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
-from chalicelib.core.policy import Policy
+from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, PART_MAX_BYTES, PART_MIN_BYTES, Policy
 
 PREFIX = "EFT_"
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -176,7 +176,21 @@ def _policy(overrides: Mapping[str, int]) -> Policy:
     unknown = overrides.keys() - {field.name for field in fields(Policy)}
     if unknown:
         raise SettingsError(f"EFT_POLICY: there is no {', '.join(sorted(unknown))}")
-    return Policy(**overrides)
+    policy = Policy(**overrides)
+    for holds, rule in (
+        # S3 user guide, "Amazon S3 multipart upload limits" and "Copying objects".
+        (PART_MIN_BYTES <= policy.part_size_bytes <= PART_MAX_BYTES, "part_size_bytes must be 5 MiB to 5 GiB"),
+        (policy.multipart_threshold_bytes <= COPY_OBJECT_MAX_BYTES, "multipart_threshold_bytes: at most 5 GiB"),
+        (
+            policy.heartbeat_ms * 2 <= policy.lease_ttl_ms,
+            "lease_ttl_ms: at least two heartbeats",
+        ),
+        (policy.lease_ttl_ms <= policy.takeover_after_ms, "takeover_after_ms: at least lease_ttl_ms"),
+        (policy.backoff_base_ms <= policy.backoff_max_ms, "backoff_max_ms: at least backoff_base_ms"),
+    ):
+        if not holds:
+            raise SettingsError(f"EFT_POLICY: {rule}")
+    return policy
 
 
 def _endpoint(entry: EndpointEntry) -> Endpoint:

@@ -153,8 +153,9 @@ class Cloud:
             raise
 
     def stop(self) -> None:
-        """Stop everything. Idempotent."""
+        """Stop everything. Idempotent. Nothing is asked to finish: whatever the emulator would save is thrown away."""
         for process in reversed(self.processes()):
+            process.popen.kill()
             process.stop()
         self._emulator = self._gateway = None
         self.run.release()

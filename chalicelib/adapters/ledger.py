@@ -15,7 +15,7 @@ from chalicelib.adapters.aws_errors import translating
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt, Permanent, Retry
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Beacon, Observation, PartLease
+from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Delivery, JobItems, JobPage
@@ -35,7 +35,7 @@ _PAUSE_S = 0.05
 _CREATED = re.compile(r"[0-9]{15}")
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
-_DELIVERY, _BEACON = TypeAdapter(Delivery), TypeAdapter(Beacon)
+_DELIVERY, _BEACON, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(Beacon), TypeAdapter(Takeover)
 
 Item = dict[str, Any]
 
@@ -194,6 +194,20 @@ class DynamoLedger:
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
         found = (_read(_DELIVERY, item["body"]) for item in self._query(_delivery_pk(feed_id, key)))
         return [delivery for delivery in found if delivery.key == key]
+
+    def put_takeover(self, takeover: Takeover) -> None:
+        key = f"T#{takeover.at_ms:015d}#{takeover.job_id}#{takeover.part}#{takeover.to_region}"
+        self._put("TAKEOVERS", key, _TAKEOVER.dump_json(takeover).decode())
+
+    def takeovers(self, limit: int) -> Sequence[Takeover]:
+        answer = self._call(
+            "query",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=_attributes({":pk": "TAKEOVERS"}),
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [_read(_TAKEOVER, _item(raw)["body"]) for raw in answer["Items"]]
 
     def put_beacon(self, beacon: Beacon) -> None:
         self._put("REGIONS", f"HB#{beacon.region}", _BEACON.dump_json(beacon).decode())

@@ -189,6 +189,11 @@ class S3ObjectStore:
         with translating():
             self._client(bucket.region, Kind.WRITE).put_object(**request)
 
+    def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
+        request = shapes.at(bucket, Key=key, Body=body, ChecksumAlgorithm="CRC32")
+        with translating():
+            self._client(bucket.region, Kind.WRITE).put_object(**request)
+
     def delete(self, bucket: Bucket, key: str) -> None:
         try:
             with translating():

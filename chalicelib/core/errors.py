@@ -61,5 +61,9 @@ class OutOfTime(EftError):
     """This invocation's time is used up. What is done is recorded; the next invocation goes on from there."""
 
 
+class JobCancelled(EftError):
+    """The job was cancelled: what is undecided is to be decided without copying."""
+
+
 class Superseded(EftError):
     """Another worker holds the partition at a higher epoch, or it is done or cancelled. Stop; nothing is lost."""

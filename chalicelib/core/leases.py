@@ -60,6 +60,21 @@ class Beacon:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A partition changed hands from one Region to the other. For operators and drills; nothing depends on it."""
+
+    job_id: str
+    part: str
+    epoch: int
+    from_region: str
+    to_region: str
+    worker: str
+    waited_ms: int
+    """How long the new owner's Region had seen the old one's sign of life stand still."""
+    at_ms: int
+
+
 class Standing(StrEnum):
     MOVED = "MOVED"
     """It looks different from last time (or was never looked at): note it and wait."""
@@ -68,25 +83,50 @@ class Standing(StrEnum):
     RELEASED = "RELEASED"
 
 
-def lease_sight(epoch: int, lease: PartLease | None) -> str:
-    """What an observer compares: the claimed epoch and, where the table knows that epoch, its heartbeat counter."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an observer makes of a claim. `wait_ms`: how much longer its patience lasts, if nothing moves meanwhile."""
+
+    standing: Standing
+    sight: str
+    wait_ms: int = 0
+
+    @property
+    def may_claim(self) -> bool:
+        return self.standing in (Standing.EXPIRED, Standing.RELEASED)
+
+
+def lease_sight(epoch: int, lease: PartLease | None, owner_region: str = "") -> str:
+    """What an observer compares: the claimed epoch; where the table knows that epoch, its heartbeat counter; and, for
+    an owner in another Region, what that Region's beacons in S3 look like (`owner_region`): if they move while the
+    heartbeat stands still, it is the table's replication that stands still, and the Region is alive."""
     beat = lease.heartbeat if lease is not None and lease.epoch == epoch else 0
-    return f"{epoch}:{beat}"
+    return f"{epoch}:{beat}:{owner_region}"
 
 
-def standing(
-    epoch: int, lease: PartLease | None, before: Observation | None, now_ms: int, patience_ms: int, *, claiming: bool
-) -> Standing:
+def look(
+    epoch: int,
+    lease: PartLease | None,
+    before: Observation | None,
+    now_ms: int,
+    patience_ms: int,
+    *,
+    claiming: bool,
+    owner_region: str = "",
+) -> Look:
     """May the claim at `epoch` be superseded? `lease` is the table's item for it, perhaps stale or missing.
 
     `claiming`: asked by a worker with a message in hand, who may take a released partition at once. The sweep waits
     its time there too: whoever released it has sent a message, and one more at every sweep would leave a throttled
     partition no rest.
     """
+    sight = lease_sight(epoch, lease, owner_region)
     if claiming and lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED:
-        return Standing.RELEASED
+        return Look(Standing.RELEASED, sight)
     if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.COPIED:
-        return Standing.WAITING  # Its copy record was written before this item: verification comes next, not a claim.
-    if before is None or before.seen != lease_sight(epoch, lease):
-        return Standing.MOVED
-    return Standing.EXPIRED if now_ms - before.since_ms >= patience_ms else Standing.WAITING
+        # Its copy record was written before this item: verification comes next, not a claim.
+        return Look(Standing.WAITING, sight, patience_ms)
+    if before is None or before.seen != sight:
+        return Look(Standing.MOVED, sight, patience_ms)
+    left = patience_ms - (now_ms - before.since_ms)
+    return Look(Standing.EXPIRED, sight) if left <= 0 else Look(Standing.WAITING, sight, left)

@@ -32,6 +32,8 @@ class JobState(StrEnum):
 
     PLANNING = "PLANNING"
     RUNNING = "RUNNING"
+    WAITING_FOR_REGION = "WAITING_FOR_REGION"
+    """A Region whose storage the job needs can't be reached: it goes on by itself when it can."""
     SUCCEEDED = "SUCCEEDED"
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
@@ -39,7 +41,7 @@ class JobState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self not in (JobState.PLANNING, JobState.RUNNING)
+        return self not in (JobState.PLANNING, JobState.RUNNING, JobState.WAITING_FOR_REGION)
 
 
 class OverwriteMode(StrEnum):
@@ -265,6 +267,16 @@ class Claim:
     worker: str
     nonce: str
     claimed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Somebody wants no more of this job copied. Final: a job is never un-cancelled."""
+
+    job_id: str
+    region: str
+    requested_ms: int
+    nonce: str
 
 
 @dataclass(frozen=True, slots=True)

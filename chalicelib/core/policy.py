@@ -24,6 +24,8 @@ class Policy:
     sweep_interval_ms: int = 60_000
     redrive_after_ms: int = 60_000
     """A job in which nothing moved for so long has lost a message: wake its steps again."""
+    feed_catch_up_ms: int = 300_000
+    """How often a dead Region's feeds are listed for objects that nobody took the events of."""
     stale_upload_ms: int = 24 * 3_600_000
     multipart_threshold_bytes: int = 256 * MIB
     part_size_bytes: int = 64 * MIB
@@ -40,5 +42,5 @@ class Policy:
     backoff_max_ms: int = 5_000
     inline_objects: int = 10
     """A batch of at most so many small objects is delivered by intake itself."""
-    sweep_jobs_per_run: int = 200
+    sweep_jobs_per_run: int = 1000
     redrives_per_job: int = 100

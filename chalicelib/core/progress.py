@@ -65,8 +65,8 @@ def derive(
     done = [item for item in merged if item.phase is LeasePhase.DONE]
     objects_planned = max(sum(p.rows for p in newest.values()), sum(item.rows for item in merged))
     objects_decided = sum(item.decided.bit_count() for item in merged)
-    bytes_planned = sum(p.bytes for p in newest.values())
     bytes_decided = sum(item.bytes_decided for item in merged)
+    bytes_planned = max(sum(p.bytes for p in newest.values()), bytes_decided)
     counts: Counter[Outcome] = Counter()
     for item in done:
         counts.update(item.counts)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from chalicelib.core.ids import ROOT_RANGE, split_part_id
 from chalicelib.core.model import JobSpec, JobState, Outcome, Receipt, Terminal, Verification
 
+CANCELLED = "cancelled"
+"""The error of a manifest that closes a range because of a cancel: what lies beyond was never planned."""
 CHAIN_START = hashlib.sha256(b"EFT receipts").hexdigest()
 
 
@@ -68,8 +70,8 @@ class Tally:
         """The terminal state and its reason. SUCCEEDED only if every planned row was verified."""
         good = sum(count for outcome, count in self.counts.items() if outcome.good)
         bad = self.planned - good
-        if cancelled:
-            return JobState.CANCELLED, "cancelled by request"
+        if cancelled and (self.counts[Outcome.CANCELLED] or CANCELLED in self.errors):
+            return JobState.CANCELLED, f"cancelled by request; {good} objects had been delivered"
         if self.errors:
             return (JobState.PARTIAL if good else JobState.FAILED), self.errors[0]
         if bad:

@@ -11,6 +11,10 @@ from chalicelib.core.settle import may_be_complete, ranges_of
 JOB_SUBJECT = "job"
 """The observation of a whole job; partitions are observed under their ids."""
 MAX_DOUBLINGS = 6
+REPLICATION_MS = 5_000
+"""Allowance for the table's replication: typically about a second, without promise (DynamoDB developer guide)."""
+START_MS = 15_000
+"""Allowance for the sweep's own run, a message's way and a function's cold start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Repairs:
     split: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
+    delay_ms: int = 0
+    """When the messages for split, copy and verify fall due."""
     observation: Observation | None = None
 
 
@@ -49,31 +55,39 @@ def sight(records: Records) -> str:
 
 
 def decide(
-    job_id: str, records: Records, before: Observation | None, *, region: str, home: str, now_ms: int, policy: Policy
+    job_id: str,
+    records: Records,
+    before: Observation | None,
+    *,
+    region: str,
+    home: str,
+    home_sight: str,
+    now_ms: int,
+    policy: Policy,
 ) -> Repairs:
     """Repairs of one open job.
 
     Leases are watched at every sweep. Messages are taken for lost only when nothing in the job has moved for
-    `redrive_after_ms` (in the job's home Region; `takeover_after_ms` elsewhere), and then again at doubling intervals:
-    perhaps they merely wait in a long queue.
+    `redrive_after_ms` (in the job's home Region; elsewhere for `takeover_after_ms`, in which the home Region's beacons,
+    `home_sight`, have not moved either), and then again at doubling intervals: perhaps they only wait in a long queue.
     """
     if records.terminal:
         return Repairs(close=True)
     settle = may_be_complete(set(records.links), set(records.done))
     working = records.claims.keys() - records.done - records.copied.keys()
     watch = tuple((part, records.claims[part]) for part in sorted(working))
-    looks = sight(records)
+    looks = sight(records) if region == home else f"{sight(records)}@{home_sight}"
     seen, _, doublings = before.seen.partition("#") if before else ("", "", "")
     if before is None or seen != looks:
         return Repairs(
             settle=settle, watch=watch, observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
         )
     times = int(doublings or "0")
-    patience = (policy.redrive_after_ms if region == home else policy.takeover_after_ms) * 2 ** min(
-        times, MAX_DOUBLINGS
-    )
-    if now_ms - before.since_ms < patience:
+    patience = policy.redrive_after_ms if region == home else policy.takeover_after_ms
+    wait_ms = patience * 2 ** min(times, MAX_DOUBLINGS) - (now_ms - before.since_ms)
+    if wait_ms > 0 and not due_before_next_sweep(wait_ms, policy):
         return Repairs(settle=settle, watch=watch)
+    delay_ms = max(0, wait_ms)
     ranges = ranges_of(records.links) or {ROOT_RANGE: 0}
     # A range both of whose halves have begun is known to end in its fork: nothing in it is left to do.
     forked = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
@@ -90,8 +104,24 @@ def decide(
         split=_window((ranges.keys() | halves) - forked, policy.redrives_per_job, times),
         copy=_window(unclaimed, policy.redrives_per_job, times),
         verify=_window(unverified, policy.redrives_per_job, times),
-        observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms),
+        delay_ms=delay_ms,
+        observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms + delay_ms),
     )
+
+
+def due_before_next_sweep(wait_ms: int, policy: Policy) -> bool:
+    """Something falls due before the next sweep would see it: a delayed message is sent now, so that patience ends when
+    it ends and not up to a sweep later. Whoever gets the message looks again for himself."""
+    return wait_ms <= policy.sweep_interval_ms
+
+
+def worst_takeover_ms(policy: Policy) -> int:
+    """The longest time from a Region's death until the other one claims what it held, with a message in hand.
+
+    The dying Region's last sign of life takes `REPLICATION_MS` to arrive and is noticed by the next sweep; from then on
+    patience runs, and ends with a delayed message.
+    """
+    return REPLICATION_MS + policy.sweep_interval_ms + policy.takeover_after_ms + START_MS
 
 
 def _window(names: Iterable[str], limit: int, times: int) -> tuple[str, ...]:

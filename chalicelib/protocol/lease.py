@@ -1,12 +1,16 @@
 """Getting hold of a partition, and keeping others informed that one still works on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
-from chalicelib.core.errors import OutOfTime, Retry, Superseded
-from chalicelib.core.leases import LeasePhase, Observation, PartLease, Standing, lease_sight, standing
+from chalicelib.core.errors import JobCancelled, OutOfTime, Retry, Superseded
+from chalicelib.core.leases import LeasePhase, Look, Observation, PartLease, Standing, Takeover, look
 from chalicelib.core.model import Claim, Manifest, RowOutcome
 from chalicelib.ports import Env
 from chalicelib.protocol.records import JobRecords
+from chalicelib.protocol.regions import region_sight
 from chalicelib.protocol.table import tell
 
 CHECK_EVERY_BEATS = 4
@@ -16,20 +20,25 @@ RESERVE_MS = 20_000
 """Stop working so long before the invocation ends, to leave time for recording what is done."""
 
 
-def observe(env: Env, records: JobRecords, part: str, epoch: int, *, claiming: bool) -> Standing:
+def observe(env: Env, records: JobRecords, part: str, epoch: int, sights: Mapping[str, str]) -> Look:
     """Look at a claim and note what was seen, by this Region's own clock. The table may be stale or empty: that costs
-    time, never safety."""
+    time, never safety. `sights` is what other Regions' beacons look like."""
     claim = records.claim(part, epoch)
     owner = claim.region if claim else env.region
+    return _look(env, records, part, epoch, owner, sights, claiming=False)
+
+
+def _look(
+    env: Env, records: JobRecords, part: str, epoch: int, owner: str, sights: Mapping[str, str], *, claiming: bool
+) -> Look:
     leases = env.ledger.get_leases(records.job_id, part)
     lease = next((item for item in leases if item.epoch == epoch), None)
     before = env.ledger.get_observation(records.job_id, part, env.region)
-    policy = env.policy
-    patience = policy.lease_ttl_ms if owner == env.region else policy.takeover_after_ms
+    patience = env.policy.lease_ttl_ms if owner == env.region else env.policy.takeover_after_ms
     now = env.clock.now_ms()
-    found = standing(epoch, lease, before, now, patience, claiming=claiming)
-    if found is Standing.MOVED:
-        env.ledger.put_observation(Observation(records.job_id, part, env.region, lease_sight(epoch, lease), now))
+    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region=sights.get(owner, ""))
+    if found.standing is Standing.MOVED:
+        tell(env, env.ledger.put_observation, Observation(records.job_id, part, env.region, found.sight, now))
     return found
 
 
@@ -43,10 +52,37 @@ def acquire(env: Env, records: JobRecords, part: str, *, fresh: bool) -> int | N
     if records.done(part):
         return None
     epoch = records.highest_claim(part)
-    if epoch > 0 and observe(env, records, part, epoch, claiming=True) not in (Standing.EXPIRED, Standing.RELEASED):
+    held = records.claim(part, epoch) if epoch else None
+    if held is not None:
+        sights = {held.region: region_sight(env, held.region)} if held.region != env.region else {}
+        if not _look(env, records, part, epoch, held.region, sights, claiming=True).may_claim:
+            return None
+    if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
         return None
     # Crash after this: a claim without heartbeat. An observer sees it stand still and supersedes it by the next epoch.
-    return epoch + 1 if records.create_claim(_claim(env, records.job_id, part, epoch + 1)) else None
+    if held is not None and held.region != env.region:
+        _note_takeover(env, records, held)
+    return epoch + 1
+
+
+def _note_takeover(env: Env, records: JobRecords, held: Claim) -> None:
+    before = env.ledger.get_observation(records.job_id, held.part, env.region)
+    now = env.clock.now_ms()
+    waited = now - before.since_ms if before else 0
+    found = Takeover(
+        records.job_id, held.part, held.epoch + 1, held.region, env.region, env.worker, waited, env.clock.now_ms()
+    )
+    env.log("taken-over", job=found.job_id, part=found.part, epoch=found.epoch, from_region=found.from_region)
+    tell(env, env.ledger.put_takeover, found)
+
+
+def decided_before(env: Env, job_id: str, part: str) -> int:
+    """What earlier epochs said they had decided, in any Region: for progress only."""
+    try:
+        leases = env.ledger.get_leases(job_id, part)
+    except Retry:
+        return 0
+    return reduce(or_, (lease.decided for lease in leases), 0)
 
 
 def _claim(env: Env, job_id: str, part: str, epoch: int) -> Claim:
@@ -64,16 +100,29 @@ class Holding:
     deadline_ms: int
     """When this invocation ends, by our own clock."""
     started_ms: int
+    decided_before: int = 0
+    """Bitmap of the rows that earlier epochs had decided. They are looked at again; but progress doesn't go back."""
     outcomes: dict[int, RowOutcome] = field(default_factory=dict)
     heartbeat: int = 0
     last_beat_ms: int = 0
     superseded: bool = False
+    cancelled: bool = False
 
     def decide(self, index: int, outcome: RowOutcome) -> None:
         self.outcomes[index] = outcome
 
+    @property
+    def undecided(self) -> list[int]:
+        return [index for index in range(len(self.manifest.rows)) if index not in self.outcomes]
+
     def check(self) -> None:
-        """Called between the requests of every row. Raises Superseded or OutOfTime to stop the work."""
+        """Called between the requests of every row. Raises Superseded, JobCancelled or OutOfTime to stop the work."""
+        if self.cancelled:
+            raise JobCancelled("JobCancelled", self.records.job_id)
+        self.check_holding()
+
+    def check_holding(self) -> None:
+        """The same for work that a cancel doesn't stop."""
         if self.superseded:
             raise Superseded("Superseded", f"partition {self.manifest.part} at epoch {self.epoch}")
         if self.env.clock.now_ms() >= self.deadline_ms - RESERVE_MS:
@@ -82,21 +131,26 @@ class Holding:
     def tick(self) -> None:
         """Called about every second while rows are worked on: beats, looks for a successor, stops in time."""
         self.check()
+        self.tick_holding()
+        self.check()
+
+    def tick_holding(self) -> None:
+        self.check_holding()
         if self.env.clock.now_ms() - self.last_beat_ms < self.env.policy.heartbeat_ms:
             return
         self.beat(LeasePhase.COPYING)
         if self.heartbeat % CHECK_EVERY_BEATS == 0:
-            self.superseded = self._superseded()
-            self.check()
+            self._look_around()
+            self.check_holding()
 
-    def _superseded(self) -> bool:
+    def _look_around(self) -> None:
         part = self.manifest.part
         try:
-            return self.records.claim(part, self.epoch + 1) is not None or self.records.done(part)
+            self.cancelled = self.records.cancelled()
+            self.superseded = self.records.claim(part, self.epoch + 1) is not None or self.records.done(part)
         except Retry as error:
             # Only efficiency depends on knowing: better to go on than to lose the partition's work.
             self.env.log("successor-not-looked-for", job=self.records.job_id, part=part, error=str(error))
-            return False
 
     def beat(self, phase: LeasePhase) -> None:
         """Tell the table that this worker lives, and how far it is."""
@@ -105,8 +159,9 @@ class Holding:
         tell(self.env, self.env.ledger.put_lease, self._lease(phase))
 
     def _lease(self, phase: LeasePhase) -> PartLease:
-        decided = dict(self.outcomes)
-        bits = sum(1 << index for index in decided)
+        decided = self.decided_before
+        for index in dict(self.outcomes):
+            decided |= 1 << index
         rows = self.manifest.rows
         return PartLease(
             job_id=self.records.job_id,
@@ -117,8 +172,8 @@ class Holding:
             heartbeat=self.heartbeat,
             phase=phase,
             rows=len(rows),
-            decided=bits,
-            bytes_decided=sum(rows[index].size for index in decided),
+            decided=decided,
+            bytes_decided=sum(row.size for index, row in enumerate(rows) if decided >> index & 1),
             started_ms=self.started_ms,
             counts={},
             verification={},

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, Permanent, PreconditionFailed, Retry
 from chalicelib.core.ids import object_id
-from chalicelib.core.model import Checksum, ChecksumType, Outcome, Row, RowOutcome
+from chalicelib.core.model import Checksum, ChecksumType, Row, RowOutcome
 from chalicelib.core.parts import PartRange, part_ranges, parts_total
 from chalicelib.core.registers import Mark, Registration, read_register
 from chalicelib.ports import Part, UploadRef
-from chalicelib.protocol.publish import Publisher
+from chalicelib.protocol.publish import Publisher, cancelled_row
 
 INVALID_PART = "InvalidPart"
 """S3: a part that Complete names isn't there, or has another ETag. Under SSE-KMS the same bytes sent again have."""
@@ -36,13 +36,34 @@ class MultipartPublisher:
             self.row, lambda attempt: self._once(look=look_first or attempt > 0, last=attempt == last)
         )
 
+    def cancel(self) -> RowOutcome:
+        """Close the register, so that no further upload can be registered; abort what is; then look what became of it.
+
+        A worker that is still at it finds its upload gone. If it completed before the abort, HEAD shows that: COPIED.
+        """
+        return self.publisher.persist(self.row, lambda _: self._cancel_once())
+
+    def _cancel_once(self) -> RowOutcome | None:
+        publisher = self.publisher
+        generations = publisher.control.register(self._register_id)
+        register = read_register(generations, publisher.route.job_id, self.name)
+        if not register.closed:
+            closed = Registration(Mark.CLOSED, publisher.route.job_id, self.name, "", publisher.env.ids.nonce())
+            if not publisher.control.registered(self._register_id, register.next_generation, closed):
+                return None  # Somebody registered meanwhile: read again, so that his upload is aborted too.
+        # Crash here: closed, the upload still open. The next epoch finds the register closed and comes here again.
+        for mine in generations.values():
+            if mine.mark is Mark.UPLOAD and (mine.job_id, mine.row) == (publisher.route.job_id, self.name):
+                publisher.env.store.abort(UploadRef(publisher.route.target.bucket, self.row.target, mine.upload_id))
+        return publisher.look(self.row) or cancelled_row(self.row)
+
     def _once(self, *, look: bool, last: bool) -> RowOutcome | None:
         if look and (decided := self.publisher.look(self.row)) is not None:
             return decided
         job_id = self.publisher.route.job_id
         register = read_register(self.publisher.control.register(self._register_id), job_id, self.name)
         if register.closed:
-            return RowOutcome(self.row.key, Outcome.CANCELLED)
+            return self.publisher.look(self.row) or cancelled_row(self.row)
         upload, there = self._adopt(register.upload_id)
         try:
             if upload is None:

@@ -156,6 +156,10 @@ def with_checksum(env: Env, source: Endpoint, row: Row) -> Row:
     return replace(row, checksum=head.facts.checksum) if head else row
 
 
+def cancelled_row(row: Row) -> RowOutcome:
+    return RowOutcome(row.key, Outcome.CANCELLED, "the job was cancelled before this was copied")
+
+
 def refused(row: Row, error: EftError) -> RowOutcome:
     """AWS says no for good: the row's outcome, with AWS's own words."""
     return RowOutcome(row.key, outcome_of(error), str(error))

@@ -16,6 +16,7 @@ from chalicelib.core import codec
 from chalicelib.core.errors import NotFound, PreconditionFailed, Retry
 from chalicelib.core.model import (
     Bucket,
+    Cancel,
     Claim,
     CopyRecord,
     JobSpec,
@@ -199,6 +200,9 @@ class JobRecords:
 
     def done(self, part: str) -> bool:
         return self.control.env.store.head(self.control.bucket, self._key(f"done/{part}")) is not None
+
+    def create_cancel(self, cancel: Cancel) -> None:
+        self.control.create(self._key("cancel"), codec.dumps(cancel))
 
     def cancelled(self) -> bool:
         return self.control.env.store.head(self.control.bucket, self._key("cancel")) is not None

@@ -2,15 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from chalicelib.core import ids
 from chalicelib.core.errors import EftError, Retry
-from chalicelib.core.model import Endpoint, Feed, JobKind, JobSpec, Link, Manifest, Outcome, OverwriteMode, RowOutcome
+from chalicelib.core.leases import LeasePhase, PartLease, Takeover
+from chalicelib.core.model import (
+    Cancel,
+    Endpoint,
+    Feed,
+    JobKind,
+    JobSpec,
+    JobState,
+    Link,
+    Manifest,
+    Outcome,
+    OverwriteMode,
+    RowOutcome,
+)
 from chalicelib.core.progress import Progress, derive
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 
 
 class BadRequest(EftError):
@@ -93,6 +107,18 @@ def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
     return accepted, accepted is spec
 
 
+def cancel(env: Env, tenant: str, job_id: str) -> JobView:
+    """Ask that no more of a job be copied. What is under way may still arrive; what has arrived stays."""
+    spec, items = _find(env, tenant, job_id)
+    if items.terminal is None:
+        records = ControlRecords(env, spec.control_region).job(job_id)
+        records.create_cancel(Cancel(job_id, env.region, env.clock.now_ms(), env.ids.nonce()))
+        # Crash here: workers see it by themselves; partitions that nobody works on are woken by the sweep.
+        env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, ids.ROOT_RANGE)])
+        env.log("job-cancelled", job=job_id, tenant=tenant)
+    return get_job(env, tenant, job_id)
+
+
 def _spec(env: Env, submission: Submission) -> JobSpec:
     source = _endpoint(env, submission.tenant, submission.source, "source")
     target = _endpoint(env, submission.tenant, submission.target, "target")
@@ -145,9 +171,15 @@ def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
 def get_job(env: Env, tenant: str, job_id: str) -> JobView:
     spec, items = _find(env, tenant, job_id)
     end = items.terminal
+    progress = derive(items.plans, items.leases, end, env.clock.now_ms())
+    needed = {spec.source.bucket.region, spec.control_region} & env.control_buckets.keys()
+    down = [region for region in sorted(needed) if end is None and not storage_reachable(env, region)]
+    if down:
+        waiting = f"the storage of {', '.join(down)} can't be reached; the job goes on when it can"
+        return JobView(spec, replace(progress, state=JobState.WAITING_FOR_REGION), waiting, None, None)
     return JobView(
         spec=spec,
-        progress=derive(items.plans, items.leases, end, env.clock.now_ms()),
+        progress=progress,
         reason=end.reason if end else "",
         settled_ms=end.settled_ms if end else None,
         chain_sha256=end.chain_sha256 if end else None,
@@ -237,3 +269,46 @@ def _views(records: JobRecords, link: Link) -> list[ObjectView]:
         ObjectView(link.part, row.key, row.target, row.size, row.etag, outcome)
         for row, outcome in zip(link.rows, outcomes, strict=True)
     ]
+
+
+# --- for operators --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """Who works on a partition of an open job."""
+
+    tenant: str
+    lease: PartLease
+
+
+LEASE_JOBS_MAX = 100
+
+
+def regions(env: Env) -> list[RegionView]:
+    return view_regions(env)
+
+
+def leases(env: Env) -> list[LeaseView]:
+    """The partitions being worked on, as this Region's table knows them, of at most `LEASE_JOBS_MAX` open jobs a Region
+    of destination."""
+    found: list[LeaseView] = []
+    for region in sorted(env.control_buckets):
+        try:
+            open_jobs = ControlRecords(env, region).open_jobs(limit=LEASE_JOBS_MAX)
+        except Retry:
+            continue
+        for job_id in open_jobs:
+            items = env.ledger.job_items(job_id)
+            newest: dict[str, PartLease] = {}
+            for lease in items.leases:
+                if lease.part not in newest or lease.epoch > newest[lease.part].epoch:
+                    newest[lease.part] = lease
+            done = {lease.part for lease in items.leases if lease.phase is LeasePhase.DONE}
+            tenant = items.spec.tenant if items.spec else ""
+            found += [LeaseView(tenant, lease) for part, lease in sorted(newest.items()) if part not in done]
+    return found
+
+
+def takeovers(env: Env, limit: int) -> Sequence[Takeover]:
+    return env.ledger.takeovers(limit)

@@ -1,12 +1,14 @@
 """copy: carries out a partition's manifest under a claim."""
 
-from chalicelib.core.errors import EftError, OutOfTime, Retry, Superseded
+from dataclasses import replace
+
+from chalicelib.core.errors import EftError, JobCancelled, OutOfTime, Retry, Superseded
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, Manifest, Method, Outcome, Row, RowOutcome
 from chalicelib.ports import Env, QueueName, Wake
-from chalicelib.protocol.lease import Holding, acquire
+from chalicelib.protocol.lease import Holding, acquire, decided_before
 from chalicelib.protocol.multipart import MultipartPublisher
-from chalicelib.protocol.publish import Publisher, Route
+from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
 
 RELEASE_DELAY_MS = 15_000
@@ -21,13 +23,13 @@ def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int,
     if spec is None or not isinstance(manifest, Manifest):
         env.log("copy-nothing-to-do", job=job_id, part=part)
         return
-    if records.cancelled():
-        return
     epoch = acquire(env, records, part, fresh=fresh)
     if epoch is None:
         return
-    holding = Holding(env, records, manifest, epoch, deadline_ms, started_ms=env.clock.now_ms())
+    before = decided_before(env, job_id, part) if epoch > 1 else 0
+    holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), before)
     holding.beat(LeasePhase.COPYING)
+    holding.cancelled = records.cancelled()
     publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), holding.check)
     _work(env, holding, publisher, control_region)
 
@@ -36,8 +38,7 @@ def _work(env: Env, holding: Holding, publisher: Publisher, control_region: str)
     wake = Wake(QueueName.COPY, holding.records.job_id, control_region, holding.manifest.part)
     unsettled: list[str] = []
     try:
-        rows = list(enumerate(holding.manifest.rows))
-        env.pool.map(lambda item: _carry_out(holding, publisher, item[0], item[1], unsettled), rows, holding.tick)
+        _carry_out_rows(env, holding, publisher, unsettled)
     except Superseded as error:
         env.log("superseded", job=wake.job_id, part=wake.part, epoch=holding.epoch, why=str(error))
         return  # Another worker goes on; what this one published is found by its HEADs.
@@ -55,14 +56,34 @@ def _work(env: Env, holding: Holding, publisher: Publisher, control_region: str)
     _record(env, holding, wake)
 
 
-def _carry_out(holding: Holding, publisher: Publisher, index: int, row: Row, unsettled: list[str]) -> None:
+def _carry_out_rows(env: Env, holding: Holding, publisher: Publisher, unsettled: list[str]) -> None:
+    """Decide every row: by copying, or, from the moment that the job is known to be cancelled, without."""
+
+    def copying(index: int) -> None:
+        holding.check()
+        _carry_out(holding, publisher, index, unsettled, cancel=False)
+
+    def cancelling(index: int) -> None:
+        holding.check_holding()
+        _carry_out(holding, publisher, index, unsettled, cancel=True)
+
+    try:
+        env.pool.map(copying, holding.undecided, holding.tick)
+    except JobCancelled:
+        unsettled.clear()
+        publisher = replace(publisher, check=holding.check_holding)
+        env.pool.map(cancelling, holding.undecided, holding.tick_holding)
+
+
+def _carry_out(holding: Holding, publisher: Publisher, index: int, unsettled: list[str], *, cancel: bool) -> None:
+    row = holding.manifest.rows[index]
     if row.decided is not None:
         holding.decide(index, row.decided)
         return
-    holding.check()
     try:
-        holding.decide(index, _publish(holding, publisher, index, row))
-    except (OutOfTime, Superseded):
+        decide = _cancel if cancel else _publish
+        holding.decide(index, decide(holding, publisher, index, row))
+    except (OutOfTime, Superseded, JobCancelled):
         raise
     except Retry as error:
         unsettled.append(f"{row.key}: {error}")
@@ -76,9 +97,19 @@ def _carry_out(holding: Holding, publisher: Publisher, index: int, row: Row, uns
 def _publish(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
     look_first = holding.epoch > 1
     if row.method is Method.MULTIPART:
-        name = f"{holding.manifest.part}/{index}"
-        return MultipartPublisher(publisher, row, name).large(look_first=look_first)
+        return _multipart(holding, publisher, index, row).large(look_first=look_first)
     return publisher.small(row, look_first=look_first)
+
+
+def _cancel(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
+    """Nothing more is copied. What was published before, perhaps without our having heard of it, stays COPIED."""
+    if row.method is Method.MULTIPART:
+        return _multipart(holding, publisher, index, row).cancel()
+    return publisher.look(row) or cancelled_row(row)
+
+
+def _multipart(holding: Holding, publisher: Publisher, index: int, row: Row) -> MultipartPublisher:
+    return MultipartPublisher(publisher, row, f"{holding.manifest.part}/{index}")
 
 
 def _record(env: Env, holding: Holding, wake: Wake) -> None:

@@ -11,6 +11,7 @@ from chalicelib.core.errors import Denied, NoSuchBucket, Permanent
 from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts, Row
 from chalicelib.core.plan import target_key
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.settle import CANCELLED
 from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.planning import plan_rows
 from chalicelib.protocol.receipts import receipt_of
@@ -29,7 +30,11 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
     if spec is None:
         env.log("split-unknown-job", job=job_id)
         return
-    if spec.kind is not JobKind.PREFIX or records.terminal() is not None or records.cancelled():
+    if spec.kind is not JobKind.PREFIX or records.terminal() is not None:
+        return
+    if records.cancelled():
+        _cancel_range(env, records, spec, range_id or ids.ROOT_RANGE)
+        settle_if_due(env, records, spec)
         return
     bounds = _bounds(records, range_id or ids.ROOT_RANGE)
     if bounds is None:
@@ -46,6 +51,23 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         chain.append(_next_manifest(env, spec, chain))
         links += 1
     settle_if_due(env, records, spec)
+
+
+def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> None:
+    """Plan no further: close the range and its halves where they stand, and wake copy to decide what was planned."""
+    bounds = _bounds(records, range_id)
+    if bounds is None:
+        return
+    chain = _Chain.read(env, records, spec, range_id, bounds)
+    planned = [ids.part_id(range_id, ordinal) for ordinal in range(1, chain.links + 1 - chain.forked)]
+    while not chain.ended:
+        # Lost to another splitter's link: then go on from that one.
+        chain.append(chain.manifest((), upto=chain.end, last=True, error=CANCELLED))
+    for half in "01" if chain.forked else "":
+        _cancel_range(env, records, spec, f"{range_id}{half}")
+    # Crash before this: the sweep sees partitions that nobody decides, and wakes copy.
+    waiting = [part for part in planned if not records.done(part)]
+    env.queue.send([Wake(QueueName.COPY, spec.job_id, spec.control_region, part) for part in waiting])
 
 
 def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:

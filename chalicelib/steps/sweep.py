@@ -4,15 +4,19 @@ A pure decision over a snapshot (`core.sweep`), then its execution. Bounded in j
 stopped. Everything it does is safe to do twice and by both Regions at once.
 """
 
+from collections.abc import Mapping
+
 from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.ids import object_id
-from chalicelib.core.leases import Beacon, Observation, Standing
+from chalicelib.core.leases import Observation, Standing
 from chalicelib.core.model import JobSpec
 from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
-from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide
+from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
 from chalicelib.ports import Env, QueueName, UploadInfo, Wake
+from chalicelib.protocol.catchup import catch_up
 from chalicelib.protocol.lease import observe
 from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.regions import beat, note_storage, region_sight, watch_region
 from chalicelib.protocol.settling import finish, settle
 
 CURSOR_JOB = "sweep"
@@ -21,57 +25,74 @@ RESERVE_MS = 10_000
 
 def run(env: Env, deadline_ms: int) -> None:
     """One sweep of this Region."""
-    _beat(env)
+    beat(env)
+    sights = {region: region_sight(env, region) for region in env.control_buckets.keys() - {env.region}}
     for region in sorted(env.control_buckets, key=lambda name: name != env.region):
         try:
-            _sweep_jobs(env, ControlRecords(env, region), deadline_ms)
+            _sweep_jobs(env, ControlRecords(env, region), sights, deadline_ms)
+            note_storage(env, region, reachable=True)
         except Retry as error:
             # That Region's storage can't be reached: its jobs wait, and go on by themselves when it is back.
             env.log("control-bucket-unreachable", region=region, error=str(error))
+            note_storage(env, region, reachable=False)
+    for region, sight in sights.items():
+        if watch_region(env, region, sight) >= env.policy.takeover_after_ms:
+            catch_up(env, region)
     _sweep_uploads(env, deadline_ms)
-
-
-def _beat(env: Env) -> None:
-    mine = next((beacon for beacon in env.ledger.beacons() if beacon.region == env.region), None)
-    env.ledger.put_beacon(Beacon(env.region, (mine.counter if mine else 0) + 1, env.clock.now_ms()))
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------
 
 
-def _sweep_jobs(env: Env, control: ControlRecords, deadline_ms: int) -> None:
+def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], deadline_ms: int) -> None:
     """The open jobs in turn, beginning after the one where the last run ended."""
     cursor = env.ledger.get_observation(CURSOR_JOB, control.region, env.region)
     start = cursor.seen if cursor else ""
     limit = env.policy.sweep_jobs_per_run
     job_ids = control.open_jobs(start, limit) or (control.open_jobs("", limit) if start else [])
-    for job_id in job_ids:
-        if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
-            break
-        try:
-            _sweep_job(env, control.job(job_id))
-        except Exception as error:  # noqa: BLE001 - one job's trouble must not hold up the others
-            env.log("sweep-job-failed", job=job_id, error=repr(error), trace=True)
-        start = job_id
-    else:
-        start = "" if len(job_ids) < limit else start
+    if not job_ids:
+        return
+    swept = env.part_pool.map(lambda job_id: _sweep_in_time(env, control.job(job_id), sights, deadline_ms), job_ids)
+    # A job that there was no time for, and what follows it, comes first next time; after the last one, the first again.
+    in_time = next((index for index, done in enumerate(swept) if not done), len(job_ids))
+    went_through = in_time == len(job_ids) < limit
+    start = "" if went_through else job_ids[in_time - 1] if in_time else start
     if start != (cursor.seen if cursor else ""):
         env.ledger.put_observation(Observation(CURSOR_JOB, control.region, env.region, start, env.clock.now_ms()))
 
 
-def _sweep_job(env: Env, records: JobRecords) -> None:
+def _sweep_in_time(env: Env, records: JobRecords, sights: Mapping[str, str], deadline_ms: int) -> bool:
+    """False if there was no time left. One job's trouble must not hold up the others."""
+    if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
+        return False
+    try:
+        _sweep_job(env, records, sights)
+    except Exception as error:  # noqa: BLE001 - one job's trouble must not hold up the others
+        env.log("sweep-job-failed", job=records.job_id, error=repr(error), trace=True)
+    return True
+
+
+def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str]) -> None:
     spec = records.spec()
     if spec is None:
         env.log("open-job-without-spec", job=records.job_id)
         return
     survey = records.survey()
     before = env.ledger.get_observation(records.job_id, JOB_SUBJECT, env.region)
-    now = env.clock.now_ms()
-    repairs = decide(records.job_id, survey, before, region=env.region, home=spec.home, now_ms=now, policy=env.policy)
-    _execute(env, records, spec, repairs)
+    repairs = decide(
+        records.job_id,
+        survey,
+        before,
+        region=env.region,
+        home=spec.home,
+        home_sight=sights.get(spec.home, ""),
+        now_ms=env.clock.now_ms(),
+        policy=env.policy,
+    )
+    _execute(env, records, spec, repairs, sights)
 
 
-def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> None:
+def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
     if repairs.close:
         end = records.terminal()
         if end is not None:
@@ -79,18 +100,29 @@ def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs) -> 
         return
     if repairs.settle and settle(env, records, spec):
         return
-    expired = [
-        part for part, epoch in repairs.watch if observe(env, records, part, epoch, claiming=False) is Standing.EXPIRED
-    ]
+    _wake_expiring(env, records, repairs.watch, sights)
     wakes = [_wake(records, QueueName.SPLIT, range_id) for range_id in repairs.split]
-    wakes += [_wake(records, QueueName.COPY, part) for part in {*repairs.copy, *expired}]
+    wakes += [_wake(records, QueueName.COPY, part) for part in repairs.copy]
     wakes += [_wake(records, QueueName.VERIFY, part) for part in repairs.verify]
     if wakes:
-        env.log("redriven", job=records.job_id, wakes=len(wakes), expired=len(expired))
-    env.queue.send(wakes)
+        env.log("redriven", job=records.job_id, wakes=len(wakes), delay_ms=repairs.delay_ms)
+    env.queue.send(wakes, delay_ms=repairs.delay_ms)
     if repairs.observation is not None:
         # After the messages: a crash in between sends them once more, which is harmless.
         env.ledger.put_observation(repairs.observation)
+
+
+def _wake_expiring(
+    env: Env, records: JobRecords, watch: tuple[tuple[str, int], ...], sights: Mapping[str, str]
+) -> None:
+    """Wake copy for claims that have expired, or will before the next sweep: then when they do. Copy looks again."""
+    for part, epoch in watch:
+        found = observe(env, records, part, epoch, sights)
+        if found.standing is Standing.EXPIRED or (
+            found.standing is Standing.WAITING and due_before_next_sweep(found.wait_ms, env.policy)
+        ):
+            env.log("lease-expires", job=records.job_id, part=part, epoch=epoch, in_ms=found.wait_ms)
+            env.queue.send([_wake(records, QueueName.COPY, part)], delay_ms=found.wait_ms)
 
 
 def _wake(records: JobRecords, queue: QueueName, part: str) -> Wake:
@@ -101,8 +133,9 @@ def _wake(records: JobRecords, queue: QueueName, part: str) -> Wake:
 
 
 def _sweep_uploads(env: Env, deadline_ms: int) -> None:
-    """Abort what is old, ours, and provably in nobody's use, in the target buckets of this Region."""
-    places = {(e.bucket, e.prefix) for e in env.endpoints.values() if e.writable and e.bucket.region == env.region}
+    """Abort what is old, ours, and provably in nobody's use, in all target buckets: also the other Region's, whose own
+    sweep may be dead."""
+    places = {(e.bucket, e.prefix) for e in env.endpoints.values() if e.writable}
     seen: set[str] = set()
     for bucket, prefix in sorted(places, key=lambda place: (place[0].name, place[1])):
         if any(prefix.startswith(earlier) for name, earlier in places if name == bucket and earlier != prefix):

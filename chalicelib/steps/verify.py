@@ -104,14 +104,17 @@ def _abort_leftovers(env: Env, control: ControlRecords, spec: JobSpec, manifest:
     for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
         if row.method is not Method.MULTIPART or outcome.outcome is Outcome.COPIED:
             continue
-        generations = control.register(object_id(spec.target.bucket.name, row.target))
-        for registration in generations.values():
-            mine = (registration.job_id, registration.row) == (spec.job_id, f"{manifest.part}/{index}")
-            if mine and registration.mark is Mark.UPLOAD:
-                try:
-                    env.store.abort(UploadRef(spec.target.bucket, row.target, registration.upload_id))
-                except EftError as error:
-                    env.log("abort-failed", job=spec.job_id, key=row.target, error=str(error))
+        try:
+            _abort(env, control, spec, row.target, f"{manifest.part}/{index}")
+        except EftError as error:
+            env.log("abort-failed", job=spec.job_id, key=row.target, error=str(error))
+
+
+def _abort(env: Env, control: ControlRecords, spec: JobSpec, target: str, name: str) -> None:
+    for registration in control.register(object_id(spec.target.bucket.name, target)).values():
+        mine = (registration.job_id, registration.row) == (spec.job_id, name)
+        if mine and registration.mark is Mark.UPLOAD:
+            env.store.abort(UploadRef(spec.target.bucket, target, registration.upload_id))
 
 
 def verify_delivery(env: Env, wake: VerifyDelivery) -> None:

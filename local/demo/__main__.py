@@ -61,8 +61,12 @@ def main(source: Path | None, objects: int) -> None:
             _play(items, screen, result)
     except _FORESEEN as error:
         result.error = str(error) if isinstance(error, DemoError) else f"{type(error).__name__}: {error}"
+    except SystemExit:
+        result.error = "interrupted"
+        screen.console.print("\nInterrupted; nothing is left running.", style="bold red")
+        raise
     except BaseException as error:
-        result.error = "interrupted" if isinstance(error, SystemExit) else repr(error)
+        result.error = f"internal error: {error!r}"
         raise
     finally:
         seconds = time.monotonic() - begun
@@ -98,6 +102,7 @@ def _cloud(screen: Screen) -> Iterator[Cloud]:
     try:
         yield cloud
     finally:
+        _ignore_signals()
         with screen.step("both Regions down", "Take both Regions down"):
             cloud.stop()
 
@@ -109,10 +114,14 @@ def _free_name() -> str:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    # A second signal must not interrupt the clean-up that the first one began.
-    for ending in _ENDING:
-        signal.signal(ending, signal.SIG_IGN)
+    _ignore_signals()
     raise SystemExit(128 + number)
+
+
+def _ignore_signals() -> None:
+    """Nothing must interrupt the clean-up."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

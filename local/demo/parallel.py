@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import TypeVar
 
 THREADS = 8
@@ -13,11 +14,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def each(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
-    """The results as they come. An error, or a caller who stops listening, stops the rest."""
+@contextmanager
+def each(work: Callable[[T], R], things: Iterable[T]) -> Iterator[Iterator[R]]:
+    """The results as they come. Leaving early, by an error or Ctrl-C, gives up what has not begun."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="demo")
     try:
-        for done in as_completed([pool.submit(work, thing) for thing in things]):
-            yield done.result()
+        futures = [pool.submit(work, thing) for thing in things]
+        yield (done.result() for done in as_completed(futures))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

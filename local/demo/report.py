@@ -10,6 +10,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from local.demo.compare import Difference
 from local.demo.counts import LISTS, WRITES, Counts
@@ -136,11 +137,14 @@ def show(report: Report, screen: Screen, seconds: float, path: Path) -> None:
     """The summary on the screen."""
     screen.console.print()
     if report.requests and report.second:
-        screen.console.print(_facts(report, report.requests, report.second))
-        screen.console.print(_requests(report.requests, report.second.requests))
-        screen.console.print(_seconds(screen, seconds))
-        screen.console.print(EMULATED, style="dim")
-        screen.console.print()
+        for shown in (
+            _facts(report, report.requests, report.second),
+            _requests(report.requests, report.second.requests),
+            _seconds(screen, seconds),
+            Text(EMULATED, "dim"),
+        ):
+            screen.console.print(shown)
+            screen.console.print()
     if report.differences:
         screen.console.print(f"{count(len(report.differences))} differences; the first:", style="bold red")
         for difference in report.differences[:_SHOWN]:
@@ -152,23 +156,23 @@ def show(report: Report, screen: Screen, seconds: float, path: Path) -> None:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
-    table.add_column(columns[0])
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column(columns[0], no_wrap=True, min_width=24)
     for column in columns[1:]:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
 def _facts(report: Report, requests: Requests, second: SecondRun) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
-    table.add_column(style="bold")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True, min_width=24)
     table.add_column()
     by_job = report.objects - report.by_feed
     for name, value in (
         ("Objects", f"{count(report.objects)}: {count(by_job)} by the job, {count(report.by_feed)} by the feed"),
         ("Bytes", f"{count(report.bytes)} ({size(report.bytes)})"),
         ("Mismatches", count(len(report.differences))),
-        ("Write requests an object", f"{requests.writes_per_object} at the job's destination, multipart included"),
+        ("Writes an object", f"{requests.writes_per_object} at the job's destination, requests of multipart included"),
         ("LISTs per 1,000 objects", f"{requests.lists_per_thousand} at the job's source and destination together"),
         ("The same job again", _told_again(second)),
     ):
@@ -179,13 +183,13 @@ def _facts(report: Report, requests: Requests, second: SecondRun) -> Table:
 def _told_again(second: SecondRun) -> str:
     lists = second.requests.lists_per_thousand
     outcomes = ", ".join(f"{count(number)} {outcome}" for outcome, number in second.job["outcomes"].items() if number)
-    return f"{outcomes}; {count(second.writes)} copies or other writes; {lists} LISTs per 1,000"
+    return f"{outcomes}; {count(second.writes)} copies; {lists} LISTs per 1,000"
 
 
 def _requests(first: Requests, second: Requests) -> Table:
     """The product's own requests; the demo's uploads and downloads are not among them."""
     columns = [one.by_operation() for one in (first.data, first.control, second.data, second.control)]
-    table = _table("S3 requests", "data buckets", "control buckets", "again: data", "again: control")
+    table = _table("S3 requests", "data buckets", "control", "again: data", "control")
     for operation in sorted({name for column in columns for name in column}):
         table.add_row(operation, *(count(column[operation]) if operation in column else "" for column in columns))
     table.add_section()

@@ -12,6 +12,8 @@ from rich.text import Text
 
 _PLAIN_EVERY_S = 3.0
 _INDENT = "     "
+_NAME_WIDTH = 10
+_PLAIN_WIDTH = 100
 
 
 def count(number: int) -> str:
@@ -28,7 +30,7 @@ def size(number: float) -> str:
 
 
 def eta(seconds: float | None) -> str:
-    return "" if seconds is None else f"  {seconds:.0f} s to go"
+    return f"  {seconds:.0f} s to go" if seconds else ""
 
 
 class Bar:
@@ -49,7 +51,7 @@ class Bar:
         now = time.monotonic()
         if not self._screen.live and told != self._said and (finished or now - self._said_at >= _PLAIN_EVERY_S):
             self._said, self._said_at = told, now
-            self._screen.line(f"{self._name:<7}{told}")
+            self._screen.line(f"{self._name:<{_NAME_WIDTH}}{told}")
 
 
 class Screen:
@@ -57,6 +59,8 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, markup=False, emoji=False)
+        if not self.live:
+            self.console.width = _PLAIN_WIDTH  # of a log file, which nobody has resized to 80 columns
         self.seconds: dict[str, float] = {}
         self.phases: dict[str, float] = {}
         self._steps = 0
@@ -87,7 +91,7 @@ class Screen:
     @contextmanager
     def bars(self, *names: str) -> Iterator[list[Bar]]:
         columns = (
-            TextColumn(f"{_INDENT}{{task.description:<7}}"),
+            TextColumn(f"{_INDENT}{{task.description:<{_NAME_WIDTH}}}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[told]}", markup=False),
         )

@@ -19,8 +19,8 @@ from local.demo.store import Store
 from local.demo.watch import FeedWatch, JobWatch, Patience, wait_for
 from local.deploy import REGIONS
 
-POLICY = {"multipart_threshold_bytes": 8 * MIB, "part_size_bytes": 5 * MIB}
-"""Small, so that a few megabytes are multipart already."""
+POLICY = {"multipart_threshold_bytes": 8 * MIB, "part_size_bytes": 5 * MIB, "heartbeat_ms": 1000}
+"""Small, so that a few megabytes are multipart already; and progress is reported by the second, for the bars."""
 _JOB, _FEED = Route.JOB.value, Route.FEED.value
 _REQUEST: Json = {
     "source": {"endpoint": "west-source", "prefix": _JOB.source_prefix},
@@ -63,22 +63,29 @@ class Show:
 
     def _upload(self) -> None:
         lanes = self._of(Route.JOB), self._of(Route.FEED)
-        with self.screen.step("upload", "Upload to West's source bucket"), self.screen.bars("outbox", "inbox") as bars:
+        with (
+            self.screen.step("upload", "Upload to West's source bucket"),
+            self.screen.bars("outbox/", "inbox/") as bars,
+        ):
             for items, bar in zip(lanes, bars, strict=True):
-                volume = 0
-                for done, (target, facts) in enumerate(parallel.each(self._upload_one, items), start=1):
-                    self.sent[target] = facts
-                    volume += facts.size
-                    bar.show(done, len(items), f"{count(done)}/{count(len(items))} objects  {size(volume)}")
+                self._upload_lane(items, bar)
         self.report.objects, self.report.by_feed = len(self.sent), len(lanes[1])
         self.report.bytes = sum(facts.size for facts in self.sent.values())
+
+    def _upload_lane(self, items: Sequence[Item], bar: Bar) -> None:
+        volume = 0
+        with parallel.each(self._upload_one, items) as uploaded:
+            for done, (target, facts) in enumerate(uploaded, start=1):
+                self.sent[target] = facts
+                volume += facts.size
+                bar.show(done, len(items), f"{count(done)}/{count(len(items))} objects  {size(volume)}")
 
     def _upload_one(self, item: Item) -> tuple[Target, Facts]:
         return item.target, self.store.upload(item)
 
     def _transfer(self) -> Json:
         """The job, settled. The feed has delivered everything by then, or stands still."""
-        heading = "Transfer: a job copies West's outbox/ to East's from-west/, the feed delivers inbox/"
+        heading = "Transfer: outbox/ to East by a job, inbox/ to West's target by the feed"
         objects = len(self._of(Route.FEED))
         with self.screen.step("transfer", heading), self.screen.bars("job", "feed") as (job_bar, feed_bar):
             job = self._submit(job_bar)
@@ -101,7 +108,7 @@ class Show:
         with self.screen.step("compare", "Download everything at both targets and compare"):
             versions = self._versions()
             self._download(versions)
-            self._told("SHA-256, size, headers, metadata, tags", compare.objects(self.sent, self.found))
+            self._told("SHA-256, size, headers, metadata, tags, class", compare.objects(self.sent, self.found))
             self._told("each key written once, nothing else there", compare.versions(self.sent, versions))
             self._told("no upload left behind", self._open_uploads())
             items = self._of(Route.JOB)
@@ -114,9 +121,9 @@ class Show:
 
     def _download(self, there: Counter[Target]) -> None:
         wanted = [target for target in self.sent if target in there]
-        with self.screen.bars("download") as (bar,):
-            volume = 0
-            for done, (target, found) in enumerate(parallel.each(self._download_one, wanted), start=1):
+        volume = 0
+        with self.screen.bars("download") as (bar,), parallel.each(self._download_one, wanted) as downloaded:
+            for done, (target, found) in enumerate(downloaded, start=1):
                 if found is not None:
                     self.found[target] = found
                     volume += found.facts.size

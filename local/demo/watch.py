@@ -90,10 +90,10 @@ class JobWatch:
 def told_of_job(job: Json) -> str:
     progress = job["progress"]
     if job["state"] in _FINAL:
-        return f"{job['state']}  {count(progress['objects_done'])} objects  {size(progress['bytes_done'])}"
+        return f"{job['state']:<11}{count(progress['objects_done'])} objects  {size(progress['bytes_done'])}"
     objects = f"{count(progress['objects_done'])}/{count(progress['objects_planned'])} objects"
     volume = f"{size(progress['bytes_done'])}/{size(progress['bytes_planned'])}"
-    return f"{job['phase']}  {objects}  {volume}{eta(progress['eta_seconds'])}"
+    return f"{job['phase']:<11}{objects}  {volume}{eta(progress['eta_seconds'])}"
 
 
 @dataclass
@@ -110,7 +110,7 @@ class FeedWatch:
     def done(self) -> bool:
         seen = self.store.count(_FEED.target_side, _FEED.target_prefix)
         arrived = seen >= self.objects
-        told = f"{'delivered' if arrived else 'deliver'}  {count(seen)}/{count(self.objects)} objects at the target"
+        told = f"{'delivered' if arrived else 'deliver':<11}{count(seen)}/{count(self.objects)} objects at the target"
         self.bar.show(seen, self.objects, told)
         try:
             self.patience.see(told)

@@ -110,6 +110,9 @@ class FaultyStore:
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         return self._call(Operation.PUT, bucket, key, lambda: self.store.create(bucket, key, body))
 
+    def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
+        return self._call(Operation.PUT, bucket, key, lambda: self.store.overwrite(bucket, key, body))
+
     def delete(self, bucket: Bucket, key: str) -> None:
         return self._call(Operation.DELETE, bucket, key, lambda: self.store.delete(bucket, key))
 

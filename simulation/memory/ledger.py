@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.core.errors import Permanent
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Beacon, Observation, PartLease
+from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Delivery, JobItems, JobPage
@@ -30,6 +30,7 @@ class MemoryLedger:
     deliveries: dict[tuple[str, str, str, str], Delivery] = field(default_factory=dict)
     """By feed, key, pin, Region."""
     _beacons: dict[str, Beacon] = field(default_factory=dict)
+    _takeovers: dict[tuple[int, str, str, str], Takeover] = field(default_factory=dict)
 
     def put_job(self, spec: JobSpec) -> None:
         self.jobs[spec.job_id] = spec
@@ -98,6 +99,12 @@ class MemoryLedger:
 
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
         return [self.deliveries[item] for item in sorted(self.deliveries) if item[:2] == (feed_id, key)]
+
+    def put_takeover(self, takeover: Takeover) -> None:
+        self._takeovers[takeover.at_ms, takeover.job_id, takeover.part, takeover.to_region] = takeover
+
+    def takeovers(self, limit: int) -> Sequence[Takeover]:
+        return [self._takeovers[key] for key in sorted(self._takeovers, reverse=True)[:limit]]
 
     def put_beacon(self, beacon: Beacon) -> None:
         self._beacons[beacon.region] = beacon

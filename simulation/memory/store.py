@@ -69,6 +69,10 @@ class MemoryObjectStore(StoreState):
             store.expect(key, None)
             self._publish(store, self._object(Operation.PUT, store, key, body))
 
+    def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
+        with self._request(Operation.PUT, bucket, key) as store:
+            self._publish(store, self._object(Operation.PUT, store, key, body))
+
     def delete(self, bucket: Bucket, key: str) -> None:
         with self._request(Operation.DELETE, bucket, key) as store:
             self._delete(store, key, self.principal)

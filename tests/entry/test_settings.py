@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.core.model import Bucket, OverwriteMode
-from chalicelib.core.policy import Policy
+from chalicelib.core.policy import GIB, MIB, Policy
 from chalicelib.settings import SettingsError
 from tests import template
 from tests.entry.environ import EAST, ENDPOINTS, FEEDS, THEIRS_TOO, WEST, endpoint, environ, feed
@@ -27,7 +27,7 @@ def refused(**changes: str | None) -> str:
 
 
 def test_a_whole_environment() -> None:
-    found = settings.read(environ(EFT_POLICY='{"attempts": 3, "lease_ttl_ms": 1000}'))
+    found = settings.read(environ(EFT_POLICY='{"attempts": 3, "lease_ttl_ms": 40000}'))
     assert (found.region, found.peer_region, found.table, found.own_role) == (WEST, EAST, "eft", "eft-copy-")
     assert found.control_buckets[EAST] == Bucket("control-east", EAST, "123456789012")
     assert found.endpoints["target-east"].readable
@@ -35,7 +35,7 @@ def test_a_whole_environment() -> None:
     assert not found.endpoints["source-west"].writable
     assert not found.endpoints["target-west"].readable
     assert found.feeds["west-to-east"].mode is OverwriteMode.IF_CHANGED
-    assert found.policy == Policy(attempts=3, lease_ttl_ms=1000)
+    assert found.policy == Policy(attempts=3, lease_ttl_ms=40_000)
     assert found.auth.issuers == []
 
 
@@ -53,7 +53,7 @@ def test_a_source_may_lie_in_a_third_region() -> None:
 
 
 def test_every_number_of_the_policy_can_be_set() -> None:
-    wanted = {field.name: 7 for field in fields(Policy)}
+    wanted = {field.name: getattr(Policy(), field.name) + 1 for field in fields(Policy)}
     assert settings.read(environ(EFT_POLICY=json.dumps(wanted))).policy == Policy(**wanted)
 
 
@@ -130,6 +130,37 @@ def test_a_policy_that_is_none(policy: dict[str, object]) -> None:
     said = refused(EFT_POLICY=json.dumps(policy))
     assert "EFT_POLICY" in said
     assert next(iter(policy)) in said.lower()
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        ({"part_size_bytes": 5 * MIB - 1}, "part_size_bytes"),
+        ({"part_size_bytes": 5 * GIB + 1}, "part_size_bytes"),
+        ({"multipart_threshold_bytes": 5 * GIB + 1}, "multipart_threshold_bytes"),
+        ({"heartbeat_ms": 45_001}, "lease_ttl_ms"),
+        ({"lease_ttl_ms": 29_999}, "lease_ttl_ms"),
+        ({"takeover_after_ms": 89_999}, "takeover_after_ms"),
+        ({"backoff_max_ms": 99}, "backoff_max_ms"),
+    ],
+    ids=str,
+)
+def test_numbers_that_can_not_work(policy: dict[str, int], why: str) -> None:
+    """S3 would refuse every part, or living workers would lose their leases."""
+    assert f"EFT_POLICY: {why}" in refused(EFT_POLICY=json.dumps(policy))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"part_size_bytes": 5 * MIB, "multipart_threshold_bytes": 1},
+        {"part_size_bytes": 5 * GIB, "multipart_threshold_bytes": 5 * GIB},
+        {"heartbeat_ms": 1, "lease_ttl_ms": 2, "takeover_after_ms": 2},
+    ],
+    ids=str,
+)
+def test_numbers_that_just_work(policy: dict[str, int]) -> None:
+    settings.read(environ(EFT_POLICY=json.dumps(policy)))
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_both_regions_buckets_are_named(cloudformation: dict[str, Any]) -> None:
 def test_queues_take_messages_only_from_named_sources(sam: dict[str, Any]) -> None:
     policies = of_type(sam, "AWS::SQS::QueuePolicy").values()
     statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
-    assert len(statements) == 4
+    assert len(statements) == 5
     for statement in statements:
         assert statement["Action"] == "sqs:SendMessage"
         assert statement["Condition"]["ArnEquals"]["aws:SourceArn"]

@@ -54,7 +54,7 @@ def test_every_queue_is_encrypted(sam: dict[str, Any]) -> None:
 
 def test_every_event_source_reports_partial_failures(sam: dict[str, Any]) -> None:
     sources = _event_sources(sam)
-    assert len(sources) == 4
+    assert len(sources) == 5
     assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for _, source in sources)
 
 

@@ -1,7 +1,7 @@
 """A prefix job of everything that makes a difference: empty, small, large, unchanged, changed; in two partitions."""
 
 from chalicelib.core.errors import Retry
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome
 from simulation.memory.env import CONTROL, EAST, TARGET
 from tests.steps.calls import Crash
 from tests.steps.world import World
@@ -56,6 +56,8 @@ def check(world: World, spec: JobSpec, call: str = "") -> None:
     assert world.written("out/b/3-same") == [], call
     assert world.all_uploads() == [], call
     assert len(world.store.versions(CONTROL[EAST], f"jobs/{spec.job_id}/terminal")) == 1, call
-    told = {told.job_id for region in world.regions.values() for _, told in region.notifier.settled}
+    # Feed jobs aside: where a storm stops the beacons too, the other Region catches up the feeds.
+    settled = [pair for region in world.regions.values() for pair in region.notifier.settled]
+    told = {told.job_id for job, told in settled if job.kind is JobKind.PREFIX}
     assert told == {spec.job_id}, call
     assert world.dead_letters == [], call

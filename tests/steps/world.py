@@ -82,6 +82,8 @@ class World:
     redeliver: bool = True
     """Whether a message that a crash left unacknowledged comes again. Events always do: nothing else tells of them."""
     shuffle: random.Random | None = None
+    watch: Callable[[], object] | None = None
+    """Called after every message and sweep."""
 
     def __post_init__(self) -> None:
         self.store = make_store(self.clock, limits=self.limits)
@@ -204,6 +206,7 @@ class World:
             self.mail.append(replace(mail, due_ms=self.clock.now_ms() + VISIBILITY_MS[mail.queue]))
         elif not acknowledged:
             self.dead_letters.append(mail)
+        self._watched()
 
     def pump(self) -> None:
         """Handle every message that is due, and those that are sent meanwhile and due at once."""
@@ -227,7 +230,12 @@ class World:
         except Crash as crash:
             self.crashes.append(str(crash))
         self.collect()
+        self._watched()
         region.next_sweep_ms = self.clock.now_ms() + MINUTE
+
+    def _watched(self) -> None:
+        if self.watch is not None:
+            self.watch()
 
     # --- time -------------------------------------------------------------------------------------------------
 

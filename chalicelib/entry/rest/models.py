@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from chalicelib.core.leases import Takeover
 from chalicelib.core.model import Endpoint, Feed, JobSpec, Outcome, OverwriteMode, Terminal
 from chalicelib.core.policy import KEY_MAX_BYTES
-from chalicelib.steps.control import JobView, ObjectView, Place, Submission
+from chalicelib.protocol.regions import RegionView
+from chalicelib.steps.control import JobView, LeaseView, ObjectView, Place, Submission
 
 LABELS_MAX = 10
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -141,3 +143,44 @@ def endpoint_body(endpoint: Endpoint) -> dict[str, Any]:
 
 def feed_body(feed: Feed) -> dict[str, Any]:
     return {"id": feed.id, "source": feed.source, "target": feed.target, "mode": feed.mode}
+
+
+def region_body(view: RegionView) -> dict[str, Any]:
+    return {
+        "region": view.region,
+        "alive": view.alive,
+        "storage_reachable": view.storage_reachable,
+        "beacon": view.beacon.counter if view.beacon else None,
+        "beacon_at": timestamp(view.beacon.at_ms) if view.beacon else None,
+        "beacon_still_seconds": round(view.still_ms / 1000, 1),
+    }
+
+
+def lease_body(view: LeaseView) -> dict[str, Any]:
+    lease = view.lease
+    return {
+        "job": lease.job_id,
+        "tenant": view.tenant,
+        "partition": lease.part,
+        "region": lease.region,
+        "worker": lease.worker,
+        "epoch": lease.epoch,
+        "heartbeat": lease.heartbeat,
+        "phase": lease.phase,
+        "rows": lease.rows,
+        "rows_done": lease.decided.bit_count(),
+        "started_at": timestamp(lease.started_ms),
+    }
+
+
+def takeover_body(found: Takeover) -> dict[str, Any]:
+    return {
+        "job": found.job_id,
+        "partition": found.part,
+        "epoch": found.epoch,
+        "from_region": found.from_region,
+        "to_region": found.to_region,
+        "worker": found.worker,
+        "waited_seconds": round(found.waited_ms / 1000, 1),
+        "at": timestamp(found.at_ms),
+    }

@@ -18,7 +18,8 @@ from chalicelib.steps import control
 BODY_MAX_BYTES = 64 * 1024
 KEY_MAX_CHARACTERS = 255
 ERRORS_SHOWN = 10
-READ, WRITE = "read", "write"
+READ, WRITE, OPERATE = "read", "write", "operate"
+TAKEOVERS_SHOWN = 1000
 M = TypeVar("M", bound=BaseModel)
 Operation = Callable[[Env, Request], Answer]
 
@@ -68,6 +69,27 @@ def get_job(env: Env, request: Request, job_id: str) -> Answer:
     """GET /jobs/{job_id}: `models.view_body`."""
     _require(request, READ)
     return Answer(200, models.view_body(control.get_job(env, request.tenant, job_id)))
+
+
+def cancel_job(env: Env, request: Request, job_id: str) -> Answer:
+    """POST /jobs/{job_id}/cancel: 202 with `models.view_body`. Repeating it changes nothing."""
+    _require(request, WRITE)
+    return Answer(202, models.view_body(control.cancel(env, request.tenant, job_id)))
+
+
+def regions(env: Env, request: Request) -> Answer:
+    """GET /regions: {"answered_by", "regions": [`models.region_body`]}: as the answering Region sees them."""
+    _require(request, OPERATE)
+    found = [models.region_body(view) for view in control.regions(env)]
+    return Answer(200, {"answered_by": env.region, "regions": found})
+
+
+def leases(env: Env, request: Request) -> Answer:
+    """GET /leases: {"leases": [`models.lease_body`], "takeovers": [`models.takeover_body`], the newest first}."""
+    _require(request, OPERATE)
+    held = [models.lease_body(view) for view in control.leases(env)]
+    taken = [models.takeover_body(found) for found in control.takeovers(env, TAKEOVERS_SHOWN)]
+    return Answer(200, {"leases": held, "takeovers": taken})
 
 
 def list_objects(env: Env, request: Request, job_id: str) -> Answer:

@@ -1,0 +1,111 @@
+"""Is the other Region alive? Beacons in S3, written by every sweep into both control buckets, say so even while the
+table's replication stands still. An observer compares what they look like with what they looked like before, by its own
+clock; nothing about safety depends on them."""
+
+from dataclasses import dataclass
+
+from chalicelib.core.errors import Retry
+from chalicelib.core.leases import Beacon, Observation
+from chalicelib.core.model import ObjectFacts
+from chalicelib.ports import Env
+from chalicelib.protocol.table import tell
+
+REGIONS = "regions"
+"""The "job" under which a Region notes what it sees of Regions."""
+
+
+def beat(env: Env) -> None:
+    """Show that this Region's sweep runs: in the table for people, and in every control bucket that can be reached."""
+    mine = next((beacon for beacon in env.ledger.beacons() if beacon.region == env.region), None)
+    beacon = Beacon(env.region, (mine.counter if mine else 0) + 1, env.clock.now_ms())
+    tell(env, env.ledger.put_beacon, beacon)
+    for region in sorted(env.control_buckets):
+        try:
+            # A nonce, so that its ETag moves even if the counter could not be read.
+            body = f"{beacon.counter} {env.ids.nonce()}".encode()
+            env.store.overwrite(env.control_buckets[region], _key(env.region), body)
+        except Retry as error:
+            env.log("beacon-not-written", region=region, error=str(error))
+
+
+def region_sight(env: Env, region: str) -> str:
+    """What a Region's beacons look like, in all control buckets that can be reached: any change is a sign of life."""
+    seen = []
+    for where in sorted(env.control_buckets):
+        try:
+            facts = _beacon_at(env, region, where)
+            seen.append(facts.etag[:12] if facts else "-")
+        except Retry:
+            seen.append("?")
+    return ",".join(seen)
+
+
+def last_seen_by_store_ms(env: Env, region: str) -> int:
+    """When a Region's beacon was last written, by the clock of the S3 that keeps it; 0 if it never was."""
+    times = []
+    for where in sorted(env.control_buckets):
+        try:
+            facts = _beacon_at(env, region, where)
+            times.append(facts.last_modified_ms if facts else 0)
+        except Retry:
+            continue
+    return max(times, default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionView:
+    """A Region as this one sees it."""
+
+    region: str
+    beacon: Beacon | None
+    still_ms: int
+    """For how long its beacons have looked the same."""
+    alive: bool
+    storage_reachable: bool
+
+
+def watch_region(env: Env, region: str, sight: str) -> int:
+    """Note what a Region's beacons look like (`region_sight`); returns for how long they have looked so (ms)."""
+    now = env.clock.now_ms()
+    before = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
+    if before is not None and before.seen == sight:
+        return now - before.since_ms
+    tell(env, env.ledger.put_observation, Observation(REGIONS, f"beacon:{region}", env.region, sight, now))
+    return 0
+
+
+def note_storage(env: Env, region: str, *, reachable: bool) -> None:
+    """Note whether a Region's control bucket, and so its S3, answers. Written only when it changes."""
+    seen = "up" if reachable else "down"
+    before = env.ledger.get_observation(REGIONS, f"storage:{region}", env.region)
+    if before is None or before.seen != seen:
+        tell(
+            env,
+            env.ledger.put_observation,
+            Observation(REGIONS, f"storage:{region}", env.region, seen, env.clock.now_ms()),
+        )
+
+
+def storage_reachable(env: Env, region: str) -> bool:
+    found = env.ledger.get_observation(REGIONS, f"storage:{region}", env.region)
+    return found is None or found.seen == "up"
+
+
+def view_regions(env: Env) -> list[RegionView]:
+    beacons = {beacon.region: beacon for beacon in env.ledger.beacons()}
+    views = []
+    for region in sorted(env.control_buckets):
+        seen = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
+        still = env.clock.now_ms() - seen.since_ms if seen else 0
+        alive = region == env.region or still < env.policy.takeover_after_ms
+        views.append(RegionView(region, beacons.get(region), still, alive, storage_reachable(env, region)))
+    return views
+
+
+def _key(region: str) -> str:
+    return f"beacon/{region}"
+
+
+def _beacon_at(env: Env, region: str, where: str) -> ObjectFacts | None:
+    head = env.store.head(env.control_buckets[where], _key(region))
+    return head.facts if head else None

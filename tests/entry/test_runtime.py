@@ -1,0 +1,113 @@
+"""The composition root, and the two adapters that only it knows: tracing and the machine."""
+
+import os
+from dataclasses import replace
+
+import pytest
+from aws_xray_sdk.core import xray_recorder
+
+import app
+from chalicelib import runtime, settings
+from chalicelib.adapters import tracing
+from chalicelib.adapters.system import SystemClock, SystemRng, UuidIds
+from chalicelib.core.policy import Policy
+from simulation.memory.env import make_env
+from tests.entry.api import Api
+from tests.entry.environ import EAST, WEST, environ
+from tests.entry.gateway import answer, event
+
+
+def test_the_real_thing_is_made_without_asking_anybody() -> None:
+    """No credentials, no network: making clients must not need them."""
+    found = settings.read(environ(EFT_POLICY='{"attempts": 3}'))
+    env = runtime.compose(found, {"AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/12/[$LATEST]abc"})
+    assert (env.region, set(env.control_buckets), env.own_role) == (WEST, {EAST, WEST}, "eft-copy-")
+    assert env.policy == Policy(attempts=3)
+    assert env.worker == "2026/11/12/[$LATEST]abc"
+    assert env.pool is not env.part_pool
+    assert runtime.compose(found, {}).worker == f"pid-{os.getpid()}"
+
+
+def test_a_stand_in_stands_in_until_its_end(api: Api) -> None:
+    other = make_env(EAST)
+    assert runtime.env() is api.env
+    with api.over(other):
+        assert runtime.env() is other
+        with pytest.raises(ZeroDivisionError), api.over(replace(other, worker="inner")):
+            _fail_as("inner")
+        assert runtime.env() is other
+    assert runtime.env() is api.env
+
+
+def _fail_as(worker: str) -> None:
+    assert runtime.env().worker == worker
+    raise ZeroDivisionError
+
+
+def test_a_deadline_is_by_our_own_clock(api: Api) -> None:
+    class Context:
+        def get_remaining_time_in_millis(self) -> float:
+            return 5000.9
+
+    now = api.env.clock.now_ms()
+    assert runtime.deadline_ms(Context()) == now + 5000
+    assert runtime.deadline_ms(None) == now + runtime.DEFAULT_BUDGET_MS
+
+
+@pytest.fixture
+def unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process without any of our variables, as tests normally are."""
+    for name in [name for name in os.environ if name.startswith("EFT_") or name == "AWS_REGION"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_a_function_that_is_not_configured_does_not_start() -> None:
+    with pytest.raises(settings.SettingsError):
+        runtime.env()
+    with pytest.raises(settings.SettingsError):
+        app.bearer({"type": "TOKEN", "authorizationToken": "Bearer x", "methodArn": "a:b:c:d:e:f/g/h"}, {})
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_but_answers_in_order() -> None:
+    """So Route 53 sees that it is not healthy, and a client learns nothing of the inside."""
+    detail = answer(event("GET", "/health", None)).problem(500, "Internal")
+    assert "AWS_REGION" not in detail
+
+
+def test_the_machine() -> None:
+    clock, rng, ids = SystemClock(), SystemRng(), UuidIds()
+    assert 1_700_000_000_000 < clock.now_ms() < 10_000_000_000_000
+    clock.sleep_ms(0)
+    assert 0 <= rng.uniform() < 1
+    assert len({ids.nonce() for _ in range(1000)}) == 1000
+
+
+# --- tracing ------------------------------------------------------------------------------------------------------
+
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+
+
+def test_nothing_is_traced_outside_lambda() -> None:
+    with tracing.step("copy", job="j"):
+        assert xray_recorder.current_subsegment() is None
+
+
+def test_errors_pass_through_a_traced_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), tracing.step("copy"):
+            raise ZeroDivisionError
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACE)
+
+
+def test_a_step_is_a_subsegment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACE)
+    xray_recorder.begin_segment("test", sampling=True)
+    try:
+        with tracing.step("copy", job="j", part="r-000001"):
+            inner = xray_recorder.current_subsegment()
+            assert inner is not None
+            assert (inner.name, inner.annotations) == ("copy", {"job": "j", "part": "r-000001"})
+    finally:
+        xray_recorder.clear_trace_entities()
