@@ -73,7 +73,7 @@ def test_a_cut_region_closes_connections_until_the_name_moves(clean: Cloud, apis
         return seen[-1] == EAST
 
     eventually(moved)
-    assert set(seen[:-1]) == {"closed"}
+    assert set(seen[:-1]) <= {"closed"}
     clean.control("DELETE", f"cut/{WEST}")
     eventually(lambda: ask(url) == WEST)
 

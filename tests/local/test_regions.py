@@ -1,0 +1,229 @@
+"""A Region dies, freezes, is parted from the other and returns: on real processes, in the middle of a copy."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError
+from click.testing import CliRunner
+
+from local.__main__ import main
+from local.cloud import Cloud
+from local.gateway.client import ControlError, control
+from local.gateway.launch import EAST, WEST
+from local.regions import RegionError, Regions
+from local.run import Run, RunError
+from local.wait import wait_until
+
+pytestmark = pytest.mark.cloud
+MIB = 1024 * 1024
+BOTH = {f"{WEST}->{EAST}", f"{EAST}->{WEST}"}
+
+
+class World:
+    """A running cloud whose copies take a while, and what is seen of it."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.regions = Regions.of(cloud)
+        self.west, self.east = cloud.regions["west"], cloud.regions["east"]
+
+    def slow_copies(self, delay_ms: int) -> None:
+        delay = {"kind": "delay", "delay_ms": delay_ms}
+        rule = {"id": "slow", "match": {"operation": "UploadPartCopy"}, "action": delay}
+        control(self.cloud.endpoint_url, "PUT", "faults", [rule] if delay_ms else [])
+
+    def copying(self, name: str) -> str:
+        """A job of West that is in the middle of a multipart copy; its id."""
+        body = b"x" * (12 * MIB)
+        self.cloud.client("s3", WEST).put_object(Bucket=self.west.source_bucket, Key=f"{name}/large", Body=body)
+        self.slow_copies(3000)
+        job: str = self.ask(
+            self.west.api_url + "/jobs",
+            {
+                "source": {"endpoint": "west-source", "prefix": f"{name}/"},
+                "target": {"endpoint": "east-target", "prefix": f"{name}/"},
+            },
+        )["id"]
+        wait_until(lambda: bool(self.uploads(name)), "its parts are being copied", 60)
+        return job
+
+    def uploads(self, prefix: str) -> list[Any]:
+        target = self.cloud.client("s3", EAST).list_multipart_uploads(Bucket=self.east.target_bucket, Prefix=prefix)
+        found: list[Any] = target.get("Uploads", [])
+        return found
+
+    def part_copies(self, caller: str = WEST) -> int:
+        requests = control(self.cloud.endpoint_url, "GET", "requests")["requests"]
+        return sum(r["count"] for r in requests if (r["operation"], r["caller"]) == ("UploadPartCopy", caller))
+
+    def ask(self, url: str, body: Any = None) -> Any:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.cloud.token()}"}
+        data = json.dumps(body).encode() if body is not None else None
+        with urllib.request.urlopen(urllib.request.Request(url, data=data, headers=headers), timeout=35) as answer:
+            return json.load(answer)
+
+    def answers(self, url: str) -> bool:
+        try:
+            self.ask(url)
+        except OSError:
+            return False
+        return True
+
+    def put_item(self, region: str, pk: str) -> None:
+        item = {"pk": {"S": pk}, "sk": {"S": "x"}}
+        self.cloud.client("dynamodb", region).put_item(TableName="eft", Item=item)
+
+    def has_item(self, region: str, pk: str) -> bool:
+        key = {"pk": {"S": pk}, "sk": {"S": "x"}}
+        table = self.cloud.client("dynamodb", region)
+        return "Item" in table.get_item(TableName="eft", Key=key, ConsistentRead=True)
+
+    def messages(self, queue: str) -> dict[str, int]:
+        """Of a queue of West: how many wait, and how many are hidden."""
+        sqs = self.cloud.client("sqs", WEST)
+        url = sqs.get_queue_url(QueueName=f"eft-{queue}")["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        hidden = int(found["ApproximateNumberOfMessagesNotVisible"])
+        return {"waiting": int(found["ApproximateNumberOfMessages"]), "hidden": hidden}
+
+    def switches(self, region: str) -> set[str]:
+        """In which states event sources and rules are, and how much concurrency functions have."""
+        lambda_, events = self.cloud.client("lambda", region), self.cloud.client("events", region)
+        states = {mapping["State"] for mapping in lambda_.list_event_source_mappings()["EventSourceMappings"]}
+        states |= {rule["State"].capitalize() for rule in events.list_rules()["Rules"]}
+        for function in lambda_.list_functions()["Functions"]:
+            found = lambda_.get_function_concurrency(FunctionName=function["FunctionName"])
+            states.add("Disabled" if found.get("ReservedConcurrentExecutions") == 0 else "Enabled")
+        return states
+
+
+@pytest.fixture
+def world(cloud: Cloud) -> Iterator[World]:
+    made = World(cloud)
+    yield made
+    made.slow_copies(0)
+    for side in ("west", "east"):
+        made.regions.thaw(side)
+        made.regions.restore(side)
+
+
+def test_a_region_dies_in_mid_copy_and_returns(world: World) -> None:
+    world.copying("dies")
+    (upload,) = world.uploads("dies/")
+    assert ":assumed-role/eft-copy-us-gov-west-1/" in upload["Initiator"]["ID"], "the sweeper knows its own uploads"
+    busy = world.regions.processes("west", "copy")
+    assert busy
+    assert set(busy) < set(world.regions.processes("west"))
+
+    done = world.regions.kill("west")
+    assert set(busy) <= done.pids
+    assert world.regions.processes("west") == []
+    assert world.regions.processes("east"), "East lives"
+    assert world.switches(WEST) == {"Disabled"}
+    assert world.switches(EAST) == {"Enabled"}
+    assert not world.answers(world.west.api_url + "/health")
+    assert world.answers(world.east.api_url + "/health")
+    assert world.messages("copy")["hidden"] == 1, "the message of a killed worker stays hidden, as on AWS"
+    assert set(world.regions.status("west")["stalled"]) == BOTH
+
+    world.put_item(WEST, "written by the dead")
+    world.cloud.client("s3", WEST).put_object(Bucket=world.west.source_bucket, Key="inbox/while dead", Body=b"x")
+    assert world.messages("intake")["waiting"] >= 1, "its S3 is up, its queue fills"
+    assert not world.has_item(EAST, "written by the dead")
+    again = world.regions.kill("west")
+    assert again.pids == set()
+
+    world.regions.restore("west")
+    wait_until(lambda: world.messages("intake")["waiting"] == 0, "old messages are taken as zombie work", 30)
+    wait_until(lambda: world.has_item(EAST, "written by the dead"), "what had not been sent is sent", 10)
+    wait_until(lambda: world.answers(world.west.api_url + "/health"), "West's API is back", 60)
+    assert world.switches(WEST) == {"Enabled"}
+    assert world.regions.status("west")["stalled"] == []
+
+
+def test_a_frozen_region_sleeps_and_goes_on(world: World) -> None:
+    job = world.copying("freezes")
+    done = world.regions.freeze("west")
+    status = world.regions.status("west")
+    assert set(status["stopped"]) == {pid for pids in status["processes"].values() for pid in pids}
+    assert set(status["stopped"]) <= done.pids
+    assert not world.answers(world.west.api_url + "/health")
+    sent = world.part_copies()
+    assert world.regions.freeze("west").pids >= set(status["stopped"])
+    assert world.part_copies() == sent, "nobody copies"
+
+    world.slow_copies(0)
+    world.regions.thaw("west")
+    assert world.regions.status("west")["stopped"] == []
+    wait_until(lambda: world.answers(world.west.api_url + "/health"), "West's API is back", 60)
+    view = f"{world.west.api_url}/jobs/{job}"
+    wait_until(lambda: world.ask(view)["state"] not in ("PLANNING", "RUNNING"), "the job settles", 120)
+    assert world.ask(view)["state"] == "SUCCEEDED"
+
+
+def test_an_isolated_region_works_on_and_its_table_is_behind(world: World) -> None:
+    world.regions.isolate("west")
+    world.regions.isolate("west")
+    for region in (WEST, EAST):
+        world.put_item(region, f"of {region}")
+    assert not world.has_item(EAST, f"of {WEST}")
+    assert not world.has_item(WEST, f"of {EAST}")
+    assert world.answers(world.west.api_url + "/health")
+    world.regions.rejoin("west")
+    wait_until(lambda: world.has_item(EAST, f"of {WEST}") and world.has_item(WEST, f"of {EAST}"), "both agree", 10)
+    world.regions.rejoin("west")
+
+
+def test_with_its_storage_a_regions_buckets_are_gone_too(world: World) -> None:
+    s3 = world.cloud.client("s3", WEST)
+    s3.put_object(Bucket=world.west.source_bucket, Key="kept", Body=b"x")
+    world.regions.kill("west", storage=True)
+    with pytest.raises(BotoCoreError):
+        s3.head_object(Bucket=world.west.source_bucket, Key="kept")
+    world.regions.restore("west")
+    assert s3.head_object(Bucket=world.west.source_bucket, Key="kept")["ContentLength"] == 1
+
+
+def test_rules_that_forward_to_the_other_region_outlive_the_stack(world: World) -> None:
+    events = world.cloud.client("events", WEST)
+    bus = f"arn:aws:events:{EAST}:000000000000:event-bus/default"
+    events.put_rule(Name="forwards", EventPattern=json.dumps({"source": ["nobody"]}))
+    events.put_targets(
+        Rule="forwards", Targets=[{"Id": "east", "Arn": bus, "RoleArn": "arn:aws:iam::000000000000:role/x"}]
+    )
+    try:
+        world.regions.kill("west")
+        states = {rule["Name"]: rule["State"] for rule in events.list_rules()["Rules"]}
+        assert {name for name, state in states.items() if state == "ENABLED"} == {"forwards"}
+        world.regions.kill("west", forwarding=False)
+        assert world.switches(WEST) == {"Disabled"}
+    finally:
+        events.remove_targets(Rule="forwards", Ids=["east"])
+        events.delete_rule(Name="forwards")
+
+
+def test_another_process_acts_on_a_run_that_is_up(world: World) -> None:
+    run = world.cloud.run
+    with pytest.raises(RunError, match="is not up"):
+        Regions.of_run(Run(run.name))
+    run.settings_file.write_text(json.dumps(world.cloud.settings()))
+    try:
+        shown = CliRunner().invoke(main, ["region", "isolate", "east", "--name", run.name])
+        assert shown.exit_code == 0, shown.output
+        assert "isolate us-gov-east-1 at " in shown.output
+        shown = CliRunner().invoke(main, ["region", "status", "east", "--name", run.name])
+        assert set(json.loads(shown.output)["stalled"]) == BOTH
+        shown = CliRunner().invoke(main, ["region", "rejoin", "east", "--name", run.name])
+        assert "replication released" in shown.output
+    finally:
+        run.settings_file.unlink()
+
+
+def test_an_unknown_region_is_refused_in_words(world: World) -> None:
+    with pytest.raises(RegionError, match="no such Region: north; say one of west, east, us-gov-west-1"):
+        world.regions.kill("north")
+    with pytest.raises(ControlError, match="404"):
+        control(world.cloud.endpoint_url, "GET", "nonsense")
