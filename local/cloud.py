@@ -14,8 +14,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -171,9 +173,12 @@ class Cloud:
         self._issuer = Issuer.create(self.run.key_file)
         with self._phase("deploy West and East"):
             stacks = self._deploy(made, emulator.base_url, gateway)
+        with self._phase("both Regions healthy"), ThreadPoolExecutor(len(stacks)) as side_by_side:
+            list(side_by_side.map(partial(self._await_health, emulator), stacks.values()))
+        # Only now: the gateway's own health checks would make the emulator start more processes of functions that are
+        # still starting.
+        _register(gateway, stacks)
         self.regions = {side: _region_info(gateway, stacks[region]) for side, region in SIDES.items()}
-        with self._phase("both Regions healthy"):
-            self._await_health(emulator)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[Callable[[str], None]]:
@@ -189,6 +194,7 @@ class Cloud:
             raise CloudError(f"{binary} is not there: use `make up` or `make demo`, which install it first")
         env = {
             "PYTHONPATH": str(Path(__file__).parent / "function_site"),
+            "TMPDIR": str(self.run.scratch),
             LOG_DIRECTORY: str(self.run.function_logs),
             "LAMBDA_EXECUTOR": "local",
             "LOG_LEVEL": "WARNING",
@@ -211,25 +217,22 @@ class Cloud:
         }
         for region in REGIONS:
             deployer.start_event_sources(region)
-        paths = {region: {"path": stack.api_path} for region, stack in stacks.items()}
-        control(gateway.aws_url, "PUT", "apis", paths)
         return stacks
 
-    def _await_health(self, emulator: ServerProcess) -> None:
-        for info in self.regions.values():
-            last = ["no answer"]
+    def _await_health(self, emulator: ServerProcess, stack: Stack) -> None:
+        last = ["no answer"]
 
-            def healthy(url: str = f"{info.api_url}/health", last: list[str] = last) -> bool:
-                if not emulator.alive:
-                    raise CloudError(f"ministack ended; the end of {emulator.log_path}:\n{emulator.log_tail()}")
-                status, last[0] = _get(url)
-                return status == 200
+        def healthy() -> bool:
+            if not emulator.alive:
+                raise CloudError(f"ministack ended; the end of {emulator.log_path}:\n{emulator.log_tail()}")
+            status, last[0] = _get(f"{emulator.base_url}{stack.api_path}/health")
+            return status == 200
 
-            try:
-                wait_until(healthy, f"{info.region}: /health answers 200", _HEALTHY_S)
-            except WaitError as error:
-                log = self.run.function_logs / info.region / "api.log"
-                raise CloudError(f"{error}. Its last answer: {last[0]}\nThe function's log: {log}") from error
+        try:
+            wait_until(healthy, f"{stack.region}: /health answers 200", _HEALTHY_S)
+        except WaitError as error:
+            log = self.run.function_logs / stack.region / "api.log"
+            raise CloudError(f"{error}. Its last answer: {last[0]}\nThe function's log: {log}") from error
 
     def _trusted(self) -> Issuer:
         if self._issuer is None:
@@ -245,6 +248,14 @@ class Cloud:
         if self._gateway is None:
             raise CloudError("the local cloud is not started")
         return self._gateway
+
+
+def _register(gateway: GatewayHandle, stacks: Mapping[str, Stack]) -> None:
+    """Tell the gateway where each Region's API is; its health checks begin."""
+    body = json.dumps({region: {"path": stack.api_path} for region, stack in stacks.items()}).encode()
+    request = urllib.request.Request(f"{gateway.aws_url}/_gateway/apis", data=body, method="PUT")
+    with _OPENER.open(request, timeout=10):
+        pass
 
 
 def _region_info(gateway: GatewayHandle, stack: Stack) -> RegionInfo:

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local import scratch
 from local.package import REPOSITORY
 
 DEFAULT_NAME = "main"
@@ -25,6 +26,7 @@ class Run:
 
     name: str
     _lock: int | None = field(default=None, repr=False)
+    _scratch: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,40}", self.name):
@@ -48,6 +50,13 @@ class Run:
     def function_logs(self) -> Path:
         return self.folder / "functions"
 
+    @property
+    def scratch(self) -> Path:
+        """Where functions are unpacked. Only while it is claimed."""
+        if self._scratch is None:
+            raise RunError(f"the run {self.name!r} is not claimed")
+        return self._scratch
+
     def claim(self) -> None:
         """Become this run's cloud, on an empty folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -65,29 +74,20 @@ class Run:
         os.ftruncate(lock, 0)
         os.write(lock, str(os.getpid()).encode())
         self._clear(keep=("lock",))
+        self._scratch = scratch.make(self.folder, lambda folder: _holder(folder) is None)
 
     def release(self) -> None:
         """Give up the lock. Logs and key stay for whoever wants to look; the emulator's data does not."""
         if self._lock is None:
             return
-        for name in ("state", "s3", "tmp"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for folder in (self.scratch, self.folder / "state", self.folder / "s3", self.folder / "tmp"):
+            shutil.rmtree(folder, ignore_errors=True)
         os.close(self._lock)
         self._lock = None
 
     def holder(self) -> int | None:
         """The process whose cloud this run is, or None when it is down."""
-        try:
-            lock = os.open(self.folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return int(os.read(lock, 32) or b"0") or None
-        finally:
-            os.close(lock)
-        return None
+        return _holder(self.folder)
 
     def _clear(self, keep: tuple[str, ...]) -> None:
         for path in self.folder.iterdir():
@@ -97,6 +97,20 @@ class Run:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def _holder(folder: Path) -> int | None:
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.read(lock, 32) or b"0") or None
+    finally:
+        os.close(lock)
+    return None
 
 
 def running() -> list[str]:

@@ -1,44 +1,58 @@
 """Dividing a range of keys.
 
-Keys are ordered by their UTF-8 bytes, which is the order of their code points. A midpoint need not exist as a key and
-need not be in the middle of anything: it only has to lie strictly between two keys that do exist.
+Keys are ordered by their UTF-8 bytes, which is the order of their code points. S3 lists only upwards, so nobody knows
+where a range's keys lie; but whether any lies above a bound costs one LIST of one key.
 """
 
-_LOW, _HIGH = 0x20, 0x10FFFF
+from collections.abc import Callable
+
 _SURROGATES = range(0xD800, 0xE000)
-LAST_CHARACTER = chr(_HIGH)
+"""No key holds them, so characters are counted without them: every rank is a character."""
+_LAST = 0x10FFFF - len(_SURROGATES)
+_ASCII_LAST = 0x7F
+_BELOW_PRINTABLE = 0x1F
 
 
-def range_end(prefix: str) -> str:
-    """A string above every key under `prefix`: no key holds the last code point so often."""
-    return prefix + LAST_CHARACTER * 4
+def divide(low: str, any_above: Callable[[str], bool]) -> str | None:
+    """A bound with keys on both sides: `low`, which is the range's first key, at or below it, and others above it. None
+    if `low` is the only key. `any_above(bound)` says whether the range has keys greater than the bound.
 
-
-def midpoint(low: str, high: str) -> str | None:
-    """A string m with low <= m < high, about half way by code points, or None if low and high leave no room.
-
-    `low` may be m itself: a fork at m puts the keys up to and including m into its first child.
+    Two bisections: how many characters all the keys have in common, then which characters follow there. The bound is
+    half way between those. About 20 questions for printable ASCII, 35 at most.
     """
-    if not low < high:
+    if not any_above(low):
         return None
-    at = 0
-    while at < len(low) and low[at] == high[at]:
-        at += 1
-    floor = ord(low[at]) if at < len(low) else _LOW
-    ceiling = ord(high[at])
-    # Within printable ASCII where both sides are, so that real keys lie around it.
-    if ceiling > 0x7F and floor < 0x7F:
-        ceiling = 0x7F
-    middle = _character((floor + ceiling) // 2)
-    candidate = high[:at] + middle
-    if low < candidate < high:
-        return candidate
-    # Neighbouring characters: go on inside low's branch, half way between its rest and the top.
-    rest = low[at + 1 : at + 2]
-    deeper = (ord(rest) if rest else _LOW) + 0x7F
-    candidate = low[: at + 1] + _character(min(deeper // 2 + 1, _HIGH))
-    return candidate if low <= candidate < high else (low if low < high else None)
+    common = _bisect(0, len(low) + 1, lambda length: not _leaves(low[:length], any_above))
+    # Where the keys part: after `common`. If `low` itself ends there, all others go on from it.
+    floor = _rank(low[common]) if common < len(low) else _BELOW_PRINTABLE
+    shared = low[:common]
+    top = _ASCII_LAST if floor < _ASCII_LAST and not any_above(shared + _character(_ASCII_LAST)) else _LAST
+    highest = _bisect(floor, top + 1, lambda rank: any_above(shared + _character(rank)))
+    middle = floor + (highest - floor + 1) // 2
+    return shared + _character(middle) if middle > floor else low
 
 
-def _character(code: int) -> str:
-    return chr(0xD7FF) if code in _SURROGATES else chr(code)
+def _bisect(true: int, false: int, holds: Callable[[int], bool]) -> int:
+    """The greatest number for which it holds, if it holds from `true` up to somewhere below `false`."""
+    while false - true > 1:
+        middle = (true + false) // 2
+        if holds(middle):
+            true = middle
+        else:
+            false = middle
+    return true
+
+
+def _leaves(prefix: str, any_above: Callable[[str], bool]) -> bool:
+    """Are there keys above all those that begin with `prefix`?"""
+    stem = prefix.rstrip(_character(_LAST))
+    return bool(stem) and any_above(stem[:-1] + _character(_rank(stem[-1]) + 1))
+
+
+def _rank(character: str) -> int:
+    code = ord(character)
+    return code if code < _SURROGATES.start else code - len(_SURROGATES)
+
+
+def _character(rank: int) -> str:
+    return chr(rank if rank < _SURROGATES.start else rank + len(_SURROGATES))

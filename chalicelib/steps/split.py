@@ -20,7 +20,6 @@ from chalicelib.protocol.settling import settle_if_due
 from chalicelib.protocol.table import tell
 
 RESERVE_MS = 30_000
-FORK_PROBES = 12
 
 
 def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: int) -> None:
@@ -92,21 +91,14 @@ def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
 
 
 def _find_middle(env: Env, chain: "_Chain") -> str | None:
-    """A key bound that leaves keys on both sides of it, or None. A few LISTs of one key."""
-    source, prefix = chain.spec.source.bucket, chain.spec.source_prefix
-    first = env.store.list(source, prefix, start_after=chain.cursor, limit=1)
-    if not first.objects:
-        return None
-    low, high = first.objects[0].key, chain.end or keyrange.range_end(prefix)
-    for _ in range(FORK_PROBES):
-        middle = keyrange.midpoint(low, high)
-        if middle is None or middle < low:
-            return None
-        above = env.store.list(source, prefix, start_after=middle, limit=1)
-        if above.objects and (not chain.end or above.objects[0].key <= chain.end):
-            return middle
-        high = middle
-    return None
+    """A key bound that leaves keys on both sides of it, or None. Some LISTs of one key."""
+
+    def first_above(bound: str) -> str | None:
+        found = env.store.list(chain.spec.source.bucket, chain.spec.source_prefix, start_after=bound, limit=1).objects
+        return found[0].key if found and (not chain.end or found[0].key <= chain.end) else None
+
+    first = first_above(chain.cursor)
+    return None if first is None else keyrange.divide(first, lambda bound: first_above(bound) is not None)
 
 
 def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain") -> Manifest:

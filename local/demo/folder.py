@@ -13,6 +13,7 @@ from local.demo.plan import FEED_SHARE
 _PART_BYTES = 8 * MIB
 _PARTS_MAX = 10_000
 _SHOWN = 10
+_NAME_SHOWN = 60
 
 
 def take(folder: Path) -> list[Item]:
@@ -103,7 +104,8 @@ def _upload(size: int) -> Upload:
 
 
 def _printable(path: Path) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return text if len(text) <= 2 * _NAME_SHOWN else f"{text[:_NAME_SHOWN]}...{text[-_NAME_SHOWN:]}"
 
 
 def _told(folder: Path, problems: list[str]) -> str:

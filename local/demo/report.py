@@ -149,9 +149,11 @@ def show(report: Report, screen: Screen, seconds: float, path: Path) -> None:
         screen.console.print(f"{count(len(report.differences))} differences; the first:", style="bold red")
         for difference in report.differences[:_SHOWN]:
             screen.line(difference.told())
-    told = ("OK", "bold green") if report.ok else ("FAILED", "bold red")
-    verdict = "everything arrived, once, as it was sent" if report.ok else report.error or "not everything is as sent"
-    screen.console.print(f"{told[0]}: {verdict}.", style=told[1], soft_wrap=True)
+    if report.ok:
+        screen.console.print("OK: everything arrived, once, as it was sent.", style="bold green")
+    else:
+        why = report.error or "not everything arrived as it was sent."
+        screen.console.print(f"FAILED: {why}", style="bold red", soft_wrap=True)
     screen.console.print(f"Details: {path}", soft_wrap=True)
 
 

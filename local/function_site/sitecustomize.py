@@ -1,14 +1,17 @@
 """Runs first in every function process of the local cloud (it is on the emulator's PYTHONPATH). Never deployed.
 
 The emulator shows what a function printed only after the invocation has ended, and nothing of one that was killed. So
-each line also goes to a file as it is printed; and a function ends with its emulator, even in the middle of its work.
+each line also goes to a file as it is printed; and a function ends with its emulator, even in the middle of its work,
+and takes the folder that it was unpacked to with it.
 """
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import select
+import shutil
 import sys
 import threading
 from typing import TextIO
@@ -46,7 +49,15 @@ def _die_with_emulator() -> None:
     closed = select.poll()
     closed.register(0, 0)
     closed.poll()
+    _delete_code()
     os._exit(1)
+
+
+def _delete_code() -> None:
+    """The emulator deletes the code of a function that it ends; but not when it is killed itself."""
+    folder, name = os.path.split(os.path.dirname(os.environ.get("LAMBDA_TASK_ROOT", "")))
+    if folder == os.environ.get("TMPDIR") and name.startswith("ministack-lambda-"):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def _install(directory: str, function: str) -> None:
@@ -55,6 +66,7 @@ def _install(directory: str, function: str) -> None:
     # The SDK puts it into its user agent: the gateway tells by it which role a multipart upload was begun by.
     os.environ.setdefault("AWS_SDK_UA_APP_ID", function)
     sys.stderr = Tee(sys.stderr, os.path.join(folder, f"{function.removeprefix(_STACK_PREFIX)}.log"))
+    atexit.register(_delete_code)
     threading.Thread(target=_die_with_emulator, name="die-with-emulator", daemon=True).start()
 
 

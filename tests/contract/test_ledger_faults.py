@@ -13,8 +13,8 @@ from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt, Denied, EftError, Permanent, Retry
 from chalicelib.core.leases import Beacon
 from local.gateway.process import free_port
+from tests.contract.items import JOB, delivery, lease, spec, terminal
 from tests.contract.ledgers import EAST, REGIONS, WEST, client_of
-from tests.contract.test_ledger import JOB, delivery, lease, spec, terminal
 
 CALLS: dict[str, Callable[[DynamoLedger], object]] = {
     "put_item": lambda ledger: ledger.put_lease(lease(JOB)),

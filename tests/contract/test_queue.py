@@ -15,8 +15,8 @@ from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
 from local.gateway.process import free_port
 from local.ministack import launch_ministack
+from tests.contract.items import JOB, LONG_KEYS, delivery, spec, terminal
 from tests.contract.queues import NAMES, WEST, Subject, as_text, at, client_of, in_process, memory
-from tests.contract.test_ledger import JOB, LONG_KEYS, delivery, spec, terminal
 from tests.servers.cloud import MINISTACK
 
 Factory = Callable[[], AbstractContextManager[Subject]]

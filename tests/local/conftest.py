@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ def cloud() -> Iterator[Cloud]:
     policy = {"multipart_threshold_bytes": 8 * MIB, "part_size_bytes": 5 * MIB}
     with Cloud(f"test-local-{os.getpid()}", policy=policy, enforce_iam=True) as started:
         yield started
+    shutil.rmtree(started.run.folder)
 
 
 def processes_of(folder: Path) -> dict[int, str]:

@@ -36,15 +36,17 @@ def test_a_run_begins_empty(run: Run) -> None:
     (run.folder / "ministack.log").write_text("of the time before")
     run.release()
     run.claim()
-    assert [path.name for path in run.folder.iterdir()] == ["lock"]
+    assert "ministack.log" not in [path.name for path in run.folder.iterdir()]
 
 
 def test_release_keeps_logs_and_drops_data(run: Run) -> None:
     run.claim()
-    (run.folder / "tmp").mkdir()
+    (run.scratch / "code").mkdir()
     (run.folder / "gateway.log").touch()
+    scratch = run.scratch
     run.release()
     run.release()
+    assert not scratch.exists()
     assert sorted(path.name for path in run.folder.iterdir()) == ["gateway.log", "lock"]
 
 

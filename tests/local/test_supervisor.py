@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,10 +29,11 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     run = Run(f"t{os.getpid()}-{abs(hash(request.node.name)) % 10_000}")
     yield run
     local("down", "--name", run.name)
+    shutil.rmtree(run.folder)
 
 
 def nothing_left(folder: Path) -> None:
-    wait_until(lambda: not processes_of(folder), f"every process of {folder} has ended", 15.0)
+    wait_until(lambda: not processes_of(folder), f"every process of {folder} has ended", 60.0)
 
 
 def test_up_says_how_to_reach_it_and_down_leaves_nothing(run: Run) -> None:
