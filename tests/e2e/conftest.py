@@ -6,6 +6,7 @@ import os
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,16 @@ class World:
 
     def uploads(self, bucket: str) -> list[str]:
         return [upload["Key"] for upload in self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+    @contextmanager
+    def source_versioning(self, status: str) -> Iterator[None]:
+        """The source bucket keeps versions, or not, for a while."""
+        bucket = self.west.source_bucket
+        self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+        try:
+            yield
+        finally:
+            self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
     # --- gateway ------------------------------------------------------------------------------------------------
 
