@@ -26,74 +26,74 @@ def bearer(request: Any) -> AuthResponse:
 
 @app.route("/jobs", methods=["POST"], authorizer=bearer)
 def submit_job() -> Response:
-    return http.respond(runtime.env(), app.current_request, routes.submit_job)
+    return runtime.respond(app.current_request, routes.submit_job)
 
 
 @app.route("/jobs", methods=["GET"], authorizer=bearer)
 def list_jobs() -> Response:
-    return http.respond(runtime.env(), app.current_request, routes.list_jobs)
+    return runtime.respond(app.current_request, routes.list_jobs)
 
 
 @app.route("/jobs/{job_id}", methods=["GET"], authorizer=bearer)
 def get_job(job_id: str) -> Response:
-    return http.respond(runtime.env(), app.current_request, partial(routes.get_job, job_id=job_id))
+    return runtime.respond(app.current_request, partial(routes.get_job, job_id=job_id))
 
 
 @app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=bearer)
 def cancel_job(job_id: str) -> Response:
-    return http.respond(runtime.env(), app.current_request, partial(routes.cancel_job, job_id=job_id))
+    return runtime.respond(app.current_request, partial(routes.cancel_job, job_id=job_id))
 
 
 @app.route("/jobs/{job_id}/objects", methods=["GET"], authorizer=bearer)
 def list_objects(job_id: str) -> Response:
-    return http.respond(runtime.env(), app.current_request, partial(routes.list_objects, job_id=job_id))
+    return runtime.respond(app.current_request, partial(routes.list_objects, job_id=job_id))
 
 
 @app.route("/endpoints", methods=["GET"], authorizer=bearer)
 def list_endpoints() -> Response:
-    return http.respond(runtime.env(), app.current_request, routes.list_endpoints)
+    return runtime.respond(app.current_request, routes.list_endpoints)
 
 
 @app.route("/feeds", methods=["GET"], authorizer=bearer)
 def list_feeds() -> Response:
-    return http.respond(runtime.env(), app.current_request, routes.list_feeds)
+    return runtime.respond(app.current_request, routes.list_feeds)
 
 
 @app.route("/regions", methods=["GET"], authorizer=bearer)
 def regions() -> Response:
-    return http.respond(runtime.env(), app.current_request, routes.regions)
+    return runtime.respond(app.current_request, routes.regions)
 
 
 @app.route("/leases", methods=["GET"], authorizer=bearer)
 def leases() -> Response:
-    return http.respond(runtime.env(), app.current_request, routes.leases)
+    return runtime.respond(app.current_request, routes.leases)
 
 
 @app.route("/health", methods=["GET"])
 def health() -> Response:
-    return http.respond(runtime.env(), app.current_request, routes.health)
+    return runtime.respond(app.current_request, routes.health)
 
 
 @app.on_sqs_message(queue="intake", batch_size=100)
 def intake(event: Any) -> Any:
-    return handlers.intake(runtime.env(), runtime.event(event), runtime.deadline_ms(event.context))
+    return runtime.handle(handlers.intake, event)
 
 
 @app.on_sqs_message(queue="split", batch_size=1)
 def split(event: Any) -> Any:
-    return handlers.split(runtime.env(), runtime.event(event), runtime.deadline_ms(event.context))
+    return runtime.handle(handlers.split, event)
 
 
 @app.on_sqs_message(queue="copy", batch_size=1)
 def copy(event: Any) -> Any:
-    return handlers.copy(runtime.env(), runtime.event(event), runtime.deadline_ms(event.context))
+    return runtime.handle(handlers.copy, event)
 
 
 @app.on_sqs_message(queue="verify", batch_size=10)
 def verify(event: Any) -> Any:
-    return handlers.verify(runtime.env(), runtime.event(event), runtime.deadline_ms(event.context))
+    return runtime.handle(handlers.verify, event)
 
 
 @app.schedule("rate(1 minute)")
 def sweep(event: Any) -> None:
-    handlers.sweep(runtime.env(), runtime.deadline_ms(event.context))
+    runtime.handle(handlers.sweep, event)

@@ -1,20 +1,26 @@
 """The composition root: makes the adapters, once a process, when first needed. Importing it touches nothing."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from chalice.app import Response
+
 from chalicelib import settings
+from chalicelib.adapters import http, tracing
 from chalicelib.adapters.ledger import DynamoLedger
 from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
 from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.adapters.system import SystemClock, SystemRng, ThreadPool, UuidIds, log
+from chalicelib.entry.rest.routes import Operation
 from chalicelib.ports import Env
 
 DEFAULT_BUDGET_MS = 60_000
+"""Of an invocation without a context, as in tests."""
+Handler = Callable[[Env, Mapping[str, Any], int], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +85,14 @@ def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
     )
 
 
-def deadline_ms(context: Any) -> int:  # noqa: ANN401 - Lambda's context object, or None in tests
-    """When this invocation must have ended, by our own clock."""
-    left = context.get_remaining_time_in_millis() if context is not None else DEFAULT_BUDGET_MS
-    return env().clock.now_ms() + int(left)
+def handle(handler: Handler, event: Any) -> Any:  # noqa: ANN401 - Chalice ships no types
+    """Serve one invocation of a function: its event, by this process' adapters, in the time that is left for it."""
+    left_ms = event.context.get_remaining_time_in_millis() if event.context is not None else DEFAULT_BUDGET_MS
+    with tracing.step(handler.__name__):
+        return handler(env(), event.to_dict(), env().clock.now_ms() + int(left_ms))
 
 
-def event(chalice_event: Any) -> Mapping[str, Any]:  # noqa: ANN401 - Chalice ships no types
-    """The raw event behind Chalice's wrapper."""
-    raw: Mapping[str, Any] = chalice_event.to_dict()
-    return raw
+def respond(request: Any, operation: Operation) -> Response:  # noqa: ANN401 - Chalice ships no types
+    """Serve one API request."""
+    with tracing.step(getattr(operation, "func", operation).__name__):
+        return http.respond(env(), request, operation)

@@ -13,13 +13,10 @@ xray_recorder.configure(context_missing="IGNORE_ERROR")
 
 
 @contextmanager
-def step(name: str, **annotations: str) -> Iterator[None]:
+def step(name: str) -> Iterator[None]:
     """Trace a block as a subsegment of the invocation, where Lambda traces it."""
     if "_X_AMZN_TRACE_ID" not in os.environ:
         yield
         return
-    with xray_recorder.in_subsegment(name) as subsegment:
-        for key, value in annotations.items():
-            if subsegment is not None:
-                subsegment.put_annotation(key, value)
+    with xray_recorder.in_subsegment(name):
         yield

@@ -35,6 +35,10 @@ def part_id(range_id: str, ordinal: int) -> str:
     return f"{range_id}-{ordinal:06d}"
 
 
+def is_part_id(text: str) -> bool:
+    return _PART.fullmatch(text) is not None
+
+
 def split_part_id(part: str) -> tuple[str, int]:
     found = _PART.fullmatch(part)
     if not found:

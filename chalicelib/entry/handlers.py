@@ -101,7 +101,7 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
     )
 
 
-def sweep(env: Env, deadline_ms: int) -> None:
+def sweep(env: Env, _event: Mapping[str, Any], deadline_ms: int) -> None:
     sweep_step.run(env, deadline_ms)
 
 

@@ -21,10 +21,14 @@ from chalicelib.core.model import (
     OverwriteMode,
     RowOutcome,
 )
+from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.progress import Progress, derive
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
+
+LINKS_PER_PAGE = 50
+"""How many partitions one request for objects reads: two GETs each."""
 
 
 class BadRequest(EftError):
@@ -128,6 +132,10 @@ def _spec(env: Env, submission: Submission) -> JobSpec:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
     source_prefix = source.prefix + submission.source.prefix
     target_prefix = target.prefix + submission.target.prefix
+    for role, prefix in (("source", source_prefix), ("target", target_prefix)):
+        if len(prefix.encode()) > KEY_MAX_BYTES:
+            detail = f"{role}: with the endpoint's own, the prefix has {len(prefix.encode())} bytes"
+            raise BadRequest("PrefixTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
     same_bucket = source.bucket.name == target.bucket.name
     if same_bucket and (source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)):
         raise BadRequest(
@@ -236,7 +244,10 @@ def list_objects(
     records = ControlRecords(env, spec.control_region).job(job_id)
     part, index = _read_cursor(cursor)
     found: list[ObjectView] = []
-    for link in records.links_from(part):
+    for links_read, link in enumerate(records.links_from(part)):
+        if links_read == LINKS_PER_PAGE:
+            # An outcome that few rows have: answer in time, with a page that is not full.
+            return ObjectPage(tuple(found), f"{link.part}.0")
         rows = _views(records, link)
         for position, view in enumerate(rows):
             if link.part == part and position < index:
@@ -253,11 +264,9 @@ def _read_cursor(cursor: str | None) -> tuple[str, int]:
     if cursor is None:
         return "", 0
     part, _dot, index = cursor.partition(".")
-    try:
-        ids.split_part_id(part)
-        return part, int(index)
-    except ValueError:
-        raise BadRequest("InvalidCursor", "cursor: take it unchanged from the previous page's answer") from None
+    if not ids.is_part_id(part) or not index.isdecimal():
+        raise BadRequest("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+    return part, int(index)
 
 
 def _views(records: JobRecords, link: Link) -> list[ObjectView]:

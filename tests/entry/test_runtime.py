@@ -1,7 +1,9 @@
 """The composition root, and the two adapters that only it knows: tracing and the machine."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aws_xray_sdk.core import xray_recorder
@@ -11,6 +13,7 @@ from chalicelib import runtime, settings
 from chalicelib.adapters import tracing
 from chalicelib.adapters.system import SystemClock, SystemRng, UuidIds
 from chalicelib.core.policy import Policy
+from chalicelib.ports import Env
 from simulation.memory.env import make_env
 from tests.entry.api import Api
 from tests.entry.environ import EAST, WEST, environ
@@ -44,14 +47,24 @@ def _fail_as(worker: str) -> None:
     raise ZeroDivisionError
 
 
-def test_a_deadline_is_by_our_own_clock(api: Api) -> None:
+def test_an_invocation_has_the_time_that_lambda_leaves_it_by_our_own_clock(api: Api) -> None:
     class Context:
         def get_remaining_time_in_millis(self) -> float:
             return 5000.9
 
+    class Invocation:
+        def __init__(self, context: Context | None) -> None:
+            self.context = context
+
+        def to_dict(self) -> dict[str, int]:
+            return {"Records": 1}
+
+    def handler(env: Env, event: Mapping[str, Any], deadline_ms: int) -> tuple[Env, Mapping[str, Any], int]:
+        return env, event, deadline_ms
+
     now = api.env.clock.now_ms()
-    assert runtime.deadline_ms(Context()) == now + 5000
-    assert runtime.deadline_ms(None) == now + runtime.DEFAULT_BUDGET_MS
+    assert runtime.handle(handler, Invocation(Context())) == (api.env, {"Records": 1}, now + 5000)
+    assert runtime.handle(handler, Invocation(None))[2] == now + runtime.DEFAULT_BUDGET_MS
 
 
 @pytest.fixture
@@ -90,7 +103,7 @@ TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sample
 
 
 def test_nothing_is_traced_outside_lambda() -> None:
-    with tracing.step("copy", job="j"):
+    with tracing.step("copy"):
         assert xray_recorder.current_subsegment() is None
 
 
@@ -105,9 +118,9 @@ def test_a_step_is_a_subsegment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACE)
     xray_recorder.begin_segment("test", sampling=True)
     try:
-        with tracing.step("copy", job="j", part="r-000001"):
+        with tracing.step("copy"):
             inner = xray_recorder.current_subsegment()
             assert inner is not None
-            assert (inner.name, inner.annotations) == ("copy", {"job": "j", "part": "r-000001"})
+            assert inner.name == "copy"
     finally:
         xray_recorder.clear_trace_entities()

@@ -224,7 +224,7 @@ class World:
         region = self.regions[name]
         self.collect(lost=self.lose)
         try:
-            handlers.sweep(region.env, self.clock.now_ms() + RUNTIME_MS)
+            handlers.sweep(region.env, {}, self.clock.now_ms() + RUNTIME_MS)
         except EftError as error:
             region.log("sweep-failed", error=str(error))  # Lambda reports it; in a minute it runs again.
         except Crash as crash:
