@@ -37,14 +37,6 @@ def plan_of_sizes(sizes: Sequence[int]) -> PartPlan:
     return PartPlan(tuple((size, len(list(run))) for size, run in groupby(sizes)))
 
 
-def plan_from_first_part(size: int, first_part: int, parts: int) -> PartPlan | None:
-    """The source's boundaries guessed from its first part, as nearly every uploader cuts: equal parts and a smaller
-    last one. None if that doesn't add up to `parts`."""
-    if first_part <= 0 or -(-size // first_part) != parts:
-        return None
-    return plan_of_sizes([first_part] * (parts - 1) + [size - first_part * (parts - 1)])
-
-
 def part_ranges(plan: PartPlan) -> Iterator[PartRange]:
     number, offset = 1, 0
     for size, count in plan.runs:
@@ -55,7 +47,3 @@ def part_ranges(plan: PartPlan) -> Iterator[PartRange]:
 
 def parts_total(plan: PartPlan) -> int:
     return sum(count for _, count in plan.runs)
-
-
-def size_total(plan: PartPlan) -> int:
-    return sum(size * count for size, count in plan.runs)

@@ -1,0 +1,7 @@
+"""Property tests of the core."""
+
+import hypothesis
+
+# The machine may be busy: no example is wrong for being slow.
+hypothesis.settings.register_profile("core", deadline=None)
+hypothesis.settings.load_profile("core")

@@ -1,0 +1,246 @@
+"""What is to be done about one object: modes, destination states, storage classes, ETag shapes, key lengths."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core.model import (
+    Bucket,
+    Checksum,
+    ChecksumType,
+    Endpoint,
+    Method,
+    ObjectFacts,
+    ObjectHead,
+    Outcome,
+    OverwriteMode,
+    PartPlan,
+    Properties,
+    Row,
+    Verification,
+)
+from chalicelib.core.plan import Look, Sight, look_needed, needs_part_sizes, plan_row, target_key
+from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, GIB, MIB, Policy
+
+A, B = "a" * 32, "b" * 32
+POLICY = Policy()
+PLACE = Endpoint("source", "acme", Bucket("source", "us-gov-west-1"), "in/", readable=True, writable=False)
+CRC = Checksum("CRC64NVME", ChecksumType.FULL_OBJECT, "x")
+LARGE = 300 * MIB
+
+
+def facts(
+    etag: str = A,
+    size: int = 5,
+    *,
+    key: str = "in/key",
+    checksum: Checksum | None = None,
+    encryption: str | None = None,
+    storage_class: str = "STANDARD",
+    restored: bool = False,
+) -> ObjectFacts:
+    return ObjectFacts(key, size, etag, storage_class, 0, checksum, None, encryption, restored)
+
+
+def listed(checksum: Checksum | None) -> Checksum | None:
+    return replace(checksum, value="") if checksum else None
+
+
+def headed(source: ObjectFacts, parts: tuple[int, ...] = (), redirect: str | None = None) -> Sight:
+    """As after a look at the source."""
+    seen = replace(source, encryption="AES256")
+    return Sight(seen, None, ObjectHead(seen, Properties(redirect=redirect)), parts)
+
+
+def row(sight: Sight, mode: OverwriteMode = OverwriteMode.IF_CHANGED, target: str = "out/key") -> Row:
+    return plan_row(sight, target, mode, POLICY)
+
+
+# --- which looks are needed ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "mode", "look"),
+    [
+        # LIST is enough: a plain small object, nothing there; or the same there.
+        (facts(), None, OverwriteMode.IF_CHANGED, None),
+        (facts(), facts(), OverwriteMode.IF_CHANGED, None),
+        (facts(), facts(size=6), OverwriteMode.IF_CHANGED, None),
+        (facts(f"{A}-2"), facts(f"{A}-2"), OverwriteMode.IF_CHANGED, None),
+        # LIST can't tell whether it is the same.
+        (facts(), facts(B), OverwriteMode.IF_CHANGED, Look.BOTH),
+        (facts(), facts(B), OverwriteMode.FAIL, Look.BOTH),
+        (facts(f"{A}-2"), facts(B), OverwriteMode.IF_CHANGED, Look.BOTH),
+        # The destination was looked at by HEAD already, the source was not.
+        (facts(), facts(B, encryption="aws:kms", checksum=CRC), OverwriteMode.IF_CHANGED, Look.BOTH),
+        # These modes don't care what is there.
+        (facts(), facts(B), OverwriteMode.NEVER, None),
+        (facts(f"{A}-2"), facts(B), OverwriteMode.NEVER, None),
+        (facts(), facts(B), OverwriteMode.ALWAYS, None),
+        # To be copied, but not by one plain CopyObject without further questions.
+        (facts(f"{A}-2"), None, OverwriteMode.IF_CHANGED, Look.SOURCE),
+        (facts("opaque"), None, OverwriteMode.IF_CHANGED, Look.SOURCE),
+        (facts(size=LARGE), None, OverwriteMode.IF_CHANGED, Look.SOURCE),
+        (facts(f"{A}-2"), facts(f"{A}-2"), OverwriteMode.ALWAYS, Look.SOURCE),
+        # Refused anyway.
+        (facts(storage_class="GLACIER", size=LARGE), facts(B), OverwriteMode.IF_CHANGED, None),
+    ],
+)
+def test_looks(source: ObjectFacts, destination: ObjectFacts | None, mode: OverwriteMode, look: Look | None) -> None:
+    assert look_needed(Sight(source, destination), mode, PLACE, POLICY) is look
+
+
+def test_a_place_with_website_redirects_is_looked_at_always() -> None:
+    website = replace(PLACE, website=True)
+    assert look_needed(Sight(facts(), None), OverwriteMode.IF_CHANGED, website, POLICY) is Look.SOURCE
+    looked = headed(facts(), redirect="/elsewhere")
+    assert look_needed(looked, OverwriteMode.IF_CHANGED, website, POLICY) is None
+    assert row(looked).redirect == "/elsewhere"
+
+
+# --- modes --------------------------------------------------------------------------------------------------------
+
+SAME, OTHER = facts(encryption="AES256"), facts(B, encryption="AES256")
+
+
+@pytest.mark.parametrize(
+    ("mode", "destination", "outcome"),
+    [
+        (OverwriteMode.IF_CHANGED, None, None),
+        (OverwriteMode.IF_CHANGED, SAME, Outcome.UNCHANGED),
+        (OverwriteMode.IF_CHANGED, OTHER, None),
+        (OverwriteMode.NEVER, None, None),
+        (OverwriteMode.NEVER, SAME, Outcome.UNCHANGED),
+        (OverwriteMode.NEVER, OTHER, Outcome.UNCHANGED),
+        (OverwriteMode.ALWAYS, None, None),
+        (OverwriteMode.ALWAYS, SAME, None),
+        (OverwriteMode.ALWAYS, OTHER, None),
+        (OverwriteMode.FAIL, None, None),
+        (OverwriteMode.FAIL, SAME, Outcome.UNCHANGED),
+        (OverwriteMode.FAIL, OTHER, Outcome.DESTINATION_CONFLICT),
+    ],
+)
+def test_modes(mode: OverwriteMode, destination: ObjectFacts | None, outcome: Outcome | None) -> None:
+    planned = row(replace(headed(facts()), destination=destination), mode)
+    assert planned.expect == (destination.etag if destination else None), "the precondition is pinned"
+    assert (planned.decided.outcome if planned.decided else None) is outcome
+    assert planned.method is (Method.COPY if outcome is None else Method.NONE)
+
+
+def test_the_same_by_checksum_is_unchanged_and_says_so() -> None:
+    source = facts(f"{A}-2", checksum=CRC)
+    there = facts(B, checksum=CRC, encryption="AES256")
+    decided = row(replace(headed(source), destination=there)).decided
+    assert decided is not None
+    assert (decided.outcome, decided.verification, decided.checksum) == (
+        Outcome.UNCHANGED,
+        Verification.CHECKSUM,
+        CRC,
+    )
+
+
+def test_what_can_not_be_told_apart_is_copied_never_taken_for_the_same() -> None:
+    planned = row(replace(headed(facts(f"{A}-2")), destination=facts(B, encryption="AES256")))
+    assert planned.decided is None
+    assert planned.expect == B
+
+
+# --- methods ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "parts", "method", "runs"),
+    [
+        (facts(), (), Method.COPY, None),
+        (facts(size=0), (), Method.COPY, None),
+        (facts(size=POLICY.multipart_threshold_bytes, checksum=CRC), (), Method.COPY, None),
+        (facts(f"{A}-2", checksum=CRC), (), Method.COPY, None),
+        (facts(f"{A}-2", size=LARGE, checksum=CRC), (), Method.MULTIPART, ((64 * MIB, 4), (44 * MIB, 1))),
+        (facts(size=LARGE, checksum=CRC), (), Method.MULTIPART, ((64 * MIB, 4), (44 * MIB, 1))),
+        # Multipart-born without a full-object checksum: its own boundaries, small or large.
+        (facts(f"{A}-2", size=8), (5, 3), Method.MULTIPART, ((5, 1), (3, 1))),
+        (facts(f"{A}-3", size=30), (10, 10, 10), Method.MULTIPART, ((10, 3),)),
+        # S3 doesn't know the boundaries: one copy while that is possible, and the size is all there is to check.
+        (facts(f"{A}-2", size=8), (), Method.COPY, None),
+        # One part, no checksum: only CopyObject keeps the ETag, up to its limit.
+        (facts(size=LARGE), (), Method.COPY, None),
+        (facts(size=COPY_OBJECT_MAX_BYTES), (), Method.COPY, None),
+        (facts(f"{A}-90", size=6 * GIB), (), Method.MULTIPART, ((64 * MIB, 96),)),
+    ],
+)
+def test_methods(
+    source: ObjectFacts, parts: tuple[int, ...], method: Method, runs: tuple[tuple[int, int], ...] | None
+) -> None:
+    planned = row(headed(source, parts))
+    assert planned.method is method
+    assert planned.parts == (None if runs is None else PartPlan(runs))
+
+
+@pytest.mark.parametrize(
+    ("etag", "checksum", "needed"),
+    [
+        (A, None, False),
+        (f"{A}-2", None, True),
+        (f"{A}-2", CRC, False),
+        (f"{A}-2", replace(CRC, type=ChecksumType.COMPOSITE), True),
+        ("opaque", None, False),
+    ],
+)
+def test_when_the_sources_own_parts_matter(etag: str, checksum: Checksum | None, needed: bool) -> None:
+    assert needs_part_sizes(ObjectHead(facts(etag, checksum=checksum), Properties())) is needed
+
+
+def test_a_checksum_of_which_only_the_existence_is_known_is_not_pinned() -> None:
+    assert row(Sight(facts(checksum=listed(CRC)), None)).checksum is None
+    assert row(headed(facts(checksum=CRC))).checksum == CRC
+
+
+def test_what_was_seen_last_is_pinned() -> None:
+    """The object was overwritten between LIST and HEAD."""
+    newer = replace(facts(B, size=7), version_id="v2", last_modified_ms=9, encryption="AES256")
+    planned = row(Sight(newer, None, ObjectHead(newer, Properties())))
+    assert (planned.etag, planned.size, planned.version_id, planned.modified_ms) == (B, 7, "v2", 9)
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "restored", "outcome"),
+    [
+        ("GLACIER", False, Outcome.ARCHIVED),
+        ("DEEP_ARCHIVE", False, Outcome.ARCHIVED),
+        ("GLACIER", True, None),
+        ("DEEP_ARCHIVE", True, None),
+        ("GLACIER_IR", False, None),
+        ("STANDARD_IA", False, None),
+        ("INTELLIGENT_TIERING", False, None),
+    ],
+)
+def test_storage_classes(storage_class: str, restored: bool, outcome: Outcome | None) -> None:
+    planned = row(Sight(facts(storage_class=storage_class, restored=restored), None))
+    assert (planned.decided.outcome if planned.decided else None) is outcome
+    assert planned.storage_class == storage_class
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "€", "\U0001f600"])
+def test_key_lengths(character: str) -> None:
+    width = len(character.encode())
+    fits = "x" * (1024 % width) + character * (1024 // width)
+    assert len(fits.encode()) == 1024
+    assert row(Sight(facts(), None), target=fits).decided is None
+    decided = row(Sight(facts(), None), target=fits + "x").decided
+    assert decided is not None
+    assert decided.outcome is Outcome.FAILED
+    assert "1025 bytes" in decided.detail
+
+
+@given(st.text(max_size=5), st.text(max_size=5), st.lists(st.text(max_size=4), max_size=8, unique=True))
+def test_target_keys_are_unique_and_keep_their_order(source: str, target: str, tails: list[str]) -> None:
+    keys = sorted(source + tail for tail in tails)
+    targets = [target_key(key, source, target) for key in keys]
+    assert targets == sorted(targets)
+    assert len(set(targets)) == len(keys)
+    assert [target_key(key, target, source) for key in targets] == keys
