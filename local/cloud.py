@@ -252,10 +252,7 @@ class Cloud:
 
 def _register(gateway: GatewayHandle, stacks: Mapping[str, Stack]) -> None:
     """Tell the gateway where each Region's API is; its health checks begin."""
-    body = json.dumps({region: {"path": stack.api_path} for region, stack in stacks.items()}).encode()
-    request = urllib.request.Request(f"{gateway.aws_url}/_gateway/apis", data=body, method="PUT")
-    with _OPENER.open(request, timeout=10):
-        pass
+    control(gateway.aws_url, "PUT", "apis", {region: {"path": stack.api_path} for region, stack in stacks.items()})
 
 
 def _region_info(gateway: GatewayHandle, stack: Stack) -> RegionInfo:
