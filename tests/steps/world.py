@@ -6,7 +6,7 @@ receives it goes to the dead-letter queue. Sweeps run every minute.
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote_plus
@@ -285,11 +285,20 @@ class World:
     def rows(self, spec: JobSpec) -> dict[str, RowOutcome]:
         """Source key -> what became of it; fails if a key was planned twice, or has no outcome."""
         found: dict[str, RowOutcome] = {}
-        for view in control.list_objects(self.observer, TENANT, spec.job_id, None, None, 100_000).objects:
+        for view in self._views(spec):
             assert view.key not in found, f"{view.key} was planned twice"
             assert view.outcome is not None, f"{view.key} has no outcome"
             found[view.key] = view.outcome
         return found
+
+    def _views(self, spec: JobSpec) -> Iterator[control.ObjectView]:
+        cursor = None
+        while True:
+            page = control.list_objects(self.observer, TENANT, spec.job_id, None, cursor, 1000)
+            yield from page.objects
+            if page.cursor is None:
+                return
+            cursor = page.cursor
 
     def outcomes(self, spec: JobSpec) -> dict[str, Outcome]:
         return {key: row.outcome for key, row in self.rows(spec).items()}
