@@ -86,12 +86,11 @@ class Regions:
 
     # ---- what can be done to a Region ------------------------------------------------------------------------------
 
-    def kill(self, region: str, *, storage: bool = False, forwarding: bool = True) -> Done:
+    def kill(self, region: str, *, storage: bool = False) -> Done:
         """The Region's stack dies in mid-work: its processes are gone, nothing of it runs or answers any more, and
         what its table had not replicated is stuck. Its queues and schedules are there, but unreachable.
 
-        S3 goes on for the buckets of the Region, unless `storage` dies, too. So do rules that only forward events to
-        another Region, unless `storage` dies or `forwarding` is False.
+        S3 goes on for the buckets of the Region, unless `storage` dies, too, and tells its queues of new objects.
         """
         done, name = _begin("kill", region)
         # Stopped first, so that it dies at this very moment, and not one function after the other. What the emulator
@@ -101,7 +100,7 @@ class Regions:
         done.step("replication stalled")
         control(self._gateway_url, "PUT", f"cut/{name}{'?s3=true' if storage else ''}")
         done.step(f"API{', functions and storage' if storage else ' and functions'} cut off")
-        self._switch(done, name, on=False, keep_forwarding=forwarding and not storage)
+        self._switch(done, name, on=False)
         done.pids |= until_quiet(lambda: self.processes(name), signal.SIGKILL)
         done.step(f"{len(done.pids)} function processes killed")
         return done
@@ -190,7 +189,7 @@ class Regions:
         done.pids.update(pids)
         done.step(f"{len(pids)} function processes stopped in mid-work")
 
-    def _switch(self, done: Done, name: str, *, on: bool, keep_forwarding: bool = False) -> None:
+    def _switch(self, done: Done, name: str, *, on: bool) -> None:
         """Concurrency first: with none reserved, the emulator takes no message and starts no process."""
         lambda_, events = self._clients[("lambda", name)], self._clients[("events", name)]
         for function in _pages(lambda_, "list_functions", "Functions"):
@@ -202,9 +201,8 @@ class Regions:
             lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
         for bus in events.list_event_buses()["EventBuses"]:
             for rule in events.list_rules(EventBusName=bus["Name"])["Rules"]:
-                if on or not (keep_forwarding and _only_forwards(events, rule, name)):
-                    switch = events.enable_rule if on else events.disable_rule
-                    switch(Name=rule["Name"], EventBusName=bus["Name"])
+                switch = events.enable_rule if on else events.disable_rule
+                switch(Name=rule["Name"], EventBusName=bus["Name"])
         done.step(f"functions, event sources and rules {'on' if on else 'off'}")
 
     def _cut(self) -> list[str]:
@@ -236,12 +234,6 @@ def _client(service: str, region: str, url: str) -> Any:  # noqa: ANN401 - any o
 
 def _pages(client: Any, operation: str, member: str) -> list[Any]:  # noqa: ANN401 - any of boto3's clients
     return [entry for page in client.get_paginator(operation).paginate() for entry in page[member]]
-
-
-def _only_forwards(events: Any, rule: dict[str, Any], region: str) -> bool:  # noqa: ANN401 - boto3's client
-    """All its targets are in another Region: it needs nothing of this one's stack."""
-    targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=rule["EventBusName"])["Targets"]
-    return bool(targets) and all(target["Arn"].split(":")[3] not in ("", region) for target in targets)
 
 
 def _begin(action: str, region: str) -> tuple[Done, str]:
