@@ -2,7 +2,7 @@ from urllib.parse import parse_qsl
 
 from local.demo.model import Properties
 from local.demo.plan import plan
-from local.demo.store import put_fields, properties_of
+from local.demo.store import properties_of, put_fields
 
 
 def answer_of(fields):
