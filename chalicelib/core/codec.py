@@ -60,5 +60,5 @@ def _load(body: bytes, kinds: tuple[type[Any], ...]) -> Any:  # noqa: ANN401 - o
             raise Corrupt("UnexpectedRecord", f"a {name!r} record of version {version} is not one of {kinds}")
         # From text again: JSON mode reads enum members and tuples as JSON writes them.
         return _ADAPTERS[name].validate_json(json.dumps(fields))
-    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError) as error:
         raise Corrupt("UnreadableRecord", f"{error}") from error

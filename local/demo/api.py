@@ -21,9 +21,17 @@ _PAGE = 1000
 class Api:
     """GETs, and POSTs with their Idempotency-Key, are repeated where AWS itself may be slow to answer."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, transport=transport)
+        self._pause = pause
         self.repeated = 0
         """Requests that had to be repeated."""
 
@@ -67,5 +75,5 @@ class Api:
                     where = f"{answer.request.method} {answer.request.url.path}"
                     raise DemoError(f"the API refused {where}: {answer.status_code} {answer.text[:500]}")
             self.repeated += 1
-            time.sleep(_PAUSE_S)
+            self._pause(_PAUSE_S)
         raise AssertionError("the last try returns or raises")

@@ -54,7 +54,9 @@ def versions(expected: Iterable[Target], counted: Mapping[Target, int]) -> Itera
             yield Difference(_place(target), "versions", due, count)
 
 
-def rows(items: Iterable[Item], told: Iterable[Row], found: Mapping[Target, Found]) -> Iterator[Difference]:
+def rows(
+    items: Iterable[Item], told: Iterable[Row], sent: Mapping[Target, Facts], found: Mapping[Target, Found]
+) -> Iterator[Difference]:
     """What GET /jobs/{id}/objects says of every object: there once, copied, verified, and as it really is."""
     every = list(told)
     expected = {item.source_key: item for item in items}
@@ -65,7 +67,7 @@ def rows(items: Iterable[Item], told: Iterable[Row], found: Mapping[Target, Foun
     for row in every:
         if row["key"] in expected:
             item = expected[row["key"]]
-            yield from _row(item, row, found.get(item.target))
+            yield from _row(item, row, sent[item.target].size, found.get(item.target))
 
 
 def outcomes(job: Row, outcome: str, count: int) -> Iterator[Difference]:
@@ -96,11 +98,11 @@ def _facts(key: str, expected: Facts, found: Facts) -> Iterator[Difference]:
             yield Difference(key, one.name.replace("_", " "), left, right)
 
 
-def _row(item: Item, row: Row, found: Found | None) -> Iterator[Difference]:
+def _row(item: Item, row: Row, size: int, found: Found | None) -> Iterator[Difference]:
     told: dict[str, tuple[object, object]] = {
         "outcome": ("COPIED", row["outcome"]),
         "target_key": (item.target[1], row["target_key"]),
-        "size": (item.size, row["size"]),
+        "size": (size, row["size"]),
         "target_etag": (found.etag if found else None, row["target_etag"]),
     }
     for what, (expected, actual) in told.items():

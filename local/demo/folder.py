@@ -9,11 +9,14 @@ from pathlib import Path
 
 from local.demo.model import MIB, NAME_MAX_BYTES, DemoError, Item, Properties, Route, Upload
 from local.demo.plan import FEED_SHARE
+from local.demo.screen import size
 
 _PART_BYTES = 8 * MIB
 _PARTS_MAX = 10_000
 _SHOWN = 10
 _NAME_SHOWN = 60
+_MEMORY_FACTOR = 4
+"""Measured: 3.3 bytes of the emulator's memory for each byte of large objects."""
 
 
 def take(folder: Path) -> list[Item]:
@@ -34,7 +37,26 @@ def take(folder: Path) -> list[Item]:
         raise DemoError(_told(folder, problems))
     if not items:
         raise DemoError(f"there is no file below {folder}")
+    check_memory(sum(item.size for item in items), _available_memory())
     return items
+
+
+def check_memory(volume: int, available: int) -> None:
+    """Raises DemoError if the emulator, which keeps objects in memory, would not have enough of it."""
+    needed = _MEMORY_FACTOR * volume
+    if needed > available:
+        raise DemoError(
+            f"{size(volume)} are too much here: the emulator keeps objects in memory, and would need about"
+            f" {size(needed)} of the {size(available)} that are free. Give a smaller folder."
+        )
+
+
+def _available_memory() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) * 1024
+    raise DemoError("/proc/meminfo does not say how much memory is available")
 
 
 def _walk(folder: Path, problems: list[str]) -> Iterator[Path]:

@@ -66,8 +66,12 @@ class Requests:
         return round(self.destination.total(WRITES) / self.job_objects, 4)
 
     @property
+    def lists(self) -> int:
+        return self.source.total(LISTS) + self.destination.total(LISTS)
+
+    @property
     def lists_per_thousand(self) -> float:
-        return round((self.source.total(LISTS) + self.destination.total(LISTS)) * 1000 / self.job_objects, 2)
+        return round(self.lists * 1000 / self.job_objects, 2)
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ def as_json(report: Report, screen: Screen, seconds: float) -> dict[str, Any]:
         "ok": report.ok,
         "objects": report.objects,
         "bytes": report.bytes,
-        "mismatches": len(report.differences),
+        # Nothing was compared in a run that broke off before: that is not "no mismatches".
+        "mismatches": len(report.differences) if report.finished or report.differences else None,
         "s3_requests_by_operation": {name: data.get(name, 0) + control.get(name, 0) for name in sorted(data | control)},
         "seconds": round(seconds, 2),
         "error": report.error or None,
@@ -175,7 +180,7 @@ def _facts(report: Report, requests: Requests, second: SecondRun) -> Table:
         ("Bytes", f"{count(report.bytes)} ({size(report.bytes)})"),
         ("Mismatches", count(len(report.differences))),
         ("Writes an object", f"{requests.writes_per_object} at the job's destination, requests of multipart included"),
-        ("LISTs per 1,000 objects", f"{requests.lists_per_thousand} at the job's source and destination together"),
+        ("LISTs", f"{_told_lists(requests)}, at the job's source and destination together"),
         ("The same job again", _told_again(second)),
     ):
         table.add_row(name, value)
@@ -183,9 +188,12 @@ def _facts(report: Report, requests: Requests, second: SecondRun) -> Table:
 
 
 def _told_again(second: SecondRun) -> str:
-    lists = second.requests.lists_per_thousand
     outcomes = ", ".join(f"{count(number)} {outcome}" for outcome, number in second.job["outcomes"].items() if number)
-    return f"{outcomes}; {count(second.writes)} copies; {lists} LISTs per 1,000"
+    return f"{outcomes}; {count(second.writes)} copies; LISTs: {_told_lists(second.requests)}"
+
+
+def _told_lists(requests: Requests) -> str:
+    return f"{count(requests.lists)}, {requests.lists_per_thousand} per 1,000 objects"
 
 
 def _requests(first: Requests, second: Requests) -> Table:

@@ -112,7 +112,7 @@ class Show:
             self._told("each key written once, nothing else there", compare.versions(self.sent, versions))
             self._told("no upload left behind", self._open_uploads())
             items = self._of(Route.JOB)
-            rows = compare.rows(items, self.api.objects(job["id"]), self.found)
+            rows = compare.rows(items, self.api.objects(job["id"]), self.sent, self.found)
             told = compare.outcomes(job, "COPIED", len(items))
             self._told("the API's account of the job, every row", [*told, *rows])
 

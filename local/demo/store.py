@@ -50,12 +50,12 @@ class Store:
             body = item.body if isinstance(item.body, bytes) else item.body.read_bytes()
             digest.update(body)
             size = len(body)
-            fields = _fields(item.properties) | _checksum(item)
+            fields = put_fields(item.properties) | _checksum(item)
             self._s3.put_object(Bucket=self._source, Key=item.source_key, Body=body, **fields)
         return Facts(size, digest.hexdigest(), item.properties)
 
     def _upload_parts(self, item: Item, part_bytes: int, digest: hashlib._Hash) -> int:
-        fields = _fields(item.properties) | _checksum(item)
+        fields = put_fields(item.properties) | _checksum(item)
         if item.upload.checksum == "CRC64NVME":
             fields["ChecksumType"] = "FULL_OBJECT"
         where: dict[str, Any] = {"Bucket": self._source, "Key": item.source_key}
@@ -129,7 +129,7 @@ def properties_of(answer: Mapping[str, Any], tags: Mapping[str, str]) -> Propert
     )
 
 
-def _fields(properties: Properties) -> dict[str, Any]:
+def put_fields(properties: Properties) -> dict[str, Any]:
     """The properties as PutObject and CreateMultipartUpload take them. Names of user metadata go out in mixed case, as
     tools of partners write them."""
     fields = {

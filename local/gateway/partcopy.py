@@ -69,13 +69,28 @@ class PartCopyRule:
         raise S3Error(503, "SlowDown", "The copy source keeps changing. Please reduce your request rate.")
 
     async def _read_range(self, exchange: Exchange, algorithm: str, pinned: str | None) -> _Range | None:
+        bucket, key, version = split_copy_source(exchange.headers["x-amz-copy-source"])
+        if version and _RANGE in exchange.headers:
+            # Asked for by version, the emulator answers with the whole object, for each of its parts. Nearly always the
+            # version is the current one.
+            read = await self._read(exchange, object_target(bucket, key), algorithm, pinned, version)
+            if read is not None:
+                return read
+        return await self._read(exchange, _source_target(exchange), algorithm, pinned, "")
+
+    async def _read(
+        self, exchange: Exchange, target: str, algorithm: str, pinned: str | None, version: str
+    ) -> _Range | None:
+        """None: it can't be read as asked, or `target` is not the version that is wanted (if one is)."""
         digest = Digest(algorithm)
         wanted = exchange.headers.get(_RANGE)
         headers = {"Range": wanted} if wanted else {}
         if pinned is not None:
             headers["If-Match"] = pinned
-        async with self._upstream.reading(_source_target(exchange), exchange.call, headers) as response:
+        async with self._upstream.reading(target, exchange.call, headers) as response:
             if response.status not in (200, 206):
+                return None
+            if version and response.headers.get("x-amz-version-id") != version:
                 return None
             size = _size(response)
             first, last = _bounds(wanted, size)

@@ -1,0 +1,135 @@
+"""What the sweep does about a job, by what is on record and for how long it has looked the same."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core.leases import Observation
+from chalicelib.core.policy import Policy
+from chalicelib.core.sweep import JOB_SUBJECT, Records, Repairs, decide, sight
+
+HOME, OTHER = "us-gov-west-1", "us-gov-east-1"
+POLICY = Policy()
+EMPTY = Records()
+PLANNED = Records(links=frozenset({"r-000001", "r-000002"}))
+CLAIMED = replace(PLANNED, claims={"r-000001": 2, "r-000002": 1})
+COPIED = replace(CLAIMED, copied={"r-000001": 2})
+DONE = replace(COPIED, done=frozenset({"r-000001", "r-000002"}))
+FORKED = Records(links=frozenset({"r-000001", "r-000002", "r0-000001"}), done=frozenset({"r-000001"}))
+DIVIDED = Records(links=frozenset({"r-000001", "r0-000001", "r1-000001"}))
+
+
+def repairs(
+    records: Records,
+    before: Observation | None,
+    now_ms: int,
+    *,
+    region: str = HOME,
+    policy: Policy = POLICY,
+    home_sight: str = "",
+) -> Repairs:
+    return decide("job", records, before, region=region, home=HOME, home_sight=home_sight, now_ms=now_ms, policy=policy)
+
+
+def seen(records: Records, times: int = 0, since_ms: int = 0, region: str = HOME, home_sight: str = "") -> Observation:
+    looks = sight(records) if region == HOME else f"{sight(records)}@{home_sight}"
+    return Observation("job", JOB_SUBJECT, region, f"{looks}#{times}", since_ms)
+
+
+ALL = [EMPTY, PLANNED, CLAIMED, COPIED, DONE, FORKED, DIVIDED]
+
+
+def test_a_settled_job_is_closed_and_nothing_else() -> None:
+    for records in ALL:
+        assert repairs(replace(records, terminal=True), None, 0) == Repairs(close=True)
+
+
+@pytest.mark.parametrize("records", ALL)
+def test_a_job_that_moved_is_noted_and_let_be(records: Records) -> None:
+    for before in (None, seen(replace(records, links=records.links | {"r-000009"}), 3)):
+        found = repairs(records, before, 10**9)
+        assert found.observation == seen(records, 0, 10**9)
+        assert (found.split, found.copy, found.verify) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("records", "split", "copy", "verify", "watch"),
+    [
+        # Nothing planned yet: the split message is lost.
+        (EMPTY, ("r",), (), (), ()),
+        # Planned, not claimed: copy messages; perhaps the range goes on or was forked: split messages.
+        (PLANNED, ("r", "r0", "r1"), ("r-000001", "r-000002"), (), ()),
+        # Claimed: the leases are watched, nobody is woken for what is claimed.
+        (CLAIMED, ("r",), (), (), (("r-000001", 2), ("r-000002", 1))),
+        (COPIED, ("r",), (), ("r-000001",), (("r-000002", 1),)),
+        (DONE, ("r",), (), (), ()),
+        # One half has begun: the other may have lost its message. The fork itself can't be told from a manifest.
+        (FORKED, ("r", "r0", "r00", "r01", "r1"), ("r-000002", "r0-000001"), (), ()),
+        # Both have begun: the range above is ended by its fork.
+        (DIVIDED, ("r0", "r00", "r01", "r1", "r10", "r11"), ("r0-000001", "r1-000001"), (), ()),
+    ],
+)
+def test_messages_are_sent_anew_when_nothing_has_moved(
+    records: Records, split: tuple[str, ...], copy: tuple[str, ...], verify: tuple[str, ...], watch: tuple[object, ...]
+) -> None:
+    found = repairs(records, seen(records), POLICY.redrive_after_ms)
+    assert (found.split, found.copy, found.verify, found.watch) == (split, copy, verify, watch)
+    assert found.delay_ms == 0
+    assert found.observation == seen(records, 1, POLICY.redrive_after_ms)
+
+
+@pytest.mark.parametrize(
+    ("records", "settle"),
+    [(EMPTY, False), (PLANNED, False), (CLAIMED, False), (COPIED, False), (DONE, True), (FORKED, False)],
+)
+def test_settling_is_tried_at_every_sweep_once_all_receipts_are_there(records: Records, settle: bool) -> None:
+    for before in (None, seen(records), seen(records, 5)):
+        assert repairs(records, before, 1).settle is settle
+
+
+def test_a_message_that_falls_due_before_the_next_sweep_is_sent_now_with_a_delay() -> None:
+    early = repairs(PLANNED, seen(PLANNED), 25_000)
+    assert early.copy
+    assert early.delay_ms == POLICY.redrive_after_ms - 25_000
+    assert early.observation == seen(PLANNED, 1, POLICY.redrive_after_ms), "counted from when it falls due"
+
+
+def test_intervals_double_and_stop_doubling() -> None:
+    policy = replace(POLICY, sweep_interval_ms=0)
+    waits = []
+    for times in range(10):
+        before = seen(PLANNED, times)
+        wait = next(ms for ms in range(0, 10**8, 60_000) if repairs(PLANNED, before, ms, policy=policy).copy)
+        waits.append(wait // 60_000)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 64, 64, 64]
+
+
+def test_the_other_region_waits_longer_and_only_while_the_home_region_shows_no_sign_of_life() -> None:
+    before = seen(PLANNED, 0, 0, OTHER, "etag-1")
+    early = POLICY.takeover_after_ms - POLICY.sweep_interval_ms - 1
+    assert not repairs(PLANNED, before, early, region=OTHER, home_sight="etag-1").copy
+    assert repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_sight="etag-1").copy
+    alive = repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_sight="etag-2")
+    assert not alive.copy
+    assert alive.observation == seen(PLANNED, 0, POLICY.takeover_after_ms, OTHER, "etag-2")
+
+
+@given(st.integers(1, 400), st.integers(1, 60))
+def test_every_name_gets_its_turn(count: int, limit: int) -> None:
+    """However many there are, and however few may be woken at once."""
+    records = Records(links=frozenset(f"r-{number:06d}" for number in range(1, count + 1)))
+    policy = replace(POLICY, redrives_per_job=limit)
+    woken: set[str] = set()
+    for times in range(count // limit + 2):
+        found = repairs(records, seen(records, times), 10**12, policy=policy)
+        assert len(found.copy) <= limit
+        assert len(set(found.copy)) == len(found.copy)
+        woken.update(found.copy)
+    assert woken == records.links
+
+
+def test_the_defaults_keep_the_promise_of_ten_minutes() -> None:
+    assert POLICY.lease_ttl_ms > 4 * POLICY.heartbeat_ms
+    assert POLICY.takeover_after_ms > 2 * POLICY.sweep_interval_ms
