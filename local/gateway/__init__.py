@@ -8,8 +8,10 @@ name that fails over, `api-<region>` that Region's own. What it does, a module e
 - `server`, `exchange`, `upstream`: passes everything on, byte for byte; `classify` says what it is
 - `writes`, `uploads`, `partcopy`, `reads`: what S3 does and the emulator doesn't (the table below)
 - `counters`, `faults`, `cuts`: counts requests, injects faults, cuts Regions off; `control` is their HTTP face
+- `replication`, `replicator`, `tablewrites`: two tables of one name replicate as a global table does (MREC)
+- `callers`: who makes a request, which listings of multipart uploads show
 - `apis`, `routing`: one name for two Regions, as Route 53 would answer it
-- `launch`, `process`: starts it as a child process
+- `launch`, `process`, `client`: starts it as a child process; asks its control endpoints
 
 Control, on the `aws` listener:
 
@@ -19,6 +21,8 @@ Control, on the `aws` listener:
     PUT | DELETE      /_gateway/cut/<region>[?s3=true]   its API and its functions; with s3 its buckets for everyone too
     GET | PUT         /_gateway/apis                     {"us-gov-west-1": {"path": "/_aws/execute-api/<id>/<stage>"}}
     GET               /_gateway/routing                  health, resolver's cache, every change with its time
+    GET | PUT         /_gateway/replication              lag, stalled directions, queues; see `replication`
+    PUT               /_gateway/uploads/age              {"upload_id": "...", "age_hours": 48}: it looks that old
     GET               /_gateway/health
 
 What of S3 the emulator lacks:
@@ -35,6 +39,7 @@ What of S3 the emulator lacks:
     copy range only of sources over 5 MB          added
     copy onto itself without a change             refused
     CopyObject over 5 GiB                         refused where the size was seen passing by
+    initiator of multipart uploads                added: the ARN of the caller
     expected bucket owners                        added; buckets of other accounts only if created through here
     ETag of a copied multipart object             differs: stays "-N", is a plain MD5 on S3
     default CRC64NVME on uploads that name none   missing: such an object has no checksum, like one from before 2024-12
@@ -47,6 +52,6 @@ Under AUTH=true a request that the gateway has to rewrite is sent on as the emul
 signature no longer fits: Create, UploadPart and Complete of a FULL_OBJECT upload, and pages over 1,000. Their
 permissions are not checked then; UploadPartCopy, CopyObject and everything else are.
 
-What is remembered (checksums, tags of open uploads) ends with the process. A FULL_OBJECT upload begun before a restart
-can't be completed with its checksum any more: NoSuchUpload.
+What is remembered (checksums, tags and initiators of open uploads, writes not yet replicated) ends with the process. A
+FULL_OBJECT upload begun before a restart can't be completed with its checksum any more: NoSuchUpload.
 """

@@ -140,6 +140,7 @@ def test_a_region_dies_in_mid_copy_and_returns(world: World) -> None:
     assert not world.has_item(EAST, "written by the dead")
     again = world.regions.kill("west")
     assert again.pids == set()
+    assert world.messages("intake")["waiting"] >= 1, "no event source takes it"
 
     world.regions.restore("west")
     wait_until(lambda: world.messages("intake")["waiting"] == 0, "old messages are taken as zombie work", 30)
