@@ -285,6 +285,8 @@ class Wake:
     control_region: str
     part: str = ""
     fresh: bool = False
+    share: str = ""
+    """For copy: not the partition, but a share of one large row's parts is to be copied (`PartShare`)."""
 
 
 @dataclass(frozen=True, slots=True)

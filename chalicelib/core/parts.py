@@ -21,6 +21,33 @@ class PartRange:
         return self.last_byte - self.first_byte + 1
 
 
+@dataclass(frozen=True, slots=True)
+class PartShare:
+    """The parts of one row that one of several workers copies: those whose number leaves `index` when divided by
+    `shares`. The row's owner has index 0, completes the upload, and copies what helpers leave."""
+
+    row: int
+    index: int
+    shares: int
+
+    def takes(self, part_number: int) -> bool:
+        return part_number % self.shares == self.index
+
+    def __str__(self) -> str:
+        return f"{self.row}/{self.index}/{self.shares}"
+
+    @classmethod
+    def parse(cls, text: str) -> "PartShare":
+        row, index, shares = (int(word) for word in text.split("/"))
+        return cls(row, index, shares)
+
+
+def shares_of(row: int, parts: int, per_worker: int, workers_max: int) -> list[PartShare]:
+    """How the parts still to be copied are divided; the owner's share comes first."""
+    shares = max(1, min(-(-parts // per_worker), workers_max))
+    return [PartShare(row, index, shares) for index in range(shares)]
+
+
 def even_plan(size: int, part_size: int) -> PartPlan:
     """Parts of `part_size`, or of as many whole MiB as 10,000 parts take. The last may be smaller."""
     smallest = -(-size // PARTS_MAX)

@@ -36,6 +36,9 @@ class Policy:
     """How many links one split invocation cuts before it forks the rest of its range."""
     rows_in_flight: int = 32
     parts_in_flight: int = 16
+    parts_per_worker: int = 1000
+    """A large object with more parts to copy is divided among several workers."""
+    workers_per_object: int = 16
     attempts: int = 8
     """Tries of one row in one invocation while S3 answers with retryable errors; then the partition is released."""
     backoff_base_ms: int = 100

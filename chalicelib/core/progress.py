@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
+from chalicelib.core.policy import MIB
+
+OBJECT_WEIGHT = 8 * MIB
+"""About what S3 copies in the time that a request takes. Two separate rates, of objects and of bytes, would mislead
+where small objects come first: with 1 % of the bytes moved and 90 % of the work done, the bytes' rate says hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +132,9 @@ def _merge(items: list[PartLease]) -> PartLease:
 def _eta_ms(
     objects_planned: int, objects_decided: int, bytes_planned: int, bytes_decided: int, started: int | None, now_ms: int
 ) -> int | None:
-    """The slower of the two rates, objects or bytes: small files are bound by requests, large ones by bytes."""
+    """At the rate so far, in which an object weighs as much as OBJECT_WEIGHT bytes beside its own."""
     if started is None or objects_decided == 0 or now_ms <= started:
         return None
-    elapsed = now_ms - started
-    by_objects = elapsed * (objects_planned - objects_decided) / objects_decided
-    by_bytes = elapsed * (bytes_planned - bytes_decided) / bytes_decided if bytes_decided else 0
-    return max(0, round(max(by_objects, by_bytes)))
+    planned = objects_planned * OBJECT_WEIGHT + bytes_planned
+    decided = objects_decided * OBJECT_WEIGHT + bytes_decided
+    return max(0, round((now_ms - started) * (planned - decided) / decided))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.core.errors import EftError, OutOfTime, Retry
+from chalicelib.core.parts import PartShare
 from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.steps import copy as copy_step
@@ -86,8 +87,16 @@ def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
         env,
         event,
         QueueName.COPY,
-        lambda wake: copy_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms, fresh=wake.fresh),
+        lambda wake: _copy(env, wake, deadline_ms),
     )
+
+
+def _copy(env: Env, wake: Wake, deadline_ms: int) -> None:
+    if wake.share:
+        share = PartShare.parse(wake.share)
+        copy_step.help_with_parts(env, wake.job_id, wake.control_region, wake.part, share, deadline_ms)
+    else:
+        copy_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms, fresh=wake.fresh)
 
 
 def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, Permanent, PreconditionFailed, Retry
 from chalicelib.core.ids import object_id
 from chalicelib.core.model import Checksum, ChecksumType, Row, RowOutcome
-from chalicelib.core.parts import PartRange, part_ranges, parts_total
+from chalicelib.core.parts import PartRange, PartShare, part_ranges, parts_total, shares_of
 from chalicelib.core.registers import Mark, Registration, read_register
-from chalicelib.ports import Part, UploadRef
+from chalicelib.ports import Part, QueueName, UploadRef, Wake
 from chalicelib.protocol.publish import Publisher, cancelled_row
 
+HELP_WAIT_MS = 15_000
+"""How long no part may arrive before the owner copies the rest itself. A part of 5 GiB takes about as long."""
 INVALID_PART = "InvalidPart"
 """S3: a part that Complete names isn't there, or has another ETag. Under SSE-KMS the same bytes sent again have."""
 
@@ -117,13 +119,28 @@ class MultipartPublisher:
         env.store.abort(upload)
         return None
 
+    def help(self, share: PartShare) -> None:
+        """Copy a share of the parts for the worker that holds the partition. Needs no claim: nothing is published, and
+        a part copied twice is the same part. Whatever goes wrong, the owner finds the parts missing."""
+        publisher = self.publisher
+        generations = publisher.control.register(self._register_id)
+        register = read_register(generations, publisher.route.job_id, self.name)
+        upload, there = self._adopt(None if register.closed else register.upload_id)
+        if upload is None:
+            return
+        _, missing = self._kept_and_missing(there)
+        mine = [wanted for wanted in missing if share.takes(wanted.number)]
+        publisher.env.log(
+            "parts-helped", job=publisher.route.job_id, key=self.row.key, share=str(share), parts=len(mine)
+        )
+        try:
+            publisher.env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), mine)
+        except (NoSuchUpload, PreconditionFailed, NotFound) as error:
+            publisher.env.log("help-not-needed", job=publisher.route.job_id, key=self.row.key, error=str(error))
+
     def _copy_parts(self, upload: UploadRef, there: dict[int, Part]) -> list[Part]:
-        """Copy the parts that are missing. A part that has arrived with its planned size is kept: it was copied under
-        the same pinned source ETag by the same plan."""
-        assert self.row.parts is not None, "a multipart row has a part plan"
-        wanted = list(part_ranges(self.row.parts))
-        kept = {w.number: there[w.number] for w in wanted if w.number in there and there[w.number].size == w.size}
-        missing = [w for w in wanted if w.number not in kept]
+        """Copy the parts that are missing, together with others where they are many."""
+        kept, missing = self._kept_and_missing(there)
         if there:
             self.publisher.env.log(
                 "upload-adopted",
@@ -132,9 +149,47 @@ class MultipartPublisher:
                 kept=len(kept),
                 missing=len(missing),
             )
+        if len(missing) > self.publisher.env.policy.parts_per_worker:
+            return self._copy_together(upload, missing)
         made = self.publisher.env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), missing)
         arrived = {**kept, **{part.number: part for part in made}}
-        return [arrived[w.number] for w in wanted]
+        return [arrived[number] for number in sorted(arrived)]
+
+    def _kept_and_missing(self, there: dict[int, Part]) -> tuple[dict[int, Part], list[PartRange]]:
+        """A part that has arrived with its planned size is kept: it was copied under the same pinned source ETag by the
+        same plan."""
+        assert self.row.parts is not None, "a multipart row has a part plan"
+        wanted = list(part_ranges(self.row.parts))
+        kept = {w.number: there[w.number] for w in wanted if w.number in there and there[w.number].size == w.size}
+        return kept, [w for w in wanted if w.number not in kept]
+
+    def _copy_together(self, upload: UploadRef, missing: list[PartRange]) -> list[Part]:
+        """Wake helpers, copy one's own share, and then whatever doesn't arrive. ListParts is the truth about parts."""
+        env, policy = self.publisher.env, self.publisher.env.policy
+        part, _, index = self.name.rpartition("/")
+        own, *others = shares_of(int(index), len(missing), policy.parts_per_worker, policy.workers_per_object)
+        job_id, region = self.publisher.route.job_id, self.publisher.control.region
+        # A helper that never comes, or dies, is missed below. One that is woken twice copies some parts twice.
+        env.queue.send([Wake(QueueName.COPY, job_id, region, part, share=str(other)) for other in others])
+        todo = [wanted for wanted in missing if own.takes(wanted.number)]
+        while True:
+            env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), todo)
+            kept, missing = self._await_helpers(upload)
+            if not missing:
+                return [kept[number] for number in sorted(kept)]
+            todo = missing[: policy.parts_per_worker]
+
+    def _await_helpers(self, upload: UploadRef) -> tuple[dict[int, Part], list[PartRange]]:
+        """Wait while parts keep arriving. Returns when all are there, or none has come for a while."""
+        missing_before = -1
+        while True:
+            there = {part.number: part for part in self.publisher.env.store.list_parts(upload)}
+            kept, missing = self._kept_and_missing(there)
+            if not missing or len(missing) == missing_before:
+                return kept, missing
+            missing_before = len(missing)
+            self.publisher.check()
+            self.publisher.env.clock.sleep_ms(HELP_WAIT_MS)
 
     def _copy_part(self, upload: UploadRef, wanted: PartRange) -> Part:
         """One UploadPartCopy, repeated while S3 answers with retryable errors: copying a part twice is harmless."""

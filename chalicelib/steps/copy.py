@@ -5,8 +5,9 @@ from dataclasses import replace
 from chalicelib.core.errors import EftError, JobCancelled, OutOfTime, Retry, Superseded
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, Manifest, Method, Outcome, Row, RowOutcome
+from chalicelib.core.parts import PartShare
 from chalicelib.ports import Env, QueueName, Wake
-from chalicelib.protocol.lease import Holding, acquire, decided_before
+from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire, decided_before
 from chalicelib.protocol.multipart import MultipartPublisher
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -32,6 +33,30 @@ def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int,
     holding.cancelled = records.cancelled()
     publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), holding.check)
     _work(env, holding, publisher, control_region)
+
+
+def help_with_parts(env: Env, job_id: str, control_region: str, part: str, share: PartShare, deadline_ms: int) -> None:
+    """Copy a share of one large row's parts for the worker that holds the partition, while this invocation lasts."""
+    control = ControlRecords(env, control_region)
+    records = control.job(job_id)
+    spec, manifest = records.spec(), records.link(part)
+    if spec is None or not isinstance(manifest, Manifest) or share.row >= len(manifest.rows):
+        env.log("help-nothing-to-do", job=job_id, part=part)
+        return
+    row = manifest.rows[share.row]
+    if row.method is not Method.MULTIPART or records.done(part) or records.cancelled():
+        return
+
+    def check() -> None:
+        if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
+            raise OutOfTime("OutOfTime", f"helping with {row.key}")
+
+    publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), check)
+    try:
+        MultipartPublisher(publisher, row, f"{part}/{share.row}").help(share)
+    except OutOfTime:
+        # Crash before this: the owner sees no more parts arrive, and copies them itself.
+        env.queue.send([Wake(QueueName.COPY, job_id, control_region, part, share=str(share))])
 
 
 def _work(env: Env, holding: Holding, publisher: Publisher, control_region: str) -> None:

@@ -24,7 +24,8 @@ WRITES = frozenset(
     }
 )
 """Operations that S3 bills as writes, and the free ones that change something."""
-LISTS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"})
+LISTS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions"})
+"""Of objects. The sweep's LISTs of multipart uploads come by the minute, not by the job."""
 
 
 @dataclass(frozen=True)

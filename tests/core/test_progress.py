@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
-from chalicelib.core.progress import PlanProgress, Progress, derive, planning_complete
+from chalicelib.core.progress import OBJECT_WEIGHT, PlanProgress, Progress, derive, planning_complete
 
 WEST, EAST = "us-gov-west-1", "us-gov-east-1"
 ROWS, ROW_BYTES = 4, 10
@@ -122,10 +122,11 @@ def test_the_time_to_go(leases: list[PartLease], now_ms: int, eta_ms: int | None
     assert derive([plan(closed=True)], leases, None, now_ms).eta_ms == eta_ms
 
 
-def test_the_slower_of_objects_and_bytes_decides() -> None:
-    """Half of the objects, but one byte in ten: nine times as long again."""
-    small = PartLease("job", "r-000001", WEST, 1, "w", 1, LeasePhase.COPYING, 4, 0b0011, 10, 1000, {}, {})
-    assert derive([PlanProgress("job", "r", WEST, 1, 4, 100, True)], [small], None, 2000).eta_ms == 9000
+def test_objects_and_bytes_both_count_in_the_time_to_go() -> None:
+    """Half of the objects, of next to no bytes: as long again for the others, and twice that for their bytes."""
+    small = PartLease("job", "r-000001", WEST, 1, "w", 1, LeasePhase.COPYING, 4, 0b0011, 0, 1000, {}, {})
+    size = 4 * OBJECT_WEIGHT
+    assert derive([PlanProgress("job", "r", WEST, 1, 4, size, True)], [small], None, 2000).eta_ms == 3000
 
 
 # --- histories ----------------------------------------------------------------------------------------------------

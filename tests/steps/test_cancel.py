@@ -1,0 +1,104 @@
+"""A cancelled job: nothing more is copied, everything that was is accounted for, and the job ends."""
+
+import pytest
+
+from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.steps import control
+from simulation.memory.env import EAST, TENANT
+from tests.steps import prefix_job
+from tests.steps.calls import Act, Crash, crash
+from tests.steps.everywhere import at_every_call
+from tests.steps.world import MINUTE, World
+
+
+def run(world: World) -> JobSpec:
+    spec = prefix_job.submit_until_accepted(world)
+    world.settle()
+    world.calls.paused = True
+    world.tidy()
+    return spec
+
+
+def cancel(world: World) -> Act:
+    """By the job's id, which a client can only know once the job is accepted."""
+
+    def act(_: str) -> None:
+        for job_id in world.ledger.jobs:
+            control.cancel(world.observer, TENANT, job_id)
+
+    return act
+
+
+def check(world: World, spec: JobSpec, call: str) -> JobState:
+    end = world.terminal(spec)
+    for key, outcome in world.outcomes(spec).items():
+        written = world.written(key.replace("in/a", "out/b"))
+        assert outcome in (Outcome.COPIED, Outcome.UNCHANGED, Outcome.CANCELLED), (call, key)
+        assert len(written) == (outcome is Outcome.COPIED), (call, key, outcome)
+    cancelled = Outcome.CANCELLED in world.outcomes(spec).values() or len(world.outcomes(spec)) < 6
+    assert end.state is (JobState.CANCELLED if cancelled else JobState.SUCCEEDED), call
+    assert world.all_uploads() == [], call
+    assert world.dead_letters == [], call
+    return end.state
+
+
+def test_a_job_is_cancelled_at_any_moment() -> None:
+    seen = {
+        check(world, spec, call)
+        for world, spec, call in at_every_call(lambda: prefix_job.filled(World()), run, cancel, least=80)
+    }
+    assert seen == {JobState.CANCELLED, JobState.SUCCEEDED}
+
+
+@pytest.mark.parametrize("lose", [False, True], ids=["messages", "no-messages"])
+def test_a_cancelled_job_ends_soon(lose: bool) -> None:
+    world = prefix_job.filled(World(lose=lose))
+    spec = world.submit("a/", "b/")
+    cancel(world)("")
+    world.settle()
+    assert world.terminal(spec).state is JobState.CANCELLED
+    assert world.terminal(spec).settled_ms - spec.created_ms <= 15 * MINUTE
+
+
+@pytest.mark.parametrize("at", [6, 16, 30, 45, 60])
+def test_a_worker_dies_while_the_job_is_being_cancelled(at: int) -> None:
+    """Cancelled at some call; then dying at any later one."""
+
+    def cancelled_run(world: World) -> JobSpec:
+        """The n-th call cancels; the calls after it are counted anew, and one of them is the last."""
+        planned_at, planned_act = world.calls.at, world.calls.before
+
+        def cancel_and_count(_: str) -> None:
+            cancel(world)("")
+            world.calls.plan(planned_at, before=planned_act)
+
+        world.calls.plan(at, before=cancel_and_count)
+        return run(world)
+
+    for world, spec, call in at_every_call(
+        lambda: prefix_job.filled(World(redeliver=False)), cancelled_run, lambda _: crash, least=15
+    ):
+        check(world, spec, call)
+
+
+def test_cancelling_twice_and_in_both_regions_and_when_it_has_ended() -> None:
+    world = prefix_job.filled(World())
+    spec = world.submit("a/", "b/")
+    for region in world.regions.values():
+        for _ in range(2):
+            control.cancel(region.env, TENANT, spec.job_id)
+    world.settle()
+    assert control.cancel(world.west, TENANT, spec.job_id).progress.state is JobState.CANCELLED
+    world.settle()
+    assert len(world.store.versions(world.records(spec).control.bucket, f"jobs/{spec.job_id}/terminal")) == 1
+
+
+def test_the_answer_to_a_cancel_is_lost() -> None:
+    world = prefix_job.filled(World())
+    spec = world.submit("a/", "b/")
+    world.calls.plan(1, after=crash, wanted=lambda label: label == "store.create")
+    with pytest.raises(Crash):
+        control.cancel(world.east, TENANT, spec.job_id)
+    world.settle()
+    assert world.terminal(spec).state is JobState.CANCELLED
+    assert world.records(spec).control.region == EAST
