@@ -35,7 +35,8 @@ SMALL = Policy(
 """Few bytes make a multipart copy, few keys make several partitions."""
 TINY = Limits(part_min_bytes=1, part_max_bytes=1000, parts_max=10_000, copy_max_bytes=1000, range_source_min_bytes=0)
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
-VISIBILITY_MS = {"intake": 12 * MINUTE, "split": 30 * MINUTE, "copy": 90 * MINUTE, "verify": 30 * MINUTE}
+VISIBILITY_MS = {"intake": 12 * MINUTE, "split": 18 * MINUTE, "copy": 20 * MINUTE, "verify": 18 * MINUTE}
+"""Shorter than the deployed ones, so that tests sweep less; longer than an invocation, and than any lease."""
 RUNTIME_MS = 15 * MINUTE
 RECEIVES = 5
 
