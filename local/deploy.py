@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 import yaml
 from botocore.config import Config
 
@@ -23,6 +25,13 @@ STACK = "eft"
 REGIONS = (WEST, EAST)
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"
 """The emulator's root user. It listens on 127.0.0.1 only."""
+
+_NO_FILES: dict[str, tuple[Any, Any, Any, Any]] = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+"""The developer's AWS_PROFILE, which may not even exist, and configuration files mean nothing here."""
 
 CONCURRENCY: Mapping[str, int] = {
     "IntakeConcurrency": 2,
@@ -61,7 +70,12 @@ class Stack:
 
 def session(region: str) -> boto3.Session:
     """A session of the emulator's root user, whatever the developer's own environment holds."""
-    return boto3.Session(aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=region)
+    return boto3.Session(
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+        region_name=region,
+        botocore_session=botocore.session.Session(session_vars=_NO_FILES),
+    )
 
 
 CLIENT_CONFIG = Config(s3={"addressing_style": "path"}, proxies={})
