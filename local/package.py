@@ -152,8 +152,10 @@ def _scratch(out: Path) -> Iterator[Path]:
 
 
 def _chalice_package(project: Path, made: Path, options: list[str]) -> None:
-    # Chalice asks botocore for a Region although packaging needs none; the template itself names none.
-    env = dict(os.environ) | {"AWS_DEFAULT_REGION": "us-gov-west-1"}
+    # Chalice asks botocore for a Region although packaging needs none; the template itself names none. The developer's
+    # own AWS_PROFILE, which may not even exist, must not matter.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env["AWS_DEFAULT_REGION"] = "us-gov-west-1"
     command = [
         *(sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"),
         *("--project-dir", str(project), "package", "--stage", STAGE, "--template-format", "yaml"),
