@@ -1,13 +1,10 @@
 """The rest of the in-memory world: faults on cue, ledger, queue, clock, env."""
 
-from dataclasses import replace
-
 import pytest
 
-from chalicelib.core.errors import Denied, Permanent, Retry
-from chalicelib.core.leases import Beacon, LeasePhase, Observation, PartLease
+from chalicelib.core.errors import Denied, Retry
+from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobKind, JobSpec, JobState, OverwriteMode, Terminal
-from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Arrival, Env, ObjectStore, Placement, QueueName, SourceRef, VerifyDelivery, Wake
 from simulation.memory.clock import SeededRng, SequentialIds, SerialPool, VirtualClock
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST, make_env, make_store
@@ -94,49 +91,6 @@ def test_somebody_acts_just_before_a_request() -> None:
     with pytest.raises(Denied):
         faulty.delete(TARGET[EAST], "out/a")
     assert store.get(TARGET[EAST], "out/a") == b"theirs"
-
-
-# --- ledger -------------------------------------------------------------------------------------------------------
-
-
-def test_each_region_has_its_own_items() -> None:
-    ledger = MemoryLedger()
-    ledger.put_job(SPEC)
-    for region in (WEST, EAST):
-        ledger.put_lease(lease("p1", region))
-        ledger.put_observation(Observation("job-1", "p1", region, "1:0", 5))
-        ledger.put_plan(PlanProgress("job-1", "r", region, 1, 10, 100, closed=True))
-        ledger.put_beacon(Beacon(region, 1, 5))
-    ledger.put_lease(lease("p1", WEST, epoch=2))
-    assert [item.epoch for item in ledger.get_leases("job-1", "p1") if item.region == WEST] == [2]
-    assert len(ledger.get_leases("job-1", "p1")) == 2
-    assert ledger.get_observation("job-1", "p1", WEST) is not None
-    assert ledger.get_observation("job-1", "p2", WEST) is None
-    assert [beacon.region for beacon in ledger.beacons()] == [EAST, WEST]
-    items = ledger.job_items("job-1")
-    assert (len(items.leases), len(items.observations), len(items.plans)) == (2, 2, 2)
-    assert items.spec == SPEC
-    assert not items.truncated
-    some = ledger.job_items("job-1", limit=4)
-    assert (some.truncated, len(some.plans), len(some.leases), len(some.observations)) == (True, 2, 1, 0)
-
-
-def test_jobs_are_listed_newest_first() -> None:
-    ledger = MemoryLedger()
-    for number in range(5):
-        ledger.put_job(replace(SPEC, job_id=f"job-{number}", created_ms=number // 2))
-    ledger.put_job(replace(SPEC, job_id="job-9", tenant="other"))
-    ledger.put_terminal(replace(SPEC, job_id="job-4"), TERMINAL, EAST)
-    seen, cursor = [], None
-    while True:
-        page = ledger.list_jobs(TENANT, cursor, 2)
-        seen += [(spec.job_id, terminal is not None) for spec, terminal in page.jobs]
-        cursor = page.cursor
-        if cursor is None:
-            break
-    assert seen == [("job-4", True), ("job-3", False), ("job-2", False), ("job-1", False), ("job-0", False)]
-    with pytest.raises(Permanent, match="InvalidCursor"):
-        ledger.list_jobs(TENANT, "nonsense", 2)
 
 
 # --- queue, clock, pool, env --------------------------------------------------------------------------------------

@@ -190,9 +190,10 @@ def test_an_unknown_job_is_not_found_in_either_region(world: World) -> None:
 
 
 def test_both_regions_know_a_job(world: World) -> None:
+    """At once, though the table is replicated later; and how it ended, once that has been replicated."""
     world.put("both/one", b"1")
     job_id = world.submit("both/", "both/")
     in_east = f"{world.east.api_url}/jobs/{job_id}"
     assert world.http.get(in_east).json()["id"] == job_id
     world.settled(job_id)
-    wait_until(lambda: world.http.get(in_east).json()["state"] == "SUCCEEDED", "East's table has heard of it", 10)
+    wait_until(lambda: world.http.get(in_east).json()["state"] == "SUCCEEDED", "East knows how it ended", 10)
