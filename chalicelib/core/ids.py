@@ -14,9 +14,11 @@ def _digest(*words: str) -> str:
     return b32encode(hashlib.sha256(joined.encode()).digest()).decode().lower()[:26]
 
 
-def job_id(tenant: str, token: str) -> str:
-    """A submission retried in the other Region, with the same Idempotency-Key, is the same job."""
-    return "job-" + _digest("job", tenant, token)
+def job_id(tenant: str, token: str, control_region: str) -> str:
+    """A submission retried in the other Region, with the same Idempotency-Key, is the same job. The Region that decides
+    whether it is the same is the target's: a request for another target's Region can't be told from it there, so it
+    must not get the same name."""
+    return "job-" + _digest("job", tenant, token, control_region)
 
 
 def feed_job_id(feed_id: str, pins: list[tuple[str, str, str]], attempt: int) -> str:

@@ -144,7 +144,7 @@ def _spec(env: Env, submission: Submission) -> JobSpec:
             "the job would copy what it writes; choose prefixes of which neither contains the other",
         )
     return JobSpec(
-        job_id=ids.job_id(submission.tenant, submission.token),
+        job_id=ids.job_id(submission.tenant, submission.token, target.bucket.region),
         tenant=submission.tenant,
         kind=JobKind.PREFIX,
         source=source,

@@ -117,9 +117,10 @@ class _Batch:
         after the receiver has taken it away. The record is written after the fact, so skipping on it loses nothing."""
         pin = pin_of(row)
         known = [d for d in self.env.ledger.get_deliveries(self.feed.id, row.key) if d.pin == pin]
-        unverified = [d for d in known if d.status is DeliveryStatus.COPIED]
-        self.env.queue.send_verify_deliveries([VerifyDelivery(d.feed_id, d.key, d.pin) for d in unverified])
-        if any(d.status in DELIVERED for d in known):
+        statuses = {d.status for d in known}
+        if DeliveryStatus.COPIED in statuses and DeliveryStatus.VERIFIED not in statuses:
+            self.env.queue.send_verify_deliveries([VerifyDelivery(self.feed.id, row.key, pin)])
+        if statuses & set(DELIVERED):
             return True
         region = self.env.endpoints[self.feed.target].bucket.region
         return any(is_queued(self.env, region, d) for d in known if d.status is DeliveryStatus.QUEUED)

@@ -1,5 +1,6 @@
 """verify: looks at the destination again, independently of what copy believed, and writes the receipt."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Permanent
@@ -119,9 +120,7 @@ def _abort(env: Env, control: ControlRecords, spec: JobSpec, target: str, name: 
 
 def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
     """Verify one object that intake delivered itself."""
-    for delivery in env.ledger.get_deliveries(wake.feed_id, wake.key):
-        if delivery.pin == wake.pin and delivery.status is DeliveryStatus.COPIED:
-            _verify_one(env, delivery)
+    _verify_copied(env, [d for d in env.ledger.get_deliveries(wake.feed_id, wake.key) if d.pin == wake.pin])
 
 
 def destination_created(env: Env, bucket: str, key: str) -> None:
@@ -129,9 +128,15 @@ def destination_created(env: Env, bucket: str, key: str) -> None:
     for feed in env.feeds.values():
         source_key = source_key_of(env, feed, bucket, key)
         if source_key is not None:
-            for delivery in env.ledger.get_deliveries(feed.id, source_key):
-                if delivery.status is DeliveryStatus.COPIED and delivery.target == key:
-                    _verify_one(env, delivery)
+            _verify_copied(env, [d for d in env.ledger.get_deliveries(feed.id, source_key) if d.target == key])
+
+
+def _verify_copied(env: Env, deliveries: Sequence[Delivery]) -> None:
+    """Each Region has an item of its own for a version: what one of them has verified is."""
+    verified_pins = {d.pin for d in deliveries if d.status is DeliveryStatus.VERIFIED}
+    copied = {d.pin: d for d in deliveries if d.status is DeliveryStatus.COPIED and d.pin not in verified_pins}
+    for delivery in copied.values():
+        _verify_one(env, delivery)
 
 
 def _verify_one(env: Env, delivery: Delivery) -> None:

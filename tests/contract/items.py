@@ -29,7 +29,7 @@ def endpoint(name: str, region: str) -> Endpoint:
 
 def spec(token: str, created_ms: int = 1, tenant: str = "acme", kind: JobKind = JobKind.PREFIX) -> JobSpec:
     return JobSpec(
-        job_id=ids.job_id(tenant, token),
+        job_id=ids.job_id(tenant, token, EAST),
         tenant=tenant,
         kind=kind,
         source=endpoint("source", WEST),
@@ -102,4 +102,4 @@ def delivery(key: str, pin: str = "v1", region: str = WEST, **changes: object) -
     return replace(right, **changes)  # type: ignore[arg-type]
 
 
-JOB = ids.job_id("acme", "token")
+JOB = ids.job_id("acme", "token", EAST)

@@ -92,7 +92,7 @@ def test_everything_of_a_job(ledger: Subject) -> None:
 
 
 def test_another_jobs_items_are_not_seen(ledger: Subject) -> None:
-    other = ids.job_id("acme", "other")
+    other = ids.job_id("acme", "other", EAST)
     ledger.west.put_job(spec("other"))
     ledger.west.put_lease(lease(other))
     ledger.west.put_observation(Observation(other, "r-000001", WEST, "1:7", 1))
@@ -193,7 +193,7 @@ def test_jobs_newest_first(ledger: Subject) -> None:
     times = [5, 1_800_000_000_000, 3, 999, 10_000]
     for at_ms in times:
         ledger.west.put_job(spec(f"t{at_ms}", at_ms))
-    assert listed(ledger) == [[ids.job_id("acme", f"t{at_ms}") for at_ms in sorted(times, reverse=True)]]
+    assert listed(ledger) == [[ids.job_id("acme", f"t{at_ms}", EAST) for at_ms in sorted(times, reverse=True)]]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
@@ -221,7 +221,7 @@ def test_tenants_do_not_see_each_other(ledger: Subject) -> None:
     for tenant in ("acme", "acme#2", "acm", "other"):
         ledger.west.put_job(spec("same-token", tenant=tenant))
     for tenant in ("acme", "acme#2", "acm", "other"):
-        assert listed(ledger, tenant) == [[ids.job_id(tenant, "same-token")]]
+        assert listed(ledger, tenant) == [[ids.job_id(tenant, "same-token", EAST)]]
 
 
 def test_a_cursor_does_not_lead_to_another_tenant(ledger: Subject) -> None:
@@ -236,13 +236,13 @@ def test_a_cursor_does_not_lead_to_another_tenant(ledger: Subject) -> None:
 def test_jobs_of_feeds_are_not_listed(ledger: Subject) -> None:
     ledger.west.put_job(spec("a"))
     ledger.west.put_job(replace(spec("b", 2), kind=JobKind.FEED, feed_id="feed"))
-    assert listed(ledger) == [[ids.job_id("acme", "a")]]
+    assert listed(ledger) == [[ids.job_id("acme", "a", EAST)]]
 
 
 def test_a_list_shows_how_jobs_ended(ledger: Subject) -> None:
     for n in range(3):
         ledger.west.put_job(spec(f"t{n}", n))
-    first, last = ids.job_id("acme", "t0"), ids.job_id("acme", "t2")
+    first, last = ids.job_id("acme", "t0", EAST), ids.job_id("acme", "t2", EAST)
     ledger.west.put_terminal(spec("t0"), terminal(first), WEST)
     ledger.east.put_terminal(spec("t2"), terminal(last), EAST)
     jobs = ledger.west.list_jobs("acme", None, 10).jobs
@@ -254,7 +254,9 @@ def test_a_list_of_many_jobs(ledger: Subject) -> None:
     for n in range(120):
         ledger.west.put_job(spec(f"t{n}", n))
     pages = listed(ledger, limit=1000)
-    assert [job_id for page in pages for job_id in page] == [ids.job_id("acme", f"t{n}") for n in range(119, -1, -1)]
+    assert [job_id for page in pages for job_id in page] == [
+        ids.job_id("acme", f"t{n}", EAST) for n in range(119, -1, -1)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,15 @@ words = st.text(st.characters(codec="utf-8"), max_size=6)
 pins = st.lists(st.tuples(words, words, words), max_size=4)
 
 
-@given(words, words, words, words)
-def test_job_ids_follow_from_tenant_and_token_alone(tenant: str, token: str, other: str, another: str) -> None:
-    assert ids.is_job_id(ids.job_id(tenant, token))
-    assert (ids.job_id(tenant, token) == ids.job_id(other, another)) == ((tenant, token) == (other, another))
+submissions = st.tuples(words, words, st.sampled_from(["us-gov-west-1", "us-gov-east-1"]))
+
+
+@given(submissions, submissions)
+def test_job_ids_follow_from_tenant_token_and_the_targets_region(
+    left: tuple[str, str, str], right: tuple[str, str, str]
+) -> None:
+    assert ids.is_job_id(ids.job_id(*left))
+    assert (ids.job_id(*left) == ids.job_id(*right)) == (left == right)
 
 
 @given(words, pins, st.integers(0, 3), st.randoms())
@@ -38,8 +43,8 @@ def test_other_batches_are_other_jobs(
 
 
 def test_words_that_run_into_each_other_are_told_apart() -> None:
-    assert ids.job_id("ab", "c") != ids.job_id("a", "bc")
-    assert ids.job_id("a\x00", "b") != ids.job_id("a", "\x00b")
+    assert ids.job_id("ab", "c", "") != ids.job_id("a", "bc", "")
+    assert ids.job_id("a\x00", "b", "") != ids.job_id("a", "\x00b", "")
     assert ids.object_id("a", "b/c") != ids.object_id("a/b", "c")
 
 
