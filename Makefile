@@ -25,8 +25,10 @@ help:
 	@echo 'make package               the zip and the template for AWS, in out/package/'
 	@echo 'make lock                  pin the requirements anew'
 
+# By the environment: a path may hold any character.
+demo: export EFT_DEMO_INPUT := $(INPUT)
 demo: $(LOCAL) $(CLOUD)
-	@$(PY) -m local.demo $(if $(INPUT),--input '$(INPUT)') $(ARGS)
+	@$(PY) -m local.demo $(if $(INPUT),--input "$$EFT_DEMO_INPUT") $(ARGS)
 
 up: $(LOCAL) $(CLOUD)
 	@$(PY) -m local up $(NAME)

@@ -102,7 +102,7 @@ class Cloud:
         """The product's one name, which fails over."""
         return self._started_gateway().api_url
 
-    def token(self, *, tenant: str = "demo", scope: str = "read write") -> str:
+    def token(self, *, tenant: str = "demo", scope: str = "read write operate") -> str:
         """A bearer token that both Regions accept."""
         if self._issuer is None:
             raise CloudError("the local cloud is not started")

@@ -52,7 +52,7 @@ class Issuer:
         *,
         tenant: str = "demo",
         subject: str = "developer",
-        scope: str = "read write",
+        scope: str = "read write operate",
         lifetime_s: int = 30 * _DAY_S,
     ) -> str:
         now = int(time.time())
