@@ -19,7 +19,10 @@ PAGES_PER_RUN = 50
 
 def catch_up(env: Env, dead_region: str) -> None:
     """Go on with each feed whose source lies in the dead Region; begin anew when `feed_catch_up_ms` has passed."""
-    since_ms = last_seen_by_store_ms(env, dead_region) - MARGIN_MS
+    last_seen_ms = last_seen_by_store_ms(env, dead_region)
+    if last_seen_ms == 0:
+        return  # It has never been alive, so it has left nothing behind: it may not even be deployed yet.
+    since_ms = last_seen_ms - MARGIN_MS
     for feed in env.feeds.values():
         if env.endpoints[feed.source].bucket.region == dead_region:
             try:

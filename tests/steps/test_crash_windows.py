@@ -176,6 +176,9 @@ def test_while_the_feeds_of_a_dead_region_are_caught_up(count: int) -> None:
 
     def make() -> World:
         world = World()
+        world.calls.paused = True
+        world.sweep(WEST)
+        world.calls.paused = False
         world.regions[WEST].next_sweep_ms += 10**12  # West is dead, and took none of these events.
         for number in range(count):
             world.put(f"in/inbox/{number}", b"x", SOURCE[WEST])
