@@ -1,0 +1,67 @@
+"""Case C."""
+
+from __future__ import annotations
+
+from random import Random
+
+from local.drill import collect
+from local.drill.cases.steps import await_settled, kill_west, return_west
+from local.drill.faults import Rules, count, hold, hold_record, lose_answer
+from local.drill.model import Record
+from local.drill.stage import Stage, Work, small_sizes
+from local.gateway.launch import EAST, WEST
+
+STORY = (
+    "West dies with a batch of many objects part done. The same death hits three more jobs: one while it is being "
+    "split, one while it is being verified, one while it is being settled. East copies only what remains."
+)
+OBJECTS = 300
+RECORDS = {"split": "manifest/", "verify": "done/", "settle": "terminal"}
+
+
+def play(stage: Stage, record: Record, rng: Random) -> None:
+    batch = stage.work("c", "batch", small_sizes(rng, OBJECTS))
+    others = {step: stage.work("c", step, small_sizes(rng, 12)) for step in RECORDS}
+    works = [batch, *others.values()]
+    moment = rng.randrange(10, OBJECTS - 10)
+    stage.say(f"  West dies after about {moment} of {OBJECTS} objects")
+    holds = [_stop_at(step, work, rng, record) for step, work in others.items()]
+    stage.faults(*_stop_batch(batch, moment), *holds)
+    stage.submit(batch)
+    stage.reached("batch")
+    for step in RECORDS:
+        # The last one is not kept waiting: any Region's sweep would settle the job.
+        stage.submit(others[step])
+        stage.reached(step)
+    kill_west(stage, record, works)
+    there = len([key for key in record.evidence.there_at_death if key in batch.sizes])
+    await_settled(stage, record, works)
+    record.evidence.copies_after = stage.fired()["east"]
+    return_west(stage, record)
+    stage.leave(record)
+    collect.collect(stage, record, works)
+    record.check(
+        "East copied exactly what remained of the batch",
+        record.evidence.copies_after == OBJECTS - there,
+        f"{there} of {OBJECTS} there at the death, {record.evidence.copies_after} CopyObject by East",
+    )
+
+
+def _stop_batch(batch: Work, moment: int) -> list[Rules]:
+    """The last object before the moment arrives without West's hearing of it, and then nothing does."""
+    copies = {"operation": "CopyObject", "key_prefix": batch.prefix}
+    look = {"caller": WEST, "operation": "HeadObject", "bucket": batch.target.target_bucket}
+    return [
+        hold("batch", {"caller": WEST} | copies, skip=moment),
+        lose_answer("last", {"caller": WEST} | copies, skip=moment - 1),
+        hold("looking", look),
+        count("east", {"caller": EAST} | copies),
+    ]
+
+
+def _stop_at(step: str, work: Work, rng: Random, record: Record) -> Rules:
+    written = rng.random() < 0.5
+    when = "after its record was written" if written else "before its record was written"
+    record.happened.append((record.began_ms, f"drawn: the job in {step} dies {when}"))
+    key = f"jobs/{work.job_id}/{RECORDS[step]}"
+    return hold_record(step, work.target.control_bucket, key, WEST, written=written)

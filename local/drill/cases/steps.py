@@ -1,0 +1,68 @@
+"""What the stories have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from local.drill import collect
+from local.drill.model import Record
+from local.drill.stage import Stage, Work
+from local.gateway.launch import EAST
+from local.wait import wait_until
+
+_SAY_EVERY_S = 15.0
+
+
+def kill_west(stage: Stage, record: Record, works: Sequence[Work]) -> None:
+    """West's stack dies, S3 doesn't. What it left is looked at before anybody can have taken over."""
+    stage.kill(record, "west")
+    collect.look_at_death(stage, record, works)
+
+
+def await_settled(stage: Stage, record: Record, works: Sequence[Work]) -> None:
+    """Until every customer knows that his job is settled; notes when they were, when the name led to East, and who
+    took over."""
+    limit_s = stage.times.promise.recovery + 60
+    said = [time.monotonic()]
+
+    def settled() -> bool:
+        if time.monotonic() - said[0] > _SAY_EVERY_S:
+            said[0] = time.monotonic()
+            stage.say("  " + ", ".join(f"{work.name}: {_state(work)}" for work in works))
+        return all(work.customer is None or work.customer.settled for work in works)
+
+    try:
+        wait_until(settled, "every job is settled", limit_s)
+    finally:
+        note_times(stage, record, works)
+
+
+def note_times(stage: Stage, record: Record, works: Sequence[Work]) -> None:
+    if record.death_ms is not None:
+        record.dns_ms = stage.resolved_ms(EAST, record.death_ms)
+        if record.dns_ms:
+            record.phase("the name leads to East", record.dns_ms)
+    taken = collect.takeovers(stage, [work.job_id for work in works])
+    if taken:
+        record.phase("first takeover", taken[0].at_ms)
+        record.phase("last takeover", taken[-1].at_ms)
+    record.ended_ms = collect.settled_ms(stage, works)
+    if record.ended_ms:
+        record.phase("all jobs settled", record.ended_ms)
+
+
+def return_west(stage: Stage, record: Record) -> None:
+    """West comes back, with its old messages: it gets its chance to do harm."""
+    stage.restore(record, "west")
+    stage.faults()
+    stage.rest()
+
+
+def happened(record: Record, at_ms: int, what: str) -> None:
+    record.happened.append((at_ms, what))
+
+
+def _state(work: Work) -> str:
+    last = work.customer.last if work.customer else None
+    return f"{last.state} {last.objects_done}/{len(work.sizes)}" if last else "not submitted yet"

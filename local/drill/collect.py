@@ -1,0 +1,138 @@
+"""Evidence from outside: S3's versions, contents and uploads, and what the API answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from local.drill.model import Evidence, Held, Record, Takeover
+from local.drill.stage import Stage, Work
+from local.gateway.launch import EAST, WEST
+
+
+def versions(stage: Stage, bucket: str, prefix: str) -> dict[str, tuple[str, ...]]:
+    """Version ids by key, the newest first. A delete marker counts as one: nobody should have set it."""
+    found: dict[str, list[str]] = {}
+    for page in stage.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
+            found.setdefault(entry["Key"], []).append(entry["VersionId"])
+    return {key: tuple(ids) for key, ids in found.items()}
+
+
+def uploads(stage: Stage, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
+    """(key, upload id) of every multipart upload that is open."""
+    pages = stage.s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
+    return [(entry["Key"], entry["UploadId"]) for page in pages for entry in page.get("Uploads", ())]
+
+
+def parts(stage: Stage, bucket: str, key: str, upload_id: str) -> set[int]:
+    pages = stage.s3.get_paginator("list_parts").paginate(Bucket=bucket, Key=key, UploadId=upload_id)
+    return {part["PartNumber"] for page in pages for part in page.get("Parts", ())}
+
+
+def look_at_death(stage: Stage, record: Record, works: Sequence[Work]) -> None:
+    """What the dead Region left at the target."""
+    for work in works:
+        record.evidence.there_at_death |= versions(stage, work.target.target_bucket, work.prefix)
+
+
+def collect(stage: Stage, record: Record, works: Sequence[Work], *, jobs: bool = True) -> None:
+    """Everything that can be seen when all is over."""
+    evidence = record.evidence
+    for work in works:
+        evidence.source |= {_target_key(work, key): digest for key, digest in work.digests.items()}
+        evidence.target |= _target(stage, work)
+        if jobs:
+            evidence.rows |= _rows(stage, work.job_id)
+            evidence.states[work.job_id] = stage.api(stage.east.api_url, f"/jobs/{work.job_id}")["state"]
+    for info in (stage.west, stage.east):
+        foreign = set(stage.foreign.values())
+        left = uploads(stage, info.target_bucket)
+        evidence.uploads_left += [f"{key} {upload_id}" for key, upload_id in left if upload_id not in foreign]
+    alive = [upload_id for info in (stage.west, stage.east) for _, upload_id in uploads(stage, info.target_bucket)]
+    evidence.foreign_alive = set(stage.foreign.values()) <= set(alive)
+    evidence.takeovers = takeovers(stage, [work.job_id for work in works])
+    name_views(evidence, stage.resolver())
+
+
+def settled_ms(stage: Stage, works: Sequence[Work]) -> int | None:
+    """When the last of the jobs was settled, by the service's own record."""
+    found = [stage.api(stage.east.api_url, f"/jobs/{work.job_id}")["settled_at"] for work in works]
+    return None if None in found else max(_ms(at) for at in found)
+
+
+def takeovers(stage: Stage, job_ids: Sequence[str]) -> list[Takeover]:
+    found = [
+        Takeover(
+            entry["job"],
+            entry["partition"],
+            entry["from_region"],
+            entry["to_region"],
+            _ms(entry["at"]),
+            entry["waited_seconds"],
+        )
+        for entry in stage.operator("/leases")["takeovers"]
+        if entry["job"] in job_ids
+    ]
+    return sorted(found, key=lambda takeover: takeover.at_ms)
+
+
+def name_views(evidence: Evidence, resolver: Sequence[tuple[int, str]]) -> None:
+    """Say of each view which Region answered it: the one that the resolver gave out at that time."""
+    for key, views in evidence.views.items():
+        evidence.views[key] = [
+            type(view)(
+                view.at_ms, view.job_id, view.state, view.objects_done, view.bytes_done, region_at(resolver, view.at_ms)
+            )
+            for view in views
+        ]
+
+
+def region_at(resolver: Sequence[tuple[int, str]], at_ms: int) -> str:
+    return next((region for since, region in reversed(resolver) if since <= at_ms), "")
+
+
+def claims(stage: Stage, work: Work) -> dict[str, str]:
+    """Owner's Region by "<part>/<epoch>", from the claims in the control bucket."""
+    bucket, prefix = work.target.control_bucket, f"jobs/{work.job_id}/claim/"
+    pages = stage.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    found = {}
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            body = stage.s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read().decode(errors="replace")
+            found[entry["Key"].removeprefix(prefix)] = WEST if WEST in body else EAST if EAST in body else "?"
+    return found
+
+
+def _target(stage: Stage, work: Work) -> dict[str, Held]:
+    bucket = work.target.target_bucket
+    found = {}
+    for key, ids in versions(stage, bucket, work.prefix).items():
+        digest = hashlib.sha256()
+        for chunk in stage.s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1024 * 1024):
+            digest.update(chunk)
+        found[key] = Held(ids, digest.hexdigest())
+    return found
+
+
+def _rows(stage: Stage, job_id: str) -> dict[str, str]:
+    rows: dict[str, str] = {}
+    params: dict[str, Any] = {"limit": 1000}
+    while True:
+        page = stage.api(stage.east.api_url, f"/jobs/{job_id}/objects", **params)
+        rows |= {row["target_key"]: row["outcome"] for row in page["objects"]}
+        if page["next_cursor"] is None:
+            return rows
+        params["cursor"] = page["next_cursor"]
+
+
+def _target_key(work: Work, key: str) -> str:
+    """Source and target share the prefix."""
+    assert key.startswith(work.prefix), key
+    return key
+
+
+def _ms(timestamp: str) -> int:
+    return round(datetime.fromisoformat(timestamp).timestamp() * 1000)

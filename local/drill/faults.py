@@ -1,0 +1,45 @@
+"""Fault rules of the gateway that bring a Region to an exact moment and keep it there until it is killed. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Rules = list[dict[str, Any]]
+Match = dict[str, str]
+"""Of the gateway's `faults.Match`: every field given must agree."""
+HOLD_MS = 600_000
+
+
+def hold(name: str, match: Match, *, skip: int = 0) -> Rules:
+    """From the one after `skip` on, matching requests get no answer, and are never carried out. `name` counts them."""
+    rule = {"match": match, "skip": skip}
+    return [
+        {"id": name, "action": {"kind": "delay", "delay_ms": HOLD_MS}, **rule},
+        {"id": f"{name} (dropped)", "action": {"kind": "drop_request"}, **rule},
+    ]
+
+
+def lose_answer(name: str, match: Match, *, skip: int = 0, times: int = 1) -> Rules:
+    """The matching requests after `skip` are carried out, but nobody hears of it."""
+    return [{"id": name, "match": match, "skip": skip, "times": times, "action": {"kind": "drop_answer"}}]
+
+
+def slow(name: str, match: Match, delay_ms: int) -> Rules:
+    return [{"id": name, "match": match, "action": {"kind": "delay", "delay_ms": delay_ms}}]
+
+
+def count(name: str, match: Match) -> Rules:
+    """Nothing goes wrong: only counts."""
+    return slow(name, match, 0)
+
+
+def hold_record(name: str, bucket: str, key: str, caller: str, *, written: bool) -> Rules:
+    """The writer of a record stops right before it is written, or right after, before it hears that it was."""
+    match = {"caller": caller, "bucket": bucket, "key_prefix": key}
+    if not written:
+        return hold(name, match | {"operation": "PutObject"})
+    return [
+        # It looks whether its record is there: that it never learns.
+        *hold(f"{name} (asked)", match | {"operation": "GetObject"}),
+        *lose_answer(name, match | {"operation": "PutObject"}, times=1000),
+    ]

@@ -1,0 +1,179 @@
+"""What follows from the evidence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from local.drill.model import Counts, Evidence, Record, View
+from local.drill.times import Promise
+
+_SHOWN = 5
+
+
+def counts(evidence: Evidence) -> Counts:
+    before = [key for key in evidence.there_at_death if key in evidence.source]
+    return Counts(
+        objects=len(evidence.source),
+        copied_before=len(before),
+        copied_after=len([key for key in evidence.target if key in evidence.source and key not in before]),
+        copied_twice=len(twice(evidence)),
+        partial_seen=len(evidence.partial),
+        lost=len(lost(evidence)),
+        orphan_uploads=len(evidence.uploads_left),
+        parts_resent_of_finished=sum(resent(evidence).values()),
+    )
+
+
+def twice(evidence: Evidence) -> list[str]:
+    return sorted(key for key, held in evidence.target.items() if len(held.versions) > 1)
+
+
+def lost(evidence: Evidence) -> list[str]:
+    """Sent, and not there, or not as it was sent, or without an outcome that says so."""
+    wrong = [
+        key
+        for key, digest in evidence.source.items()
+        if key not in evidence.target or evidence.target[key].sha256 != digest
+    ]
+    unsaid = [key for key in evidence.source if evidence.rows and evidence.rows.get(key) != "COPIED"]
+    return sorted({*wrong, *unsaid})
+
+
+def replaced(evidence: Evidence) -> list[str]:
+    """What was there at the death and is another version now."""
+    return sorted(
+        key
+        for key, versions in evidence.there_at_death.items()
+        if key not in evidence.target or evidence.target[key].versions != versions
+    )
+
+
+def resent(evidence: Evidence) -> dict[str, int]:
+    """Parts that were copied though they had arrived before the death."""
+    over = {key: evidence.parts_sent.get(key, 0) - missing for key, missing in evidence.parts_expected.items()}
+    return {key: number for key, number in over.items() if number > 0}
+
+
+def went_back(views: Sequence[View]) -> tuple[int, int]:
+    """How many objects progress went back within one Region's answers, and where answers changed the Region (there it
+    may lag by what had not been replicated)."""
+    within = across = 0
+    for before, after in pairwise(views):
+        loss = max(0, before.objects_done - after.objects_done)
+        if before.region == after.region:
+            within += loss
+        else:
+            across += loss
+    return within, across
+
+
+def takeover_seconds(record: Record) -> float | None:
+    if record.death_ms is None or not record.evidence.takeovers:
+        return None
+    return round((max(found.at_ms for found in record.evidence.takeovers) - record.death_ms) / 1000, 1)
+
+
+def dns_seconds(record: Record) -> float | None:
+    return None if None in (record.dns_ms, record.death_ms) else _seconds(record.death_ms, record.dns_ms)
+
+
+def recovery_seconds(record: Record) -> float | None:
+    since_ms = record.since_ms or record.death_ms
+    return None if None in (record.ended_ms, since_ms) else _seconds(since_ms, record.ended_ms)
+
+
+def _seconds(since_ms: int | None, at_ms: int | None) -> float:
+    return round(((at_ms or 0) - (since_ms or 0)) / 1000, 1)
+
+
+def judge(record: Record, promise: Promise) -> None:
+    """The statements that hold in every case; each case adds its own."""
+    evidence = record.evidence
+    found = counts(evidence)
+    record.check(
+        "Every object is at the target, byte for byte, and its row says COPIED",
+        bool(evidence.source) and not found.lost,
+        _some(lost(evidence)) or f"{found.objects} objects compared by SHA-256",
+    )
+    record.check(
+        "No object was written twice: one version each in a versioned bucket",
+        not found.copied_twice,
+        _some(twice(evidence)) or f"{len(evidence.target)} keys, {len(evidence.target)} versions",
+    )
+    record.check(
+        "No partial object was ever visible",
+        not found.partial_seen and (evidence.looks > 0 or not evidence.source),
+        _some(evidence.partial) or f"{evidence.looks} looks by LIST and HEAD",
+    )
+    record.check(
+        "No multipart upload of ours is left behind",
+        not evidence.uploads_left,
+        _some(evidence.uploads_left) or "ListMultipartUploads of both target buckets",
+    )
+    record.check(
+        "Another application's upload, 48 h old, survived", evidence.foreign_alive, "one in each target bucket"
+    )
+    if evidence.there_at_death:
+        record.check(
+            "What was at the target when the Region died was not touched again",
+            not replaced(evidence),
+            _some(replaced(evidence)) or f"{len(evidence.there_at_death)} objects, same version ids",
+        )
+    if evidence.parts_expected:
+        record.check(
+            "No part that had arrived was sent again",
+            not found.parts_resent_of_finished,
+            ", ".join(f"{key}: {number}" for key, number in resent(evidence).items())
+            or f"{sum(evidence.parts_expected.values())} parts were missing, as many were sent",
+        )
+    _judge_customers(record)
+    _judge_times(record, promise)
+
+
+def _judge_customers(record: Record) -> None:
+    evidence = record.evidence
+    if evidence.states:
+        bad = [f"{job_id} {state}" for job_id, state in evidence.states.items() if state != "SUCCEEDED"]
+        record.check("Every job SUCCEEDED", not bad, _some(bad) or f"{len(evidence.states)} jobs")
+    if not evidence.ids:
+        return
+    mixed = [f"{key}: {sorted(set(ids))}" for key, ids in evidence.ids.items() if len(set(ids)) != 1]
+    asked = sum(len(ids) for ids in evidence.ids.values())
+    record.check(
+        "The same Idempotency-Key always meant the same job",
+        not mixed,
+        _some(mixed) or f"{asked} submissions of {len(evidence.ids)} jobs, {evidence.retries} failed requests repeated",
+    )
+    backs = {key: went_back(views) for key, views in evidence.views.items()}
+    within = [f"{key}: {back} objects" for key, (back, _) in backs.items() if back]
+    across = sum(back for _, back in backs.values())
+    polled = sum(len(views) for views in evidence.views.values())
+    record.check(
+        "Progress never went backwards within a Region's answers",
+        not within,
+        _some(within) or f"{polled} answers; where another Region began to answer it lagged by {across} objects",
+    )
+
+
+def _judge_times(record: Record, promise: Promise) -> None:
+    dns, takeover, recovery = dns_seconds(record), takeover_seconds(record), recovery_seconds(record)
+    if dns is not None:
+        record.check("The one name led to the living Region in time", dns <= promise.dns, f"{dns} of {promise.dns:g} s")
+    if record.judge_takeover:
+        record.check(
+            "Everything the dead Region held was taken over in time",
+            takeover is not None and takeover <= promise.takeover,
+            f"{takeover} of {promise.takeover:g} s, {len(record.evidence.takeovers)} partitions",
+        )
+    if (record.since_ms or record.death_ms) is not None:
+        record.check(
+            "All work was finished in time",
+            recovery is not None and recovery <= promise.recovery,
+            f"{recovery} of {promise.recovery:g} s",
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

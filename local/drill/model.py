@@ -1,0 +1,159 @@
+"""What a drill measures and finds, as data. Times are epoch milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class DrillError(RuntimeError):
+    """The drill can't go on; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Something that happened, for the timeline."""
+
+    name: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One statement about the story, whether it held, and the evidence."""
+
+    claim: str
+    ok: bool
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A target object as S3 shows it: one entry a version, digest of the newest one's content."""
+
+    versions: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One answer that the customer got. `region`: who answered, by the resolver's own record."""
+
+    at_ms: int
+    job_id: str
+    state: str
+    objects_done: int
+    bytes_done: int
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    job_id: str
+    part: str
+    from_region: str
+    to_region: str
+    at_ms: int
+    waited_s: float
+
+
+@dataclass
+class Evidence:
+    """All that is known of a case when it is over. `source` is what was sent, `target` what is there, by target key."""
+
+    source: dict[str, str] = field(default_factory=dict)
+    target: dict[str, Held] = field(default_factory=dict)
+    there_at_death: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Versions by key, of what was at the target when the Region was dead."""
+    partial: list[str] = field(default_factory=list)
+    looks: int = 0
+    """How often somebody looked for partial objects."""
+    rows: dict[str, str] = field(default_factory=dict)
+    """Outcome by target key, as the API shows it."""
+    states: dict[str, str] = field(default_factory=dict)
+    """Final state by job id."""
+    uploads_left: list[str] = field(default_factory=list)
+    foreign_alive: bool = False
+    parts_expected: dict[str, int] = field(default_factory=dict)
+    """Parts that were missing when the Region was dead, by key."""
+    parts_sent: dict[str, int] = field(default_factory=dict)
+    """Part copies that the other Region has sent, by key."""
+    copies_after: int | None = None
+    """CopyObject requests of the other Region; None where nobody counted."""
+    takeovers: list[Takeover] = field(default_factory=list)
+    views: dict[str, list[View]] = field(default_factory=dict)
+    """By Idempotency-Key."""
+    ids: dict[str, list[str]] = field(default_factory=dict)
+    """The job ids that submissions under each Idempotency-Key were answered with."""
+    retries: int = 0
+
+
+@dataclass
+class Record:
+    """One case while it runs, and what comes out of it."""
+
+    case: str
+    title: str
+    story: str
+    began_ms: int
+    phases: list[Phase] = field(default_factory=list)
+    happened: list[tuple[int, str]] = field(default_factory=list)
+    """What was done to whom and when."""
+    evidence: Evidence = field(default_factory=Evidence)
+    checks: list[Check] = field(default_factory=list)
+    error: str = ""
+    death_ms: int | None = None
+    since_ms: int | None = None
+    """What recovery is counted from, if not from the death."""
+    dns_ms: int | None = None
+    ended_ms: int | None = None
+    judge_takeover: bool = True
+    """The case is one in which leases change hands."""
+
+    def phase(self, name: str, at_ms: int) -> None:
+        self.phases.append(Phase(name, at_ms))
+
+    def at(self, name: str) -> int | None:
+        return next((phase.at_ms for phase in self.phases if phase.name == name), None)
+
+    def check(self, claim: str, ok: bool, evidence: object = "") -> None:
+        self.checks.append(Check(claim, bool(ok), str(evidence)))
+
+    @property
+    def ok(self) -> bool:
+        return not self.error and bool(self.checks) and all(check.ok for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    objects: int
+    copied_before: int
+    copied_after: int
+    copied_twice: int
+    partial_seen: int
+    lost: int
+    orphan_uploads: int
+    parts_resent_of_finished: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A whole run."""
+
+    seed: int
+    scale: float
+    began_ms: int
+    seconds: float
+    promise: Mapping[str, float]
+    policy: Mapping[str, Any]
+    emulated: Sequence[str]
+    machine: str
+    commit: str
+    logs: str
+    cases: Sequence[Record]
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.error and bool(self.cases) and all(case.ok for case in self.cases)

@@ -1,0 +1,268 @@
+"""The cloud, and all that a case does to it from outside."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from botocore.config import Config
+
+from chalicelib.core.ids import job_id
+from local.cloud import Cloud, RegionInfo
+from local.deploy import CLIENT_CONFIG, session
+from local.drill.customer import Customer
+from local.drill.faults import Rules
+from local.drill.model import DrillError, Record
+from local.drill.sweeper import Sweeper
+from local.drill.times import Times
+from local.drill.watcher import Watcher
+from local.gateway.client import control
+from local.gateway.launch import EAST, WEST
+from local.regions import Done, Regions
+from local.wait import wait_until
+
+KIB, MIB = 1024, 1024 * 1024
+TENANT = "demo"
+_S3_CONFIG = CLIENT_CONFIG.merge(Config(max_pool_connections=16, retries={"total_max_attempts": 2, "mode": "standard"}))
+_INVOKE_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=90, retries={"total_max_attempts": 1, "mode": "standard"}))
+_REACHED_S = 120.0
+FOREIGN_AGE_H, ORPHAN_AGE_H = 48, 25
+
+
+@dataclass
+class Work:
+    """Objects under a prefix of West's source bucket and the job that copies them to a target of the other Region."""
+
+    name: str
+    prefix: str
+    key: str
+    """Idempotency-Key."""
+    target: RegionInfo
+    body: dict[str, Any]
+    digests: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    customer: Customer | None = None
+
+    @property
+    def job_id(self) -> str:
+        return job_id(TENANT, f"client:{self.key}")
+
+
+class Stage:
+    def __init__(self, cloud: Cloud, times: Times, seed: int, say: Callable[[str], None]) -> None:
+        self.cloud, self.times, self.seed, self.say = cloud, times, seed, say
+        self.west, self.east = cloud.regions["west"], cloud.regions["east"]
+        self.regions = Regions.of(cloud)
+        self.s3: Any = session(WEST).client("s3", endpoint_url=cloud.endpoint_url, config=_S3_CONFIG)
+        invokers = {region: self._lambda(region) for region in (WEST, EAST)}
+        self.sweeper = Sweeper(invokers, times.sweep_s)
+        self._token = cloud.token(tenant=TENANT)
+        self._operator = cloud.token(tenant=TENANT, scope="read operate")
+        self._watchers: list[Watcher] = []
+        self._customers: list[Customer] = []
+        self.foreign = {side: self._foreign_upload(info) for side, info in cloud.regions.items()}
+        if times.scale != 1:
+            self.sweeper.start()
+
+    def _lambda(self, region: str) -> Any:  # noqa: ANN401 - boto3's client
+        make: Any = session(region).client
+        return make("lambda", endpoint_url=self.cloud.endpoint_url, config=_INVOKE_CONFIG)
+
+    def _foreign_upload(self, info: RegionInfo) -> str:
+        """Another application's multipart upload, 48 h old, with a part in it."""
+        where = {"Bucket": info.target_bucket, "Key": "another-application/backup.tar"}
+        upload_id: str = self.s3.create_multipart_upload(**where)["UploadId"]
+        self.s3.upload_part(**where, UploadId=upload_id, PartNumber=1, Body=b"x" * 1024)
+        self.age(upload_id, FOREIGN_AGE_H)
+        return upload_id
+
+    # ---- work ------------------------------------------------------------------------------------------------------
+
+    def work(self, case: str, name: str, sizes: Sequence[int], target: RegionInfo | None = None) -> Work:
+        """Objects of these sizes at the source. The job is not submitted yet."""
+        target = target or self.east
+        prefix = f"drill/{case}/{name}/"
+        body = {
+            "source": {"endpoint": "west-source", "prefix": prefix},
+            "target": {"endpoint": f"{'east' if target is self.east else 'west'}-target", "prefix": prefix},
+        }
+        made = Work(name, prefix, f"drill-{self.seed}-{case}-{name}", target, body)
+        self.put(made, {f"{prefix}{index:05d}": size for index, size in enumerate(sizes)})
+        return made
+
+    def put(self, work: Work, sizes: dict[str, int]) -> None:
+        def upload(item: tuple[str, int]) -> None:
+            key, size = item
+            content = os.urandom(size)
+            work.digests[key], work.sizes[key] = hashlib.sha256(content).hexdigest(), size
+            self.s3.put_object(Bucket=self.west.source_bucket, Key=key, Body=content)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(upload, sizes.items()))
+
+    def submit(self, work: Work, *, api_url: str = "") -> Customer:
+        """A customer of the one name begins. His job's target is watched from now on."""
+        every_s = 0.5 if self.times.scale != 1 else 1.0
+        work.customer = Customer(api_url or self.cloud.api_url, self._token, work.body, work.key, every_s)
+        self._customers.append(work.customer)
+        self.watch(work)
+        work.customer.start()
+        return work.customer
+
+    def watch(self, work: Work) -> Watcher:
+        large = [key for key, size in work.sizes.items() if size >= MIB]
+        watcher = Watcher(self.s3, work.target.target_bucket, work.prefix, work.sizes, large)
+        self._watchers.append(watcher)
+        watcher.start()
+        return watcher
+
+    def leave(self, record: Record) -> None:
+        """The case is over: everybody goes home and says what he saw."""
+        for customer in self._customers:
+            customer.leave()
+            record.evidence.views[customer.key] = list(customer.views)
+            record.evidence.ids[customer.key] = list(customer.ids)
+            record.evidence.retries += len(customer.errors)
+        for watcher in self._watchers:
+            watcher.leave()
+            record.evidence.partial += watcher.partial
+            record.evidence.looks += watcher.looks
+        self._customers, self._watchers = [], []
+
+    # ---- the gateway -----------------------------------------------------------------------------------------------
+
+    def control(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        return control(self.cloud.endpoint_url, method, path, body)
+
+    def faults(self, *groups: Rules) -> None:
+        self.control("PUT", "faults", [rule for group in groups for rule in group])
+
+    def fired(self) -> dict[str, int]:
+        """How often each rule has struck."""
+        return {rule["id"]: int(rule["fired"]) for rule in self.control("GET", "faults")}
+
+    def reached(self, *names: str) -> None:
+        """Wait until all these rules have struck."""
+
+        def all_fired() -> bool:
+            fired = self.fired()
+            return all(fired[name] for name in names)
+
+        wait_until(all_fired, f"reached: {', '.join(names)}", _REACHED_S)
+
+    def requests(self, caller: str, operation: str, status: str = "") -> int:
+        return sum(
+            row["count"]
+            for row in self.control("GET", "requests")["requests"]
+            if row["caller"] == caller and row["operation"] == operation and status in ("", row["status"])
+        )
+
+    def age(self, upload_id: str, hours: float) -> None:
+        self.control("PUT", "uploads/age", {"upload_id": upload_id, "age_hours": hours})
+
+    # ---- Regions ---------------------------------------------------------------------------------------------------
+
+    def name_answers(self) -> str:
+        """The Region that the one name leads to now; asking makes the resolver look again when its TTL is over."""
+        self.api(self.cloud.api_url, "/health", check=False)
+        found: str = self.control("GET", "routing")["resolver"]["region"] or ""
+        return found
+
+    def await_name(self, region: str, timeout_s: float) -> None:
+        wait_until(lambda: self.name_answers() == region, f"the one name leads to {region}", timeout_s)
+
+    def resolved_ms(self, region: str, since_ms: int) -> int | None:
+        """When clients first got this Region's address, after `since_ms`."""
+        changes = self.control("GET", "routing")["changes"]
+        times = [c["at_ms"] for c in changes if c["kind"] == "resolver" and c["region"] == region]
+        return next((at for at in times if at >= since_ms), None)
+
+    def resolver(self) -> list[tuple[int, str]]:
+        changes = self.control("GET", "routing")["changes"]
+        return [(c["at_ms"], c["region"]) for c in changes if c["kind"] == "resolver"]
+
+    def noted(self, record: Record, done: Done) -> Done:
+        record.happened += [(at_ms, f"{done.action} {done.region}: {what}") for at_ms, what in done.steps]
+        return done
+
+    def kill(self, record: Record, region: str, **how: bool) -> None:
+        done = self.noted(record, self.regions.kill(region, **how))
+        self.sweeper.asleep.add(done.region)
+        record.death_ms = done.steps[0][0]
+        record.phase(f"{side(done.region)} dies", record.death_ms)
+        self.say(f"  {side(done.region)} is dead: {len(done.pids)} processes killed")
+
+    def restore(self, record: Record, region: str) -> None:
+        done = self.noted(record, self.regions.restore(region))
+        self.sweeper.asleep.discard(done.region)
+        record.phase(f"{side(done.region)} is back", done.steps[-1][0])
+        self.say(f"  {side(done.region)} is back")
+
+    def rest(self, sweeps: int = 3) -> None:
+        """Both Regions have swept a few times and the one name leads home: whatever a returned Region still wanted to
+        do, it has had its chance."""
+        self.await_name(WEST, 240 / self.times.scale + 30)
+        if self.times.scale == 1:
+            self._sweep_by_schedule(sweeps)
+            return
+        goal = {region: rounds + sweeps for region, rounds in self.sweeper.rounds.items()}
+        what = f"{sweeps} sweeps of each Region"
+        wait_until(lambda: all(self.sweeper.rounds[r] >= n for r, n in goal.items()), what, 120)
+
+    def _sweep_by_schedule(self, sweeps: int) -> None:
+        """Beacons count sweeps, whoever started them."""
+
+        def beacons() -> dict[str, int]:
+            return {view["region"]: view["beacon"] or 0 for view in self.operator("/regions")["regions"]}
+
+        goal = {region: rounds + sweeps for region, rounds in beacons().items()}
+        wait_until(
+            lambda: all(beacons()[r] >= n for r, n in goal.items()), f"{sweeps} sweeps of each Region", 90 * sweeps
+        )
+
+    # ---- the API, without failover ---------------------------------------------------------------------------------
+
+    def api(self, url: str, path: str, *, operator: bool = False, check: bool = True, **params: Any) -> Any:  # noqa: ANN401 - JSON
+        headers = {"Authorization": f"Bearer {self._operator if operator else self._token}"}
+        for tries_left in (2, 1, 0):
+            try:
+                answer = httpx.get(f"{url}{path}", params=params, headers=headers, timeout=35, trust_env=False)
+            except httpx.TransportError as error:
+                if not check:
+                    return None
+                if not tries_left:
+                    raise DrillError(f"GET {url}{path}: {error!r}") from error
+                continue
+            if answer.is_success:
+                return answer.json()
+            if check and not tries_left:
+                raise DrillError(f"GET {url}{path}: {answer.status_code} {answer.text[:300]}")
+        return None
+
+    def operator(self, path: str, info: RegionInfo | None = None) -> Any:  # noqa: ANN401 - JSON
+        """East answers unless told otherwise: it lives in most cases."""
+        return self.api((info or self.east).api_url, path, operator=True)
+
+    def post(self, url: str, work: Work) -> dict[str, Any]:
+        """Submit once more under the same key, to a Region of one's choice."""
+        headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": work.key}
+        answer = httpx.post(f"{url}/jobs", json=work.body, headers=headers, timeout=35, trust_env=False)
+        if not answer.is_success:
+            raise DrillError(f"POST {url}/jobs: {answer.status_code} {answer.text[:300]}")
+        decoded: dict[str, Any] = answer.json()
+        return decoded
+
+
+def side(region: str) -> str:
+    return {WEST: "West", EAST: "East"}[region]
+
+
+def small_sizes(rng: random.Random, count: int) -> list[int]:
+    """Some hundred bytes to some ten KiB; one of them empty."""
+    return [0, *(rng.randrange(100, 48 * KIB) for _ in range(count - 1))]

@@ -1,0 +1,46 @@
+"""Runs the sweep of every living Region at the scaled interval: the emulator's schedule knows minutes only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.deploy import STACK
+
+FUNCTION = f"{STACK}-sweep"
+
+
+class Sweeper:
+    """A thread for each Region, so that one Region's slow sweep does not hold up the other's. At scale 1 nobody needs
+    it: the real schedule runs."""
+
+    def __init__(self, clients: Mapping[str, Any], every_s: float) -> None:
+        self.asleep: set[str] = set()
+        """Regions that are dead or frozen."""
+        self.rounds = dict.fromkeys(clients, 0)
+        self._every_s = every_s
+        self._leaving = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(region, client), name=f"sweep {region}", daemon=True)
+            for region, client in clients.items()
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._leaving.set()
+
+    def _run(self, region: str, client: Any) -> None:  # noqa: ANN401 - boto3's client
+        while not self._leaving.wait(self._every_s):
+            if region in self.asleep:
+                continue
+            try:
+                client.invoke(FunctionName=FUNCTION, Payload=b"{}")
+                self.rounds[region] += 1
+            except (BotoCoreError, ClientError):
+                continue  # it has just died, or the cloud has

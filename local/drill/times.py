@@ -1,0 +1,90 @@
+"""The product's times divided by SCALE, and what they promise. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.core.policy import MIB, Policy
+from chalicelib.core.sweep import worst_takeover_ms
+
+SCALED = (
+    "heartbeat_ms",
+    "lease_ttl_ms",
+    "takeover_after_ms",
+    "redrive_after_ms",
+    "sweep_interval_ms",
+    "feed_catch_up_ms",
+)
+SIZES = {
+    # So that objects of some MiB are copied by multipart and a few hundred make several partitions: sizes, not times.
+    "multipart_threshold_bytes": 8 * MIB,
+    "part_size_bytes": 5 * MIB,
+    "partition_rows": 100,
+    "rows_in_flight": 8,
+    "parts_in_flight": 4,
+}
+HINT_DELAY_S = 240
+PAUSE_S = 20 * 60
+"""How long the workers of case "return" are asleep."""
+DNS_S = 100
+"""Three health checks of 10 s, about 6 s until that is known, and a TTL of 60 s."""
+RTO_S = 15 * 60
+_SLACK_S = 30
+"""What SCALE does not shorten: cold starts, the copying itself, and a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """In seconds from the Region's death. At scale 1 these are the product's own promises."""
+
+    dns: float
+    takeover: float
+    recovery: float
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    scale: float
+
+    @property
+    def policy(self) -> Policy:
+        """What governs the product in this drill."""
+        return replace(Policy(), **self.overrides)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """PolicyJson. At scale 1 no time is in it: the real defaults run."""
+        if self.scale == 1:
+            return dict(SIZES)
+        return SIZES | {name: round(getattr(Policy(), name) / self.scale) for name in SCALED}
+
+    @property
+    def hint_delay_s(self) -> int:
+        return max(1, round(HINT_DELAY_S / self.scale))
+
+    @property
+    def sweep_s(self) -> float:
+        return self.policy.sweep_interval_ms / 1000
+
+    @property
+    def takeover_s(self) -> float:
+        return self.policy.takeover_after_ms / 1000
+
+    @property
+    def pause_s(self) -> float:
+        return PAUSE_S / self.scale
+
+    @property
+    def promise(self) -> Promise:
+        takeover = worst_takeover_ms(self.policy) / 1000
+        if self.scale == 1:
+            return Promise(DNS_S, takeover, RTO_S)
+        after = (RTO_S - worst_takeover_ms(Policy()) / 1000) / self.scale
+        return Promise(DNS_S / self.scale + 3, takeover, takeover + after + _SLACK_S)
+
+
+def moments(seed: int, case: str) -> random.Random:
+    """A case draws its moments from here: the same seed, the same moments, whichever cases run beside it."""
+    return random.Random(f"{seed}/{case}")
