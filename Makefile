@@ -11,7 +11,7 @@ NAME := $(if $(RUN),--name $(RUN))
 # The two environments are installed side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: help demo up down test check format package token lock
+.PHONY: help demo drill up down test check format package token lock
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make up [RUN=name]         both Regions up in the background, for aws, rclone or curl; prints how'
 	@echo 'make down [RUN=name]       take them down'
 	@echo 'make token [RUN=name]      a bearer token for them'
+	@echo 'make drill [CASE=b] [SCALE=1] [SEED=n]  a Region dies in mid-work; checks every promise, out/drill.html'
 	@echo 'make test [ARGS=...]       every test; ARGS go to pytest'
 	@echo 'make check                 lint, formatting, types, import rules'
 	@echo 'make format                format the code'
@@ -29,6 +30,9 @@ help:
 demo: export EFT_DEMO_INPUT := $(INPUT)
 demo: $(LOCAL) $(CLOUD)
 	@$(PY) -m local.demo $(if $(INPUT),--input "$$EFT_DEMO_INPUT") $(ARGS)
+
+drill: $(LOCAL) $(CLOUD)
+	@$(PY) -m local drill $(if $(CASE),--case $(CASE)) $(if $(SCALE),--scale $(SCALE)) $(if $(SEED),--seed $(SEED))
 
 up: $(LOCAL) $(CLOUD)
 	@$(PY) -m local up $(NAME)

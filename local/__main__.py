@@ -1,4 +1,4 @@
-"""The local cloud's command line: `python -m local up | down | region | package | token`. The Makefile calls it."""
+"""The local cloud's command line: `python -m local up | down | region | drill | ...`. The Makefile calls it."""
 
 from __future__ import annotations
 
@@ -116,6 +116,17 @@ def token(name: str, tenant: str, scope: str) -> None:
     if run.holder() is None:
         raise RunError(f"the local cloud {name!r} is not up: `make up` first")
     click.echo(Issuer.load(run.key_file).token(tenant=tenant, scope=scope))
+
+
+@main.command()
+@click.option("--case", default="all", show_default=True, help="a, b, c, feed, return, split-brain, storage or all.")
+@click.option("--scale", default=20.0, show_default=True, help="Times are divided by this; 1 runs the real defaults.")
+@click.option("--seed", type=int, default=None, help="Moments are drawn from it; without it, another one each time.")
+def drill(case: str, scale: float, seed: int | None) -> None:
+    """Kill a Region in mid-work and check every promise; out/drill.html shows it."""
+    from local.drill import command
+
+    command.run(case, scale, seed)
 
 
 if __name__ == "__main__":

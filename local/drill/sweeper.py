@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.deploy import STACK
 
 FUNCTION = f"{STACK}-sweep"
+EVENT = {
+    "version": "0",
+    "id": "00000000-0000-0000-0000-000000000000",
+    "source": "aws.events",
+    "detail-type": "Scheduled Event",
+    "account": "000000000000",
+    "time": "1970-01-01T00:00:00Z",
+    "region": "",
+    "resources": [],
+    "detail": {},
+}
+"""What EventBridge's schedule sends."""
 
 
 class Sweeper:
@@ -21,6 +34,8 @@ class Sweeper:
         self.asleep: set[str] = set()
         """Regions that are dead or frozen."""
         self.rounds = dict.fromkeys(clients, 0)
+        self.failed: dict[str, str] = {}
+        """The last failure of a Region's sweep, if one failed."""
         self._every_s = every_s
         self._leaving = threading.Event()
         self._threads = [
@@ -40,7 +55,10 @@ class Sweeper:
             if region in self.asleep:
                 continue
             try:
-                client.invoke(FunctionName=FUNCTION, Payload=b"{}")
-                self.rounds[region] += 1
+                answer = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(EVENT).encode())
+                if "FunctionError" in answer:
+                    self.failed[region] = answer["Payload"].read().decode(errors="replace")
+                else:
+                    self.rounds[region] += 1
             except (BotoCoreError, ClientError):
                 continue  # it has just died, or the cloud has

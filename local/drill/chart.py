@@ -1,0 +1,160 @@
+"""A case's timeline as inline SVG: what happened since the death, against what is promised. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from local.drill.model import Record
+from local.drill.times import Promise
+
+WIDTH, LEFT, RIGHT = 1080, 150, 24
+_TOP, _ROW, _BAR = 34, 34, 15
+_AXIS = 30
+_STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+_TICKS_MAX = 12
+_CHARACTER_PX = 6.3
+_Scale = Callable[[float], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One promise and what was measured. Seconds from the origin; `promised` or `measured` None: not in this case."""
+
+    name: str
+    measured: float | None
+    promised: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment, with a line through all lanes."""
+
+    name: str
+    at: float
+    kind: str
+
+
+def timeline(record: Record, promise: Promise) -> str:
+    """The SVG, or "" where nothing was timed."""
+    origin = record.death_ms or min((phase.at_ms for phase in record.phases), default=0)
+    if not origin:
+        return ""
+    lanes = _lanes(record, promise, origin)
+    marks = _marks(record, origin)
+    ends = [mark.at for mark in marks] + [max(lane.measured or 0, lane.promised or 0) for lane in lanes]
+    first = min(0.0, *(mark.at for mark in marks))
+    return _draw(lanes, marks, first, max(ends) * 1.04 + 1)
+
+
+def _lanes(record: Record, promise: Promise, origin: int) -> list[Lane]:
+    def seconds(at_ms: int | None) -> float | None:
+        return None if at_ms is None else (at_ms - origin) / 1000
+
+    start = seconds(record.since_ms) or 0.0
+    taken = [found.at_ms for found in record.evidence.takeovers]
+    lanes = [
+        Lane("DNS", seconds(record.dns_ms), promise.dns if record.dns_ms else None),
+        Lane("takeover", seconds(max(taken)) if taken else None, promise.takeover if taken else None),
+        Lane("recovery", seconds(record.ended_ms), start + promise.recovery if record.death_ms else None),
+    ]
+    return [lane for lane in lanes if lane.measured is not None]
+
+
+def _marks(record: Record, origin: int) -> list[Mark]:
+    bad = ("dies", "asleep", "cut apart")
+    good = ("back", "wakes", "joined")
+    return [
+        Mark(
+            phase.name,
+            (phase.at_ms - origin) / 1000,
+            "bad" if any(word in phase.name for word in bad) else "good" if any(w in phase.name for w in good) else "",
+        )
+        for phase in sorted(record.phases, key=lambda phase: phase.at_ms)
+    ]
+
+
+def _draw(lanes: Sequence[Lane], marks: Sequence[Mark], first: float, end: float) -> str:
+    def x(seconds: float) -> float:
+        return LEFT + (seconds - first) / (end - first) * (WIDTH - LEFT - RIGHT)
+
+    levels = stack([(x(mark.at), mark.name) for mark in marks])
+    labels = _TOP * 0.55 * (max(levels, default=0) + 1)
+    top = labels + 12
+    bottom = top + _ROW * max(1, len(lanes))
+    parts = [_grid(x, first, end, top, bottom)]
+    for index, lane in enumerate(lanes):
+        parts.append(_lane(lane, x, top + index * _ROW + (_ROW - _BAR) / 2))
+    for mark, level in zip(marks, levels, strict=True):
+        parts.append(_mark(mark, x(mark.at), labels - level * _TOP * 0.55, bottom))
+    height = bottom + _AXIS
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="timeline" '
+        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+    )
+
+
+def stack(labels: Sequence[tuple[float, str]]) -> list[int]:
+    """For each label (x of its beginning, text) a level, 0 the lowest, on which it overlaps none before it."""
+    ends: list[float] = []
+    levels: list[int] = []
+    for at, text in labels:
+        start, end = _span(at, text)
+        level = next((level for level, taken in enumerate(ends) if start > taken), len(ends))
+        if level == len(ends):
+            ends.append(end)
+        else:
+            ends[level] = end
+        levels.append(level)
+    return levels
+
+
+def _span(at: float, text: str) -> tuple[float, float]:
+    """Labels go to the right of their line, or to its left where they would leave the picture."""
+    width = len(text) * _CHARACTER_PX + 40
+    return (at, at + width) if at + width <= WIDTH else (at - width, at)
+
+
+def ticks(first: float, end: float) -> list[float]:
+    step = next((step for step in _STEPS if (end - first) / step <= _TICKS_MAX), _STEPS[-1])
+    start = int(first // step) * step
+    return [tick for tick in range(start, int(end) + 1, step) if tick >= first]
+
+
+def _grid(x: _Scale, first: float, end: float, top: float, bottom: float) -> str:
+    parts = []
+    for tick in ticks(first, end):
+        at = x(tick)
+        parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top:.0f}" y2="{bottom:.0f}"/>')
+        parts.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 17:.0f}" text-anchor="middle">{tick:g} s</text>')
+    return "".join(parts)
+
+
+def _lane(lane: Lane, x: _Scale, y: float) -> str:
+    start, measured = x(0), lane.measured or 0.0
+    late = lane.promised is not None and measured > lane.promised
+    parts = [f'<text class="lane" x="{LEFT - 12}" y="{y + 12:.0f}" text-anchor="end">{escape(lane.name)}</text>']
+    if lane.promised is not None:
+        width = max(1.0, x(lane.promised) - start)
+        parts.append(
+            f'<rect class="promise" x="{start:.1f}" y="{y - 4:.1f}" width="{width:.1f}" height="{_BAR + 8}" rx="3"/>'
+        )
+    width = max(2.0, x(measured) - start)
+    kind = "late" if late else "bar"
+    parts.append(f'<rect class="{kind}" x="{start:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_BAR}" rx="2"/>')
+    said = f"{measured:.1f} s" + ("" if lane.promised is None else f" of {lane.promised:.0f} s")
+    inside = width > len(said) * _CHARACTER_PX + 12
+    at, anchor, style = (start + width - 6, "end", "in") if inside else (start + width + 6, "start", "out")
+    parts.append(f'<text class="value {style}" x="{at:.1f}" y="{y + 11.5:.1f}" text-anchor="{anchor}">{said}</text>')
+    return "".join(parts)
+
+
+def _mark(mark: Mark, at: float, y: float, bottom: float) -> str:
+    left = _span(at, mark.name)[0] < at
+    anchor, text_at = ("end", at - 5) if left else ("start", at + 5)
+    return (
+        f'<line class="mark {mark.kind}" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 10:.0f}" y2="{bottom:.0f}"/>'
+        f'<text class="label {mark.kind}" x="{text_at:.1f}" y="{y:.0f}" text-anchor="{anchor}">{escape(mark.name)}'
+        f'<tspan class="when"> {mark.at:+.1f} s</tspan></text>'
+    )

@@ -1,0 +1,67 @@
+"""`python -m local drill`. Exits with 0 if every promise held, 1 if not."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import time
+from types import FrameType
+
+import click
+
+from local.drill import report
+from local.drill.cases import CASES
+from local.drill.model import Drill
+from local.drill.show import Show
+from local.package import REPOSITORY
+
+OUT = REPOSITORY / "out"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(case: str, scale: float, seed: int | None) -> None:
+    if case not in (*CASES, "all"):
+        raise click.BadParameter(f"there is no case {case!r}: {', '.join(CASES)} or all")
+    if scale < 1:
+        raise click.BadParameter("the scale is 1 or more")
+    names = list(CASES) if case == "all" else [case]
+    # Drawn and said, so that a drill that failed can be played again.
+    drawn = random.SystemRandom().randrange(1_000_000) if seed is None else seed
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - begun:6.1f} s  {text}")
+
+    click.echo(f"Failover drill: {', '.join(names)}; times divided by SCALE={scale:g}; moments drawn from SEED={drawn}")
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    show = Show(names, scale, drawn, say)
+    try:
+        drill = show.run()
+    except BaseException as error:
+        report.write(show.result(f"the drill itself failed: {error!r}"), OUT)
+        raise
+    page, data = report.write(drill, OUT)
+    _tell(drill)
+    click.echo(f"{page.relative_to(REPOSITORY)} shows it, {data.relative_to(REPOSITORY)} has the numbers.")
+    sys.exit(0 if drill.ok else 1)
+
+
+def _tell(drill: Drill) -> None:
+    if drill.ok:
+        click.echo(f"Passed: {len(drill.cases)} of {len(drill.cases)} cases, {drill.seconds:.0f} s.")
+        return
+    click.echo(f"FAILED{': ' + drill.error if drill.error else ''}")
+    for record in drill.cases:
+        said = [f"{check.claim}: {check.evidence}" for check in record.checks if not check.ok]
+        for line in [record.error, *said] if record.error else said:
+            click.echo(f"  {record.case}: {line}")
+    click.echo(f"Functions' logs: {drill.logs}. Again: make drill CASE=... SCALE={drill.scale:g} SEED={drill.seed}")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Once: nothing must interrupt the clean-up."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
