@@ -15,6 +15,7 @@ _AXIS = 30
 _STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 _TICKS_MAX = 12
 _CHARACTER_PX = 6.3
+_WHEN_PX = 60
 _Scale = Callable[[float], float]
 
 
@@ -45,7 +46,14 @@ def timeline(record: Record, promise: Promise) -> str:
     marks = _marks(record, origin)
     ends = [mark.at for mark in marks] + [max(lane.measured or 0, lane.promised or 0) for lane in lanes]
     first = min(0.0, *(mark.at for mark in marks))
-    return _draw(lanes, marks, first, max(ends) * 1.04 + 1)
+    return _draw(lanes, marks, first, max(max(ends) * 1.02 + 1, *(_room(mark, first) for mark in marks)))
+
+
+def _room(mark: Mark, first: float) -> float:
+    """Where the axis has to end so that the mark's label fits."""
+    start, end = _span(mark, 0)
+    share = 1 - (end - start) / (WIDTH - LEFT - RIGHT)
+    return first + (mark.at - first) / share
 
 
 def _lanes(record: Record, promise: Promise, origin: int) -> list[Lane]:
@@ -79,7 +87,7 @@ def _draw(lanes: Sequence[Lane], marks: Sequence[Mark], first: float, end: float
     def x(seconds: float) -> float:
         return LEFT + (seconds - first) / (end - first) * (WIDTH - LEFT - RIGHT)
 
-    levels = stack([(x(mark.at), mark.name) for mark in marks])
+    levels = stack([_span(mark, x(mark.at)) for mark in marks])
     labels = _TOP * 0.55 * (max(levels, default=0) + 1)
     top = labels + 12
     bottom = top + _ROW * max(1, len(lanes))
@@ -95,25 +103,19 @@ def _draw(lanes: Sequence[Lane], marks: Sequence[Mark], first: float, end: float
     )
 
 
-def stack(labels: Sequence[tuple[float, str]]) -> list[int]:
-    """For each label (x of its beginning, text) a level, 0 the lowest, on which it overlaps none before it."""
-    ends: list[float] = []
+def stack(spans: Sequence[tuple[float, float]]) -> list[int]:
+    """For each label, by its ends and ordered by its beginning, a level, 0 the lowest. Each stands above those that
+    begin under it, so that no line, which goes down from its label's beginning, crosses another label."""
     levels: list[int] = []
-    for at, text in labels:
-        start, end = _span(at, text)
-        level = next((level for level, taken in enumerate(ends) if start > taken), len(ends))
-        if level == len(ends):
-            ends.append(end)
-        else:
-            ends[level] = end
-        levels.append(level)
-    return levels
+    for index, (_, end) in reversed(list(enumerate(spans))):
+        following = zip(spans[index + 1 :], reversed(levels), strict=True)
+        under = [level for (start, _), level in following if start <= end]
+        levels.append(max(under) + 1 if under else 0)
+    return levels[::-1]
 
 
-def _span(at: float, text: str) -> tuple[float, float]:
-    """Labels go to the right of their line, or to its left where they would leave the picture."""
-    width = len(text) * _CHARACTER_PX + 40
-    return (at, at + width) if at + width <= WIDTH else (at - width, at)
+def _span(mark: Mark, at: float) -> tuple[float, float]:
+    return at, at + len(mark.name) * _CHARACTER_PX + _WHEN_PX
 
 
 def ticks(first: float, end: float) -> list[float]:
@@ -151,10 +153,8 @@ def _lane(lane: Lane, x: _Scale, y: float) -> str:
 
 
 def _mark(mark: Mark, at: float, y: float, bottom: float) -> str:
-    left = _span(at, mark.name)[0] < at
-    anchor, text_at = ("end", at - 5) if left else ("start", at + 5)
     return (
         f'<line class="mark {mark.kind}" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 10:.0f}" y2="{bottom:.0f}"/>'
-        f'<text class="label {mark.kind}" x="{text_at:.1f}" y="{y:.0f}" text-anchor="{anchor}">{escape(mark.name)}'
+        f'<text class="label {mark.kind}" x="{at + 5:.1f}" y="{y:.0f}">{escape(mark.name)}'
         f'<tspan class="when"> {mark.at:+.1f} s</tspan></text>'
     )

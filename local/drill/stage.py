@@ -51,7 +51,7 @@ class Work:
 
     @property
     def job_id(self) -> str:
-        return job_id(TENANT, f"client:{self.key}")
+        return job_id(TENANT, f"client:{self.key}", self.target.region)
 
 
 class Stage:

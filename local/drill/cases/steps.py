@@ -44,9 +44,10 @@ def note_times(stage: Stage, record: Record, works: Sequence[Work]) -> None:
         if record.dns_ms:
             record.phase("the name leads to East", record.dns_ms)
     taken = collect.takeovers(stage, [work.job_id for work in works])
-    if taken:
+    if len(taken) > 1:
         record.phase("first takeover", taken[0].at_ms)
-        record.phase("last takeover", taken[-1].at_ms)
+    if taken:
+        record.phase("last takeover" if len(taken) > 1 else "takeover", taken[-1].at_ms)
     record.ended_ms = collect.settled_ms(stage, works)
     if record.ended_ms:
         record.phase("all jobs settled", record.ended_ms)
