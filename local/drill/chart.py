@@ -45,8 +45,8 @@ def timeline(record: Record, promise: Promise) -> str:
     lanes = _lanes(record, promise, origin)
     marks = _marks(record, origin)
     ends = [mark.at for mark in marks] + [max(lane.measured or 0, lane.promised or 0) for lane in lanes]
-    first = min(0.0, *(mark.at for mark in marks))
-    return _draw(lanes, marks, first, max(max(ends) * 1.02 + 1, *(_room(mark, first) for mark in marks)))
+    first = min([0.0, *(mark.at for mark in marks)])
+    return _draw(lanes, marks, first, max([max(ends) * 1.02 + 1, *(_room(mark, first) for mark in marks)]))
 
 
 def _room(mark: Mark, first: float) -> float:

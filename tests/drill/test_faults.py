@@ -1,0 +1,63 @@
+"""The rules that stop a Region at a moment mean what they say to the gateway that carries them out."""
+
+import json
+
+from local.drill.faults import count, hold, hold_record, lose_answer
+from local.gateway.classify import Call
+from local.gateway.faults import DropAnswer, DropRequest, Faults, Verdict, parse_rules
+from local.gateway.launch import EAST, WEST
+
+
+def faults(*groups: list[dict[str, object]]) -> Faults:
+    made = Faults()
+    made.replace(parse_rules(json.dumps([rule for group in groups for rule in group]).encode()))
+    return made
+
+
+def call(operation: str, key: str = "p/1", caller: str = WEST) -> Call:
+    return Call(caller, "s3", operation, WEST, "bucket", key, "", {})
+
+
+def decide(made: Faults, *calls: Call) -> list[Verdict]:
+    return [made.decide(each) for each in calls]
+
+
+def fired(made: Faults) -> dict[object, object]:
+    return {rule["id"]: rule["fired"] for rule in made.report()}
+
+
+def test_a_hold_lets_some_pass_and_then_carries_out_nothing() -> None:
+    made = faults(hold("held", {"caller": WEST, "operation": "CopyObject"}, skip=2))
+    verdicts = decide(made, *[call("CopyObject")] * 4, call("CopyObject", caller=EAST), call("HeadObject"))
+    assert [verdict.action for verdict in verdicts[:2] + verdicts[4:]] == [None] * 4
+    assert all(isinstance(verdict.action, DropRequest) and verdict.delay_ms for verdict in verdicts[2:4])
+    assert fired(made)["held"] == 2
+
+
+def test_the_answer_is_lost_of_exactly_the_one_before_the_hold() -> None:
+    match = {"operation": "CopyObject"}
+    made = faults(hold("held", match, skip=4), lose_answer("lost", match, skip=3), count("all", match))
+    actions = [verdict.action for verdict in decide(made, *[call("CopyObject")] * 5)]
+    assert actions[:3] == [None] * 3
+    assert isinstance(actions[3], DropAnswer)
+    assert isinstance(actions[4], DropRequest)
+
+
+def test_a_counting_rule_does_nothing_else() -> None:
+    made = faults(count("p/1", {"operation": "UploadPartCopy", "key_prefix": "p/1"}))
+    verdicts = decide(made, call("UploadPartCopy"), call("UploadPartCopy", key="p/2"))
+    assert [(verdict.delay_ms, verdict.action) for verdict in verdicts] == [(0, None), (0, None)]
+    assert fired(made) == {"p/1": 1}
+
+
+def test_a_writer_dies_right_before_or_right_after_its_record() -> None:
+    before = faults(hold_record("done", "bucket", "p/", WEST, written=False))
+    assert isinstance(before.decide(call("PutObject")).action, DropRequest)
+    after = faults(hold_record("done", "bucket", "p/", WEST, written=True))
+    written = after.decide(call("PutObject"))
+    assert isinstance(written.action, DropAnswer)
+    assert not written.delay_ms
+    asked = after.decide(call("GetObject"))
+    assert isinstance(asked.action, DropRequest)
+    assert asked.delay_ms
+    assert fired(after)["done"] == 1

@@ -1,0 +1,155 @@
+"""What follows from the evidence: each promise that was broken is found, by itself."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local.drill.judge import counts, dns_seconds, judge, recovery_seconds, takeover_seconds, went_back
+from local.drill.model import Evidence, Held, Record, Takeover, View
+from local.drill.times import Promise
+
+PROMISE = Promise(dns=8, takeover=35, recovery=90)
+
+
+def taken(at_ms: int) -> Takeover:
+    return Takeover("job-1", "r-000001", "us-gov-west-1", "us-gov-east-1", at_ms, 12.0)
+
+
+def view(done: int, region: str = "west", at_ms: int = 0) -> View:
+    return View(at_ms, "job-1", "RUNNING", done, done * 10, region)
+
+
+def evidence(**changes: Any) -> Evidence:
+    """Three objects, one of them there before the death; everything went well."""
+    good = Evidence(
+        source={"p/1": "a", "p/2": "b", "p/3": "c"},
+        target={"p/1": Held(("v1",), "a"), "p/2": Held(("v2",), "b"), "p/3": Held(("v3",), "c")},
+        there_at_death={"p/1": ("v1",)},
+        looks=9,
+        rows={"p/1": "COPIED", "p/2": "COPIED", "p/3": "COPIED"},
+        states={"job-1": "SUCCEEDED"},
+        foreign_alive=True,
+        parts_expected={"p/3": 2},
+        parts_sent={"p/3": 2},
+        takeovers=[taken(11_000)],
+        views={"key": [view(0), view(1), view(3, "east")]},
+        ids={"key": ["job-1", "job-1"]},
+    )
+    return replace(good, **changes)
+
+
+def record(found: Evidence, **changes: Any) -> Record:
+    made = Record("a", "title", "story", 0, evidence=found, death_ms=1_000, dns_ms=5_000, ended_ms=20_000)
+    return replace(made, **changes)
+
+
+def judged(found: Evidence, **changes: Any) -> Record:
+    made = record(found, **changes)
+    judge(made, PROMISE)
+    return made
+
+
+def broken(made: Record) -> list[str]:
+    return [check.claim for check in made.checks if not check.ok]
+
+
+def test_all_is_well() -> None:
+    made = judged(evidence())
+    assert broken(made) == []
+    assert made.ok
+
+
+def test_what_is_counted() -> None:
+    found = counts(evidence())
+    assert (found.objects, found.copied_before, found.copied_after) == (3, 1, 2)
+    assert (found.copied_twice, found.partial_seen, found.lost, found.orphan_uploads) == (0, 0, 0, 0)
+    assert found.parts_resent_of_finished == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim", "count"),
+    [
+        ({"target": {}, "there_at_death": {}}, "Every object is at the target", ("lost", 3)),
+        ({"rows": {"p/1": "COPIED", "p/2": "FAILED", "p/3": "COPIED"}}, "Every object is at the", ("lost", 1)),
+        ({"rows": {"p/1": "COPIED", "p/2": "COPIED"}}, "Every object is at the target", ("lost", 1)),
+        ({"source": {"p/1": "other", "p/2": "b", "p/3": "c"}}, "Every object is at the target", ("lost", 1)),
+        ({"partial": ["HEAD p/3: 5 bytes"]}, "No partial object", ("partial_seen", 1)),
+        ({"looks": 0}, "No partial object", None),
+        ({"uploads_left": ["p/3 u1"]}, "No multipart upload of ours", ("orphan_uploads", 1)),
+        ({"foreign_alive": False}, "Another application's upload", None),
+        ({"there_at_death": {"p/1": ("v0",)}}, "What was at the target when", None),
+        ({"parts_sent": {"p/3": 5}}, "No part that had arrived", ("parts_resent_of_finished", 3)),
+        ({"states": {"job-1": "PARTIAL"}}, "Every job SUCCEEDED", None),
+        ({"ids": {"key": ["job-1", "job-2"]}}, "The same Idempotency-Key", None),
+        ({"ids": {"key": []}}, "The same Idempotency-Key", None),
+        ({"views": {"key": [view(3), view(1)]}}, "Progress never went backwards", None),
+        ({"takeovers": []}, "Everything the dead Region held", None),
+        ({"takeovers": [taken(5_000), taken(36_200)]}, "Everything the dead Region held", None),
+    ],
+)
+def test_a_broken_promise_is_found(changes: dict[str, Any], claim: str, count: tuple[str, int] | None) -> None:
+    made = judged(evidence(**changes))
+    assert len(broken(made)) == 1
+    assert broken(made)[0].startswith(claim)
+    if count is not None:
+        assert getattr(counts(made.evidence), count[0]) == count[1]
+    assert not made.ok
+
+
+def test_a_second_version_is_an_object_written_twice() -> None:
+    target = evidence().target | {"p/2": Held(("v9", "v2"), "b")}
+    made = judged(evidence(target=target))
+    assert counts(made.evidence).copied_twice == 1
+    assert broken(made) == ["No object was written twice: one version each in a versioned bucket"]
+
+
+def test_what_was_there_at_the_death_must_not_vanish() -> None:
+    target = {key: held for key, held in evidence().target.items() if key != "p/1"}
+    assert "What was at the target when the Region died was not touched again" in broken(
+        judged(evidence(target=target))
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim"),
+    [
+        ({"dns_ms": 9_200}, "The one name led"),
+        ({"ended_ms": 91_200}, "All work was finished"),
+        ({"ended_ms": None}, "All work was finished"),
+    ],
+)
+def test_being_late_is_found(changes: dict[str, Any], claim: str) -> None:
+    found = broken(judged(evidence(), **changes))
+    assert len(found) == 1
+    assert found[0].startswith(claim)
+
+
+def test_a_case_without_takeovers_is_not_judged_by_them() -> None:
+    assert broken(judged(evidence(takeovers=[]), judge_takeover=False)) == []
+
+
+def test_times_are_counted_from_the_death_or_from_the_return() -> None:
+    made = record(evidence())
+    assert (dns_seconds(made), takeover_seconds(made), recovery_seconds(made)) == (4.0, 10.0, 19.0)
+    made.since_ms = 18_000
+    assert recovery_seconds(made) == 2.0
+    made.death_ms = made.since_ms = None
+    assert (dns_seconds(made), takeover_seconds(made), recovery_seconds(made)) == (None, None, None)
+
+
+def test_progress_may_lag_where_another_region_answers_but_not_within_one() -> None:
+    assert went_back([view(5), view(3, "east"), view(4, "east")]) == (0, 2)
+    assert went_back([view(5), view(3), view(9)]) == (2, 0)
+    assert went_back([]) == (0, 0)
+
+
+def test_a_case_that_could_not_go_on_has_failed() -> None:
+    made = judged(evidence())
+    made.error = "WaitError: not within 10 s"
+    assert not made.ok
+
+
+def test_a_case_without_any_evidence_has_failed() -> None:
+    assert not record(evidence()).ok
+    assert not judged(Evidence()).ok

@@ -1,0 +1,48 @@
+"""Seed and scale: what a drill does when, and what it holds the product to."""
+
+import pytest
+
+from chalicelib.core.policy import Policy
+from chalicelib.core.sweep import worst_takeover_ms
+from local.drill.times import SCALED, SIZES, Times, moments
+
+
+def draw(seed: int, case: str) -> list[int]:
+    rng = moments(seed, case)
+    return [rng.randrange(1000) for _ in range(5)]
+
+
+def test_the_same_seed_draws_the_same_moments() -> None:
+    assert draw(7, "b") == draw(7, "b")
+
+
+def test_another_seed_and_another_case_draw_others() -> None:
+    assert len({tuple(draw(seed, case)) for seed in (1, 2) for case in ("a", "b")}) == 4
+
+
+def test_scale_one_runs_the_real_times() -> None:
+    times = Times(1)
+    assert times.overrides == SIZES
+    assert [getattr(times.policy, name) for name in SCALED] == [getattr(Policy(), name) for name in SCALED]
+    assert times.hint_delay_s == 240
+    assert times.pause_s == 1200
+
+
+def test_a_scale_divides_every_time() -> None:
+    times = Times(20)
+    assert times.overrides["takeover_after_ms"] == 12_000
+    assert times.sweep_s == 3
+    assert times.hint_delay_s == 12
+
+
+def test_at_scale_one_the_products_own_promises_are_kept_to() -> None:
+    promise = Times(1).promise
+    assert (promise.dns, promise.recovery) == (100, 900)
+    assert promise.takeover == worst_takeover_ms(Policy()) / 1000 <= 360
+
+
+@pytest.mark.parametrize("scale", [2, 20, 60])
+def test_a_promise_in_scaled_time_comes_from_the_scaled_settings(scale: float) -> None:
+    times = Times(scale)
+    assert times.promise.takeover == worst_takeover_ms(times.policy) / 1000
+    assert times.promise.dns < times.promise.takeover < times.promise.recovery
