@@ -6,6 +6,7 @@ from chalicelib.core.errors import Conflict, Permanent, Retry
 from chalicelib.core.ids import object_id
 from chalicelib.core.model import JobSpec, JobState, Outcome
 from chalicelib.core.registers import Mark, Registration
+from chalicelib.ports import UploadRef
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, TARGET
 from simulation.memory.faults import Rule
@@ -51,6 +52,24 @@ def test_a_successor_adopts_the_upload_and_copies_only_what_is_missing() -> None
     assert world.outcomes(spec) == {KEY: Outcome.COPIED}
     assert world.events("upload-adopted")[0]["kept"] == 4
     assert world.all_uploads() == []
+
+
+def test_an_upload_that_was_completed_meanwhile_is_not_begun_anew() -> None:
+    """The Complete of a worker long superseded arrives between the successor's HEAD and its ListParts: NoSuchUpload
+    doesn't say that it was completed, HEAD does."""
+    world = world_of()
+    spec = halted(world, Operation.COMPLETE)
+
+    def late_complete() -> None:
+        (upload,) = world.store.uploads(TARGET[EAST])
+        ref = UploadRef(TARGET[EAST], TARGET_KEY, upload.upload_id)
+        world.store.complete(ref, world.store.list_parts(ref), None, len(BODY), None)
+
+    world.faults.rule(Rule(operation=Operation.LIST_PARTS, key=TARGET_KEY, act=late_complete, error=None))
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert [operation for operation, _, _ in world.faults.calls].count(Operation.CREATE_UPLOAD) == 1
+    assert len(world.written(TARGET_KEY)) == 1
 
 
 def test_the_other_region_adopts_it_too() -> None:
