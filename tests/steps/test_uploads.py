@@ -145,6 +145,36 @@ def test_its_creator_wakes_up_after_it_was_fenced_and_begins_anew() -> None:
     assert world.all_uploads() == []
 
 
+def test_an_upload_that_lost_its_generation_is_aborted_and_never_used() -> None:
+    """Whoever filled the generation took it for nobody's, and may abort it at any moment."""
+    world = world_of()
+    tomb = Registration(Mark.TOMB, "", "", "another", "tomb")
+
+    def fence() -> None:
+        assert ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 1, tomb)
+
+    world.faults.rule(Rule(operation=Operation.CREATE_UPLOAD, act=fence, error=None))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    operations = [operation for operation, _, key in world.faults.calls if key == TARGET_KEY]
+    begun = operations.index(Operation.CREATE_UPLOAD)
+    assert operations[begun + 1] is Operation.ABORT
+    assert operations.count(Operation.CREATE_UPLOAD) == 2
+    assert [found.mark for _, found in sorted(register(world).items())] == [Mark.TOMB, Mark.UPLOAD]
+
+
+def test_a_tombstone_above_a_registered_upload_does_not_end_it() -> None:
+    """The sweep fenced another upload of this object; the successor goes on with the registered one."""
+    world = world_of()
+    spec = halted(world, Operation.COMPLETE)
+    tomb = Registration(Mark.TOMB, "", "", "another", "tomb")
+    assert ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 2, tomb)
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert [operation for operation, _, _ in world.faults.calls].count(Operation.CREATE_UPLOAD) == 1
+
+
 def test_an_upload_that_is_registered_while_it_is_being_fenced_is_kept() -> None:
     world = world_of()
     upload = world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
