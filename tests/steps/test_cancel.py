@@ -50,6 +50,29 @@ def test_a_job_is_cancelled_at_any_moment() -> None:
     assert seen == {JobState.CANCELLED, JobState.SUCCEEDED}
 
 
+def test_a_worker_that_wakes_up_after_the_cancel_can_not_complete_an_upload() -> None:
+    """Paused at any call; meanwhile the job is cancelled, and others end it. (A CopyObject can't be recalled: what it
+    writes is only known not to have been there when the row was decided.)"""
+
+    def cancel_and_let_others_end_it(world: World) -> Act:
+        def act(_: str) -> None:
+            cancel(world)("")
+            world.run(45 * MINUTE)
+
+        return act
+
+    seen = set()
+    for world, spec, call in at_every_call(
+        lambda: prefix_job.filled(World()), run, cancel_and_let_others_end_it, least=80
+    ):
+        outcome = world.outcomes(spec).get("in/a/2-large")
+        assert len(world.written("out/b/2-large")) == (outcome is Outcome.COPIED), call
+        assert all(len(world.written(key)) <= 1 for key in prefix_job.DELIVERED), call
+        assert world.all_uploads() == [], call
+        seen.add(outcome)
+    assert seen == {None, Outcome.COPIED, Outcome.CANCELLED}  # None: cancelled before it was planned.
+
+
 @pytest.mark.parametrize("lose", [False, True], ids=["messages", "no-messages"])
 def test_a_cancelled_job_ends_soon(lose: bool) -> None:
     world = prefix_job.filled(World(lose=lose))

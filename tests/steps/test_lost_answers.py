@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from simulation.memory.operations import Operation
 from tests.steps import prefix_job
 from tests.steps.calls import Act, lose_answer, refuse
 from tests.steps.everywhere import at_every_call
@@ -35,3 +36,19 @@ def everywhere(make: Callable[[], World], port: str, act: Act, *, after: bool) -
     )
     for world, spec, call in runs:
         prefix_job.check(world, spec, call)
+
+
+def test_ones_own_record_is_recognised_though_its_answer_was_lost() -> None:
+    """No claim is given up, no upload begun anew, no link left to the sweep: the job doesn't even take longer."""
+    runs = at_every_call(
+        lambda: prefix_job.filled(World()),
+        prefix_job.run,
+        lambda _: lose_answer,
+        wanted=lambda label: label == "store.create",
+        after=True,
+        least=10,
+    )
+    for world, spec, call in runs:
+        assert set(world.records(spec).survey().claims.values()) == {1}, call
+        assert [operation for operation, _, _ in world.faults.calls].count(Operation.CREATE_UPLOAD) == 1, call
+        assert world.terminal(spec).settled_ms - spec.created_ms < 1000, call

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from chalicelib.core.model import JobState, Outcome
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
+from simulation.memory.operations import Operation
 from tests.steps import prefix_job
 from tests.steps.world import MINUTE, SMALL, World
 
@@ -81,21 +82,27 @@ def test_a_job_at_rest_costs_a_few_requests_a_minute() -> None:
 
 
 def test_a_job_that_merely_takes_long_is_not_disturbed() -> None:
-    """One slow partition: heartbeats go on, so nobody takes it over, though an hour passes."""
-    world = World()
-    for number in range(4):
-        world.put(f"in/a/{number}", b"x")
+    """Each object takes half a minute; meanwhile both Regions sweep, and every message they send is handled. The
+    worker's heart beats, so nobody takes its partition over."""
+    world = World(policy=replace(SMALL, partition_rows=30))
+    keys = [f"in/a/{number:02d}" for number in range(20)]
+    for key in keys:
+        world.put(key, b"x")
+    working = False
 
     def slow(operation: object, _bucket: str, _key: str) -> None:
-        if operation == "CopyObject":
-            for _ in range(3):
-                world.clock.advance(16_000)  # The pool's tick comes between objects only: less than a lease's time.
+        nonlocal working
+        if operation == "CopyObject" and not working:
+            working = True
+            world.run(20_000)
+            working = False
 
     world.store.before_call = slow
     spec = world.submit("a/", "b/")
     world.settle()
     assert world.records(spec).survey().claims == {"r-000001": 1}
     assert set(world.outcomes(spec).values()) == {Outcome.COPIED}
+    assert world.store.requests[Operation.COPY, "target-east"] == len(keys)
 
 
 def test_the_terminal_record_is_told_at_least_once_and_the_marker_goes_last() -> None:

@@ -6,9 +6,9 @@ from chalicelib.core.errors import Conflict, Permanent, Retry
 from chalicelib.core.ids import object_id
 from chalicelib.core.model import JobSpec, JobState, Outcome
 from chalicelib.core.registers import Mark, Registration
-from chalicelib.ports import UploadRef
+from chalicelib.ports import SourceRef, UploadRef
 from chalicelib.protocol.records import ControlRecords
-from simulation.memory.env import EAST, TARGET
+from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
 from simulation.memory.state import OUTSIDER, WORKER
@@ -70,6 +70,19 @@ def test_an_upload_that_was_completed_meanwhile_is_not_begun_anew() -> None:
     assert world.outcomes(spec) == {KEY: Outcome.COPIED}
     assert [operation for operation, _, _ in world.faults.calls].count(Operation.CREATE_UPLOAD) == 1
     assert len(world.written(TARGET_KEY)) == 1
+
+
+def test_a_part_of_another_size_than_planned_is_copied_again() -> None:
+    world = world_of()
+    source = SourceRef(SOURCE[WEST], KEY, world.put(KEY, BODY).etag)
+    spec = halted(world, Operation.UPLOAD_PART_COPY, nth=5)
+    (upload,) = world.store.uploads(TARGET[EAST])
+    ref = UploadRef(TARGET[EAST], TARGET_KEY, upload.upload_id)
+    world.store.upload_part_copy(ref, 2, source, 0, 3, whole=False)
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert [version.body for version in world.written(TARGET_KEY)] == [BODY]
+    assert world.events("upload-adopted")[0]["kept"] == 3
 
 
 def test_the_other_region_adopts_it_too() -> None:
