@@ -2,13 +2,17 @@
 
 import pytest
 
+from chalicelib.core.errors import NoSuchUpload
 from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.ports import UploadRef
 from chalicelib.steps import control
-from simulation.memory.env import EAST, TENANT
+from simulation.memory.env import EAST, TARGET, TENANT
+from simulation.memory.faults import Rule
+from simulation.memory.operations import Operation
 from tests.steps import prefix_job
 from tests.steps.calls import Act, Crash, crash
 from tests.steps.everywhere import at_every_call
-from tests.steps.world import MINUTE, World
+from tests.steps.world import FOREVER_MS, MINUTE, World
 
 
 def run(world: World) -> JobSpec:
@@ -62,15 +66,43 @@ def test_a_worker_that_wakes_up_after_the_cancel_can_not_complete_an_upload() ->
         return act
 
     seen = set()
-    for world, spec, call in at_every_call(
-        lambda: prefix_job.filled(World()), run, cancel_and_let_others_end_it, least=80
-    ):
+
+    def make() -> World:
+        return prefix_job.filled(World(runtime_ms=FOREVER_MS))
+
+    for world, spec, call in at_every_call(make, run, cancel_and_let_others_end_it, least=80):
         outcome = world.outcomes(spec).get("in/a/2-large")
         assert len(world.written("out/b/2-large")) == (outcome is Outcome.COPIED), call
         assert all(len(world.written(key)) <= 1 for key in prefix_job.DELIVERED), call
         assert world.all_uploads() == [], call
         seen.add(outcome)
     assert seen == {None, Outcome.COPIED, Outcome.CANCELLED}  # None: cancelled before it was planned.
+
+
+def test_once_a_row_is_cancelled_its_upload_can_not_be_completed_any_more() -> None:
+    """The Complete of a worker that everybody thinks dead arrives when the row has just been decided."""
+    world = World()
+    world.put("in/a/large", bytes(range(90)))
+    world.faults.rule(Rule(operation=Operation.COMPLETE, act=lambda: crash("before Complete"), error=None))
+    spec = world.submit("a/", "b/")
+    world.pump()
+    (upload,) = world.store.uploads(TARGET[EAST])
+    ref = UploadRef(TARGET[EAST], upload.key, upload.upload_id)
+    parts = world.store.list_parts(ref)
+    refused: list[NoSuchUpload] = []
+
+    def late_complete() -> None:
+        with pytest.raises(NoSuchUpload) as gone:
+            world.store.complete(ref, parts, None, 90, None)
+        refused.append(gone.value)
+
+    decided = f"jobs/{spec.job_id}/copied/r-000001/000002"
+    world.faults.rule(Rule(operation=Operation.PUT, key=decided, act=late_complete, error=None))
+    cancel(world)("")
+    world.settle()
+    assert len(refused) == 1
+    assert world.outcomes(spec) == {"in/a/large": Outcome.CANCELLED}
+    assert world.written("out/b/large") == []
 
 
 @pytest.mark.parametrize("lose", [False, True], ids=["messages", "no-messages"])

@@ -17,9 +17,12 @@ from tests.steps import prefix_job
 from tests.steps.calls import Act
 from tests.steps.everywhere import at_every_call
 from tests.steps.turns import Turns
-from tests.steps.world import MINUTE, World
+from tests.steps.world import FOREVER_MS, MINUTE, World
 
-TARGETS: dict[str, Callable[[], World]] = {"sse-s3": World, "kms": lambda: World(encryption="aws:kms")}
+TARGETS: dict[str, Callable[[], World]] = {
+    "sse-s3": lambda: World(runtime_ms=FOREVER_MS),
+    "kms": lambda: World(encryption="aws:kms", runtime_ms=FOREVER_MS),
+}
 
 
 def others_finish(world: World) -> Act:
@@ -111,7 +114,7 @@ def test_a_row_that_another_worker_published_is_not_blamed_on_the_source() -> No
     names = ("small", "large")
 
     def make() -> World:
-        world = World()
+        world = World(runtime_ms=FOREVER_MS)
         world.put("in/a/small", b"small")
         world.put("in/a/large", bytes(range(70)))
         return world

@@ -38,6 +38,8 @@ SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 VISIBILITY_MS = {"intake": 12 * MINUTE, "split": 18 * MINUTE, "copy": 20 * MINUTE, "verify": 18 * MINUTE}
 """Shorter than the deployed ones, so that tests sweep less; longer than an invocation, and than any lease."""
 RUNTIME_MS = 15 * MINUTE
+FOREVER_MS = 1000 * HOUR
+"""For workers that wake up late and go on, as if an invocation had no end."""
 RECEIVES = 5
 
 
@@ -83,6 +85,8 @@ class World:
     redeliver: bool = True
     """Whether a message that a crash left unacknowledged comes again. Events always do: nothing else tells of them."""
     shuffle: random.Random | None = None
+    runtime_ms: int = RUNTIME_MS
+    """How long an invocation may last."""
     watch: Callable[[], object] | None = None
     """Called after every message and sweep."""
 
@@ -198,7 +202,7 @@ class World:
         event = {"Records": [{"messageId": "m-1", "body": mail.body, "eventSource": "aws:sqs"}]}
         function: Callable[..., handlers.BatchResponse] = getattr(handlers, mail.queue)
         try:
-            answer = function(self.regions[mail.region].env, event, self.clock.now_ms() + RUNTIME_MS)
+            answer = function(self.regions[mail.region].env, event, self.clock.now_ms() + self.runtime_ms)
             acknowledged = not answer["batchItemFailures"]
         except Crash as crash:
             self.crashes.append(str(crash))
@@ -225,7 +229,7 @@ class World:
         region = self.regions[name]
         self.collect(lost=self.lose)
         try:
-            handlers.sweep(region.env, {}, self.clock.now_ms() + RUNTIME_MS)
+            handlers.sweep(region.env, {}, self.clock.now_ms() + self.runtime_ms)
         except EftError as error:
             region.log("sweep-failed", error=str(error))  # Lambda reports it; in a minute it runs again.
         except Crash as crash:
