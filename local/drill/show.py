@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import time
@@ -18,7 +19,7 @@ from local.drill.cases import CASES
 from local.drill.customer import now_ms
 from local.drill.model import Drill, DrillError, Record
 from local.drill.stage import Stage
-from local.drill.times import SCALED, Times, moments
+from local.drill.times import MACHINE_S, SCALED, Times, moments
 from local.gateway.client import ControlError
 from local.package import REPOSITORY
 from local.processes import ProcessError
@@ -72,7 +73,7 @@ class Show:
             promise=asdict(times.promise),
             policy={name: getattr(times.policy, name) for name in SCALED} | {"hint_delay_s": times.hint_delay_s},
             emulated=emulated(times),
-            machine=f"{platform.system()} {platform.machine()}",
+            machine=f"{platform.system()}, {os.cpu_count()} cores",
             commit=_commit(),
             logs=self._logs,
             cases=list(self._records),
@@ -146,7 +147,8 @@ def emulated(times: Times) -> list[str]:
     return [
         *said,
         f"All times of the policy, the delay of forwarded events, health checks and the DNS TTL are divided by "
-        f"{times.scale:g}. Cold starts, replication and the copying itself are not, and weigh that much more.",
+        f"{times.scale:g}. Cold starts, replication and the copying itself are not: what is promised here is the "
+        f"worst case by the scaled settings (`worst_takeover_ms`) plus {MACHINE_S} s for this machine.",
         f"Schedules know whole minutes only: the drill invokes each living Region's sweep every {times.sweep_s:g} s.",
     ]
 
