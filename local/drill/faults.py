@@ -31,15 +31,3 @@ def slow(name: str, match: Match, delay_ms: int) -> Rules:
 def count(name: str, match: Match) -> Rules:
     """Nothing goes wrong: only counts."""
     return slow(name, match, 0)
-
-
-def hold_record(name: str, bucket: str, key: str, caller: str, *, written: bool) -> Rules:
-    """The writer of a record stops right before it is written, or right after, before it hears that it was."""
-    match = {"caller": caller, "bucket": bucket, "key_prefix": key}
-    if not written:
-        return hold(name, match | {"operation": "PutObject"})
-    return [
-        # It looks whether its record is there: that it never learns.
-        *hold(f"{name} (asked)", match | {"operation": "GetObject"}),
-        *lose_answer(name, match | {"operation": "PutObject"}, times=1000),
-    ]

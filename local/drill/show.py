@@ -113,8 +113,10 @@ class Show:
             record.error = f"{type(error).__name__}: {error}"
             if not isinstance(error, WaitError | DrillError):
                 record.error += f" ({traceback.extract_tb(error.__traceback__)[-1].name})"
+            record.error += f". {stage.situation()}"
         stage.leave(record)
-        judge.judge(record, stage.times.promise)
+        if not record.error:
+            judge.judge(record, stage.times.promise)
         self._tell(record)
         return record
 

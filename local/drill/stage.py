@@ -22,7 +22,7 @@ from local.drill.model import DrillError, Record
 from local.drill.sweeper import Sweeper
 from local.drill.times import Times
 from local.drill.watcher import Watcher
-from local.gateway.client import control
+from local.gateway.client import ControlError, control
 from local.gateway.launch import EAST, WEST
 from local.regions import Done, Regions
 from local.wait import wait_until
@@ -165,6 +165,24 @@ class Stage:
 
     def age(self, upload_id: str, hours: float) -> None:
         self.control("PUT", "uploads/age", {"upload_id": upload_id, "age_hours": hours})
+
+    def situation(self) -> str:
+        """How things stand, for whoever has to find out why a case could not go on."""
+        jobs = [
+            f"{customer.key}: {customer.last.state if customer.last else 'no answer'}" for customer in self._customers
+        ]
+        refused = [customer.errors[-1][1] for customer in self._customers if customer.errors]
+        try:
+            health = self.control("GET", "routing")["health"]
+            fired = {name: times for name, times in self.fired().items() if times}
+        except (ControlError, OSError) as error:
+            return f"The gateway does not answer: {error}"
+        seen = [
+            f"{side(region)} {'healthy' if h['healthy'] else 'unhealthy'} ({h['detail']})"
+            for region, h in health.items()
+        ]
+        said = [*seen, *jobs, f"rules that struck: {fired}", *refused[-1:], *map(str, self.sweeper.failed.items())]
+        return "; ".join(said)
 
     # ---- Regions ---------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import json
 
-from local.drill.faults import count, hold, hold_record, lose_answer
+from local.drill.faults import count, hold, lose_answer
 from local.gateway.classify import Call
 from local.gateway.faults import DropAnswer, DropRequest, Faults, Verdict, parse_rules
 from local.gateway.launch import EAST, WEST
@@ -48,16 +48,3 @@ def test_a_counting_rule_does_nothing_else() -> None:
     verdicts = decide(made, call("UploadPartCopy"), call("UploadPartCopy", key="p/2"))
     assert [(verdict.delay_ms, verdict.action) for verdict in verdicts] == [(0, None), (0, None)]
     assert fired(made) == {"p/1": 1}
-
-
-def test_a_writer_dies_right_before_or_right_after_its_record() -> None:
-    before = faults(hold_record("done", "bucket", "p/", WEST, written=False))
-    assert isinstance(before.decide(call("PutObject")).action, DropRequest)
-    after = faults(hold_record("done", "bucket", "p/", WEST, written=True))
-    written = after.decide(call("PutObject"))
-    assert isinstance(written.action, DropAnswer)
-    assert not written.delay_ms
-    asked = after.decide(call("GetObject"))
-    assert isinstance(asked.action, DropRequest)
-    assert asked.delay_ms
-    assert fired(after)["done"] == 1

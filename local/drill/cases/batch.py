@@ -6,7 +6,7 @@ from random import Random
 
 from local.drill import collect
 from local.drill.cases.steps import await_settled, kill_west, return_west
-from local.drill.faults import Rules, count, hold, hold_record, lose_answer
+from local.drill.faults import Rules, count, hold, lose_answer
 from local.drill.model import Record
 from local.drill.stage import Stage, Work, small_sizes
 from local.gateway.launch import EAST, WEST
@@ -16,12 +16,17 @@ STORY = (
     "split, one while it is being verified, one while it is being settled. East copies only what remains."
 )
 OBJECTS = 300
-RECORDS = {"split": "manifest/", "verify": "done/", "settle": "terminal"}
+STEPS = {
+    "split": (("PutObject", "jobs/{}/manifest/"), ("PutObject", "jobs/{}/claim/")),
+    "verify": (("PutObject", "jobs/{}/done/"), ("PutObject", "jobs/{}/terminal")),
+    "settle": (("PutObject", "jobs/{}/terminal"), ("DeleteObject", "open/{}")),
+}
+"""Each step dies right before it writes its record, or right before what would come of it."""
 
 
 def play(stage: Stage, record: Record, rng: Random) -> None:
     batch = stage.work("c", "batch", small_sizes(rng, OBJECTS))
-    others = {step: stage.work("c", step, small_sizes(rng, 12)) for step in RECORDS}
+    others = {step: stage.work("c", step, small_sizes(rng, 12)) for step in STEPS}
     works = [batch, *others.values()]
     moment = rng.randrange(10, OBJECTS - 10)
     stage.say(f"  West dies after about {moment} of {OBJECTS} objects")
@@ -29,7 +34,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.faults(*_stop_batch(batch, moment), *holds)
     stage.submit(batch)
     stage.reached("batch")
-    for step in RECORDS:
+    for step in STEPS:
         # The last one is not kept waiting: any Region's sweep would settle the job.
         stage.submit(others[step])
         stage.reached(step)
@@ -61,7 +66,8 @@ def _stop_batch(batch: Work, moment: int) -> list[Rules]:
 
 def _stop_at(step: str, work: Work, rng: Random, record: Record) -> Rules:
     written = rng.random() < 0.5
-    when = "after its record was written" if written else "before its record was written"
+    operation, key = STEPS[step][written]
+    when = f"right {'after' if written else 'before'} its record is written"
     record.happened.append((record.began_ms, f"drawn: the job in {step} dies {when}"))
-    key = f"jobs/{work.job_id}/{RECORDS[step]}"
-    return hold_record(step, work.target.control_bucket, key, WEST, written=written)
+    match = {"caller": WEST, "bucket": work.target.control_bucket, "key_prefix": key.format(work.job_id)}
+    return hold(step, match | {"operation": operation})
