@@ -141,6 +141,8 @@ def emulated(times: Times) -> list[str]:
         "A Region's death is real for its processes: SIGSTOP at one moment, then SIGKILL; its API, event sources, "
         "rules and replication are cut. Route 53, DynamoDB's replication (300 to 500 ms, last writer wins) and the "
         "age of uploads are played by the gateway.",
+        "The emulator forwards no event to another Region's bus: in case feed the drill puts the events into East's "
+        "queue of hints, as West's rule would.",
         "The moment of death is exact: the gateway holds back the request that would come next until the Region "
         "is dead.",
     ]
