@@ -27,7 +27,7 @@ from local.regions import RegionError
 from local.run import Run
 from local.wait import WaitError
 
-PARAMETERS = {"CopyConcurrency": "4", "VerifyConcurrency": "5", "SplitConcurrency": "3"}
+PARAMETERS = {"CopyConcurrency": "6", "VerifyConcurrency": "5", "SplitConcurrency": "3"}
 """Enough for the jobs of a case that stand still in mid-work, beside the one that works."""
 _TROUBLE = (
     DrillError,
@@ -113,6 +113,7 @@ class Show:
             record.error = f"{type(error).__name__}: {error}"
             if not isinstance(error, WaitError | DrillError):
                 record.error += f" ({traceback.extract_tb(error.__traceback__)[-1].name})"
+            stage.sweeper.paused = False
             record.error += f". {stage.situation()}"
         stage.leave(record)
         if not record.error:

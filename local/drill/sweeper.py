@@ -33,6 +33,8 @@ class Sweeper:
     def __init__(self, clients: Mapping[str, Any], every_s: float) -> None:
         self.asleep: set[str] = set()
         """Regions that are dead or frozen."""
+        self.paused = False
+        """No Region sweeps: while a case brings work to a moment, which takes longer than a scaled minute."""
         self.rounds = dict.fromkeys(clients, 0)
         self.failed: dict[str, str] = {}
         """The last failure of a Region's sweep, if one failed."""
@@ -52,7 +54,7 @@ class Sweeper:
 
     def _run(self, region: str, client: Any) -> None:  # noqa: ANN401 - boto3's client
         while not self._leaving.wait(self._every_s):
-            if region in self.asleep:
+            if self.paused or region in self.asleep:
                 continue
             try:
                 answer = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(EVENT).encode())

@@ -32,13 +32,14 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.say(f"  West dies after about {moment} of {OBJECTS} objects")
     holds = [_stop_at(step, work, rng, record) for step, work in others.items()]
     stage.faults(*_stop_batch(batch, moment), *holds)
+    stage.sweeper.paused = True
     stage.submit(batch)
     stage.reached("batch")
     for step in STEPS:
-        # The last one is not kept waiting: any Region's sweep would settle the job.
         stage.submit(others[step])
         stage.reached(step)
     kill_west(stage, record, works)
+    stage.sweeper.paused = False
     there = len([key for key in record.evidence.there_at_death if key in batch.sizes])
     await_settled(stage, record, works)
     record.evidence.copies_after = stage.fired()["east"]

@@ -20,6 +20,8 @@ STORY = (
     "replication queue is released. Nothing is written twice, nothing is lost."
 )
 OBJECTS, LARGE = 200, (12, 40)
+LAMBDA_S = 900
+"""No invocation lives longer: after a longer sleep there is nobody left to wake up."""
 
 
 def play(stage: Stage, record: Record, rng: Random) -> None:
@@ -44,7 +46,8 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     collect.collect(stage, record, works)
     # What stood at the very moment of falling asleep may still have been under way: versions are counted in any case.
     after = sum(stage.fired().values()) - tried
-    record.check("The zombies did go on", after > 0, f"{after} write requests by West's workers after they woke up")
+    if stage.times.pause_s < LAMBDA_S:
+        record.check("The zombies did go on", after > 0, f"{after} write requests by West's workers after they woke up")
     record.check(
         "Work is balanced again: the name leads to West",
         stage.name_answers() == WEST,
