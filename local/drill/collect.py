@@ -38,13 +38,14 @@ def look_at_death(stage: Stage, record: Record, works: Sequence[Work]) -> None:
         record.evidence.there_at_death |= versions(stage, work.target.target_bucket, work.prefix)
 
 
-def collect(stage: Stage, record: Record, works: Sequence[Work], *, jobs: bool = True) -> None:
+def collect(stage: Stage, record: Record, works: Sequence[Work]) -> None:
     """Everything that can be seen when all is over."""
     evidence = record.evidence
     for work in works:
-        evidence.source |= {_target_key(work, key): digest for key, digest in work.digests.items()}
+        evidence.source |= work.digests  # source and target keys are the same
         evidence.target |= _target(stage, work)
-        if jobs:
+        if work.key:
+            evidence.asked |= set(work.digests)
             evidence.rows |= _rows(stage, work.job_id)
             evidence.states[work.job_id] = stage.api(stage.east.api_url, f"/jobs/{work.job_id}")["state"]
     for info in (stage.west, stage.east):
@@ -53,7 +54,7 @@ def collect(stage: Stage, record: Record, works: Sequence[Work], *, jobs: bool =
         evidence.uploads_left += [f"{key} {upload_id}" for key, upload_id in left if upload_id not in foreign]
     alive = [upload_id for info in (stage.west, stage.east) for _, upload_id in uploads(stage, info.target_bucket)]
     evidence.foreign_alive = set(stage.foreign.values()) <= set(alive)
-    evidence.takeovers = takeovers(stage, [work.job_id for work in works])
+    evidence.takeovers = takeovers(stage, [work.job_id for work in works if work.key])
     name_views(evidence, stage.resolver())
 
 
@@ -126,12 +127,6 @@ def _rows(stage: Stage, job_id: str) -> dict[str, str]:
         if page["next_cursor"] is None:
             return rows
         params["cursor"] = page["next_cursor"]
-
-
-def _target_key(work: Work, key: str) -> str:
-    """Source and target share the prefix."""
-    assert key.startswith(work.prefix), key
-    return key
 
 
 def _ms(timestamp: str) -> int:

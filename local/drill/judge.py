@@ -36,7 +36,7 @@ def lost(evidence: Evidence) -> list[str]:
         for key, digest in evidence.source.items()
         if key not in evidence.target or evidence.target[key].sha256 != digest
     ]
-    unsaid = [key for key in evidence.source if evidence.rows and evidence.rows.get(key) != "COPIED"]
+    unsaid = [key for key in evidence.asked if evidence.rows.get(key) != "COPIED"]
     return sorted({*wrong, *unsaid})
 
 

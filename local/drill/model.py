@@ -63,6 +63,8 @@ class Evidence:
     """All that is known of a case when it is over. `source` is what was sent, `target` what is there, by target key."""
 
     source: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """Those of them that belong to jobs, so that each has a row; the others were delivered by a feed."""
     target: dict[str, Held] = field(default_factory=dict)
     there_at_death: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Versions by key, of what was at the target when the Region was dead."""

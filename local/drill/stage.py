@@ -42,7 +42,7 @@ class Work:
     name: str
     prefix: str
     key: str
-    """Idempotency-Key."""
+    """Idempotency-Key; "" for objects of a feed, which no customer asks for."""
     target: RegionInfo
     body: dict[str, Any]
     digests: dict[str, str] = field(default_factory=dict)

@@ -24,6 +24,7 @@ def evidence(**changes: Any) -> Evidence:
     """Three objects, one of them there before the death; everything went well."""
     good = Evidence(
         source={"p/1": "a", "p/2": "b", "p/3": "c"},
+        asked={"p/1", "p/2", "p/3"},
         target={"p/1": Held(("v1",), "a"), "p/2": Held(("v2",), "b"), "p/3": Held(("v3",), "c")},
         there_at_death={"p/1": ("v1",)},
         looks=9,
@@ -95,6 +96,10 @@ def test_a_broken_promise_is_found(changes: dict[str, Any], claim: str, count: t
     if count is not None:
         assert getattr(counts(made.evidence), count[0]) == count[1]
     assert not made.ok
+
+
+def test_what_a_feed_delivered_has_no_row() -> None:
+    assert broken(judged(evidence(asked=set(), rows={}))) == []
 
 
 def test_a_second_version_is_an_object_written_twice() -> None:

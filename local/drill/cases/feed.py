@@ -20,16 +20,19 @@ STORY = (
     "East, where they wait as hints. Others reach East by no event at all: it finds them by listing. West returns with "
     "the same events in its own queue, and delivers nothing twice."
 )
-FORWARDED, LISTED = 14, 6
+FORWARDED, LISTED, ASKED = 14, 6, 10
 
 
 def play(stage: Stage, record: Record, rng: Random) -> None:
     forwarded = _feed(stage, "forwarded")
     listed = _feed(stage, "listed")
+    asked = stage.work("feed", "asked", small_sizes(rng, ASKED))
     works = [forwarded, listed]
     stage.kill(record, "west")
     for work in works:
         stage.watch(work)
+    # Somebody asks for a job while West is dead: he does nothing but repeat his request.
+    customer = stage.submit(asked)
     sizes = [*small_sizes(rng, FORWARDED - 1), 12 * MIB]
     stage.put(forwarded, {f"{forwarded.prefix}{index:03d}": size for index, size in enumerate(sizes)})
     _forward(stage, forwarded)
@@ -40,12 +43,14 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     happened(record, now_ms(), f"{LISTED} objects dropped, no event leaves West")
     _await_delivery(stage, record, forwarded, "forwarded ones delivered")
     _await_delivery(stage, record, listed, "listed ones delivered")
+    wait_until(lambda: customer.settled, "the job that was asked for meanwhile is settled", 60)
     record.ended_ms = now_ms()
-    stage.await_name(EAST, stage.times.promise.dns + 10)
     record.dns_ms = stage.resolved_ms(EAST, record.death_ms or 0)
+    if record.dns_ms:
+        record.phase("the name leads to East", record.dns_ms)
     return_west(stage, record)
     stage.leave(record)
-    collect.collect(stage, record, works, jobs=False)
+    collect.collect(stage, record, [*works, asked])
 
 
 def _feed(stage: Stage, name: str) -> Work:
