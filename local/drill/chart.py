@@ -21,11 +21,12 @@ _Scale = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One promise and what was measured. Seconds from the origin; `promised` or `measured` None: not in this case."""
+    """One promise and what was measured, in seconds from `start`, which is itself counted from the origin."""
 
     name: str
-    measured: float | None
+    measured: float
     promised: float | None
+    start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def timeline(record: Record, promise: Promise) -> str:
         return ""
     lanes = _lanes(record, promise, origin)
     marks = _marks(record, origin)
-    ends = [mark.at for mark in marks] + [max(lane.measured or 0, lane.promised or 0) for lane in lanes]
+    ends = [mark.at for mark in marks] + [lane.start + max(lane.measured, lane.promised or 0) for lane in lanes]
     first = min([0.0, *(mark.at for mark in marks)])
     return _draw(lanes, marks, first, max([max(ends) * 1.02 + 1, *(_room(mark, first) for mark in marks)]))
 
@@ -57,17 +58,18 @@ def _room(mark: Mark, first: float) -> float:
 
 
 def _lanes(record: Record, promise: Promise, origin: int) -> list[Lane]:
-    def seconds(at_ms: int | None) -> float | None:
-        return None if at_ms is None else (at_ms - origin) / 1000
+    def lane(name: str, at_ms: int | None, promised: float | None, since_ms: int = origin) -> list[Lane]:
+        if at_ms is None:
+            return []
+        return [Lane(name, (at_ms - since_ms) / 1000, promised, (since_ms - origin) / 1000)]
 
-    start = seconds(record.since_ms) or 0.0
-    taken = [found.at_ms for found in record.evidence.takeovers]
-    lanes = [
-        Lane("DNS", seconds(record.dns_ms), promise.dns if record.dns_ms else None),
-        Lane("takeover", seconds(max(taken)) if taken else None, promise.takeover if taken else None),
-        Lane("recovery", seconds(record.ended_ms), start + promise.recovery if record.death_ms else None),
+    taken = max((found.at_ms for found in record.evidence.takeovers), default=None)
+    promised = promise.recovery if record.death_ms else None
+    return [
+        *lane("DNS", record.dns_ms, promise.dns),
+        *lane("takeover", taken, promise.takeover),
+        *lane("recovery", record.ended_ms, promised, record.since_ms or origin),
     ]
-    return [lane for lane in lanes if lane.measured is not None]
 
 
 def _marks(record: Record, origin: int) -> list[Mark]:
@@ -134,15 +136,15 @@ def _grid(x: _Scale, first: float, end: float, top: float, bottom: float) -> str
 
 
 def _lane(lane: Lane, x: _Scale, y: float) -> str:
-    start, measured = x(0), lane.measured or 0.0
+    start, measured = x(lane.start), lane.measured
     late = lane.promised is not None and measured > lane.promised
     parts = [f'<text class="lane" x="{LEFT - 12}" y="{y + 12:.0f}" text-anchor="end">{escape(lane.name)}</text>']
     if lane.promised is not None:
-        width = max(1.0, x(lane.promised) - start)
+        width = max(1.0, x(lane.start + lane.promised) - start)
         parts.append(
             f'<rect class="promise" x="{start:.1f}" y="{y - 4:.1f}" width="{width:.1f}" height="{_BAR + 8}" rx="3"/>'
         )
-    width = max(2.0, x(measured) - start)
+    width = max(2.0, x(lane.start + measured) - start)
     kind = "late" if late else "bar"
     parts.append(f'<rect class="{kind}" x="{start:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_BAR}" rx="2"/>')
     said = f"{measured:.1f} s" + ("" if lane.promised is None else f" of {lane.promised:.0f} s")

@@ -34,6 +34,7 @@ def parts(stage: Stage, bucket: str, key: str, upload_id: str) -> set[int]:
 
 def look_at_death(stage: Stage, record: Record, works: Sequence[Work]) -> None:
     """What the dead Region left at the target."""
+    record.evidence.looked_at_death = True
     for work in works:
         record.evidence.there_at_death |= versions(stage, work.target.target_bucket, work.prefix)
 

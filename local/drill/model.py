@@ -68,6 +68,7 @@ class Evidence:
     target: dict[str, Held] = field(default_factory=dict)
     there_at_death: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Versions by key, of what was at the target when the Region was dead."""
+    looked_at_death: bool = False
     partial: list[str] = field(default_factory=list)
     looks: int = 0
     """How often somebody looked for partial objects."""

@@ -79,6 +79,7 @@ def as_html(drill: Drill) -> str:
                 (f"{(at_ms - (record.death_ms or record.began_ms)) / 1000:+.1f} s", what)
                 for at_ms, what in sorted(record.happened)
             ],
+            "looked": record.evidence.looked_at_death,
             "since": "death" if record.death_ms else "beginning",
         }
         for record in drill.cases
