@@ -29,6 +29,7 @@ class Customer(threading.Thread):
         self.views: list[View] = []
         self.ids: list[str] = []
         self.errors: list[tuple[int, str]] = []
+        self.settled_at: str | None = None
         self._every_s = every_s
         self._leaving = threading.Event()
         self._http = httpx.Client(
@@ -79,6 +80,7 @@ class Customer(threading.Thread):
 
     def _note(self, body: dict[str, Any]) -> None:
         progress = body["progress"]
+        self.settled_at = body["settled_at"] or self.settled_at
         self.views.append(
             View(now_ms(), str(body["id"]), str(body["state"]), progress["objects_done"], progress["bytes_done"])
         )

@@ -48,7 +48,7 @@ def note_times(stage: Stage, record: Record, works: Sequence[Work]) -> None:
         record.phase("first takeover", taken[0].at_ms)
     if taken:
         record.phase("last takeover" if len(taken) > 1 else "takeover", taken[-1].at_ms)
-    record.ended_ms = collect.settled_ms(stage, works)
+    record.ended_ms = collect.settled_ms(works)
     if record.ended_ms:
         record.phase("all jobs settled", record.ended_ms)
 
