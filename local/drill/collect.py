@@ -60,8 +60,8 @@ def collect(stage: Stage, record: Record, works: Sequence[Work]) -> None:
 
 
 def settled_ms(works: Sequence[Work]) -> int | None:
-    """When the last of the jobs was settled, as the service told their customers; None if one doesn't know of it. Asking
-    a Region here instead would ask its replica of the table, which may lag behind the one that answered them."""
+    """When the last of the jobs was settled, as the service told their customers; None if one doesn't know of it.
+    Asking a Region here instead would ask its replica of the table, which may lag behind the one that answered them."""
     found = [work.customer.settled_at for work in works if work.customer is not None]
     times = [_ms(at) for at in found if at is not None]
     return max(times) if times and len(times) == len(found) else None

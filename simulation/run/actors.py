@@ -1,0 +1,206 @@
+"""Who is outside: customers who ask, partners who upload, others who meddle at the destination, an operator who looks."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from chalicelib.core.model import JobSpec
+from chalicelib.ports import Env
+from chalicelib.steps import control
+from simulation.memory.env import EAST, SOURCE, TARGET, TENANT, WEST
+from simulation.run.scenario import MINUTE, SECOND, Act, Event, Item
+from simulation.run.world import World
+
+ASK_AGAIN_MS = 5 * SECOND
+POLL_EVERY_MS = 2 * MINUTE
+
+
+@dataclass(slots=True)
+class Truth:
+    """What was done from outside, so that outcomes can be judged."""
+
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    """Source key -> what was there when the jobs were asked for."""
+    at_target: dict[str, bytes] = field(default_factory=dict)
+    """Target key -> what was there from the beginning."""
+    touched: set[str] = field(default_factory=set)
+    """Keys below the endpoints' prefixes that somebody changed later, on either side."""
+    dropped: dict[str, bytes] = field(default_factory=dict)
+    """Source key -> what a partner dropped last, of which S3 sent an event."""
+    asked: dict[int, JobSpec] = field(default_factory=dict)
+    """Number of the job -> what was accepted."""
+    cancelled: set[int] = field(default_factory=set)
+    progress: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
+    """(job, Region) -> the most objects that this Region said were done."""
+
+
+class Actors:
+    def __init__(self, world: World) -> None:
+        self.world, self.scenario, self.truth = world, world.scenario, Truth()
+        self.source, self.target = SOURCE[WEST], TARGET[self.scenario.control_of]
+        self._made = 0
+
+    def set_up(self) -> None:
+        for item in self.scenario.items:
+            self._place(item)
+        for event in self.scenario.events:
+            self.world.scheduler.at(event.at_ms, partial(self._act, event))
+        for number in range(len(self.scenario.jobs)):
+            self.world.scheduler.at(POLL_EVERY_MS, partial(self._poll, number))
+
+    def _place(self, item: Item) -> None:
+        store, truth = self.world.store, self.truth
+        if item.target:
+            body = truth.bodies[f"in/{item.key}"] if item.same else self._body(item.size)
+            truth.at_target[f"out/{item.key}"] = body
+            store.put(self.target, f"out/{item.key}", body)
+            return
+        body = truth.bodies[f"in/{item.key}"] = self._body(item.size)
+        algorithm = "CRC64NVME" if item.checksum else None
+        store.put(self.source, f"in/{item.key}", body, part_sizes=item.part_sizes, algorithm=algorithm)
+
+    def _body(self, size: int) -> bytes:
+        """Of that size, and unlike any other (but for the smallest)."""
+        self._made += 1
+        return (f"{self._made:03d}" * 40).encode()[:size] if size > 1 else b"x"[:size]
+
+    # --- what happens -----------------------------------------------------------------------------------------
+
+    def _act(self, event: Event) -> None:
+        world, subject = self.world, event.subject
+        world.trace.event(f"{event.act} {subject} {event.region}")
+        match event.act:
+            case Act.KILL_REGION:
+                world.kill(subject)
+            case Act.FREEZE_REGION:
+                world.freeze(subject)
+            case Act.RETURN_REGION | Act.THAW_REGION:
+                world.wake(subject)
+            case Act.CUT_STORAGE:
+                world.calls.down.add(f"storage {subject}")
+            case Act.JOIN_STORAGE:
+                world.calls.down.discard(f"storage {subject}")
+            case Act.CUT_TABLE:
+                world.calls.down.add(f"table {subject}")
+            case Act.JOIN_TABLE:
+                world.calls.down.discard(f"table {subject}")
+            case Act.STALL_REPLICATION:
+                world.table.stalled.add(subject)
+            case Act.RELEASE_REPLICATION:
+                world.table.release(subject)
+            case Act.SUBMIT:
+                self._submit(int(subject), event.region)
+            case Act.CANCEL:
+                self._cancel(int(subject), event.region)
+            case Act.OPERATE:
+                self._ask("operator", event.region, self._operate)
+            case _:
+                self._meddle(event.act, subject)
+
+    def _meddle(self, act: Act, key: str) -> None:
+        store, truth = self.world.store, self.truth
+        truth.touched.add(key)
+        match act:
+            case Act.PUT_SOURCE:
+                store.put(self.source, f"in/{key}", self._body(33))
+            case Act.DELETE_SOURCE:
+                store.remove(self.source, f"in/{key}")
+            case Act.DROP:
+                body = truth.dropped[f"in/{key}"] = self._body(self.world.random.choice((5, 20, 60)))
+                store.put(self.source, f"in/{key}", body)
+                self.world.announce(self.source, f"in/{key}", "intake", forwarded=self.scenario.forwards)
+            case Act.PUT_TARGET:
+                store.put(self.target, f"out/{key}", self._body(9))
+                self.world.monitors.interfered(self.target, f"out/{key}")
+            case Act.DELETE_TARGET:
+                store.remove(self.target, f"out/{key}")
+                self.world.monitors.interfered(self.target, f"out/{key}")
+            case Act.BEGIN_FOREIGN_UPLOAD:
+                store.open_upload(self.target, f"out/{key}")
+            case _:
+                raise ValueError(act)
+
+    # --- customers --------------------------------------------------------------------------------------------
+
+    def _ask(self, who: str, region: str, work: Callable[[Env], None]) -> None:
+        """A request to the API of a Region. What gets no answer, or a bad one, is asked again: of the other Region if
+        this one is dead."""
+        stacks = self.world.stacks
+        if stacks[region].asleep:
+            region = EAST if region == WEST else WEST
+        answered = False
+
+        def serve() -> None:
+            nonlocal answered
+            work(stacks[region].env)
+            answered = True
+
+        def ended(by_itself: bool) -> None:
+            if not (by_itself and answered):
+                again = self.world.scheduler.now_ms + ASK_AGAIN_MS
+                self.world.scheduler.at(again, lambda: self._ask(who, region, work))
+
+        if stacks[region].asleep:
+            ended(by_itself=False)
+        else:
+            self.world.scheduler.start(who, region, self.world.safely(serve), ended)
+
+    def _submit(self, number: int, region: str) -> None:
+        job = self.scenario.jobs[number]
+
+        def work(env: Env) -> None:
+            wanted = control.Submission(
+                TENANT,
+                f"token-{number}",
+                control.Place(self.source.name, job.source),
+                control.Place(self.target.name, job.target),
+                job.mode,
+            )
+            accepted, _ = control.submit(env, wanted)
+            before = self.truth.asked.setdefault(number, accepted)
+            if before != accepted:
+                self.world.monitors.violated("one key, one job", f"{before} became {accepted}")
+
+        self._ask(f"submit-{number}", region, work)
+
+    def _cancel(self, number: int, region: str) -> None:
+        def work(env: Env) -> None:
+            spec = self.truth.asked.get(number)
+            if spec is not None:
+                self.truth.cancelled.add(number)
+                control.cancel(env, TENANT, spec.job_id)
+
+        self._ask(f"cancel-{number}", region, work)
+
+    def _poll(self, number: int) -> None:
+        """Progress, as each Region's own API shows it: it may lag, and never goes back."""
+        scheduler = self.world.scheduler
+        spec = self.truth.asked.get(number)
+        for region, stack in self.world.stacks.items():
+            if spec is not None and not stack.asleep:
+                scheduler.start(f"poll-{number}", region, self.world.safely(lambda: self._look(number)))
+        if self.world.sweeping:
+            scheduler.at(scheduler.now_ms + POLL_EVERY_MS, lambda: self._poll(number))
+
+    def _look(self, number: int) -> None:
+        process = self.world.scheduler.current().process
+        spec = self.truth.asked[number]
+        asked_ms = self.world.scheduler.now_ms
+        view = control.get_job(self.world.stacks[process.region].env, TENANT, spec.job_id).progress
+        if process.disturbed or self.world.scheduler.now_ms - asked_ms > POLL_EVERY_MS:
+            return  # This answer is older than the next one.
+        known = self.truth.progress[number, process.region]
+        if view.objects_decided < known or view.objects_decided > view.objects_planned:
+            shown = f"{view.objects_decided} of {view.objects_planned} objects after {known}"
+            self.world.monitors.violated("I7 progress", f"{process.label}: {shown}")
+        self.truth.progress[number, process.region] = view.objects_decided
+
+    def _operate(self, env: Env) -> None:
+        control.list_jobs(env, TENANT, None, 50)
+        control.leases(env)
+        control.takeovers(env, 10)
+        control.regions(env)
+        for spec in self.truth.asked.values():
+            control.list_objects(env, TENANT, spec.job_id, None, None, 100)
+

@@ -1,0 +1,173 @@
+"""Every call that the product makes at a port: it takes time, others run meanwhile, and it may fail."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from random import Random
+from typing import Any
+
+from greenlet import GreenletExit
+
+from chalicelib.core.errors import Conflict, EftError, Retry
+from chalicelib.ports import UploadRef
+from simulation.run.faults import Fault, FaultPlan
+from simulation.run.scheduler import Process, Scheduler
+from simulation.run.trace import Trace
+
+PAUSE_MS = 20 * 60_000
+DELAY_MS = 90_000
+LATE_MS = 30 * 60_000
+Watch = Callable[[Process, str, tuple[Any, ...], Any], None]
+
+
+class Calls:
+    """Carries calls out. `watch(process, call, arguments, answer)` is told of each that was carried out, at the moment
+    it was; the answer may be an error."""
+
+    def __init__(self, scheduler: Scheduler, plan: FaultPlan, random: Random, latency_ms: int, trace: Trace) -> None:
+        self._scheduler, self._plan, self._random, self._trace = scheduler, plan, random, trace
+        self._latency_ms = latency_ms
+        self._spent: set[str] = set()
+        """Uploads that S3 answered with 409 when they were to be completed."""
+        self.down: set[str] = set()
+        """What can't be reached: "storage <region>", "table <region>"."""
+        self.pairs: Counter[tuple[Fault, str]] = Counter()
+        self.made = 0
+        self.watches: dict[str, Watch] = {}
+
+    def port(self, name: str, real: object, methods: tuple[str, ...], needs: Callable[..., tuple[str, ...]]) -> Any:
+        """A port whose calls come here. `needs(*arguments)` names the services that it takes."""
+        made = type(name, (), {})()
+        for method in methods:
+            setattr(made, method, partial(self._call, f"{name}.{method}", getattr(real, method), needs))
+        return made
+
+    def _call(
+        self, call: str, real: Callable[..., Any], needs: Callable[..., tuple[str, ...]], *args: Any, **kwargs: Any
+    ) -> Any:
+        self.made += 1
+        fault = self._plan.draw(call)
+        thread = self._scheduler.current()
+
+        def effect() -> Any:
+            return self._carry_out(thread.process, call, real, args, kwargs)
+
+        if fault is not None:
+            self.pairs[fault, call] += 1
+            thread.process.disturbed = True
+            self._trace.fault(thread.process, call, args, fault)
+            return self._fail(fault, call, args, effect, needs(*args))
+        thread.in_flight = effect
+        self._scheduler.wait(self._random.randrange(self._latency_ms) + 1)
+        thread.in_flight = None
+        if self.down:
+            self._reach(needs(*args))
+        return effect()
+
+    def _reach(self, needed: tuple[str, ...]) -> None:
+        for service in needed:
+            if service in self.down:
+                raise Retry("Unreachable", f"{service} can't be reached")
+
+    def _carry_out(
+        self, process: Process, call: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        watch = self.watches.get(call)
+        try:
+            if self._spent and call == "store.complete" and args[0].upload_id in self._spent:
+                raise Conflict("ConditionalRequestConflict", "the upload is spent")
+            answer = real(*args, **kwargs)
+        except EftError as error:
+            self._trace.call(process, call, args, error)
+            if watch is not None:
+                watch(process, call, args, error)
+            raise
+        self._trace.call(process, call, args, answer)
+        if watch is not None:
+            watch(process, call, args, answer)
+        return answer
+
+    def _fail(self, fault: Fault, call: str, args: tuple[Any, ...], effect: Callable[[], Any], needed: tuple[str, ...]) -> Any:
+        scheduler = self._scheduler
+        if fault is Fault.PAUSE_BEFORE:
+            scheduler.wait(PAUSE_MS)
+        scheduler.wait(self._random.randrange(DELAY_MS if fault is Fault.DELAY else self._latency_ms) + 1)
+        if fault is Fault.DIE_BEFORE:
+            scheduler.die()
+        if fault in (Fault.DIE_LATE, Fault.LATE):
+            scheduler.at(scheduler.now_ms + self._random.randrange(LATE_MS), partial(self._arrive, effect, needed))
+            if fault is Fault.DIE_LATE:
+                scheduler.die()
+            raise Retry("Timeout", f"{call}: no answer")
+        if fault is Fault.REFUSE:
+            raise Retry("SlowDown", f"{call}: Please reduce your request rate.")
+        self._reach(needed)
+        if fault is Fault.CONFLICT:
+            if call == "store.complete":
+                upload: UploadRef = args[0]
+                self._spent.add(upload.upload_id)
+            raise Conflict("ConditionalRequestConflict", f"{call}: a conflicting conditional operation is in progress")
+        if fault is Fault.TWICE:
+            self._arrive(effect, needed)
+        answer = effect()
+        if fault is Fault.DIE_AFTER:
+            scheduler.die()
+        if fault is Fault.LOSE_ANSWER:
+            raise Retry("Timeout", f"{call}: the answer was lost")
+        if fault is Fault.PAUSE_AFTER:
+            scheduler.wait(PAUSE_MS)
+        return answer
+
+    def _arrive(self, effect: Callable[[], Any], needed: tuple[str, ...]) -> None:
+        """A request whose answer interests nobody."""
+        with suppress(EftError):
+            self._reach(needed)
+            effect()
+
+    def still_arrive(self, process: Process) -> None:
+        """The process is about to be killed: what it has sent may arrive all the same."""
+        for thread in process.threads:
+            if thread.in_flight is not None and self._random.random() < 0.5:
+                delay = self._random.randrange(LATE_MS)
+                self._scheduler.at(self._scheduler.now_ms + delay, partial(self._arrive, thread.in_flight, ()))
+
+
+class PoolOfThreads:
+    """Implements `ports.Pool`: items side by side, in threads that give way at every call."""
+
+    def __init__(self, scheduler: Scheduler, width: int) -> None:
+        self._scheduler, self._width = scheduler, width
+
+    def map(self, work: Callable[[Any], Any], items: Any, tick: Callable[[], None] | None = None) -> list[Any]:
+        todo = list(items)
+        if not todo or (tick is None and (self._width == 1 or len(todo) == 1)):
+            return [work(item) for item in todo]
+        results: list[Any] = [None] * len(todo)
+        errors: list[Exception] = []
+        left = iter(enumerate(todo))
+
+        def worker() -> None:
+            for index, item in left:
+                try:
+                    results[index] = work(item)
+                except GreenletExit:
+                    raise
+                except Exception as error:  # noqa: BLE001 - raised below, as a real pool does
+                    errors.append(error)
+                if errors:
+                    return
+
+        def tick_or_stop() -> None:
+            if tick is not None and not errors:
+                try:
+                    tick()
+                except Exception as error:  # noqa: BLE001 - what has not begun is not begun
+                    errors.append(error)
+
+        self._scheduler.side_by_side(
+            [worker] * min(self._width, len(todo)), tick_or_stop if tick is not None else None, 1000
+        )
+        if errors:
+            raise errors[0]
+        return results

@@ -1,0 +1,118 @@
+"""What may go wrong: the survivable-fault model.
+
+Survived must be, in any number and combination, at every call that the product makes:
+
+- **processes** die before a request, after it, or while it is under way (it may arrive long after); they are paused for
+  20 minutes in the middle of anything and go on as if nothing had happened; whole Regions die, for a while or for good,
+  or fall asleep and wake up;
+- **requests** are refused, throttled, delayed, carried out twice; their answers are lost; they are carried out after
+  their sender has given up; conditional writes are answered 409;
+- **messages** and events are late, out of order, twice; a Region's wait for as long as it is dead;
+- **the table** replicates late or not at all for a while, and its Regions' clocks differ; it may be down in a Region;
+- **storage** of a Region may be down for a while;
+- **others** overwrite and delete sources, write and delete at destinations, have multipart uploads of their own there.
+
+Not survived, and so not drawn: S3 that breaks its own word (a conditional write that isn't atomic, a LIST that isn't
+consistent, an object lost), both Regions dead for good, a queue that loses a message for ever, an alarm (a dead letter)
+that nobody looks at.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+
+class Fault(StrEnum):
+    """What happens at one call."""
+
+    DIE_BEFORE = "die-before"
+    """The process dies; the request was never sent."""
+    DIE_AFTER = "die-after"
+    """It dies; the request was carried out."""
+    DIE_LATE = "die-late"
+    """It dies; the request is carried out some time later."""
+    REFUSE = "refuse"
+    """Throttled: nothing happened."""
+    LOSE_ANSWER = "lose-answer"
+    LATE = "late"
+    """No answer; the request is carried out when its sender has long gone on."""
+    TWICE = "twice"
+    """Carried out twice (a retry below the port); the second answer counts."""
+    DELAY = "delay"
+    PAUSE_BEFORE = "pause-before"
+    """The process sleeps for 20 minutes, then sends the request."""
+    PAUSE_AFTER = "pause-after"
+    CONFLICT = "conflict"
+    """409: another conditional write to the key is under way. At Complete the upload is spent."""
+
+
+CONDITIONAL = frozenset({"store.create", "store.copy", "store.complete"})
+"""Calls that S3 may answer with 409."""
+CALLS = (
+    *(f"store.{name}" for name in ("head", "list", "get", "create", "overwrite", "delete", "tags", "part_sizes")),
+    *(f"store.{name}" for name in ("copy", "create_upload", "upload_part_copy", "list_parts", "complete", "abort")),
+    "store.list_uploads",
+    *(f"ledger.{name}" for name in ("put_job", "list_jobs", "job_items", "put_lease", "get_leases")),
+    *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
+    *(f"ledger.{name}" for name in ("put_deliveries", "get_deliveries", "put_takeover", "takeovers")),
+    *(f"ledger.{name}" for name in ("put_beacon", "beacons")),
+    *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),
+    *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),
+)
+"""Every call of every port that has effects or answers."""
+PAIRS = tuple(
+    (fault, call) for call in CALLS for fault in Fault if fault is not Fault.CONFLICT or call in CONDITIONAL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One fault at the n-th call (from 1) of a kind: so that rare calls have their share too."""
+
+    fault: Fault
+    call: str
+    nth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How often calls fail, and how. `every` calls there is a fault, on average; 0 means never."""
+
+    every: int
+    kinds: tuple[Fault, ...]
+    target: Target | None = None
+
+
+class FaultPlan:
+    """Draws the fault of each call, if any."""
+
+    def __init__(self, weather: Weather, random: Random) -> None:
+        self._weather, self._random = weather, random
+        self._calm = False
+        self._until_next = self._gap()
+        self._target = weather.target
+        self._matched = 0
+
+    def end(self) -> None:
+        """From now on nothing fails."""
+        self._calm = True
+
+    def draw(self, call: str) -> Fault | None:
+        if self._calm:
+            return None
+        target = self._target
+        if target is not None and target.call == call:
+            self._matched += 1
+            if self._matched == target.nth:
+                return target.fault
+        self._until_next -= 1
+        if self._until_next:
+            return None
+        self._until_next = self._gap()
+        fault = self._random.choice(self._weather.kinds)
+        return None if fault is Fault.CONFLICT and call not in CONDITIONAL else fault
+
+    def _gap(self) -> int:
+        """Calls until the next fault; -1 for never."""
+        every = self._weather.every
+        return self._random.randint(1, 2 * every - 1) if every else -1

@@ -1,0 +1,269 @@
+"""What must hold at every moment, looked at when a request has been carried out: nobody has to tell the truth for it.
+
+The invariants are those of the design (docs/verification.md): I1 no partial object, I2 written once, I3 COPIED only
+where it was seen, I4 the pinned source, I5 uploads in use, L1 claims, L2 one writer an item.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from chalicelib.core import codec
+from chalicelib.core.errors import EftError, NoSuchUpload
+from chalicelib.core.leases import LeasePhase, PartLease
+from chalicelib.core.model import Bucket, Claim, Manifest, Method, Outcome, Receipt
+from chalicelib.core.policy import Policy
+from chalicelib.core.registers import Mark, Registration, read_register
+from chalicelib.ports import SourceRef, UploadRef, Written
+from simulation.memory.env import CONTROL, SOURCE, TARGET
+from simulation.memory.store import MemoryObjectStore
+from simulation.run.calls import Watch
+from simulation.run.scheduler import Process, Scheduler
+from simulation.run.table import Key
+from simulation.run.trace import Trace
+
+T = TypeVar("T")
+_TARGETS = frozenset(bucket.name for bucket in TARGET.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    invariant: str
+    what: str
+    at_ms: int
+
+
+@dataclass(slots=True)
+class Tracked:
+    """A multipart upload of ours."""
+
+    bucket: Bucket
+    key: str
+    sources: dict[int, SourceRef] = field(default_factory=dict)
+    """Part number -> where it was copied from."""
+    registration: Registration | None = None
+    register: str = ""
+    collected: bool = False
+    """A sweep has aborted it while no record named it."""
+
+
+class Monitors:
+    def __init__(self, scheduler: Scheduler, store: MemoryObjectStore, policy: Policy, trace: Trace) -> None:
+        self._scheduler, self._store, self._policy, self._trace = scheduler, store, policy, trace
+        self.violations: list[Violation] = []
+        self.published: dict[tuple[str, str], list[tuple[str, SourceRef, str | None]]] = defaultdict(list)
+        """(bucket, key) -> job, source and precondition of each publish since somebody else last interfered there."""
+        self._uploads: dict[str, Tracked] = {}
+        self._registers: dict[str, dict[int, Registration]] = defaultdict(dict)
+        self._beacons: dict[str, list[int]] = defaultdict(list)
+        self._writers: dict[Key, str] = {}
+        self._holders: dict[tuple[str, str, int], Process] = {}
+        """(job, partition, epoch) -> whose claim it is."""
+        self._released: set[tuple[str, str, int]] = set()
+        self._cancelled: set[tuple[str, str]] = set()
+        """(job, target key) of large rows that are receipted as cancelled. Small ones are not recalled once sent."""
+
+    def violated(self, invariant: str, what: str) -> None:
+        self.violations.append(Violation(invariant, what, self._scheduler.now_ms))
+        self._trace.event(f"VIOLATED: {invariant}: {what}")
+        self._scheduler.stop = True
+
+    def watches(self) -> dict[str, Watch]:
+        return {
+            "store.copy": self._copied,
+            "store.complete": self._completed,
+            "store.create_upload": self._upload_begun,
+            "store.upload_part_copy": self._part_copied,
+            "store.abort": self._aborted,
+            "store.create": self._created,
+            "store.overwrite": self._overwritten,
+            "store.head": self._headed,
+            "store.list": self._listed,
+            "store.list_parts": self._parts_listed,
+            "ledger.put_lease": self._beat,
+        }
+
+    def interfered(self, bucket: Bucket, key: str) -> None:
+        """Somebody else has written or deleted at a destination: what is published after that is another story (the
+        documented residual of I2)."""
+        self.published.pop((bucket.name, key), None)
+
+    # --- publishing -------------------------------------------------------------------------------------------
+
+    def _copied(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        source, bucket, key, expect, _placement = args
+        if isinstance(answer, Written):
+            self._publish(process, bucket, key, source, expect, answer)
+
+    def _completed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        upload, parts, expect = args[0], args[1], args[2]
+        if not isinstance(answer, Written):
+            return
+        tracked = self._uploads[upload.upload_id]
+        sources = {tracked.sources[part.number] for part in parts}
+        if len(sources) != 1:
+            self.violated("I4 the pinned source", f"{upload.key} was made of parts of {len(sources)} sources: {sources}")
+        self._publish(process, upload.bucket, upload.key, next(iter(sources)), expect, answer)
+
+    def _publish(
+        self, process: Process, bucket: Bucket, key: str, source: SourceRef, expect: str | None, written: Written
+    ) -> None:
+        version = self._store.versions(bucket, key)[-1]
+        originals = self._bodies(source)
+        if version.body not in originals:
+            self.violated("I1 no partial object", f"{bucket.name}/{key} holds what {source} never was")
+        before = self.published[bucket.name, key]
+        row = "feed" if process.job.startswith("feed-") or process.name == "intake" else process.job
+        twice = [past for past in before if past[0] == row and past[1].etag == source.etag]
+        # Identical content in mode `always`: what was replaced looks like what replaced it (residual).
+        if twice and expect != written.etag:
+            self.violated("I2 written once", f"{bucket.name}/{key} from {source}, expecting {expect}, after {twice}")
+        before.append((row, source, expect))
+        if (process.job, key) in self._cancelled:
+            self.violated("I3 outcomes are true", f"{key} was published after its receipt had said CANCELLED")
+
+    def _bodies(self, source: SourceRef) -> set[bytes]:
+        return {
+            version.body
+            for version in self._store.versions(source.bucket, source.key)
+            if version.etag == source.etag and source.version_id in (None, version.version_id)
+        }
+
+    # --- uploads ----------------------------------------------------------------------------------------------
+
+    def _upload_begun(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        if not isinstance(answer, UploadRef):
+            return
+        self._uploads[answer.upload_id] = Tracked(answer.bucket, answer.key)
+        place = (answer.bucket.name, answer.key)
+        if place in process.gone and self.published.get(place):
+            self.violated("no finished work is done again", f"{process.label} begins {answer.key} anew without a look")
+
+    def _part_copied(self, _process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        upload, number, source = args[0], args[1], args[2]
+        if not isinstance(answer, EftError) and upload.upload_id in self._uploads:
+            self._uploads[upload.upload_id].sources[number] = source
+
+    def _parts_listed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        if isinstance(answer, NoSuchUpload):
+            process.gone.add((args[0].bucket.name, args[0].key))
+
+    def _aborted(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        upload: UploadRef = args[0]
+        tracked = self._uploads.get(upload.upload_id)
+        if tracked is None:
+            self.violated("I5 uploads in use", f"{process.label} aborted another application's upload of {upload.key}")
+            return
+        owner = tracked.registration
+        if owner is None:
+            tracked.collected = tracked.collected or process.name == "sweep"
+            return
+        generations = self._registers[tracked.register]
+        register = read_register(generations, owner.job_id, owner.row)
+        part = owner.row.rpartition("/")[0]
+        control = CONTROL[upload.bucket.region]
+        settled = self._store.current(control, f"jobs/{owner.job_id}/done/{part}") is not None
+        if register.upload_id == upload.upload_id and not register.closed and not settled:
+            self.violated("I5 uploads in use", f"{process.label} aborted the upload that {owner.row} goes on with")
+
+    def _registered(self, key: str, registration: Registration) -> None:
+        _, register, generation = key.split("/")
+        self._registers[register][int(generation)] = registration
+        tracked = self._uploads.get(registration.upload_id)
+        if registration.mark is Mark.UPLOAD and tracked is not None:
+            tracked.registration, tracked.register = registration, register
+            if tracked.collected:
+                self.violated("I5 uploads in use", f"{key} names an upload that a sweep had collected: no fence")
+
+    # --- records ----------------------------------------------------------------------------------------------
+
+    def _created(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        _bucket, key, body = args
+        if isinstance(answer, EftError):
+            return
+        if key.startswith("reg/"):
+            self._registered(key, codec.loads(body, Registration))
+        elif "/claim/" in key:
+            self._claimed(process, args[0], codec.loads(body, Claim))
+        elif "/done/" in key:
+            self._done(process, args[0], codec.loads(body, Receipt))
+
+    def _claimed(self, process: Process, control: Bucket, claim: Claim) -> None:
+        """If the other Region's beacons move, it lives, and what it holds is not taken over, whatever the table says
+        (unless it has given it back)."""
+        self._holders[claim.job_id, claim.part, claim.epoch] = process
+        if claim.epoch == 1 or process.disturbed or (claim.job_id, claim.part, claim.epoch - 1) in self._released:
+            return
+        before = self._record(control, f"jobs/{claim.job_id}/claim/{claim.part}/{claim.epoch - 1:06d}", Claim)
+        if before is None or before.region == claim.region:
+            return
+        end = self._scheduler.now_ms - 30_000
+        moved = [at for at in self._beacons[before.region] if end - self._policy.takeover_after_ms + 60_000 < at < end]
+        if len(moved) >= 2:
+            self.violated(
+                "L2 a living Region is not taken over", f"{claim.part} of {before.region}, whose beacons moved at {moved}"
+            )
+
+    def _beat(self, process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
+        lease: PartLease = args[0]
+        if lease.phase is LeasePhase.RELEASED:
+            self._released.add((lease.job_id, lease.part, lease.epoch))
+        if lease.epoch and self._holders.get((lease.job_id, lease.part, lease.epoch)) is not process:
+            self.violated("L1 an epoch is one worker's", f"{process.label} works on {lease.part} at {lease.epoch}")
+
+    def _done(self, process: Process, control: Bucket, receipt: Receipt) -> None:
+        manifest = self._record(control, f"jobs/{receipt.job_id}/manifest/{receipt.part}", Manifest)
+        if manifest is None:
+            self.violated("I3 outcomes are true", f"a receipt of {receipt.part}, which has no manifest")
+            return
+        for row, outcome in zip(manifest.rows, receipt.rows, strict=True):
+            if row.method is Method.MULTIPART and outcome.outcome is Outcome.CANCELLED:
+                self._cancelled.add((receipt.job_id, row.target))
+            if outcome.outcome is not Outcome.COPIED:
+                continue
+            target = TARGET[control.region]
+            seen = process.seen.get((target.name, row.target))
+            held = next((v for v in self._store.versions(target, row.target) if v.etag == seen), None)
+            if held is None:
+                self.violated("I3 COPIED was seen", f"{process.label} receipts {row.target} without having looked")
+            elif held.body not in self._originals(row.key, row.etag):
+                self.violated("I3 COPIED was seen", f"{row.target} is receipted as COPIED, and is something else")
+
+    # --- looking ----------------------------------------------------------------------------------------------
+
+    def _headed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        if isinstance(answer, EftError) or args[0].name not in _TARGETS:
+            return
+        process.gone.discard((args[0].name, args[1]))
+        if answer is not None:
+            process.seen[args[0].name, args[1]] = answer.facts.etag
+
+    def _listed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        if not isinstance(answer, EftError) and args[0].name in _TARGETS:
+            for facts in answer.objects:
+                process.seen[args[0].name, facts.key] = facts.etag
+
+    def _overwritten(self, _process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+        _bucket, key, _body = args
+        kind, _, region = key.partition("/")
+        if kind != "beacon":
+            self.violated("records are written once", f"{key} was overwritten")
+        self._beacons[region].append(self._scheduler.now_ms)
+
+    def written(self, key: Key, region: str, named: str) -> None:
+        """The table's items are written by one Region each, or last-writer-wins would lose one of two writes."""
+        if named and self._writers.setdefault(key, region) != region:
+            self.violated("L2 one writer an item", f"{key} was written by {self._writers[key]} and by {region}")
+
+    def _record(self, control: Bucket, key: str, kind: type[T]) -> T | None:
+        there = self._store.current(control, key)
+        return None if there is None else codec.loads(there.body, kind)
+
+    def _originals(self, key: str, etag: str) -> set[bytes]:
+        """What the source object of that ETag held. Source buckets have keys of their own."""
+        return {
+            version.body
+            for bucket in SOURCE.values()
+            for version in self._store.versions(bucket, key)
+            if version.etag == etag
+        }

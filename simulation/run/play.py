@@ -1,0 +1,101 @@
+"""Plays a seed: safety under faults first, then faults stop and everything must end."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+
+from simulation.memory.env import CONTROL, EAST, WEST
+from simulation.run.actors import Actors
+from simulation.run.faults import Fault
+from simulation.run.monitors import Violation
+from simulation.run.scenario import HOUR, MINUTE, draw
+from simulation.run.verdicts import delivered, judge
+from simulation.run.world import World
+
+ENDS_WITHIN_MS = 12 * HOUR
+"""Virtual time from when faults stop until every job has to have ended. Messages are invisible for 20 minutes at most,
+and a paused worker sleeps for 20."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    seed: int
+    violations: tuple[Violation, ...]
+    calls: int
+    faults: Counter[tuple[Fault, str]]
+    digest: str
+    """Of everything that happened: the same for the same seed."""
+    trace: tuple[str, ...] = ()
+
+
+def play(seed: int, *, traced: bool = False) -> Played:
+    world = World(draw(seed), traced=traced)
+    actors = Actors(world)
+    actors.set_up()
+    world.scheduler.run(world.scenario.calm_at_ms)
+    if not world.scheduler.stop:
+        _calm(world)
+        _let_end(world, actors)
+    if not world.scheduler.stop:
+        _tidy(world)
+        judge(world, actors)
+    return Played(
+        seed,
+        tuple(world.monitors.violations),
+        world.calls.made,
+        world.calls.pairs,
+        _digest(world),
+        tuple(world.trace.lines),
+    )
+
+
+def _calm(world: World) -> None:
+    """From now on nothing fails any more; but what has failed has failed, and a Region may stay dead."""
+    world.trace.event("faults stop")
+    world.plan.end()
+    world.calls.down.clear()
+    for region in (WEST, EAST):
+        if region != world.scenario.dead_for_good:
+            world.wake(region)
+    world.redrive_dead_letters()
+
+
+def _let_end(world: World, actors: Actors) -> None:
+    """Until every job has ended and everything dropped is delivered; then until whoever sleeps has woken up, and the
+    last message is handled."""
+    scheduler = world.scheduler
+    deadline = scheduler.now_ms + ENDS_WITHIN_MS
+
+    def ended() -> bool:
+        if scheduler.now_ms < looked[0] + MINUTE // 2:
+            return False
+        looked[0] = scheduler.now_ms
+        wanted = len(actors.scenario.jobs) == len(actors.truth.asked)
+        return wanted and not _open_jobs(world) and all(delivered(world, actors, *d) for d in actors.truth.dropped.items())
+
+    looked = [0]
+    scheduler.run(deadline, ended)
+    if scheduler.now_ms >= deadline:
+        world.monitors.violated("I8 every job ends", f"not within {ENDS_WITHIN_MS / HOUR:g} hours: {_open_jobs(world)}")
+    world.sweeping = False
+    scheduler.run(deadline)
+
+
+def _open_jobs(world: World) -> list[str]:
+    return [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("open/")]
+
+
+def _tidy(world: World) -> None:
+    """A day later: sweeps collect the uploads that nobody uses, and settle what late workers have left."""
+    world.trace.event("a day later")
+    scheduler = world.scheduler
+    scheduler.run(scheduler.now_ms + world.scenario.policy.stale_upload_ms)
+    for _ in range(3):
+        for region in (WEST, EAST):
+            world.sweep(region)
+        scheduler.run(scheduler.now_ms + 10 * MINUTE)
+
+
+def _digest(world: World) -> str:
+    told = f"{world.calls.made} {world.scheduler.now_ms} {sorted(world.store.requests.items())} {sorted(world.calls.pairs.items())}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -1,0 +1,240 @@
+"""What a seed draws: objects, who asks for what and when, what fails. Pure: the same seed, the same scenario."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+
+from chalicelib.core.model import OverwriteMode
+from chalicelib.core.policy import Policy
+from simulation.memory.buckets import Limits
+from simulation.memory.env import EAST, WEST
+from simulation.run.faults import PAIRS, Fault, Target, Weather
+
+SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
+REGIONS = (WEST, EAST)
+SMALL = Policy(
+    multipart_threshold_bytes=40,
+    part_size_bytes=16,
+    partition_rows=3,
+    inline_objects=2,
+    attempts=4,
+    backoff_max_ms=500,
+    rows_in_flight=4,
+)
+"""Few bytes make a multipart copy, few keys several partitions. All times are the real defaults."""
+TINY = Limits(part_min_bytes=1, part_max_bytes=1000, parts_max=10_000, copy_max_bytes=1000, range_source_min_bytes=0)
+
+
+class Act(StrEnum):
+    """What happens to the world, at a time of its own."""
+
+    KILL_REGION = "kill-region"
+    RETURN_REGION = "return-region"
+    FREEZE_REGION = "freeze-region"
+    THAW_REGION = "thaw-region"
+    CUT_STORAGE = "cut-storage"
+    JOIN_STORAGE = "join-storage"
+    CUT_TABLE = "cut-table"
+    JOIN_TABLE = "join-table"
+    STALL_REPLICATION = "stall-replication"
+    RELEASE_REPLICATION = "release-replication"
+    SUBMIT = "submit"
+    CANCEL = "cancel"
+    PUT_SOURCE = "put-source"
+    DELETE_SOURCE = "delete-source"
+    DROP = "drop"
+    """A partner uploads under the feed's source, and S3 sends an event."""
+    PUT_TARGET = "put-target"
+    DELETE_TARGET = "delete-target"
+    BEGIN_FOREIGN_UPLOAD = "begin-foreign-upload"
+    OPERATE = "operate"
+    """An operator looks at jobs, objects, leases and Regions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    at_ms: int
+    act: Act
+    subject: str = ""
+    """A Region, a key below the endpoint's prefix, or the number of a job."""
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object that is there from the beginning, at the source or (`target`) at the destination of the jobs."""
+
+    key: str
+    size: int
+    target: bool = False
+    same: bool = False
+    """At the destination: with the source's content."""
+    part_sizes: tuple[int, ...] = ()
+    checksum: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    mode: OverwriteMode
+    source: str
+    """Prefix below the endpoint's own."""
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    seed: int
+    policy: Policy
+    weather: Weather
+    encryption: str
+    versioned_sources: bool
+    control_of: str
+    """The Region of the jobs' target."""
+    skew_ms: dict[str, int]
+    latency_ms: int
+    lag_ms: int
+    transit_ms: int
+    duplicates: float
+    """The share of messages that arrive twice."""
+    pool_width: int
+    runtime_ms: int
+    """How long an invocation may last. A zombie's is endless."""
+    target_events: bool
+    """The destination's own events wake verify."""
+    forwards: bool
+    """Events are forwarded to the other Region, where they wait as hints."""
+    items: tuple[Item, ...]
+    jobs: tuple[Job, ...]
+    events: tuple[Event, ...]
+    calm_at_ms: int
+    """When faults stop."""
+    dead_for_good: str
+    """A Region that never returns, or ""."""
+
+
+def draw(seed: int) -> Scenario:
+    random = Random(f"scenario {seed}")
+    calm_at_ms = random.choice((2, 5, 5, 10, 10, 15, 25)) * MINUTE
+    control_of = random.choice(REGIONS)
+    items = _items(random)
+    jobs = _jobs(random)
+    dead_for_good = random.choice(REGIONS) if random.random() < 0.2 else ""
+    events = [*_users(random, jobs, items, calm_at_ms), *_trouble(random, calm_at_ms, dead_for_good)]
+    return Scenario(
+        seed=seed,
+        policy=_policy(random),
+        weather=_weather(random),
+        encryption=random.choice(("AES256", "AES256", "aws:kms")),
+        versioned_sources=random.random() < 0.4,
+        control_of=control_of,
+        skew_ms={region: random.choice((0, 0, random.randint(-120, 120) * SECOND)) for region in REGIONS},
+        latency_ms=random.choice((20, 100, 100, 1000, 8000)),
+        lag_ms=random.choice((50, 1000, 1000, 30 * SECOND)),
+        transit_ms=random.choice((50, 500, 20 * SECOND)),
+        duplicates=random.choice((0.0, 0.05, 0.5)),
+        pool_width=random.choice((1, 1, 2, 4)),
+        runtime_ms=random.choice((15 * MINUTE, 15 * MINUTE, 1000 * HOUR)),
+        target_events=random.random() < 0.3,
+        forwards=random.random() < 0.7,
+        items=items,
+        jobs=jobs,
+        events=tuple(sorted(events, key=lambda event: event.at_ms)),
+        calm_at_ms=calm_at_ms,
+        dead_for_good=dead_for_good,
+    )
+
+
+def _policy(random: Random) -> Policy:
+    return replace(
+        SMALL,
+        partition_rows=random.choice((1, 2, 3, 3, 10)),
+        split_links_per_run=random.choice((1, 2, 50)),
+        parts_per_worker=random.choice((1, 2, 1000, 1000)),
+        workers_per_object=random.choice((2, 3)),
+        inline_objects=random.choice((0, 2, 2)),
+    )
+
+
+def _weather(random: Random) -> Weather:
+    every = random.choice((0, 15, 40, 40, 100, 100, 300))
+    kinds = tuple(random.sample(tuple(Fault), random.randint(1, len(Fault))))
+    target = None
+    if random.random() < 0.6:
+        fault, call = random.choice(PAIRS)
+        target = Target(fault, call, random.choice((1, 1, 2, 3, 5)))
+    return Weather(every, kinds, target)
+
+
+def _items(random: Random) -> tuple[Item, ...]:
+    """A handful under the jobs' prefix: empty, small, large, made of parts, with and without a checksum."""
+    items: list[Item] = []
+    for number in range(random.choice((1, 2, 3, 4, 4, 6))):
+        key = f"a/{random.choice(('', 'b/', 'é/'))}{number}"
+        size = random.choice((0, 1, 7, 20, 41, 60, 90))
+        parts: tuple[int, ...] = ()
+        if size > 1 and random.random() < 0.2:
+            first = random.randint(1, size - 1)
+            parts = (first, size - first)
+        items.append(Item(key, size, part_sizes=parts, checksum=random.random() < 0.85))
+        if random.random() < 0.3:
+            items.append(Item(key, size, target=True, same=random.random() < 0.5))
+    return tuple(items)
+
+
+def _jobs(random: Random) -> tuple[Job, ...]:
+    modes = (OverwriteMode.IF_CHANGED,) * 5 + tuple(OverwriteMode)
+    return tuple(Job(random.choice(modes), "a/", "a/") for _ in range(random.choice((0, 1, 1, 1, 1, 2))))
+
+
+def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int) -> list[Event]:
+    events: list[Event] = []
+
+    def some_time() -> int:
+        return random.randrange(calm_at_ms)
+
+    for number in range(len(jobs)):
+        asked = random.randrange(30 * SECOND)
+        events.append(Event(asked, Act.SUBMIT, str(number), random.choice(REGIONS)))
+        if random.random() < 0.3:  # The same request once more, to any Region, at any time.
+            events.append(Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS)))
+        if random.random() < 0.15:
+            events.append(Event(some_time(), Act.CANCEL, str(number), random.choice(REGIONS)))
+    keys = [item.key for item in items if not item.target]
+    for act, chance in (
+        (Act.PUT_SOURCE, 0.2),
+        (Act.DELETE_SOURCE, 0.1),
+        (Act.PUT_TARGET, 0.15),
+        (Act.DELETE_TARGET, 0.1),
+        (Act.BEGIN_FOREIGN_UPLOAD, 0.15),
+    ):
+        if random.random() < chance:
+            events += [Event(some_time(), act, random.choice(keys)) for _ in range(random.choice((1, 1, 2)))]
+    if not jobs or random.random() < 0.25:
+        events += [
+            Event(some_time(), Act.DROP, f"f/{random.randrange(4)}") for _ in range(random.choice((1, 1, 2, 3, 5)))
+        ]
+    if random.random() < 0.1:
+        events.append(Event(some_time(), Act.OPERATE, region=random.choice(REGIONS)))
+    return events
+
+
+_PAIRS_OF_TROUBLE = (
+    (Act.KILL_REGION, Act.RETURN_REGION, 0.3),
+    (Act.FREEZE_REGION, Act.THAW_REGION, 0.08),
+    (Act.CUT_STORAGE, Act.JOIN_STORAGE, 0.06),
+    (Act.CUT_TABLE, Act.JOIN_TABLE, 0.08),
+    (Act.STALL_REPLICATION, Act.RELEASE_REPLICATION, 0.15),
+)
+
+
+def _trouble(random: Random, calm_at_ms: int, dead_for_good: str) -> list[Event]:
+    """Each begins some time and ends before, or when, faults stop."""
+    events: list[Event] = []
+    for begin, end, chance in _PAIRS_OF_TROUBLE:
+        if random.random() < chance:
+            begins = random.randrange(calm_at_ms)
+            region = random.choice([region for region in REGIONS if region != dead_for_good])
+            events += [Event(begins, begin, region), Event(random.randint(begins, calm_at_ms), end, region)]
+    if dead_for_good:
+        events.append(Event(random.randrange(calm_at_ms), Act.KILL_REGION, dead_for_good))
+    return events

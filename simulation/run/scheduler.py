@@ -1,0 +1,214 @@
+"""Processes on one virtual clock, of which one runs at a time: the same seed, the same interleaving.
+
+A process is a function's invocation, or a client. It has one thread or several (greenlets), and gives way wherever it
+waits: at every call of a port. Time passes only while all wait. Whoever is killed never runs on, as under SIGKILL: no
+`except Exception` of the product can survive it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Process:
+    name: str
+    region: str
+    """"" for whoever is outside: customers, partners."""
+    alive: bool = True
+    frozen: bool = False
+    threads: "list[Thread]" = field(default_factory=list)
+    held: "list[tuple[Thread, int]]" = field(default_factory=list)
+    """Threads (and their tokens) that would have gone on while it was frozen."""
+    on_end: Callable[[bool], None] | None = None
+    """Called when it has ended: by itself (True), or killed (False)."""
+    job: str = ""
+    """The job that it was woken for, if any."""
+    disturbed: bool = False
+    """Something has gone wrong in it that takes time."""
+    seen: dict[tuple[str, str], str] = field(default_factory=dict)
+    """For monitors: the ETags under which it has seen objects at a destination, by (bucket, key)."""
+    gone: set[tuple[str, str]] = field(default_factory=set)
+    """Objects whose upload it has found gone, and at which it has not looked since."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.region[7:11] or 'outside'} {self.name}"
+
+
+class Thread(greenlet):
+    """`in_flight` is the effect of a request that has been sent and has not arrived yet."""
+
+    def __init__(self, process: Process, work: Callable[[], object], hub: greenlet) -> None:
+        super().__init__(work, hub)
+        self.process = process
+        self.token = 0
+        self.in_flight: Callable[[], object] | None = None
+
+
+class Scheduler:
+    """The virtual clock (whole milliseconds from 0) and everything that is due on it."""
+
+    def __init__(self) -> None:
+        self.now_ms = 0
+        self.stop = False
+        """Set by whoever has seen enough: nothing more runs."""
+        self._hub = getcurrent()
+        self._due: list[tuple[int, int, Thread | Callable[[], object], int]] = []
+        self._order = count()
+        self._live: dict[Process, None] = {}
+        self._doomed: list[Process] = []
+
+    # --- from outside -----------------------------------------------------------------------------------------
+
+    def at(self, at_ms: int, act: Callable[[], object]) -> None:
+        """Something happens then, all at once. It must not wait; to do something that takes time, it starts a
+        process."""
+        heappush(self._due, (max(at_ms, self.now_ms), next(self._order), act, 0))
+
+    def start(
+        self, name: str, region: str, work: Callable[[], object], on_end: Callable[[bool], None] | None = None
+    ) -> Process:
+        process = Process(name, region, on_end=on_end)
+        self._live[process] = None
+        self._thread(process, work)
+        return process
+
+    def run(self, until_ms: int, done: Callable[[], bool] | None = None) -> None:
+        """Let time pass until then, until `done` (asked after everything that happens), or until `stop`."""
+        due = self._due
+        while due and due[0][0] <= until_ms and not self.stop:
+            self.now_ms, _, what, token = heappop(due)
+            if isinstance(what, Thread):
+                self._resume(what, token)
+            else:
+                what()
+            while self._doomed:
+                self._bury(self._doomed.pop())
+            if done is not None and done():
+                return
+        if not self.stop:
+            self.now_ms = max(self.now_ms, until_ms)
+
+    @property
+    def next_ms(self) -> int | None:
+        """When anything is due next."""
+        return self._due[0][0] if self._due else None
+
+    @property
+    def processes(self) -> list[Process]:
+        return list(self._live)
+
+    # --- from within a process --------------------------------------------------------------------------------
+
+    def current(self) -> Thread:
+        thread = getcurrent()
+        assert isinstance(thread, Thread), "only processes call ports"
+        return thread
+
+    def wait(self, duration_ms: int) -> None:
+        """Let so much time pass. Others run meanwhile."""
+        until = self.now_ms + duration_ms
+        if self._due and self._due[0][0] <= until:
+            thread = self.current()
+            heappush(self._due, (until, next(self._order), thread, thread.token))
+            self._hub.switch()
+            if not thread.process.alive:
+                raise GreenletExit
+        else:
+            self.now_ms = until
+
+    def die(self) -> None:
+        """The process that calls this is dead."""
+        process = self.current().process
+        process.alive = False
+        self._doomed.append(process)
+        raise GreenletExit
+
+    def side_by_side(self, works: list[Callable[[], object]], tick: Callable[[], None] | None, every_ms: int) -> None:
+        """Run these to their ends in threads of the calling process; `tick` from the calling thread meanwhile. An
+        exception of `tick` is raised when all have ended."""
+        parent = self.current()
+        left = len(works)
+
+        def ended() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                heappush(self._due, (self.now_ms, next(self._order), parent, parent.token))
+
+        def ending(work: Callable[[], object]) -> Callable[[], None]:
+            def run() -> None:
+                work()
+                ended()
+
+            return run
+
+        for work in works:
+            self._thread(parent.process, ending(work))
+        failure: Exception | None = None
+        while left:
+            if tick is not None and failure is None:
+                heappush(self._due, (self.now_ms + every_ms, next(self._order), parent, parent.token))
+            self._hub.switch()
+            if tick is not None and failure is None and left:
+                try:
+                    tick()
+                except Exception as error:  # noqa: BLE001 - raised below, as a real pool does
+                    failure = error
+        if failure is not None:
+            raise failure
+
+    # --- death and sleep --------------------------------------------------------------------------------------
+
+    def kill(self, process: Process) -> None:
+        """From outside only: it stops where it waits."""
+        if process.alive:
+            process.alive = False
+            self._bury(process)
+
+    def freeze(self, process: Process) -> None:
+        process.frozen = True
+
+    def thaw(self, process: Process) -> None:
+        """It goes on as if no time had passed."""
+        process.frozen = False
+        for thread, token in process.held:
+            heappush(self._due, (self.now_ms, next(self._order), thread, token))
+        process.held.clear()
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _thread(self, process: Process, work: Callable[[], object]) -> None:
+        thread = Thread(process, work, self._hub)
+        process.threads.append(thread)
+        heappush(self._due, (self.now_ms, next(self._order), thread, 0))
+
+    def _resume(self, thread: Thread, token: int) -> None:
+        process = thread.process
+        if thread.dead or token != thread.token or not process.alive:
+            return
+        if process.frozen:
+            process.held.append((thread, token))
+            return
+        thread.token += 1
+        thread.switch()
+        if thread.dead and process.alive and all(other.dead for other in process.threads):
+            process.alive = False
+            self._end(process, by_itself=True)
+
+    def _bury(self, process: Process) -> None:
+        for thread in process.threads:
+            if not thread.dead:
+                thread.throw(GreenletExit)
+        self._end(process, by_itself=False)
+
+    def _end(self, process: Process, *, by_itself: bool) -> None:
+        if self._live.pop(process, process) is None and process.on_end is not None:
+            process.on_end(by_itself)

@@ -1,0 +1,87 @@
+"""The global table as it is in MREC: a replica in each Region, asynchronous, the last writer wins by clocks that differ."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulation.memory.ledger import MemoryLedger
+
+Key = tuple[str, ...]
+
+
+def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ...], str]]:
+    """The items that a put writes: key, the arguments that put this item alone, and which Region its key names ("" for
+    items that are the same whoever writes them)."""
+    item = args[0]
+    match method:
+        case "put_job":
+            return [((method, item.job_id), args, "")]
+        case "put_lease":
+            return [((method, item.job_id, item.part, item.region), args, item.region)]
+        case "put_observation":
+            return [((method, item.job_id, item.subject, item.region), args, item.region)]
+        case "put_plan":
+            return [((method, item.job_id, item.range_id, item.region), args, item.region)]
+        case "put_terminal":
+            return [((method, item.job_id, args[2]), args, args[2])]
+        case "put_deliveries":
+            return [((method, d.feed_id, d.key, d.pin, d.region), ([d],), d.region) for d in item]
+        case "put_takeover":
+            return [((method, item.job_id, item.part, str(item.epoch), item.to_region), args, item.to_region)]
+        case "put_beacon":
+            return [((method, item.region), args, item.region)]
+    raise KeyError(f"{method} is no put that the table knows")
+
+
+@dataclass(slots=True)
+class Replica:
+    region: str
+    clock: Callable[[], int]
+    """This Region's idea of the time: writes are stamped by it."""
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    stamps: dict[Key, int] = field(default_factory=dict)
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+    """Writes from here that have not been sent to the other replica while replication stands still."""
+
+
+@dataclass(slots=True)
+class Table:
+    """`later(act)` does something after the replication's lag. `written(key, region, named)` is told of every write."""
+
+    replicas: dict[str, Replica]
+    later: Callable[[Callable[[], None]], None]
+    written: Callable[[Key, str, str], None]
+    stalled: set[str] = field(default_factory=set)
+    """Regions whose writes don't leave them."""
+
+    def write(self, region: str, method: str, args: tuple[Any, ...]) -> None:
+        """A put in one Region: there at once, elsewhere later."""
+        replica = self.replicas[region]
+        stamp = replica.clock()
+        getattr(replica.ledger, method)(*args)
+        for key, alone, named in keys_of(method, args):
+            self.written(key, region, named)
+            replica.stamps[key] = stamp
+            for other in self.replicas.values():
+                if other is not replica:
+                    self._replicate(replica, other, method, key, alone, stamp)
+
+    def _replicate(
+        self, source: Replica, target: Replica, method: str, key: Key, args: tuple[Any, ...], stamp: int
+    ) -> None:
+        def arrive() -> None:
+            if source.region in self.stalled or target.region in self.stalled:
+                source.waiting.append(arrive)
+            elif stamp >= target.stamps.get(key, 0):
+                target.stamps[key] = stamp
+                getattr(target.ledger, method)(*args)
+
+        self.later(arrive)
+
+    def release(self, region: str) -> None:
+        """Replication goes on, with what was waiting."""
+        self.stalled.discard(region)
+        for replica in self.replicas.values():
+            waiting, replica.waiting = replica.waiting, []
+            for act in waiting:
+                act()

@@ -1,0 +1,126 @@
+"""What must hold when all is over: every job has ended as it should, nothing is lost, nothing is left behind."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from chalicelib.core import codec
+from chalicelib.core.model import JobSpec, JobState, Manifest, Outcome, OverwriteMode, Receipt, Row, RowOutcome, Terminal
+from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
+from simulation.memory.state import WORKER
+from simulation.run.actors import Actors
+from simulation.run.world import World
+
+
+def judge(world: World, actors: Actors) -> None:
+    for number, spec in actors.truth.asked.items():
+        _job(world, actors, number, spec)
+    _records(world)
+    _uploads(world)
+    for key, body in actors.truth.dropped.items():
+        if not delivered(world, actors, key, body):
+            world.monitors.violated("I3 nothing lost", f"{key} was dropped under a feed's source and never delivered")
+
+
+def delivered(world: World, actors: Actors, key: str, body: bytes) -> bool:
+    """What is there now at a feed's source has been at its destination."""
+    current = world.store.current(SOURCE[WEST], key)
+    if current is None or current.body != body:
+        return True  # Replaced or deleted by its owner.
+    return any(version.body == body for version in world.store.versions(TARGET[EAST], f"out/{key[3:]}"))
+
+
+def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
+    violated = world.monitors.violated
+    found = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/terminal")
+    if found is None:
+        violated("I8 every job ends", f"job {number} has no end")
+        return
+    end = codec.loads(found.body, Terminal)
+    rows = list(_rows(world, spec))
+    outcomes = {row.key: outcome for row, outcome in rows}
+    if len(outcomes) != len(rows):
+        twice = [key for key, times in Counter(row.key for row, _ in rows).items() if times > 1]
+        violated("I7 nothing counted twice", f"planned twice: {twice}")
+    if end.planned != len(rows) or sum(end.counts.values()) != len(rows):
+        violated("I6 one true end", f"{end.planned} planned, {end.counts}, and {len(rows)} rows are receipted")
+    proven = all(outcome.outcome.good and outcome.verification.value in ("etag", "checksum") for _, outcome in rows)
+    never = actors.scenario.jobs[number].mode is OverwriteMode.NEVER
+    if end.state is JobState.SUCCEEDED and not (proven or (never and all(o.outcome.good for _, o in rows))):
+        violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
+    if number not in actors.truth.cancelled:
+        if end.state is JobState.CANCELLED:
+            violated("I6 one true end", "CANCELLED, and nobody asked for it")
+        for key, body in actors.truth.bodies.items():
+            _object(world, actors, number, key, body, outcomes.get(key))
+
+
+def _object(world: World, actors: Actors, number: int, key: str, body: bytes, outcome: RowOutcome | None) -> None:
+    """An object that was there before the job, and that nobody touched on either side, has been delivered."""
+    violated, mode = world.monitors.violated, actors.scenario.jobs[number].mode
+    target = f"out/{key[3:]}"
+    if key[3:] in actors.truth.touched:
+        return
+    if outcome is not None and outcome.outcome is Outcome.DESTINATION_CONFLICT and _opaque(actors, key):
+        return
+    if outcome is None:
+        violated("I3 nothing lost", f"{key} was there when job {number} was asked for, and is in none of its manifests")
+        return
+    before = actors.truth.at_target.get(target)
+    if len(actors.truth.asked) > 1 and (outcome.outcome.good or outcome.outcome is Outcome.DESTINATION_CONFLICT):
+        return  # Two jobs for one destination: each may meet what the other has put there.
+    if before is not None and mode is OverwriteMode.FAIL and before != body:
+        if outcome.outcome is not Outcome.DESTINATION_CONFLICT:
+            violated("I3 outcomes are true", f"mode fail: {key} is {outcome}")
+        return
+    if not outcome.outcome.good:
+        violated("I3 nothing lost", f"{key} was not touched by anybody, and is {outcome}")
+        return
+    if before is not None and mode is OverwriteMode.NEVER:
+        body = before
+    there = world.store.current(TARGET[actors.scenario.control_of], target)
+    if there is None or there.body != body:
+        violated("I3 outcomes are true", f"{key} is {outcome.outcome}, and {target} holds something else")
+
+
+def _opaque(actors: Actors, key: str) -> bool:
+    """The source has no checksum, and ETags say nothing (SSE-KMS, or made of parts): nobody can tell one's own earlier
+    copy, whose answer was lost, or an equal object that was there, from somebody else's object of the same size (a
+    documented residual: it is not claimed as ours)."""
+    item = next(item for item in actors.scenario.items if not item.target and f"in/{item.key}" == key)
+    return not item.checksum and (actors.scenario.encryption == "aws:kms" or bool(item.part_sizes))
+
+
+def _rows(world: World, spec: JobSpec) -> Iterator[tuple[Row, RowOutcome]]:
+    control = CONTROL[spec.control_region]
+    prefix = f"jobs/{spec.job_id}/"
+    for key in world.store.keys(control):
+        if not key.startswith(f"{prefix}manifest/"):
+            continue
+        part = key.rsplit("/", 1)[1]
+        found = world.store.current(control, key)
+        link = codec.loads_link(found.body) if found else None
+        if not isinstance(link, Manifest):
+            continue
+        done = world.store.current(control, f"{prefix}done/{part}")
+        if done is None:
+            world.monitors.violated("I6 one true end", f"the job has ended, and {part} has no receipt")
+            return
+        receipt = codec.loads(done.body, Receipt)
+        yield from zip(link.rows, receipt.rows, strict=True)
+
+
+def _records(world: World) -> None:
+    """Create-only records were created once, and the list of open jobs is empty."""
+    for bucket in CONTROL.values():
+        for key in world.store.keys(bucket):
+            if key.startswith("open/"):
+                world.monitors.violated("I8 every job ends", f"{key} is still on the list")
+            elif not key.startswith("beacon/") and len(world.store.versions(bucket, key)) != 1:
+                world.monitors.violated("records are written once", f"{key} was written again")
+
+
+def _uploads(world: World) -> None:
+    for bucket in TARGET.values():
+        left = [upload.key for upload in world.store.uploads(bucket) if upload.initiator == WORKER]
+        if left:
+            world.monitors.violated("I5 no upload outlives its job", f"still open in {bucket.name}: {left}")

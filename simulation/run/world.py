@@ -1,0 +1,325 @@
+"""Both Regions: functions, queues, schedules and ports, and what is done to them. The handlers are the product's own."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from random import Random
+from typing import Any
+from urllib.parse import quote_plus
+
+from chalicelib.core.errors import EftError
+from chalicelib.core.model import Bucket, Feed, JobSpec, Terminal
+from chalicelib.entry import handlers
+from chalicelib.ports import Arrival, Delivery, Env, VerifyDelivery, Wake
+from chalicelib.protocol import messages
+from simulation.memory.clock import START_MS, SeededRng, SequentialIds
+from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST, make_env, make_store
+from simulation.run.calls import Calls, PoolOfThreads
+from simulation.run.faults import CALLS, FaultPlan
+from simulation.run.monitors import Monitors
+from simulation.run.scenario import MINUTE, SECOND, TINY, Scenario
+from simulation.run.scheduler import Process, Scheduler
+from simulation.run.table import Replica, Table
+from simulation.run.trace import Trace
+
+VISIBILITY_MS = {"intake": 12 * MINUTE, "split": 18 * MINUTE, "copy": 20 * MINUTE, "verify": 18 * MINUTE}
+"""Shorter than the deployed ones (of hours), so that fewer sweeps lie between; longer than any lease."""
+RECEIVES = 5
+DUPLICATES_MAX = 20
+"""Messages that arrive twice, in all: each that is sent anew while something is down may be doubled again, and SQS
+doubles few."""
+HINT_DELAY_MS = 240 * SECOND
+_ENDPOINTS = ENDPOINTS | {
+    "drop": replace(ENDPOINTS["source-west"], id="drop", prefix="in/f/"),
+    "delivery": replace(ENDPOINTS["target-east"], id="delivery", prefix="out/f/"),
+}
+_FEEDS = {"drops": Feed("drops", TENANT, "drop", "delivery")}
+_READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "takeovers", "beacons")
+
+
+@dataclass(slots=True)
+class Mail:
+    """A message on one of a Region's queues."""
+
+    region: str
+    queue: str
+    body: str
+    receives: int = 0
+
+
+@dataclass(slots=True)
+class Stack:
+    """What is deployed in one Region."""
+
+    region: str
+    env: Env
+    asleep: bool = False
+    """Dead or frozen: no function is invoked; messages wait."""
+    waiting: list[Mail] = field(default_factory=list)
+
+
+class _Clock:
+    """Implements `ports.Clock` for one Region, whose clock may be wrong."""
+
+    def __init__(self, scheduler: Scheduler, skew_ms: int) -> None:
+        self._scheduler, self._ahead_ms = scheduler, START_MS + skew_ms
+
+    def now_ms(self) -> int:
+        return self._scheduler.now_ms + self._ahead_ms
+
+    def sleep_ms(self, duration_ms: int) -> None:
+        self._scheduler.wait(duration_ms)
+
+
+class World:
+    def __init__(self, scenario: Scenario, *, traced: bool) -> None:
+        self.scenario = scenario
+        self.scheduler = Scheduler()
+        self.random = Random(f"run {scenario.seed}")
+        self.trace = Trace(lambda: self.scheduler.now_ms, kept=traced)
+        self.plan = FaultPlan(scenario.weather, Random(f"faults {scenario.seed}"))
+        self.calls = Calls(self.scheduler, self.plan, self.random, scenario.latency_ms, self.trace)
+        self.store = make_store(_Clock(self.scheduler, 0), limits=TINY)
+        for region in (WEST, EAST):
+            self.store.make_bucket(TARGET[region], versioned=True, encryption=scenario.encryption)
+            self.store.make_bucket(SOURCE[region], versioned=scenario.versioned_sources)
+        self.monitors = Monitors(self.scheduler, self.store, scenario.policy, self.trace)
+        self.calls.watches.update(self.monitors.watches())
+        clocks = {region: _Clock(self.scheduler, scenario.skew_ms[region]) for region in (WEST, EAST)}
+        self.table = Table(
+            {region: Replica(region, clocks[region].now_ms) for region in (WEST, EAST)},
+            self._replicate_later,
+            self.monitors.written,
+        )
+        self.stacks = {region: Stack(region, self._env(region, clocks[region])) for region in (WEST, EAST)}
+        self.dead_letters: list[Mail] = []
+        self.settled: list[tuple[JobSpec, Terminal]] = []
+        self.sweeping = True
+        self._duplicates_left = DUPLICATES_MAX
+        for number, region in enumerate((WEST, EAST)):
+            self._sweep_at(region, (1 + number) * 30 * SECOND)
+
+    # --- ports ------------------------------------------------------------------------------------------------
+
+    def _env(self, region: str, clock: _Clock) -> Env:
+        pool: Any = PoolOfThreads(self.scheduler, self.scenario.pool_width)
+
+        def methods(port: str) -> tuple[str, ...]:
+            return tuple(call.split(".")[1] for call in CALLS if call.startswith(port))
+
+        table = partial(_table_of, region)
+        return make_env(
+            region,
+            self.calls.port("store", self.store, methods("store."), _storage_of),
+            clock=clock,
+            ledger=self.calls.port("ledger", _LedgerOf(self.table, region), methods("ledger."), table),
+            queue=self.calls.port("queue", _QueueOf(self, region), methods("queue."), _nothing),
+            notifier=self.calls.port("notifier", _NotifierOf(self), methods("notifier."), _nothing),
+            rng=SeededRng(self.random.randrange(2**32)),
+            ids=SequentialIds(f"nonce-{region}"),
+            pool=pool,
+            log=self._log,
+            policy=self.scenario.policy,
+            endpoints=_ENDPOINTS,
+            feeds=_FEEDS,
+            worker=f"worker-{region}",
+        )
+
+    def _log(self, event: str, /, **fields: object) -> None:
+        process = self.scheduler.current().process
+        self.trace.log(process, event, fields)
+        if fields.get("trace"):
+            error = sys.exc_info()[1]
+            if error is not None and not isinstance(error, EftError):
+                self.monitors.violated("no bug of ours shows", f"{event}: {error!r} in {process.label}")
+
+    def _replicate_later(self, act: Callable[[], None]) -> None:
+        self.scheduler.at(self.scheduler.now_ms + self.random.randrange(self.scenario.lag_ms) + 1, act)
+
+    # --- messages ---------------------------------------------------------------------------------------------
+
+    def post(self, region: str, queue: str, body: str, delay_ms: int = 0) -> None:
+        """A message is sent: it arrives once or twice, some time after its delay."""
+        twice = self._duplicates_left > 0 and self.random.random() < self.scenario.duplicates
+        self._duplicates_left -= twice
+        for _ in range(1 + twice):
+            transit = self.random.randrange(self.scenario.transit_ms) + 1
+            mail = Mail(region, queue, body)
+            self.scheduler.at(self.scheduler.now_ms + delay_ms + transit, partial(self._arrived, mail))
+
+    def announce(self, bucket: Bucket, key: str, queue: str, *, forwarded: bool) -> None:
+        """S3 says that an object was created."""
+        record = {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "awsRegion": bucket.region,
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key)}},
+        }
+        body = json.dumps({"Records": [record]})
+        self.post(bucket.region, queue, body)
+        if forwarded:
+            other = EAST if bucket.region == WEST else WEST
+            self.post(other, queue, body, HINT_DELAY_MS)
+
+    def _arrived(self, mail: Mail) -> None:
+        stack = self.stacks[mail.region]
+        if stack.asleep:
+            stack.waiting.append(mail)
+            return
+        mail.receives += 1
+        event = {"Records": [{"messageId": "m", "body": mail.body, "eventSource": "aws:sqs"}]}
+        function: Callable[..., handlers.BatchResponse] = getattr(handlers, mail.queue)
+        deadline = stack.env.clock.now_ms() + self.scenario.runtime_ms
+        acknowledged = False
+
+        def invoke() -> None:
+            nonlocal acknowledged
+            acknowledged = not function(stack.env, event, deadline)["batchItemFailures"]
+
+        def ended(by_itself: bool) -> None:
+            if not (by_itself and acknowledged):
+                self._not_acknowledged(mail)
+
+        process = self.scheduler.start(mail.queue, mail.region, self.safely(invoke), ended)
+        process.job = json.loads(mail.body).get("wake", {}).get("job_id", "")
+
+    def _not_acknowledged(self, mail: Mail) -> None:
+        if mail.receives < RECEIVES:
+            at = self.scheduler.now_ms + VISIBILITY_MS[mail.queue]
+            self.scheduler.at(at, partial(self._arrived, mail))
+        else:
+            self.dead_letters.append(mail)
+
+    def redrive_dead_letters(self) -> None:
+        """An operator looks at the alarm, and has the messages tried again."""
+        letters, self.dead_letters = self.dead_letters, []
+        for mail in letters:
+            self._arrived(Mail(mail.region, mail.queue, mail.body))
+
+    # --- schedules --------------------------------------------------------------------------------------------
+
+    def _sweep_at(self, region: str, at_ms: int) -> None:
+        def due() -> None:
+            if not self.sweeping:
+                return
+            self.sweep(region)
+            self._sweep_at(region, at_ms + MINUTE)
+
+        self.scheduler.at(at_ms, due)
+
+    def sweep(self, region: str) -> None:
+        stack = self.stacks[region]
+        if stack.asleep:
+            return
+        deadline = stack.env.clock.now_ms() + 5 * MINUTE
+        self.scheduler.start("sweep", region, self.safely(lambda: handlers.sweep(stack.env, {}, deadline)))
+
+    def safely(self, work: Callable[[], object]) -> Callable[[], None]:
+        """As Lambda does: an exception ends the invocation, nothing else. It must be one that was raised on purpose."""
+
+        def run() -> None:
+            try:
+                work()
+            except EftError as error:
+                self.trace.event(f"{self.scheduler.current().process.label} failed: {error}")
+            except Exception as error:  # noqa: BLE001 - reported as what it is
+                self.monitors.violated("no bug of ours shows", f"{self.scheduler.current().process.label}: {error!r}")
+
+        return run
+
+    # --- a Region dies, sleeps, returns -----------------------------------------------------------------------
+
+    def kill(self, region: str) -> None:
+        self.stacks[region].asleep = True
+        for process in self._processes(region):
+            self.calls.still_arrive(process)
+            self.scheduler.kill(process)
+        self.table.stalled.add(region)
+
+    def freeze(self, region: str) -> None:
+        self.stacks[region].asleep = True
+        for process in self._processes(region):
+            process.disturbed = True
+            self.scheduler.freeze(process)
+
+    def wake(self, region: str) -> None:
+        """It returns, or wakes up: old messages and old workers go on."""
+        stack = self.stacks[region]
+        stack.asleep = False
+        self.table.release(region)
+        for process in self._processes(region):
+            self.scheduler.thaw(process)
+        waiting, stack.waiting = stack.waiting, []
+        for mail in waiting:
+            self._arrived(mail)
+
+    def _processes(self, region: str) -> list[Process]:
+        return [process for process in self.scheduler.processes if process.region == region]
+
+
+def _storage_of(*args: Any) -> tuple[str, ...]:
+    """Which Regions' S3 a call needs: the buckets among its arguments."""
+    needed = []
+    for arg in args:
+        if isinstance(arg, Bucket):
+            needed.append(f"storage {arg.region}")
+        elif isinstance(getattr(arg, "bucket", None), Bucket):
+            needed.append(f"storage {arg.bucket.region}")
+    return tuple(needed)
+
+
+def _table_of(region: str, *_args: Any) -> tuple[str, ...]:
+    return (f"table {region}",)
+
+
+def _nothing(*_args: Any) -> tuple[str, ...]:
+    return ()
+
+
+class _LedgerOf:
+    """One Region's end of the table. Implements `ports.Ledger`."""
+
+    def __init__(self, table: Table, region: str) -> None:
+        self._table, self._region = table, region
+
+    def __getattr__(self, method: str) -> Any:
+        if method in _READS:
+            return getattr(self._table.replicas[self._region].ledger, method)
+        return lambda *args: self._table.write(self._region, method, args)
+
+
+class _QueueOf:
+    """Implements `ports.Queue` for one Region."""
+
+    def __init__(self, world: World, region: str) -> None:
+        self._world, self._region = world, region
+
+    def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
+        for wake in wakes:
+            self._world.post(self._region, wake.queue, messages.dumps(wake), delay_ms)
+
+    def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:
+        for delivery in deliveries:
+            self._world.post(self._region, "verify", messages.dumps(delivery), delay_ms)
+
+    def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
+        for arrival in arrivals:
+            self._world.post(self._region, "intake", messages.dumps(arrival), delay_ms)
+
+
+class _NotifierOf:
+    """Implements `ports.Notifier`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
+        self._world.settled.append((spec, terminal))
+
+    def delivery_failed(self, delivery: Delivery) -> None:
+        self._world.trace.event(f"delivery failed: {delivery.key} {delivery.detail}")
+
+
