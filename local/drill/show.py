@@ -94,6 +94,8 @@ class Show:
             self._logs = str(cloud.run.folder.relative_to(REPOSITORY))
             stage = Stage(cloud, times, self._seed, self._say)
             try:
+                # A Region that has never swept has never been alive: nobody would miss it, or catch its feeds up.
+                stage.rest(1)
                 while names:
                     record = self._play(stage, names.pop(0))
                     if not record.ok:

@@ -65,12 +65,22 @@ class Version:
             etag=self.etag,
             storage_class=self.storage_class,
             last_modified_ms=self.at_ms,
-            checksum=replace(self.checksum, value="") if self.checksum else None,
+            checksum=Checksum(self.checksum.algorithm, self.checksum.type) if self.checksum else None,
             restored=self.restored,
         )
 
     def head(self, part_number: int | None) -> ObjectHead:
-        facts = replace(self.listed(), checksum=self.checksum, version_id=self.version_id, encryption=self.encryption)
+        facts = ObjectFacts(
+            key=self.key,
+            size=len(self.body),
+            etag=self.etag,
+            storage_class=self.storage_class,
+            last_modified_ms=self.at_ms,
+            checksum=self.checksum,
+            version_id=self.version_id,
+            encryption=self.encryption,
+            restored=self.restored,
+        )
         if part_number is None:
             return ObjectHead(facts, self.properties, tags_count=len(self.tags))
         sizes = self.part_sizes or (len(self.body),)

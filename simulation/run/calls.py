@@ -59,7 +59,7 @@ class Calls:
             self._trace.fault(thread.process, call, args, fault)
             return self._fail(fault, call, args, effect, needs(*args))
         thread.in_flight = effect
-        self._scheduler.wait(self._random.randrange(self._latency_ms) + 1)
+        self._scheduler.wait(int(self._random.random() * self._latency_ms) + 1)
         thread.in_flight = None
         if self.down:
             self._reach(needs(*args))

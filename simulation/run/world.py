@@ -136,7 +136,7 @@ class World:
                 self.monitors.violated("no bug of ours shows", f"{event}: {error!r} in {process.label}")
 
     def _replicate_later(self, act: Callable[[], None]) -> None:
-        self.scheduler.at(self.scheduler.now_ms + self.random.randrange(self.scenario.lag_ms) + 1, act)
+        self.scheduler.at(self.scheduler.now_ms + int(self.random.random() * self.scenario.lag_ms) + 1, act)
 
     # --- messages ---------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class World:
         twice = self._duplicates_left > 0 and self.random.random() < self.scenario.duplicates
         self._duplicates_left -= twice
         for _ in range(1 + twice):
-            transit = self.random.randrange(self.scenario.transit_ms) + 1
+            transit = int(self.random.random() * self.scenario.transit_ms) + 1
             mail = Mail(region, queue, body)
             self.scheduler.at(self.scheduler.now_ms + delay_ms + transit, partial(self._arrived, mail))
 
