@@ -101,9 +101,11 @@ def test_resumed_while_its_worker_gives_the_partition_back() -> None:
 
 def test_a_job_whose_rows_were_all_decided_at_that_look_settles() -> None:
     world = slow_world()
-    world.put(KEYS[0], LARGE)
-    spec = paused_at(world, Operation.COMPLETE, 1)
+    for key in KEYS[:3]:
+        world.put(key, b"x")
+    spec = paused_at(world, Operation.COPY, 3)  # The worker's fourth beat, with which it looks, follows the third row.
     assert world.terminal(spec).state is JobState.SUCCEEDED
+    assert world.records(spec).survey().intents.paused
 
 
 def test_split_stops_between_links_and_goes_on_there() -> None:
