@@ -148,14 +148,15 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
     if end is not None:
         return _view(env, spec, replace(items, terminal=end))
     intents = want(env, records, kind)
-    # Crash here, pausing: workers and sweeps see it by themselves; it is shown once a sweep has noted it.
-    # Crash here, resuming: the next sweep of any Region sees that the job was resumed, wakes all of it, and notes it.
+    # Crash here, pausing: workers and sweeps see it by themselves. Resuming: the next sweep of any Region sees that the
+    # job was resumed, and wakes all of it.
     if intents.highest and kind is IntentKind.RESUME:
         # Also if it had been resumed before: perhaps by this very request, whose answer the client never got.
         waits = waiting(records.survey(limit=NAMES_PER_RESUME))
         env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, part) for part in sorted(waits.split)])
         copies = sorted(waits.copy | waits.working)
         env.queue.send([Wake(QueueName.COPY, job_id, spec.control_region, part) for part in copies])
+    # Crash here: taken and obeyed, but shown only when the next sweep of any Region has noted it.
     env.ledger.put_observation(intents_note(env, job_id, intents))
     env.log("job-intent", job=job_id, tenant=tenant, wanted=kind, number=intents.highest)
     return get_job(env, tenant, job_id)

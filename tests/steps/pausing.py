@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable
 
 from chalicelib.core import codec
 from chalicelib.core.intents import Intent
-from chalicelib.core.model import JobSpec, JobState
+from chalicelib.core.model import JobSpec, JobState, Outcome
 from chalicelib.core.policy import Policy
 from chalicelib.ports import R, T
 from chalicelib.steps import control
 from simulation.memory.clock import SerialPool
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
+from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
 from tests.steps.calls import Act
 from tests.steps.world import MINUTE, SECOND, SMALL, World
@@ -17,6 +18,8 @@ from tests.steps.world import MINUTE, SECOND, SMALL, World
 LOOK_MS = 2 * MINUTE
 """Workers look for a pause every minute: then all of them know."""
 BEGINS = (Operation.COPY, Operation.CREATE_UPLOAD, Operation.UPLOAD_PART_COPY, Operation.COMPLETE)
+KEYS = [f"in/a/{number:02d}" for number in range(14)]
+LARGE = bytes(range(100))
 COPIES = (Operation.COPY, Operation.UPLOAD_PART_COPY)
 
 
@@ -87,3 +90,24 @@ def begun(world: World) -> int:
 
 def calls_of(world: World, operation: Operation) -> int:
     return sum(called is operation for called, _, _ in world.faults.calls)
+
+
+def many(world: World) -> World:
+    for key in KEYS:
+        world.put(key, key.encode())
+    return world
+
+
+def paused_at(world: World, operation: Operation, nth: int) -> JobSpec:
+    """Submitted to West and worked on there; paused when this request is about to be sent."""
+    world.faults.rule(Rule(operation=operation, first=nth, act=lambda: pausing(world)(""), error=None))
+    spec = world.submit("a/", "b/")
+    world.pump()
+    assert log_of(world, spec)
+    return spec
+
+
+def all_arrived_once(world: World, spec: JobSpec) -> None:
+    assert world.terminal(spec).state is JobState.SUCCEEDED
+    assert world.outcomes(spec) == dict.fromkeys(KEYS, Outcome.COPIED)
+    assert [len(world.written(key.replace("in/a", "out/b"))) for key in KEYS] == [1] * len(KEYS)
