@@ -44,6 +44,16 @@ def cancel_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.cancel_job, job_id=job_id))
 
 
+@app.route("/jobs/{job_id}/pause", methods=["POST"], authorizer=bearer)
+def pause_job(job_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.pause_job, job_id=job_id))
+
+
+@app.route("/jobs/{job_id}/resume", methods=["POST"], authorizer=bearer)
+def resume_job(job_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.resume_job, job_id=job_id))
+
+
 @app.route("/jobs/{job_id}/objects", methods=["GET"], authorizer=bearer)
 def list_objects(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.list_objects, job_id=job_id))

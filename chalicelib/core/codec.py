@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
+from chalicelib.core.intents import Intent
 from chalicelib.core.model import Cancel, Claim, CopyRecord, Fork, JobSpec, Link, Manifest, Receipt, Terminal
 from chalicelib.core.registers import Registration
 
-Record = JobSpec | Manifest | Fork | Claim | Cancel | CopyRecord | Receipt | Registration | Terminal
+Record = JobSpec | Manifest | Fork | Claim | Cancel | Intent | CopyRecord | Receipt | Registration | Terminal
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
     "manifest": Manifest,
     "fork": Fork,
     "claim": Claim,
     "cancel": Cancel,
+    "intent": Intent,
     "copy": CopyRecord,
     "receipt": Receipt,
     "registration": Registration,

@@ -65,5 +65,9 @@ class JobCancelled(EftError):
     """The job was cancelled: what is undecided is to be decided without copying."""
 
 
+class JobPaused(EftError):
+    """The job was paused: begin nothing new, and give back what is undecided."""
+
+
 class Superseded(EftError):
     """Another worker holds the partition at a higher epoch, or it is done or cancelled. Stop; nothing is lost."""

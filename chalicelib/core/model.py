@@ -34,6 +34,8 @@ class JobState(StrEnum):
     RUNNING = "RUNNING"
     WAITING_FOR_REGION = "WAITING_FOR_REGION"
     """A Region whose storage the job needs can't be reached: it goes on by itself when it can."""
+    PAUSED = "PAUSED"
+    """By request: nothing new is begun until it is resumed. What was under way may still arrive."""
     SUCCEEDED = "SUCCEEDED"
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
@@ -41,7 +43,7 @@ class JobState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self not in (JobState.PLANNING, JobState.RUNNING, JobState.WAITING_FOR_REGION)
+        return self not in (JobState.PLANNING, JobState.RUNNING, JobState.WAITING_FOR_REGION, JobState.PAUSED)
 
 
 class OverwriteMode(StrEnum):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.core.policy import MIB
@@ -44,7 +45,8 @@ class Progress:
     counts: dict[Outcome, int]
     started_ms: int | None
     eta_ms: int | None
-    """Milliseconds to go at the rate so far; None while unknown."""
+    """Milliseconds to go at the rate so far; None while unknown, and once a job has been paused: the time it stood
+    still says nothing about its rate."""
 
 
 def planning_complete(plans: Iterable[PlanProgress]) -> bool:
@@ -58,7 +60,11 @@ def planning_complete(plans: Iterable[PlanProgress]) -> bool:
 
 
 def derive(
-    plans: Iterable[PlanProgress], leases: Iterable[PartLease], terminal: Terminal | None, now_ms: int
+    plans: Iterable[PlanProgress],
+    leases: Iterable[PartLease],
+    terminal: Terminal | None,
+    now_ms: int,
+    intents: Intents = NO_INTENTS,
 ) -> Progress:
     """Merge all Regions' items into one picture."""
     newest = _newest(plans)
@@ -77,9 +83,11 @@ def derive(
         counts.update(item.counts)
     started = min((item.started_ms for item in merged), default=None)
     copying = any(item.phase in (LeasePhase.COPYING, LeasePhase.RELEASED) for item in merged)
+    state = JobState.PAUSED if intents.paused else JobState.RUNNING if merged else JobState.PLANNING
+    eta_ms = _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, started, now_ms)
     phase = "split" if not merged else "copy" if copying or not planned or len(done) == 0 else "verify"
     return Progress(
-        state=terminal.state if terminal else JobState.RUNNING if merged else JobState.PLANNING,
+        state=terminal.state if terminal else state,
         phase="settled" if terminal else phase,
         planned=planned or terminal is not None,
         objects_planned=terminal.planned if terminal else objects_planned,
@@ -90,9 +98,7 @@ def derive(
         partitions_done=terminal.parts if terminal else len(done),
         counts=dict(terminal.counts) if terminal else dict(counts),
         started_ms=started,
-        eta_ms=0
-        if terminal
-        else _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, started, now_ms),
+        eta_ms=0 if terminal else None if intents.highest else eta_ms,
     )
 
 

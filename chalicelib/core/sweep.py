@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.core.ids import ROOT_RANGE, part_id
+from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import Observation
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import may_be_complete, ranges_of
@@ -27,7 +28,7 @@ class Records:
     copied: Mapping[str, int] = field(default_factory=dict)
     """Partition -> the highest epoch whose copy record is there."""
     done: frozenset[str] = frozenset()
-    cancelled: bool = False
+    intents: Intents = NO_INTENTS
     terminal: bool = False
 
 
@@ -48,10 +49,46 @@ class Repairs:
     observation: Observation | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What may be done next, by names. Too much rather than too little: a message for what isn't there, or for what
+    somebody works on, changes nothing."""
+
+    split: frozenset[str]
+    copy: frozenset[str]
+    """Planned, and neither claimed nor receipted."""
+    working: frozenset[str]
+    """Claimed, and without a copy record."""
+    verify: frozenset[str]
+
+
+def waiting(records: Records) -> Waiting:
+    ranges = ranges_of(records.links) or {ROOT_RANGE: 0}
+    # A range both of whose halves have begun is known to end in its fork: nothing in it is left to do.
+    forked = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
+    forks = {part_id(name, ranges[name]) for name in forked}
+    unclaimed = records.links - records.done - records.claims.keys() - forks
+    # The last link of a range that nobody works on may be a fork whose messages were lost; only reading it would tell.
+    # A message for a range that there isn't changes nothing.
+    halves = {f"{name}{half}" for name, last in ranges.items() if part_id(name, last) in unclaimed for half in "01"}
+    return Waiting(
+        split=frozenset((ranges.keys() | halves) - forked),
+        copy=unclaimed,
+        working=frozenset(records.claims.keys() - records.done - records.copied.keys()),
+        # A copy record of any epoch tells the truth about every row, so it can be verified.
+        verify=frozenset(records.copied.keys() - records.done),
+    )
+
+
 def sight(records: Records) -> str:
     """A job that looks the same twice has not moved in between. Heartbeats are not in it: a partition at work shows in
     its lease, and its job has nothing else to be woken for."""
-    return f"{len(records.links)}:{sum(records.claims.values())}:{sum(records.copied.values())}:{len(records.done)}"
+    counts = (len(records.links), sum(records.claims.values()), sum(records.copied.values()), len(records.done))
+    return f"{':'.join(str(count) for count in counts)}:{records.intents}"
+
+
+def _intents_in(seen: str) -> str:
+    return seen.partition("@")[0].rpartition(":")[2]
 
 
 def decide(
@@ -70,17 +107,30 @@ def decide(
     Leases are watched at every sweep. Messages are taken for lost only when nothing in the job has moved for
     `redrive_after_ms` (in the job's home Region; elsewhere for `takeover_after_ms`, in which the home Region's beacons,
     `home_sight`, have not moved either), and then again at doubling intervals: perhaps they only wait in a long queue.
+
+    A paused job is neither woken nor taken over, but what was copied is verified, and if that was all, it settles. When
+    it is found resumed (or cancelled), everything in it is woken at once: its messages were dropped meanwhile.
     """
     if records.terminal:
         return Repairs(close=True)
     settle = may_be_complete(set(records.links), set(records.done))
-    working = records.claims.keys() - records.done - records.copied.keys()
-    watch = tuple((part, records.claims[part]) for part in sorted(working))
+    waits = waiting(records)
+    paused = records.intents.paused
+    watch = () if paused else tuple((part, records.claims[part]) for part in sorted(waits.working))
     looks = sight(records) if region == home else f"{sight(records)}@{home_sight}"
     seen, _, doublings = before.seen.partition("#") if before else ("", "", "")
     if before is None or seen != looks:
+        noted = Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
+        if paused or records.intents == NO_INTENTS or _intents_in(seen) == str(records.intents):
+            return Repairs(settle=settle, watch=watch, observation=noted)
+        limit = policy.redrives_per_job if records.intents.cancelled else len(records.links)
         return Repairs(
-            settle=settle, watch=watch, observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
+            settle=settle,
+            watch=watch,
+            # Split wakes copy for all of a cancelled job, from its root down.
+            split=(ROOT_RANGE,) if records.intents.cancelled else tuple(sorted(waits.split)),
+            copy=_window(waits.copy | waits.working, limit, 0),
+            observation=noted,
         )
     times = int(doublings or "0")
     patience = policy.redrive_after_ms if region == home else policy.takeover_after_ms
@@ -88,22 +138,12 @@ def decide(
     if wait_ms > 0 and not due_before_next_sweep(wait_ms, policy):
         return Repairs(settle=settle, watch=watch)
     delay_ms = max(0, wait_ms)
-    ranges = ranges_of(records.links) or {ROOT_RANGE: 0}
-    # A range both of whose halves have begun is known to end in its fork: nothing in it is left to do.
-    forked = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
-    forks = {part_id(name, ranges[name]) for name in forked}
-    unclaimed = records.links - records.done - records.claims.keys() - forks
-    # The last link of a range that nobody works on may be a fork whose messages were lost; only reading it would tell.
-    # A message for a range that there isn't changes nothing.
-    halves = {f"{name}{half}" for name, last in ranges.items() if part_id(name, last) in unclaimed for half in "01"}
-    # A copy record of any epoch tells the truth about every row, so it can be verified.
-    unverified = records.copied.keys() - records.done
     return Repairs(
         settle=settle,
         watch=watch,
-        split=_window((ranges.keys() | halves) - forked, policy.redrives_per_job, times),
-        copy=_window(unclaimed, policy.redrives_per_job, times),
-        verify=_window(unverified, policy.redrives_per_job, times),
+        split=() if paused else _window(waits.split, policy.redrives_per_job, times),
+        copy=() if paused else _window(waits.copy, policy.redrives_per_job, times),
+        verify=_window(waits.verify, policy.redrives_per_job, times),
         delay_ms=delay_ms,
         observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms + delay_ms),
     )

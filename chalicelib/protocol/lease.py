@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
-from chalicelib.core.errors import JobCancelled, OutOfTime, Retry, Superseded
+from chalicelib.core.errors import JobCancelled, JobPaused, OutOfTime, Retry, Superseded
 from chalicelib.core.leases import LeasePhase, Look, Observation, PartLease, Standing, Takeover, look
 from chalicelib.core.model import Claim, Manifest, RowOutcome
 from chalicelib.ports import Env
@@ -14,8 +14,8 @@ from chalicelib.protocol.regions import region_sight
 from chalicelib.protocol.table import tell
 
 CHECK_EVERY_BEATS = 4
-"""Look for a higher claim, a receipt or a cancel once in so many heartbeats: every 60 s by default. Only efficiency
-depends on it: a superseded worker can't publish what another has published."""
+"""Look for a higher claim, a receipt, a cancel or a pause once in so many heartbeats: every 60 s by default. Only
+efficiency depends on it: a superseded worker can't publish what another has published."""
 RESERVE_MS = 20_000
 """Stop working so long before the invocation ends, to leave time for recording what is done."""
 
@@ -107,6 +107,7 @@ class Holding:
     last_beat_ms: int = 0
     superseded: bool = False
     cancelled: bool = False
+    paused: bool = False
 
     def decide(self, index: int, outcome: RowOutcome) -> None:
         self.outcomes[index] = outcome
@@ -116,13 +117,16 @@ class Holding:
         return [index for index in range(len(self.manifest.rows)) if index not in self.outcomes]
 
     def check(self) -> None:
-        """Called between the requests of every row. Raises Superseded, JobCancelled or OutOfTime to stop the work."""
+        """Called between the requests of every row. Raises Superseded, JobCancelled, JobPaused or OutOfTime to stop the
+        work."""
         if self.cancelled:
             raise JobCancelled("JobCancelled", self.records.job_id)
+        if self.paused:
+            raise JobPaused("JobPaused", self.records.job_id)
         self.check_holding()
 
     def check_holding(self) -> None:
-        """The same for work that a cancel doesn't stop."""
+        """The same for work that neither a cancel nor a pause stops: deciding without copying."""
         if self.superseded:
             raise Superseded("Superseded", f"partition {self.manifest.part} at epoch {self.epoch}")
         if self.env.clock.now_ms() >= self.deadline_ms - RESERVE_MS:
@@ -146,7 +150,8 @@ class Holding:
     def _look_around(self) -> None:
         part = self.manifest.part
         try:
-            self.cancelled = self.records.cancelled()
+            intents = self.records.intents()
+            self.cancelled, self.paused = intents.cancelled, intents.paused
             self.superseded = self.records.claim(part, self.epoch + 1) is not None or self.records.done(part)
         except Retry as error:
             # Only efficiency depends on knowing: better to go on than to lose the partition's work.

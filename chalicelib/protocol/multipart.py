@@ -4,6 +4,7 @@ The upload is registered (`core.registers`) before its first part is copied, so 
 that have arrived and copies only the rest. ListParts is the truth about parts; HEAD is the truth about the outcome.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, Permanent, PreconditionFailed, Retry
@@ -119,7 +120,7 @@ class MultipartPublisher:
         env.store.abort(upload)
         return None
 
-    def help(self, share: PartShare) -> None:
+    def help(self, share: PartShare, tick: Callable[[], None]) -> None:
         """Copy a share of the parts for the worker that holds the partition. Needs no claim: nothing is published, and
         a part copied twice is the same part. Whatever goes wrong, the owner finds the parts missing."""
         publisher = self.publisher
@@ -134,7 +135,7 @@ class MultipartPublisher:
             "parts-helped", job=publisher.route.job_id, key=self.row.key, share=str(share), parts=len(mine)
         )
         try:
-            publisher.env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), mine)
+            publisher.env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), mine, tick)
         except (NoSuchUpload, PreconditionFailed, NotFound) as error:
             publisher.env.log("help-not-needed", job=publisher.route.job_id, key=self.row.key, error=str(error))
 

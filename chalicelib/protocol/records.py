@@ -3,7 +3,8 @@
 `create` is the protocol's only way to write here (but for the marker of open jobs, which is a mere index), so every
 record is written once and says for ever what it said. Key layout, all under `jobs/<job id>/`:
 
-    spec · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel · terminal
+    spec · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel
+    intent/<n> · terminal
 
 and beside the jobs: `open/<job id>` (index of unsettled jobs) and `reg/<object>/<generation>` (uploads).
 """
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 from chalicelib.core import codec
 from chalicelib.core.errors import NotFound, PreconditionFailed, Retry
+from chalicelib.core.intents import Intent, Intents
 from chalicelib.core.model import (
     Bucket,
     Cancel,
@@ -130,6 +132,9 @@ class JobRecords:
         body = self.control.get(self._key(name))
         return None if body is None else codec.loads(body, kind)
 
+    def _there(self, name: str) -> bool:
+        return self.control.env.store.head(self.control.bucket, self._key(name)) is not None
+
     def create_spec(self, spec: JobSpec) -> JobSpec:
         """Accept the job, or learn what was accepted under its id before."""
         made = self.control.create(self._key("spec"), codec.dumps(spec))
@@ -199,13 +204,21 @@ class JobRecords:
         return self.control.get(self._key(f"done/{part}"))
 
     def done(self, part: str) -> bool:
-        return self.control.env.store.head(self.control.bucket, self._key(f"done/{part}")) is not None
+        return self._there(f"done/{part}")
 
     def create_cancel(self, cancel: Cancel) -> None:
         self.control.create(self._key("cancel"), codec.dumps(cancel))
 
-    def cancelled(self) -> bool:
-        return self.control.env.store.head(self.control.bucket, self._key("cancel")) is not None
+    def create_intent(self, intent: Intent) -> bool:
+        return self.control.create(self._key(f"intent/{intent.number:06d}"), codec.dumps(intent)).won
+
+    def intents(self) -> Intents:
+        """What is wanted of the job now. Two HEADs for one that was never paused; a LIST more for one that was."""
+        if self._there("cancel"):
+            return Intents(cancelled=True)
+        if not self._there(f"intent/{1:06d}"):
+            return Intents()
+        return Intents(max(int(facts.key.rsplit("/", 1)[1]) for facts in self.control.list_all(self._key("intent/"))))
 
     def create_terminal(self, terminal: Terminal) -> tuple[bool, Terminal]:
         made = self.control.create(self._key("terminal"), codec.dumps(terminal))
@@ -214,13 +227,15 @@ class JobRecords:
     def terminal(self) -> Terminal | None:
         return self._read("terminal", Terminal)
 
-    def survey(self) -> Records:
-        """Everything the job has, by name: one LIST a thousand records."""
+    def survey(self, limit: int | None = None) -> Records:
+        """Everything the job has, by name: one LIST a thousand records. With a limit, the first ones: since manifests
+        come after claims, copy records and receipts, a link that is seen is seen with all it has."""
         links: set[str] = set()
         done: set[str] = set()
         claims: dict[str, int] = {}
         copied: dict[str, int] = {}
-        names = {facts.key.removeprefix(self._key("")) for facts in self.control.list_all(self._key(""))}
+        highest = 0
+        names = {facts.key.removeprefix(self._key("")) for facts in self.control.list_all(self._key(""), limit=limit)}
         for name in names:
             kind, _, rest = name.partition("/")
             part, _, epoch = rest.partition("/")
@@ -231,7 +246,10 @@ class JobRecords:
             elif kind in ("claim", "copied"):
                 into = claims if kind == "claim" else copied
                 into[part] = max(into.get(part, 0), int(epoch))
-        return Records(frozenset(links), claims, copied, frozenset(done), "cancel" in names, "terminal" in names)
+            elif kind == "intent":
+                highest = max(highest, int(rest))
+        intents = Intents(highest, "cancel" in names)
+        return Records(frozenset(links), claims, copied, frozenset(done), intents, "terminal" in names)
 
     @staticmethod
     def _link(body: bytes) -> Link:

@@ -49,7 +49,7 @@ def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     end = terminal(
         spec,
         tally,
-        cancelled=survey.cancelled,
+        cancelled=survey.intents.cancelled,
         region=env.region,
         now_ms=env.clock.now_ms(),
         nonce=env.ids.nonce(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from chalicelib.core import ids
 from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.intents import IntentKind, Intents, intents_seen
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
@@ -23,12 +24,17 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.progress import Progress, derive
+from chalicelib.core.sweep import waiting
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
+from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 
 LINKS_PER_PAGE = 50
 """How many partitions one request for objects reads: two GETs each."""
+
+NAMES_PER_RESUME = 1000
+"""A request to resume wakes what one LIST shows. What a job of more records has beyond is woken by the next sweep."""
 
 
 class BadRequest(EftError):
@@ -119,7 +125,40 @@ def cancel(env: Env, tenant: str, job_id: str) -> JobView:
         records.create_cancel(Cancel(job_id, env.region, env.clock.now_ms(), env.ids.nonce()))
         # Crash here: workers see it by themselves; partitions that nobody works on are woken by the sweep.
         env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, ids.ROOT_RANGE)])
+        # Crash here: a paused job is shown as paused until a sweep of any Region notes what it sees.
+        env.ledger.put_observation(intents_note(env, job_id, Intents(cancelled=True)))
         env.log("job-cancelled", job=job_id, tenant=tenant)
+    return get_job(env, tenant, job_id)
+
+
+def pause(env: Env, tenant: str, job_id: str) -> JobView:
+    """Ask that nothing new of a job be begun. What is under way may still arrive; what has arrived stays."""
+    return _intend(env, tenant, job_id, IntentKind.PAUSE)
+
+
+def resume(env: Env, tenant: str, job_id: str) -> JobView:
+    """Ask that a paused job go on where it stopped."""
+    return _intend(env, tenant, job_id, IntentKind.RESUME)
+
+
+def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
+    spec, items = _find(env, tenant, job_id)
+    records = ControlRecords(env, spec.control_region).job(job_id)
+    end = items.terminal or records.terminal()
+    if end is not None:
+        return _view(env, spec, replace(items, terminal=end))
+    intents = want(env, records, kind)
+    # Crash here, pausing: workers and sweeps see it by themselves. Resuming: the next sweep of any Region sees that the
+    # job was resumed, and wakes all of it.
+    if intents.highest and kind is IntentKind.RESUME:
+        # Also if it had been resumed before: perhaps by this very request, whose answer the client never got.
+        waits = waiting(records.survey(limit=NAMES_PER_RESUME))
+        env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, part) for part in sorted(waits.split)])
+        copies = sorted(waits.copy | waits.working)
+        env.queue.send([Wake(QueueName.COPY, job_id, spec.control_region, part) for part in copies])
+    # Crash here: taken and obeyed, but shown only when the next sweep of any Region has noted it.
+    env.ledger.put_observation(intents_note(env, job_id, intents))
+    env.log("job-intent", job=job_id, tenant=tenant, wanted=kind, number=intents.highest)
     return get_job(env, tenant, job_id)
 
 
@@ -177,9 +216,14 @@ def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
 
 
 def get_job(env: Env, tenant: str, job_id: str) -> JobView:
-    spec, items = _find(env, tenant, job_id)
+    return _view(env, *_find(env, tenant, job_id))
+
+
+def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
     end = items.terminal
-    progress = derive(items.plans, items.leases, end, env.clock.now_ms())
+    progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents_seen(items.observations))
+    if progress.state is JobState.PAUSED:
+        return JobView(spec, progress, "paused by request: it goes on when it is resumed", None, None)
     needed = {spec.source.bucket.region, spec.control_region} & env.control_buckets.keys()
     down = [region for region in sorted(needed) if end is None and not storage_reachable(env, region)]
     if down:

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from chalicelib.core.errors import EftError, JobCancelled, OutOfTime, Retry, Superseded
+from chalicelib.core.errors import EftError, JobCancelled, JobPaused, OutOfTime, Retry, Superseded
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, Manifest, Method, Outcome, Row, RowOutcome
 from chalicelib.core.parts import PartShare
 from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire, decided_before
 from chalicelib.protocol.multipart import MultipartPublisher
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
@@ -24,13 +25,18 @@ def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int,
     if spec is None or not isinstance(manifest, Manifest):
         env.log("copy-nothing-to-do", job=job_id, part=part)
         return
+    intents = records.intents()
+    if intents.paused:
+        # The message is dropped: whoever resumes the job, or the sweep that sees it resumed, wakes all that waits.
+        env.log("copy-paused", job=job_id, part=part)
+        return
     epoch = acquire(env, records, part, fresh=fresh)
     if epoch is None:
         return
     before = decided_before(env, job_id, part) if epoch > 1 else 0
     holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), before)
     holding.beat(LeasePhase.COPYING)
-    holding.cancelled = records.cancelled()
+    holding.cancelled = intents.cancelled
     publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), holding.check)
     _work(env, holding, publisher, control_region)
 
@@ -44,16 +50,28 @@ def help_with_parts(env: Env, job_id: str, control_region: str, part: str, share
         env.log("help-nothing-to-do", job=job_id, part=part)
         return
     row = manifest.rows[share.row]
-    if row.method is not Method.MULTIPART or records.done(part) or records.cancelled():
+    if row.method is not Method.MULTIPART or records.done(part):
+        return
+    lookout = Lookout.begin(env, records)
+    if lookout.intents.cancelled or lookout.intents.paused:
         return
 
     def check() -> None:
+        if lookout.intents.paused:
+            raise JobPaused("JobPaused", f"helping with {row.key}")
         if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
             raise OutOfTime("OutOfTime", f"helping with {row.key}")
 
+    def tick() -> None:
+        lookout.look()
+        check()
+
     publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), check)
     try:
-        MultipartPublisher(publisher, row, f"{part}/{share.row}").help(share)
+        MultipartPublisher(publisher, row, f"{part}/{share.row}").help(share, tick)
+    except JobPaused:
+        # The next worker that holds the partition wakes helpers for what is missing then.
+        env.log("help-paused", job=job_id, part=part)
     except OutOfTime:
         # Crash before this: the owner sees no more parts arrive, and copies them itself.
         env.queue.send([Wake(QueueName.COPY, job_id, control_region, part, share=str(share))])
@@ -67,6 +85,10 @@ def _work(env: Env, holding: Holding, publisher: Publisher, control_region: str)
     except Superseded as error:
         env.log("superseded", job=wake.job_id, part=wake.part, epoch=holding.epoch, why=str(error))
         return  # Another worker goes on; what this one published is found by its HEADs.
+    except JobPaused:
+        if holding.undecided:
+            _give_back_paused(env, holding, wake)
+            return
     except OutOfTime:
         # Give the partition back, so that nobody waits for the lease to expire. Crash before the message: the sweep.
         holding.beat(LeasePhase.RELEASED)
@@ -79,6 +101,16 @@ def _work(env: Env, holding: Holding, publisher: Publisher, control_region: str)
         env.queue.send([wake], delay_ms=RELEASE_DELAY_MS)
         return
     _record(env, holding, wake)
+
+
+def _give_back_paused(env: Env, holding: Holding, wake: Wake) -> None:
+    """Without a message: whoever resumes the job sends one, and finds a partition that may be claimed at once."""
+    env.log("paused", job=wake.job_id, part=wake.part, undecided=len(holding.undecided))
+    # Crash here: the lease stands still. Nobody takes it over while the job is paused; afterwards it expires as any.
+    holding.beat(LeasePhase.RELEASED)
+    if not holding.records.intents().paused:
+        # Resumed (or cancelled) since that look: its message may have found this worker still at it, and is gone.
+        env.queue.send([wake])
 
 
 def _carry_out_rows(env: Env, holding: Holding, publisher: Publisher, unsettled: list[str]) -> None:
@@ -108,7 +140,7 @@ def _carry_out(holding: Holding, publisher: Publisher, index: int, unsettled: li
     try:
         decide = _cancel if cancel else _publish
         holding.decide(index, decide(holding, publisher, index, row))
-    except (OutOfTime, Superseded, JobCancelled):
+    except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
     except Retry as error:
         unsettled.append(f"{row.key}: {error}")

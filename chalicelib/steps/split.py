@@ -13,6 +13,7 @@ from chalicelib.core.plan import target_key
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
 from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.planning import plan_rows
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -31,7 +32,8 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         return
     if spec.kind is not JobKind.PREFIX or records.terminal() is not None:
         return
-    if records.cancelled():
+    lookout = Lookout.begin(env, records)
+    if lookout.intents.cancelled:
         _cancel_range(env, records, spec, range_id or ids.ROOT_RANGE)
         settle_if_due(env, records, spec)
         return
@@ -43,6 +45,10 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
     chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE, bounds)
     links = 0
     while not chain.ended:
+        if lookout.look().paused:
+            # The message is dropped: whoever resumes the job, or the sweep that sees it resumed, wakes all ranges.
+            env.log("split-paused", job=job_id, range=range_id)
+            return
         out_of_time = env.clock.now_ms() >= deadline_ms - RESERVE_MS
         if links >= env.policy.split_links_per_run or out_of_time:
             _hand_over(env, chain, may_fork=links >= env.policy.split_links_per_run)

@@ -8,16 +8,19 @@ from collections.abc import Mapping
 
 from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.ids import object_id
+from chalicelib.core.intents import INTENTS_SUBJECT, NO_INTENTS, Intents
 from chalicelib.core.leases import Observation, Standing
 from chalicelib.core.model import JobSpec
 from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
 from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
 from chalicelib.ports import Env, QueueName, UploadInfo, Wake
 from chalicelib.protocol.catchup import catch_up
+from chalicelib.protocol.intents import intents_note
 from chalicelib.protocol.lease import observe
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import beat, note_storage, region_sight, watch_region
 from chalicelib.protocol.settling import finish, settle
+from chalicelib.protocol.table import tell
 
 CURSOR_JOB = "sweep"
 RESERVE_MS = 10_000
@@ -78,6 +81,8 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str]) -> None
         env.log("open-job-without-spec", job=records.job_id)
         return
     survey = records.survey()
+    if survey.intents != NO_INTENTS and not survey.terminal:
+        _note_intents(env, records, survey.intents)
     before = env.ledger.get_observation(records.job_id, JOB_SUBJECT, env.region)
     repairs = decide(
         records.job_id,
@@ -90,6 +95,13 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str]) -> None
         policy=env.policy,
     )
     _execute(env, records, spec, repairs, sights)
+
+
+def _note_intents(env: Env, records: JobRecords, seen: Intents) -> None:
+    """For the API's answers: whoever took an intent may have died before noting it, or noted it too late."""
+    before = env.ledger.get_observation(records.job_id, INTENTS_SUBJECT, env.region)
+    if before is None or before.seen != str(seen):
+        tell(env, env.ledger.put_observation, intents_note(env, records.job_id, seen))
 
 
 def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:

@@ -32,7 +32,8 @@ from chalicelib.protocol.settling import settle_if_due
 
 
 def run(env: Env, job_id: str, control_region: str, part: str) -> None:
-    """Verify a copied partition and write its receipt."""
+    """Verify a copied partition and write its receipt. Of a paused job too: it copies nothing, what has arrived is best
+    looked at before others change it, and a job of which all was copied settles."""
     control = ControlRecords(env, control_region)
     records = control.job(job_id)
     spec, manifest, copied = records.spec(), records.link(part), records.copied(part)

@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from chalicelib.core import model
+from chalicelib.core.intents import Intent
 from chalicelib.core.registers import Registration
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -16,6 +17,7 @@ RECORDS: tuple[type[Any], ...] = (
     model.Fork,
     model.Claim,
     model.Cancel,
+    Intent,
     model.CopyRecord,
     model.Receipt,
     Registration,

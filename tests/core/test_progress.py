@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.core.progress import OBJECT_WEIGHT, PlanProgress, Progress, derive, planning_complete
@@ -127,6 +128,25 @@ def test_objects_and_bytes_both_count_in_the_time_to_go() -> None:
     small = PartLease("job", "r-000001", WEST, 1, "w", 1, LeasePhase.COPYING, 4, 0b0011, 0, 1000, {}, {})
     size = 4 * OBJECT_WEIGHT
     assert derive([PlanProgress("job", "r", WEST, 1, 4, size, True)], [small], None, 2000).eta_ms == 3000
+
+
+@pytest.mark.parametrize("leases", [[], [lease(decided=0b0011)]])
+@pytest.mark.parametrize(
+    ("intents", "paused"),
+    [(NO_INTENTS, False), (Intents(1), True), (Intents(2), False), (Intents(1, cancelled=True), False)],
+)
+def test_a_paused_job(leases: list[PartLease], intents: Intents, paused: bool) -> None:
+    before, found = derive([plan()], leases, None, 2000), derive([plan()], leases, None, 2000, intents)
+    assert found.state is (JobState.PAUSED if paused else before.state)
+    assert found.eta_ms == (before.eta_ms if intents == NO_INTENTS else None)
+    assert (found.phase, found.objects_decided) == (before.phase, before.objects_decided), "what was done stays"
+    assert not found.state.terminal
+
+
+def test_a_job_that_settled_is_not_paused_any_more() -> None:
+    end = Terminal("job", JobState.SUCCEEDED, "", 9, {Outcome.COPIED: 9}, 90, 90, {}, 3, "sha", EAST, 0, 5, "n")
+    found = derive([plan()], [lease()], end, 2000, Intents(1))
+    assert (found.state, found.eta_ms) == (JobState.SUCCEEDED, 0)
 
 
 # --- histories ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.intents import Intents
 from chalicelib.core.leases import Observation
 from chalicelib.core.policy import Policy
 from chalicelib.core.sweep import JOB_SUBJECT, Records, Repairs, decide, sight
@@ -114,6 +115,50 @@ def test_the_other_region_waits_longer_and_only_while_the_home_region_shows_no_s
     alive = repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_sight="etag-2")
     assert not alive.copy
     assert alive.observation == seen(PLANNED, 0, POLICY.takeover_after_ms, OTHER, "etag-2")
+
+
+# --- paused, resumed, cancelled -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("records", ALL)
+def test_a_paused_job_is_not_woken_however_long_it_stands_still(records: Records) -> None:
+    """But what was copied is verified, and if that was all, it settles."""
+    paused = replace(records, intents=Intents(1))
+    unverified = tuple(sorted(records.copied.keys() - records.done))
+    for before in (None, seen(records), seen(paused), seen(paused, 9)):
+        for region in (HOME, OTHER):
+            found = repairs(paused, before, 10**12, region=region)
+            assert (found.split, found.copy, found.watch) == ((), (), ())
+            assert found.settle is repairs(records, None, 0).settle
+    assert repairs(paused, seen(paused), 10**12).verify == unverified
+
+
+@pytest.mark.parametrize("region", [HOME, OTHER])
+@pytest.mark.parametrize("highest", [2, 4])
+@pytest.mark.parametrize("records", [EMPTY, PLANNED, CLAIMED, COPIED, FORKED, DIVIDED])
+def test_a_job_found_resumed_is_woken_at_once_and_all_of_it(records: Records, highest: int, region: str) -> None:
+    resumed = replace(records, intents=Intents(highest))
+    anyway = repairs(records, seen(records), 10**12)
+    # It was paused when last seen; or was not seen between the pause and the resume; or was never seen.
+    for last in (seen(replace(records, intents=Intents(highest - 1)), 6, 0, region), seen(records, 0, 0, region), None):
+        found = repairs(resumed, last, 7, region=region, policy=replace(POLICY, redrives_per_job=1))
+        assert set(found.split) == set(anyway.split)
+        assert set(found.copy) == set(anyway.copy) | {part for part, _ in anyway.watch}
+        assert found.delay_ms == 0
+        assert found.observation == seen(resumed, 0, 7, region)
+    calm = repairs(resumed, seen(resumed, 0, 0, region), 7, region=region, policy=replace(POLICY, sweep_interval_ms=0))
+    assert (calm.split, calm.copy) == ((), ()), "once"
+
+
+@pytest.mark.parametrize("highest", [0, 1])
+def test_a_job_found_cancelled_is_woken_at_once(highest: int) -> None:
+    """Paused or not. Split goes down from the root; copy is woken for some, in case that there is nothing to split."""
+    cancelled = replace(CLAIMED, intents=Intents(highest, cancelled=True))
+    before = replace(CLAIMED, intents=Intents(highest))
+    found = repairs(cancelled, seen(before, 6), 7)
+    assert (found.split, found.copy) == (("r",), ("r-000001", "r-000002"))
+    assert found.watch == (("r-000001", 2), ("r-000002", 1))
+    assert repairs(cancelled, seen(before, 6), 7, policy=replace(POLICY, redrives_per_job=1)).copy == ("r-000001",)
 
 
 @given(st.integers(1, 60), st.integers(1, 20))

@@ -64,6 +64,15 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
     )
 
 
+def test_the_api_wakes_only_what_submitting_cancelling_and_resuming_wake(cloudformation: dict[str, Any]) -> None:
+    sending = [
+        statement["Resource"]
+        for role, statement in _statements(cloudformation)
+        if role == "ApiHandlerRole" and "sqs:SendMessage" in statement["Action"]
+    ]
+    assert [[queue["Fn::GetAtt"][0] for queue in queues] for queues in sending] == [["SplitQueue", "CopyQueue"]]
+
+
 def test_control_records_are_never_deleted_but_open_markers(cloudformation: dict[str, Any]) -> None:
     for _, statement in _statements(cloudformation):
         if "s3:DeleteObject" in statement["Action"]:

@@ -15,7 +15,7 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, Endpoint, Feed, JobSpec, Outcome, OverwriteMode, RowOutcome, Terminal
 from chalicelib.core.policy import Policy
 from chalicelib.entry import handlers
-from chalicelib.ports import Env
+from chalicelib.ports import Env, Pool
 from chalicelib.protocol import messages
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.steps import control
@@ -87,6 +87,8 @@ class World:
     shuffle: random.Random | None = None
     runtime_ms: int = RUNTIME_MS
     """How long an invocation may last."""
+    pool: Pool | None = None
+    """Runs rows and parts, in both Regions; None: one by one."""
     watch: Callable[[], object] | None = None
     """Called after every message and sweep."""
 
@@ -121,6 +123,7 @@ class World:
             policy=self.policy,
             endpoints=self.endpoints,
             feeds=self.feeds,
+            pool=self.pool,
         )
         return Region(env, queue, notifier, log, self.clock.now_ms() + first_sweep_ms)
 

@@ -77,6 +77,18 @@ def cancel_job(env: Env, request: Request, job_id: str) -> Answer:
     return Answer(202, models.view_body(control.cancel(env, request.tenant, job_id)))
 
 
+def pause_job(env: Env, request: Request, job_id: str) -> Answer:
+    """POST /jobs/{job_id}/pause: 202 with `models.view_body`. Repeating it changes nothing."""
+    _require(request, WRITE)
+    return Answer(202, models.view_body(control.pause(env, request.tenant, job_id)))
+
+
+def resume_job(env: Env, request: Request, job_id: str) -> Answer:
+    """POST /jobs/{job_id}/resume: 202 with `models.view_body`. Repeating it changes nothing."""
+    _require(request, WRITE)
+    return Answer(202, models.view_body(control.resume(env, request.tenant, job_id)))
+
+
 def regions(env: Env, request: Request) -> Answer:
     """GET /regions: {"answered_by", "regions": [`models.region_body`]}: as the answering Region sees them."""
     _require(request, OPERATE)

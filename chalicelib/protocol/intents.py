@@ -1,0 +1,50 @@
+"""Taking a job's intents, looking for them while one works, and noting them for the API's answers."""
+
+from dataclasses import dataclass, replace
+
+from chalicelib.core.errors import Retry
+from chalicelib.core.intents import INTENTS_SUBJECT, Intent, IntentKind, Intents
+from chalicelib.core.leases import Observation
+from chalicelib.ports import Env
+from chalicelib.protocol.lease import CHECK_EVERY_BEATS
+from chalicelib.protocol.records import JobRecords
+
+
+def want(env: Env, records: JobRecords, kind: IntentKind) -> Intents:
+    """Write a wish, unless it holds. Returns what is wanted now."""
+    seen = records.intents()
+    number = seen.number_for(kind)
+    if number is None:
+        return seen
+    # Lost to another request: it wrote the same wish, since the number says which it is.
+    records.create_intent(Intent(records.job_id, number, kind, env.region, env.clock.now_ms(), env.ids.nonce()))
+    return replace(seen, highest=number)
+
+
+def intents_note(env: Env, job_id: str, intents: Intents) -> Observation:
+    return Observation(job_id, INTENTS_SUBJECT, env.region, str(intents), env.clock.now_ms())
+
+
+@dataclass(slots=True)
+class Lookout:
+    """For work without a lease (split, helpers): looks for the job's intents as often as a partition's holder does."""
+
+    env: Env
+    records: JobRecords
+    intents: Intents
+    looked_ms: int
+
+    @classmethod
+    def begin(cls, env: Env, records: JobRecords) -> "Lookout":
+        return cls(env, records, records.intents(), env.clock.now_ms())
+
+    def look(self) -> Intents:
+        now = self.env.clock.now_ms()
+        if now - self.looked_ms >= CHECK_EVERY_BEATS * self.env.policy.heartbeat_ms:
+            self.looked_ms = now
+            try:
+                self.intents = self.records.intents()
+            except Retry as error:
+                # Better to go on than to lose the work: a pause that is seen a minute later is seen in time.
+                self.env.log("intents-not-looked-for", job=self.records.job_id, error=str(error))
+        return self.intents

@@ -1,0 +1,76 @@
+"""A numbered log of pauses and resumes, of which names alone tell how it stands."""
+
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core.intents import INTENTS_SUBJECT, NO_INTENTS, IntentKind, Intents, intents_seen
+from chalicelib.core.leases import Observation
+
+WEST, EAST = "us-gov-west-1", "us-gov-east-1"
+PAUSE, RESUME = IntentKind.PAUSE, IntentKind.RESUME
+
+
+@pytest.mark.parametrize(
+    ("intents", "paused", "to_pause", "to_resume"),
+    [
+        (NO_INTENTS, False, 1, None),
+        (Intents(1), True, None, 2),
+        (Intents(2), False, 3, None),
+        (Intents(7), True, None, 8),
+        (Intents(0, cancelled=True), False, None, None),
+        (Intents(1, cancelled=True), False, None, None),
+    ],
+)
+def test_what_is_wanted_and_what_would_be_written(
+    intents: Intents, paused: bool, to_pause: int | None, to_resume: int | None
+) -> None:
+    assert intents.paused is paused
+    assert (intents.number_for(PAUSE), intents.number_for(RESUME)) == (to_pause, to_resume)
+
+
+@given(st.lists(st.sampled_from(IntentKind)))
+def test_the_last_wish_holds_whatever_came_before(wishes: list[IntentKind]) -> None:
+    seen, written = NO_INTENTS, []
+    for wish in wishes:
+        number = seen.number_for(wish)
+        if number is not None:
+            written.append((number, wish))
+            seen = Intents(number)
+        assert seen.paused is (wish is PAUSE)
+    assert written == list(zip(count(1), [kind for _, kind in written], strict=False)), "numbered without a gap"
+    assert all(kind is (PAUSE if number % 2 else RESUME) for number, kind in written)
+
+
+@given(st.integers(0, 10**6), st.booleans())
+def test_a_note_comes_back_as_it_was(highest: int, cancelled: bool) -> None:
+    intents = Intents(highest, cancelled)
+    assert Intents.parse(str(intents)) == intents
+    assert not set("#@:") & set(str(intents)), "it is a field of the sweep's sight"
+
+
+def note(intents: Intents, region: str, subject: str = INTENTS_SUBJECT) -> Observation:
+    return Observation("job", subject, region, str(intents), 5)
+
+
+@pytest.mark.parametrize(
+    ("notes", "seen"),
+    [
+        ([], NO_INTENTS),
+        ([note(Intents(1), WEST)], Intents(1)),
+        # The other Region has seen less, or more.
+        ([note(Intents(2), WEST), note(Intents(1), EAST)], Intents(2)),
+        ([note(Intents(2), WEST), note(Intents(3), EAST)], Intents(3)),
+        ([note(Intents(3), WEST), note(Intents(0, cancelled=True), EAST)], Intents(3, cancelled=True)),
+        # Other observations are none of its business.
+        (
+            [Observation("job", "r-000001", WEST, "1:7:", 5), Observation("job", "job", WEST, "1:0:0:0:1#0", 5)],
+            NO_INTENTS,
+        ),
+    ],
+)
+def test_what_is_furthest_is_the_newest(notes: list[Observation], seen: Intents) -> None:
+    assert intents_seen(notes) == seen
+    assert intents_seen(notes[::-1]) == seen
