@@ -92,7 +92,11 @@ class Actors:
             case Act.SUBMIT:
                 self._submit(int(subject), event.region)
             case Act.CANCEL:
-                self._cancel(int(subject), event.region)
+                self._change(int(subject), event.region, control.cancel)
+            case Act.PAUSE:
+                self._change(int(subject), event.region, control.pause)
+            case Act.RESUME:
+                self._change(int(subject), event.region, control.resume)
             case Act.OPERATE:
                 self._ask("operator", event.region, self._operate)
             case _:
@@ -164,14 +168,17 @@ class Actors:
 
         self._ask(f"submit-{number}", region, work)
 
-    def _cancel(self, number: int, region: str) -> None:
+    def _change(self, number: int, region: str, change: Callable[[Env, str, str], object]) -> None:
+        """Cancel, pause or resume a job that was accepted."""
+
         def work(env: Env) -> None:
             spec = self.truth.asked.get(number)
             if spec is not None:
-                self.truth.cancelled.add(number)
-                control.cancel(env, TENANT, spec.job_id)
+                if change is control.cancel:
+                    self.truth.cancelled.add(number)
+                change(env, TENANT, spec.job_id)
 
-        self._ask(f"cancel-{number}", region, work)
+        self._ask(f"{change.__name__}-{number}", region, work)
 
     def _poll(self, number: int) -> None:
         """Progress, as each Region's own API shows it: it may lag, and never goes back."""

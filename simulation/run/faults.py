@@ -63,6 +63,12 @@ CALLS = (
 PAIRS = tuple(
     (fault, call) for call in CALLS for fault in Fault if fault is not Fault.CONFLICT or call in CONDITIONAL
 )
+PAIRS_THAT_PUBLISH = tuple(
+    (fault, call)
+    for fault, call in PAIRS
+    if call in ("store.copy", "store.create_upload", "store.complete", "store.upload_part_copy", "store.create")
+)
+"""Where it matters most what is under way, forgotten or repeated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from chalicelib.core.model import OverwriteMode
 from chalicelib.core.policy import Policy
 from simulation.memory.buckets import Limits
 from simulation.memory.env import EAST, WEST
-from simulation.run.faults import PAIRS, Fault, Target, Weather
+from simulation.run.faults import PAIRS, PAIRS_THAT_PUBLISH, Fault, Target, Weather
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 REGIONS = (WEST, EAST)
@@ -40,6 +40,8 @@ class Act(StrEnum):
     RELEASE_REPLICATION = "release-replication"
     SUBMIT = "submit"
     CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
     PUT_SOURCE = "put-source"
     DELETE_SOURCE = "delete-source"
     DROP = "drop"
@@ -152,6 +154,8 @@ def _policy(random: Random) -> Policy:
         parts_per_worker=random.choice((1, 2, 1000, 1000)),
         workers_per_object=random.choice((2, 3)),
         inline_objects=random.choice((0, 2, 2)),
+        # As if workers slept for a day: the protocol must keep what is in use however impatient the collector is.
+        stale_upload_ms=random.choice((24 * HOUR, 24 * HOUR, 5 * MINUTE, 1)),
     )
 
 
@@ -159,8 +163,8 @@ def _weather(random: Random) -> Weather:
     every = random.choice((0, 15, 40, 40, 100, 100, 300))
     kinds = tuple(random.sample(tuple(Fault), random.randint(1, len(Fault))))
     target = None
-    if random.random() < 0.6:
-        fault, call = random.choice(PAIRS)
+    if random.random() < 0.7:
+        fault, call = random.choice(PAIRS if random.random() < 0.6 else PAIRS_THAT_PUBLISH)
         target = Target(fault, call, random.choice((1, 1, 2, 3, 5)))
     return Weather(every, kinds, target)
 
@@ -170,7 +174,7 @@ def _items(random: Random) -> tuple[Item, ...]:
     items: list[Item] = []
     for number in range(random.choice((1, 2, 3, 4, 4, 6))):
         key = f"a/{random.choice(('', 'b/', 'é/'))}{number}"
-        size = random.choice((0, 1, 7, 20, 41, 60, 90))
+        size = random.choice((0, 1, 7, 20, 41, 60, 60, 90, 90))
         parts: tuple[int, ...] = ()
         if size > 1 and random.random() < 0.2:
             first = random.randint(1, size - 1)
@@ -190,7 +194,7 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
     events: list[Event] = []
 
     def some_time() -> int:
-        return random.randrange(calm_at_ms)
+        return _some_time(random, calm_at_ms)
 
     for number in range(len(jobs)):
         asked = random.randrange(30 * SECOND)
@@ -199,6 +203,10 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
             events.append(Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS)))
         if random.random() < 0.15:
             events.append(Event(some_time(), Act.CANCEL, str(number), random.choice(REGIONS)))
+        if random.random() < 0.2:  # Perhaps by several people at once; the last one resumes.
+            for act in random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE))):
+                events.append(Event(some_time(), act, str(number), random.choice(REGIONS)))
+            events.append(Event(calm_at_ms - 1, Act.RESUME, str(number), random.choice(REGIONS)))
     keys = [item.key for item in items if not item.target]
     for act, chance in (
         (Act.PUT_SOURCE, 0.2),
@@ -218,10 +226,15 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
     return events
 
 
+def _some_time(random: Random, calm_at_ms: int) -> int:
+    """Mostly early, when jobs are at work."""
+    return random.randrange(min(calm_at_ms, 90 * SECOND) if random.random() < 0.6 else calm_at_ms)
+
+
 _PAIRS_OF_TROUBLE = (
     (Act.KILL_REGION, Act.RETURN_REGION, 0.3),
     (Act.FREEZE_REGION, Act.THAW_REGION, 0.08),
-    (Act.CUT_STORAGE, Act.JOIN_STORAGE, 0.06),
+    (Act.CUT_STORAGE, Act.JOIN_STORAGE, 0.1),
     (Act.CUT_TABLE, Act.JOIN_TABLE, 0.08),
     (Act.STALL_REPLICATION, Act.RELEASE_REPLICATION, 0.15),
 )
@@ -232,9 +245,9 @@ def _trouble(random: Random, calm_at_ms: int, dead_for_good: str) -> list[Event]
     events: list[Event] = []
     for begin, end, chance in _PAIRS_OF_TROUBLE:
         if random.random() < chance:
-            begins = random.randrange(calm_at_ms)
+            begins = _some_time(random, calm_at_ms)
             region = random.choice([region for region in REGIONS if region != dead_for_good])
             events += [Event(begins, begin, region), Event(random.randint(begins, calm_at_ms), end, region)]
     if dead_for_good:
-        events.append(Event(random.randrange(calm_at_ms), Act.KILL_REGION, dead_for_good))
+        events.append(Event(_some_time(random, calm_at_ms), Act.KILL_REGION, dead_for_good))
     return events

@@ -1,0 +1,61 @@
+"""Planting: a module's source is changed on its way in, in this process alone. Nothing on disk changes."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """In `module`, `old` (which is there exactly once) becomes `new`."""
+
+    module: str
+    old: str
+    new: str
+
+
+class CannotBePlanted(Exception):
+    """The code has changed: the mutant has to be brought up to date."""
+
+
+class _Changed(SourceFileLoader):
+    def __init__(self, name: str, path: str, edits: Sequence[Edit]) -> None:
+        super().__init__(name, path)
+        self._edits = edits
+
+    def get_code(self, fullname: str) -> object:  # type: ignore[override]
+        """Compiled from the changed source, past any cached byte code."""
+        source = self.get_data(self.get_filename(fullname)).decode()
+        for edit in self._edits:
+            times = source.count(edit.old)
+            if times != 1:
+                raise CannotBePlanted(f"{fullname} has {times} times: {edit.old!r}")
+            source = source.replace(edit.old, edit.new)
+        return compile(source, self.get_filename(fullname), "exec", dont_inherit=True)
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, edits: Sequence[Edit]) -> None:
+        self._edits = edits
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        edits = [edit for edit in self._edits if edit.module == fullname]
+        found = PathFinder.find_spec(fullname, path, target) if edits else None
+        if found is None or found.origin is None:
+            return None
+        loader: Loader = _Changed(fullname, found.origin, edits)
+        return importlib.util.spec_from_file_location(fullname, found.origin, loader=loader)
+
+
+def plant(edits: Sequence[Edit]) -> None:
+    """Before the first import of any of the modules."""
+    for edit in edits:
+        if edit.module in sys.modules:
+            raise CannotBePlanted(f"{edit.module} has been imported already")
+    sys.meta_path.insert(0, _Finder(edits))
