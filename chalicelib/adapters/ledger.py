@@ -32,6 +32,8 @@ _BATCH_GET_ITEMS = 100
 _ROUNDS = 5
 _PAUSE_S = 0.05
 """Before a batch's unprocessed items are sent again; doubled each time."""
+_NOT_NEWER = "attribute_not_exists(#rank) OR #rank <= :rank"
+"""Nothing of the kind is there, or what is there was said earlier (or is the same: a repeated request)."""
 _CREATED = re.compile(r"[0-9]{15}")
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
@@ -155,7 +157,8 @@ class DynamoLedger:
     # --- leases, observations, progress -----------------------------------------------------------------------
 
     def put_lease(self, lease: PartLease) -> None:
-        self._put(f"JOB#{lease.job_id}", f"P#{lease.part}#{lease.region}", _LEASE.dump_json(lease).decode())
+        body = _LEASE.dump_json(lease).decode()
+        self._put_newer(f"JOB#{lease.job_id}", f"P#{lease.part}#{lease.region}", body, lease.rank)
 
     def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]:
         return [_read(_LEASE, item["body"]) for item in self._query(f"JOB#{job_id}", f"P#{part}#")]
@@ -169,7 +172,8 @@ class DynamoLedger:
         return None if body is None else _read(_OBSERVATION, body)
 
     def put_plan(self, plan: PlanProgress) -> None:
-        self._put(f"JOB#{plan.job_id}", f"R#{plan.range_id}#{plan.region}", _PLAN.dump_json(plan).decode())
+        body = _PLAN.dump_json(plan).decode()
+        self._put_newer(f"JOB#{plan.job_id}", f"R#{plan.range_id}#{plan.region}", body, plan.rank)
 
     # --- deliveries and beacons -------------------------------------------------------------------------------
 
@@ -219,6 +223,21 @@ class DynamoLedger:
 
     def _put(self, pk: str, sk: str, body: str, **more: str) -> None:
         self._call("put_item", Item=_attributes({"pk": pk, "sk": sk, "body": body, **more}))
+
+    def _put_newer(self, pk: str, sk: str, body: str, rank: int) -> None:
+        """Replace the item unless it is newer. The condition is judged on the local replica, which is right here: no
+        other Region writes this item. It keeps progress from going back; nothing about safety rests on it."""
+        try:
+            self._call(
+                "put_item",
+                Item=_attributes({"pk": pk, "sk": sk, "body": body, "rank": rank}),
+                ConditionExpression=_NOT_NEWER,
+                ExpressionAttributeNames={"#rank": "rank"},
+                ExpressionAttributeValues=_attributes({":rank": rank}),
+            )
+        except Permanent as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
 
     def _get(self, pk: str, sk: str) -> str | None:
         answer = self._call("get_item", Key=_attributes({"pk": pk, "sk": sk}), ConsistentRead=True)

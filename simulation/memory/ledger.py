@@ -5,6 +5,7 @@ Items are keyed as in the real table: one item has one writing Region, and a put
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from chalicelib.core.errors import Permanent
 from chalicelib.core.ids import is_job_id
@@ -12,6 +13,8 @@ from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Delivery, JobItems, JobPage
+
+Ranked = TypeVar("Ranked", PartLease, PlanProgress)
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class MemoryLedger:
         )
 
     def put_lease(self, lease: PartLease) -> None:
-        self.leases[lease.job_id, lease.part, lease.region] = lease
+        _put_newer(self.leases, (lease.job_id, lease.part, lease.region), lease)
 
     def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]:
         return [self.leases[key] for key in sorted(self.leases) if key[:2] == (job_id, part)]
@@ -88,7 +91,7 @@ class MemoryLedger:
         return self.observations.get((job_id, subject, region))
 
     def put_plan(self, plan: PlanProgress) -> None:
-        self.plans[plan.job_id, plan.range_id, plan.region] = plan
+        _put_newer(self.plans, (plan.job_id, plan.range_id, plan.region), plan)
 
     def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None:
         self.terminals[spec.job_id, region] = terminal
@@ -115,6 +118,12 @@ class MemoryLedger:
     def _terminal(self, job_id: str) -> Terminal | None:
         """All Regions copy the one record of the control bucket, so any of theirs will do."""
         return next((self.terminals[key] for key in sorted(self.terminals) if key[0] == job_id), None)
+
+
+def _put_newer(items: dict[tuple[str, str, str], Ranked], key: tuple[str, str, str], item: Ranked) -> None:
+    there = items.get(key)
+    if there is None or there.rank <= item.rank:
+        items[key] = item
 
 
 def _read_cursor(cursor: str) -> tuple[int, str]:

@@ -8,8 +8,8 @@ from functools import partial
 from chalicelib.core.model import JobSpec
 from chalicelib.ports import Env
 from chalicelib.steps import control
-from simulation.memory.env import EAST, SOURCE, TARGET, TENANT, WEST
-from simulation.run.scenario import MINUTE, SECOND, Act, Event, Item
+from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
+from simulation.run.scenario import MINUTE, REGIONS, SECOND, Act, Event, Item
 from simulation.run.world import World
 
 ASK_AGAIN_MS = 5 * SECOND
@@ -42,6 +42,8 @@ class Actors:
         self._made = 0
 
     def set_up(self) -> None:
+        for region, bucket in [(region, bucket) for region in REGIONS for bucket in CONTROL.values()]:
+            self.world.store.put(bucket, f"beacon/{region}", b"0")  # Both Regions have been alive before.
         for item in self.scenario.items:
             self._place(item)
         for event in self.scenario.events:
@@ -179,6 +181,17 @@ class Actors:
                 change(env, TENANT, spec.job_id)
 
         self._ask(f"{change.__name__}-{number}", region, work)
+
+    def resume_all(self) -> None:
+        """The owner of a paused job wants it to go on after all, also if an old request of his to pause it arrives
+        late."""
+        for number, spec in self.truth.asked.items():
+            names = self.world.store.keys(CONTROL[spec.control_region])
+            intents = sum(name.startswith(f"jobs/{spec.job_id}/intent/") for name in names)
+            if intents % 2:
+                self._change(number, WEST, control.resume)
+        if self.world.sweeping:
+            self.world.scheduler.at(self.world.scheduler.now_ms + 5 * MINUTE, self.resume_all)
 
     def _poll(self, number: int) -> None:
         """Progress, as each Region's own API shows it: it may lag, and never goes back."""

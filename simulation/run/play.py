@@ -34,7 +34,7 @@ def play(seed: int, *, traced: bool = False) -> Played:
     actors.set_up()
     world.scheduler.run(world.scenario.calm_at_ms)
     if not world.scheduler.stop:
-        _calm(world)
+        _calm(world, actors)
         _let_end(world, actors)
     if not world.scheduler.stop:
         _tidy(world)
@@ -49,7 +49,7 @@ def play(seed: int, *, traced: bool = False) -> Played:
     )
 
 
-def _calm(world: World) -> None:
+def _calm(world: World, actors: Actors) -> None:
     """From now on nothing fails any more; but what has failed has failed, and a Region may stay dead."""
     world.trace.event("faults stop")
     world.plan.end()
@@ -58,6 +58,7 @@ def _calm(world: World) -> None:
         if region != world.scenario.dead_for_good:
             world.wake(region)
     world.redrive_dead_letters()
+    actors.resume_all()
 
 
 def _let_end(world: World, actors: Actors) -> None:

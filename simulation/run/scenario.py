@@ -203,10 +203,9 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
             events.append(Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS)))
         if random.random() < 0.15:
             events.append(Event(some_time(), Act.CANCEL, str(number), random.choice(REGIONS)))
-        if random.random() < 0.2:  # Perhaps by several people at once; the last one resumes.
+        if random.random() < 0.2:  # Perhaps by several people at once.
             for act in random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE))):
                 events.append(Event(some_time(), act, str(number), random.choice(REGIONS)))
-            events.append(Event(calm_at_ms - 1, Act.RESUME, str(number), random.choice(REGIONS)))
     keys = [item.key for item in items if not item.target]
     for act, chance in (
         (Act.PUT_SOURCE, 0.2),

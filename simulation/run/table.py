@@ -33,6 +33,12 @@ def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ..
     raise KeyError(f"{method} is no put that the table knows")
 
 
+def _is_there(ledger: MemoryLedger, method: str, key: Key, item: Any) -> bool:
+    if method == "put_lease":
+        return ledger.leases[key[1], key[2], key[3]] is item
+    return method != "put_plan" or ledger.plans[key[1], key[2], key[3]] is item
+
+
 @dataclass(slots=True)
 class Replica:
     region: str
@@ -61,6 +67,8 @@ class Table:
         getattr(replica.ledger, method)(*args)
         for key, alone, named in keys_of(method, args):
             self.written(key, region, named)
+            if not _is_there(replica.ledger, method, key, args[0]):
+                continue  # Refused: there is something newer.
             replica.stamps[key] = stamp
             for other in self.replicas.values():
                 if other is not replica:

@@ -114,6 +114,28 @@ def test_a_put_replaces(ledger: Subject) -> None:
     assert [found.links for found in items.plans] == [3]
 
 
+def test_a_worker_that_was_asleep_does_not_replace_its_successors_word(ledger: Subject) -> None:
+    second = lease(JOB, epoch=2, heartbeat=1)
+    for late in (second, lease(JOB, epoch=1, heartbeat=900), lease(JOB, epoch=2, heartbeat=0)):
+        ledger.west.put_lease(late)
+        assert ledger.west.get_leases(JOB, "r-000001") == [second]
+    released = lease(JOB, epoch=2, heartbeat=2, phase=LeasePhase.RELEASED)
+    done = lease(JOB, epoch=0, heartbeat=0, phase=LeasePhase.DONE)
+    for newer in (released, done):
+        ledger.west.put_lease(newer)
+        assert ledger.west.get_leases(JOB, "r-000001") == [newer]
+    ledger.west.put_lease(lease(JOB, epoch=3, heartbeat=1))
+    ledger.west.put_lease(done)
+    assert ledger.west.get_leases(JOB, "r-000001") == [done]
+
+
+def test_a_splitter_that_was_asleep_does_not_take_the_plan_back(ledger: Subject) -> None:
+    first, last = (PlanProgress(JOB, "r", WEST, links, links, 1, closed=links == 5) for links in (4, 5))
+    for plan in (first, last, first, replace(last, closed=False), last):
+        ledger.west.put_plan(plan)
+    assert ledger.west.job_items(JOB).plans == (last,)
+
+
 def test_each_region_has_its_own_items(ledger: Subject) -> None:
     """Nobody overwrites what the other Region wrote."""
     for region, side in ((WEST, ledger.west), (EAST, ledger.east)):
