@@ -185,8 +185,8 @@ MUTANTS = (
     ),
     Mutant(
         "lost-key-at-a-fork",
-        "the upper half of a fork begins one key late",
-        (Edit(_SPLIT, 'else (fork.middle, fork.upto)', 'else (fork.middle + "\\U0010ffff", fork.upto)'),),
+        "the lower half of a fork ends one key early",
+        (Edit(_SPLIT, "if not chain.end or facts.key <= chain.end]", "if not chain.end or facts.key < chain.end]"),),
     ),
     Mutant(
         "not-on-the-list",

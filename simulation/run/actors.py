@@ -221,6 +221,6 @@ class Actors:
         control.leases(env)
         control.takeovers(env, 10)
         control.regions(env)
-        for spec in self.truth.asked.values():
+        for spec in list(self.truth.asked.values()):
             control.list_objects(env, TENANT, spec.job_id, None, None, 100)
 

@@ -13,9 +13,10 @@ from chalicelib.core.errors import EftError, NoSuchUpload
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import Bucket, Claim, Manifest, Method, Outcome, Receipt
 from chalicelib.core.policy import Policy
-from chalicelib.core.registers import Mark, Registration, read_register
+from chalicelib.core.registers import Mark, Registration
 from chalicelib.ports import SourceRef, UploadRef, Written
 from simulation.memory.env import CONTROL, SOURCE, TARGET
+from simulation.memory.operations import Operation
 from simulation.memory.store import MemoryObjectStore
 from simulation.run.calls import Watch
 from simulation.run.scheduler import Process, Scheduler
@@ -23,7 +24,7 @@ from simulation.run.table import Key
 from simulation.run.trace import Trace
 
 T = TypeVar("T")
-_TARGETS = frozenset(bucket.name for bucket in TARGET.values())
+_TARGETS = {bucket.name: bucket for bucket in TARGET.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,9 @@ class Monitors:
     def __init__(self, scheduler: Scheduler, store: MemoryObjectStore, policy: Policy, trace: Trace) -> None:
         self._scheduler, self._store, self._policy, self._trace = scheduler, store, policy, trace
         self.violations: list[Violation] = []
+        self._before: str | None = None
+        """The ETag at a destination when the request that is carried out now arrived."""
+        store.before_call = self._about_to
         self.published: dict[tuple[str, str], list[tuple[str, SourceRef, str | None]]] = defaultdict(list)
         """(bucket, key) -> job, source and precondition of each publish since somebody else last interfered there."""
         self._uploads: dict[str, Tracked] = {}
@@ -83,6 +87,11 @@ class Monitors:
             "ledger.put_lease": self._beat,
         }
 
+    def _about_to(self, operation: Operation, bucket: str, key: str) -> None:
+        if operation in (Operation.COPY, Operation.COMPLETE):
+            there = self._store.current(_TARGETS[bucket], key)
+            self._before = there.etag if there else None
+
     def interfered(self, bucket: Bucket, key: str) -> None:
         """Somebody else has written or deleted at a destination: what is published after that is another story (the
         documented residual of I2)."""
@@ -110,6 +119,8 @@ class Monitors:
     ) -> None:
         version = self._store.versions(bucket, key)[-1]
         originals = self._bodies(source)
+        if self._before != expect:
+            self.violated("L0 pinned precondition", f"{key} was to replace {expect}, and has replaced {self._before}")
         if version.body not in originals:
             self.violated("I1 no partial object", f"{bucket.name}/{key} holds what {source} never was")
         before = self.published[bucket.name, key]
@@ -118,7 +129,10 @@ class Monitors:
         # Identical content in mode `always`: what was replaced looks like what replaced it (residual).
         if twice and expect != written.etag:
             self.violated("I2 written once", f"{bucket.name}/{key} from {source}, expecting {expect}, after {twice}")
-        before.append((row, source, expect))
+        if self._store.current(bucket, key) is version:
+            before.append((row, source, expect))
+        # Else somebody has written or deleted there since this upload was begun, and in a versioned bucket counts as
+        # later: our version was never visible (residual).
         if (process.job, key) in self._cancelled:
             self.violated("I3 outcomes are true", f"{key} was published after its receipt had said CANCELLED")
 
@@ -136,7 +150,7 @@ class Monitors:
             return
         self._uploads[answer.upload_id] = Tracked(answer.bucket, answer.key)
         place = (answer.bucket.name, answer.key)
-        if place in process.gone and self.published.get(place):
+        if place in process.gone and self.published.get(place) and self._scheduler.runs(process):
             self.violated("no finished work is done again", f"{process.label} begins {answer.key} anew without a look")
 
     def _part_copied(self, _process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
@@ -158,13 +172,25 @@ class Monitors:
         if owner is None:
             tracked.collected = tracked.collected or process.name == "sweep"
             return
-        generations = self._registers[tracked.register]
-        register = read_register(generations, owner.job_id, owner.row)
         part = owner.row.rpartition("/")[0]
         control = CONTROL[upload.bucket.region]
         settled = self._store.current(control, f"jobs/{owner.job_id}/done/{part}") is not None
-        if register.upload_id == upload.upload_id and not register.closed and not settled:
+        if self._goes_on_with(tracked.register, owner) == upload.upload_id and not settled:
             self.violated("I5 uploads in use", f"{process.label} aborted the upload that {owner.row} goes on with")
+
+    def _goes_on_with(self, register: str, owner: Registration) -> str | None:
+        """The upload of a row that counts: of the highest generation, neither dead nor closed by a cancel."""
+        records = self._registers[register]
+        if any(record.mark is Mark.CLOSED and record.job_id == owner.job_id for record in records.values()):
+            return None
+        dead = {record.upload_id for record in records.values() if record.mark is Mark.DEAD}
+        mine = [
+            generation
+            for generation, record in records.items()
+            if record.mark is Mark.UPLOAD and (record.job_id, record.row) == (owner.job_id, owner.row)
+        ]
+        alive = [generation for generation in mine if records[generation].upload_id not in dead]
+        return records[max(alive)].upload_id if alive else None
 
     def _registered(self, key: str, registration: Registration) -> None:
         _, register, generation = key.split("/")

@@ -165,16 +165,17 @@ def _weather(random: Random) -> Weather:
     target = None
     if random.random() < 0.7:
         fault, call = random.choice(PAIRS if random.random() < 0.6 else PAIRS_THAT_PUBLISH)
-        target = Target(fault, call, random.choice((1, 1, 2, 3, 5)))
+        target = Target(fault, call, random.choice((1, 1, 1, 2, 3)))
     return Weather(every, kinds, target)
 
 
 def _items(random: Random) -> tuple[Item, ...]:
     """A handful under the jobs' prefix: empty, small, large, made of parts, with and without a checksum."""
     items: list[Item] = []
+    folders = random.choice((("",), ("",), ("b/",), ("", "b/", "é/")))
     for number in range(random.choice((1, 2, 3, 4, 4, 6))):
-        key = f"a/{random.choice(('', 'b/', 'é/'))}{number}"
-        size = random.choice((0, 1, 7, 20, 41, 60, 60, 90, 90))
+        key = f"a/{random.choice(folders)}{number}"
+        size = random.choice((0, 1, 7, 20, 20, 33, 41, 60, 60, 90))
         parts: tuple[int, ...] = ()
         if size > 1 and random.random() < 0.2:
             first = random.randint(1, size - 1)

@@ -112,6 +112,11 @@ class Scheduler:
         assert isinstance(thread, Thread), "only processes call ports"
         return thread
 
+    def runs(self, process: Process) -> bool:
+        """Is it the process itself that does this, or a request that it sent long ago?"""
+        thread = getcurrent()
+        return isinstance(thread, Thread) and thread.process is process
+
     def wait(self, duration_ms: int) -> None:
         """Let so much time pass. Others run meanwhile."""
         until = self.now_ms + duration_ms
