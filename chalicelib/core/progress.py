@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.core.policy import MIB
 
+Phase = Literal["split", "copy", "verify", "settled"]
 OBJECT_WEIGHT = 8 * MIB
 """About what S3 copies in the time that a request takes. Two separate rates, of objects and of bytes, would mislead
 where small objects come first: with 1 % of the bytes moved and 90 % of the work done, the bytes' rate says hours."""
@@ -33,7 +35,7 @@ class Progress:
     """Where a running job is. Objects and bytes are of the rows planned so far; `planned` says if that is all."""
 
     state: JobState
-    phase: str
+    phase: Phase
     planned: bool
     objects_planned: int
     bytes_planned: int
@@ -77,7 +79,7 @@ def derive(
         counts.update(item.counts)
     started = min((item.started_ms for item in merged), default=None)
     copying = any(item.phase in (LeasePhase.COPYING, LeasePhase.RELEASED) for item in merged)
-    phase = "split" if not merged else "copy" if copying or not planned or len(done) == 0 else "verify"
+    phase: Phase = "split" if not merged else "copy" if copying or not planned or len(done) == 0 else "verify"
     return Progress(
         state=terminal.state if terminal else JobState.RUNNING if merged else JobState.PLANNING,
         phase="settled" if terminal else phase,
