@@ -26,8 +26,9 @@ Managed S3-to-S3 file transfer that survives the death of a Region. One name, tw
 - A body may have at most {requests.BODY_MAX_BYTES} bytes and must be I-JSON (RFC 7493): UTF-8, no name twice.
 - A field that a request has beside those described is refused. Answers may gain fields.
 - A page holds at most {requests.PAGE_MAX} rows. Follow `next_cursor` until it is null, past pages that are not full.
-- Errors are problem details (RFC 9457). Go by `type`; `detail` is for people and says what to do. An error that no
-  operation names comes from API Gateway and may lack `status`.
+- Errors are problem details (RFC 9457). Go by `type`; `detail` is for people and says what to do. A path or method that
+  is not described here is answered with 404 and `{problems.NO_SUCH_OPERATION.type}`. Errors of API Gateway that
+  no operation names may lack `status`.
 - Every answer but this one says `Cache-Control: no-store`. `x-amzn-RequestId` identifies a request to the operators.
 """
 _SECURITY: Json = {

@@ -52,6 +52,7 @@ UNHEALTHY = Kind(503, "Unhealthy", "This Region can't serve now")
 # What API Gateway answers by itself: template.yaml gives these the same form, and a test holds it to this list.
 UNAUTHORIZED = Kind(401, "Unauthorized", "There is no token")
 ACCESS_DENIED = Kind(403, "AccessDenied", "Your token is not accepted")
+NO_SUCH_OPERATION = Kind(404, "NoSuchOperation", "Not found")
 THROTTLED = Kind(429, "Throttled", "Too many requests", retry_after_s=RETRY_AFTER_S)
 NO_ANSWER = Kind(504, "NoAnswer", "No answer in time", retry_after_s=RETRY_AFTER_S)
 

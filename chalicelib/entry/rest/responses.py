@@ -285,6 +285,8 @@ class Region(_Response):
 
 
 class RegionList(_Response):
+    """Both Regions, by name."""
+
     answered_by: str
     regions: list[Region]
 
@@ -355,6 +357,8 @@ class Takeover(_Response):
 
 
 class LeaseList(_Response):
+    """Who works on what."""
+
     leases: list[Lease]
     takeovers: list[Takeover]
     """The newest first."""
@@ -365,6 +369,8 @@ class LeaseList(_Response):
 
 
 class Health(_Response):
+    """This Region can serve."""
+
     status: Literal["ok"]
     region: str
 
