@@ -11,6 +11,7 @@ from chalicelib.entry.rest.contracts import CONTRACTS
 from tests.entry.api import Reply
 from tests.fuzz.application import Spoil
 from tests.fuzz.cases import run
+from tests.fuzz.world import World
 
 CASES = 800
 SEED = 1
@@ -27,6 +28,22 @@ def test_every_answer_is_as_described() -> None:
         "POST /jobs/{job_id}/cancel 202",
         "GET /jobs/{job_id}/objects 200",
     } <= result.statuses.keys()
+
+
+def test_there_is_something_to_answer_with() -> None:
+    """Empty lists would be as described whatever is described."""
+    world = World.make()
+    with world.api.over(world.api.env):
+        world.api.scope = "read write operate"
+        found = {
+            name: len(rows)
+            for path in ("/jobs", f"/jobs/{world.job_ids[2]}/objects", "/endpoints", "/feeds", "/regions", "/leases")
+            for name, rows in world.api.get(path).json.items()
+            if isinstance(rows, list)
+        }
+        outcomes = world.api.get(f"/jobs/{world.job_ids[2]}").json["outcomes"]
+    assert all(found.values()), found
+    assert outcomes.keys() == {"COPIED", "UNCHANGED", "DENIED"}
 
 
 def test_a_run_can_be_repeated() -> None:

@@ -117,11 +117,10 @@ def _parameters(contract: Contract) -> list[Json]:
 
 
 def _parameter(schema: Json, description: str) -> Json:
-    """A parameter is left out, never null."""
-    schema = {name: value for name, value in schema.items() if name not in ("title", "default") or value}
-    [given] = [choice for choice in schema.pop("anyOf", [{}]) if choice != {"type": "null"}]
-    schema.pop("title", None)
-    return {"description": description, "schema": {**schema, **given}}
+    """A parameter is left out, never null: so null is neither a choice nor the default."""
+    [given] = [choice for choice in schema.get("anyOf", [{}]) if choice != {"type": "null"}]
+    plain = {name: value for name, value in schema.items() if name not in ("title", "anyOf") and value is not None}
+    return {"description": description, "schema": {**plain, **given}}
 
 
 def _success(contract: Contract, success: Success) -> Json:
