@@ -68,13 +68,37 @@ class Result:
 def run(cases: int, seed: int, spoil: Spoil = unspoiled) -> Result:
     """Ask so many times; the same seed asks the same."""
     world, result = World.make(), Result()
+    schema = _describe(world, spoil)
+    _single(schema, world, result, cases - cases // STATEFUL_SHARE, seed)
+    _scenarios(schema, world, result, cases, seed)
+    return result
+
+
+def boundaries() -> Result:
+    """The least, the most and one beyond, of everything that the description bounds: what schemathesis calls coverage.
+    The same each time."""
+    world, result = World.make(), Result()
+    schema = _describe(world, unspoiled)
+    schema.config.phases.coverage.generate_duplicate_query_parameters = True
+    modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+    for operation in _operations(schema):
+        for case in schema.iter_coverage_cases(
+            operation, generation_modes=modes, generation_config=schema.config.generation
+        ):
+            if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
+                _name_what_exists(case, world, 4)
+            if operation.label.startswith(f"{case.method} "):  # Others are API Gateway's to refuse.
+                _ask(case, world.tokens[0], world, result)
+    return result
+
+
+def _describe(world: World, spoil: Spoil) -> BaseSchema:
+    """The description as it is served, with the API that it is of."""
     with world.api.over(world.api.env):
         served = world.api.plain("GET", PATH)
     schema = schemathesis.openapi.from_dict(served.json)
     schema.app = application(world.current, spoil)
-    _single(schema, world, result, cases - cases // STATEFUL_SHARE, seed)
-    _scenarios(schema, world, result, cases, seed)
-    return result
+    return schema
 
 
 def _single(schema: BaseSchema, world: World, result: Result, cases: int, seed: int) -> None:

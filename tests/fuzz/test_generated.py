@@ -10,9 +10,10 @@ import pytest
 from chalicelib.entry.rest.contracts import CONTRACTS
 from tests.entry.api import Reply
 from tests.fuzz.application import Spoil
-from tests.fuzz.cases import run
+from tests.fuzz.cases import boundaries, run
 from tests.fuzz.world import World
 
+OPERATIONS = {f"{contract.method} {contract.path}" for contract in CONTRACTS}
 CASES = 800
 SEED = 1
 """Fixed: what a test run finds depends on the product alone. `make fuzz` draws another each time."""
@@ -22,12 +23,19 @@ def test_every_answer_is_as_described() -> None:
     result = run(CASES, SEED)
     assert result.failures == {}
     assert result.cases >= CASES
-    assert result.operations.keys() == {f"{contract.method} {contract.path}" for contract in CONTRACTS}
+    assert result.operations.keys() == OPERATIONS
     assert {
         "POST /jobs 201",
         "POST /jobs/{job_id}/cancel 202",
         "GET /jobs/{job_id}/objects 200",
     } <= result.statuses.keys()
+
+
+def test_every_boundary_is_where_it_is_said_to_be() -> None:
+    result = boundaries()
+    assert result.failures == {}
+    assert result.cases > 200
+    assert result.operations.keys() == OPERATIONS
 
 
 def test_there_is_something_to_answer_with() -> None:

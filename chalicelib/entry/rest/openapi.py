@@ -24,7 +24,8 @@ _ABOUT = f"""\
 Managed S3-to-S3 file transfer that survives the death of a Region. One name, two Regions: either accepts any request.
 
 - A body may have at most {requests.BODY_MAX_BYTES} bytes and must be I-JSON (RFC 7493): UTF-8, no name twice.
-- A field that a request has beside those described is refused. Answers may gain fields.
+- A body's field that is not described here is refused, as is a query parameter that is there twice. Answers may gain
+  fields.
 - A page holds at most {requests.PAGE_MAX} rows. Follow `next_cursor` until it is null, past pages that are not full.
 - Errors are problem details (RFC 9457). Go by `type`; `detail` is for people and says what to do. A path or method that
   is not described here is answered with 404 and `{problems.NO_SUCH_OPERATION.type}`. Errors of API Gateway that

@@ -158,7 +158,12 @@ def _body(request: Request, model: type[M]) -> M:
 
 
 def _query(request: Request, model: type[M]) -> M:
-    return _validate(model, dict(request.query), "query")
+    """Of a name that is there twice, no value is preferred to the other, as in bodies."""
+    for name, values in request.query.items():
+        if len(values) > 1:
+            detail = f"query.{name}: it is there {len(values)} times; send it once"
+            raise Problem(problems.INVALID_REQUEST, detail)
+    return _validate(model, {name: values[0] for name, values in request.query.items() if values}, "query")
 
 
 def _validate(model: type[M], values: dict[str, object], where: str) -> M:
