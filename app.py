@@ -84,6 +84,11 @@ def health() -> Response:
     return runtime.respond(app.current_request, routes.health)
 
 
+@app.route("/openapi.json", methods=["GET"])
+def describe() -> Response:
+    return runtime.respond(app.current_request, routes.describe)
+
+
 @app.on_sqs_message(queue="intake", batch_size=100)
 def intake(event: Any) -> Any:
     return runtime.handle(handlers.intake, event)

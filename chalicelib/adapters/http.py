@@ -51,7 +51,7 @@ def _request(request: Any) -> Request:  # noqa: ANN401 - Chalice ships no types
     return Request(
         method=request.method,
         path=_path(request),
-        query=dict(request.query_params or {}),
+        query={name: request.query_params.getlist(name) for name in request.query_params or ()},
         headers={name.lower(): value for name, value in (request.headers or {}).items()},
         body=request.raw_body or b"",
         tenant=authorizer.get("tenant") or "",

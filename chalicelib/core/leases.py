@@ -11,6 +11,8 @@ from chalicelib.core.model import Outcome, Verification
 
 
 class LeasePhase(StrEnum):
+    """How far a partition's worker is."""
+
     COPYING = "COPYING"
     RELEASED = "RELEASED"
     """Given back before the end (out of time, or S3 throttles): the next epoch may begin at once."""

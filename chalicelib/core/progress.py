@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.core.policy import MIB
 
+Phase = Literal["split", "copy", "verify", "settled"]
 OBJECT_WEIGHT = 8 * MIB
 """About what S3 copies in the time that a request takes. Two separate rates, of objects and of bytes, would mislead
 where small objects come first: with 1 % of the bytes moved and 90 % of the work done, the bytes' rate says hours."""
@@ -39,7 +41,7 @@ class Progress:
     """Where a running job is. Objects and bytes are of the rows planned so far; `planned` says if that is all."""
 
     state: JobState
-    phase: str
+    phase: Phase
     planned: bool
     objects_planned: int
     bytes_planned: int
@@ -90,7 +92,7 @@ def derive(
     copying = any(item.phase in (LeasePhase.COPYING, LeasePhase.RELEASED) for item in merged)
     state = JobState.PAUSED if intents.paused else JobState.RUNNING if merged else JobState.PLANNING
     eta_ms = _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, started, now_ms)
-    phase = "split" if not merged else "copy" if copying or not planned or len(done) == 0 else "verify"
+    phase: Phase = "split" if not merged else "copy" if copying or not planned or len(done) == 0 else "verify"
     return Progress(
         state=terminal.state if terminal else state,
         phase="settled" if terminal else phase,

@@ -28,6 +28,14 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def at_stage(path: str, target: str) -> str:
+    """`target` at the emulator, where a stage is at `path`. By a Region's own name a path begins with the stage on AWS,
+    so the service puts it into the paths that it names (Location, the description's server): these work here too."""
+    stage = path.rstrip("/")
+    name = f"/{stage.rpartition('/')[2]}/"
+    return stage + (target.removeprefix(name[:-1]) if target.startswith(name) else target)
+
+
 class Apis:
     """`paths`: Region -> path prefix of its stage at the emulator. Empty until a deployer says where the APIs are."""
 
@@ -46,7 +54,7 @@ class Apis:
         """Everything untouched but the path's prefix and the host."""
         exchange.headers["X-Forwarded-Host"] = exchange.headers.get("Host", "")
         exchange.headers["Host"] = self._upstream.authority  # the emulator would read a bucket out of another name
-        exchange.target = self.paths[region].rstrip("/") + exchange.target
+        exchange.target = at_stage(self.paths[region], exchange.target)
         return await self._upstream.send(exchange)
 
     async def check_forever(self) -> None:

@@ -10,3 +10,19 @@ JSON = st.recursive(
     max_leaves=12,
 )
 """Any JSON value, and what Python's json adds to it: NaN, half surrogate pairs."""
+
+
+def keys(max_bytes: int) -> st.SearchStrategy[str]:
+    """Names that an object may have: 1 to so many bytes of UTF-8. Among them those that encodings trip over, and the
+    longest there are."""
+    tricky = st.sampled_from(
+        [
+            *("a+b", "a b", "a%2Bb", "%", "%zz", "%C3%28", "+", " ", "  ", "/", "//", ".", "..", "../x", "a/", "a//b"),
+            *("\x00", "\x07\n\r\t", "\x7f", "\x85", "\u2028", "\ufeff", "\ufffe\uffff", "\U0010ffff", "é", "e\u0301"),
+            *('"', "\\", "\\u0041", "{}", "&amp;", "<Key>", "?versionId=x", "#", "鍵", "\U0001f600", "İ", "ß"),
+        ]
+    )
+    longest = st.sampled_from("xé鍵\U0001f600").map(lambda letter: letter * (max_bytes // len(letter.encode())))
+    anything = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
+    joined = st.lists(tricky | anything, min_size=1, max_size=4).map("".join)
+    return (tricky | longest | anything | joined).filter(lambda key: 0 < len(key.encode()) <= max_bytes)

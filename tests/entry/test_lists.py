@@ -100,6 +100,8 @@ def test_a_cursor_that_no_page_gave(api: Api, cursor: str) -> None:
         ("limit=", "query.limit: Input should be a valid integer"),
         ("cursor=", "query.cursor: String should have at least 1 character"),
         ("cursor=" + "x" * 257, "query.cursor: String should have at most 256 characters"),
+        ("limit=1&limit=1", "query.limit: it is there 2 times; send it once"),
+        ("limit=x&limit=1", "query.limit: it is there 2 times; send it once"),
         ("state=RUNNING", "query.state: Extra inputs are not permitted"),
     ],
 )

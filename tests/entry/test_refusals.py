@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.entry import strictjson
 from chalicelib.ports import Wake
 from simulation.memory.env import make_env
 from simulation.memory.faults import Rule
@@ -251,6 +252,16 @@ def test_a_bug_is_answered_in_order(api: Api) -> None:
     assert "a bug" not in api.submit().problem(500, "Internal")
     [line] = api.log.events("request-crashed")
     assert "a bug" in line["error"]
+
+
+@pytest.mark.usefixtures("api")
+def test_a_path_with_half_a_surrogate_pair() -> None:
+    """As JSON's escapes can bring it. The answer is I-JSON nevertheless: a strict parser can read it."""
+    raw = {**event("GET", "/jobs/{job_id}", None, path="/api/jobs/\ud800"), "pathParameters": {"job_id": "\ud800"}}
+    reply = answer(raw)
+    reply.problem(404, "UnknownJob")
+    assert reply.json["instance"] == "/api/jobs/\\ud800"
+    strictjson.loads(reply.body)
 
 
 @pytest.mark.usefixtures("api")

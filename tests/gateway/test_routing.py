@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from local.gateway.apis import at_stage
 from local.gateway.routing import Router, RoutingTimes
 
 WEST, EAST = "west", "east"
@@ -103,3 +106,18 @@ def test_a_name_nobody_asked_for_resolves_freshly() -> None:
 def test_a_scale_makes_everything_faster() -> None:
     assert RoutingTimes.scaled(10.0) == RoutingTimes(interval_ms=1000, threshold=3, ttl_ms=6000)
     assert RoutingTimes.scaled(1.0) == RoutingTimes()
+
+
+@pytest.mark.parametrize(
+    ("target", "there"),
+    [
+        ("/jobs?limit=2", "/jobs?limit=2"),
+        # As Location and the description say, for a client that came by a Region's own name.
+        ("/api/jobs/job-x", "/jobs/job-x"),
+        ("/api", "/api"),
+        ("/apis", "/apis"),
+        ("/", "/"),
+    ],
+)
+def test_a_path_with_or_without_the_stage(target: str, there: str) -> None:
+    assert at_stage("/_aws/execute-api/abc123/api", target) == f"/_aws/execute-api/abc123/api{there}"

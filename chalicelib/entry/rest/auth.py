@@ -7,6 +7,8 @@ import jwt
 
 from chalicelib.settings import Auth, Issuer
 
+READ, WRITE, OPERATE = "read", "write", "operate"
+"""The scopes that operations ask for."""
 LEEWAY_S = 30
 REQUIRED = ["exp", "iss", "aud", "sub", "tenant"]
 

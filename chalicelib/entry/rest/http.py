@@ -1,18 +1,18 @@
 """HTTP without a framework: what a handler is given, and what it gives back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One authorised request. Header names are in lower case. `tenant` and `scopes` come from the token, and are empty
-    on routes without authorizer."""
+    """One authorised request. Header names are in lower case. A query has every value of a name. `tenant` and `scopes`
+    come from the token, and are empty on routes without authorizer."""
 
     method: str
     path: str
-    query: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     body: bytes
     tenant: str = ""

@@ -5,12 +5,60 @@ from dataclasses import dataclass
 
 from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.entry.rest.http import Answer
+from chalicelib.entry.rest.responses import ProblemDetails
 from chalicelib.steps.control import BadRequest, KeyReused, Unknown
 
 MEDIA_TYPE = "application/problem+json"
+TYPE = "urn:eft:problem:"
+RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A problem that programs can tell from others by its `type`."""
+
+    status: int
+    code: str
+    title: str
+    retry_after_s: int | None = None
+
+    @property
+    def type(self) -> str:
+        return TYPE + self.code
+
+
+_CANT = "The request can't be carried out"
+NO_BODY = Kind(400, "NoBody", "There is no body")
+NOT_JSON = Kind(400, "NotJson", "The body is not JSON")
+NOT_AN_OBJECT = Kind(400, "NotAnObject", "The body is not a JSON object")
+INVALID_REQUEST = Kind(400, "InvalidRequest", "The request is not valid")
+INVALID_KEY = Kind(400, "InvalidIdempotencyKey", _CANT)
+INVALID_CURSOR = Kind(400, "InvalidCursor", _CANT)
+UNKNOWN_ENDPOINT = Kind(400, "UnknownEndpoint", _CANT)
+NOT_READABLE = Kind(400, "NotReadable", _CANT)
+NOT_WRITABLE = Kind(400, "NotWritable", _CANT)
+PREFIX_TOO_LONG = Kind(400, "PrefixTooLong", _CANT)
+OVERLAP = Kind(400, "Overlap", _CANT)
+MISSING_SCOPE = Kind(403, "MissingScope", "Your token doesn't allow this")
+UNKNOWN_JOB = Kind(404, "UnknownJob", "Not found")
+BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
+UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
+KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
+INTERNAL = Kind(500, "Internal", "Something is wrong on our side")
+MISCONFIGURED = Kind(500, "ServiceMisconfigured", "The service lacks a permission")
+TRY_AGAIN = Kind(503, "TryAgain", "Temporarily unavailable", retry_after_s=RETRY_AFTER_S)
+UNHEALTHY = Kind(503, "Unhealthy", "This Region can't serve now")
+
+# What API Gateway answers by itself: template.yaml gives these the same form, and a test holds it to this list.
+UNAUTHORIZED = Kind(401, "Unauthorized", "There is no token")
+ACCESS_DENIED = Kind(403, "AccessDenied", "Your token is not accepted")
+NO_SUCH_OPERATION = Kind(404, "NoSuchOperation", "Not found")
+THROTTLED = Kind(429, "Throttled", "Too many requests", retry_after_s=RETRY_AFTER_S)
+NO_ANSWER = Kind(504, "NoAnswer", "No answer in time", retry_after_s=RETRY_AFTER_S)
+
 _ADVICE: Mapping[str, str] = {
-    "UnknownJob": "GET /jobs lists yours",
-    "UnknownEndpoint": "GET /endpoints lists yours",
+    UNKNOWN_JOB.code: "GET /jobs lists yours",
+    UNKNOWN_ENDPOINT.code: "GET /endpoints lists yours",
 }
 """What to do next, where the error's own message doesn't say."""
 
@@ -19,22 +67,28 @@ _ADVICE: Mapping[str, str] = {
 class Problem(Exception):
     """An answer in the form of an error."""
 
-    status: int
-    code: str
-    title: str
+    kind: Kind
     detail: str
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 def answer_of(problem: Problem, instance: str) -> Answer:
-    body = {
-        "type": f"urn:eft:problem:{problem.code}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": instance,
-    }
-    return Answer(problem.status, body, {"Content-Type": MEDIA_TYPE, **dict(problem.headers)})
+    kind = problem.kind
+    body = ProblemDetails(
+        type=kind.type,
+        title=kind.title,
+        status=kind.status,
+        detail=_readable(problem.detail),
+        instance=_readable(instance),
+    )
+    headers = {"Content-Type": MEDIA_TYPE}
+    if kind.retry_after_s is not None:
+        headers["Retry-After"] = str(kind.retry_after_s)
+    return Answer(kind.status, body.body(), headers)
+
+
+def _readable(text: str) -> str:
+    """Half a surrogate pair, as a JSON escape may bring it, is no character: it would not even be an answer."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def problem_of(error: EftError, request_id: str) -> Problem:
@@ -42,29 +96,29 @@ def problem_of(error: EftError, request_id: str) -> Problem:
     advice = _ADVICE.get(error.code)
     detail = f"{error.message}: {advice}" if advice else error.message
     if isinstance(error, Unknown):
-        return Problem(404, error.code, "Not found", detail)
+        return Problem(Kind(404, error.code, UNKNOWN_JOB.title), detail)
     if isinstance(error, KeyReused):
-        return Problem(422, error.code, "Idempotency-Key was used for something else", detail)
-    if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == "InvalidCursor"):
-        return Problem(400, error.code, "The request can't be carried out", detail)
+        return Problem(KEY_REUSED, detail)
+    if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == INVALID_CURSOR.code):
+        return Problem(Kind(400, error.code, _CANT), detail)
     if isinstance(error, Retry):
         detail = "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice"
-        return Problem(503, "TryAgain", "Temporarily unavailable", detail, (("Retry-After", "5"),))
+        return Problem(TRY_AGAIN, detail)
     if isinstance(error, Denied):
-        return Problem(500, "ServiceMisconfigured", "The service lacks a permission", _tell(request_id))
+        return Problem(MISCONFIGURED, _tell(request_id))
     return internal(request_id)
 
 
 def internal(request_id: str) -> Problem:
-    return Problem(500, "Internal", "Something is wrong on our side", _tell(request_id))
+    return Problem(INTERNAL, _tell(request_id))
 
 
 def refused(status: int, why: str, request_id: str) -> Problem:
     """An answer of the framework's own, given before or instead of an operation's."""
-    if status == 415:
-        return Problem(415, "UnsupportedMediaType", "The body's type is not accepted", f"{why}: send application/json")
+    if status == UNSUPPORTED_MEDIA_TYPE.status:
+        return Problem(UNSUPPORTED_MEDIA_TYPE, f"{why}: send application/json")
     if status < 500:
-        return Problem(status, "Refused", "The request is not valid", why)
+        return Problem(Kind(status, "Refused", INVALID_REQUEST.title), why)
     return internal(request_id)
 
 

@@ -1,0 +1,206 @@
+"""Examples of what is asked and answered, made by the models themselves, so that they can't be wrong."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from chalicelib.core.leases import LeasePhase
+from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
+from chalicelib.entry.rest import requests, responses
+from chalicelib.entry.rest.problems import Kind, Problem, answer_of
+
+JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
+_WEST, _EAST = "us-gov-west-1", "us-gov-east-1"
+_SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
+
+
+def of(model: type[BaseModel]) -> dict[str, BaseModel]:
+    """By name, examples of a body; none for a model that has no examples."""
+    return {name: example for name, example in {**_requests(), **_responses()}.items() if isinstance(example, model)}
+
+
+def problem(kind: Kind, path: str) -> dict[str, object]:
+    """As it would be answered. What `detail` says differs from case to case."""
+    return dict(answer_of(Problem(kind, _DETAILS.get(kind.code, kind.title)), path.format(job_id=JOB_ID)).body)
+
+
+_DETAILS = {
+    "InvalidRequest": "query.limit: Input should be less than or equal to 1000",
+    "InvalidCursor": "cursor: take it unchanged from the previous page's answer",
+    "UnknownEndpoint": "source: you have no endpoint 'west-sauce': GET /endpoints lists yours",
+    "NotReadable": "endpoint 'east-target' may not be read from: choose another source",
+    "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
+    "MissingScope": "this needs a token with the scope 'write'",
+    "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
+    "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
+}
+
+
+def _requests() -> dict[str, BaseModel]:
+    source = requests.PlaceRequest(endpoint="west-source", prefix="inbox/")
+    target = requests.PlaceRequest(endpoint="east-target", prefix="from-west/")
+    return {
+        "least": requests.JobRequest(source=source, target=target),
+        "labelled": requests.JobRequest(
+            source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
+        ),
+    }
+
+
+def _responses() -> dict[str, BaseModel]:
+    listed = responses.JobSummary(**_job(), state=JobState.SUCCEEDED, settled_at=_SETTLED)
+    return {
+        "accepted": _accepted(),
+        "settled": _settled(),
+        "jobs": responses.JobList(jobs=[listed], next_cursor=None),
+        "objects": responses.ObjectList(objects=_objects(), next_cursor="r-000001.2"),
+        "endpoints": responses.EndpointList(
+            endpoints=[
+                responses.Endpoint(
+                    id="west-source",
+                    bucket="eft-source-123456789012",
+                    region=_WEST,
+                    prefix="",
+                    access="read",
+                )
+            ]
+        ),
+        "feeds": responses.FeedList(
+            feeds=[
+                responses.Feed(
+                    id="west-inbox", source="west-inbox", target="west-delivered", mode=OverwriteMode.IF_CHANGED
+                )
+            ]
+        ),
+        "regions": responses.RegionList(answered_by=_WEST, regions=[_region(_EAST), _region(_WEST)]),
+        "leases": responses.LeaseList(leases=[_lease()], takeovers=[_takeover()]),
+        "healthy": responses.Health(status="ok", region=_WEST),
+    }
+
+
+def _job() -> dict[str, Any]:
+    return {
+        "id": JOB_ID,
+        "source": responses.Place(endpoint="west-source", prefix="inbox/"),
+        "target": responses.Place(endpoint="east-target", prefix="from-west/"),
+        "mode": OverwriteMode.IF_CHANGED,
+        "labels": {"order": "4711"},
+        "home_region": _WEST,
+        "created_at": _SUBMITTED,
+    }
+
+
+def _accepted() -> responses.Job:
+    nothing = responses.Progress(
+        planning_finished=False,
+        objects_planned=0,
+        objects_done=0,
+        bytes_planned=0,
+        bytes_done=0,
+        partitions=0,
+        partitions_done=0,
+        eta_seconds=None,
+    )
+    return responses.Job(
+        **_job(),
+        state=JobState.PLANNING,
+        phase="split",
+        reason="",
+        progress=nothing,
+        outcomes={},
+        settled_at=None,
+        receipt_chain_sha256=None,
+    )
+
+
+def _settled() -> responses.Job:
+    everything = responses.Progress(
+        planning_finished=True,
+        objects_planned=2,
+        objects_done=2,
+        bytes_planned=1_048_581,
+        bytes_done=1_048_581,
+        partitions=1,
+        partitions_done=1,
+        eta_seconds=0.0,
+    )
+    return responses.Job(
+        **_job(),
+        state=JobState.PARTIAL,
+        phase="settled",
+        reason="1 of 2 objects did not arrive",
+        progress=everything,
+        outcomes={Outcome.COPIED: 1, Outcome.DENIED: 1},
+        settled_at=_SETTLED,
+        receipt_chain_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    )
+
+
+def _objects() -> list[responses.ObjectStatus]:
+    copied = responses.ObjectStatus(
+        key="inbox/a.csv",
+        target_key="from-west/a.csv",
+        size=1_048_576,
+        source_etag="b1946ac92492d2347c6235b4d2611184",
+        partition="r-000001",
+        outcome=Outcome.COPIED,
+        detail="",
+        target_etag="b1946ac92492d2347c6235b4d2611184",
+        target_version_id="3sL4kqtJlcpXroDTDmJ",
+        checksum=responses.Checksum(algorithm="CRC64NVME", value="AAAAAAAAAAA="),
+        verification=Verification.ETAG,
+    )
+    undecided = responses.ObjectStatus(
+        key="inbox/b.csv",
+        target_key="from-west/b.csv",
+        size=5,
+        source_etag="5d41402abc4b2a76b9719d911017c592",
+        partition="r-000001",
+        outcome=None,
+        detail="",
+        target_etag=None,
+        target_version_id=None,
+        checksum=None,
+        verification=None,
+    )
+    return [copied, undecided]
+
+
+def _region(name: str) -> responses.Region:
+    return responses.Region(
+        region=name,
+        alive=True,
+        storage_reachable=True,
+        beacon=4711,
+        beacon_at=_SUBMITTED,
+        beacon_still_seconds=12.3,
+    )
+
+
+def _lease() -> responses.Lease:
+    return responses.Lease(
+        job=JOB_ID,
+        tenant="demo",
+        partition="r-000002",
+        region=_EAST,
+        worker="2027/01/15/[$LATEST]0a1b2c",
+        epoch=2,
+        heartbeat=7,
+        phase=LeasePhase.COPYING,
+        rows=1000,
+        rows_done=250,
+        started_at=_SUBMITTED,
+    )
+
+
+def _takeover() -> responses.Takeover:
+    return responses.Takeover(
+        job=JOB_ID,
+        partition="r-000002",
+        epoch=2,
+        from_region=_WEST,
+        to_region=_EAST,
+        worker="2027/01/15/[$LATEST]0a1b2c",
+        waited_seconds=240.1,
+        at=_SETTLED,
+    )

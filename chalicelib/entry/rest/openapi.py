@@ -1,0 +1,233 @@
+"""The API's description (OpenAPI 3.1), made of the contracts and of the very models that requests are read with and
+answers are written with. Made when first asked for: no cold start pays for it."""
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from chalicelib.entry.rest import examples, problems, requests, responses
+from chalicelib.entry.rest.contracts import CONTRACTS, TAGS, Contract, Success
+from chalicelib.entry.rest.problems import Kind
+
+PATH = "/openapi.json"
+JSON = "application/json"
+Json = dict[str, Any]
+
+_ABOUT = f"""\
+Managed S3-to-S3 file transfer that survives the death of a Region. One name, two Regions: either accepts any request.
+
+- A body may have at most {requests.BODY_MAX_BYTES} bytes and must be I-JSON (RFC 7493): UTF-8, no name twice.
+- A body's field that is not described here is refused, as is a query parameter that is there twice. Answers may gain
+  fields.
+- A page holds at most {requests.PAGE_MAX} rows. Follow `next_cursor` until it is null, past pages that are not full.
+- Errors are problem details (RFC 9457). Go by `type`; `detail` is for people and says what to do. A path or method that
+  is not described here is answered with 404 and `{problems.NO_SUCH_OPERATION.type}`. Errors of API Gateway that
+  no operation names may lack `status`.
+- Every answer but this one says `Cache-Control: no-store`. `x-amzn-RequestId` identifies a request to the operators.
+"""
+_SECURITY: Json = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of an issuer that the service trusts, for its audience. Its claim `tenant` says whose "
+        "jobs, endpoints and feeds are seen; its claim `scope` what may be done: `read`, `write`, `operate`.",
+    }
+}
+_HEADERS: Json = {
+    "Location": {"description": "The job's own path.", "required": True, "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}},
+    "WWW-Authenticate": {"description": "`Bearer`.", "required": True, "schema": {"type": "string"}},
+}
+_JOB_ID: Json = {
+    "name": "job_id",
+    "in": "path",
+    "required": True,
+    "description": "The `id` in the answer to its submission.",
+    "schema": {"type": "string", "pattern": "^(job|feed)-[a-z2-7]{26}$"},
+}
+_IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Any printable ASCII that you use for this one request. Tenants never get in each other's way.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": requests.IDEMPOTENCY_KEY_MAX_CHARACTERS,
+        "pattern": "^[ -~]+$",
+    },
+}
+
+
+def document(server: str) -> Json:
+    """The description; `server` is the path under which the one who asks reaches the API."""
+    return {**_made(), "servers": [{"url": server, "description": "Where this description came from."}]}
+
+
+@cache
+def _made() -> Json:
+    paths: Json = {}
+    for contract in CONTRACTS:
+        paths.setdefault(contract.path, {})[contract.method.lower()] = _operation(contract)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "EFT", "summary": "File transfer from S3 to S3", "version": "1", "description": _ABOUT},
+        "servers": [],
+        "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
+        "paths": paths,
+        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
+    }
+
+
+def _operation(contract: Contract) -> Json:
+    found: Json = {
+        "operationId": contract.name,
+        "tags": [contract.tag],
+        "summary": contract.summary,
+        "description": contract.description,
+        "parameters": _parameters(contract),
+        # For OAuth2 alone the standard knows scopes; since 3.1 other schemes may list roles the same way.
+        "security": [{"bearer": [contract.scope]}] if contract.scope else [],
+        "responses": {str(success.status): _success(contract, success) for success in contract.successes},
+    }
+    if contract.body:
+        content = {"schema": _ref(contract.body), "examples": _examples(contract.body)}
+        found["requestBody"] = {"required": True, "content": {JSON: content}}
+    for status in sorted({kind.status for kind in contract.all_problems}):
+        kinds = [kind for kind in contract.all_problems if kind.status == status]
+        found["responses"][str(status)] = _failure(contract, kinds)
+    return {name: value for name, value in found.items() if value or name == "security"}
+
+
+def _parameters(contract: Contract) -> list[Json]:
+    found = [_JOB_ID] if "{job_id}" in contract.path else []
+    if contract.idempotent:
+        found = [*found, _IDEMPOTENCY_KEY]
+    if contract.query:
+        schema = contract.query.model_json_schema(ref_template="#/components/schemas/{model}")
+        for name, described in schema["properties"].items():
+            found.append({"name": name, "in": "query", **_parameter(described, _texts(contract.query)[name])})
+    return found
+
+
+def _parameter(schema: Json, description: str) -> Json:
+    """A parameter is left out, never null: so null is neither a choice nor the default."""
+    [given] = [choice for choice in schema.get("anyOf", [{}]) if choice != {"type": "null"}]
+    plain = {name: value for name, value in schema.items() if name not in ("title", "anyOf") and value is not None}
+    return {"description": description, "schema": {**plain, **given}}
+
+
+def _success(contract: Contract, success: Success) -> Json:
+    schema = _ref(success.model) if success.model else {"type": "object"}
+    content: Json = {"schema": schema}
+    if success.model:
+        content["examples"] = _examples(success.model)
+    found: Json = {"description": success.description, "content": {JSON: content}}
+    if success.headers:
+        found["headers"] = {name: _HEADERS[name] for name in success.headers}
+    if contract.links:
+        found["links"] = {
+            name: {"operationId": name, "description": what, "parameters": {"job_id": "$response.body#/id"}}
+            for name, what in contract.links.items()
+        }
+    return found
+
+
+def _failure(contract: Contract, kinds: list[Kind]) -> Json:
+    """All problems of one status: which they are is part of the schema."""
+    types = {"properties": {"type": {"enum": [kind.type for kind in kinds]}}}
+    content = {
+        "schema": {"allOf": [_ref(responses.ProblemDetails), types]},
+        "examples": {kind.code: {"value": examples.problem(kind, contract.path)} for kind in kinds},
+    }
+    found: Json = {
+        "description": "; ".join(dict.fromkeys(kind.title for kind in kinds)) + ".",
+        "content": {problems.MEDIA_TYPE: content},
+    }
+    if all(kind.retry_after_s is not None for kind in kinds):
+        found["headers"] = {"Retry-After": _HEADERS["Retry-After"]}
+    if kinds == [problems.UNAUTHORIZED]:
+        found["headers"] = {"WWW-Authenticate": _HEADERS["WWW-Authenticate"]}
+    return found
+
+
+def _ref(model: type[BaseModel]) -> Json:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _examples(model: type[BaseModel]) -> Json:
+    return {name: {"value": value.model_dump(mode="json")} for name, value in examples.of(model).items()}
+
+
+def _schemas() -> Json:
+    models = {
+        *((contract.body, "validation") for contract in CONTRACTS if contract.body),
+        *((contract.query, "validation") for contract in CONTRACTS if contract.query),
+        *((success.model, "serialization") for c in CONTRACTS for success in c.successes if success.model),
+        (responses.ProblemDetails, "serialization"),
+    }
+    _, found = models_json_schema(
+        sorted(models, key=lambda entry: entry[0].__name__),  # type: ignore[arg-type] # the modes are literals
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas: Json = found["$defs"]
+    for contract in CONTRACTS:  # As parameters they are described one by one.
+        if contract.query:
+            schemas.pop(contract.query.__name__, None)
+    for name, model in _described():
+        for field, text in _texts(model).items():
+            if field in schemas.get(name, {}).get("properties", {}):
+                schemas[name]["properties"][field]["description"] = text
+    return {name: _plain(schema) for name, schema in sorted(schemas.items())}
+
+
+def _plain(schema: Json) -> Json:
+    """Without the titles that pydantic makes of names, and with docstrings on one line."""
+    for described in schema.get("properties", {}).values():
+        described.pop("title", None)
+    if "description" in schema:
+        schema["description"] = _one_line(schema["description"])
+    return schema
+
+
+def _described() -> Iterable[tuple[str, type[BaseModel]]]:
+    for module in (requests, responses):
+        for name, found in vars(module).items():
+            if isinstance(found, type) and issubclass(found, BaseModel):
+                yield name, found
+
+
+@cache
+def _texts(model: type[BaseModel]) -> dict[str, str]:
+    """What the texts below a model's fields say. Read from its source now, since pydantic would do it whenever the
+    module is imported."""
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if base.__module__ == model.__module__:
+            found |= _texts_in(textwrap.dedent(inspect.getsource(base)))
+    return found
+
+
+def _texts_in(source: str) -> dict[str, str]:
+    [definition] = ast.parse(source).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        field.target.id: _one_line(text.value.value)
+        for field, text in zip(definition.body, definition.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

@@ -1,0 +1,388 @@
+"""What the API answers, one model a body. The steps' views are turned into them here; the schemas that clients are told
+(`openapi`) come from them."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chalicelib.core import leases as lease_model
+from chalicelib.core import model
+from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.progress import Phase
+from chalicelib.protocol.regions import RegionView
+from chalicelib.steps.control import JobView, LeaseView, ObjectPage, ObjectView
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""RFC 3339 in UTC, to the millisecond."""
+Count = Annotated[int, Field(ge=0)]
+
+
+def timestamp(ms: int) -> Timestamp:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _timestamp_or_none(ms: int | None) -> Timestamp | None:
+    return None if ms is None else timestamp(ms)
+
+
+class _Response(BaseModel):
+    # Built when first needed: a function that only copies, and a cold start, need none of them.
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    def body(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+class Place(_Response):
+    """An endpoint and a prefix below its own."""
+
+    endpoint: str
+    prefix: str
+
+
+class _JobBase(_Response):
+    id: str
+    source: Place
+    target: Place
+    mode: OverwriteMode
+    labels: dict[str, str]
+    home_region: str
+    """The Region that accepted it. Either finishes it."""
+    created_at: Timestamp
+
+
+def _base(spec: model.JobSpec) -> dict[str, Any]:
+    return {
+        "id": spec.job_id,
+        "source": Place(endpoint=spec.source.id, prefix=spec.source_prefix.removeprefix(spec.source.prefix)),
+        "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
+        "mode": spec.mode,
+        "labels": spec.labels,
+        "home_region": spec.home,
+        "created_at": timestamp(spec.created_ms),
+    }
+
+
+class Progress(_Response):
+    """Of what is planned so far; `planning_finished` says whether that is all. It may lag behind a little."""
+
+    planning_finished: bool
+    objects_planned: Count
+    objects_done: Count
+    """Decided, one way or another."""
+    bytes_planned: Count
+    bytes_done: Count
+    partitions: Count
+    partitions_done: Count
+    eta_seconds: float | None
+    """To go, at the rate so far; null while unknown."""
+
+
+class Job(_JobBase):
+    """A job, as of now."""
+
+    state: JobState
+    """The last four are final: SUCCEEDED (all that was planned is at the target), PARTIAL (some is not: list the
+    objects by outcome), FAILED, CANCELLED."""
+    phase: Phase
+    reason: str
+    """Why it waits, or why it ended so; "" where there is nothing to say."""
+    progress: Progress
+    outcomes: dict[Outcome, Count]
+    """How many objects ended how, of the partitions that are verified."""
+    settled_at: Timestamp | None
+    receipt_chain_sha256: str | None
+    """Head of the hash chain over the receipts of a settled job: nobody can change one of them unnoticed."""
+
+    @classmethod
+    def of(cls, view: JobView) -> Self:
+        progress = view.progress
+        return cls(
+            **_base(view.spec),
+            state=progress.state,
+            phase=progress.phase,
+            reason=view.reason,
+            progress=Progress(
+                planning_finished=progress.planned,
+                objects_planned=progress.objects_planned,
+                objects_done=progress.objects_decided,
+                bytes_planned=progress.bytes_planned,
+                bytes_done=progress.bytes_decided,
+                partitions=progress.partitions,
+                partitions_done=progress.partitions_done,
+                eta_seconds=None if progress.eta_ms is None else round(progress.eta_ms / 1000, 1),
+            ),
+            outcomes=progress.counts,
+            settled_at=_timestamp_or_none(view.settled_ms),
+            receipt_chain_sha256=view.chain_sha256,
+        )
+
+
+class JobSummary(_JobBase):
+    """A job in a list: of one that is not settled, just that."""
+
+    state: JobState
+    settled_at: Timestamp | None
+
+    @classmethod
+    def of(cls, spec: model.JobSpec, end: model.Terminal | None) -> Self:
+        return cls(
+            **_base(spec),
+            state=end.state if end else JobState.RUNNING,
+            settled_at=timestamp(end.settled_ms) if end else None,
+        )
+
+
+class JobList(_Response):
+    """Jobs, the newest first. A page may hold fewer than `limit`: only `next_cursor` says whether it is the last."""
+
+    jobs: list[JobSummary]
+    next_cursor: str | None
+    """Null on the last page."""
+
+    @classmethod
+    def of(cls, jobs: Iterable[tuple[model.JobSpec, model.Terminal | None]], cursor: str | None) -> Self:
+        return cls(jobs=[JobSummary.of(*job) for job in jobs], next_cursor=cursor)
+
+
+class Checksum(_Response):
+    """As S3 keeps it beside the object."""
+
+    algorithm: str
+    value: str
+    """Base64."""
+
+
+class ObjectStatus(_Response):
+    """One object of a job and what became of it, with the evidence."""
+
+    key: str
+    target_key: str
+    size: Count
+    source_etag: str
+    """Of the version that the job pinned when it planned the object."""
+    partition: str
+    outcome: Outcome | None
+    """Null while it is undecided."""
+    detail: str
+    target_etag: str | None
+    target_version_id: str | None
+    checksum: Checksum | None
+    verification: Verification | None
+    """By what the target object was recognised as the source."""
+
+    @classmethod
+    def of(cls, view: ObjectView) -> Self:
+        found = view.outcome
+        checksum = found.checksum if found else None
+        return cls(
+            key=view.key,
+            target_key=view.target,
+            size=view.size,
+            source_etag=view.etag,
+            partition=view.part,
+            outcome=found.outcome if found else None,
+            detail=found.detail if found else "",
+            target_etag=found.etag if found else None,
+            target_version_id=found.version_id if found else None,
+            checksum=Checksum(algorithm=checksum.algorithm, value=checksum.value) if checksum else None,
+            verification=found.verification if found else None,
+        )
+
+
+class ObjectList(_Response):
+    """Objects in the order of partitions and keys. A page may hold fewer than `limit`, even none: only `next_cursor`
+    says whether it is the last."""
+
+    objects: list[ObjectStatus]
+    next_cursor: str | None
+    """Null on the last page."""
+
+    @classmethod
+    def of(cls, page: ObjectPage) -> Self:
+        return cls(objects=[ObjectStatus.of(row) for row in page.objects], next_cursor=page.cursor)
+
+
+class Endpoint(_Response):
+    """A registered place: what a job may name."""
+
+    id: str
+    bucket: str
+    region: str
+    prefix: str
+    """Everything that jobs read or write here lies below it."""
+    access: Literal["read", "write", "read-write"]
+
+    @classmethod
+    def of(cls, endpoint: model.Endpoint) -> Self:
+        access = [name for name, granted in (("read", endpoint.readable), ("write", endpoint.writable)) if granted]
+        return cls(
+            id=endpoint.id,
+            bucket=endpoint.bucket.name,
+            region=endpoint.bucket.region,
+            prefix=endpoint.prefix,
+            access="-".join(access),  # type: ignore[arg-type] # checked here
+        )
+
+
+class EndpointList(_Response):
+    """All of them, by id."""
+
+    endpoints: list[Endpoint]
+
+    @classmethod
+    def of(cls, endpoints: Iterable[model.Endpoint]) -> Self:
+        return cls(endpoints=[Endpoint.of(endpoint) for endpoint in endpoints])
+
+
+class Feed(_Response):
+    """A standing rule: what appears under the endpoint `source` goes to the endpoint `target`."""
+
+    id: str
+    source: str
+    target: str
+    mode: OverwriteMode
+
+    @classmethod
+    def of(cls, feed: model.Feed) -> Self:
+        return cls(id=feed.id, source=feed.source, target=feed.target, mode=feed.mode)
+
+
+class FeedList(_Response):
+    """All of them, by id."""
+
+    feeds: list[Feed]
+
+    @classmethod
+    def of(cls, feeds: Iterable[model.Feed]) -> Self:
+        return cls(feeds=[Feed.of(feed) for feed in feeds])
+
+
+class Region(_Response):
+    """A Region as the one that answers sees it."""
+
+    region: str
+    alive: bool
+    storage_reachable: bool
+    beacon: int | None
+    """A counter that its sweep moves on; null if none was ever seen."""
+    beacon_at: Timestamp | None
+    beacon_still_seconds: float
+    """For how long its beacons have looked the same."""
+
+    @classmethod
+    def of(cls, view: RegionView) -> Self:
+        return cls(
+            region=view.region,
+            alive=view.alive,
+            storage_reachable=view.storage_reachable,
+            beacon=view.beacon.counter if view.beacon else None,
+            beacon_at=timestamp(view.beacon.at_ms) if view.beacon else None,
+            beacon_still_seconds=round(view.still_ms / 1000, 1),
+        )
+
+
+class RegionList(_Response):
+    """Both Regions, by name."""
+
+    answered_by: str
+    regions: list[Region]
+
+    @classmethod
+    def of(cls, answered_by: str, views: Iterable[RegionView]) -> Self:
+        return cls(answered_by=answered_by, regions=[Region.of(view) for view in views])
+
+
+class Lease(_Response):
+    """Who works on a partition of an open job."""
+
+    job: str
+    tenant: str
+    partition: str
+    region: str
+    worker: str
+    epoch: int
+    """The fencing token: it grows by one whenever the partition changes hands."""
+    heartbeat: int
+    phase: lease_model.LeasePhase
+    rows: Count
+    rows_done: Count
+    started_at: Timestamp
+
+    @classmethod
+    def of(cls, view: LeaseView) -> Self:
+        lease = view.lease
+        return cls(
+            job=lease.job_id,
+            tenant=view.tenant,
+            partition=lease.part,
+            region=lease.region,
+            worker=lease.worker,
+            epoch=lease.epoch,
+            heartbeat=lease.heartbeat,
+            phase=lease.phase,
+            rows=lease.rows,
+            rows_done=lease.decided.bit_count(),
+            started_at=timestamp(lease.started_ms),
+        )
+
+
+class Takeover(_Response):
+    """A partition changed hands from one Region to the other."""
+
+    job: str
+    partition: str
+    epoch: int
+    from_region: str
+    to_region: str
+    worker: str
+    waited_seconds: float
+    """How long the new owner's Region had seen the old one's sign of life stand still."""
+    at: Timestamp
+
+    @classmethod
+    def of(cls, found: lease_model.Takeover) -> Self:
+        return cls(
+            job=found.job_id,
+            partition=found.part,
+            epoch=found.epoch,
+            from_region=found.from_region,
+            to_region=found.to_region,
+            worker=found.worker,
+            waited_seconds=round(found.waited_ms / 1000, 1),
+            at=timestamp(found.at_ms),
+        )
+
+
+class LeaseList(_Response):
+    """Who works on what."""
+
+    leases: list[Lease]
+    takeovers: list[Takeover]
+    """The newest first."""
+
+    @classmethod
+    def of(cls, held: Iterable[LeaseView], taken: Iterable[lease_model.Takeover]) -> Self:
+        return cls(leases=[Lease.of(view) for view in held], takeovers=[Takeover.of(found) for found in taken])
+
+
+class Health(_Response):
+    """This Region can serve."""
+
+    status: Literal["ok"]
+    region: str
+
+
+class ProblemDetails(_Response):
+    """What went wrong, with what, and what to do (RFC 9457)."""
+
+    type: str
+    """Which problem it is: `urn:eft:problem:` and a name that programs can go by."""
+    title: str
+    status: int
+    detail: str
+    """For people. It may change."""
+    instance: str
+    """The path that was asked for, or the id of the request."""

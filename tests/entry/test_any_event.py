@@ -1,0 +1,297 @@
+"""Whatever is put on a queue, through the functions themselves: a bad message is its own failure and nobody else's, and
+what good ones are about is delivered, under exactly its key, with exactly its bytes."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import app
+from chalicelib import settings as product_settings
+from chalicelib.adapters.system import log
+from chalicelib.core.model import Bucket
+from chalicelib.core.policy import KEY_MAX_BYTES, Policy
+from chalicelib.ports import Arrival, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.protocol import messages
+from chalicelib.runtime import Composition, using
+from chalicelib.settings import Settings
+from simulation.memory.env import EAST, SOURCE, TARGET, WEST, make_env, make_store
+from simulation.memory.ledger import MemoryLedger
+from simulation.memory.queue import MemoryQueue
+from simulation.memory.store import MemoryObjectStore
+from tests.entry import sqs
+from tests.entry.environ import ENDPOINTS, FEEDS, environ
+from tests.entry.strategies import JSON, TEXT, keys
+from tests.entry.test_handlers import Context
+
+PREFIXES = [("in/", "out/"), ("", ""), ("a b+c/", "données/"), ("%2F", ""), ("longer/", "x/")]
+FUNCTIONS: dict[QueueName, Any] = {QueueName.SPLIT: app.split, QueueName.COPY: app.copy, QueueName.VERIFY: app.verify}
+
+
+@cache
+def with_prefixes(source: str, target: str) -> Settings:
+    prefixes = {"source-west": source, "target-east": target}
+    endpoints = [{**entry, "prefix": prefixes.get(entry["id"], entry["prefix"])} for entry in ENDPOINTS]
+    [feed] = [entry for entry in FEEDS if entry["id"] == "west-to-east"]
+    return product_settings.read(environ(EFT_ENDPOINTS=json.dumps(endpoints), EFT_FEEDS=json.dumps([feed])))
+
+
+@dataclass
+class World:
+    """West's functions over memory. Batches of more than three objects become feed jobs, of partitions of four."""
+
+    found: Settings
+    store: MemoryObjectStore
+    ledger: MemoryLedger
+    queue: MemoryQueue
+    env: Env
+
+    @staticmethod
+    def make(source_prefix: str = "in/", target_prefix: str = "out/") -> "World":
+        found = with_prefixes(source_prefix, target_prefix)
+        store, ledger, queue = make_store(), MemoryLedger(), MemoryQueue()
+        env = make_env(
+            WEST,
+            store,
+            ledger=ledger,
+            queue=queue,
+            log=log,  # The real one: what it is given must not cost the work that it is about.
+            endpoints=found.endpoints,
+            feeds=found.feeds,
+            policy=Policy(inline_objects=3, partition_rows=4),
+        )
+        return World(found, store, ledger, queue, env)
+
+    def invoke(self, function: Any, event: dict[str, Any]) -> list[str]:
+        """The messages that it reports as failed."""
+        with using(Composition(self.found, self.env)):
+            return sqs.failures(function(event, Context()))
+
+    def work_off(self) -> None:
+        """Until no function wakes another any more."""
+        while (wake := self.queue.take()) is not None:
+            assert self.invoke(FUNCTIONS[wake.queue], sqs.ours(wake)) == []
+        while self.queue.verify_deliveries:
+            assert self.invoke(app.verify, sqs.ours(self.queue.verify_deliveries.pop())) == []
+
+    def published(self, bucket: Bucket = TARGET[EAST]) -> dict[str, bytes | None]:
+        listed = self.store.list(bucket, "").objects
+        return {facts.key: self.store.get(bucket, facts.key) for facts in listed}
+
+
+def content(key: str) -> bytes:
+    return f"content of {key}".encode()
+
+
+# --- how a key is told --------------------------------------------------------------------------------------------
+
+
+def _notified(bucket: str, key: str, encoded: Callable[[str], str]) -> str:
+    record = sqs.s3_record(bucket, key)
+    record["s3"]["object"]["key"] = encoded(key)
+    return sqs.notification(record)
+
+
+def _lower(key: str) -> str:
+    return quote(key, safe="").lower() if key.lower() == key else quote(key)
+
+
+TELL: dict[str, Callable[[str, str], str]] = {
+    "as S3 does": lambda bucket, key: _notified(bucket, key, lambda k: quote_plus(k, safe="/")),
+    "all encoded": lambda bucket, key: _notified(bucket, key, lambda k: "".join(f"%{b:02X}" for b in k.encode())),
+    "spaces as %20": lambda bucket, key: _notified(bucket, key, quote),
+    "small hex digits": lambda bucket, key: _notified(bucket, key, _lower),
+    "EventBridge": sqs.bridge,
+    "EventBridge, in UTF-8": lambda bucket, key: json.dumps(json.loads(sqs.bridge(bucket, key)), ensure_ascii=False),
+    "ours": lambda bucket, key: messages.dumps(Arrival(bucket, key)),
+}
+TOLD = st.sampled_from(sorted(TELL))
+
+
+@given(key=keys(KEY_MAX_BYTES), told=TOLD, prefixes=st.sampled_from(PREFIXES))
+@example(key="x" * KEY_MAX_BYTES, told="as S3 does", prefixes=("", ""))
+@example(key="鍵" * (KEY_MAX_BYTES // 3), told="EventBridge", prefixes=("", ""))
+@example(key="/", told="as S3 does", prefixes=("", ""))
+@settings(max_examples=150)
+def test_any_key_is_delivered_under_exactly_that_key(key: str, told: str, prefixes: tuple[str, str]) -> None:
+    source, target = prefixes
+    key = key if len((source + key).encode()) <= KEY_MAX_BYTES else "shorter"
+    world = World.make(source, target)
+    world.store.put(SOURCE[WEST], source + key, content(key))
+    assert world.invoke(app.intake, sqs.event(TELL[told]("source-west", source + key))) == []
+    world.work_off()
+    [delivery] = world.ledger.deliveries.values()
+    assert delivery.key == source + key
+    if len((target + key).encode()) > KEY_MAX_BYTES:
+        assert (delivery.status, world.published()) == (DeliveryStatus.FAILED, {})
+        return
+    assert world.published() == {target + key: content(key)}
+    assert (delivery.status, delivery.target) == (DeliveryStatus.VERIFIED, target + key)
+
+
+@given(names=st.sets(keys(60), min_size=1, max_size=9), prefixes=st.sampled_from(PREFIXES))
+@settings(max_examples=40)
+def test_any_keys_of_one_notification(names: set[str], prefixes: tuple[str, str]) -> None:
+    """Three at most are copied on the spot; more become a job."""
+    source, target = prefixes
+    world = World.make(source, target)
+    for name in names:
+        world.store.put(SOURCE[WEST], source + name, content(name))
+    told = sqs.notification(*(sqs.s3_record("source-west", source + name) for name in names))
+    assert world.invoke(app.intake, sqs.event(told, told)) == []
+    world.work_off()
+    assert world.published() == {target + name: content(name) for name in names}
+
+
+@given(key=st.text(st.characters(), min_size=1, max_size=400).map(lambda text: text * 4), told=TOLD)
+@example(key="x" * 100_000, told="EventBridge")
+@example(key="\x00", told="as S3 does")
+@settings(max_examples=60)
+def test_an_event_about_what_no_object_can_be_called(key: str, told: str) -> None:
+    """Half surrogate pairs, thousands of bytes: perhaps its own failure, and nothing is delivered."""
+    try:
+        body = TELL[told]("source-west", f"in/{key}")
+    except UnicodeEncodeError:
+        return  # It can't even be said so.
+    world = World.make()
+    world.store.put(SOURCE[WEST], "in/good", b"good")
+    assert set(world.invoke(app.intake, sqs.event(body, sqs.bridge("source-west", "in/good")))) <= {"m0"}
+    world.work_off()
+    assert world.published() == {"out/good": b"good"}
+
+
+# --- batches ------------------------------------------------------------------------------------------------------
+
+
+def _broken(draw: st.DrawFn) -> str:
+    """A notification of which one value is of a type that it can't be."""
+    record = sqs.s3_record("source-west", "in/never")
+    wrong: Any = draw(st.sampled_from([None, 5, [], {}, True, 1.5]))
+    at = draw(st.sampled_from(["eventName", "s3", "bucket", "name", "object", "key"]))
+    inner: Any = {"eventName": record, "s3": record, "bucket": record["s3"], "object": record["s3"]}.get(at)
+    if inner is None:
+        inner = record["s3"]["bucket" if at == "name" else "object"]
+    inner[at] = wrong
+    good = sqs.s3_record("source-west", "in/never")
+    return sqs.notification(*draw(st.permutations([record, good])))
+
+
+@st.composite
+def bad_bodies(draw: st.DrawFn) -> str:
+    """What says nothing that anybody could carry out."""
+    kind = draw(st.sampled_from(["text", "value", "deep", "huge", "broken", "astray", "odd", "undecodable", "twice"]))
+    if kind == "text":
+        return "?" + draw(TEXT)
+    if kind == "value":
+        return json.dumps(draw(JSON.filter(lambda value: not isinstance(value, dict))))
+    if kind == "deep":
+        opening = draw(st.sampled_from(["[", '{"Records":', '{"detail":[', '{"arrival":{"key":']))
+        return opening * draw(st.sampled_from([3_000, 30_000]))
+    if kind == "huge":
+        return json.dumps({"Message": "x" * 1_000_000, "Records": None})
+    if kind == "broken":
+        return _broken(draw)
+    if kind == "astray":
+        wake = Wake(QueueName.COPY, draw(TEXT), WEST, "r-000001")
+        delivery = VerifyDelivery("west-to-east", "in/never", "p")
+        return messages.dumps(wake if draw(st.booleans()) else delivery)
+    if kind == "odd":
+        name = draw(st.sampled_from(["arrival", "wake", "verify_delivery"]))
+        return json.dumps({name: draw(JSON.filter(lambda value: not isinstance(value, dict)))})
+    if kind == "undecodable":
+        key = draw(st.sampled_from(["a%FFb", "%C3%28", "%ED%A0%80", "\ud800"]))
+        return _notified("source-west", "x", lambda _: key)
+    return '{"Records": [], "Records": []}'
+
+
+@given(
+    good=st.lists(st.tuples(keys(100), TOLD), max_size=7, unique_by=lambda told: told[0]),
+    bad=st.lists(bad_bodies(), max_size=7),
+    order=st.randoms(use_true_random=False),
+)
+@settings(max_examples=120)
+def test_any_batch(good: list[tuple[str, str]], bad: list[str], order: Any) -> None:
+    world = World.make()
+    for key, _ in good:
+        world.store.put(SOURCE[WEST], f"in/{key}", content(key))
+    bodies = [(TELL[told]("source-west", f"in/{key}"), True) for key, told in good] + [(body, False) for body in bad]
+    order.shuffle(bodies)
+    reported = world.invoke(app.intake, sqs.event(*(body for body, _ in bodies)))
+    assert reported == [f"m{n}" for n, (_, is_good) in enumerate(bodies) if not is_good]
+    world.work_off()
+    assert world.published() == {f"out/{key}": content(key) for key, _ in good}
+    assert {d.status for d in world.ledger.deliveries.values()} <= {DeliveryStatus.VERIFIED}
+
+
+RECORDS = st.fixed_dictionaries({}, optional={"messageId": TEXT | JSON, "body": bad_bodies() | JSON}) | JSON
+
+
+@given(raw=st.lists(RECORDS, max_size=4), function=st.sampled_from([app.intake, *FUNCTIONS.values()]))
+@settings(max_examples=100)
+def test_records_that_are_none(raw: list[Any], function: Any) -> None:
+    """Whatever Lambda hands over beside a good message. Of the others at most those that have an id are reported."""
+    world = World.make()
+    world.store.put(SOURCE[WEST], "in/good", b"good")
+    event = {"Records": [*raw, sqs.record("good", sqs.bridge("source-west", "in/good")), *raw]}
+    ids = [record.get("messageId") for record in raw if isinstance(record, dict)]
+    named = {message_id for message_id in ids if isinstance(message_id, str)}
+    reported = world.invoke(function, event)
+    expected = {"good"} if function in (app.split, app.copy) else set()
+    assert set(reported) - named == expected - named
+    world.work_off()
+    assert world.published() == ({"out/good": b"good"} if function is app.intake else {})
+
+
+# --- our own messages ---------------------------------------------------------------------------------------------
+
+REGIONS = st.sampled_from([WEST, EAST]) | TEXT
+PARTS = st.sampled_from(["r", "r0", "r-000001", "r-000002", "r01-000001", "r-999999", "r-1", "", "../r", "r/x"]) | TEXT
+SHARES = st.sampled_from(["", "0/0/1", "0/1/2", "1/0/0", "0/0/0", "-1/0/1", "0/-1/-1", "99/0/1", "a/b/c", "/"])
+
+
+def wakes(job_id: str) -> st.SearchStrategy[Wake]:
+    jobs = st.just(job_id) | st.sampled_from(["", "..", "job-" + "a" * 26, "x" * 2000]) | TEXT
+    return st.builds(Wake, st.sampled_from(list(QueueName)), jobs, REGIONS, PARTS, st.booleans(), SHARES)
+
+
+@given(data=st.data(), queue=st.sampled_from(list(QueueName)))
+@settings(max_examples=120)
+def test_any_wake(data: st.DataObject, queue: QueueName) -> None:
+    """Made up, for parts, shares, Regions and jobs that there are not: a real job goes on between them, to its end."""
+    world = World.make()
+    for name in ("a", "b", "c", "d", "e"):
+        world.store.put(SOURCE[WEST], f"in/{name}", content(name))
+    told = sqs.notification(*(sqs.s3_record("source-west", f"in/{name}") for name in "abcde"))
+    assert world.invoke(app.intake, sqs.event(told)) == []
+    [real] = world.queue.wakes
+    while True:
+        strange = data.draw(st.lists(wakes(real.job_id), max_size=3))
+        bodies = [messages.dumps(wake) for wake in strange]
+        wake = world.queue.take()
+        good = [] if wake is None else [messages.dumps(wake)]
+        function = FUNCTIONS[queue if wake is None else wake.queue]
+        reported = world.invoke(function, sqs.event(*bodies, *good, *bodies))
+        assert f"m{len(bodies)}" not in reported or not good
+        if wake is None:
+            break
+    world.work_off()
+    assert world.published() == {f"out/{name}": content(name) for name in "abcde"}
+
+
+@given(st.lists(st.builds(VerifyDelivery, st.just("west-to-east") | TEXT, st.just("in/a") | TEXT, TEXT), max_size=5))
+@settings(max_examples=60)
+def test_any_delivery_to_be_verified(strange: list[VerifyDelivery]) -> None:
+    world = World.make()
+    world.store.put(SOURCE[WEST], "in/a", b"a")
+    assert world.invoke(app.intake, sqs.event(sqs.bridge("source-west", "in/a"))) == []
+    [real] = world.queue.verify_deliveries
+    world.queue.verify_deliveries.clear()
+    bodies = [messages.dumps(delivery) for delivery in strange]
+    reported = world.invoke(app.verify, sqs.event(*bodies, messages.dumps(real), *bodies))
+    assert f"m{len(bodies)}" not in reported
+    assert {d.status for d in world.ledger.deliveries.values()} == {DeliveryStatus.VERIFIED}
