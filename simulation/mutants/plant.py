@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import ModuleType
+from types import CodeType, ModuleType
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,15 @@ class Edit:
     new: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A planted bug: what it is, and the edits that make it."""
+
+    name: str
+    what: str
+    edits: tuple[Edit, ...]
+
+
 class CannotBePlanted(Exception):
     """The code has changed: the mutant has to be brought up to date."""
 
@@ -27,7 +36,7 @@ class _Changed(SourceFileLoader):
         super().__init__(name, path)
         self._edits = edits
 
-    def get_code(self, fullname: str) -> object:  # type: ignore[override]
+    def get_code(self, fullname: str) -> CodeType:
         """Compiled from the changed source, past any cached byte code."""
         source = self.get_data(self.get_filename(fullname)).decode()
         for edit in self._edits:
@@ -35,7 +44,8 @@ class _Changed(SourceFileLoader):
             if times != 1:
                 raise CannotBePlanted(f"{fullname} has {times} times: {edit.old!r}")
             source = source.replace(edit.old, edit.new)
-        return compile(source, self.get_filename(fullname), "exec", dont_inherit=True)
+        code: CodeType = compile(source, self.get_filename(fullname), "exec", dont_inherit=True)
+        return code
 
 
 class _Finder(MetaPathFinder):

@@ -1,4 +1,4 @@
-"""Who is outside: customers who ask, partners who upload, others who meddle at the destination, an operator who looks."""
+"""Who is outside: customers ask, partners upload, others meddle at the destination, an operator looks."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -223,4 +223,3 @@ class Actors:
         control.regions(env)
         for spec in list(self.truth.asked.values()):
             control.list_objects(env, TENANT, spec.job_id, None, None, 100)
-

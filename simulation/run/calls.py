@@ -88,7 +88,9 @@ class Calls:
             watch(process, call, args, answer)
         return answer
 
-    def _fail(self, fault: Fault, call: str, args: tuple[Any, ...], effect: Callable[[], Any], needed: tuple[str, ...]) -> Any:
+    def _fail(
+        self, fault: Fault, call: str, args: tuple[Any, ...], effect: Callable[[], Any], needed: tuple[str, ...]
+    ) -> Any:
         scheduler = self._scheduler
         if fault is Fault.PAUSE_BEFORE:
             scheduler.wait(PAUSE_MS)

@@ -60,9 +60,7 @@ CALLS = (
     *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),
 )
 """Every call of every port that has effects or answers."""
-PAIRS = tuple(
-    (fault, call) for call in CALLS for fault in Fault if fault is not Fault.CONFLICT or call in CONDITIONAL
-)
+PAIRS = tuple((fault, call) for call in CALLS for fault in Fault if fault is not Fault.CONFLICT or call in CONDITIONAL)
 PAIRS_THAT_PUBLISH = tuple(
     (fault, call)
     for fault, call in PAIRS

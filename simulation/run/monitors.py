@@ -111,7 +111,9 @@ class Monitors:
         tracked = self._uploads[upload.upload_id]
         sources = {tracked.sources[part.number] for part in parts}
         if len(sources) != 1:
-            self.violated("I4 the pinned source", f"{upload.key} was made of parts of {len(sources)} sources: {sources}")
+            self.violated(
+                "I4 the pinned source", f"{upload.key} was made of parts of {len(sources)} sources: {sources}"
+            )
         self._publish(process, upload.bucket, upload.key, next(iter(sources)), expect, answer)
 
     def _publish(
@@ -145,7 +147,7 @@ class Monitors:
 
     # --- uploads ----------------------------------------------------------------------------------------------
 
-    def _upload_begun(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+    def _upload_begun(self, process: Process, _: str, _args: tuple[Any, ...], answer: Any) -> None:
         if not isinstance(answer, UploadRef):
             return
         self._uploads[answer.upload_id] = Tracked(answer.bucket, answer.key)
@@ -162,7 +164,7 @@ class Monitors:
         if isinstance(answer, NoSuchUpload):
             process.gone.add((args[0].bucket.name, args[0].key))
 
-    def _aborted(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+    def _aborted(self, process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
         upload: UploadRef = args[0]
         tracked = self._uploads.get(upload.upload_id)
         if tracked is None:
@@ -227,7 +229,8 @@ class Monitors:
         moved = [at for at in self._beacons[before.region] if end - self._policy.takeover_after_ms + 60_000 < at < end]
         if len(moved) >= 2:
             self.violated(
-                "L2 a living Region is not taken over", f"{claim.part} of {before.region}, whose beacons moved at {moved}"
+                "L2 a living Region is not taken over",
+                f"{claim.part} of {before.region}, whose beacons moved at {moved}",
             )
 
     def _beat(self, process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
@@ -269,7 +272,7 @@ class Monitors:
             for facts in answer.objects:
                 process.seen[args[0].name, facts.key] = facts.etag
 
-    def _overwritten(self, _process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+    def _overwritten(self, _process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
         _bucket, key, _body = args
         kind, _, region = key.partition("/")
         if kind != "beacon":

@@ -72,7 +72,9 @@ def _let_end(world: World, actors: Actors) -> None:
             return False
         looked[0] = scheduler.now_ms
         wanted = len(actors.scenario.jobs) == len(actors.truth.asked)
-        return wanted and not _open_jobs(world) and all(delivered(world, actors, *d) for d in actors.truth.dropped.items())
+        return (
+            wanted and not _open_jobs(world) and all(delivered(world, *drop) for drop in actors.truth.dropped.items())
+        )
 
     looked = [0]
     scheduler.run(deadline, ended)
@@ -98,5 +100,6 @@ def _tidy(world: World) -> None:
 
 
 def _digest(world: World) -> str:
-    told = f"{world.calls.made} {world.scheduler.now_ms} {sorted(world.store.requests.items())} {sorted(world.calls.pairs.items())}"
+    requests, faults = sorted(world.store.requests.items()), sorted(world.calls.pairs.items())
+    told = f"{world.calls.made} {world.scheduler.now_ms} {requests} {faults}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -201,12 +201,14 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
         asked = random.randrange(30 * SECOND)
         events.append(Event(asked, Act.SUBMIT, str(number), random.choice(REGIONS)))
         if random.random() < 0.3:  # The same request once more, to any Region, at any time.
-            events.append(Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS)))
+            events.append(
+                Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS))
+            )
         if random.random() < 0.15:
             events.append(Event(some_time(), Act.CANCEL, str(number), random.choice(REGIONS)))
         if random.random() < 0.2:  # Perhaps by several people at once.
-            for act in random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE))):
-                events.append(Event(some_time(), act, str(number), random.choice(REGIONS)))
+            wishes = random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE)))
+            events += [Event(some_time(), act, str(number), random.choice(REGIONS)) for act in wishes]
     keys = [item.key for item in items if not item.target]
     for act, chance in (
         (Act.PUT_SOURCE, 0.2),

@@ -1,4 +1,4 @@
-"""The global table as it is in MREC: a replica in each Region, asynchronous, the last writer wins by clocks that differ."""
+"""The global table as in MREC: a replica in each Region, asynchronous, the last writer wins by clocks that differ."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -4,7 +4,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 from chalicelib.core import codec
-from chalicelib.core.model import JobSpec, JobState, Manifest, Outcome, OverwriteMode, Receipt, Row, RowOutcome, Terminal
+from chalicelib.core.model import (
+    JobSpec,
+    JobState,
+    Manifest,
+    Outcome,
+    OverwriteMode,
+    Receipt,
+    Row,
+    RowOutcome,
+    Terminal,
+)
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
 from simulation.memory.state import WORKER
 from simulation.run.actors import Actors
@@ -17,11 +27,11 @@ def judge(world: World, actors: Actors) -> None:
     _records(world)
     _uploads(world)
     for key, body in actors.truth.dropped.items():
-        if not delivered(world, actors, key, body):
+        if not delivered(world, key, body):
             world.monitors.violated("I3 nothing lost", f"{key} was dropped under a feed's source and never delivered")
 
 
-def delivered(world: World, actors: Actors, key: str, body: bytes) -> bool:
+def delivered(world: World, key: str, body: bytes) -> bool:
     """What is there now at a feed's source has been at its destination."""
     current = world.store.current(SOURCE[WEST], key)
     if current is None or current.body != body:

@@ -1,4 +1,4 @@
-"""Both Regions: functions, queues, schedules and ports, and what is done to them. The handlers are the product's own."""
+"""Both Regions: functions, queues, schedules and ports, and what is done to them. The handlers are the product's."""
 
 import json
 import sys
@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote_plus
 
 from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, Feed, JobSpec, Terminal
 from chalicelib.entry import handlers
-from chalicelib.ports import Arrival, Delivery, Env, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, Delivery, Env, Log, VerifyDelivery, Wake
 from chalicelib.protocol import messages
 from simulation.memory.clock import START_MS, SeededRng, SequentialIds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST, make_env, make_store
@@ -120,7 +120,7 @@ class World:
             rng=SeededRng(self.random.randrange(2**32)),
             ids=SequentialIds(f"nonce-{region}"),
             pool=pool,
-            log=self._log,
+            log=cast(Log, self._log),
             policy=self.scenario.policy,
             endpoints=_ENDPOINTS,
             feeds=_FEEDS,
@@ -321,5 +321,3 @@ class _NotifierOf:
 
     def delivery_failed(self, delivery: Delivery) -> None:
         self._world.trace.event(f"delivery failed: {delivery.key} {delivery.detail}")
-
-

@@ -1,0 +1,225 @@
+"""Claims, leases, records, splitting, sweeping and settling."""
+
+from simulation.mutants.plant import Edit, Mutant
+
+_CONTROL = "chalicelib.steps.control"
+_CORE_SWEEP = "chalicelib.core.sweep"
+_LEASE = "chalicelib.protocol.lease"
+_PROGRESS = "chalicelib.core.progress"
+_RECORDS = "chalicelib.protocol.records"
+_SETTLE = "chalicelib.core.settle"
+_SETTLING = "chalicelib.protocol.settling"
+_SPLIT = "chalicelib.steps.split"
+_SWEEP = "chalicelib.steps.sweep"
+
+COORDINATION = (
+    Mutant(
+        "shared-counters",
+        "progress is summed over what each Region counted",
+        (
+            Edit(
+                _PROGRESS,
+                """\
+    objects_decided = sum(item.decided.bit_count() for item in merged)
+""",
+                """\
+    objects_decided = sum(item.decided.bit_count() for items in by_part.values() for item in items)
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "observation-in-memory",
+        "what a Region has seen of a lease is kept in memory only",
+        (
+            Edit(
+                _LEASE,
+                """\
+    if found.standing is Standing.MOVED:
+""",
+                """\
+    if False:
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "one-heartbeat-item",
+        "both Regions write one and the same heartbeat item",
+        (
+            Edit(
+                _LEASE,
+                """\
+            region=self.env.region,
+            epoch=self.epoch,
+""",
+                """\
+            region="us-gov-west-1",
+            epoch=self.epoch,
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "claim-not-won",
+        "a worker goes on though another has won the claim",
+        (
+            Edit(
+                _LEASE,
+                """\
+    if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
+        return None
+""",
+                """\
+    records.create_claim(_claim(env, records.job_id, part, epoch + 1))
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "trusted-hint",
+        "the hint that nobody has claimed a partition is taken for a fact",
+        (
+            Edit(
+                _LEASE,
+                """\
+    if fresh and records.create_claim(_claim(env, records.job_id, part, 1)):
+""",
+                """\
+    if fresh:
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "takeover-by-table-alone",
+        "the other Region's beacons are not asked before a takeover",
+        (
+            Edit(
+                _LEASE,
+                """\
+    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region=sights.get(owner, ""))
+""",
+                """\
+    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region="")
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "settled-without-halves",
+        "a job counts as planned when the halves of a fork have not begun",
+        (
+            Edit(
+                _SETTLE,
+                """\
+    return all(name in closed or (name in forked and f"{name}0" in ranges and f"{name}1" in ranges) for name in ranges)
+""",
+                """\
+    return all(name in closed or name in forked for name in ranges)
+""",
+            ),
+            Edit(
+                _SETTLE,
+                """\
+    forks = (len(ranges) - 1) // 2
+    return ROOT_RANGE in ranges and len(links - done) == forks
+""",
+                """\
+    return ROOT_RANGE in ranges
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "lost-key-at-a-fork",
+        "the lower half of a fork ends one key early",
+        (
+            Edit(
+                _SPLIT,
+                """\
+        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
+""",
+                """\
+        objects = [facts for facts in page.objects if not chain.end or facts.key < chain.end]
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "not-on-the-list",
+        "an accepted job is not put on the list of open jobs",
+        (
+            Edit(
+                _CONTROL,
+                """\
+        records.control.open_job(spec.job_id)
+""",
+                """\
+        pass
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "off-the-list-too-soon",
+        "a job is taken off the list of open jobs before its end is written",
+        (
+            Edit(
+                _SETTLING,
+                """\
+    tally = _fold(env, records, sorted(survey.done))
+""",
+                """\
+    records.control.close_job(records.job_id)
+    tally = _fold(env, records, sorted(survey.done))
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "nobody-wakes-verify",
+        "the sweep doesn't see partitions that are copied and not verified",
+        (
+            Edit(
+                _CORE_SWEEP,
+                """\
+        verify=frozenset(records.copied.keys() - records.done),
+""",
+                """\
+        verify=frozenset(),
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "overwritten-records",
+        "records are written without If-None-Match",
+        (
+            Edit(
+                _RECORDS,
+                """\
+                self.env.store.create(self.bucket, key, body)
+""",
+                """\
+                self.env.store.overwrite(self.bucket, key, body)
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "feeds-not-caught-up",
+        "a dead Region's feeds are not listed",
+        (
+            Edit(
+                _SWEEP,
+                """\
+            catch_up(env, region)
+""",
+                """\
+            pass
+""",
+            ),
+        ),
+    ),
+)

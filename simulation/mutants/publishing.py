@@ -1,0 +1,162 @@
+"""Publishing, recognising and reporting objects."""
+
+from simulation.mutants.plant import Edit, Mutant
+
+_COPY = "chalicelib.steps.copy"
+_IDENTITY = "chalicelib.core.identity"
+_INTAKE = "chalicelib.steps.intake"
+_PUBLISH = "chalicelib.protocol.publish"
+_STATE = "simulation.memory.state"
+_STORE = "simulation.memory.store"
+_VERIFY = "chalicelib.steps.verify"
+
+PUBLISHING = (
+    Mutant(
+        "blind-copy",
+        "CopyObject without a condition on the destination (as emulators have it)",
+        (
+            Edit(
+                _STORE,
+                """\
+            original = self._source(source)
+            store.expect(key, expect)
+""",
+                """\
+            original = self._source(source)
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "blind-complete",
+        "CompleteMultipartUpload without a condition on the destination",
+        (
+            Edit(
+                _STORE,
+                """\
+            store.expect(opened.key, expect)
+""",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "fresh-head",
+        "the destination's precondition is taken from a fresh HEAD instead of the manifest",
+        (
+            Edit(
+                _PUBLISH,
+                """\
+        try:
+            written = self.env.store.copy(
+                self.route.source_ref(row), target, row.target, row.expect, self.route.placement(row)
+""",
+                """\
+        fresh = self.env.store.head(target, row.target)
+        try:
+            written = self.env.store.copy(
+                self.route.source_ref(row),
+                target,
+                row.target,
+                fresh.facts.etag if fresh else None,
+                self.route.placement(row),
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "no-source-pin",
+        "copies take whatever the source is now (no CopySourceIfMatch)",
+        (
+            Edit(
+                _STATE,
+                """\
+        if found.etag != source.etag:
+            raise PreconditionFailed("PreconditionFailed", f"{source.key} has another ETag (CopySourceIfMatch)")
+""",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "receipt-before-verify",
+        "the receipt says what the copy step believed",
+        (
+            Edit(
+                _VERIFY,
+                """\
+        outcomes = _verify_rows(env, spec, manifest, copied)
+""",
+                """\
+        outcomes = list(copied.rows)
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "trusted-412",
+        "412 is taken for somebody else's object, without a look",
+        (
+            Edit(
+                _PUBLISH,
+                """\
+        decided = self.look(row)
+        if decided is None and (changed := self._source_outcome(row)) is not None:
+""",
+                """\
+        return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, "412")
+        decided = self.look(row)
+        if decided is None and (changed := self._source_outcome(row)) is not None:
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "lost-answer-is-failure",
+        "a request without an answer fails its row",
+        (
+            Edit(
+                _COPY,
+                """\
+        unsettled.append(f"{row.key}: {error}")
+""",
+                """\
+        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "delivered-before-it-is",
+        "a delivery is noted before the object is published",
+        (
+            Edit(
+                _INTAKE,
+                """\
+        done = self.env.pool.map(self._deliver_one, rows)
+""",
+                """\
+        early = [self._delivery(row, RowOutcome(row.key, Outcome.COPIED)) for row in rows]
+        self.env.ledger.put_deliveries(early)
+        done = self.env.pool.map(self._deliver_one, rows)
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "same-size-is-same",
+        "an object of the same size passes for the pinned source",
+        (
+            Edit(
+                _IDENTITY,
+                """\
+    both_plain = etag_parts(source.etag) == 0 and etag_parts(destination.etag) == 0
+""",
+                """\
+    return Match.SAME_BY_ETAG
+    both_plain = etag_parts(source.etag) == 0 and etag_parts(destination.etag) == 0
+""",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,138 @@
+"""Multipart uploads and their register."""
+
+from simulation.mutants.plant import Edit, Mutant
+
+_MULTIPART = "chalicelib.protocol.multipart"
+_REGISTERS = "chalicelib.core.registers"
+_SWEEP = "chalicelib.steps.sweep"
+
+UPLOADS = (
+    Mutant(
+        "abort-by-age",
+        "the sweep aborts an upload because it is old",
+        (
+            Edit(
+                _SWEEP,
+                """\
+    verdict = _judge(control, info, generations)
+    if verdict is Stale.FENCE:
+""",
+                """\
+    verdict = Stale.ABORT
+    if verdict is Stale.FENCE:
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "unfenced-collection",
+        "an unregistered upload is aborted without a TOMB in its generation",
+        (
+            Edit(
+                _SWEEP,
+                """\
+    if verdict is Stale.FENCE:
+""",
+                """\
+    if verdict is Stale.FENCE:
+        verdict = Stale.ABORT
+    if verdict is Stale.FENCE:
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "tomb-supersedes",
+        "a TOMB supersedes the upload registered before it",
+        (
+            Edit(
+                _REGISTERS,
+                """\
+        upload_id=max(mine, key=lambda item: item[0])[1].upload_id if mine else None,
+""",
+                """\
+        upload_id=max(mine, key=lambda item: item[0])[1].upload_id
+        if mine and generations[max(generations)].mark is not Mark.TOMB
+        else None,
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "two-lists",
+        "the next generation is read by a second LIST, after the upload was created",
+        (
+            Edit(
+                _MULTIPART,
+                """\
+        # Crash here: an upload that no record names. The sweep fences it with a TOMB and aborts it when it is old.
+""",
+                """\
+        generation = max(self.publisher.control.register(self._register_id), default=0) + 1
+        # Crash here: an upload that no record names. The sweep fences it with a TOMB and aborts it when it is old.
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "no-second-look",
+        "after NoSuchUpload a new upload is begun without a look at the destination",
+        (
+            Edit(
+                _MULTIPART,
+                """\
+                if register.upload_id is not None and (decided := self.publisher.look(self.row)) is not None:
+""",
+                """\
+                if False:
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "spent-upload",
+        "409 at Complete: the upload is not marked dead, and everybody goes on with it",
+        (
+            Edit(
+                _MULTIPART,
+                """\
+            publisher.control.registered(self._register_id, following.next_generation, dead)
+            publisher.env.store.abort(upload)
+""",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "any-upload",
+        "an upload that another job has registered for the same key is adopted",
+        (
+            Edit(
+                _REGISTERS,
+                """\
+        if r.job_id == job_id and r.row == row and r.mark is Mark.UPLOAD and r.upload_id not in dead
+""",
+                """\
+        if r.mark is Mark.UPLOAD and r.upload_id not in dead
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "register-left-open",
+        "a cancel aborts uploads but leaves the register open",
+        (
+            Edit(
+                _MULTIPART,
+                """\
+        if not register.closed:
+            closed = Registration(Mark.CLOSED, publisher.route.job_id, self.name, "", publisher.env.ids.nonce())
+""",
+                """\
+        if False:
+            closed = Registration(Mark.CLOSED, publisher.route.job_id, self.name, "", publisher.env.ids.nonce())
+""",
+            ),
+        ),
+    ),
+)
