@@ -134,8 +134,9 @@ CONTRACTS = (
         JOBS,
         "Pause a job",
         scope=WRITE,
-        description="Nothing new of it is begun once its workers have looked, which they do every minute. What is under "
-        "way may still arrive, and what has arrived stays. A settled job stays settled. Repeating it changes nothing.",
+        description="Nothing new of it is begun once its workers have looked, which they do every minute. What is "
+        "under way may still arrive, and what has arrived stays. A settled job stays settled. Repeating it changes "
+        "nothing.",
         successes=(Success(202, responses.Job, "It pauses, for as long as you like."),),
         problems=(problems.UNKNOWN_JOB,),
     ),
@@ -146,7 +147,8 @@ CONTRACTS = (
         JOBS,
         "Have a paused job go on",
         scope=WRITE,
-        description="It goes on where it stopped: no part that has arrived is sent again. Repeating it changes nothing.",
+        description="It goes on where it stopped: no part that has arrived is sent again. Repeating it changes "
+        "nothing.",
         successes=(Success(202, responses.Job, "It goes on."),),
         problems=(problems.UNKNOWN_JOB,),
     ),
