@@ -159,7 +159,7 @@ class StoreState:
         if store is None:
             raise NoSuchBucket("NoSuchBucket", f"The specified bucket does not exist: {bucket.name}")
         foreign = bucket.owner is not None and bucket.owner != store.owner
-        refused = {(bucket.name, None, action), (bucket.name, key, action)} & self._denied
+        refused = self._denied and {(bucket.name, None, action), (bucket.name, key, action)} & self._denied
         if foreign or refused or (store.requester_pays and not pays):
             raise Denied("AccessDenied", f"{action} {bucket.name}/{key}")
         return store

@@ -50,9 +50,10 @@ class Calls:
         fault = self._plan.draw(call)
         thread = self._scheduler.current()
 
-        def effect() -> Any:
-            return self._carry_out(thread.process, call, real, args, kwargs)
-
+        if call in self.watches or self._trace.kept:
+            effect = partial(self._carry_out, thread.process, call, real, args, kwargs)
+        else:
+            effect = partial(real, *args, **kwargs)
         if fault is not None:
             self.pairs[fault, call] += 1
             thread.process.disturbed = True

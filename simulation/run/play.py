@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulation.memory.env import CONTROL, EAST, WEST
@@ -9,7 +10,7 @@ from simulation.run.actors import Actors
 from simulation.run.faults import Fault
 from simulation.run.monitors import Violation
 from simulation.run.scenario import HOUR, MINUTE, draw
-from simulation.run.verdicts import delivered, judge
+from simulation.run.verdicts import delivered, judge, uploads_left
 from simulation.run.world import World
 
 ENDS_WITHIN_MS = 12 * HOUR
@@ -32,7 +33,9 @@ def play(seed: int, *, traced: bool = False) -> Played:
     world = World(draw(seed), traced=traced)
     actors = Actors(world)
     actors.set_up()
-    world.scheduler.run(world.scenario.calm_at_ms)
+    last_event_ms = max((event.at_ms for event in world.scenario.events), default=0)
+    # Mostly all is done long before faults would stop: then nothing but idle sweeps would follow.
+    world.scheduler.run(world.scenario.calm_at_ms, _ended(world, actors, last_event_ms))
     if not world.scheduler.stop:
         _calm(world, actors)
         _let_end(world, actors)
@@ -66,22 +69,27 @@ def _let_end(world: World, actors: Actors) -> None:
     last message is handled."""
     scheduler = world.scheduler
     deadline = scheduler.now_ms + ENDS_WITHIN_MS
-
-    def ended() -> bool:
-        if scheduler.now_ms < looked[0] + MINUTE // 2:
-            return False
-        looked[0] = scheduler.now_ms
-        wanted = len(actors.scenario.jobs) == len(actors.truth.asked)
-        return (
-            wanted and not _open_jobs(world) and all(delivered(world, *drop) for drop in actors.truth.dropped.items())
-        )
-
-    looked = [0]
-    scheduler.run(deadline, ended)
+    scheduler.run(deadline, _ended(world, actors, scheduler.now_ms))
     if scheduler.now_ms >= deadline:
         world.monitors.violated("I8 every job ends", f"not within {ENDS_WITHIN_MS / HOUR:g} hours: {_open_jobs(world)}")
     world.sweeping = False
     scheduler.run(deadline)
+
+
+def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], bool]:
+    """Has everything happened, has every job ended, is everything delivered? Looked at every half minute."""
+    look_ms = not_before_ms
+
+    def ended() -> bool:
+        nonlocal look_ms
+        if world.scheduler.now_ms < look_ms:
+            return False
+        look_ms = world.scheduler.now_ms + MINUTE // 2
+        if len(actors.scenario.jobs) != len(actors.truth.asked) or _open_jobs(world):
+            return False
+        return all(delivered(world, *drop) for drop in actors.truth.dropped.items())
+
+    return ended
 
 
 def _open_jobs(world: World) -> list[str]:
@@ -97,6 +105,8 @@ def _tidy(world: World) -> None:
         for region in (WEST, EAST):
             world.sweep(region)
         scheduler.run(scheduler.now_ms + 10 * MINUTE)
+        if not _open_jobs(world) and not uploads_left(world):
+            return
 
 
 def _digest(world: World) -> str:

@@ -25,7 +25,8 @@ def judge(world: World, actors: Actors) -> None:
     for number, spec in actors.truth.asked.items():
         _job(world, actors, number, spec)
     _records(world)
-    _uploads(world)
+    if left := uploads_left(world):
+        world.monitors.violated("I5 no upload outlives its job", f"still open: {left}")
     for key, body in actors.truth.dropped.items():
         if not delivered(world, key, body):
             world.monitors.violated("I3 nothing lost", f"{key} was dropped under a feed's source and never delivered")
@@ -129,8 +130,8 @@ def _records(world: World) -> None:
                 world.monitors.violated("records are written once", f"{key} was written again")
 
 
-def _uploads(world: World) -> None:
-    for bucket in TARGET.values():
-        left = [upload.key for upload in world.store.uploads(bucket) if upload.initiator == WORKER]
-        if left:
-            world.monitors.violated("I5 no upload outlives its job", f"still open in {bucket.name}: {left}")
+def uploads_left(world: World) -> list[str]:
+    """Keys of the multipart uploads of ours that are still open."""
+    return [
+        upload.key for bucket in TARGET.values() for upload in world.store.uploads(bucket) if upload.initiator == WORKER
+    ]
