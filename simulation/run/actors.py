@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from chalicelib.core.model import JobSpec
+from chalicelib.core.model import JobSpec, Properties
 from chalicelib.ports import Env
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
+from simulation.memory.operations import Action
 from simulation.run.scenario import MINUTE, REGIONS, SECOND, Act, Event, Item
 from simulation.run.world import World
 
@@ -59,8 +60,18 @@ class Actors:
             store.put(self.target, f"out/{item.key}", body)
             return
         body = truth.bodies[f"in/{item.key}"] = self._body(item.size)
-        algorithm = "CRC64NVME" if item.checksum else None
-        store.put(self.source, f"in/{item.key}", body, part_sizes=item.part_sizes, algorithm=algorithm)
+        store.put(
+            self.source,
+            f"in/{item.key}",
+            body,
+            part_sizes=item.part_sizes,
+            algorithm="CRC64NVME" if item.checksum else None,
+            tags=dict(item.tags),
+            properties=Properties(content_type="text/plain", metadata={"number": str(self._made)}),
+            storage_class="GLACIER" if item.archived else "STANDARD",
+        )
+        if item.denied:
+            store.deny(self.source, Action.READ, key=f"in/{item.key}")
 
     def _body(self, size: int) -> bytes:
         """Of that size, and unlike any other (but for the smallest)."""
@@ -115,6 +126,9 @@ class Actors:
             case Act.DROP:
                 body = truth.dropped[f"in/{key}"] = self._body(self.world.random.choice((5, 20, 60)))
                 store.put(self.source, f"in/{key}", body)
+                self.world.announce(self.source, f"in/{key}", "intake", forwarded=self.scenario.forwards)
+            case Act.DROP_ARCHIVED:
+                store.put(self.source, f"in/{key}", self._body(20), storage_class="GLACIER")
                 self.world.announce(self.source, f"in/{key}", "intake", forwarded=self.scenario.forwards)
             case Act.PUT_TARGET:
                 store.put(self.target, f"out/{key}", self._body(9))

@@ -15,6 +15,7 @@ from chalicelib.core.model import Bucket, Claim, Manifest, Method, Outcome, Rece
 from chalicelib.core.policy import Policy
 from chalicelib.core.registers import Mark, Registration
 from chalicelib.ports import SourceRef, UploadRef, Written
+from simulation.memory.buckets import Version
 from simulation.memory.env import CONTROL, SOURCE, TARGET
 from simulation.memory.operations import Operation
 from simulation.memory.store import MemoryObjectStore
@@ -121,6 +122,7 @@ class Monitors:
     ) -> None:
         version = self._store.versions(bucket, key)[-1]
         originals = self._bodies(source)
+        self._fidelity(key, source, version)
         if self._before != expect:
             self.violated("L0 pinned precondition", f"{key} was to replace {expect}, and has replaced {self._before}")
         if version.body not in originals:
@@ -137,6 +139,12 @@ class Monitors:
         # later: our version was never visible (residual).
         if (process.job, key) in self._cancelled:
             self.violated("I3 outcomes are true", f"{key} was published after its receipt had said CANCELLED")
+
+    def _fidelity(self, key: str, source: SourceRef, copy: Version) -> None:
+        """Whoever restates what a multipart copy loses must not lose it."""
+        there = [v for v in self._store.versions(source.bucket, source.key) if v.etag == source.etag]
+        if not any((v.properties, v.tags) == (copy.properties, copy.tags) for v in there):
+            self.violated("properties and tags arrive", f"{key}: {copy.properties} {copy.tags}")
 
     def _bodies(self, source: SourceRef) -> set[bytes]:
         return {

@@ -46,6 +46,8 @@ class Act(StrEnum):
     DELETE_SOURCE = "delete-source"
     DROP = "drop"
     """A partner uploads under the feed's source, and S3 sends an event."""
+    DROP_ARCHIVED = "drop-archived"
+    """The same with an object that can't be delivered."""
     PUT_TARGET = "put-target"
     DELETE_TARGET = "delete-target"
     BEGIN_FOREIGN_UPLOAD = "begin-foreign-upload"
@@ -73,6 +75,11 @@ class Item:
     """At the destination: with the source's content."""
     part_sizes: tuple[int, ...] = ()
     checksum: bool = True
+    tags: tuple[tuple[str, str], ...] = ()
+    archived: bool = False
+    """In a class that can't be read without a restore."""
+    denied: bool = False
+    """A policy forbids us to read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +123,18 @@ class Scenario:
 
 def draw(seed: int) -> Scenario:
     random = Random(f"scenario {seed}")
+    weather = _weather(random)
+    rare = weather.target.call if weather.target else ""
     calm_at_ms = random.choice((2, 5, 5, 10, 10, 15, 25)) * MINUTE
     control_of = random.choice(REGIONS)
-    items = _items(random)
+    items = _items(random, rare)
     jobs = _jobs(random)
-    dead_for_good = random.choice(REGIONS) if random.random() < 0.2 else ""
-    events = [*_users(random, jobs, items, calm_at_ms), *_trouble(random, calm_at_ms, dead_for_good)]
+    dead_for_good = random.choice(REGIONS) if random.random() < (0.8 if rare == "ledger.put_takeover" else 0.2) else ""
+    events = [*_users(random, jobs, items, calm_at_ms, rare), *_trouble(random, calm_at_ms, dead_for_good)]
     return Scenario(
         seed=seed,
         policy=_policy(random),
-        weather=_weather(random),
+        weather=weather,
         encryption=random.choice(("AES256", "AES256", "aws:kms")),
         versioned_sources=random.random() < 0.4,
         control_of=control_of,
@@ -169,9 +178,14 @@ def _weather(random: Random) -> Weather:
     return Weather(every, kinds, target)
 
 
-def _items(random: Random) -> tuple[Item, ...]:
-    """A handful under the jobs' prefix: empty, small, large, made of parts, with and without a checksum."""
+def _items(random: Random, rare: str) -> tuple[Item, ...]:
+    """A handful under the jobs' prefix: empty, small, large, made of parts, with and without a checksum. `rare`: a call
+    that is to be met with a fault, and made only for some of them."""
     items: list[Item] = []
+    if rare == "store.tags":
+        items.append(Item("a/tagged", 60, tags=(("team", "blue"),)))
+    if rare == "store.part_sizes":
+        items.append(Item("a/parted", 60, part_sizes=(25, 35), checksum=False))
     folders = random.choice((("",), ("",), ("b/",), ("", "b/", "é/")))
     for number in range(random.choice((1, 2, 3, 4, 4, 6))):
         key = f"a/{random.choice(folders)}{number}"
@@ -180,7 +194,17 @@ def _items(random: Random) -> tuple[Item, ...]:
         if size > 1 and random.random() < 0.2:
             first = random.randint(1, size - 1)
             parts = (first, size - first)
-        items.append(Item(key, size, part_sizes=parts, checksum=random.random() < 0.85))
+        items.append(
+            Item(
+                key,
+                size,
+                part_sizes=parts,
+                checksum=random.random() < (0.6 if parts else 0.85),
+                tags=(("team", "red"),) if random.random() < 0.2 else (),
+                archived=random.random() < 0.04,
+                denied=random.random() < 0.03,
+            )
+        )
         if random.random() < 0.3:
             items.append(Item(key, size, target=True, same=random.random() < 0.5))
     return tuple(items)
@@ -191,7 +215,7 @@ def _jobs(random: Random) -> tuple[Job, ...]:
     return tuple(Job(random.choice(modes), "a/", "a/") for _ in range(random.choice((0, 1, 1, 1, 1, 2))))
 
 
-def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int) -> list[Event]:
+def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int, rare: str) -> list[Event]:
     events: list[Event] = []
 
     def some_time() -> int:
@@ -204,7 +228,7 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
             events.append(
                 Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS))
             )
-        if random.random() < 0.15:
+        if random.random() < (0.7 if rare == "store.abort" else 0.15):
             events.append(Event(some_time(), Act.CANCEL, str(number), random.choice(REGIONS)))
         if random.random() < 0.2:  # Perhaps by several people at once.
             wishes = random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE)))
@@ -223,8 +247,10 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
         events += [
             Event(some_time(), Act.DROP, f"f/{random.randrange(4)}") for _ in range(random.choice((1, 1, 2, 3, 5)))
         ]
-    if random.random() < 0.1:
-        events.append(Event(some_time(), Act.OPERATE, region=random.choice(REGIONS)))
+    if rare == "notifier.delivery_failed" or random.random() < 0.04:
+        events.append(Event(some_time(), Act.DROP_ARCHIVED, "f/archived"))
+    if rare in ("ledger.list_jobs", "ledger.takeovers") or random.random() < 0.1:
+        events += [Event(some_time(), Act.OPERATE, region=random.choice(REGIONS)) for _ in range(3)]
     return events
 
 

@@ -18,6 +18,7 @@ from chalicelib.core.model import (
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
 from simulation.memory.state import WORKER
 from simulation.run.actors import Actors
+from simulation.run.scenario import Act
 from simulation.run.world import World
 
 
@@ -27,6 +28,9 @@ def judge(world: World, actors: Actors) -> None:
     _records(world)
     if left := uploads_left(world):
         world.monitors.violated("I5 no upload outlives its job", f"still open: {left}")
+    archived = any(event.act is Act.DROP_ARCHIVED for event in actors.scenario.events)
+    if archived and not world.failed:
+        world.monitors.violated("I3 outcomes are true", "a delivery has failed, and nobody was told")
     for key, body in actors.truth.dropped.items():
         if not delivered(world, key, body):
             world.monitors.violated("I3 nothing lost", f"{key} was dropped under a feed's source and never delivered")
@@ -77,6 +81,11 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
         violated("I3 nothing lost", f"{key} was there when job {number} was asked for, and is in none of its manifests")
         return
     before = actors.truth.at_target.get(target)
+    item = next(item for item in actors.scenario.items if not item.target and f"in/{item.key}" == key)
+    if item.denied or item.archived:
+        if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
+            violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
+        return
     if len(actors.truth.asked) > 1 and (outcome.outcome.good or outcome.outcome is Outcome.DESTINATION_CONFLICT):
         return  # Two jobs for one destination: each may meet what the other has put there.
     if before is not None and mode is OverwriteMode.FAIL and before != body:

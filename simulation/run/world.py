@@ -96,6 +96,7 @@ class World:
         self.stacks = {region: Stack(region, self._env(region, clocks[region])) for region in (WEST, EAST)}
         self.dead_letters: list[Mail] = []
         self.settled: list[tuple[JobSpec, Terminal]] = []
+        self.failed: list[Delivery] = []
         self.sweeping = True
         self._duplicates_left = DUPLICATES_MAX
         for number, region in enumerate((WEST, EAST)):
@@ -320,4 +321,5 @@ class _NotifierOf:
         self._world.settled.append((spec, terminal))
 
     def delivery_failed(self, delivery: Delivery) -> None:
+        self._world.failed.append(delivery)
         self._world.trace.event(f"delivery failed: {delivery.key} {delivery.detail}")
