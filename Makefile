@@ -11,7 +11,7 @@ NAME := $(if $(RUN),--name $(RUN))
 # The two environments are installed side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: help demo drill up down test fuzz check format package token lock
+.PHONY: help demo drill up down test fuzz simulate mutants check format package token lock
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,8 @@ help:
 	@echo 'make drill [CASE=b] [SCALE=1] [SEED=n]  a Region dies in mid-work; checks every promise, out/drill.html'
 	@echo 'make test [ARGS=...]       every test; ARGS go to pytest'
 	@echo 'make fuzz [CASES=10000] [SEED=n]  generated requests, every answer held against /openapi.json; out/fuzz.json'
+	@echo 'make simulate [SEEDS=n] [SEED=n]  both Regions on a virtual clock, faults at every call; SEED replays one'
+	@echo 'make mutants               plants bugs into the product and sees each of them found'
 	@echo 'make check                 lint, formatting, types, import rules'
 	@echo 'make format                format the code'
 	@echo 'make package               the zip and the template for AWS, in out/package/'
@@ -52,6 +54,12 @@ test: $(DEV) $(CLOUD)
 
 fuzz: $(DEV)
 	@$(PY) -m tests.fuzz $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
+
+simulate: $(DEV)
+	@$(PY) -m simulation simulate $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutants: $(DEV)
+	@$(PY) -m simulation mutants $(ARGS)
 
 check: $(DEV)
 	.venv/bin/ruff check

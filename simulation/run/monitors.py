@@ -122,11 +122,12 @@ class Monitors:
     ) -> None:
         version = self._store.versions(bucket, key)[-1]
         originals = self._bodies(source)
-        self._fidelity(key, source, version)
         if self._before != expect:
             self.violated("L0 pinned precondition", f"{key} was to replace {expect}, and has replaced {self._before}")
         if version.body not in originals:
             self.violated("I1 no partial object", f"{bucket.name}/{key} holds what {source} never was")
+            return
+        self._fidelity(key, source, version)
         before = self.published[bucket.name, key]
         row = "feed" if process.job.startswith("feed-") or process.name == "intake" else process.job
         twice = [past for past in before if past[0] == row and past[1].etag == source.etag]

@@ -129,8 +129,13 @@ def draw(seed: int) -> Scenario:
     control_of = random.choice(REGIONS)
     items = _items(random, rare)
     jobs = _jobs(random)
-    dead_for_good = random.choice(REGIONS) if random.random() < (0.8 if rare == "ledger.put_takeover" else 0.2) else ""
+    dead_for_good = random.choice(REGIONS) if random.random() < 0.2 else ""
+    latency_ms = random.choice((20, 100, 100, 1000, 8000))
     events = [*_users(random, jobs, items, calm_at_ms, rare), *_trouble(random, calm_at_ms, dead_for_good)]
+    if rare == "ledger.put_takeover" and random.random() < 0.7:
+        jobs, latency_ms, calm_at_ms = jobs[:1] or (Job(OverwriteMode.IF_CHANGED, "a/", "a/"),), 1000, 15 * MINUTE
+        dead_for_good = random.choice(REGIONS)
+        events = _death_in_mid_work(random, dead_for_good)
     return Scenario(
         seed=seed,
         policy=_policy(random),
@@ -139,7 +144,7 @@ def draw(seed: int) -> Scenario:
         versioned_sources=random.random() < 0.4,
         control_of=control_of,
         skew_ms={region: random.choice((0, 0, random.randint(-120, 120) * SECOND)) for region in REGIONS},
-        latency_ms=random.choice((20, 100, 100, 1000, 8000)),
+        latency_ms=latency_ms,
         lag_ms=random.choice((50, 1000, 1000, 30 * SECOND)),
         transit_ms=random.choice((50, 500, 20 * SECOND)),
         duplicates=random.choice((0.0, 0.05, 0.5)),
@@ -266,6 +271,13 @@ _PAIRS_OF_TROUBLE = (
     (Act.CUT_TABLE, Act.JOIN_TABLE, 0.08),
     (Act.STALL_REPLICATION, Act.RELEASE_REPLICATION, 0.15),
 )
+
+
+def _death_in_mid_work(random: Random, region: str) -> list[Event]:
+    return [
+        Event(SECOND, Act.SUBMIT, "0", region),
+        Event(random.randint(5, 60) * SECOND, Act.KILL_REGION, region),
+    ]
 
 
 def _trouble(random: Random, calm_at_ms: int, dead_for_good: str) -> list[Event]:

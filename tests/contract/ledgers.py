@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -15,6 +16,7 @@ from chalicelib.adapters.ledger import DynamoLedger
 from chalicelib.ports import Ledger
 from simulation.memory.ledger import MemoryLedger
 from tests import template
+from tests.contract import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,6 +51,18 @@ def in_process() -> Iterator[Subject]:
 @contextmanager
 def at(url: str) -> Iterator[Subject]:
     yield over(client_of(url))
+
+
+@contextmanager
+def on_aws() -> Iterator[Subject]:
+    client: DynamoDBClient = boto3.client("dynamodb", region_name=aws.REGION)
+    name = f"eft-contract-{uuid4().hex[:12]}"
+    client.create_table(TableName=name, **_shape())
+    client.get_waiter("table_exists").wait(TableName=name)
+    try:
+        yield Subject(DynamoLedger(name, WEST, REGIONS, client), DynamoLedger(name, EAST, REGIONS, client))
+    finally:
+        client.delete_table(TableName=name)
 
 
 @cache

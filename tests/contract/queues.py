@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -17,6 +18,7 @@ from chalicelib.entry.events import commands_of
 from chalicelib.ports import Arrival, Queue, VerifyDelivery
 from chalicelib.protocol.messages import Message
 from simulation.memory.queue import MemoryQueue
+from tests.contract import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -65,6 +67,19 @@ def at(url: str) -> Iterator[Subject]:
     yield over(client_of(url))
 
 
+@contextmanager
+def on_aws() -> Iterator[Subject]:
+    client: SQSClient = boto3.client("sqs", region_name=aws.REGION)
+    run = uuid4().hex[:12]
+    urls = {name: client.create_queue(QueueName=f"eft-contract-{name}-{run}")["QueueUrl"] for name in NAMES}
+    try:
+        # Not every server that holds messages is asked by a request that doesn't wait.
+        yield _over(client, urls, wait_s=5)
+    finally:
+        for url in urls.values():
+            client.delete_queue(QueueUrl=url)
+
+
 @cache
 def client_of(url: str | None) -> "SQSClient":
     """A client that doesn't retry, so that every fault is seen at once."""
@@ -82,12 +97,15 @@ def client_of(url: str | None) -> "SQSClient":
 
 def over(client: "SQSClient") -> Subject:
     number = next(_NUMBERS)
-    urls = {name: client.create_queue(QueueName=f"eft-{name}-{number}")["QueueUrl"] for name in NAMES}
+    return _over(client, {name: client.create_queue(QueueName=f"eft-{name}-{number}")["QueueUrl"] for name in NAMES})
 
+
+def _over(client: "SQSClient", urls: dict[str, str], *, wait_s: int = 0) -> Subject:
     def received(name: str) -> list[Message]:
         found: list[Message] = []
         while True:
-            batch = client.receive_message(QueueUrl=urls[name], MaxNumberOfMessages=_BATCH).get("Messages", [])
+            answer = client.receive_message(QueueUrl=urls[name], MaxNumberOfMessages=_BATCH, WaitTimeSeconds=wait_s)
+            batch = answer.get("Messages", [])
             if not batch:
                 return found
             for message in batch:

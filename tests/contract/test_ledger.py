@@ -17,21 +17,24 @@ from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import DeliveryStatus
 from local.gateway.process import free_port
 from local.ministack import launch_ministack
+from tests.contract import aws
 from tests.contract.items import JOB, LONG_KEYS, delivery, lease, spec, terminal
-from tests.contract.ledgers import EAST, WEST, Subject, at, in_process, memory
+from tests.contract.ledgers import EAST, WEST, Subject, at, in_process, memory, on_aws
 from tests.servers.cloud import MINISTACK
 from tests.servers.dynamodb_local import NotObtainableError, launch_dynamodb_local, obtain
 
 Factory = Callable[[], AbstractContextManager[Subject]]
 
 
-@pytest.fixture(scope="module", params=["memory", "moto", "ministack", "dynamodb-local"])
+@pytest.fixture(scope="module", params=["memory", "moto", "ministack", "dynamodb-local", *aws.PARAMS])
 def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
     """Starts the server, once; gives what makes an empty table."""
     if request.param == "memory":
         yield memory
     elif request.param == "moto":
         yield in_process
+    elif request.param == "aws":
+        yield on_aws
     elif request.param == "ministack":
         directory = tmp_path_factory.mktemp("ministack")
         with launch_ministack(MINISTACK, free_port(), {}, directory=directory) as server:
@@ -50,6 +53,10 @@ def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def ledger(table: Factory) -> Iterator[Subject]:
     with table() as subject:
         yield subject
+
+
+def test_over_aws() -> None:
+    aws.skip_without()
 
 
 # --- one job's items ----------------------------------------------------------------------------------------------

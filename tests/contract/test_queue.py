@@ -15,21 +15,22 @@ from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
 from local.gateway.process import free_port
 from local.ministack import launch_ministack
+from tests.contract import aws
 from tests.contract.items import JOB, LONG_KEYS, delivery, spec, terminal
-from tests.contract.queues import NAMES, WEST, Subject, as_text, at, client_of, in_process, memory
+from tests.contract.queues import NAMES, WEST, Subject, as_text, at, client_of, in_process, memory, on_aws
 from tests.servers.cloud import MINISTACK
 
 Factory = Callable[[], AbstractContextManager[Subject]]
 
 
-@pytest.fixture(scope="module", params=["memory", "moto", "ministack"])
+@pytest.fixture(scope="module", params=["memory", "moto", "ministack", *aws.PARAMS])
 def queues(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
     """Starts the server, once; gives what makes empty queues."""
     if request.param == "ministack":
         with launch_ministack(MINISTACK, free_port(), {}, directory=tmp_path_factory.mktemp("ministack")) as server:
             yield lambda: at(server.base_url)
     else:
-        yield memory if request.param == "memory" else in_process
+        yield {"memory": memory, "moto": in_process, "aws": on_aws}[request.param]
 
 
 @pytest.fixture
@@ -40,6 +41,10 @@ def subject(queues: Factory) -> Iterator[Subject]:
 
 def wake(number: int = 0, queue: QueueName = QueueName.COPY) -> Wake:
     return Wake(queue, JOB, WEST, f"r-{number:06d}")
+
+
+def test_over_aws() -> None:
+    aws.skip_without()
 
 
 def test_each_wake_goes_to_its_queue(subject: Subject) -> None:

@@ -1,0 +1,67 @@
+"""Seeds: nothing is violated in the first 2,000, and each plays the same way every time."""
+
+import os
+import subprocess
+import sys
+
+from click.testing import CliRunner
+
+from simulation import command
+from simulation.run.faults import CALLS, Fault
+from simulation.run.many import Batch, play_many
+from simulation.run.play import play
+from simulation.run.scenario import draw
+
+SEEDS = 2000
+
+
+def test_two_thousand_seeds() -> None:
+    total = Batch()
+    for batch in play_many(0, SEEDS):
+        total.add(batch)
+    assert total.seeds == SEEDS
+    assert not total.violations, "\n".join(
+        f"make simulate SEED={seed}: {i}: {w}" for seed, i, w in total.violations[:5]
+    )
+    assert {fault for fault, _ in total.pairs} == set(Fault)
+    assert {call for _, call in total.pairs} == set(CALLS)
+
+
+def test_a_seed_plays_the_same_way_in_every_process() -> None:
+    """Whatever order sets have there."""
+    code = "from simulation.run.play import play; print([play(seed).digest for seed in range(30, 50)])"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(command.REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert told == {f"{[play(seed).digest for seed in range(30, 50)]}\n"}
+
+
+def test_a_trace_changes_nothing() -> None:
+    for seed in range(5):
+        assert play(seed, traced=True).digest == play(seed).digest
+
+
+def test_scenarios_differ() -> None:
+    assert len({draw(seed).events for seed in range(100)}) > 90
+
+
+def test_a_seed_is_replayed_by_command() -> None:
+    done = CliRunner().invoke(command.main, ["simulate", "--seed", "3"])
+    assert done.exit_code == 0, done.output
+    assert f"digest {play(3).digest}" in done.output
+    written = (command.OUT / "simulation-3.txt").read_text()
+    assert written.startswith("Scenario(seed=3")
+    assert "store.create" in written
+
+
+def test_nonsense_is_refused() -> None:
+    for arguments in (["simulate", "--seeds", "0"], ["simulate", "--seed", "x"], ["mutants", "--only", "none"]):
+        done = CliRunner().invoke(command.main, arguments)
+        assert done.exit_code == 2, done.output
