@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 
 from chalicelib.core.errors import JobCancelled, JobPaused, OutOfTime, Retry, Superseded
@@ -61,28 +61,17 @@ def acquire(env: Env, records: JobRecords, part: str, *, fresh: bool) -> int | N
         return None
     # Crash after this: a claim without heartbeat. An observer sees it stand still and supersedes it by the next epoch.
     if held is not None and held.region != env.region:
-        _note_takeover(env, records, held)
+        tell(env, partial(_note_takeover, env), held)
     return epoch + 1
 
 
-def _note_takeover(env: Env, records: JobRecords, held: Claim) -> None:
-    before = env.ledger.get_observation(records.job_id, held.part, env.region)
+def _note_takeover(env: Env, held: Claim) -> None:
+    before = env.ledger.get_observation(held.job_id, held.part, env.region)
     now = env.clock.now_ms()
     waited = now - before.since_ms if before else 0
-    found = Takeover(
-        records.job_id, held.part, held.epoch + 1, held.region, env.region, env.worker, waited, env.clock.now_ms()
-    )
+    found = Takeover(held.job_id, held.part, held.epoch + 1, held.region, env.region, env.worker, waited, now)
     env.log("taken-over", job=found.job_id, part=found.part, epoch=found.epoch, from_region=found.from_region)
-    tell(env, env.ledger.put_takeover, found)
-
-
-def decided_before(env: Env, job_id: str, part: str) -> int:
-    """What earlier epochs said they had decided, in any Region: for progress only."""
-    try:
-        leases = env.ledger.get_leases(job_id, part)
-    except Retry:
-        return 0
-    return reduce(or_, (lease.decided for lease in leases), 0)
+    env.ledger.put_takeover(found)
 
 
 def _claim(env: Env, job_id: str, part: str, epoch: int) -> Claim:
@@ -100,8 +89,9 @@ class Holding:
     deadline_ms: int
     """When this invocation ends, by our own clock."""
     started_ms: int
-    decided_before: int = 0
-    """Bitmap of the rows that earlier epochs had decided. They are looked at again; but progress doesn't go back."""
+    decided_before: int | None = None
+    """Bitmap of the rows that earlier epochs, in any Region, had decided; None until it is read. They are looked at
+    again; but progress doesn't go back."""
     outcomes: dict[int, RowOutcome] = field(default_factory=dict)
     heartbeat: int = 0
     last_beat_ms: int = 0
@@ -161,10 +151,17 @@ class Holding:
         """Tell the table that this worker lives, and how far it is."""
         self.heartbeat += 1
         self.last_beat_ms = self.env.clock.now_ms()
-        tell(self.env, self.env.ledger.put_lease, self._lease(phase))
+        tell(self.env, self._put_lease, phase)
 
-    def _lease(self, phase: LeasePhase) -> PartLease:
-        decided = self.decided_before
+    def _put_lease(self, phase: LeasePhase) -> None:
+        """Not before it is known what earlier epochs have decided: without it, this would take their progress back. If
+        the table can't be read, it is not told either, and others may take over: safe, as ever."""
+        if self.decided_before is None:
+            leases = self.env.ledger.get_leases(self.records.job_id, self.manifest.part)
+            self.decided_before = reduce(or_, (lease.decided for lease in leases), 0)
+        self.env.ledger.put_lease(self._lease(phase, self.decided_before))
+
+    def _lease(self, phase: LeasePhase, decided: int) -> PartLease:
         for index in dict(self.outcomes):
             decided |= 1 << index
         rows = self.manifest.rows

@@ -224,8 +224,10 @@ class MultipartPublisher:
                 Mark.DEAD, publisher.route.job_id, self.name, upload.upload_id, publisher.env.ids.nonce()
             )
             following = read_register(publisher.control.register(self._register_id), dead.job_id, self.name)
-            publisher.control.registered(self._register_id, following.next_generation, dead)
-            publisher.env.store.abort(upload)
+            if publisher.control.registered(self._register_id, following.next_generation, dead):
+                # Crash here: marked, and still open. The sweep aborts it when it is old.
+                publisher.env.store.abort(upload)
+            # Else another record took that generation: Complete is answered 409 again, and the mark is tried again.
             return None
         # Crash here: published and recorded nowhere; a successor finds NoSuchUpload, looks, and decides COPIED.
         return publisher.published(row, written)

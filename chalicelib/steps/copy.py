@@ -8,7 +8,7 @@ from chalicelib.core.model import CopyRecord, Manifest, Method, Outcome, Row, Ro
 from chalicelib.core.parts import PartShare
 from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.intents import Lookout
-from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire, decided_before
+from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
 from chalicelib.protocol.multipart import MultipartPublisher
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -33,7 +33,7 @@ def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int,
     epoch = acquire(env, records, part, fresh=fresh)
     if epoch is None:
         return
-    before = decided_before(env, job_id, part) if epoch > 1 else 0
+    before = 0 if epoch == 1 else None
     holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), before)
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled

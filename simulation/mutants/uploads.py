@@ -96,8 +96,9 @@ UPLOADS = (
             Edit(
                 _MULTIPART,
                 """\
-            publisher.control.registered(self._register_id, following.next_generation, dead)
-            publisher.env.store.abort(upload)
+            if publisher.control.registered(self._register_id, following.next_generation, dead):
+                # Crash here: marked, and still open. The sweep aborts it when it is old.
+                publisher.env.store.abort(upload)
 """,
                 "",
             ),

@@ -10,7 +10,7 @@ from simulation.run.actors import Actors
 from simulation.run.faults import Fault
 from simulation.run.monitors import Violation
 from simulation.run.scenario import HOUR, MINUTE, draw
-from simulation.run.verdicts import delivered, judge, uploads_left
+from simulation.run.verdicts import delivered, judge, told_of_failures, uploads_left
 from simulation.run.world import World
 
 ENDS_WITHIN_MS = 12 * HOUR
@@ -87,7 +87,7 @@ def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], boo
         look_ms = world.scheduler.now_ms + MINUTE // 2
         if len(actors.scenario.jobs) != len(actors.truth.asked) or _open_jobs(world):
             return False
-        return all(delivered(world, *drop) for drop in actors.truth.dropped.items())
+        return told_of_failures(world) and all(delivered(world, *drop) for drop in actors.truth.dropped.items())
 
     return ended
 

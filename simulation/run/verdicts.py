@@ -28,12 +28,16 @@ def judge(world: World, actors: Actors) -> None:
     _records(world)
     if left := uploads_left(world):
         world.monitors.violated("I5 no upload outlives its job", f"still open: {left}")
-    archived = any(event.act is Act.DROP_ARCHIVED for event in actors.scenario.events)
-    if archived and not world.failed:
+    if not told_of_failures(world):
         world.monitors.violated("I3 outcomes are true", "a delivery has failed, and nobody was told")
     for key, body in actors.truth.dropped.items():
         if not delivered(world, key, body):
             world.monitors.violated("I3 nothing lost", f"{key} was dropped under a feed's source and never delivered")
+
+
+def told_of_failures(world: World) -> bool:
+    """Of what can't be delivered somebody is told."""
+    return bool(world.failed) or all(event.act is not Act.DROP_ARCHIVED for event in world.scenario.events)
 
 
 def delivered(world: World, key: str, body: bytes) -> bool:
@@ -83,6 +87,8 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
     before = actors.truth.at_target.get(target)
     item = next(item for item in actors.scenario.items if not item.target and f"in/{item.key}" == key)
     if item.denied or item.archived:
+        if before == body and outcome.outcome.good:
+            return  # It is there all the same.
         if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
             violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
         return

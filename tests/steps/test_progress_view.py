@@ -8,6 +8,7 @@ from chalicelib.core.model import JobState, Outcome
 from chalicelib.core.progress import Progress
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TENANT, WEST
+from simulation.memory.operations import Operation
 from tests.steps import prefix_job
 from tests.steps.calls import crash, refuse
 from tests.steps.everywhere import at_every_call
@@ -85,3 +86,23 @@ def test_a_job_that_has_just_been_accepted() -> None:
     view = control.get_job(world.west, TENANT, spec.job_id)
     assert (view.progress.state, view.progress.phase, view.progress.planned) == (JobState.PLANNING, "split", False)
     assert (view.progress.objects_planned, view.progress.eta_ms, view.settled_ms) == (0, None, None)
+
+
+def test_a_successor_that_can_not_read_what_was_decided_before_takes_nothing_back() -> None:
+    """Found by simulation: its first heartbeat replaced what an earlier epoch of its Region had said."""
+
+    def make() -> World:
+        world = watched(World(runtime_ms=4 * MINUTE))
+
+        def slow(operation: Operation, _bucket: str, _key: str) -> None:
+            if operation in (Operation.COPY, Operation.COMPLETE):
+                world.clock.advance(2 * MINUTE)
+                assert world.watch is not None
+                world.watch()
+
+        world.store.before_call = slow
+        return world
+
+    reads = at_every_call(make, prefix_job.run, lambda _: refuse, wanted="ledger.get_leases".__eq__, least=3)
+    for world, _, _ in reads:
+        check(world)

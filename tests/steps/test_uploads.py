@@ -242,6 +242,28 @@ def test_a_superseded_generation_is_aborted() -> None:
     assert len(world.written(TARGET_KEY)) == 1
 
 
+def test_a_spent_upload_whose_mark_met_another_record_is_marked_all_the_same() -> None:
+    """Found by simulation: 409 at Complete, and another job takes the very generation of the mark. It was aborted, and
+    the register went on naming it as the one to go on with."""
+    world = world_of()
+    world.faults.rule(Rule(operation=Operation.COMPLETE, times=2, error=lambda: Conflict("ConditionalRequestConflict")))
+
+    def another() -> None:
+        taken = Registration(Mark.UPLOAD, "another-job", "r-000001/0", "another-upload", "another")
+        ControlRecords(world.observer, EAST).registered(object_id(TARGET[EAST].name, TARGET_KEY), 2, taken)
+
+    key = f"reg/{object_id(TARGET[EAST].name, TARGET_KEY)}/000002"
+    world.faults.rule(Rule(operation=Operation.PUT, key=key, act=another, error=None))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    mine = [r for _, r in sorted(register(world).items()) if r.job_id == spec.job_id]
+    assert [registration.mark for registration in mine] == [Mark.UPLOAD, Mark.DEAD, Mark.UPLOAD]
+    assert mine[0].upload_id == mine[1].upload_id
+    world.tidy()
+    assert world.all_uploads() == []
+
+
 def test_a_part_that_lands_after_the_abort_is_aborted_again() -> None:
     """S3: "an in-progress part may still land". The upload then is open again; the next sweep sees it."""
     world = world_of()
