@@ -19,7 +19,7 @@ help:
 	@echo 'make up [RUN=name]         both Regions up in the background, for aws, rclone or curl; prints how'
 	@echo 'make down [RUN=name]       take them down'
 	@echo 'make token [RUN=name]      a bearer token for them'
-	@echo 'make drill [CASE=b] [SCALE=1] [SEED=n]  a Region dies in mid-work; checks every promise, out/drill.html'
+	@echo 'make drill [CASE=b] [SCALE=1] [SEED=n] [TIMES=n]  a Region dies in mid-work; checks every promise, out/drill.html'
 	@echo 'make test [ARGS=...]       every test; ARGS go to pytest'
 	@echo 'make fuzz [CASES=10000] [SEED=n]  generated requests, every answer held against /openapi.json; out/fuzz.json'
 	@echo 'make simulate [SEEDS=n] [SEED=n]  both Regions on a virtual clock, faults at every call; SEED replays one'
@@ -35,7 +35,7 @@ demo: $(LOCAL) $(CLOUD)
 	@$(PY) -m local.demo $(if $(INPUT),--input "$$EFT_DEMO_INPUT") $(ARGS)
 
 drill: $(LOCAL) $(CLOUD)
-	@$(PY) -m local drill $(if $(CASE),--case $(CASE)) $(if $(SCALE),--scale $(SCALE)) $(if $(SEED),--seed $(SEED))
+	@$(PY) -m local drill $(if $(CASE),--case $(CASE)) $(if $(SCALE),--scale $(SCALE)) $(if $(SEED),--seed $(SEED)) $(if $(TIMES),--times $(TIMES))
 
 up: $(LOCAL) $(CLOUD)
 	@$(PY) -m local up $(NAME)

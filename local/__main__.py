@@ -122,11 +122,12 @@ def token(name: str, tenant: str, scope: str) -> None:
 @click.option("--case", default="all", show_default=True, help="a, b, c, feed, return, split-brain, storage or all.")
 @click.option("--scale", default=20.0, show_default=True, help="Times are divided by this; 1 runs the real defaults.")
 @click.option("--seed", type=int, default=None, help="Moments are drawn from it; without it, another one each time.")
-def drill(case: str, scale: float, seed: int | None) -> None:
+@click.option("--times", default=1, show_default=True, help="So many drills, each of one case, drawn.")
+def drill(case: str, scale: float, seed: int | None, times: int) -> None:
     """Kill a Region in mid-work and check every promise; out/drill.html shows it."""
     from local.drill import command
 
-    command.run(case, scale, seed)
+    command.run(case, scale, seed, times)
 
 
 if __name__ == "__main__":
