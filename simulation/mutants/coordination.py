@@ -3,6 +3,7 @@
 from simulation.mutants.plant import Edit, Mutant
 
 _CONTROL = "chalicelib.steps.control"
+_COPY = "chalicelib.steps.copy"
 _CORE_SWEEP = "chalicelib.core.sweep"
 _LEASE = "chalicelib.protocol.lease"
 _PROGRESS = "chalicelib.core.progress"
@@ -143,6 +144,21 @@ COORDINATION = (
                 """\
         objects = [facts for facts in page.objects if not chain.end or facts.key < chain.end]
 """,
+            ),
+        ),
+    ),
+    Mutant(
+        "pause-not-honoured",
+        "a worker that is woken for a paused job works on it",
+        (
+            Edit(
+                _COPY,
+                """\
+    if intents.paused:
+        # The message is dropped""",
+                """\
+    if False:
+        # The message is dropped""",
             ),
         ),
     ),

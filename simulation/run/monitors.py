@@ -65,6 +65,10 @@ class Monitors:
         self._holders: dict[tuple[str, str, int], Process] = {}
         """(job, partition, epoch) -> whose claim it is."""
         self._released: set[tuple[str, str, int]] = set()
+        self._intents: dict[str, tuple[int, int]] = {}
+        """Job -> its highest intent (odd: paused), and when that was written."""
+        self._ended: set[str] = set()
+        """Jobs that are cancelled: no pause holds them."""
         self._cancelled: set[tuple[str, str]] = set()
         """(job, target key) of large rows that are receipted as cancelled. Small ones are not recalled once sent."""
 
@@ -220,6 +224,10 @@ class Monitors:
             return
         if key.startswith("reg/"):
             self._registered(key, codec.loads(body, Registration))
+        elif "/intent/" in key:
+            self._intents[key.split("/")[1]] = (int(key.rsplit("/", 1)[1]), self._scheduler.now_ms)
+        elif key.endswith("/cancel"):
+            self._ended.add(key.split("/")[1])
         elif "/claim/" in key:
             self._claimed(process, args[0], codec.loads(body, Claim))
         elif "/done/" in key:
@@ -229,6 +237,9 @@ class Monitors:
         """If the other Region's beacons move, it lives, and what it holds is not taken over, whatever the table says
         (unless it has given it back)."""
         self._holders[claim.job_id, claim.part, claim.epoch] = process
+        number, since_ms = self._intents.get(claim.job_id, (0, 0))
+        if number % 2 and process.started_ms > since_ms and claim.job_id not in self._ended:
+            self.violated("a paused job rests", f"{process.label} claims {claim.part} after pause {number}")
         if claim.epoch == 1 or process.disturbed or (claim.job_id, claim.part, claim.epoch - 1) in self._released:
             return
         before = self._record(control, f"jobs/{claim.job_id}/claim/{claim.part}/{claim.epoch - 1:06d}", Claim)

@@ -21,6 +21,7 @@ class Process:
     name: str
     region: str
     """"" for whoever is outside: customers, partners."""
+    started_ms: int = 0
     alive: bool = True
     frozen: bool = False
     threads: "list[Thread]" = field(default_factory=list)
@@ -75,7 +76,7 @@ class Scheduler:
     def start(
         self, name: str, region: str, work: Callable[[], object], on_end: Callable[[bool], None] | None = None
     ) -> Process:
-        process = Process(name, region, on_end=on_end)
+        process = Process(name, region, self.now_ms, on_end=on_end)
         self._live[process] = None
         self._thread(process, work)
         return process
