@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -153,10 +153,19 @@ def _write(name: str, result: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Any]:
-    """A bar for people; nothing where nobody looks."""
+def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar for people; for a log, a line at every tenth."""
     console = Console(stderr=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
+        so_far = 0
+
+        def advance(done: int) -> None:
+            nonlocal so_far
+            bar.advance(task, done)
+            if total and not console.is_terminal and so_far * 10 // total != (so_far + done) * 10 // total:
+                click.echo(f"{so_far + done} of {total} {what}", err=True)
+            so_far += done
+
+        yield advance
