@@ -11,7 +11,7 @@ NAME := $(if $(RUN),--name $(RUN))
 # The two environments are installed side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: help demo drill up down test check format package token lock
+.PHONY: help demo drill up down test model check format package token lock
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make token [RUN=name]      a bearer token for them'
 	@echo 'make drill [CASE=b] [SCALE=1] [SEED=n]  a Region dies in mid-work; checks every promise, out/drill.html'
 	@echo 'make test [ARGS=...]       every test; ARGS go to pytest'
+	@echo 'make model                 the protocol, checked exhaustively by Spin; out/model.json'
 	@echo 'make check                 lint, formatting, types, import rules'
 	@echo 'make format                format the code'
 	@echo 'make package               the zip and the template for AWS, in out/package/'
@@ -48,6 +49,9 @@ package: $(LOCAL)
 
 test: $(DEV) $(CLOUD)
 	@$(PY) -m pytest $(ARGS)
+
+model: $(LOCAL)
+	@$(PY) -m simulation.model $(ARGS)
 
 check: $(DEV)
 	.venv/bin/ruff check

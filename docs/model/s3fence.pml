@@ -25,6 +25,7 @@
  *   CANCEL     the job (job 0 of two) is cancelled
  * Broken variants: BLIND FRESH NOIDENT NOSRCMATCH NOREHEAD GC_NAIVE GC_AGE GC_ANY_RECEIPT TOMB_SUPERSEDES TWO_LISTS
  *   ADOPT_OTHER CLOSED_FOR_ALL SPENT_GOES_ON NOVERIFY NOCLOSE CLOSED_NO_ABORT; each is explained where it is used.
+ * CUT_OFF (with broken variants) ends histories that exceed the bounds, instead of calling that an error.
  * REACH=n asserts that something never happens, to show that it does (the values are at `reach`).
  */
 #ifndef SUSP
