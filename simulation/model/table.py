@@ -54,6 +54,15 @@ _SAFETY = (
         "two rows, source and destination change",
         large=True,
     ),
+    _safe(
+        "two-jobs-crash",
+        FENCE,
+        "ONLY1 JOBS=2 SUSP=0 CRASHES=1 TOMBS=1",
+        "two jobs, one object; a death and a TOMB",
+        large=True,
+    ),
+    _safe("cancel-three", FENCE, "ONLY1 SUSP=2 CRASHES=0 CANCEL LATE=1", "a cancel over three epochs", large=True),
+    _safe("two-jobs-dead", FENCE, "ONLY1 JOBS=2 SUSP=0 CRASHES=0 CONFLICTS=1", "two jobs and a spent upload"),
     _safe("two-jobs-tomb", FENCE, "ONLY1 JOBS=2 SUSP=0 CRASHES=0 TOMBS=1 CANCEL", "two jobs and a TOMB", large=True),
     _safe(
         "large-vanish",
