@@ -60,7 +60,8 @@ def run_check(check: Check, folder: Path) -> Verdict:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model = f"{check.model}.pml"
-    shutil.copy(MODELS / model, folder)
+    for file in MODELS.glob(f"{check.model}*.pml"):  # Itself, and what it includes.
+        shutil.copy(file, folder)
     _must(["spin", "-a", *check.defines, model], folder)
     _must(compile_command(check), folder)
     output = _search(search_command(check), folder)
