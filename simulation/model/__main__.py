@@ -14,6 +14,7 @@ from simulation.model.table import CHECKS
 from simulation.model.tools import ToolError, provide, spin_version
 
 OUT = REPOSITORY / "out"
+REPORT = OUT / "model.json"
 
 
 @click.command()
@@ -31,6 +32,8 @@ def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
         return
     try:
         provide(click.echo)
+        if len(checks) == len(CHECKS):
+            REPORT.unlink(missing_ok=True)  # What is there afterwards is this run's.
         begun = time.monotonic()
         at_once = jobs or jobs_at_once(cores(), available_mb())
         click.echo(
@@ -45,7 +48,7 @@ def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
     verdicts.sort(key=lambda verdict: CHECKS.index(verdict.check))
     result = as_json(verdicts, time.monotonic() - begun, spin_version())
     if len(checks) == len(CHECKS):
-        (OUT / "model.json").write_text(json.dumps(result, indent=1) + "\n")
+        REPORT.write_text(json.dumps(result, indent=1) + "\n")
     for verdict in verdicts:
         if verdict.deviation is not None:
             click.echo(explanation(verdict))
