@@ -1,0 +1,64 @@
+"""`python -m simulation.model`: checks every model. Exits with 1 if anything differs from what the table expects."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+
+from simulation.model.report import as_json, explanation, line
+from simulation.model.run import REPOSITORY, ModelError, available_mb, cores, jobs_at_once, run_all
+from simulation.model.table import CHECKS
+from simulation.model.tools import ToolError, provide, spin_version
+
+OUT = REPOSITORY / "out"
+REPORT = OUT / "model.json"
+
+
+@click.command()
+@click.option("--only", multiple=True, metavar="TEXT", help="Only checks whose name contains this; may be repeated.")
+@click.option("--jobs", type=click.IntRange(1, 8), help="Searches at once; by default 1 or 2, as memory allows.")
+@click.option("--list", "listing", is_flag=True, help="Name the checks and what they show; run none.")
+def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
+    """Check the Spin models of the protocol (docs/model/), exhaustively within their bounds."""
+    checks = [check for check in CHECKS if not only or any(text in check.name for text in only)]
+    if not checks:
+        raise click.BadParameter(f"no check's name contains {' or '.join(map(repr, only))}")
+    if listing:
+        for check in checks:
+            click.echo(f"{check.kind:9} {check.name:20} {check.model}.pml {' '.join(check.flags)}: {check.shows}")
+        return
+    try:
+        provide(click.echo)
+        if len(checks) == len(CHECKS):
+            REPORT.unlink(missing_ok=True)  # What is there afterwards is this run's.
+        begun = time.monotonic()
+        at_once = jobs or jobs_at_once(cores(), available_mb())
+        click.echo(
+            f"{len(checks)} checks, {at_once} at once. Each is kept in {(OUT / 'model').relative_to(REPOSITORY)}/."
+        )
+        verdicts = []
+        for verdict in run_all(checks, OUT / "model", at_once):
+            verdicts.append(verdict)
+            click.echo(line(verdict, len(verdicts), len(checks)))
+    except (ToolError, ModelError) as error:
+        raise click.ClickException(str(error)) from error
+    verdicts.sort(key=lambda verdict: CHECKS.index(verdict.check))
+    result = as_json(verdicts, time.monotonic() - begun, spin_version())
+    if len(checks) == len(CHECKS):
+        REPORT.write_text(json.dumps(result, indent=1) + "\n")
+    for verdict in verdicts:
+        if verdict.deviation is not None:
+            click.echo(explanation(verdict))
+    good = sum(verdict.deviation is None for verdict in verdicts)
+    click.echo(
+        f"{'Passed' if result['ok'] else 'FAILED'}: {good} of {len(checks)} as expected, "
+        f"{result['states']:,} states, {result['seconds']:.0f} s."
+    )
+    sys.exit(0 if result["ok"] else 1)
+
+
+if __name__ == "__main__":
+    main()

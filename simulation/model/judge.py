@@ -1,0 +1,33 @@
+"""What was expected against what was found."""
+
+from dataclasses import dataclass
+
+from simulation.model.check import Check
+from simulation.model.pan import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    check: Check
+    found: Found
+    seconds: float
+    replay: str
+    """A command that shows the history found, step by step; empty if there is none."""
+
+    @property
+    def deviation(self) -> str | None:
+        """How it differs from what the table expects; None if it doesn't."""
+        return deviation(self.check, self.found)
+
+
+def deviation(check: Check, found: Found) -> str | None:
+    """A violation ends a search, so a search that found what it was for need not be complete. Any other must be."""
+    if found.violated is not None:
+        return None if found.violated == check.violates else f"violated: {found.violated}"
+    if found.cut_short is not None:
+        return found.cut_short
+    if found.errors:
+        return f"{found.errors} errors that pan did not explain"
+    if found.states == 0:
+        return "no state was looked at"
+    return None if check.violates is None else f"{check.violates} was not violated"

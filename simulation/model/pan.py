@@ -1,0 +1,63 @@
+"""What the checker that Spin generates (pan) said: pure reading of its output."""
+
+import re
+from dataclasses import dataclass
+
+from simulation.model.check import DEADLOCK, LIVENESS_VIOLATED
+
+_CUT_SHORT = {
+    "max search depth too small": "the search was cut off at its maximum depth",
+    "reached -DMEMLIM bound": "the search ran out of its memory",
+    "out of memory": "the search ran out of its memory",
+    "VECTORSZ": "a state was larger than pan was compiled for",
+    "Interrupted": "the search was interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of one search. `violated`: the property's name, or pan's own words if it has none."""
+
+    errors: int
+    states: int
+    depth: int
+    memory_mb: int
+    violated: str | None
+    cut_short: str | None
+    """Why the search did not cover everything, but for having found a violation; None if it did."""
+
+
+def read(output: str) -> Found:
+    """Read pan's output. A run whose figures are missing did not finish, whatever else it printed."""
+    errors = _number(r"errors: (\d+)", output)
+    states = _number(r"([\d.e+]+) states, stored", output)
+    cut_short = next((words for sign, words in _CUT_SHORT.items() if sign in output), None)
+    if errors is None or states is None:
+        cut_short = cut_short or "pan did not finish"
+    return Found(
+        errors=errors or 0,
+        states=states or 0,
+        depth=_number(r"depth reached (\d+)", output) or 0,
+        memory_mb=_number(r"([\d.]+)\s+total actual memory usage", output) or 0,
+        violated=_violated(output),
+        cut_short=cut_short,
+    )
+
+
+def _violated(output: str) -> str | None:
+    line = re.search(r"^pan:\s*\d+: (.*?) \(at depth \d+\)", output, re.MULTILINE)
+    if line is None:
+        return None
+    words = line.group(1)
+    if words.startswith("acceptance cycle"):
+        return LIVENESS_VIOLATED
+    if words.startswith("invalid end state"):
+        return DEADLOCK
+    # HOLDS(name, condition) in the models reads `assert((condition) || name == 0)`.
+    named = re.search(r"\|\|\((\w+)==0\)\)$", words)
+    return named.group(1) if named else words
+
+
+def _number(pattern: str, output: str) -> int | None:
+    found = re.search(pattern, output)
+    return round(float(found.group(1))) if found else None

@@ -1,0 +1,110 @@
+"""Run checks: Spin makes a checker of the model, gcc compiles it, and it searches every history."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from simulation.model.check import Check
+from simulation.model.judge import Verdict
+from simulation.model.pan import read
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MODELS = REPOSITORY / "docs" / "model"
+MEMORY_MB = 4000
+"""What one search may take; the largest takes less than 1 GB."""
+DEPTH_MAX = 100_000
+"""Steps of one history; the longest has about 700. Exceeding it counts as failure."""
+SEARCH_S = 900
+HASH_BITS = 24
+"""pan's hash table has 2 to this power slots, whatever the number of states."""
+
+
+class ModelError(Exception):
+    """A model that Spin or gcc refuses."""
+
+
+def jobs_at_once(cores: int, available_mb: int) -> int:
+    """Two at most: searches are bound by memory bandwidth, and each may need MEMORY_MB."""
+    return max(1, min(2, cores, available_mb // MEMORY_MB))
+
+
+def available_mb(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """0 where it can't be told."""
+    try:
+        lines = meminfo.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:")), 0)
+
+
+def run_all(checks: Iterable[Check], out: Path, jobs: int) -> Iterator[Verdict]:
+    """Verdicts in the order in which they come."""
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(run_check, check, out / check.name) for check in checks]
+        try:
+            for done in as_completed(running):
+                yield done.result()
+        finally:
+            for waiting in running:
+                waiting.cancel()
+
+
+def run_check(check: Check, folder: Path) -> Verdict:
+    """Run one check in a folder of its own, which keeps the model, what pan said and the history that it found."""
+    begun = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model = f"{check.model}.pml"
+    for file in MODELS.glob(f"{check.model}*.pml"):  # Itself, and what it includes.
+        shutil.copy(file, folder)
+    _must(["spin", "-a", *check.defines, model], folder)
+    _must(compile_command(check), folder)
+    output = _search(search_command(check), folder)
+    (folder / "pan.out").write_text(output)
+    for made in [*folder.glob("pan*"), *folder.glob("_spin_nvr.tmp")]:
+        if made.name != "pan.out":
+            made.unlink()
+    trail = folder / f"{model}.trail"
+    replay = replay_command(check, folder) if trail.exists() else ""
+    return Verdict(check, read(output), time.monotonic() - begun, replay)
+
+
+def compile_command(check: Check) -> list[str]:
+    search = ["-DNFAIR=4"] if check.liveness else ["-DSAFETY"]
+    optimise = "-O2" if check.large else "-O0"
+    return ["gcc", optimise, "-w", *search, "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MB}", "-o", "pan", "pan.c"]
+
+
+def search_command(check: Check) -> list[str]:
+    cycles = ["-a", "-f"] if check.liveness else []
+    ends = ["-E"] if check.cut_off else []
+    return ["./pan", *cycles, *ends, f"-m{DEPTH_MAX}", f"-w{HASH_BITS}"]
+
+
+def replay_command(check: Check, folder: Path) -> str:
+    return f"cd {shlex.quote(str(folder))} && spin -t -p -g {' '.join(check.defines)} {check.model}.pml"
+
+
+def _must(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ModelError(f"{shlex.join(command)} in {folder}:\n{(done.stdout + done.stderr).strip()}")
+
+
+def _search(command: list[str], folder: Path) -> str:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SEARCH_S, check=False
+        )
+    except subprocess.TimeoutExpired as expired:
+        return (expired.stdout or b"").decode(errors="replace") + f"\nInterrupted after {SEARCH_S} s"
+    return done.stdout.decode(errors="replace")
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
