@@ -66,7 +66,9 @@ class MultipartPublisher:
         job_id = self.publisher.route.job_id
         register = read_register(self.publisher.control.register(self._register_id), job_id, self.name)
         if register.closed:
-            return self.publisher.look(self.row) or cancelled_row(self.row)
+            # Whoever closed it may not have aborted yet: without that, an earlier worker's Complete could still publish
+            # after this row was receipted as cancelled (protocol model: CLOSED_NO_ABORT).
+            return self._cancel_once()
         upload, there = self._adopt(register.upload_id)
         try:
             if upload is None:

@@ -4,12 +4,13 @@ clock; nothing about safety depends on them."""
 
 from dataclasses import dataclass
 
-from chalicelib.core.errors import Retry
+from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.leases import Beacon, Observation
 from chalicelib.core.model import ObjectFacts
 from chalicelib.ports import Env
 from chalicelib.protocol.table import tell
 
+UNKNOWN = "?"
 REGIONS = "regions"
 """The "job" under which a Region notes what it sees of Regions."""
 
@@ -24,20 +25,36 @@ def beat(env: Env) -> None:
             # A nonce, so that its ETag moves even if the counter could not be read.
             body = f"{beacon.counter} {env.ids.nonce()}".encode()
             env.store.overwrite(env.control_buckets[region], _key(env.region), body)
-        except Retry as error:
+        except EftError as error:
+            # Whatever is wrong over there must not stop what can be done here.
             env.log("beacon-not-written", region=region, error=str(error))
 
 
 def region_sight(env: Env, region: str) -> str:
-    """What a Region's beacons look like, in all control buckets that can be reached: any change is a sign of life."""
-    seen = []
+    """What a Region's beacons look like, in every control bucket: any change is a sign of life. One that can't be read
+    now says nothing, so it looks as it did when it could: storage that answers now and then must not pass for a Region
+    that lives (protocol model: UNKNOWN_IS_MOVEMENT)."""
+    seen: list[str] = []
     for where in sorted(env.control_buckets):
         try:
             facts = _beacon_at(env, region, where)
             seen.append(facts.etag[:12] if facts else "-")
-        except Retry:
-            seen.append("?")
+        except EftError:
+            seen.append(UNKNOWN)
+    if UNKNOWN in seen:
+        known = _last_sight(env, region)
+        seen = [before if now == UNKNOWN else now for before, now in zip(known or seen, seen, strict=True)]
     return ",".join(seen)
+
+
+def _last_sight(env: Env, region: str) -> list[str]:
+    """What the last sweep noted; empty if there is no such note, or none that can be read."""
+    try:
+        noted = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
+    except Retry:
+        return []
+    seen = noted.seen.split(",") if noted else []
+    return seen if len(seen) == len(env.control_buckets) else []
 
 
 def last_seen_by_store_ms(env: Env, region: str) -> int:
@@ -47,7 +64,7 @@ def last_seen_by_store_ms(env: Env, region: str) -> int:
         try:
             facts = _beacon_at(env, region, where)
             times.append(facts.last_modified_ms if facts else 0)
-        except Retry:
+        except EftError:
             continue
     return max(times, default=0)
 

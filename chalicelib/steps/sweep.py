@@ -6,7 +6,7 @@ stopped. Everything it does is safe to do twice and by both Regions at once.
 
 from collections.abc import Mapping
 
-from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
 from chalicelib.core.ids import object_id
 from chalicelib.core.intents import INTENTS_SUBJECT, NO_INTENTS, Intents
 from chalicelib.core.leases import Observation, Standing
@@ -34,7 +34,7 @@ def run(env: Env, deadline_ms: int) -> None:
         try:
             _sweep_jobs(env, ControlRecords(env, region), sights, deadline_ms)
             note_storage(env, region, reachable=True)
-        except Retry as error:
+        except (Retry, Denied, NoSuchBucket) as error:
             # That Region's storage can't be reached: its jobs wait, and go on by themselves when it is back.
             env.log("control-bucket-unreachable", region=region, error=str(error))
             note_storage(env, region, reachable=False)

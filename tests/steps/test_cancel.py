@@ -3,8 +3,11 @@
 import pytest
 
 from chalicelib.core.errors import NoSuchUpload
+from chalicelib.core.ids import object_id
 from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.registers import Mark, Registration
 from chalicelib.ports import UploadRef
+from chalicelib.protocol.records import ControlRecords
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TARGET, TENANT
 from simulation.memory.faults import Rule
@@ -99,6 +102,40 @@ def test_once_a_row_is_cancelled_its_upload_can_not_be_completed_any_more() -> N
     decided = f"jobs/{spec.job_id}/copied/r-000001/000002"
     world.faults.rule(Rule(operation=Operation.PUT, key=decided, act=late_complete, error=None))
     cancel(world)("")
+    world.settle()
+    assert len(refused) == 1
+    assert world.outcomes(spec) == {"in/a/large": Outcome.CANCELLED}
+    assert world.written("out/b/large") == []
+
+
+def test_a_worker_that_finds_the_register_closed_aborts_before_it_decides() -> None:
+    """Found by the model (CLOSED_NO_ABORT): whoever closed the register died before its abort. The next worker had
+    begun before the cancel and only found the register closed; the first one's Complete is still under way."""
+    world = World(redeliver=False)
+    world.put("in/a/large", bytes(range(90)))
+    world.faults.rule(Rule(operation=Operation.COMPLETE, act=lambda: crash("before Complete"), error=None))
+    spec = world.submit("a/", "b/")
+    world.pump()
+    (upload,) = world.store.uploads(TARGET[EAST])
+    ref, row = UploadRef(TARGET[EAST], upload.key, upload.upload_id), "r-000001/0"
+    parts = world.store.list_parts(ref)
+    register = object_id(TARGET[EAST].name, upload.key)
+
+    def cancelled_and_closed() -> None:
+        cancel(world)("")
+        closed = Registration(Mark.CLOSED, spec.job_id, row, "", "another")
+        ControlRecords(world.observer, EAST).registered(register, 2, closed)
+
+    refused: list[NoSuchUpload] = []
+
+    def late_complete() -> None:
+        with pytest.raises(NoSuchUpload) as gone:
+            world.store.complete(ref, parts, None, 90, None)
+        refused.append(gone.value)
+
+    world.faults.rule(Rule(operation=Operation.LIST, key=f"reg/{register}/", act=cancelled_and_closed, error=None))
+    receipt = f"jobs/{spec.job_id}/done/r-000001"
+    world.faults.rule(Rule(operation=Operation.PUT, key=receipt, act=late_complete, error=None))
     world.settle()
     assert len(refused) == 1
     assert world.outcomes(spec) == {"in/a/large": Outcome.CANCELLED}

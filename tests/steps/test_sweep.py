@@ -2,12 +2,19 @@
 
 from dataclasses import replace
 
+import pytest
+
+from chalicelib.core.errors import Retry
 from chalicelib.core.model import JobState, Outcome
+from chalicelib.core.sweep import worst_takeover_ms
 from chalicelib.ports import QueueName, Wake
 from chalicelib.protocol import messages
+from chalicelib.protocol.regions import storage_reachable
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
+from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
 from tests.steps import prefix_job
+from tests.steps.calls import crash
 from tests.steps.world import MINUTE, SMALL, World
 
 
@@ -70,6 +77,44 @@ def test_each_region_beats_its_own_beacon() -> None:
     assert set(beacons) == {WEST, EAST}
     assert all(9 <= beacon.counter <= 11 for beacon in beacons.values())
     assert beacons[WEST].at_ms <= world.clock.now_ms()
+
+
+def test_a_dead_region_whose_storage_answers_now_and_then_is_taken_over_in_time() -> None:
+    """Found by the model (UNKNOWN_IS_MOVEMENT): a beacon that can't be read for a minute passed for one that moved."""
+    world = World()
+    world.put("in/a/1", b"small")
+    world.run(2 * MINUTE)
+    spec = world.submit("a/", "b/")
+    world.faults.rule(Rule(operation=Operation.COPY, act=lambda: crash("West"), error=None))
+    world.pump()
+    died_ms = world.clock.now_ms()
+    world.regions[WEST].next_sweep_ms += 10**12
+    world.mail.clear()
+
+    def now_and_then(_operation: Operation, bucket: str, _key: str) -> None:
+        if bucket == "control-west" and world.clock.now_ms() // MINUTE % 2:
+            raise Retry("Timeout", "the storage of a dying Region")
+
+    world.store.before_call = now_and_then
+    world.run(10 * MINUTE)
+    assert world.outcomes(spec) == {"in/a/1": Outcome.COPIED}
+    (taken,) = world.ledger.takeovers(10)
+    assert taken.at_ms - died_ms <= worst_takeover_ms(SMALL)
+
+
+@pytest.mark.parametrize("wrong", ["denied", "missing"])
+def test_a_control_bucket_that_refuses_us_stops_nothing_elsewhere(wrong: str) -> None:
+    """A policy that somebody got wrong in West is no reason for East's own jobs to wait."""
+    world = World(lose=True)
+    world.put("in/a/1", b"small")
+    spec = world.submit("a/", "b/", region=EAST)
+    if wrong == "denied":
+        world.store.deny(CONTROL[WEST])
+    else:
+        world.store.drop_bucket(CONTROL[WEST])
+    world.run(30 * MINUTE)
+    assert world.outcomes(spec) == {"in/a/1": Outcome.COPIED}
+    assert not storage_reachable(world.east, WEST)
 
 
 def test_a_job_at_rest_costs_a_few_requests_a_minute() -> None:
