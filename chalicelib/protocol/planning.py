@@ -37,15 +37,15 @@ class Planner:
 
     def _look(self, sight: Sight, target: str, look: Look) -> Sight:
         """HEAD what LIST couldn't tell. What is there *now* gets pinned: LIST's facts may be older."""
-        source = sight.source
+        source, destination = sight.source, sight.destination
+        if look is Look.BOTH:
+            # Before the source is pinned: what is pinned later is never older than what it may replace.
+            there = self.env.store.head(self.target.bucket, target)
+            destination = there.facts if there else None
         head = self.env.store.head(self.source.bucket, source.key, version_id=source.version_id)
         if head is None:
             raise NotFound("SourceGone", source.key)
         facts = replace(head.facts, restored=source.restored or head.facts.restored)
-        destination = sight.destination
-        if look is Look.BOTH:
-            there = self.env.store.head(self.target.bucket, target)
-            destination = there.facts if there else None
         sizes: Sequence[int] = ()
         if needs_part_sizes(head):
             sizes = self.env.store.part_sizes(self.source.bucket, source.key, facts.version_id)

@@ -98,11 +98,13 @@ class _Batch:
         wanted = target_key(key, source.prefix, target.prefix)
         if not wanted:
             return None  # The folder marker of the source prefix itself.
+        # The destination first: a source pinned after the precondition is never older than what the precondition lets
+        # it replace. The other way round, a newer version that others deliver in between would be replaced by this one.
+        there = self.env.store.head(target.bucket, wanted)
         head = self.env.store.head(source.bucket, key)
         if head is None:
             self.env.log("arrival-gone", feed=self.feed.id, key=key)
             return None
-        there = self.env.store.head(target.bucket, wanted)
         sight = Sight(head.facts, there.facts if there else None, self._with_parts(head))
         row = Planner(self.env, source, target, self.feed.mode).row(sight, wanted)
         return None if row is None or self._delivered_before(row) else row

@@ -12,6 +12,23 @@ _VERIFY = "chalicelib.steps.verify"
 
 PUBLISHING = (
     Mutant(
+        "source-before-destination",
+        "a feed pins the source first, and then what it may replace",
+        (
+            Edit(
+                _INTAKE,
+                """\
+        there = self.env.store.head(target.bucket, wanted)
+        head = self.env.store.head(source.bucket, key)
+""",
+                """\
+        head = self.env.store.head(source.bucket, key)
+        there = self.env.store.head(target.bucket, wanted)
+""",
+            ),
+        ),
+    ),
+    Mutant(
         "blind-copy",
         "CopyObject without a condition on the destination (as emulators have it)",
         (

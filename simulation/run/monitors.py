@@ -58,6 +58,8 @@ class Monitors:
         store.before_call = self._about_to
         self.published: dict[tuple[str, str], list[tuple[str, SourceRef, str | None]]] = defaultdict(list)
         """(bucket, key) -> job, source and precondition of each publish since somebody else last interfered there."""
+        self._newest: dict[tuple[str, str], int] = {}
+        """(bucket, key) -> number of the newest version of its source that we have published there."""
         self._uploads: dict[str, Tracked] = {}
         self._registers: dict[str, dict[int, Registration]] = defaultdict(dict)
         self._beacons: dict[str, list[int]] = defaultdict(list)
@@ -101,6 +103,7 @@ class Monitors:
         """Somebody else has written or deleted at a destination: what is published after that is another story (the
         documented residual of I2)."""
         self.published.pop((bucket.name, key), None)
+        self._newest.pop((bucket.name, key), None)
 
     # --- publishing -------------------------------------------------------------------------------------------
 
@@ -132,6 +135,7 @@ class Monitors:
             self.violated("I1 no partial object", f"{bucket.name}/{key} holds what {source} never was")
             return
         self._fidelity(key, source, version)
+        self._newest_wins(bucket, key, source, version)
         before = self.published[bucket.name, key]
         row = "feed" if process.job.startswith("feed-") or process.name == "intake" else process.job
         twice = [past for past in before if past[0] == row and past[1].etag == source.etag]
@@ -144,6 +148,15 @@ class Monitors:
         # later: our version was never visible (residual).
         if (process.job, key) in self._cancelled:
             self.violated("I3 outcomes are true", f"{key} was published after its receipt had said CANCELLED")
+
+    def _newest_wins(self, bucket: Bucket, key: str, source: SourceRef, copy: Version) -> None:
+        """Nothing that we have published is replaced by what was at the source before it."""
+        originals = self._store.versions(source.bucket, source.key)
+        pinned = max(v.sequence for v in originals if v.etag == source.etag and v.body == copy.body)
+        newest = self._newest.get((bucket.name, key), 0)
+        if pinned < newest:
+            self.violated("the newest version wins", f"{key} was replaced by an older version of its source")
+        self._newest[bucket.name, key] = max(pinned, newest)
 
     def _fidelity(self, key: str, source: SourceRef, copy: Version) -> None:
         """Whoever restates what a multipart copy loses must not lose it."""

@@ -249,9 +249,9 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
         if random.random() < chance:
             events += [Event(some_time(), act, random.choice(keys)) for _ in range(random.choice((1, 1, 2)))]
     if not jobs or random.random() < 0.25:
-        events += [
-            Event(some_time(), Act.DROP, f"f/{random.randrange(4)}") for _ in range(random.choice((1, 1, 2, 3, 5)))
-        ]
+        names = random.choice((1, 1, 4))  # Often the same one again and again.
+        drops = random.choice((1, 1, 2, 3, 5))
+        events += [Event(some_time(), Act.DROP, f"f/{random.randrange(names)}") for _ in range(drops)]
     if rare == "notifier.delivery_failed" or random.random() < 0.04:
         events.append(Event(some_time(), Act.DROP_ARCHIVED, "f/archived"))
     if rare in ("ledger.list_jobs", "ledger.takeovers") or random.random() < 0.1:
