@@ -366,3 +366,17 @@ class Terminal:
     created_ms: int
     settled_ms: int
     nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMade:
+    """A report is there to be fetched, whole. It says nothing of when and by whom, since all who make it make the
+    same."""
+
+    job_id: str
+    format: str
+    rows: int
+    """Without CSV's header."""
+    bytes: int
+    sha256: str
+    """"" for one that is too large to be read again in one go."""
