@@ -77,6 +77,8 @@ class Verification(StrEnum):
 
 
 class ChecksumType(StrEnum):
+    """Of the whole object, or of its parts' checksums."""
+
     FULL_OBJECT = "FULL_OBJECT"
     COMPOSITE = "COMPOSITE"
 

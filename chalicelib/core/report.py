@@ -21,6 +21,8 @@ RENDERING = 1
 
 
 class ReportFormat(StrEnum):
+    """What a report is to be like."""
+
     CSV = "csv"
     NDJSON = "ndjson"
     FAILURES = "failures"
