@@ -20,7 +20,7 @@ FORMATS = list(ReportFormat)
 SIZES = {"one piece": SMALL, "many pieces": PIECES}
 
 
-@pytest.fixture(params=SIZES.values(), ids=SIZES)
+@pytest.fixture(params=list(SIZES.values()), ids=list(SIZES))
 def world(request: pytest.FixtureRequest) -> World:
     return World(policy=request.param, limits=ROOMY)
 
@@ -110,6 +110,20 @@ def test_many_pieces_are_many_and_one_is_one() -> None:
         assert len(pieces) >= least
         assert bool(pieces) is bool(least)
         assert world.store.uploads(CONTROL[EAST]) == ()
+
+
+def test_a_feeds_job_has_one_too() -> None:
+    world = World(policy=PIECES, limits=ROOMY)
+    keys = [f"in/{number}" for number in range(6)]
+    for key in keys:
+        world.put(key, b"x")
+    world.announce(*keys)
+    world.run(MINUTE)
+    world.settle()
+    [(spec, _)] = [pair for region in world.regions.values() for pair in region.notifier.settled]
+    assert spec.feed_id
+    rows = csv.DictReader(io.StringIO(fetched(world, spec, ReportFormat.CSV).decode(), newline=""))
+    assert [(row["key"], row["outcome"]) for row in rows] == [(key, "COPIED") for key in keys]
 
 
 # --- when ---------------------------------------------------------------------------------------------------------

@@ -36,8 +36,13 @@ class Files:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     world = World(policy=PIECES, limits=ROOMY)
     spec = settled(world)
-    found = [fetched(world, spec, wanted) for wanted in (ReportFormat.RECEIPTS, ReportFormat.CSV, ReportFormat.NDJSON)]
-    return Files(*found, world.terminal(spec).chain_sha256, tmp_path_factory.mktemp("verify"))
+    return Files(
+        receipts=fetched(world, spec, ReportFormat.RECEIPTS),
+        csv=fetched(world, spec, ReportFormat.CSV),
+        ndjson=fetched(world, spec, ReportFormat.NDJSON),
+        chain=world.terminal(spec).chain_sha256,
+        folder=tmp_path_factory.mktemp("verify"),
+    )
 
 
 def test_what_was_fetched_is_verified(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
