@@ -114,7 +114,7 @@ def test_many_pieces_are_many_and_one_is_one() -> None:
 
 def test_a_feeds_job_has_one_too() -> None:
     world = World(policy=PIECES, limits=ROOMY)
-    keys = [f"in/{number}" for number in range(6)]
+    keys = [f"in/{number}" for number in range(4)]
     for key in keys:
         world.put(key, b"x")
     world.announce(*keys)
