@@ -11,7 +11,7 @@ NAME := $(if $(RUN),--name $(RUN))
 # The two environments are installed side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: help demo drill up down test fuzz simulate mutants model check format package token lock
+.PHONY: help demo drill up down test fuzz simulate mutants model verify-report check format package token lock
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make simulate [SEEDS=n] [SEED=n]  both Regions on a virtual clock, faults at every call; SEED replays one'
 	@echo 'make mutants               plants bugs into the product and sees each of them found'
 	@echo 'make model                 the protocol, checked exhaustively by Spin; out/model.json'
+	@echo 'make verify-report FILE=receipts CHAIN=hash [REPORT=file]  receipts and report of a job against its hash chain'
 	@echo 'make check                 lint, formatting, types, import rules'
 	@echo 'make format                format the code'
 	@echo 'make package               the zip and the template for AWS, in out/package/'
@@ -64,6 +65,12 @@ mutants: $(DEV)
 
 model: $(LOCAL)
 	@$(PY) -m simulation.model $(ARGS)
+
+# By the environment, as above. REPORT ends in .csv or .ndjson.
+verify-report: export EFT_RECEIPTS := $(FILE)
+verify-report: export EFT_REPORT := $(REPORT)
+verify-report: $(LOCAL)
+	@$(PY) -m tools.verify_report "$$EFT_RECEIPTS" --chain '$(CHAIN)' $(if $(REPORT),--report "$$EFT_REPORT")
 
 check: $(DEV)
 	.venv/bin/ruff check

@@ -59,6 +59,11 @@ def list_objects(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.list_objects, job_id=job_id))
 
 
+@app.route("/jobs/{job_id}/report", methods=["GET"], authorizer=bearer)
+def get_report(job_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_report, job_id=job_id))
+
+
 @app.route("/endpoints", methods=["GET"], authorizer=bearer)
 def list_endpoints() -> Response:
     return runtime.respond(app.current_request, routes.list_endpoints)

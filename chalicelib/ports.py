@@ -120,6 +120,11 @@ class ObjectStore(Protocol):
         """A small object of ours, whole. None if there is no such key."""
         ...
 
+    def presign(self, bucket: Bucket, key: str, *, expires_s: int, file_name: str, content_type: str) -> str:
+        """A link by which anybody who has it may GET the object for so long, as a file of that name and type. Made
+        without asking S3: nothing says that the object is there."""
+        ...
+
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         """Publish a small object if nothing is there. PreconditionFailed: something is. Retry: look."""
         ...
@@ -293,6 +298,8 @@ class Wake:
     fresh: bool = False
     share: str = ""
     """For copy: not the partition, but a share of one large row's parts is to be copied (`PartShare`)."""
+    report: str = ""
+    """For split: not a range, but this report (`ReportFormat`) of a settled job is to be made."""
 
 
 @dataclass(frozen=True, slots=True)

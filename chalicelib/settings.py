@@ -11,7 +11,7 @@ import jwt
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
-from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, PART_MAX_BYTES, PART_MIN_BYTES, Policy
+from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
 
 PREFIX = "EFT_"
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -180,6 +180,7 @@ def _policy(overrides: Mapping[str, int]) -> Policy:
     for holds, rule in (
         # S3 user guide, "Amazon S3 multipart upload limits" and "Copying objects".
         (PART_MIN_BYTES <= policy.part_size_bytes <= PART_MAX_BYTES, "part_size_bytes must be 5 MiB to 5 GiB"),
+        (PART_MIN_BYTES <= policy.report_piece_bytes <= 64 * MIB, "report_piece_bytes must be 5 to 64 MiB"),
         (policy.multipart_threshold_bytes <= COPY_OBJECT_MAX_BYTES, "multipart_threshold_bytes: at most 5 GiB"),
         (
             policy.heartbeat_ms * 2 <= policy.lease_ttl_ms,

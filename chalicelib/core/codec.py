@@ -10,10 +10,23 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
 from chalicelib.core.intents import Intent
-from chalicelib.core.model import Cancel, Claim, CopyRecord, Fork, JobSpec, Link, Manifest, Receipt, Terminal
+from chalicelib.core.model import (
+    Cancel,
+    Claim,
+    CopyRecord,
+    Fork,
+    JobSpec,
+    Link,
+    Manifest,
+    Receipt,
+    ReportMade,
+    Terminal,
+)
 from chalicelib.core.registers import Registration
 
-Record = JobSpec | Manifest | Fork | Claim | Cancel | Intent | CopyRecord | Receipt | Registration | Terminal
+Record = (
+    JobSpec | Manifest | Fork | Claim | Cancel | Intent | CopyRecord | Receipt | Registration | ReportMade | Terminal
+)
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
     "manifest": Manifest,
@@ -23,6 +36,7 @@ _KINDS: dict[str, type[Any]] = {
     "intent": Intent,
     "copy": CopyRecord,
     "receipt": Receipt,
+    "report": ReportMade,
     "registration": Registration,
     "terminal": Terminal,
 }

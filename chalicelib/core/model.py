@@ -77,6 +77,8 @@ class Verification(StrEnum):
 
 
 class ChecksumType(StrEnum):
+    """Of the whole object, or of its parts' checksums."""
+
     FULL_OBJECT = "FULL_OBJECT"
     COMPOSITE = "COMPOSITE"
 
@@ -366,3 +368,17 @@ class Terminal:
     created_ms: int
     settled_ms: int
     nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMade:
+    """A report is there to be fetched, whole. It says nothing of when and by whom, since all who make it make the
+    same."""
+
+    job_id: str
+    format: str
+    rows: int
+    """Without CSV's header."""
+    bytes: int
+    sha256: str
+    """"" for one that is too large to be read again in one go."""

@@ -47,3 +47,5 @@ class Policy:
     """A batch of at most so many small objects is delivered by intake itself."""
     sweep_jobs_per_run: int = 1000
     redrives_per_job: int = 100
+    report_piece_bytes: int = 8 * MIB
+    """A report is made in pieces of at least so many bytes, which S3 then puts together as the parts of one object."""

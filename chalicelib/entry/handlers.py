@@ -11,10 +11,12 @@ from typing import Any
 
 from chalicelib.core.errors import EftError, OutOfTime, Retry
 from chalicelib.core.parts import PartShare
+from chalicelib.core.report import ReportFormat
 from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.steps import copy as copy_step
 from chalicelib.steps import intake as intake_step
+from chalicelib.steps import report as report_step
 from chalicelib.steps import split as split_step
 from chalicelib.steps import sweep as sweep_step
 from chalicelib.steps import verify as verify_step
@@ -78,8 +80,15 @@ def split(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse
         env,
         event,
         QueueName.SPLIT,
-        lambda wake: split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms),
+        lambda wake: _split(env, wake, deadline_ms),
     )
+
+
+def _split(env: Env, wake: Wake, deadline_ms: int) -> None:
+    if wake.report:
+        report_step.run(env, wake.job_id, wake.control_region, ReportFormat(wake.report), deadline_ms)
+    else:
+        split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms)
 
 
 def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:

@@ -6,7 +6,8 @@ record is written once and says for ever what it said. Key layout, all under `jo
     spec · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel
     intent/<n> · terminal
 
-and beside the jobs: `open/<job id>` (index of unsettled jobs) and `reg/<object>/<generation>` (uploads).
+and beside the jobs: `open/<job id>` (index of unsettled jobs), `reg/<object>/<generation>` (uploads) and
+`report/<job id>/` (files made of these records: `reports`).
 """
 
 from collections.abc import Iterator
@@ -151,10 +152,13 @@ class JobRecords:
         return self._link(made.body)
 
     def link(self, part: str) -> Link | None:
-        body = self.control.get(self._key(f"manifest/{part}"))
+        body = self.link_bytes(part)
         return None if body is None else self._link(body)
 
     def manifest_bytes(self, part: str) -> bytes | None:
+        return self.control.get(self._key(f"manifest/{part}"))
+
+    def link_bytes(self, part: str) -> bytes | None:
         return self.control.get(self._key(f"manifest/{part}"))
 
     def links_of_range(self, range_id: str) -> list[str]:
@@ -202,6 +206,17 @@ class JobRecords:
 
     def receipt_bytes(self, part: str) -> bytes | None:
         return self.control.get(self._key(f"done/{part}"))
+
+    def receipts_after(self, part: str) -> Iterator[str]:
+        """The partitions that have a receipt, from after `part` ("" = from the first), in their order, which is LIST's.
+        Read a page at a time."""
+        after = self._key(f"done/{part}") if part else ""
+        while True:
+            page = self.control.env.store.list(self.control.bucket, self._key("done/"), start_after=after)
+            yield from (facts.key.rsplit("/", 1)[1] for facts in page.objects)
+            if not page.truncated:
+                return
+            after = page.objects[-1].key
 
     def done(self, part: str) -> bool:
         return self._there(f"done/{part}")

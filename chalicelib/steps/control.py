@@ -27,6 +27,7 @@ from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import waiting
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
+from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 
@@ -39,10 +40,6 @@ NAMES_PER_RESUME = 1000
 
 class BadRequest(EftError):
     """The request can't be carried out as it stands; the message says what to change."""
-
-
-class Unknown(EftError):
-    """There is no such thing, or it belongs to another tenant: nobody is told which."""
 
 
 class KeyReused(EftError):
@@ -119,7 +116,7 @@ def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
 
 def cancel(env: Env, tenant: str, job_id: str) -> JobView:
     """Ask that no more of a job be copied. What is under way may still arrive; what has arrived stays."""
-    spec, items = _find(env, tenant, job_id)
+    spec, items = find_job(env, tenant, job_id)
     if items.terminal is None:
         records = ControlRecords(env, spec.control_region).job(job_id)
         records.create_cancel(Cancel(job_id, env.region, env.clock.now_ms(), env.ids.nonce()))
@@ -142,7 +139,7 @@ def resume(env: Env, tenant: str, job_id: str) -> JobView:
 
 
 def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
-    spec, items = _find(env, tenant, job_id)
+    spec, items = find_job(env, tenant, job_id)
     records = ControlRecords(env, spec.control_region).job(job_id)
     end = items.terminal or records.terminal()
     if end is not None:
@@ -216,7 +213,7 @@ def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
 
 
 def get_job(env: Env, tenant: str, job_id: str) -> JobView:
-    return _view(env, *_find(env, tenant, job_id))
+    return _view(env, *find_job(env, tenant, job_id))
 
 
 def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
@@ -236,29 +233,6 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
         settled_ms=end.settled_ms if end else None,
         chain_sha256=end.chain_sha256 if end else None,
     )
-
-
-def _find(env: Env, tenant: str, job_id: str) -> tuple[JobSpec, JobItems]:
-    """The job as this Region's table knows it. A job that the other Region has just accepted may not have been
-    replicated yet: then the control buckets know it."""
-    if not ids.is_job_id(job_id):
-        raise _unknown(job_id)
-    items = env.ledger.job_items(job_id)
-    spec = items.spec or next(filter(None, (_spec_at(env, region, job_id) for region in env.control_buckets)), None)
-    if spec is None or spec.tenant != tenant:
-        raise _unknown(job_id)
-    return spec, items
-
-
-def _spec_at(env: Env, region: str, job_id: str) -> JobSpec | None:
-    try:
-        return ControlRecords(env, region).job(job_id).spec()
-    except Retry:
-        return None
-
-
-def _unknown(job_id: str) -> Unknown:
-    return Unknown("UnknownJob", f"you have no job {job_id!r}")
 
 
 def list_endpoints(env: Env, tenant: str) -> list[Endpoint]:
@@ -284,7 +258,7 @@ def list_objects(
 ) -> ObjectPage:
     """Rows in the order of partitions and keys, at most `limit` from after `cursor`. Rows that are not receipted yet
     have no outcome; a filter by outcome leaves them out."""
-    spec, _ = _find(env, tenant, job_id)
+    spec, _ = find_job(env, tenant, job_id)
     records = ControlRecords(env, spec.control_region).job(job_id)
     part, index = _read_cursor(cursor)
     found: list[ObjectView] = []

@@ -107,6 +107,10 @@ class FaultyStore:
     def get(self, bucket: Bucket, key: str) -> bytes | None:
         return self._call(Operation.GET, bucket, key, lambda: self.store.get(bucket, key))
 
+    def presign(self, bucket: Bucket, key: str, *, expires_s: int, file_name: str, content_type: str) -> str:
+        # No request is made, so none can fail.
+        return self.store.presign(bucket, key, expires_s=expires_s, file_name=file_name, content_type=content_type)
+
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         return self._call(Operation.PUT, bucket, key, lambda: self.store.create(bucket, key, body))
 

@@ -14,6 +14,7 @@ from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.ports import Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
 from simulation.memory import digests
 from simulation.memory.buckets import StoredPart, stored_properties
+from simulation.memory.links import sign
 from simulation.memory.operations import Operation
 from simulation.memory.state import StoreState, found_or_raise, opened_or_raise, readable
 
@@ -52,6 +53,9 @@ class MemoryObjectStore(StoreState):
         with self._request(Operation.GET, bucket, key) as store:
             found = store.current(key)
             return None if found is None else readable(found).body
+
+    def presign(self, bucket: Bucket, key: str, *, expires_s: int, file_name: str, content_type: str) -> str:
+        return sign(bucket, key, self.clock.now_ms() + expires_s * 1000, file_name, content_type)
 
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
         with self._request(Operation.TAGS, bucket, key) as store:

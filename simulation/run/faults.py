@@ -59,7 +59,7 @@ CALLS = (
     *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),
     *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),
 )
-"""Every call of every port that has effects or answers."""
+"""Every call of every port that has effects or answers. Not `store.presign`, which asks nobody."""
 PAIRS = tuple((fault, call) for call in CALLS for fault in Fault if fault is not Fault.CONFLICT or call in CONDITIONAL)
 PAIRS_THAT_PUBLISH = tuple(
     (fault, call)

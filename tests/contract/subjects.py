@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
+from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
+from urllib.request import urlopen
 
 import boto3
 from botocore.config import Config
@@ -15,6 +17,7 @@ from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.core.model import Bucket, Properties
 from chalicelib.ports import ObjectStore
 from simulation.memory.digests import DEFAULT_ALGORITHM
+from simulation.memory.links import Fetched, follow
 from simulation.memory.store import MemoryObjectStore
 
 WEST = "us-gov-west-1"
@@ -52,6 +55,9 @@ class Outside(Protocol):
 
     def put_parts(self, bucket: Bucket, key: str, parts: Sequence[bytes]) -> Uploaded: ...
     def remove(self, bucket: Bucket, key: str) -> None: ...
+    def follow(self, url: str) -> Fetched:
+        """GET it, without credentials."""
+        ...
 
 
 @dataclass(slots=True)
@@ -122,6 +128,9 @@ class MemoryOutside:
     def remove(self, bucket: Bucket, key: str) -> None:
         self._store.remove(bucket, key)
 
+    def follow(self, url: str) -> Fetched:
+        return follow(self._store, url)
+
 
 class S3Outside:
     """An outside client over boto3, with its own idea of how to ask: nothing here goes through the adapter."""
@@ -172,6 +181,14 @@ class S3Outside:
 
     def remove(self, bucket: Bucket, key: str) -> None:
         self._client.delete_object(Bucket=bucket.name, Key=key)
+
+    def follow(self, url: str) -> Fetched:
+        try:
+            with urlopen(url, timeout=20) as answer:
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Fetched(answer.status, headers, answer.read())
+        except HTTPError as error:
+            return Fetched(error.code, {}, error.read())
 
     def clear(self, bucket: Bucket, prefix: str) -> None:
         """Leave nothing behind: every version, every open upload."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 import pytest
@@ -176,6 +177,21 @@ def test_looking_states_owner_and_who_pays() -> None:
     for _, _, headers in server.requests:
         assert headers["x-amz-request-payer"] == "requester"
         assert headers["x-amz-expected-bucket-owner"] == "444455556666"
+
+
+def test_a_link_of_aws_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signed by SigV4 for the bucket's own Region and host; whoever follows it need send no header."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    store = S3ObjectStore(session())
+    url = urlsplit(store.presign(BUCKET, "report/a b", expires_s=900, file_name="a.csv", content_type="text/csv"))
+    query = dict(parse_qsl(url.query))
+    assert (url.scheme, url.netloc) == ("https", "target.s3.us-gov-west-1.amazonaws.com")
+    assert url.path == "/report/a%20b"
+    assert (query["X-Amz-Algorithm"], query["X-Amz-Expires"]) == ("AWS4-HMAC-SHA256", "900")
+    assert query["X-Amz-SignedHeaders"] == "host"
+    assert "/us-gov-west-1/s3/aws4_request" in query["X-Amz-Credential"]
+    assert query["response-content-disposition"] == 'attachment; filename="a.csv"'
 
 
 # --- what is made of an answer ------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ RECORDS: tuple[type[Any], ...] = (
     Intent,
     model.CopyRecord,
     model.Receipt,
+    model.ReportMade,
     Registration,
     model.Terminal,
 )

@@ -23,6 +23,7 @@ MIB = 1024 * 1024
 POLICY = {
     "multipart_threshold_bytes": 8 * MIB,
     "part_size_bytes": 5 * MIB,
+    "report_piece_bytes": 5 * MIB,
     "heartbeat_ms": 1_000,
     "lease_ttl_ms": 4_000,
     "redrive_after_ms": 4_000,

@@ -137,6 +137,8 @@ def test_a_policy_that_is_none(policy: dict[str, object]) -> None:
     [
         ({"part_size_bytes": 5 * MIB - 1}, "part_size_bytes"),
         ({"part_size_bytes": 5 * GIB + 1}, "part_size_bytes"),
+        ({"report_piece_bytes": 5 * MIB - 1}, "report_piece_bytes"),
+        ({"report_piece_bytes": 64 * MIB + 1}, "report_piece_bytes"),
         ({"multipart_threshold_bytes": 5 * GIB + 1}, "multipart_threshold_bytes"),
         ({"heartbeat_ms": 45_001}, "lease_ttl_ms"),
         ({"lease_ttl_ms": 29_999}, "lease_ttl_ms"),

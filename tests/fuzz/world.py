@@ -8,7 +8,8 @@ from chalicelib import settings
 from chalicelib.core.errors import Denied
 from chalicelib.core.leases import Takeover
 from chalicelib.core.policy import Policy
-from chalicelib.steps import copy, split, sweep, verify
+from chalicelib.core.report import ReportFormat
+from chalicelib.steps import copy, report, split, sweep, verify
 from simulation.memory.env import EAST, SOURCE, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
@@ -111,7 +112,9 @@ def _work(api: Api, steps: int) -> None:
         wake = api.queue.take()
         if wake is None:
             return
-        if wake.queue == "split":
+        if wake.report:
+            report.run(api.env, wake.job_id, wake.control_region, ReportFormat(wake.report), FAR_MS)
+        elif wake.queue == "split":
             split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
         elif wake.queue == "copy":
             copy.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS, fresh=wake.fresh)

@@ -59,6 +59,7 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
     assert may("s3:PutObject", "target") == {"IntakeRole", "CopyRole"}
     assert may("s3:GetObject", "source") == {"IntakeRole", "SplitRole", "CopyRole"}
     assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole"}
+    assert may("s3:AbortMultipartUpload", "control") == {"SplitRole"}
     assert (
         may("s3:PutObject", "source") == may("s3:DeleteObject", "source") == may("s3:DeleteObject", "target") == set()
     )
@@ -77,6 +78,17 @@ def test_control_records_are_never_deleted_but_open_markers(cloudformation: dict
     for _, statement in _statements(cloudformation):
         if "s3:DeleteObject" in statement["Action"]:
             assert all(resource["Fn::Sub"].endswith("/open/*") for resource in statement["Resource"])
+
+
+def test_whoever_makes_reports_wakes_itself_and_gives_up_only_their_uploads(cloudformation: dict[str, Any]) -> None:
+    split = [statement for role, statement in _statements(cloudformation) if role == "SplitRole"]
+    aborting = [statement["Resource"] for statement in split if "s3:AbortMultipartUpload" in statement["Action"]]
+    assert [resource["Fn::Sub"].rsplit("}", 1)[1] for [*resources] in aborting for resource in resources] == [
+        "/report/*",
+        "/report/*",
+    ]
+    [sending] = [statement["Resource"] for statement in split if "sqs:SendMessage" in statement["Action"]]
+    assert {"Fn::GetAtt": ["SplitQueue", "Arn"]} in sending
 
 
 def test_both_regions_buckets_are_named(cloudformation: dict[str, Any]) -> None:

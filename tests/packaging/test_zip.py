@@ -44,7 +44,7 @@ def test_every_requirement_is_vendored_at_its_pin(unpacked: Path) -> None:
 def test_nothing_of_the_workshop_is_in_it(packaged: package.Package) -> None:
     with zipfile.ZipFile(packaged.zip) as archive:
         tops = {name.split("/")[0] for name in archive.namelist()}
-    assert tops.isdisjoint({"local", "simulation", "tests", "benchmarks", "docs", "out", ".chalice", ".git"})
+    assert tops.isdisjoint({"local", "simulation", "tests", "benchmarks", "tools", "docs", "out", ".chalice", ".git"})
 
 
 def test_every_module_has_its_bytecode(unpacked: Path) -> None:

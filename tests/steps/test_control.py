@@ -7,8 +7,9 @@ import pytest
 
 from chalicelib.core.errors import Retry
 from chalicelib.core.model import Bucket, Endpoint, JobState, Outcome, OverwriteMode
+from chalicelib.protocol.jobs import Unknown
 from chalicelib.steps import control
-from chalicelib.steps.control import BadRequest, KeyReused, Place, Submission, Unknown
+from chalicelib.steps.control import BadRequest, KeyReused, Place, Submission
 from simulation.memory.env import EAST, ENDPOINTS, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps import prefix_job

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from chalicelib.entry.rest import problems, requests, responses
+from chalicelib.entry.rest import problems, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.problems import Kind
 
@@ -71,6 +71,7 @@ _ABOUT_A_JOB = {
     "pauseJob": "Pause it.",
     "resumeJob": "Have it go on.",
     "cancelJob": "Cancel it.",
+    "getReport": "Fetch its report, once it is settled.",
 }
 
 CONTRACTS = (
@@ -173,6 +174,22 @@ CONTRACTS = (
         query=requests.ObjectsQuery,
         successes=(Success(200, responses.ObjectList, "A page of them, in the order of partitions and keys."),),
         problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR, problems.UNKNOWN_JOB),
+    ),
+    Contract(
+        "GET",
+        "/jobs/{job_id}/report",
+        "getReport",
+        JOBS,
+        "Fetch the report of a settled job",
+        scope=READ,
+        description="A file with a row for each object, by a link that is good for some minutes. It is made when it is "
+        "first asked for, and once made is there at once; after 30 days it is made again.",
+        query=requests.ReportQuery,
+        successes=(
+            Success(200, reports.Report, "It is there."),
+            Success(202, reports.ReportInMaking, "It is being made.", ("Retry-After",)),
+        ),
+        problems=(problems.INVALID_REQUEST, problems.UNKNOWN_JOB, problems.JOB_NOT_SETTLED),
     ),
     Contract(
         "GET",

@@ -5,12 +5,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
-from chalicelib.entry.rest import requests, responses
+from chalicelib.core.model import ChecksumType, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.report import ReportFormat
+from chalicelib.entry.rest import reports, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
 _WEST, _EAST = "us-gov-west-1", "us-gov-east-1"
+_CHAIN = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
 
 
@@ -31,6 +33,7 @@ _DETAILS = {
     "NotReadable": "endpoint 'east-target' may not be read from: choose another source",
     "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
     "MissingScope": "this needs a token with the scope 'write'",
+    "JobNotSettled": f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final states",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
     "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
 }
@@ -54,6 +57,8 @@ def _responses() -> dict[str, BaseModel]:
         "settled": _settled(),
         "jobs": responses.JobList(jobs=[listed], next_cursor=None),
         "objects": responses.ObjectList(objects=_objects(), next_cursor="r-000001.2"),
+        "report": _report(),
+        "in-making": reports.ReportInMaking(format=ReportFormat.CSV, retry_after_seconds=5),
         "endpoints": responses.EndpointList(
             endpoints=[
                 responses.Endpoint(
@@ -132,7 +137,7 @@ def _settled() -> responses.Job:
         progress=everything,
         outcomes={Outcome.COPIED: 1, Outcome.DENIED: 1},
         settled_at=_SETTLED,
-        receipt_chain_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        receipt_chain_sha256=_CHAIN,
     )
 
 
@@ -147,7 +152,7 @@ def _objects() -> list[responses.ObjectStatus]:
         detail="",
         target_etag="b1946ac92492d2347c6235b4d2611184",
         target_version_id="3sL4kqtJlcpXroDTDmJ",
-        checksum=responses.Checksum(algorithm="CRC64NVME", value="AAAAAAAAAAA="),
+        checksum=responses.Checksum(algorithm="CRC64NVME", type=ChecksumType.FULL_OBJECT, value="AAAAAAAAAAA="),
         verification=Verification.ETAG,
     )
     undecided = responses.ObjectStatus(
@@ -164,6 +169,18 @@ def _objects() -> list[responses.ObjectStatus]:
         verification=None,
     )
     return [copied, undecided]
+
+
+def _report() -> reports.Report:
+    return reports.Report(
+        url=f"https://eft-control-123456789012-{_EAST}.s3.{_EAST}.amazonaws.com/report/{JOB_ID}/csv-1/whole?X-Amz-...",
+        expires_at="2027-01-15T08:20:00.000Z",
+        format=ReportFormat.CSV,
+        rows=2,
+        bytes=612,
+        sha256="2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+        receipt_chain_sha256=_CHAIN,
+    )
 
 
 def _region(name: str) -> responses.Region:

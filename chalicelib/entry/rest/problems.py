@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.entry.rest.http import Answer
 from chalicelib.entry.rest.responses import ProblemDetails
-from chalicelib.steps.control import BadRequest, KeyReused, Unknown
+from chalicelib.protocol.jobs import Unknown
+from chalicelib.steps.control import BadRequest, KeyReused
+from chalicelib.steps.report import NotSettled
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:eft:problem:"
@@ -41,6 +43,7 @@ PREFIX_TOO_LONG = Kind(400, "PrefixTooLong", _CANT)
 OVERLAP = Kind(400, "Overlap", _CANT)
 MISSING_SCOPE = Kind(403, "MissingScope", "Your token doesn't allow this")
 UNKNOWN_JOB = Kind(404, "UnknownJob", "Not found")
+JOB_NOT_SETTLED = Kind(409, "JobNotSettled", "The job is not settled yet")
 BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
 KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
@@ -59,6 +62,8 @@ NO_ANSWER = Kind(504, "NoAnswer", "No answer in time", retry_after_s=RETRY_AFTER
 _ADVICE: Mapping[str, str] = {
     UNKNOWN_JOB.code: "GET /jobs lists yours",
     UNKNOWN_ENDPOINT.code: "GET /endpoints lists yours",
+    JOB_NOT_SETTLED.code: "ask again when GET /jobs/{id} shows one of the final states; until then "
+    "GET /jobs/{id}/objects shows what is decided",
 }
 """What to do next, where the error's own message doesn't say."""
 
@@ -97,6 +102,8 @@ def problem_of(error: EftError, request_id: str) -> Problem:
     detail = f"{error.message}: {advice}" if advice else error.message
     if isinstance(error, Unknown):
         return Problem(Kind(404, error.code, UNKNOWN_JOB.title), detail)
+    if isinstance(error, NotSettled):
+        return Problem(JOB_NOT_SETTLED, detail)
     if isinstance(error, KeyReused):
         return Problem(KEY_REUSED, detail)
     if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == INVALID_CURSOR.code):

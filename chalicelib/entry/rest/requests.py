@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from chalicelib.core.model import Outcome, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
+from chalicelib.core.report import ReportFormat
 from chalicelib.steps.control import Place, Submission
 
 BODY_MAX_BYTES = 64 * 1024
@@ -67,3 +68,9 @@ class PageQuery(_Request):
 class ObjectsQuery(PageQuery):
     outcome: Outcome | None = None
     """Only objects that ended so. Without it: also those still undecided."""
+
+
+class ReportQuery(_Request):
+    format: ReportFormat = ReportFormat.CSV
+    """`csv` and `ndjson`: every object and what became of it. `failures`: what was not delivered, as a manifest for
+    another job. `receipts`: the records that prove it all."""

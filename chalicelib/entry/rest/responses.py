@@ -2,6 +2,7 @@
 (`openapi`) come from them."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import leases as lease_model
 from chalicelib.core import model
-from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import ChecksumType, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.progress import Phase
 from chalicelib.protocol.regions import RegionView
 from chalicelib.steps.control import JobView, LeaseView, ObjectPage, ObjectView
@@ -151,6 +152,7 @@ class Checksum(_Response):
     """As S3 keeps it beside the object."""
 
     algorithm: str
+    type: ChecksumType
     value: str
     """Base64."""
 
@@ -187,7 +189,7 @@ class ObjectStatus(_Response):
             detail=found.detail if found else "",
             target_etag=found.etag if found else None,
             target_version_id=found.version_id if found else None,
-            checksum=Checksum(algorithm=checksum.algorithm, value=checksum.value) if checksum else None,
+            checksum=Checksum(**asdict(checksum)) if checksum else None,
             verification=found.verification if found else None,
         )
 

@@ -9,12 +9,13 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry import strictjson
-from chalicelib.entry.rest import openapi, problems, requests, responses
+from chalicelib.entry.rest import openapi, problems, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.http import Answer, Request
 from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
 from chalicelib.ports import Env
 from chalicelib.steps import control
+from chalicelib.steps import report as report_step
 
 ERRORS_SHOWN = 10
 TAKEOVERS_SHOWN = 1000
@@ -92,6 +93,17 @@ def list_objects(env: Env, request: Request, job_id: str) -> Answer:
     query = _query(request, requests.ObjectsQuery)
     page = control.list_objects(env, request.tenant, job_id, query.outcome, query.cursor, query.limit)
     return Answer(200, responses.ObjectList.of(page).body())
+
+
+def get_report(env: Env, request: Request, job_id: str) -> Answer:
+    """GET /jobs/{job_id}/report with `requests.ReportQuery`: 200 with `reports.Report`, or 202 while it is made."""
+    _require(request, READ)
+    wanted = _query(request, requests.ReportQuery).format
+    view = report_step.fetch(env, request.tenant, job_id, wanted)
+    if view is not None:
+        return Answer(200, reports.Report.of(view).body())
+    waiting = reports.ReportInMaking(format=wanted, retry_after_seconds=problems.RETRY_AFTER_S)
+    return Answer(202, waiting.body(), {"Retry-After": str(problems.RETRY_AFTER_S)})
 
 
 def list_endpoints(env: Env, request: Request) -> Answer:

@@ -1,0 +1,162 @@
+"""A settled job's reports: what is in its manifests and receipts, row by row, as files.
+
+Pure functions of immutable records, so whoever makes a report, wherever and however often, makes the same bytes; and
+whoever holds the records (format `receipts`) can make it again and compare. A change of what is rendered here must be a
+new RENDERING, or two releases would make one report of two minds.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from urllib.parse import quote
+
+from chalicelib.core import codec
+from chalicelib.core.model import Manifest, Outcome, Receipt, Row, RowOutcome
+
+RENDERING = 1
+
+
+class ReportFormat(StrEnum):
+    """What a report is to be like."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
+    FAILURES = "failures"
+    """A manifest of what was not delivered: bucket,key[,version], as S3 Batch Operations and S3 Inventory write it."""
+    RECEIPTS = "receipts"
+    """The records themselves, byte for byte: what the hash chain is computed over, and the manifests that they name."""
+
+
+CONTENT_TYPES = {
+    ReportFormat.CSV: "text/csv; charset=utf-8",
+    ReportFormat.NDJSON: "application/x-ndjson",
+    ReportFormat.FAILURES: "text/csv; charset=utf-8",
+    ReportFormat.RECEIPTS: "application/x-ndjson",
+}
+COLUMNS = (
+    "key",
+    "target_key",
+    "size",
+    "outcome",
+    "detail",
+    "source_version_id",
+    "source_etag",
+    "target_etag",
+    "target_version_id",
+    "checksum_algorithm",
+    "checksum_type",
+    "checksum_value",
+    "verification",
+    "partition",
+    "verified_region",
+    "verified_at",
+)
+GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
+"""A spreadsheet takes a cell that begins so for a formula, some of them also full-width (OWASP, "CSV Injection"). The
+apostrophe itself is guarded too: taking one away from a cell that begins with one always gives the text back."""
+PIN_IS_SPENT = (Outcome.SOURCE_CHANGED, Outcome.SOURCE_GONE)
+"""What was pinned is not there any more: trying it again can only mean what is there now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One partition's share of a report."""
+
+    body: bytes
+    rows: int
+
+
+def file_name(job_id: str, report: ReportFormat) -> str:
+    return {
+        ReportFormat.CSV: f"{job_id}.csv",
+        ReportFormat.NDJSON: f"{job_id}.ndjson",
+        ReportFormat.FAILURES: f"{job_id}-failures.csv",
+        ReportFormat.RECEIPTS: f"{job_id}-receipts.ndjson",
+    }[report]
+
+
+def opening(report: ReportFormat) -> bytes:
+    """What a report begins with, before its first partition."""
+    return _csv([COLUMNS]) if report is ReportFormat.CSV else b""
+
+
+def render(report: ReportFormat, source_bucket: str, manifest: bytes, receipt: bytes) -> Rendered:
+    """A partition's rows, from its two records."""
+    if report is ReportFormat.RECEIPTS:
+        return Rendered(manifest + b"\n" + receipt + b"\n", 2)
+    planned, receipted = codec.loads(manifest, Manifest), codec.loads(receipt, Receipt)
+    pairs = list(zip(planned.rows, receipted.rows, strict=True))
+    if report is ReportFormat.FAILURES:
+        lines = [_failure(source_bucket, row, found) for row, found in pairs if not found.outcome.good]
+        return Rendered("".join(lines).encode(), len(lines))
+    if report is ReportFormat.CSV:
+        return Rendered(_csv(_cells(row, found, receipted) for row, found in pairs), len(pairs))
+    return Rendered(b"".join(_json(row, found, receipted) for row, found in pairs), len(pairs))
+
+
+def fields_of(row: Row, found: RowOutcome, receipt: Receipt) -> dict[str, object]:
+    """A row under the names that the API has for it."""
+    checksum = found.checksum
+    return {
+        "key": row.key,
+        "target_key": row.target,
+        "size": row.size,
+        "outcome": found.outcome,
+        "detail": found.detail,
+        "source_version_id": row.version_id,
+        "source_etag": row.etag,
+        "target_etag": found.etag,
+        "target_version_id": found.version_id,
+        "checksum": checksum and {"algorithm": checksum.algorithm, "type": checksum.type, "value": checksum.value},
+        "verification": found.verification,
+        "partition": receipt.part,
+        "verified_region": receipt.region,
+        "verified_at": _timestamp(receipt.finished_ms),
+    }
+
+
+def guarded(text: str) -> str:
+    """A text as a cell that no spreadsheet calculates."""
+    return f"'{text}" if text.startswith(GUARDED) else text
+
+
+def unguarded(cell: str) -> str:
+    """The text of a cell."""
+    return cell.removeprefix("'")
+
+
+def _json(row: Row, found: RowOutcome, receipt: Receipt) -> bytes:
+    line = json.dumps(fields_of(row, found, receipt), separators=(",", ":"), ensure_ascii=False)
+    return line.encode() + b"\n"
+
+
+def _cells(row: Row, found: RowOutcome, receipt: Receipt) -> Iterator[str]:
+    fields = fields_of(row, found, receipt)
+    checksum = fields.pop("checksum") or {}
+    assert isinstance(checksum, dict)
+    flat = fields | {f"checksum_{name}": value for name, value in checksum.items()}
+    for column in COLUMNS:
+        value = flat.get(column)
+        yield "" if value is None else guarded(str(value))
+
+
+def _csv(rows: Iterable[Iterable[str]]) -> bytes:
+    """RFC 4180: lines end in CRLF; quoted where a cell needs it."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _failure(source_bucket: str, row: Row, found: RowOutcome) -> str:
+    """Keys in percent-encoding, in which a decoder of forms and one of URLs read the same."""
+    version = row.version_id if found.outcome not in PIN_IS_SPENT else None
+    cells = [source_bucket, quote(row.key, safe="/"), *([quote(version, safe="")] if version else [])]
+    return ",".join(cells) + "\n"
+
+
+def _timestamp(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,34 @@
+"""Finding a job by its id, for the one whose it is."""
+
+from chalicelib.core import ids
+from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.model import JobSpec
+from chalicelib.ports import Env, JobItems
+from chalicelib.protocol.records import ControlRecords
+
+
+class Unknown(EftError):
+    """There is no such thing, or it belongs to another tenant: nobody is told which."""
+
+
+def find_job(env: Env, tenant: str, job_id: str) -> tuple[JobSpec, JobItems]:
+    """The job as this Region's table knows it. A job that the other Region has just accepted may not have been
+    replicated yet: then the control buckets know it."""
+    if not ids.is_job_id(job_id):
+        raise _unknown(job_id)
+    items = env.ledger.job_items(job_id)
+    spec = items.spec or next(filter(None, (_spec_at(env, region, job_id) for region in env.control_buckets)), None)
+    if spec is None or spec.tenant != tenant:
+        raise _unknown(job_id)
+    return spec, items
+
+
+def _spec_at(env: Env, region: str, job_id: str) -> JobSpec | None:
+    try:
+        return ControlRecords(env, region).job(job_id).spec()
+    except Retry:
+        return None
+
+
+def _unknown(job_id: str) -> Unknown:
+    return Unknown("UnknownJob", f"you have no job {job_id!r}")

@@ -1,0 +1,217 @@
+"""report: the files in which a settled job's owner reads what became of each object.
+
+Made on request, by a message to split, from the job's manifests and receipts: piece by piece, a few partitions in
+memory at a time, then put together by S3. Deterministic and create-only, so it may be made by anybody, any number of
+times, in either Region, and whoever comes next goes on after the last piece. What a crash leaves undone, the next
+request does, or the message that comes again.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from chalicelib.core.errors import Corrupt, EftError, NoSuchUpload, NotFound, PreconditionFailed, Retry
+from chalicelib.core.leases import Observation
+from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
+from chalicelib.core.policy import GIB
+from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
+from chalicelib.ports import Env, Part, Placement, QueueName, SourceRef, Wake
+from chalicelib.protocol.jobs import find_job
+from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.reports import Draft, Piece, ReportRecords
+
+LINK_S = 900
+"""A link is for the one who has just asked; the next one is another request away."""
+ASK_AGAIN_MS = 60_000
+"""A report that is not there so long after it was ordered is ordered again."""
+RUN_MS = 60_000
+"""After so long a maker of pieces lets others have split: its queue holds the planning of other jobs too."""
+RESERVE_MS = 30_000
+LOST = (PreconditionFailed, NoSuchUpload, NotFound)
+"""Somebody else has been here: another maker, or the lifecycle rule."""
+PARTITIONS_IN_MEMORY = 8
+PIECES_IN_MEMORY = 4
+DIGEST_MAX_BYTES = 16 * GIB
+"""What one invocation can surely read again: a larger report has no digest."""
+
+
+class NotSettled(EftError):
+    """A report says how all objects ended: it can't be made before they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """A report that can be fetched."""
+
+    made: ReportMade
+    end: Terminal
+    url: str
+    expires_ms: int
+
+
+def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportView | None:
+    """A link to the report, or None: it is being made now."""
+    spec, items = find_job(env, tenant, job_id)
+    control = ControlRecords(env, spec.control_region)
+    end = items.terminal or control.job(job_id).terminal()
+    if end is None:
+        raise NotSettled("JobNotSettled", f"{job_id} is not settled yet")
+    made = ReportRecords(control, job_id, report).made()
+    if made is None:
+        _order(env, spec, report)
+        return None
+    url = env.store.presign(
+        control.bucket,
+        ReportRecords(control, job_id, report).whole,
+        expires_s=LINK_S,
+        file_name=file_name(job_id, report),
+        content_type=CONTENT_TYPES[report],
+    )
+    return ReportView(made, end, url, env.clock.now_ms() + LINK_S * 1000)
+
+
+def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
+    """Have it made, unless this Region has just done so."""
+    subject = f"report-{report}"
+    now = env.clock.now_ms()
+    before = env.ledger.get_observation(spec.job_id, subject, env.region)
+    if before is not None and now - before.since_ms < ASK_AGAIN_MS:
+        return
+    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report)])
+    # Crash here: ordered, and not noted that it was. The next request orders it again, which is harmless.
+    env.ledger.put_observation(Observation(spec.job_id, subject, env.region, "ordered", now))
+    env.log("report-ordered", job=spec.job_id, report=report)
+
+
+def run(env: Env, job_id: str, control_region: str, report: ReportFormat, deadline_ms: int) -> None:
+    """Make a report, or go on with it."""
+    control = ControlRecords(env, control_region)
+    records = control.job(job_id)
+    spec = records.spec()
+    if spec is None or records.terminal() is None:
+        env.log("report-nothing-to-do", job=job_id, report=report)
+        return
+    reports = ReportRecords(control, job_id, report)
+    if reports.made() is None:
+        _Maker(env, records, spec, reports, min(deadline_ms - RESERVE_MS, env.clock.now_ms() + RUN_MS)).make()
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    env: Env
+    records: JobRecords
+    spec: JobSpec
+    reports: ReportRecords
+    until_ms: int
+
+    def make(self) -> None:
+        tail = self._cut()
+        if tail is None:
+            # Crash before the send: the message that brought us here comes again by itself, later.
+            wake = Wake(QueueName.SPLIT, self.spec.job_id, self.spec.control_region, report=self.reports.format)
+            self.env.queue.send([wake])
+            return
+        made = self._small(tail) if tail.ordinal == 1 else self._large(tail)
+        # Crash here: the report is whole, and nobody knows. Who comes next reads it once more, and says so.
+        self.reports.create_made(made)
+        self.env.log("report-made", job=made.job_id, report=made.format, rows=made.rows, bytes=made.bytes)
+
+    def _cut(self) -> Draft | None:
+        """Write the pieces that are missing, but for the last one. None if there was no time for all of them."""
+        draft = self._begun()
+        for part, rendered in self._rendered(draft.upto):
+            draft = draft.and_then(part, rendered)
+            full = len(draft.body) >= self.env.policy.report_piece_bytes
+            if full:
+                self.reports.create_piece(draft)
+                # Crash here: the next maker goes on after this piece.
+                draft = draft.next()
+            if self.env.clock.now_ms() >= self.until_ms:
+                if not full:
+                    # Crash before this, or after it: the next maker goes on from where somebody last left off.
+                    self.reports.create_carry(draft)
+                return None
+        return draft
+
+    def _begun(self) -> Draft:
+        """Where the last maker stopped."""
+        pieces = self.reports.pieces()
+        upto = pieces[-1].upto if pieces else ""
+        start = b"" if pieces else opening(self.reports.format)
+        return self.reports.carried(len(pieces) + 1) or Draft(len(pieces) + 1, start, 0, upto)
+
+    def _rendered(self, after: str) -> Iterator[tuple[str, Rendered]]:
+        """What each partition after this one adds. Read a few at a time, side by side."""
+        parts = self.records.receipts_after(after)
+        while batch := list(islice(parts, PARTITIONS_IN_MEMORY)):
+            yield from zip(batch, map(self._render, batch, self.env.pool.map(self._read, batch)), strict=True)
+
+    def _read(self, part: str) -> tuple[bytes, bytes]:
+        manifest, receipt = self.records.link_bytes(part), self.records.receipt_bytes(part)
+        if manifest is None or receipt is None:
+            raise Corrupt("RecordVanished", f"{self.spec.job_id}: {part} has no manifest, or its receipt is gone")
+        return manifest, receipt
+
+    def _render(self, part: str, bodies: tuple[bytes, bytes]) -> Rendered:
+        try:
+            return render(self.reports.format, self.spec.source.bucket.name, *bodies)
+        except ValueError as error:
+            raise Corrupt("ReceiptDiffers", f"{self.spec.job_id}: {part}: {error}") from error
+
+    # --- the whole --------------------------------------------------------------------------------------------
+
+    def _small(self, tail: Draft) -> ReportMade:
+        """A report that fits into one piece is written as it is."""
+        self.reports.create_whole(tail.body)
+        return self._made(tail.rows, len(tail.body), hashlib.sha256(tail.body).hexdigest())
+
+    def _large(self, tail: Draft) -> ReportMade:
+        if tail.body:
+            self.reports.create_piece(tail)
+        # Crash here: the next maker finds every piece there, and puts them together.
+        pieces = self.reports.pieces()
+        if not self.reports.is_whole():
+            self._join(pieces)
+        size = sum(piece.size for piece in pieces)
+        digest = self._digest(pieces) if size <= DIGEST_MAX_BYTES else ""
+        return self._made(sum(piece.rows for piece in pieces), size, digest)
+
+    def _join(self, pieces: Sequence[Piece]) -> None:
+        """A multipart upload whose parts S3 copies from the pieces."""
+        store, bucket = self.env.store, self.reports.bucket
+        upload = store.create_upload(bucket, self.reports.whole, Properties(), {}, Placement(), None)
+        # Crash here, or anywhere below: nothing of it is visible, the bucket's lifecycle rule aborts it in a week, and
+        # the next maker begins an upload of its own.
+
+        def copied(numbered: tuple[int, Piece]) -> Part:
+            number, piece = numbered
+            source = SourceRef(bucket, piece.key, piece.etag)
+            return store.upload_part_copy(upload, number, source, 0, piece.size - 1, whole=True)
+
+        try:
+            parts = self.env.pool.map(copied, enumerate(pieces, start=1))
+            store.complete(upload, parts, None, sum(piece.size for piece in pieces), None)
+        except EftError as error:
+            # Perhaps another maker was faster, or this very Complete has worked: if so, the whole is there. If it is
+            # still under way, the Abort may come first, and we begin anew.
+            store.abort(upload)
+            if self.reports.is_whole():
+                return
+            if isinstance(error, LOST):
+                raise Retry("ReportNotJoined", str(error)) from error
+            raise
+
+    def _digest(self, pieces: Sequence[Piece]) -> str:
+        """Of the whole, read as its pieces, a few of them at a time."""
+        found = hashlib.sha256()
+        for start in range(0, len(pieces), PIECES_IN_MEMORY):
+            keys = [piece.key for piece in pieces[start : start + PIECES_IN_MEMORY]]
+            for body in self.env.pool.map(lambda key: self.env.store.get(self.reports.bucket, key), keys):
+                if body is None:
+                    raise Retry("PieceExpired", f"a piece of {self.reports.whole} is gone: it is made again")
+                found.update(body)
+        return found.hexdigest()
+
+    def _made(self, rows: int, size: int, digest: str) -> ReportMade:
+        return ReportMade(self.spec.job_id, self.reports.format, rows, size, digest)

@@ -1,0 +1,45 @@
+"""Pre-signed links to what is in memory: made by the store, followed by whoever has one."""
+
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+
+from chalicelib.core.model import Bucket
+from simulation.memory.state import StoreState
+
+HOST = "https://s3.memory.example"
+_SECRET = "the secret key of nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer to a GET without credentials. Header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def sign(bucket: Bucket, key: str, expires_ms: int, file_name: str, content_type: str) -> str:
+    path = f"/{bucket.name}/{quote(key, safe='/')}"
+    query = urlencode({"expires": expires_ms, "name": file_name, "type": content_type})
+    return f"{HOST}{path}?{query}&signature={_signature(path, query)}"
+
+
+def follow(store: StoreState, url: str) -> Fetched:
+    """GET it, as anybody."""
+    parts = urlsplit(url)
+    query, _, signature = parts.query.rpartition("&signature=")
+    asked = {name: values[0] for name, values in parse_qs(query).items()}
+    if signature != _signature(parts.path, query) or int(asked["expires"]) <= store.clock.now_ms():
+        return Fetched(403, {}, b"")
+    bucket, _, key = parts.path[1:].partition("/")
+    found = store.current(Bucket(bucket, ""), unquote(key))
+    if found is None:
+        return Fetched(404, {}, b"")
+    disposition = f'attachment; filename="{asked["name"]}"'
+    return Fetched(200, {"content-type": asked["type"], "content-disposition": disposition}, found.body)
+
+
+def _signature(path: str, query: str) -> str:
+    return hashlib.sha256(f"{_SECRET}{path}?{query}".encode()).hexdigest()

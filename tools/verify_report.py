@@ -1,0 +1,172 @@
+"""Holds a job's report against its receipts, and the receipts against the hash chain, without asking anybody.
+
+    python -m tools.verify_report RECEIPTS --chain HASH [--report REPORT]
+
+RECEIPTS is what `GET /jobs/{id}/report?format=receipts` gives: a manifest and its receipt for each partition, in order.
+HASH is the job's `receipt_chain_sha256`, from `GET /jobs/{id}` or, better, from the "Job Settled" event, which left the
+service on the day. The chain covers every receipt; each receipt names its manifest by digest; the two make every row of
+the report. REPORT (csv or ndjson) is made again from them and compared byte by byte.
+
+Exit 0: all of it agrees. Exit 1: it says where it first does not.
+"""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from chalicelib.core import codec
+from chalicelib.core.errors import Corrupt
+from chalicelib.core.ids import is_part_id, split_part_id
+from chalicelib.core.model import Manifest, Receipt
+from chalicelib.core.report import ReportFormat, opening, render
+from chalicelib.core.settle import CHAIN_START, chain
+
+R = TypeVar("R", Manifest, Receipt)
+SHOWN_BYTES = 300
+
+
+class Differs(Exception):
+    """The first thing that is not as it must be."""
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was looked at."""
+
+    partitions: int = 0
+    rows: int = 0
+    head: str = CHAIN_START
+    _ranges: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    """Range -> its highest partition, and whether that was its last."""
+    _before: str = ""
+
+    def add(self, receipt: Receipt, line: bytes) -> None:
+        if not is_part_id(receipt.part):
+            raise Differs(f"{receipt.part!r} is no partition")
+        range_id, ordinal = split_part_id(receipt.part)
+        if receipt.part <= self._before:
+            raise Differs(f"the receipt of {receipt.part} comes after that of {self._before}: out of order, or twice")
+        highest, _ = self._ranges.get(range_id, (0, False))
+        if ordinal != highest + 1:
+            raise Differs(f"the receipt of {range_id}-{highest + 1:06d} is missing before that of {receipt.part}")
+        self._ranges[range_id] = ordinal, receipt.last
+        self._before = receipt.part
+        self.partitions += 1
+        self.rows += len(receipt.rows)
+        self.head = chain(self.head, hashlib.sha256(line).hexdigest())
+
+    def end(self, expected: str) -> None:
+        """All of it has been seen: is it all, and is it what was settled?"""
+        for range_id, (highest, last) in self._ranges.items():
+            forked = all(any(name.startswith(range_id + half) for name in self._ranges) for half in "01")
+            if not last and not forked:
+                raise Differs(f"the receipts after {range_id}-{highest:06d} are missing")
+        if self.head != expected:
+            raise Differs(
+                f"the receipts are not those that the job was settled with: their chain is {self.head}, "
+                f"and it must be {expected}"
+            )
+
+
+def verify(receipts: Path, chain_sha256: str, report: Path | None) -> Verified:
+    """Raises Differs. First the receipts: a report is held against nothing less."""
+    format_of_report = _format_of(report) if report else None
+    verified = Verified()
+    with receipts.open("rb") as bundle:
+        for _ in _partitions(bundle, verified):
+            pass
+    verified.end(chain_sha256)
+    if report is not None and format_of_report is not None:
+        with receipts.open("rb") as bundle, report.open("rb") as given:
+            _compare(_expected(bundle, format_of_report), given)
+    return verified
+
+
+def _partitions(bundle: BinaryIO, verified: Verified) -> Iterator[tuple[bytes, bytes]]:
+    """Each partition's two records, once they agree with each other."""
+    number = 0
+    while line := bundle.readline():
+        number += 2
+        manifest_line, receipt_line = _cut(line, number - 1), _cut(bundle.readline(), number)
+        manifest, receipt = _read(manifest_line, Manifest, number - 1), _read(receipt_line, Receipt, number)
+        if manifest.part != receipt.part:
+            raise Differs(f"line {number} is the receipt of {receipt.part}; that of {manifest.part} must be there")
+        if hashlib.sha256(manifest_line).hexdigest() != receipt.manifest_sha256:
+            raise Differs(f"line {number - 1} is not the manifest that the receipt of {receipt.part} was written for")
+        verified.add(receipt, receipt_line)
+        yield manifest_line, receipt_line
+
+
+def _cut(line: bytes, number: int) -> bytes:
+    if not line.endswith(b"\n"):
+        raise Differs(f"the receipts end in the middle, at line {number}: fetch them again")
+    return line[:-1]
+
+
+def _read(line: bytes, kind: type[R], number: int) -> R:
+    try:
+        return codec.loads(line, kind)
+    except Corrupt as error:
+        raise Differs(f"line {number} is no {kind.__name__.lower()}: {error.message[:SHOWN_BYTES]}") from None
+
+
+def _expected(bundle: BinaryIO, report: ReportFormat) -> Iterator[bytes]:
+    yield opening(report)
+    for manifest, receipt in _partitions(bundle, Verified()):
+        yield render(report, "", manifest, receipt).body
+
+
+def _compare(expected: Iterator[bytes], given: BinaryIO) -> None:
+    line = 1
+    for wanted in expected:
+        found = given.read(len(wanted))
+        if found != wanted:
+            raise Differs(_difference(wanted, found + given.readline(), line))
+        line += wanted.count(b"\n")
+    if rest := given.readline():
+        raise Differs(f"the report has more than its receipts, from line {line} on: {_shown(rest)}")
+
+
+def _difference(wanted: bytes, found: bytes, line: int) -> str:
+    wanted_lines, found_lines = wanted.split(b"\n"), found.split(b"\n")
+    for offset, must_be in enumerate(wanted_lines):
+        there = found_lines[offset] if offset < len(found_lines) else None
+        if there != must_be:
+            says = f"it says     {_shown(there)}" if there else "it ends before"
+            return f"line {line + offset} of the report is not as receipted:\n{says}\nit must say {_shown(must_be)}"
+    raise AssertionError("called for what differs")
+
+
+def _shown(line: bytes) -> str:
+    return repr(line[:SHOWN_BYTES].decode(errors="replace"))
+
+
+def _format_of(report: Path) -> ReportFormat:
+    formats = {".csv": ReportFormat.CSV, ".ndjson": ReportFormat.NDJSON}
+    if report.suffix not in formats:
+        raise Differs(f"{report.name} is neither .csv nor .ndjson: only those can be made again from receipts")
+    return formats[report.suffix]
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="verify_report", description="Holds a job's report against its receipts.")
+    parser.add_argument("receipts", type=Path, help="GET /jobs/{id}/report?format=receipts")
+    parser.add_argument("--chain", required=True, help="the job's receipt_chain_sha256, from another source if you can")
+    parser.add_argument("--report", type=Path, help="GET /jobs/{id}/report, csv or ndjson")
+    asked = parser.parse_args(arguments)
+    try:
+        found = verify(asked.receipts, asked.chain, asked.report)
+    except (Differs, OSError) as error:
+        print(f"NOT VERIFIED: {error}")
+        return 1
+    what = "chain, receipts and report agree" if asked.report else "chain and receipts agree"
+    print(f"verified: {what}: {found.rows} objects in {found.partitions} partitions")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
