@@ -14,7 +14,6 @@ from itertools import islice
 from chalicelib.core.errors import Corrupt, EftError, NoSuchUpload, NotFound, PreconditionFailed, Retry
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
-from chalicelib.core.policy import GIB
 from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
 from chalicelib.ports import Env, Part, Placement, QueueName, SourceRef, Wake
 from chalicelib.protocol.jobs import find_job
@@ -32,8 +31,6 @@ LOST = (PreconditionFailed, NoSuchUpload, NotFound)
 """Somebody else has been here: another maker, or the lifecycle rule."""
 PARTITIONS_IN_MEMORY = 8
 PIECES_IN_MEMORY = 4
-DIGEST_MAX_BYTES = 16 * GIB
-"""What one invocation can surely read again: a larger report has no digest."""
 
 
 class NotSettled(EftError):
@@ -174,7 +171,7 @@ class _Maker:
         if not self.reports.is_whole():
             self._join(pieces)
         size = sum(piece.size for piece in pieces)
-        digest = self._digest(pieces) if size <= DIGEST_MAX_BYTES else ""
+        digest = self._digest(pieces) if size <= self.env.policy.report_digest_max_bytes else ""
         return self._made(sum(piece.rows for piece in pieces), size, digest)
 
     def _join(self, pieces: Sequence[Piece]) -> None:

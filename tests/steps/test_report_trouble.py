@@ -198,9 +198,8 @@ def peak_bytes(partitions: int) -> tuple[int, int]:
     return max(peaks), made.bytes
 
 
-def test_a_report_too_large_to_be_read_again_has_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "DIGEST_MAX_BYTES", 100)
-    world = made(MAKERS["many-pieces"])
+def test_a_report_too_large_to_be_read_again_has_no_digest() -> None:
+    world = made(lambda: World(policy=replace(PIECES, report_digest_max_bytes=2000), limits=ROOMY))
     assert wait_for(world, spec_of(world), ReportFormat.CSV).made.sha256 == ""
 
 
