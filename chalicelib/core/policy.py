@@ -49,3 +49,5 @@ class Policy:
     redrives_per_job: int = 100
     report_piece_bytes: int = 8 * MIB
     """A report is made in pieces of at least so many bytes, which S3 then puts together as the parts of one object."""
+    report_digest_max_bytes: int = 16 * GIB
+    """What one invocation can surely read again: a larger report has no SHA-256."""

@@ -14,17 +14,17 @@ from itertools import islice
 from chalicelib.core.errors import Corrupt, EftError, NoSuchUpload, NotFound, PreconditionFailed, Retry
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
-from chalicelib.core.policy import GIB
 from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
 from chalicelib.ports import Env, Part, Placement, QueueName, SourceRef, Wake
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.reports import Draft, Piece, ReportRecords
+from chalicelib.protocol.table import tell
 
 LINK_S = 900
 """A link is for the one who has just asked; the next one is another request away."""
-ASK_AGAIN_MS = 60_000
-"""A report that is not there so long after it was ordered is ordered again."""
+ASK_AGAIN_MS = 120_000
+"""A report that nobody has ordered or worked on for so long is ordered again. Longer than a maker's run."""
 RUN_MS = 60_000
 """After so long a maker of pieces lets others have split: its queue holds the planning of other jobs too."""
 RESERVE_MS = 30_000
@@ -32,8 +32,6 @@ LOST = (PreconditionFailed, NoSuchUpload, NotFound)
 """Somebody else has been here: another maker, or the lifecycle rule."""
 PARTITIONS_IN_MEMORY = 8
 PIECES_IN_MEMORY = 4
-DIGEST_MAX_BYTES = 16 * GIB
-"""What one invocation can surely read again: a larger report has no digest."""
 
 
 class NotSettled(EftError):
@@ -73,15 +71,19 @@ def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportVie
 
 def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
     """Have it made, unless this Region has just done so."""
-    subject = f"report-{report}"
-    now = env.clock.now_ms()
-    before = env.ledger.get_observation(spec.job_id, subject, env.region)
-    if before is not None and now - before.since_ms < ASK_AGAIN_MS:
+    note = _note(env, spec.job_id, report)
+    before = env.ledger.get_observation(spec.job_id, note.subject, env.region)
+    if before is not None and note.since_ms - before.since_ms < ASK_AGAIN_MS:
         return
     env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report)])
     # Crash here: ordered, and not noted that it was. The next request orders it again, which is harmless.
-    env.ledger.put_observation(Observation(spec.job_id, subject, env.region, "ordered", now))
+    env.ledger.put_observation(note)
     env.log("report-ordered", job=spec.job_id, report=report)
+
+
+def _note(env: Env, job_id: str, report: ReportFormat) -> Observation:
+    """That this Region is about to make the report: requests that come meanwhile need not order it."""
+    return Observation(job_id, f"report-{report}", env.region, "ordered", env.clock.now_ms())
 
 
 def run(env: Env, job_id: str, control_region: str, report: ReportFormat, deadline_ms: int) -> None:
@@ -94,6 +96,8 @@ def run(env: Env, job_id: str, control_region: str, report: ReportFormat, deadli
         return
     reports = ReportRecords(control, job_id, report)
     if reports.made() is None:
+        # Crash here, or the table is down: somebody orders it once more, which is harmless.
+        tell(env, env.ledger.put_observation, _note(env, job_id, report))
         _Maker(env, records, spec, reports, min(deadline_ms - RESERVE_MS, env.clock.now_ms() + RUN_MS)).make()
 
 
@@ -174,7 +178,7 @@ class _Maker:
         if not self.reports.is_whole():
             self._join(pieces)
         size = sum(piece.size for piece in pieces)
-        digest = self._digest(pieces) if size <= DIGEST_MAX_BYTES else ""
+        digest = self._digest(pieces) if size <= self.env.policy.report_digest_max_bytes else ""
         return self._made(sum(piece.rows for piece in pieces), size, digest)
 
     def _join(self, pieces: Sequence[Piece]) -> None:

@@ -169,7 +169,7 @@ def test_a_lost_message_is_sent_again(world: World) -> None:
     spec = settled(world)
     assert ask(world, spec, ReportFormat.CSV) is None
     world.collect(lost=True)
-    world.clock.advance(MINUTE)
+    world.clock.advance(2 * MINUTE)
     assert fetched(world, spec, ReportFormat.CSV)
 
 

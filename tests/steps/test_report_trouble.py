@@ -144,6 +144,27 @@ def test_what_takes_long_is_made_in_turns(wanted: ReportFormat, piece_bytes: int
     assert len(runs) > len(KEYS) // 4, "ordered once, and gone on with once for each partition"
 
 
+def test_whoever_asks_while_it_is_made_orders_no_second_maker() -> None:
+    """However long it takes: each run of a minute says that it is at work."""
+    world = World(policy=replace(SMALL, report_piece_bytes=1000), limits=ROOMY)
+    spec = synthetic(world, 20, 3)
+    orders: list[int] = []
+
+    def slow(operation: Operation, _bucket: str, key: str) -> None:
+        if operation is Operation.GET and "/manifest/" in key:
+            world.clock.advance(10 * SECOND)
+            orders.append(len(world.events("report-ordered")))
+
+    world.store.before_call = slow
+    world.watch = lambda: ask(world, spec, ReportFormat.CSV)
+    assert ask(world, spec, ReportFormat.CSV) is None
+    world.pump()
+    world.store.before_call = None
+    assert len(orders) >= 20, "more than three minutes of work"
+    assert set(orders) == {1}
+    assert len(world.events("report-made")) == 1
+
+
 def test_a_split_that_waits_comes_in_between() -> None:
     world = World(policy=replace(SMALL, report_piece_bytes=1000), limits=ROOMY)
     spec = synthetic(world, 40, 3)
@@ -198,9 +219,8 @@ def peak_bytes(partitions: int) -> tuple[int, int]:
     return max(peaks), made.bytes
 
 
-def test_a_report_too_large_to_be_read_again_has_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "DIGEST_MAX_BYTES", 100)
-    world = made(MAKERS["many-pieces"])
+def test_a_report_too_large_to_be_read_again_has_no_digest() -> None:
+    world = made(lambda: World(policy=replace(PIECES, report_digest_max_bytes=2000), limits=ROOMY))
     assert wait_for(world, spec_of(world), ReportFormat.CSV).made.sha256 == ""
 
 
