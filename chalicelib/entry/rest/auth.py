@@ -7,8 +7,8 @@ import jwt
 
 from chalicelib.settings import Auth, Issuer
 
-READ, WRITE, OPERATE = "read", "write", "operate"
-"""The scopes that operations ask for."""
+READ, WRITE, ADMINISTER, OPERATE = "read", "write", "administer", "operate"
+"""The scopes that operations ask for: look, submit and steer jobs, change what jobs may name, see all tenants' work."""
 LEEWAY_S = 30
 REQUIRED = ["exp", "iss", "aud", "sub", "tenant"]
 
