@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app import bearer
-from tests.entry.authorizer import accepting, ask, forged
+from tests.entry.authorizer import ARN, accepting, ask, forged
 from tests.entry.tokens import AUDIENCE, ISSUER, Signer, auth_json, claims_of, issuer_entry
 
 HOUR_S = 3600
@@ -63,7 +63,9 @@ def test_issued_in_the_future() -> None:
     assert ask(rsa().token(iat=NOW_S + HOUR_S)) is None
 
 
-@pytest.mark.parametrize("audience", ["another service", ["x", "y"], "EFT", "eft ", "", [], None, 5, {"eft": 1}], ids=str)
+@pytest.mark.parametrize(
+    "audience", ["another service", ["x", "y"], "EFT", "eft ", "", [], None, 5, {"eft": 1}], ids=str
+)
 def test_wrong_audience(audience: object) -> None:
     assert ask(_signed(claims_of(aud=audience))) is None
 
@@ -246,10 +248,15 @@ def test_two_issuers_with_the_same_kid_and_different_algorithms() -> None:
 
 
 def test_a_refusal_says_nothing_about_why() -> None:
-    arn = "arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:abc123/api/GET/jobs"
     answers = {
         json.dumps(bearer({"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": arn}, {}))
-        for token in (rsa().token(exp=1), rsa().token(kid="k2"), Signer.make("RS256").token(), "x", rsa().token(aud="x"))
+        for token in (
+            rsa().token(exp=1),
+            rsa().token(kid="k2"),
+            Signer.make("RS256").token(),
+            "x",
+            rsa().token(aud="x"),
+        )
     }
     assert len(answers) == 1
 

@@ -1,4 +1,4 @@
-"""One tenant's ids in another's hands: answered as if there were no such thing, to the byte, and with the same calls."""
+"""One tenant's ids in another's hands: answered as if there were no such thing, to the byte, by the same calls."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -136,7 +136,9 @@ def _not_replicated(api: Api) -> str:
 
 
 @named(OF_A_JOB)
-@pytest.mark.parametrize("make", [_planning, _paused, _cancelled, _settled, _not_replicated], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [_planning, _paused, _cancelled, _settled, _not_replicated], ids=lambda make: make.__name__
+)
 def test_another_tenants_job_is_one_that_never_was(
     api: Api, empty: Api, contract: Contract, make: Callable[[Api], str]
 ) -> None:
@@ -186,7 +188,7 @@ def test_another_tenants_cursor_shows_nothing_of_it(api: Api, path: str) -> None
     assert cursor
     api.tenant = "acme"
     mine = api.submit().json["id"]
-    for cursor in (cursor, f"9999999999999:{theirs[0]}", "r-000001.0"):
-        reply = api.get(f"{path.format(mine=mine)}?cursor={cursor.replace('#', '%23')}")
+    for given in (cursor, f"9999999999999:{theirs[0]}", "r-000001.0"):
+        reply = api.get(f"{path.format(mine=mine)}?cursor={given.replace('#', '%23')}")
         assert reply.status in (200, 400)
-        assert not any(job_id in reply.body.decode() for job_id in theirs if job_id not in cursor)
+        assert not any(job_id in reply.body.decode() for job_id in theirs if job_id not in given)
