@@ -249,7 +249,7 @@ def test_two_issuers_with_the_same_kid_and_different_algorithms() -> None:
 
 def test_a_refusal_says_nothing_about_why() -> None:
     answers = {
-        json.dumps(bearer({"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": arn}, {}))
+        json.dumps(bearer({"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": ARN}, {}))
         for token in (
             rsa().token(exp=1),
             rsa().token(kid="k2"),
