@@ -21,7 +21,7 @@ def problems(request: Any, get_response: Any) -> Response:
 
 @app.authorizer()
 def bearer(request: Any) -> AuthResponse:
-    return http.authorize(runtime.current_settings().auth, request)
+    return http.authorize(runtime.keyring(), request)
 
 
 @app.route("/jobs", methods=["POST"], authorizer=bearer)

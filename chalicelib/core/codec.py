@@ -10,10 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
 from chalicelib.core.intents import Intent
+from chalicelib.core.keys import KeyRecord
 from chalicelib.core.model import Cancel, Claim, CopyRecord, Fork, JobSpec, Link, Manifest, Receipt, Terminal
 from chalicelib.core.registers import Registration
 
-Record = JobSpec | Manifest | Fork | Claim | Cancel | Intent | CopyRecord | Receipt | Registration | Terminal
+Record = (
+    JobSpec | Manifest | Fork | Claim | Cancel | Intent | CopyRecord | Receipt | Registration | Terminal | KeyRecord
+)
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
     "manifest": Manifest,
@@ -25,6 +28,7 @@ _KINDS: dict[str, type[Any]] = {
     "receipt": Receipt,
     "registration": Registration,
     "terminal": Terminal,
+    "keys": KeyRecord,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

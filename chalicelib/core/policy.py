@@ -47,3 +47,7 @@ class Policy:
     """A batch of at most so many small objects is delivered by intake itself."""
     sweep_jobs_per_run: int = 1000
     redrives_per_job: int = 100
+    keys_refresh_ms: int = 300_000
+    """How often an issuer is asked for its keys."""
+    keys_grace_ms: int = 3_600_000
+    """For how long a key counts that its issuer doesn't publish any more: what it signed just before is still good."""

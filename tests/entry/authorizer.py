@@ -8,8 +8,9 @@ from typing import Any
 
 from app import bearer
 from chalicelib import settings
-from chalicelib.runtime import Composition, using
+from chalicelib.runtime import using
 from simulation.memory.env import make_env
+from tests.entry.api import composition
 from tests.entry.environ import environ
 
 ARN = "arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:abc123/api/GET/jobs"
@@ -18,7 +19,7 @@ ARN = "arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:abc123/api/GET/jobs
 @contextmanager
 def accepting(auth: str) -> Iterator[None]:
     """The authorizer with this EFT_AUTH."""
-    with using(Composition(settings.read(environ(EFT_AUTH=auth)), make_env())):
+    with using(composition(settings.read(environ(EFT_AUTH=auth)), make_env())):
         yield
 
 

@@ -225,7 +225,7 @@ def _two_issuers(one: Signer, two: Signer) -> Iterator[None]:
 
 def test_two_issuers_with_the_same_kid() -> None:
     one, two = Signer.make("RS256"), Signer.make("RS256")
-    theirs = {"iss": "https://two.example.com", "aud": "eft-two"}
+    theirs: dict[str, Any] = {"iss": "https://two.example.com", "aud": "eft-two"}
     with _two_issuers(one, two):
         assert ask(one.token()) is not None
         assert ask(two.token(**theirs)) is not None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ FAR_MS = 2_000_000_000_000
 SECURED = [contract for contract in CONTRACTS if contract.scope]
 OF_A_JOB = [contract for contract in SECURED if "{job_id}" in contract.path]
 OF_A_TENANT = [contract for contract in SECURED if contract.scope != OPERATE]
-THEIRS = {"source": {"endpoint": "theirs"}, "target": {"endpoint": "theirs-too"}}
+THEIRS: dict[str, Any] = {"source": {"endpoint": "theirs"}, "target": {"endpoint": "theirs-too"}}
 NEVER = "job-" + "a" * 26
 
 
