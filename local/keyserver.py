@@ -30,7 +30,7 @@ class KeyServer:
     def __init__(self, issuer_file: Path, folder: Path) -> None:
         self.certificate = folder / "issuer-certificate.pem"
         private = folder / "issuer-tls.pem"
-        _certify(self.certificate, private)
+        certify(self.certificate, private)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, private)
         self._server = ThreadingHTTPServer((_ADDRESS, 0), _handler(issuer_file))
@@ -69,7 +69,7 @@ def _handler(issuer_file: Path) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _certify(certificate: Path, private: Path) -> None:
+def certify(certificate: Path, private: Path) -> None:
     """A certificate for this machine's own address, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "EFT's local issuer")])
