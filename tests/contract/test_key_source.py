@@ -135,7 +135,7 @@ def test_as_much_as_is_allowed(source: HttpsKeySource, issuer: Issuer) -> None:
 
 
 def test_a_huge_answer_is_not_read_to_its_end(source: HttpsKeySource, issuer: Issuer) -> None:
-    sent = []
+    sent: list[int] = []
 
     def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
