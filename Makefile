@@ -11,7 +11,7 @@ NAME := $(if $(RUN),--name $(RUN))
 # The two environments are installed side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: help demo drill up down test fuzz simulate mutants model verify-report check format package token lock
+.PHONY: help demo drill up down test fuzz simulate mutants model verify-report check format package token rotate lock
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make up [RUN=name]         both Regions up in the background, for aws, rclone or curl; prints how'
 	@echo 'make down [RUN=name]       take them down'
 	@echo 'make token [RUN=name]      a bearer token for them'
+	@echo 'make rotate [RUN=name]     a new signing key for their token issuer'
 	@echo 'make drill [CASE=b] [SCALE=1] [SEED=n] [TIMES=n]  a Region dies in mid-work; checks every promise, out/drill.html'
 	@echo 'make test [ARGS=...]       every test; ARGS go to pytest'
 	@echo 'make fuzz [CASES=10000] [SEED=n]  generated requests, every answer held against /openapi.json; out/fuzz.json'
@@ -47,6 +48,9 @@ down: $(LOCAL)
 
 token: $(LOCAL)
 	@$(PY) -m local token $(NAME)
+
+rotate: $(LOCAL)
+	@$(PY) -m local rotate $(NAME)
 
 package: $(LOCAL)
 	@$(PY) -m local package

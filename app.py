@@ -19,9 +19,9 @@ def problems(request: Any, get_response: Any) -> Response:
     return http.as_problem(request, get_response(request))
 
 
-@app.authorizer()
+@app.authorizer(ttl_seconds=60)
 def bearer(request: Any) -> AuthResponse:
-    return http.authorize(runtime.current_settings().auth, request)
+    return http.authorize(runtime.keyring(), request)
 
 
 @app.route("/jobs", methods=["POST"], authorizer=bearer)

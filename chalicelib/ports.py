@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from chalicelib.core.keys import Issuer
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import (
     Bucket,
@@ -130,7 +131,8 @@ class ObjectStore(Protocol):
         ...
 
     def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
-        """Publish a small object whatever is there. For beacons only, which nothing rests on."""
+        """Publish a small object whatever is there. For beacons, which nothing rests on, and for what is kept of
+        issuers' keys, which only one writer changes."""
         ...
 
     def delete(self, bucket: Bucket, key: str) -> None:
@@ -328,6 +330,15 @@ class Notifier(Protocol):
     def delivery_failed(self, delivery: Delivery) -> None: ...
 
 
+class KeySource(Protocol):
+    """Where issuers publish their public keys."""
+
+    def fetch(self, url: str) -> bytes:
+        """What is published there, as it is: whoever asked judges it. Only over a connection that proves whose it is,
+        in bounded time and size, and nowhere else: a redirection is no answer. Retry or Permanent if there is none."""
+        ...
+
+
 class Clock(Protocol):
     def now_ms(self) -> int: ...
     def sleep_ms(self, duration_ms: int) -> None: ...
@@ -370,11 +381,13 @@ class Env:
     """Region -> control bucket."""
     endpoints: dict[str, Endpoint]
     feeds: dict[str, Feed]
+    issuers: tuple[Issuer, ...]
     policy: Policy
     store: ObjectStore
     ledger: Ledger
     queue: Queue
     notifier: Notifier
+    key_source: KeySource
     clock: Clock
     rng: Rng
     ids: Ids

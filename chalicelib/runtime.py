@@ -11,15 +11,19 @@ from chalice.app import Response
 
 from chalicelib import settings
 from chalicelib.adapters import http, tracing
+from chalicelib.adapters.keysource import HttpsKeySource
 from chalicelib.adapters.ledger import DynamoLedger
 from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
 from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.adapters.system import SystemClock, SystemRng, ThreadPool, UuidIds, log
+from chalicelib.entry.rest.keyring import Keyring
 from chalicelib.entry.rest.routes import Operation
 from chalicelib.ports import Env
 
 DEFAULT_BUDGET_MS = 60_000
 """Of an invocation without a context, as in tests."""
+KEYS_TIMEOUT_S = 2
+"""Of each of the authorizer's few tries to read keys: with all of them it still answers in its 10 s."""
 Handler = Callable[[Env, Mapping[str, Any], int], Any]
 
 
@@ -27,8 +31,8 @@ Handler = Callable[[Env, Mapping[str, Any], int], Any]
 class Composition:
     """All that the entry points need."""
 
-    settings: settings.Settings
     env: Env
+    keyring: Keyring
 
 
 _stand_ins: list[Composition] = []
@@ -44,12 +48,12 @@ def using(stand_in: Composition) -> Iterator[None]:
         _stand_ins.pop()
 
 
-def current_settings() -> settings.Settings:
-    return _stand_ins[-1].settings if _stand_ins else _settings_of_process()
-
-
 def env() -> Env:
     return _stand_ins[-1].env if _stand_ins else _env_of_process()
+
+
+def keyring() -> Keyring:
+    return _stand_ins[-1].keyring if _stand_ins else _keyring_of_process()
 
 
 @cache
@@ -62,6 +66,15 @@ def _env_of_process() -> Env:
     return compose(_settings_of_process(), os.environ)
 
 
+@cache
+def _keyring_of_process() -> Keyring:
+    """By itself: the authorizer needs no table and no queue, and making their clients takes longer than its work."""
+    found = _settings_of_process()
+    store = S3ObjectStore(timeout_s=KEYS_TIMEOUT_S)
+    bucket = found.control_buckets[found.region]
+    return Keyring(found.issuers, store, bucket, SystemClock(), log, found.policy.keys_grace_ms)
+
+
 def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
     """The adapters that the settings ask for. Calls nobody."""
     return Env(
@@ -69,11 +82,13 @@ def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
         control_buckets=found.control_buckets,
         endpoints=found.endpoints,
         feeds=found.feeds,
+        issuers=found.issuers,
         policy=found.policy,
         store=S3ObjectStore(),
         ledger=DynamoLedger(found.table, found.region, sorted(found.control_buckets)),
         queue=SqsQueue(found.queue_urls, found.region),
         notifier=EventBridgeNotifier(found.event_bus, found.region),
+        key_source=HttpsKeySource(),
         clock=SystemClock(),
         rng=SystemRng(),
         ids=UuidIds(),

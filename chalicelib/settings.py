@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
+from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
 
 PREFIX = "EFT_"
-ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""How tokens may be signed. No symmetric algorithm and no "none": a public key must never serve as a shared secret."""
 
 
 class SettingsError(Exception):
@@ -55,51 +55,53 @@ class Jwks(BaseModel):
     keys: list[dict[str, Any]] = Field(min_length=1)
 
 
-class Issuer(_Strict):
-    """Who may sign tokens: its name, whom it must name as audience, and its public keys."""
+class IssuerEntry(_Strict):
+    """Who may sign tokens: its name, whom it must name as audience, which claim holds the tenant, and its public keys,
+    or where it publishes them."""
 
     issuer: str = Field(min_length=1)
     audience: str = Field(min_length=1)
-    jwks: Jwks
+    tenant_claim: str = Field(default="tenant", min_length=1)
+    jwks: Jwks | None = None
+    jwks_url: str | None = None
 
     @model_validator(mode="after")
-    def _keys_are_usable(self) -> "Issuer":
-        if not self.keys:
+    def _keys_are_usable(self) -> "IssuerEntry":
+        if (self.jwks is None) is (self.jwks_url is None):
+            raise ValueError("give its keys (jwks), or where they are published (jwks_url): one of the two")
+        if self.jwks is not None and not self.keys:
             raise ValueError("none of its keys is for signatures")
+        if self.jwks_url is not None:
+            _check_url(self.jwks_url)
         return self
 
     @cached_property
     def keys(self) -> dict[str, jwt.PyJWK]:
-        """Its signing keys by id, parsed once. Raises ValueError."""
+        """Those given, by id. Raises UnusableKeys: somebody here wrote them down, so each must be right."""
         found: dict[str, jwt.PyJWK] = {}
-        for raw in self.jwks.keys:
-            if raw.get("use") == "enc":
+        for raw in self.jwks.keys if self.jwks else ():
+            if not signs(raw):
                 continue
-            key = _signing_key(raw)
-            kid = key.key_id
-            if not isinstance(kid, str) or not kid or kid in found:
-                raise ValueError(f"each key needs a kid of its own, a text: {kid!r}")
-            found[kid] = key
+            key = signing_key(raw)
+            assert key.key_id is not None
+            if key.key_id in found:
+                raise UnusableKeys(f"each key needs a kid of its own: {key.key_id!r}")
+            found[key.key_id] = key
         return found
 
-
-def _signing_key(raw: Mapping[str, Any]) -> jwt.PyJWK:
-    named = f"key {raw.get('kid')!r}"
-    if raw.get("alg", ASYMMETRIC[0]) not in ASYMMETRIC:
-        raise ValueError(f"{named}: {raw['alg']!r} is not one of {', '.join(ASYMMETRIC)}")
-    try:
-        key = jwt.PyJWK.from_dict(dict(raw))
-    except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{named} can't be used: {error}") from None
-    if key.algorithm_name not in ASYMMETRIC:
-        raise ValueError(f"{named}: {key.algorithm_name} is not one of {', '.join(ASYMMETRIC)}")
-    if hasattr(key.key, "private_bytes"):
-        raise ValueError(f"{named} is a private one: it must not leave its issuer")
-    return key
+    def origin(self) -> Issuer:
+        return Issuer(self.issuer, self.audience, self.tenant_claim, self.keys, self.jwks_url or "")
 
 
-class Auth(_Strict):
-    issuers: list[Issuer]
+def _check_url(url: str) -> None:
+    """No plain HTTP for anybody: who stands in between would sign himself in."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.fragment:
+        raise ValueError("jwks_url must be https:// and a host, without user or fragment")
+
+
+class _Auth(_Strict):
+    issuers: list[IssuerEntry]
 
 
 Name = Annotated[str, Field(min_length=1)]
@@ -118,7 +120,7 @@ class _Environment(BaseModel):
     endpoints: Json[list[EndpointEntry]]
     feeds: Json[list[FeedEntry]]
     policy: Json[dict[str, Annotated[int, Field(gt=0, strict=True)]]]
-    auth: Json[Auth]
+    auth: Json[_Auth]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Settings:
     endpoints: dict[str, Endpoint]
     feeds: dict[str, Feed]
     policy: Policy
-    auth: Auth
+    issuers: tuple[Issuer, ...]
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -152,7 +154,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"the environment is not usable: {wrong}") from None
     _check_names("EFT_ENDPOINTS", (entry.id for entry in found.endpoints))
     _check_names("EFT_FEEDS", (entry.id for entry in found.feeds))
-    _check_names("EFT_AUTH", (issuer.issuer for issuer in found.auth.issuers))
+    _check_names("EFT_AUTH", (entry.issuer for entry in found.auth.issuers))
     endpoints = {entry.id: _endpoint(entry) for entry in found.endpoints}
     feeds = {entry.id: Feed(entry.id, entry.tenant, entry.source, entry.target, entry.mode) for entry in found.feeds}
     _check_regions(region, found)
@@ -168,7 +170,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         endpoints=endpoints,
         feeds=feeds,
         policy=_policy(found.policy),
-        auth=found.auth,
+        issuers=tuple(entry.origin() for entry in found.auth.issuers),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from chalicelib.core.policy import Policy
 from local import package as packaging
 from local import supervisor
 from local.cloud import CloudError
@@ -112,10 +113,24 @@ def act_on_region(name: str, action: str, region: str, storage: bool) -> None:
 @click.option("--scope", default="read write operate", show_default=True)
 def token(name: str, tenant: str, scope: str) -> None:
     """Mint a bearer token for a cloud that is up."""
+    click.echo(_issuer(name).token(tenant=tenant, scope=scope))
+
+
+@main.command()
+@_name
+def rotate(name: str) -> None:
+    """Give the issuer of a cloud that is up a new signing key."""
+    issuer = _issuer(name).rotate()
+    click.echo(f"{issuer.kid} signs from now on; published are {' and '.join(issuer.keys)}.")
+    minutes = Policy().keys_refresh_ms // 60_000
+    click.echo(f"Each Region's sweep asks for them every {minutes} minutes; until then new tokens are refused.")
+
+
+def _issuer(name: str) -> Issuer:
     run = Run(name)
     if run.holder() is None:
         raise RunError(f"the local cloud {name!r} is not up: `make up` first")
-    click.echo(Issuer.load(run.key_file).token(tenant=tenant, scope=scope))
+    return Issuer.load(run.issuer_file)
 
 
 @main.command()

@@ -21,9 +21,16 @@ class CodeLocation:
 
 
 def adapt(
-    template: Template, region: str, *, parameters: Mapping[str, str | int], code: CodeLocation, endpoint_url: str
+    template: Template,
+    region: str,
+    *,
+    parameters: Mapping[str, str | int],
+    code: CodeLocation,
+    endpoint_url: str,
+    certificate: str,
 ) -> Template:
-    """`template` for one Region's stack. `endpoint_url` is where its functions find AWS."""
+    """`template` for one Region's stack. `endpoint_url` is where its functions find AWS, `certificate` the file that
+    names whom they trust: the local issuer."""
     adapted = copy.deepcopy(template)
     resources = adapted["Resources"]
     _drop(resources)
@@ -34,6 +41,7 @@ def adapt(
     _make_numbers(adapted, parameters)
     variables = adapted["Globals"]["Function"]["Environment"]["Variables"]
     variables["AWS_ENDPOINT_URL"] = endpoint_url
+    variables["SSL_CERT_FILE"] = certificate
     return adapted
 
 

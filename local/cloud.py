@@ -28,9 +28,10 @@ from local.function_site.sitecustomize import LOG_DIRECTORY
 from local.gateway.client import control
 from local.gateway.launch import EAST, WEST, GatewayHandle, Ports, launch_gateway
 from local.gateway.process import ServerProcess, StartError, free_port
-from local.issuer import Issuer
+from local.issuer import ISSUER, Issuer, auth_json
+from local.keyserver import KeyServer
 from local.ministack import launch_ministack
-from local.package import REPOSITORY, Package
+from local.package import REPOSITORY
 from local.run import Run
 from local.wait import WaitError, wait_until
 
@@ -88,7 +89,7 @@ class Cloud:
         self._on_phase = on_phase
         self._emulator: ServerProcess | None = None
         self._gateway: GatewayHandle | None = None
-        self._issuer: Issuer | None = None
+        self._key_server: KeyServer | None = None
 
     # ---- what one does with it -------------------------------------------------------------------------------------
 
@@ -104,9 +105,8 @@ class Cloud:
 
     def token(self, *, tenant: str = "demo", scope: str = "read write operate") -> str:
         """A bearer token that both Regions accept."""
-        if self._issuer is None:
-            raise CloudError("the local cloud is not started")
-        return self._issuer.token(tenant=tenant, scope=scope)
+        self._started_key_server()
+        return Issuer.load(self.run.issuer_file).token(tenant=tenant, scope=scope)
 
     def client(self, service: str, region: str = WEST) -> Any:  # noqa: ANN401 - any of boto3's clients
         """A boto3 client of the emulated account, through the gateway."""
@@ -159,7 +159,9 @@ class Cloud:
         for process in reversed(self.processes()):
             process.popen.kill()
             process.stop()
-        self._emulator = self._gateway = None
+        if self._key_server is not None:
+            self._key_server.stop()
+        self._emulator = self._gateway = self._key_server = None
         self.run.release()
 
     def _start(self) -> None:
@@ -170,11 +172,15 @@ class Cloud:
             self._emulator = emulator = self._start_emulator()
         with self._phase("gateway"):
             self._gateway = gateway = self._start_gateway(emulator.base_url)
-        self._issuer = Issuer.create(self.run.key_file)
+        Issuer.create(self.run.issuer_file)
+        self._key_server = keys = KeyServer(self.run.issuer_file, self.run.folder)
+        deployer = Deployer(made, emulator.base_url, keys.certificate)
         with self._phase("deploy West and East"):
-            stacks = self._deploy(made, emulator.base_url, gateway)
+            stacks = self._deploy(deployer, gateway, {"AuthJson": auth_json(keys.url), **self._parameters})
         with self._phase("both Regions healthy"), ThreadPoolExecutor(len(stacks)) as side_by_side:
             list(side_by_side.map(partial(self._await_health, emulator), stacks.values()))
+        with self._phase("issuer's keys in both"), ThreadPoolExecutor(len(stacks)) as side_by_side:
+            list(side_by_side.map(lambda stack: deployer.learn_keys(stack, ISSUER), stacks.values()))
         # Only now: the gateway's own health checks would make the emulator start more processes of functions that are
         # still starting.
         _register(gateway, stacks)
@@ -207,9 +213,7 @@ class Cloud:
             lambda: launch_gateway(upstream, Ports.free(), directory=self.run.folder, routing_scale=self._routing_scale)
         )
 
-    def _deploy(self, made: Package, emulator_url: str, gateway: GatewayHandle) -> dict[str, Stack]:
-        parameters = {"AuthJson": self._trusted().auth_json(), **self._parameters}
-        deployer = Deployer(made, emulator_url)
+    def _deploy(self, deployer: Deployer, gateway: GatewayHandle, parameters: Mapping[str, str]) -> dict[str, Stack]:
         tables = deployer.deploy_tables()
         control(gateway.aws_url, "PUT", "replication", {"tables": tables})
         stacks = {
@@ -234,10 +238,10 @@ class Cloud:
             log = self.run.function_logs / stack.region / "api.log"
             raise CloudError(f"{error}. Its last answer: {last[0]}\nThe function's log: {log}") from error
 
-    def _trusted(self) -> Issuer:
-        if self._issuer is None:
+    def _started_key_server(self) -> KeyServer:
+        if self._key_server is None:
             raise CloudError("the local cloud is not started")
-        return self._issuer
+        return self._key_server
 
     def _started_emulator(self) -> ServerProcess:
         if self._emulator is None:

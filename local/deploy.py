@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,6 +14,7 @@ import botocore.session
 import yaml
 from botocore.config import Config
 
+from chalicelib.core.keys import record_key
 from local.adapt import CodeLocation, Template, adapt, table_request, table_ttl
 from local.gateway.launch import EAST, WEST
 from local.package import Package
@@ -25,6 +27,19 @@ STACK = "eft"
 REGIONS = (WEST, EAST)
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"
 """The emulator's root user. It listens on 127.0.0.1 only."""
+
+SCHEDULED = {
+    "version": "0",
+    "id": "00000000-0000-0000-0000-000000000000",
+    "source": "aws.events",
+    "detail-type": "Scheduled Event",
+    "account": "000000000000",
+    "time": "1970-01-01T00:00:00Z",
+    "region": "",
+    "resources": [],
+    "detail": {},
+}
+"""What EventBridge's schedule sends."""
 
 _NO_FILES: dict[str, tuple[Any, Any, Any, Any]] = {
     "profile": (None, None, None, None),
@@ -82,9 +97,11 @@ CLIENT_CONFIG = Config(s3={"addressing_style": "path"}, proxies={})
 
 
 class Deployer:
-    """Deploys one package. `emulator_url` is the emulator itself, so that the gateway's counters start at nothing."""
+    """Deploys one package. `emulator_url` is the emulator itself, so that the gateway's counters start at nothing;
+    `certificate` is the local issuer's."""
 
-    def __init__(self, package: Package, emulator_url: str) -> None:
+    def __init__(self, package: Package, emulator_url: str, certificate: Path) -> None:
+        self._certificate = str(certificate)
         self._zip = package.zip
         self._digest = package.digest
         self._template: Template = yaml.safe_load(package.template.read_text())
@@ -124,13 +141,28 @@ class Deployer:
         for mapping in lambda_.list_event_source_mappings()["EventSourceMappings"]:
             lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
+    def learn_keys(self, stack: Stack, issuer: str) -> None:
+        """Have a Region's sweep ask the issuer for its keys now, instead of within a minute."""
+        lambda_ = session(stack.region).client("lambda", endpoint_url=self._url, config=CLIENT_CONFIG)
+        lambda_.invoke(FunctionName=f"{STACK}-sweep", Payload=json.dumps(SCHEDULED).encode())
+        s3 = session(stack.region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)
+        if not s3.list_objects_v2(Bucket=stack.control_bucket, Prefix=record_key(issuer)).get("KeyCount"):
+            raise DeployError(f"{stack.region}: the sweep did not get the issuer's keys; its log says why")
+
     def _upload(self, region: str, bucket: str, endpoint_url: str, values: Mapping[str, str | int]) -> str:
         """Zip and template, as `aws cloudformation package` uploads them: the template is over the inline limit."""
         s3 = session(region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})  # type: ignore[typeddict-item] # the stubs list commercial Regions only
         code = CodeLocation(bucket, f"{self._digest}.zip")
         s3.put_object(Bucket=code.bucket, Key=code.key, Body=self._zip.read_bytes())
-        template = adapt(self._template, region, parameters=values, code=code, endpoint_url=endpoint_url)
+        template = adapt(
+            self._template,
+            region,
+            parameters=values,
+            code=code,
+            endpoint_url=endpoint_url,
+            certificate=self._certificate,
+        )
         s3.put_object(Bucket=bucket, Key="template.json", Body=json.dumps(template).encode())
         return f"{self._url}/{bucket}/template.json"
 

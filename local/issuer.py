@@ -1,8 +1,9 @@
-"""The local cloud's own token issuer: a key pair made at start-up, whose public half goes into the stacks."""
+"""The local cloud's own token issuer: mints tokens and publishes its keys as a company's OIDC provider would."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,38 +15,58 @@ from jwt.algorithms import ECAlgorithm
 
 ISSUER = "https://issuer.eft.localhost"
 AUDIENCE = "eft"
-_KEY_ID = "local"
+_PUBLISHED = 2
+"""Keys at a time: the one that signs and the one before it."""
 _DAY_S = 86_400
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """Mints bearer tokens as a company's OIDC provider would."""
+    """`keys` are the published ones by id, the newest first: that one signs. They are in `file`, so that other
+    processes can mint tokens, rotate them, and publish what is left of them."""
 
-    key: ec.EllipticCurvePrivateKey
-
-    @staticmethod
-    def create(key_file: Path) -> Issuer:
-        """A new key, kept in `key_file` so that `python -m local token` can mint more tokens later."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        key_file.touch(mode=0o600)
-        key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        return Issuer(key)
+    file: Path
+    keys: dict[str, ec.EllipticCurvePrivateKey]
 
     @staticmethod
-    def load(key_file: Path) -> Issuer:
-        key = load_pem_private_key(key_file.read_bytes(), password=None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError(f"{key_file} holds no elliptic-curve key: take the local cloud down and up again")
-        return Issuer(key)
+    def create(file: Path) -> Issuer:
+        return Issuer(file, {})._with_a_new_key("local-1")
 
-    def auth_json(self) -> str:
-        """What the stacks' parameter AuthJson takes: who is trusted, with the public key, so that checking a token
-        needs no network."""
-        public = ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-        jwks = {"keys": [public | {"kid": _KEY_ID, "use": "sig", "alg": "ES256"}]}
-        issuer = {"issuer": ISSUER, "audience": AUDIENCE, "jwks": jwks}
-        return json.dumps({"issuers": [issuer]}, separators=(",", ":"))
+    @staticmethod
+    def load(file: Path) -> Issuer:
+        keys = {}
+        for kid, pem in json.loads(file.read_text()).items():
+            key = load_pem_private_key(pem.encode(), password=None)
+            assert isinstance(key, ec.EllipticCurvePrivateKey), f"{file} is not ours"
+            keys[kid] = key
+        return Issuer(file, keys)
+
+    def rotate(self) -> Issuer:
+        """A new key signs from now on; the one before stays published, those before that don't."""
+        return self._with_a_new_key(f"local-{int(self.kid.removeprefix('local-')) + 1}")
+
+    def _with_a_new_key(self, kid: str) -> Issuer:
+        keys = {kid: ec.generate_private_key(ec.SECP256R1()), **self.keys}
+        made = Issuer(self.file, dict(list(keys.items())[:_PUBLISHED]))
+        # By another name first: whoever reads it meanwhile finds a whole one.
+        draft = self.file.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps({name: _pem(key) for name, key in made.keys.items()}))
+        os.replace(draft, self.file)
+        return made
+
+    @property
+    def kid(self) -> str:
+        """Of the key that signs."""
+        return next(iter(self.keys))
+
+    def jwks(self) -> bytes:
+        """What it publishes: the public halves."""
+        keys = [
+            ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "use": "sig", "alg": "ES256"}
+            for kid, key in self.keys.items()
+        ]
+        return json.dumps({"keys": keys}).encode()
 
     def token(
         self,
@@ -65,4 +86,14 @@ class Issuer:
             "iat": now,
             "exp": now + lifetime_s,
         }
-        return jwt.encode(claims, self.key, algorithm="ES256", headers={"kid": _KEY_ID})
+        return jwt.encode(claims, self.keys[self.kid], algorithm="ES256", headers={"kid": self.kid})
+
+
+def auth_json(jwks_url: str) -> str:
+    """What the stacks' parameter AuthJson takes: who is trusted, and where his keys are."""
+    issuer = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_url": jwks_url}
+    return json.dumps({"issuers": [issuer]}, separators=(",", ":"))
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

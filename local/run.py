@@ -43,8 +43,9 @@ class Run:
         return REPOSITORY / "out" / f"local{suffix}.json"
 
     @property
-    def key_file(self) -> Path:
-        return self.folder / "issuer.pem"
+    def issuer_file(self) -> Path:
+        """The local issuer's keys."""
+        return self.folder / "issuer.json"
 
     @property
     def function_logs(self) -> Path:

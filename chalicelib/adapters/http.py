@@ -6,10 +6,10 @@ from chalice.app import AuthResponse, Response
 
 from chalicelib.entry.rest.auth import identify
 from chalicelib.entry.rest.http import Answer, Request
+from chalicelib.entry.rest.keyring import Keyring
 from chalicelib.entry.rest.problems import MEDIA_TYPE, answer_of, refused
 from chalicelib.entry.rest.routes import Operation, serve
 from chalicelib.ports import Env
-from chalicelib.settings import Auth
 
 
 def respond(env: Env, request: Any, operation: Operation) -> Response:  # noqa: ANN401 - Chalice ships no types
@@ -36,10 +36,10 @@ def _response(answer: Answer) -> Response:
     return Response(body=answer.body, status_code=answer.status, headers=headers)
 
 
-def authorize(auth: Auth, request: Any) -> AuthResponse:  # noqa: ANN401 - Chalice ships no types
+def authorize(keyring: Keyring, request: Any) -> AuthResponse:  # noqa: ANN401 - Chalice ships no types
     """Answer API Gateway's question whose token this is. What the token may do is each operation's own check: API
     Gateway caches this answer for the token, whatever the route."""
-    identity = identify(auth, request.token or "")
+    identity = identify(keyring, request.token or "")
     if identity is None:
         return AuthResponse(routes=[], principal_id="nobody")
     context = {"tenant": identity.tenant, "scopes": " ".join(sorted(identity.scopes))}

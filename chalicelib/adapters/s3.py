@@ -41,10 +41,10 @@ class Kind(Enum):
     """Writes whose answer is long in coming."""
 
 
-def config(kind: Kind, *, path_style: bool) -> Config:
+def config(kind: Kind, *, path_style: bool, timeout_s: int = READ_TIMEOUT_SECONDS) -> Config:
     return Config(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=COPY_TIMEOUT_SECONDS if kind is Kind.COPY else READ_TIMEOUT_SECONDS,
+        connect_timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_s),
+        read_timeout=COPY_TIMEOUT_SECONDS if kind is Kind.COPY else timeout_s,
         tcp_keepalive=True,
         max_pool_connections=POOL_CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": 3 if kind is Kind.READ else 1},
@@ -61,8 +61,16 @@ def config(kind: Kind, *, path_style: bool) -> Config:
 class S3ObjectStore:
     """Implements `ports.ObjectStore`. Safe to share between threads."""
 
-    def __init__(self, session: boto3.Session | None = None, endpoint_url: str | None = None) -> None:
-        """Without `endpoint_url`, boto3 itself honours AWS_ENDPOINT_URL, and asks AWS where that is unset."""
+    def __init__(
+        self,
+        session: boto3.Session | None = None,
+        endpoint_url: str | None = None,
+        *,
+        timeout_s: int = READ_TIMEOUT_SECONDS,
+    ) -> None:
+        """Without `endpoint_url`, boto3 itself honours AWS_ENDPOINT_URL, and asks AWS where that is unset. `timeout_s`
+        is each try's, but of copies."""
+        self._timeout_s = timeout_s
         self._session = session
         self._endpoint_url = endpoint_url
         self._path_style = bool(
@@ -83,7 +91,7 @@ class S3ObjectStore:
                         "s3",
                         region_name=region,
                         endpoint_url=self._endpoint_url,
-                        config=config(kind, path_style=self._path_style),
+                        config=config(kind, path_style=self._path_style, timeout_s=self._timeout_s),
                     )
             return self._clients[region, kind]
 

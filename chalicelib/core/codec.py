@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
 from chalicelib.core.intents import Intent
+from chalicelib.core.keys import KeyRecord
 from chalicelib.core.model import (
     Cancel,
     Claim,
@@ -25,7 +26,18 @@ from chalicelib.core.model import (
 from chalicelib.core.registers import Registration
 
 Record = (
-    JobSpec | Manifest | Fork | Claim | Cancel | Intent | CopyRecord | Receipt | Registration | ReportMade | Terminal
+    JobSpec
+    | Manifest
+    | Fork
+    | Claim
+    | Cancel
+    | Intent
+    | CopyRecord
+    | Receipt
+    | Registration
+    | ReportMade
+    | Terminal
+    | KeyRecord
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -39,6 +51,7 @@ _KINDS: dict[str, type[Any]] = {
     "report": ReportMade,
     "registration": Registration,
     "terminal": Terminal,
+    "keys": KeyRecord,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

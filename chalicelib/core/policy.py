@@ -51,3 +51,7 @@ class Policy:
     """A report is made in pieces of at least so many bytes, which S3 then puts together as the parts of one object."""
     report_digest_max_bytes: int = 16 * GIB
     """What one invocation can surely read again: a larger report has no SHA-256."""
+    keys_refresh_ms: int = 300_000
+    """How often an issuer is asked for its keys."""
+    keys_grace_ms: int = 3_600_000
+    """For how long a key counts that its issuer doesn't publish any more: what it signed just before is still good."""

@@ -11,6 +11,8 @@ from chalicelib.core.settle import may_be_complete, ranges_of
 
 JOB_SUBJECT = "job"
 """The observation of a whole job; partitions are observed under their ids."""
+SETTLED = "settled"
+"""What a settled job looks like that is still listed as open."""
 MAX_DOUBLINGS = 6
 REPLICATION_MS = 5_000
 """Allowance for the table's replication: typically about a second, without promise (DynamoDB developer guide)."""
@@ -37,7 +39,7 @@ class Repairs:
     """What to do. Each is safe to do twice, and by both Regions at once."""
 
     close: bool = False
-    """The job is settled: take its marker off the list of open jobs."""
+    """Who settled the job has died before it told the world: do that, and take it off the list of open jobs."""
     settle: bool = False
     watch: tuple[tuple[str, int], ...] = ()
     """Claimed partitions without a copy record, and at which epoch: look at their leases."""
@@ -112,7 +114,10 @@ def decide(
     it is found resumed (or cancelled), everything in it is woken at once: its messages were dropped meanwhile.
     """
     if records.terminal:
-        return Repairs(close=True)
+        # Who settled it is perhaps telling the world at this very moment; after a whole round it no longer is.
+        if before is not None and before.seen == SETTLED:
+            return Repairs(close=True)
+        return Repairs(observation=Observation(job_id, JOB_SUBJECT, region, SETTLED, now_ms))
     settle = may_be_complete(set(records.links), set(records.done))
     waits = waiting(records)
     paused = records.intents.paused

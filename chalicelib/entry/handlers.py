@@ -16,6 +16,7 @@ from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.steps import copy as copy_step
 from chalicelib.steps import intake as intake_step
+from chalicelib.steps import keys as keys_step
 from chalicelib.steps import report as report_step
 from chalicelib.steps import split as split_step
 from chalicelib.steps import sweep as sweep_step
@@ -120,7 +121,11 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
 
 
 def sweep(env: Env, _event: Mapping[str, Any], deadline_ms: int) -> None:
-    sweep_step.run(env, deadline_ms)
+    try:
+        sweep_step.run(env, deadline_ms)
+    finally:
+        # Last, since jobs can't wait and keys can: they count while nobody can be asked.
+        keys_step.run(env, deadline_ms)
 
 
 def _unexpected(command: object) -> None:

@@ -34,9 +34,6 @@ def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     """Write the job's terminal record if it is complete. Safe to call at any time, by anybody, twice."""
     survey = records.survey()
     if survey.terminal:
-        there = records.terminal()
-        if there is not None:
-            finish(env, records, spec, there)
         return True
     if not may_be_complete(set(survey.links), set(survey.done)):
         return False
@@ -54,11 +51,13 @@ def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
         now_ms=env.clock.now_ms(),
         nonce=env.ids.nonce(),
     )
-    # Two settlers fold the same receipts into the same totals; the first to write also says when and where.
-    _, end = records.create_terminal(end)
+    # Two settlers fold the same receipts into the same totals; the first to write also says when and where, and tells
+    # the world: the other one leaves that to it.
+    won, end = records.create_terminal(end)
     # Crash here: settled, but nobody is told and the job is still listed as open. The sweep finds the terminal record
     # and finishes.
-    finish(env, records, spec, end)
+    if won:
+        finish(env, records, spec, end)
     return True
 
 

@@ -9,21 +9,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.deploy import STACK
+from local.deploy import SCHEDULED, STACK
 
 FUNCTION = f"{STACK}-sweep"
-EVENT = {
-    "version": "0",
-    "id": "00000000-0000-0000-0000-000000000000",
-    "source": "aws.events",
-    "detail-type": "Scheduled Event",
-    "account": "000000000000",
-    "time": "1970-01-01T00:00:00Z",
-    "region": "",
-    "resources": [],
-    "detail": {},
-}
-"""What EventBridge's schedule sends."""
 
 
 class Sweeper:
@@ -57,7 +45,7 @@ class Sweeper:
             if self.paused or region in self.asleep:
                 continue
             try:
-                answer = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(EVENT).encode())
+                answer = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(SCHEDULED).encode())
                 if "FunctionError" in answer:
                     self.failed[region] = answer["Payload"].read().decode(errors="replace")
                 else:

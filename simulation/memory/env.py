@@ -1,8 +1,9 @@
 """A small world for tests: two Regions, their control buckets, a tenant with a source and a target in each."""
 
+from chalicelib.core.keys import Issuer
 from chalicelib.core.model import Bucket, Endpoint, Feed
 from chalicelib.core.policy import Policy
-from chalicelib.ports import Clock, Env, Ids, Ledger, Log, Notifier, ObjectStore, Pool, Queue, Rng
+from chalicelib.ports import Clock, Env, Ids, KeySource, Ledger, Log, Notifier, ObjectStore, Pool, Queue, Rng
 from simulation.memory.buckets import Limits
 from simulation.memory.clock import (
     CollectingLog,
@@ -12,6 +13,7 @@ from simulation.memory.clock import (
     SerialPool,
     VirtualClock,
 )
+from simulation.memory.keysource import MemoryKeySource
 from simulation.memory.ledger import MemoryLedger
 from simulation.memory.queue import MemoryQueue
 from simulation.memory.store import MemoryObjectStore
@@ -68,6 +70,8 @@ def make_env(
     policy: Policy | None = None,
     endpoints: dict[str, Endpoint] | None = None,
     feeds: dict[str, Feed] | None = None,
+    issuers: tuple[Issuer, ...] = (),
+    key_source: KeySource | None = None,
     worker: str | None = None,
 ) -> Env:
     """One Region's Env. Two Regions (or two workers) share a store, a clock and a ledger by being given the same ones,
@@ -80,11 +84,13 @@ def make_env(
         control_buckets=dict(CONTROL),
         endpoints=dict(ENDPOINTS if endpoints is None else endpoints),
         feeds=dict(FEEDS if feeds is None else feeds),
+        issuers=issuers,
         policy=policy or Policy(),
         store=store or make_store(clock),
         ledger=ledger or MemoryLedger(),
         queue=queue or MemoryQueue(),
         notifier=notifier or MemoryNotifier(),
+        key_source=key_source or MemoryKeySource(),
         clock=clock,
         rng=rng or SeededRng(),
         ids=ids or SequentialIds(worker),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import Observation
 from chalicelib.core.policy import Policy
-from chalicelib.core.sweep import JOB_SUBJECT, Records, Repairs, decide, sight
+from chalicelib.core.sweep import JOB_SUBJECT, SETTLED, Records, Repairs, decide, sight
 
 HOME, OTHER = "us-gov-west-1", "us-gov-east-1"
 POLICY = Policy()
@@ -42,9 +42,14 @@ def seen(records: Records, times: int = 0, since_ms: int = 0, region: str = HOME
 ALL = [EMPTY, PLANNED, CLAIMED, COPIED, DONE, FORKED, DIVIDED]
 
 
-def test_a_settled_job_is_closed_and_nothing_else() -> None:
+def test_a_settled_job_is_closed_after_a_round_and_nothing_else() -> None:
+    """Who has just settled it is telling the world: done here too, the world would hear it twice."""
+    noted = Observation("job", JOB_SUBJECT, HOME, SETTLED, 5)
     for records in ALL:
-        assert repairs(replace(records, terminal=True), None, 0) == Repairs(close=True)
+        settled = replace(records, terminal=True)
+        for before in (None, seen(records)):
+            assert repairs(settled, before, 5) == Repairs(observation=noted)
+        assert repairs(settled, noted, 6) == Repairs(close=True)
 
 
 @pytest.mark.parametrize("records", ALL)

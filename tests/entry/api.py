@@ -9,6 +9,7 @@ from typing import Any
 from chalice.test import Client
 
 from app import app
+from chalicelib.entry.rest.keyring import Keyring
 from chalicelib.ports import Env
 from chalicelib.runtime import Composition, using
 from chalicelib.settings import Settings
@@ -79,7 +80,7 @@ class Api:
     @contextmanager
     def over(self, env: Env) -> Iterator[None]:
         """The same API over something else."""
-        with using(Composition(self.settings, env)):
+        with using(composition(self.settings, env)):
             yield
 
     def get(self, path: str) -> Reply:
@@ -88,6 +89,13 @@ class Api:
     def submit(self, key: str | None = None, **changes: object) -> Reply:
         body = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}, **changes}
         return self.call("POST", "/jobs", body, headers=None if key is None else {"Idempotency-Key": key})
+
+
+def composition(found: Settings, env: Env) -> Composition:
+    """As the runtime makes it, over other adapters."""
+    bucket = env.control_buckets[env.region]
+    keyring = Keyring(found.issuers, env.store, bucket, env.clock, env.log, env.policy.keys_grace_ms)
+    return Composition(env, keyring)
 
 
 def make_api(found: Settings, signer: Signer) -> Api:

@@ -18,13 +18,14 @@ from chalicelib.core.model import Bucket
 from chalicelib.core.policy import KEY_MAX_BYTES, Policy
 from chalicelib.ports import Arrival, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol import messages
-from chalicelib.runtime import Composition, using
+from chalicelib.runtime import using
 from chalicelib.settings import Settings
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST, make_env, make_store
 from simulation.memory.ledger import MemoryLedger
 from simulation.memory.queue import MemoryQueue
 from simulation.memory.store import MemoryObjectStore
 from tests.entry import sqs
+from tests.entry.api import composition
 from tests.entry.environ import ENDPOINTS, FEEDS, environ
 from tests.entry.strategies import JSON, TEXT, keys
 from tests.entry.test_handlers import Context
@@ -69,7 +70,7 @@ class World:
 
     def invoke(self, function: Any, event: dict[str, Any]) -> list[str]:
         """The messages that it reports as failed."""
-        with using(Composition(self.found, self.env)):
+        with using(composition(self.found, self.env)):
             return sqs.failures(function(event, Context()))
 
     def work_off(self) -> None:

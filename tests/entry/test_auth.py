@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from app import bearer
 from chalicelib import settings
 from chalicelib.entry.rest.auth import Identity, identify
-from chalicelib.settings import Auth
-from tests.entry.api import Api
+from chalicelib.entry.rest.keyring import Keyring
+from simulation.memory.env import make_env
+from tests.entry.api import Api, composition
 from tests.entry.environ import environ
 from tests.entry.strategies import JSON, TEXT
 from tests.entry.tokens import AUDIENCE, ISSUER, Signer, auth_json, claims_of, issuer_entry
@@ -26,8 +27,9 @@ NOW_S = claims_of()["iat"] + 60
 ANN = Identity("ann", "acme", frozenset({"read", "write"}))
 
 
-def auth_of(text: str) -> Auth:
-    return settings.read(environ(EFT_AUTH=text)).auth
+def auth_of(text: str) -> Keyring:
+    found = settings.read(environ(EFT_AUTH=text))
+    return composition(found, make_env()).keyring
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +38,12 @@ def rsa() -> Signer:
 
 
 @pytest.fixture(scope="module")
-def auth(rsa: Signer) -> Auth:
+def auth(rsa: Signer) -> Keyring:
     return auth_of(auth_json(rsa))
 
 
 @cache
-def auth_of_one_key() -> Auth:
+def auth_of_one_key() -> Keyring:
     return auth_of(auth_json(Signer.make("ES256")))
 
 
@@ -58,32 +60,54 @@ def forged(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes
 # --- let in -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256", "ES256", "ES384", "ES512", "EdDSA"])
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "ES384", "EdDSA"])
 def test_a_valid_token(algorithm: str) -> None:
     signer = Signer.make(algorithm)
     assert identify(auth_of(auth_json(signer)), f"Bearer {signer.token()}") == ANN
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_scheme_in_any_case(auth: Auth, rsa: Signer, scheme: str) -> None:
+def test_the_scheme_in_any_case(auth: Keyring, rsa: Signer, scheme: str) -> None:
     assert identify(auth, f"{scheme} {rsa.token()}") == ANN
 
 
-def test_the_audience_may_be_one_of_several(auth: Auth, rsa: Signer) -> None:
+def test_the_audience_may_be_one_of_several(auth: Keyring, rsa: Signer) -> None:
     assert identify(auth, f"Bearer {rsa.token(aud=['other', AUDIENCE])}") == ANN
 
 
 @pytest.mark.parametrize(("scope", "scopes"), [("", set()), ("read", {"read"}), (" read  write ", {"read", "write"})])
-def test_scopes(auth: Auth, rsa: Signer, scope: str, scopes: set[str]) -> None:
+def test_scopes(auth: Keyring, rsa: Signer, scope: str, scopes: set[str]) -> None:
     assert identify(auth, f"Bearer {rsa.token(scope=scope)}") == Identity("ann", "acme", frozenset(scopes))
 
 
-def test_no_scope_at_all(auth: Auth, rsa: Signer) -> None:
+def test_scopes_as_an_array(auth: Keyring, rsa: Signer) -> None:
+    """Entra ID and Okta say it so; what is said in the standard's way counts alone."""
+    token = rsa.token(without=("scope",), scp=["read", "operate"])
+    assert identify(auth, f"Bearer {token}") == Identity("ann", "acme", frozenset({"read", "operate"}))
+    assert identify(auth, f"Bearer {rsa.token(scp=['operate'])}") == ANN
+
+
+@pytest.mark.parametrize("scp", ["read", None, 5, [5], ["read", None], {"read": 1}], ids=repr)
+def test_an_array_that_is_none(auth: Keyring, rsa: Signer, scp: object) -> None:
+    assert identify(auth, f"Bearer {rsa.token(without=('scope',), scp=scp)}") is None
+
+
+def test_the_tenant_in_another_claim() -> None:
+    signer = Signer.make("ES256")
+    entry = {**issuer_entry(signer), "tenant_claim": "https://company.gov/org"}
+    auth = auth_of(json.dumps({"issuers": [entry]}))
+    claims: dict[str, Any] = {"tenant": "other", "https://company.gov/org": "acme"}
+    token = signer.token(**claims)
+    assert identify(auth, f"Bearer {token}") == ANN
+    assert identify(auth, f"Bearer {signer.token()}") is None
+
+
+def test_no_scope_at_all(auth: Keyring, rsa: Signer) -> None:
     assert identify(auth, f"Bearer {rsa.token(without=('scope',))}") == Identity("ann", "acme", frozenset())
 
 
 @pytest.mark.parametrize(("claim", "by_s"), [("exp", -5), ("nbf", 5), ("iat", 5)])
-def test_clocks_may_differ_by_seconds(auth: Auth, rsa: Signer, claim: str, by_s: int) -> None:
+def test_clocks_may_differ_by_seconds(auth: Keyring, rsa: Signer, claim: str, by_s: int) -> None:
     now_s = claims_of()["iat"] + 60
     assert identify(auth, f"Bearer {rsa.token(**{claim: now_s + by_s})}") == ANN
 
@@ -116,11 +140,6 @@ def test_a_key_for_encryption_beside(rsa: Signer) -> None:
     auth = auth_of(json.dumps({"issuers": [entry]}))
     assert identify(auth, f"Bearer {rsa.token()}") == ANN
     assert identify(auth, f"Bearer {other.token()}") is None
-
-
-def test_keys_are_parsed_once(auth: Auth) -> None:
-    [issuer] = auth.issuers
-    assert issuer.keys is issuer.keys
 
 
 # --- kept out -----------------------------------------------------------------------------------------------------
@@ -158,7 +177,7 @@ def relative_to_now(claims: dict[str, Any]) -> str:
     ],
     ids=relative_to_now,
 )
-def test_claims_that_do_not_prove_it(auth: Auth, rsa: Signer, claims: dict[str, Any]) -> None:
+def test_claims_that_do_not_prove_it(auth: Keyring, rsa: Signer, claims: dict[str, Any]) -> None:
     # PyJWT doesn't sign an issuer that is no string.
     token = forged(
         {"alg": "RS256", "kid": "k1"},
@@ -169,26 +188,26 @@ def test_claims_that_do_not_prove_it(auth: Auth, rsa: Signer, claims: dict[str, 
 
 
 @pytest.mark.parametrize("claim", ["exp", "iss", "aud", "sub", "tenant"])
-def test_a_claim_that_is_missing(auth: Auth, rsa: Signer, claim: str) -> None:
+def test_a_claim_that_is_missing(auth: Keyring, rsa: Signer, claim: str) -> None:
     assert identify(auth, f"Bearer {rsa.token(without=(claim,))}") is None
 
 
 @pytest.mark.parametrize("kid", [None, "k2", "K1", "k1 "])
-def test_a_key_that_nobody_knows(auth: Auth, rsa: Signer, kid: str | None) -> None:
+def test_a_key_that_nobody_knows(auth: Keyring, rsa: Signer, kid: str | None) -> None:
     assert identify(auth, f"Bearer {rsa.token(kid=kid)}") is None
 
 
-def test_a_key_of_somebody_else(auth: Auth) -> None:
+def test_a_key_of_somebody_else(auth: Keyring) -> None:
     assert identify(auth, f"Bearer {Signer.make('RS256').token()}") is None
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", ""])
-def test_no_signature(auth: Auth, algorithm: str) -> None:
+def test_no_signature(auth: Keyring, algorithm: str) -> None:
     assert identify(auth, f"Bearer {forged({'alg': algorithm, 'kid': 'k1'}, claims_of())}") is None
 
 
 @pytest.mark.parametrize("secret", ["pem", "stripped", "jwk", "n"])
-def test_the_public_key_as_a_shared_secret(auth: Auth, rsa: Signer, secret: str) -> None:
+def test_the_public_key_as_a_shared_secret(auth: Keyring, rsa: Signer, secret: str) -> None:
     """Everybody has the public key: an HMAC made with it must prove nothing (key confusion)."""
     secrets = {
         "pem": rsa.public_pem,
@@ -203,26 +222,26 @@ def test_the_public_key_as_a_shared_secret(auth: Auth, rsa: Signer, secret: str)
     assert identify(auth, f"Bearer {forged({'alg': 'HS256', 'kid': 'k1'}, claims_of(), sign)}") is None
 
 
-def test_another_algorithm_of_the_same_key(auth: Auth, rsa: Signer) -> None:
+def test_another_algorithm_of_the_same_key(auth: Keyring, rsa: Signer) -> None:
     """The key is published for RS256. The token doesn't get to choose."""
     other = Signer(rsa.key, rsa.kid, "PS256")
     assert identify(auth, f"Bearer {other.token()}") is None
 
 
-def test_a_key_that_the_token_brings_along(auth: Auth) -> None:
+def test_a_key_that_the_token_brings_along(auth: Keyring) -> None:
     mine = Signer.make("RS256")
     for header in ({"jwk": mine.jwk}, {"jku": "https://evil.example.com/jwks"}, {"x5u": "https://evil.example.com"}):
         token = jwt.encode(claims_of(), mine.key, algorithm="RS256", headers={"kid": "k1", **header})
         assert identify(auth, f"Bearer {token}") is None
 
 
-def test_a_token_that_was_changed(auth: Auth, rsa: Signer) -> None:
+def test_a_token_that_was_changed(auth: Keyring, rsa: Signer) -> None:
     head, _, signature = rsa.token().split(".")
     richer = b64(json.dumps(claims_of(tenant="other")).encode())
     assert identify(auth, f"Bearer {head}.{richer}.{signature}") is None
 
 
-def test_no_character_of_a_token_may_change(auth: Auth, rsa: Signer) -> None:
+def test_no_character_of_a_token_may_change(auth: Keyring, rsa: Signer) -> None:
     token = rsa.token()
     # The last character of a part may carry unused bits, which decoders ignore.
     ends = {len(token) - 1, token.index(".") - 1, token.rindex(".") - 1}
@@ -256,18 +275,18 @@ def test_no_character_of_a_token_may_change(auth: Auth, rsa: Signer) -> None:
     ],
     ids=lambda header: header[:24].encode("ascii", "replace").decode(),
 )
-def test_garbage(auth: Auth, header: str) -> None:
+def test_garbage(auth: Keyring, header: str) -> None:
     assert identify(auth, header) is None
 
 
-def test_two_tokens(auth: Auth, rsa: Signer) -> None:
+def test_two_tokens(auth: Keyring, rsa: Signer) -> None:
     assert identify(auth, f"Bearer {rsa.token()} {rsa.token()}") is None
     assert identify(auth, f"Bearer {rsa.token()},Bearer {rsa.token()}") is None
 
 
 @given(TEXT)
 def test_any_text(text: str) -> None:
-    nobody = Auth(issuers=[])
+    nobody = auth_of('{"issuers": []}')
     assert identify(nobody, text) is None
     assert identify(nobody, f"Bearer {text}") is None
 
@@ -280,7 +299,7 @@ def test_any_json_as_a_token(header: Any, claims: dict[str, Any]) -> None:
 
 
 def test_nobody_is_let_in_without_issuers(rsa: Signer) -> None:
-    assert identify(Auth(issuers=[]), f"Bearer {rsa.token()}") is None
+    assert identify(auth_of('{"issuers": []}'), f"Bearer {rsa.token()}") is None
 
 
 # --- through Chalice's authorizer ---------------------------------------------------------------------------------

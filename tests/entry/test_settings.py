@@ -12,7 +12,6 @@ from chalicelib.core.policy import GIB, MIB, Policy
 from chalicelib.settings import SettingsError
 from tests import template
 from tests.entry.environ import EAST, ENDPOINTS, FEEDS, THEIRS_TOO, WEST, endpoint, environ, feed
-from tests.entry.tokens import Signer, auth_json, issuer_entry
 
 VARIABLES = sorted(name for name in environ() if name.startswith("EFT_"))
 
@@ -36,7 +35,7 @@ def test_a_whole_environment() -> None:
     assert not found.endpoints["target-west"].readable
     assert found.feeds["west-to-east"].mode is OverwriteMode.IF_CHANGED
     assert found.policy == Policy(attempts=3, lease_ttl_ms=40_000)
-    assert found.auth.issuers == []
+    assert found.issuers == ()
 
 
 def test_all_that_an_endpoint_may_say() -> None:
@@ -322,64 +321,3 @@ def test_prefixes_beside_each_other_in_one_bucket() -> None:
         endpoint("to", "bucket", WEST, "write", prefix="out/"),
     ]
     settings.read(environ(EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps([feed("f", "from", "to")])))
-
-
-# --- issuers ------------------------------------------------------------------------------------------------------
-
-
-def test_an_issuer_is_listed_once() -> None:
-    entry = issuer_entry(Signer.make("ES256"))
-    assert "EFT_AUTH" in refused(EFT_AUTH=json.dumps({"issuers": [entry, {**entry, "audience": "another"}]}))
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"kid": None}, "kid"),
-        ({"kid": 5}, "kid"),
-        ({"crv": "P-999"}, "can't be used"),
-        ({"x": "!"}, "can't be used"),
-        ({"kid": ""}, "kid"),
-        ({"kty": "oct", "k": "c2VjcmV0", "alg": None}, "is not one of"),
-        ({"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"}, "'HS256' is not one of"),
-        ({"kty": "RSA"}, "can't be used"),
-        ({"alg": "HS256"}, "'HS256' is not one of"),
-        ({"alg": "none"}, "'none' is not one of"),
-        ({"alg": 5}, "5 is not one of"),
-        ({"use": "enc"}, "none of its keys is for signatures"),
-    ],
-    ids=str,
-)
-def test_a_key_that_can_not_be_used(change: dict[str, Any], why: str) -> None:
-    """Found when the function starts, not when everybody is turned away."""
-    entry = issuer_entry(Signer.make("ES256"))
-    entry["jwks"]["keys"][0].update(change)
-    said = refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
-    assert "EFT_AUTH" in said
-    assert why in said
-
-
-@pytest.mark.parametrize("jwks", [{}, {"keys": []}, {"keys": [5]}, {"keys": [{}]}, {"keys": "x"}, [], None], ids=str)
-def test_key_sets_that_are_none(jwks: object) -> None:
-    entry = {**issuer_entry(Signer.make("ES256")), "jwks": jwks}
-    assert "EFT_AUTH" in refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
-
-
-def test_a_secret_without_an_algorithm() -> None:
-    entry = issuer_entry(Signer.make("ES256"))
-    entry["jwks"]["keys"] = [{"kty": "oct", "k": "c2VjcmV0", "kid": "k1"}]
-    assert "HS256 is not one of" in refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
-
-
-def test_two_keys_of_one_name() -> None:
-    said = refused(EFT_AUTH=auth_json(Signer.make("ES256"), Signer.make("ES256")))
-    assert "kid of its own" in said
-
-
-def test_a_private_key() -> None:
-    signer = Signer.make("EdDSA")
-    entry = issuer_entry(signer)
-    entry["jwks"]["keys"] = [{**signer.jwk, "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}]
-    said = refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
-    assert "private" in said
-    assert "nWGxne" not in said

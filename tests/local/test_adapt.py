@@ -10,6 +10,11 @@ from local import package
 from local.adapt import CodeLocation, adapt, table_request, table_ttl
 
 EAST = "us-gov-east-1"
+PLACES: Any = {
+    "code": CodeLocation("deployment", "zip"),
+    "endpoint_url": "http://127.0.0.1:1",
+    "certificate": "/c.pem",
+}
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +26,26 @@ def template() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def adapted(template: dict[str, Any]) -> dict[str, Any]:
     code = CodeLocation("deployment", "zip")
-    return adapt(template, EAST, parameters={"CopyConcurrency": 3}, code=code, endpoint_url="http://127.0.0.1:1")
+    return adapt(
+        template,
+        EAST,
+        parameters={"CopyConcurrency": 3},
+        code=code,
+        endpoint_url="http://127.0.0.1:1",
+        certificate="/c.pem",
+    )
 
 
 def test_the_template_itself_stays_as_it_is(template: dict[str, Any]) -> None:
     before = copy.deepcopy(template)
-    adapt(template, EAST, parameters={}, code=CodeLocation("b", "k"), endpoint_url="http://127.0.0.1:1")
+    adapt(
+        template,
+        EAST,
+        parameters={},
+        code=CodeLocation("b", "k"),
+        endpoint_url="http://127.0.0.1:1",
+        certificate="/c.pem",
+    )
     assert template == before
 
 
@@ -56,6 +75,10 @@ def test_what_else_differs_is_named(template: dict[str, Any], adapted: dict[str,
 def test_functions_talk_to_their_regions_gateway(adapted: dict[str, Any]) -> None:
     variables = adapted["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+
+
+def test_functions_trust_the_local_issuer(adapted: dict[str, Any]) -> None:
+    assert adapted["Globals"]["Function"]["Environment"]["Variables"]["SSL_CERT_FILE"] == "/c.pem"
 
 
 def test_numbers_arrive_as_numbers(adapted: dict[str, Any]) -> None:

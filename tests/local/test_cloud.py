@@ -1,5 +1,6 @@
 """The deployed stacks: every wire leads where the template says, under enforced policies."""
 
+import itertools
 import json
 import urllib.error
 import urllib.request
@@ -8,23 +9,12 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud
+from local.deploy import SCHEDULED
 from local.gateway.launch import EAST, WEST
+from local.issuer import Issuer
 from local.wait import wait_until
 
 pytestmark = pytest.mark.cloud
-
-SWEEP_EVENT = {
-    "version": "0",
-    "id": "0",
-    "source": "aws.events",
-    "account": "000000000000",
-    "time": "2026-01-01T00:00:00Z",
-    "region": WEST,
-    "resources": [],
-    "detail-type": "Scheduled Event",
-    "detail": {},
-}
-
 
 FUNCTION_OF_QUEUE = {
     "eft-intake": "eft-intake",
@@ -36,9 +26,13 @@ FUNCTION_OF_QUEUE = {
 
 
 def call(cloud: Cloud, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+    return call_at(cloud.api_url, path, body, token)
+
+
+def call_at(api_url: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(cloud.api_url + path, data=data, headers=headers)
+    request = urllib.request.Request(api_url + path, data=data, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=35) as answer:
             return answer.status, json.load(answer)
@@ -142,9 +136,25 @@ def test_a_job_across_regions_with_multipart_under_enforced_policies(cloud: Clou
 def test_sweep_runs_under_enforced_policies(cloud: Cloud, region: str) -> None:
     rules = cloud.client("events", region).list_rules()["Rules"]
     assert [rule["ScheduleExpression"] for rule in rules if "ScheduleExpression" in rule] == ["rate(1 minute)"]
-    answer = cloud.client("lambda", region).invoke(FunctionName="eft-sweep", Payload=json.dumps(SWEEP_EVENT))
+    answer = cloud.client("lambda", region).invoke(FunctionName="eft-sweep", Payload=json.dumps(SCHEDULED))
     assert "FunctionError" not in answer, answer["Payload"].read()
     assert "AccessDenied" not in (cloud.run.function_logs / region / "sweep.log").read_text()
+
+
+def test_a_rotation_of_the_issuers_keys_under_enforced_policies(cloud: Cloud) -> None:
+    before = cloud.token()
+    Issuer.load(cloud.run.issuer_file).rotate()
+    tries = itertools.count()
+
+    def known() -> bool:
+        for region in (WEST, EAST):
+            cloud.client("lambda", region).invoke(FunctionName="eft-sweep", Payload=json.dumps(SCHEDULED))
+        # Another one each time: what API Gateway was told of a token, it remembers.
+        token = cloud.token(tenant=f"tenant-{next(tries)}")
+        return all(call_at(side.api_url, "/jobs", token=token)[0] == 200 for side in cloud.regions.values())
+
+    wait_until(known, "both Regions accept tokens of the new key", 60.0)
+    assert [call_at(side.api_url, "/jobs", token=before)[0] for side in cloud.regions.values()] == [200, 200]
 
 
 def test_function_logs_are_files(cloud: Cloud) -> None:

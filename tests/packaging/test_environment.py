@@ -18,6 +18,13 @@ def _signing_key(kid: str) -> dict[str, Any]:
     return RSAAlgorithm.to_jwk(public, as_dict=True) | {"kid": kid, "use": "sig", "alg": "RS256"}
 
 
+def test_an_issuer_that_publishes_its_keys(sam: dict[str, Any], region: str) -> None:
+    issuer = {"issuer": "https://login.company.gov", "audience": "eft", "jwks_url": "https://login.company.gov/keys"}
+    auth = json.dumps({"issuers": [issuer]})
+    [found] = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region}).issuers
+    assert (found.jwks_url, found.keys) == ("https://login.company.gov/keys", {})
+
+
 @pytest.fixture(scope="session")
 def auth() -> str:
     """A company's OIDC provider in the middle of a rotation of its keys."""

@@ -91,11 +91,33 @@ def test_whoever_makes_reports_wakes_itself_and_gives_up_only_their_uploads(clou
     assert {"Fn::GetAtt": ["SplitQueue", "Arn"]} in sending
 
 
+def test_the_authorizer_reads_its_own_regions_keys_and_nothing_else(cloudformation: dict[str, Any]) -> None:
+    allowed = {
+        statement["Sid"]: (statement["Action"], statement["Resource"])
+        for role, statement in _statements(cloudformation)
+        if role == "BearerRole"
+    }
+    assert allowed.keys() == {"WriteOwnLog", "Trace", "Keys"}
+    bucket = "arn:${AWS::Partition}:s3:::${AWS::StackName}-control-${AWS::AccountId}-${AWS::Region}"
+    assert allowed["Keys"] == (["s3:GetObject"], {"Fn::Sub": f"{bucket}/keys/*"})
+
+
+def test_keys_are_put_by_the_sweep_of_their_region_alone(sam: dict[str, Any]) -> None:
+    """Whatever the functions' own policies allow in the control buckets."""
+    [policy] = [p for p in of_type(sam, "AWS::S3::BucketPolicy").values() if p["Bucket"] == {"Ref": "ControlBucket"}]
+    [deny] = [s for s in policy["PolicyDocument"]["Statement"] if s["Sid"] == "KeysBySweepOnly"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert deny["Resource"] == {"Fn::Sub": "${ControlBucket.Arn}/keys/*"}
+    name = of_type(sam, ROLE)["SweepRole"]["RoleName"]["Fn::Sub"]
+    role = {"Fn::Sub": f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{name}"}
+    assert deny["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": role}}
+
+
 def test_both_regions_buckets_are_named(cloudformation: dict[str, Any]) -> None:
-    """A worker finishes what a dead Region began."""
-    for _, statement in _statements(cloudformation):
+    """A worker finishes what a dead Region began. The authorizer asks its own Region alone."""
+    for role, statement in _statements(cloudformation):
         text = json.dumps(statement["Resource"])
-        if "arn:${AWS::Partition}:s3:::" in text:
+        if "arn:${AWS::Partition}:s3:::" in text and role != "BearerRole":
             assert text.count("${WestRegion}") == text.count("${EastRegion}") > 0
 
 

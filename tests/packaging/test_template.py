@@ -97,7 +97,7 @@ def test_every_bucket_refuses_plain_http(sam: dict[str, Any]) -> None:
     policies = of_type(sam, "AWS::S3::BucketPolicy").values()
     assert {policy["Bucket"]["Ref"] for policy in policies} == set(of_type(sam, "AWS::S3::Bucket"))
     for policy in policies:
-        (statement,) = policy["PolicyDocument"]["Statement"]
+        statement = policy["PolicyDocument"]["Statement"][0]
         assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
         bucket = policy["Bucket"]["Ref"]
         assert statement["Resource"] == [{"Fn::Sub": f"${{{bucket}.Arn}}"}, {"Fn::Sub": f"${{{bucket}.Arn}}/*"}]
@@ -116,11 +116,29 @@ def test_table_is_declared_in_one_stack_with_both_replicas(sam: dict[str, Any]) 
 
 
 def test_every_queue_and_function_has_its_alarm(sam: dict[str, Any]) -> None:
-    watched = json.dumps([alarm["Dimensions"] for alarm in of_type(sam, "AWS::CloudWatch::Alarm").values()])
+    watched = json.dumps([alarm.get("Dimensions") for alarm in of_type(sam, "AWS::CloudWatch::Alarm").values()])
     for queue in of_type(sam, QUEUE):
         assert f'["{queue}", "QueueName"]' in watched
     for function in of_type(sam, FUNCTION):
         assert f'{{"Ref": "{function}"}}' in watched
+
+
+def test_a_token_is_looked_at_again_after_a_minute(cloudformation: dict[str, Any]) -> None:
+    """API Gateway keeps the authorizer's answer for so long: an expired token, and a new key, count so much later."""
+    [api] = of_type(cloudformation, "AWS::ApiGateway::RestApi").values()
+    assert (
+        api["Body"]["securityDefinitions"]["bearer"]["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"]
+        == 60
+    )
+
+
+def test_somebody_is_called_when_an_issuer_gives_no_keys(sam: dict[str, Any]) -> None:
+    [told] = of_type(sam, "AWS::Logs::MetricFilter").values()
+    assert told["LogGroupName"] == {"Ref": "SweepLogGroup"}
+    assert '"keys-not-refreshed"' in told["FilterPattern"]
+    alarm = of_type(sam, "AWS::CloudWatch::Alarm")["KeysNotRefreshedAlarm"]
+    [metric] = told["MetricTransformations"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["MetricNamespace"], metric["MetricName"])
 
 
 def _event_sources(sam: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:

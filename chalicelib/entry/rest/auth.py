@@ -1,16 +1,19 @@
-"""Bearer tokens (JWT). Keys come from the settings, so that nothing is called on the way in, and both Regions accept
+"""Bearer tokens (JWT). Nobody is asked on the way in, neither the issuer nor the other Region, and both Regions accept
 the same tokens."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 
-from chalicelib.settings import Auth, Issuer
+from chalicelib.core.keys import Issuer
+from chalicelib.entry.rest.keyring import Keyring
 
-READ, WRITE, OPERATE = "read", "write", "operate"
-"""The scopes that operations ask for."""
+READ, WRITE, ADMINISTER, OPERATE = "read", "write", "administer", "operate"
+"""The scopes that operations ask for: look, submit and steer jobs, change what jobs may name, see all tenants' work."""
 LEEWAY_S = 30
-REQUIRED = ["exp", "iss", "aud", "sub", "tenant"]
+"""By how much an issuer's clock and ours may differ: for `exp`, `nbf` and `iat`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +23,22 @@ class Identity:
     scopes: frozenset[str]
 
 
-def identify(auth: Auth, header: str) -> Identity | None:
+def identify(keyring: Keyring, header: str) -> Identity | None:
     """Who sends this Authorization header; None for anything that doesn't prove it."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         return None
     try:
         claimed = jwt.decode(token, options={"verify_signature": False}).get("iss")
-        issuer = next((known for known in auth.issuers if known.issuer == claimed), None)
-        return _verify(issuer, token) if issuer else None
+        issuer = keyring.issuer(claimed) if isinstance(claimed, str) else None
+        return _verify(keyring, issuer, token) if issuer else None
     except (jwt.PyJWTError, ValueError, RecursionError):
         # RecursionError: JSON nested thousands deep, which fits into a header.
         return None
 
 
-def _verify(issuer: Issuer, token: str) -> Identity | None:
-    key = issuer.keys.get(jwt.get_unverified_header(token).get("kid", ""))
+def _verify(keyring: Keyring, issuer: Issuer, token: str) -> Identity | None:
+    key = keyring.key(issuer, jwt.get_unverified_header(token).get("kid", ""))
     if key is None:
         return None
     # The algorithm is the key's, never the token's own word.
@@ -44,11 +47,23 @@ def _verify(issuer: Issuer, token: str) -> Identity | None:
         key,
         algorithms=[key.algorithm_name],
         audience=issuer.audience,
-        issuer=issuer.issuer,
+        issuer=issuer.name,
         leeway=LEEWAY_S,
-        options={"require": REQUIRED},
+        options={"require": ["exp", "iss", "aud", "sub", issuer.tenant_claim]},
     )
-    tenant, scope = claims["tenant"], claims.get("scope", "")
-    if not isinstance(tenant, str) or not tenant or not isinstance(scope, str):
+    tenant, scopes = claims[issuer.tenant_claim], _scopes(claims)
+    if not isinstance(tenant, str) or not tenant or scopes is None:
         return None
-    return Identity(claims["sub"], tenant, frozenset(scope.split()))
+    return Identity(claims["sub"], tenant, scopes)
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str] | None:
+    """`scope`, a text with spaces between (RFC 8693, section 4.2), or `scp`, an array, as some issuers say it; if both
+    are there, `scope`. None if it is neither."""
+    if "scope" in claims:
+        said = claims["scope"]
+        return frozenset(said.split()) if isinstance(said, str) else None
+    listed = claims.get("scp", [])
+    if not isinstance(listed, list) or not all(isinstance(scope, str) for scope in listed):
+        return None
+    return frozenset(listed)

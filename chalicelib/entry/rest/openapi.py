@@ -37,8 +37,9 @@ _SECURITY: Json = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A token of an issuer that the service trusts, for its audience. Its claim `tenant` says whose "
-        "jobs, endpoints and feeds are seen; its claim `scope` what may be done: `read`, `write`, `operate`.",
+        "description": "A token of an issuer that the service trusts, for its audience. Its claim `tenant` (or "
+        "the one agreed on with your issuer) says whose jobs, endpoints and feeds are seen; its claim `scope` (or the "
+        "array `scp`) what may be done: `read`, `write`, `operate`.",
     }
 }
 _HEADERS: Json = {

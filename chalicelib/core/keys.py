@@ -1,0 +1,152 @@
+"""The public keys of those who issue tokens: which of them count, and for how long. PyJWT reads them; nothing is asked
+of anybody here."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+
+ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
+"""How tokens may be signed. No symmetric algorithm and no "none": a public key must never serve as a shared secret."""
+_CURVES = {"ES256": "secp256r1", "ES384": "secp384r1"}
+"""RFC 7518, section 3.4; PyJWT takes any."""
+RSA_MIN_BITS = 2048
+ANSWER_MAX_BYTES = 256 * 1024
+"""Of a key set that an issuer answers with. Real ones have a few kilobytes."""
+KEYS_MAX = 100
+"""That one issuer may have, those that have left included."""
+_MEMBERS = ("kty", "kid", "alg", "use", "n", "e", "crv", "x", "y")
+"""What is kept of a key: no certificates, and nothing that we don't read."""
+
+
+class UnusableKeys(ValueError):
+    """A key or a key set that must not be trusted; the message says why, without showing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who may sign tokens, and where its keys are: given by hand, or published under a URL."""
+
+    name: str
+    audience: str
+    tenant_claim: str
+    keys: Mapping[str, jwt.PyJWK] = field(default_factory=dict)
+    """By id. Empty where they are published."""
+    jwks_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptKey:
+    """A public key that an issuer has published."""
+
+    jwk: dict[str, str]
+    left_ms: int | None = None
+    """Since when it is not published any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What a Region knows of an issuer's keys."""
+
+    issuer: str
+    checked_ms: int
+    """When the issuer last answered with keys that count."""
+    keys: dict[str, KeptKey]
+
+
+def record_key(issuer: str) -> str:
+    """Where a control bucket keeps an issuer's record."""
+    return f"keys/{hashlib.sha256(issuer.encode()).hexdigest()[:40]}"
+
+
+def signing_key(raw: Mapping[str, Any]) -> jwt.PyJWK:
+    """The key, to check signatures with. Raises UnusableKeys."""
+    named = f"key {raw.get('kid')!r}"
+    if raw.get("alg", ALGORITHMS[0]) not in ALGORITHMS:
+        raise UnusableKeys(f"{named}: {raw['alg']!r} is not one of {', '.join(ALGORITHMS)}")
+    try:
+        key = jwt.PyJWK.from_dict(dict(raw))
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+        raise UnusableKeys(f"{named} can't be used: {error}") from None
+    if key.algorithm_name not in ALGORITHMS:
+        raise UnusableKeys(f"{named}: {key.algorithm_name} is not one of {', '.join(ALGORITHMS)}")
+    if hasattr(key.key, "private_bytes"):
+        raise UnusableKeys(f"{named} is a private one: it must not leave its issuer")
+    curve = _CURVES.get(key.algorithm_name)
+    if curve is not None and key.key.curve.name != curve:
+        raise UnusableKeys(f"{named}: {key.algorithm_name} is not for {key.key.curve.name}")
+    if raw["kty"] == "RSA" and key.key.key_size < RSA_MIN_BITS:
+        raise UnusableKeys(f"{named} has {key.key.key_size} bits; RSA needs {RSA_MIN_BITS}")
+    if not isinstance(key.key_id, str) or not key.key_id:
+        raise UnusableKeys(f"{named}: each key needs a kid of its own, a text")
+    return key
+
+
+def signs(raw: Mapping[str, Any]) -> bool:
+    """Is it said to be for signatures, or not said what for?"""
+    operations = raw.get("key_ops", ["verify"])
+    return raw.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+
+
+def published(body: bytes) -> dict[str, KeptKey]:
+    """The keys in an issuer's answer that count, by id. Keys for other purposes or of other kinds stand beside them
+    (RFC 7517, section 5: to be ignored). Raises UnusableKeys if none counts or one can't tell which."""
+    if len(body) > ANSWER_MAX_BYTES:
+        raise UnusableKeys(f"more than {ANSWER_MAX_BYTES} bytes")
+    try:
+        entries = json.loads(body)["keys"]
+        if not isinstance(entries, list):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UnusableKeys("not a JSON Web Key Set") from None
+    if len(entries) > KEYS_MAX:
+        raise UnusableKeys(f"{len(entries)} keys; at most {KEYS_MAX} are read")
+    found: dict[str, KeptKey] = {}
+    refused = []
+    for raw in entries:
+        if not isinstance(raw, dict) or not signs(raw):
+            continue
+        try:
+            kid = signing_key(raw).key_id
+        except UnusableKeys as error:
+            refused.append(str(error))
+            continue
+        assert kid is not None
+        if kid in found:
+            raise UnusableKeys(f"two keys are called {kid!r}")
+        found[kid] = KeptKey({name: raw[name] for name in _MEMBERS if isinstance(raw.get(name), str)})
+    if not found:
+        raise UnusableKeys("; ".join(["no key for signatures", *refused]))
+    return found
+
+
+def merge(before: KeyRecord | None, issuer: str, found: Mapping[str, KeptKey], now_ms: int, grace_ms: int) -> KeyRecord:
+    """What is published now, and for a while what was. What was published under the same id is replaced at once."""
+    left = {
+        kid: KeptKey(kept.jwk, now_ms if kept.left_ms is None else kept.left_ms)
+        for kid, kept in (before.keys.items() if before else ())
+        if kid not in found
+    }
+    still = sorted(
+        ((kid, kept) for kid, kept in left.items() if _counts(kept, now_ms, grace_ms)),
+        key=lambda item: item[1].left_ms or 0,
+        reverse=True,
+    )
+    return KeyRecord(issuer, now_ms, {**found, **dict(still[: KEYS_MAX - len(found)])})
+
+
+def due(record: KeyRecord | None, now_ms: int, refresh_ms: int) -> bool:
+    """Is the issuer to be asked again? Also when the clock was set back: then nobody knows."""
+    return record is None or not 0 <= now_ms - record.checked_ms < refresh_ms
+
+
+def accepted(record: KeyRecord, now_ms: int, grace_ms: int) -> dict[str, KeptKey]:
+    """The keys that count now. How long ago the issuer last answered doesn't matter: it may be down for days."""
+    return {kid: kept for kid, kept in record.keys.items() if _counts(kept, now_ms, grace_ms)}
+
+
+def _counts(kept: KeptKey, now_ms: int, grace_ms: int) -> bool:
+    return kept.left_ms is None or now_ms - kept.left_ms < grace_ms

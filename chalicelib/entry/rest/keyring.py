@@ -1,0 +1,71 @@
+"""Which keys the authorizer accepts: those given in the settings, or what this Region's sweep keeps of what an issuer
+publishes. No issuer and no other Region is ever asked from here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import jwt
+
+from chalicelib.core.errors import EftError
+from chalicelib.core.keys import Issuer, KeyRecord, accepted, signing_key
+from chalicelib.core.model import Bucket
+from chalicelib.ports import Clock, Log, ObjectStore
+from chalicelib.protocol.keys import read_keys
+
+LOOK_AGAIN_MS = 60_000
+"""How old what this process remembers may grow."""
+LOOK_AGAIN_UNKNOWN_MS = 10_000
+"""And when a token names a key that nobody knows. Anybody can make such tokens: they must not become requests."""
+
+
+@dataclass(slots=True)
+class _Remembered:
+    looked_ms: int | None = None
+    record: KeyRecord | None = None
+    parsed: Mapping[str, jwt.PyJWK] = field(default_factory=dict)
+
+
+class Keyring:
+    """The issuers of one process. `bucket` is its Region's control bucket."""
+
+    def __init__(
+        self, issuers: Iterable[Issuer], store: ObjectStore, bucket: Bucket, clock: Clock, log: Log, grace_ms: int
+    ) -> None:
+        self._issuers = {issuer.name: issuer for issuer in issuers}
+        self._store, self._bucket, self._clock, self._log = store, bucket, clock, log
+        self._grace_ms = grace_ms
+        self._remembered = {name: _Remembered() for name in self._issuers}
+
+    def issuer(self, name: str) -> Issuer | None:
+        return self._issuers.get(name)
+
+    def key(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
+        """The issuer's key of this id, if it counts now."""
+        if not issuer.jwks_url:
+            return issuer.keys.get(kid)
+        self._look(issuer, LOOK_AGAIN_MS)
+        key = self._known(issuer, kid)
+        if key is None and self._look(issuer, LOOK_AGAIN_UNKNOWN_MS):
+            key = self._known(issuer, kid)
+        return key
+
+    def _known(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
+        known = self._remembered[issuer.name]
+        counts = known.record is not None and kid in accepted(known.record, self._clock.now_ms(), self._grace_ms)
+        return known.parsed.get(kid) if counts else None
+
+    def _look(self, issuer: Issuer, age_ms: int) -> bool:
+        """Read what is kept, unless what is remembered is younger than that. What can't be read replaces nothing, and
+        is not asked for again at once."""
+        known, now_ms = self._remembered[issuer.name], self._clock.now_ms()
+        if known.looked_ms is not None and 0 <= now_ms - known.looked_ms < age_ms:
+            return False
+        known.looked_ms = now_ms
+        try:
+            record = read_keys(self._store, self._bucket, issuer.name)
+            if record is not None and (known.record is None or record.keys != known.record.keys):
+                known.parsed = {kid: signing_key(kept.jwk) for kid, kept in record.keys.items()}
+                known.record = record
+        except (EftError, ValueError) as error:
+            self._log("keys-not-read", issuer=issuer.name, error=str(error))
+        return True

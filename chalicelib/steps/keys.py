@@ -1,0 +1,50 @@
+"""keys: after every sweep, asks those issuers for their keys whose turn it is, and keeps what counts of the answers.
+
+Whatever an issuer answers, or doesn't, keys that are there stay until it says otherwise in so many words.
+"""
+
+from chalicelib.core.errors import Corrupt, EftError
+from chalicelib.core.keys import Issuer, KeyRecord, UnusableKeys, due, merge, published
+from chalicelib.ports import Env
+from chalicelib.protocol.keys import read_keys, write_keys
+
+RESERVE_MS = 6_000
+"""Ask nobody so long before the invocation ends: asking may take a few seconds."""
+
+
+def run(env: Env, deadline_ms: int) -> None:
+    for issuer in env.issuers:
+        if issuer.jwks_url and env.clock.now_ms() < deadline_ms - RESERVE_MS:
+            try:
+                _refresh(env, issuer)
+            except Exception as error:  # noqa: BLE001 - one issuer's trouble must not hold up the others
+                env.log("keys-not-refreshed", issuer=issuer.name, error=repr(error), trace=True)
+
+
+def _refresh(env: Env, issuer: Issuer) -> None:
+    bucket = env.control_buckets[env.region]
+    before = _kept(env, issuer)
+    if not due(before, env.clock.now_ms(), env.policy.keys_refresh_ms):
+        return
+    try:
+        found = published(env.key_source.fetch(issuer.jwks_url))
+    except (EftError, UnusableKeys) as error:
+        # Not written down: the next sweep asks again.
+        checked_ms = before.checked_ms if before else None
+        env.log("keys-not-refreshed", issuer=issuer.name, error=str(error), checked_ms=checked_ms)
+        return
+    after = merge(before, issuer.name, found, env.clock.now_ms(), env.policy.keys_grace_ms)
+    # Crash here: the next sweep asks again.
+    write_keys(env.store, bucket, after)
+    if before is None or before.keys != after.keys:
+        published_now = sorted(found)
+        env.log("keys-changed", issuer=issuer.name, published=published_now, left=sorted(after.keys.keys() - found))
+
+
+def _kept(env: Env, issuer: Issuer) -> KeyRecord | None:
+    try:
+        return read_keys(env.store, env.control_buckets[env.region], issuer.name)
+    except Corrupt as error:
+        # The API reads no more of it than we do: what the issuer publishes now replaces it.
+        env.log("keys-unreadable", issuer=issuer.name, error=str(error))
+        return None

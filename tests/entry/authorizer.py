@@ -1,0 +1,45 @@
+"""API Gateway's question to the authorizer, and tokens that no library would make."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app import bearer
+from chalicelib import settings
+from chalicelib.runtime import using
+from simulation.memory.env import make_env
+from tests.entry.api import composition
+from tests.entry.environ import environ
+
+ARN = "arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:abc123/api/GET/jobs"
+
+
+@contextmanager
+def accepting(auth: str) -> Iterator[None]:
+    """The authorizer with this EFT_AUTH."""
+    with using(composition(settings.read(environ(EFT_AUTH=auth)), make_env())):
+        yield
+
+
+def ask(token: str) -> dict[str, str] | None:
+    """Whom the operations will be told this token is of; None if it is refused, whole and for every operation."""
+    answer = bearer({"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": ARN}, {})
+    [statement] = answer["policyDocument"]["Statement"]
+    if not statement["Resource"]:
+        assert answer["context"] == {}
+        return None
+    assert statement["Effect"] == "Allow"
+    context: dict[str, str] = answer["context"]
+    return context
+
+
+def forged(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes] = lambda _: b"") -> str:
+    """A token whose signature is whatever `sign` makes of it."""
+    head, payload = _b64(json.dumps(header).encode()), _b64(json.dumps(claims).encode())
+    return f"{head}.{payload}.{_b64(sign(f'{head}.{payload}'.encode()))}"
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,195 @@
+"""One tenant's ids in another's hands: answered as if there were no such thing, to the byte, by the same calls."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
+from chalicelib.entry.rest.contracts import CONTRACTS, Contract
+from chalicelib.steps import copy, split, verify
+from simulation.memory.env import SOURCE, WEST
+from simulation.memory.store import MemoryObjectStore
+from tests.entry.api import Api, Reply, make_api
+from tests.entry.environ import ENDPOINTS, FEEDS, THEIRS_TOO, environ
+from tests.entry.tokens import Signer, auth_json
+from tests.steps.calls import Calls
+
+FAR_MS = 2_000_000_000_000
+SECURED = [contract for contract in CONTRACTS if contract.scope]
+OF_A_JOB = [contract for contract in SECURED if "{job_id}" in contract.path]
+OF_A_TENANT = [contract for contract in SECURED if contract.scope != OPERATE]
+THEIRS: dict[str, Any] = {"source": {"endpoint": "theirs"}, "target": {"endpoint": "theirs-too"}}
+NEVER = "job-" + "a" * 26
+
+
+def named(contracts: list[Contract]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("contract", contracts, ids=lambda contract: contract.name)
+
+
+def asked(api: Api, contract: Contract, job_id: str) -> Reply:
+    return api.call(contract.method, contract.path.format(job_id=job_id), THEIRS if contract.body else None)
+
+
+@contextmanager
+def counted(api: Api) -> Iterator[Calls]:
+    """Every call that requests make at the ports while it lasts."""
+    calls, env = Calls(), api.env
+    tapped = replace(
+        env,
+        store=calls.tap("store", env.store),
+        ledger=calls.tap("ledger", env.ledger),
+        queue=calls.tap("queue", env.queue),
+        notifier=calls.tap("notifier", env.notifier),
+    )
+    with api.over(tapped):
+        yield calls
+
+
+@pytest.fixture
+def empty(signer: Signer) -> Api:
+    """Another world, in which the other tenant has nothing and never had."""
+    entries = [entry for entry in [*ENDPOINTS, THEIRS_TOO] if entry["tenant"] != "other"]
+    feeds = [feed for feed in FEEDS if feed["tenant"] != "other"]
+    auth = auth_json(signer)
+    found = settings.read(environ(EFT_AUTH=auth, EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds)))
+    return make_api(found, signer)
+
+
+# --- scopes -------------------------------------------------------------------------------------------------------
+
+
+@named(SECURED)
+def test_without_its_scope_nothing_is_done(api: Api, contract: Contract) -> None:
+    every = {READ, WRITE, ADMINISTER, OPERATE}
+    assert contract.scope in every
+    job_id = api.submit().json["id"]
+    near_misses = {contract.scope.upper(), f"{contract.scope}s", f"eft:{contract.scope}", f"{contract.scope},"}
+    for scopes in (every - {contract.scope}, near_misses, set()):
+        api.scope = " ".join(sorted(scopes))
+        with counted(api) as calls:
+            detail = asked(api, contract, job_id).problem(403, "MissingScope")
+        assert repr(contract.scope) in detail
+        assert calls.labels == [], "refused before anything is asked or changed"
+
+
+@named(SECURED)
+def test_a_token_without_the_claim_may_nothing(api: Api, contract: Contract) -> None:
+    header = {"Authorization": f"Bearer {api.signer.token(without=('scope',))}"}
+    path = contract.path.format(job_id=NEVER)
+    api.plain(contract.method, path, b"", header).problem(403, "MissingScope")
+
+
+@named(SECURED)
+def test_without_a_token_nothing_is_asked(api: Api, contract: Contract) -> None:
+    with counted(api) as calls:
+        reply = api.plain(contract.method, contract.path.format(job_id=NEVER))
+        assert reply.status == 401
+        bad = {"Authorization": f"Bearer {api.signer.token(exp=1)}"}
+        assert api.plain(contract.method, contract.path.format(job_id=NEVER), b"", bad).status == 403
+    assert calls.labels == []
+
+
+# --- ids ----------------------------------------------------------------------------------------------------------
+
+
+def _planning(api: Api) -> str:
+    return str(api.submit(**THEIRS).json["id"])
+
+
+def _cancelled(api: Api) -> str:
+    job_id = _planning(api)
+    assert api.call("POST", f"/jobs/{job_id}/cancel").status == 202
+    return job_id
+
+
+def _paused(api: Api) -> str:
+    job_id = _planning(api)
+    assert api.call("POST", f"/jobs/{job_id}/pause").status == 202
+    return job_id
+
+
+def _settled(api: Api) -> str:
+    memory = api.store.store
+    assert isinstance(memory, MemoryObjectStore)
+    memory.put(replace(SOURCE[WEST], name="target-west"), "theirs/report", b"secret")
+    job_id = _planning(api)
+    while (wake := api.queue.take()) is not None:
+        if wake.queue == "split":
+            split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
+        elif wake.queue == "copy":
+            copy.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS, fresh=wake.fresh)
+        else:
+            verify.run(api.env, wake.job_id, wake.control_region, wake.part)
+    assert api.get(f"/jobs/{job_id}").json["state"] == "SUCCEEDED"
+    return job_id
+
+
+def _not_replicated(api: Api) -> str:
+    """Accepted by the other Region just now: only the control bucket knows it."""
+    job_id = _planning(api)
+    api.ledger.jobs.clear()
+    return job_id
+
+
+@named(OF_A_JOB)
+@pytest.mark.parametrize(
+    "make", [_planning, _paused, _cancelled, _settled, _not_replicated], ids=lambda make: make.__name__
+)
+def test_another_tenants_job_is_one_that_never_was(
+    api: Api, empty: Api, contract: Contract, make: Callable[[Api], str]
+) -> None:
+    api.tenant = "other"
+    job_id = make(api)
+    api.tenant = "acme"
+    with counted(api) as calls_there:
+        there = asked(api, contract, job_id)
+    with empty.over(empty.env), counted(empty) as calls_nowhere:
+        nowhere = asked(empty, contract, job_id)
+    there.problem(404, "UnknownJob")
+    assert (there.status, there.headers, there.body) == (nowhere.status, nowhere.headers, nowhere.body)
+    assert calls_there.labels == calls_nowhere.labels, "nor does the time that it takes tell"
+
+
+@named(OF_A_TENANT)
+def test_what_another_tenant_has_changes_no_answer(api: Api, empty: Api, contract: Contract) -> None:
+    """Its jobs, endpoints and feeds: lists are the same, and its endpoints are unknown in a submission."""
+    api.tenant = "other"
+    job_id = _settled(api)
+    api.tenant = "acme"
+    with counted(api) as calls_there:
+        there = asked(api, contract, job_id)
+    with empty.over(empty.env), counted(empty) as calls_nowhere:
+        nowhere = asked(empty, contract, job_id)
+    assert (there.status, there.headers, there.body) == (nowhere.status, nowhere.headers, nowhere.body)
+    assert calls_there.labels == calls_nowhere.labels
+
+
+@pytest.mark.parametrize("mine", ["source", "target"])
+def test_one_end_of_a_job_may_not_be_another_tenants(api: Api, empty: Api, mine: str) -> None:
+    places = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
+    other = "target" if mine == "source" else "source"
+    body = {mine: places[mine], other: THEIRS[other]}
+    there = api.call("POST", "/jobs", body)
+    with empty.over(empty.env):
+        nowhere = empty.call("POST", "/jobs", body)
+    there.problem(400, "UnknownEndpoint")
+    assert there.body == nowhere.body
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/{mine}/objects"])
+def test_another_tenants_cursor_shows_nothing_of_it(api: Api, path: str) -> None:
+    api.tenant = "other"
+    theirs = [_planning(api) for _ in range(3)]
+    cursor = api.get("/jobs?limit=1").json["next_cursor"]
+    assert cursor
+    api.tenant = "acme"
+    mine = api.submit().json["id"]
+    for given in (cursor, f"9999999999999:{theirs[0]}", "r-000001.0"):
+        reply = api.get(f"{path.format(mine=mine)}?cursor={given.replace('#', '%23')}")
+        assert reply.status in (200, 400)
+        assert not any(job_id in reply.body.decode() for job_id in theirs if job_id not in given)
