@@ -7,6 +7,8 @@ safety ever compares two of them. ETags are kept without their quotes.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from chalicelib.core.inputs import NO_FILTERS, Filters
+
 
 class Outcome(StrEnum):
     """What became of one row. Every row of a settled job has exactly one."""
@@ -220,7 +222,8 @@ class Manifest:
     """The pinned plan of one partition. Link `part` of its range's chain: it covers the source keys in (after, upto].
 
     `rows_before` and `bytes_before` are the totals of the links before it, so that progress can be read off the last
-    link alone. `last` closes the range. `error` says why the range could not be listed to its end.
+    link alone. `last` closes the range. `error` says why the range could not be listed to its end. `filtered` objects
+    of (after, upto] did not pass the job's filters: they are no rows.
     """
 
     job_id: str
@@ -234,6 +237,7 @@ class Manifest:
     region: str
     nonce: str
     error: str = ""
+    filtered: int = 0
 
     @property
     def bytes_total(self) -> int:
@@ -312,6 +316,7 @@ class Receipt:
     started_ms: int
     finished_ms: int
     nonce: str
+    filtered: int = 0
 
 
 class JobKind(StrEnum):
@@ -341,6 +346,7 @@ class JobSpec:
     """Digest of what was asked, to tell a retried submission from a different one under the same Idempotency-Key."""
     feed_id: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    filters: Filters = NO_FILTERS
 
     @property
     def control_region(self) -> str:
@@ -366,3 +372,5 @@ class Terminal:
     created_ms: int
     settled_ms: int
     nonce: str
+    filtered: int = 0
+    """Objects that were looked at and did not pass the job's filters: not planned, in no other total."""

@@ -9,7 +9,7 @@ from chalicelib.core.plan import Look, Sight, look_needed, needs_part_sizes, pla
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.poison import outcome_of, safely
-from chalicelib.protocol.scan import look_at
+from chalicelib.protocol.scan import first_bound, look_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,13 @@ def unplannable(source: ObjectFacts, target: str, error: EftError) -> Row:
     return Row(source.key, target, source.size, source.etag, None, Method.NONE, decided=decided)
 
 
-def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], target_after: str) -> tuple[Row, ...]:
-    """The rows of one page of a job's source. One LIST of the destination; HEADs only where LIST can't tell."""
+def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], after: str) -> tuple[Row, ...]:
+    """The rows of one page of a job's source, of keys above `after`. One LIST of the destination; HEADs only where LIST
+    can't tell."""
     planner = Planner(env, spec.source, spec.target, spec.mode)
     targets = [target_key(facts.key, spec.source_prefix, spec.target_prefix) for facts in objects]
     possible = [target for target in targets if len(target.encode()) <= KEY_MAX_BYTES]
-    there = look_at(env, spec.target.bucket, spec.target_prefix, target_after, possible)
+    there = look_at(env, spec.target.bucket, spec.target_prefix, first_bound(spec, after, possible), possible)
     rows: dict[str, Row | None] = {}
     sights: dict[str, Sight] = {}
     for facts, target in zip(objects, targets, strict=True):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from chalicelib.core import ids, keyrange
 from chalicelib.core.errors import Denied, NoSuchBucket, Permanent
+from chalicelib.core.filters import Sieve
 from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts, Row
 from chalicelib.core.plan import target_key
+from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
 from chalicelib.ports import Env, QueueName, Wake
@@ -21,6 +23,8 @@ from chalicelib.protocol.settling import settle_if_due
 from chalicelib.protocol.table import tell
 
 RESERVE_MS = 30_000
+PAGES_PER_LINK = 20
+"""How many pages are listed for one manifest, where a filter leaves little of them."""
 
 
 def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: int) -> None:
@@ -43,6 +47,7 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         env.log("split-no-such-range", job=job_id, range=range_id)
         return
     chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE, bounds)
+    sieve = Sieve.of(spec.filters)
     links = 0
     while not chain.ended:
         if lookout.look().paused:
@@ -53,7 +58,7 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         if links >= env.policy.split_links_per_run or out_of_time:
             _hand_over(env, chain, may_fork=links >= env.policy.split_links_per_run)
             break
-        chain.append(_next_manifest(env, spec, chain))
+        chain.append(_next_manifest(env, spec, chain, sieve))
         links += 1
     settle_if_due(env, records, spec)
 
@@ -107,23 +112,54 @@ def _find_middle(env: Env, chain: "_Chain") -> str | None:
     return None if first is None else keyrange.divide(first, lambda bound: first_above(bound) is not None)
 
 
-def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain") -> Manifest:
-    """List one page of the source, look at the same keys at the destination, and plan each row."""
+def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Manifest:
+    """List the source on, look at the same keys at the destination, and plan each row."""
     try:
-        limit = min(env.policy.partition_rows, 1000)
-        page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=chain.cursor, limit=limit)
-        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
-        last = not page.truncated or len(objects) < len(page.objects)
-        taken = _within_bytes(objects, env.policy.partition_bytes)
-        last = last and len(taken) == len(objects)
+        found = _look_on(env, spec, chain, sieve)
         # The folder marker of the source prefix itself has no counterpart below an empty target prefix.
-        named = [facts for facts in taken if target_key(facts.key, spec.source_prefix, spec.target_prefix)]
-        rows = plan_rows(env, spec, named, _target_cursor(spec, chain.cursor))
-        return chain.manifest(rows, upto=taken[-1].key if taken else chain.end, last=last)
+        named = [facts for facts in found.meant if target_key(facts.key, spec.source_prefix, spec.target_prefix)]
+        rows = plan_rows(env, spec, named, chain.cursor)
+        return chain.manifest(rows, upto=found.upto, last=found.last, filtered=found.filtered)
     except (Denied, NoSuchBucket, Permanent) as error:
         # The range can't be listed, and trying again won't help: it ends here, and the job says why.
         side = f"source {spec.source.id!r} or target {spec.target.id!r}"
         return chain.manifest((), upto=chain.end, last=True, error=f"can't list {side}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The objects of one manifest: those that are meant, of (the chain's cursor, upto]."""
+
+    meant: list[ObjectFacts]
+    upto: str
+    last: bool
+    filtered: int
+
+
+def _look_on(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> _Found:
+    """One page of the source; where a filter leaves little of it, further ones. A link without rows is written after so
+    many: it keeps the place, so that neither a crash nor a filter that nothing passes makes the listing begin anew."""
+    limit = min(env.policy.partition_rows, LIST_PAGE_KEYS)
+    meant: list[ObjectFacts] = []
+    dropped: list[str] = []
+    cursor, last = chain.cursor, False
+    for _ in range(PAGES_PER_LINK):
+        page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=cursor, limit=limit - len(meant))
+        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
+        for facts in objects:
+            if sieve.passes(facts.key.removeprefix(spec.source_prefix), facts):
+                meant.append(facts)
+            else:
+                dropped.append(facts.key)
+        last = not page.truncated or len(objects) < len(page.objects)
+        cursor = objects[-1].key if objects else chain.end
+        if last or not dropped or 2 * len(meant) > limit:
+            break
+    taken = _within_bytes(meant, env.policy.partition_bytes)
+    if len(taken) < len(meant):
+        cursor, last = taken[-1].key, False
+        dropped = [key for key in dropped if key < cursor]
+    return _Found(taken, cursor, last, len(dropped))
 
 
 def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:
@@ -134,10 +170,6 @@ def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:
         if total > limit and index > 0:
             return objects[:index]
     return objects
-
-
-def _target_cursor(spec: JobSpec, cursor: str) -> str:
-    return target_key(cursor, spec.source_prefix, spec.target_prefix) if cursor.startswith(spec.source_prefix) else ""
 
 
 @dataclass(slots=True)
@@ -173,7 +205,7 @@ class _Chain:
     def next_part(self) -> str:
         return ids.part_id(self.range_id, self.links + 1)
 
-    def manifest(self, rows: tuple[Row, ...], *, upto: str, last: bool, error: str = "") -> Manifest:
+    def manifest(self, rows: tuple[Row, ...], *, upto: str, last: bool, error: str = "", filtered: int = 0) -> Manifest:
         return Manifest(
             job_id=self.spec.job_id,
             part=self.next_part,
@@ -186,6 +218,7 @@ class _Chain:
             region=self.env.region,
             nonce=self.env.ids.nonce(),
             error=error,
+            filtered=filtered,
         )
 
     def append(self, link: Link) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 from chalicelib.core.model import JobSpec, Properties
 from chalicelib.ports import Env
+from chalicelib.protocol.submitting import Place, Submission
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action
@@ -170,11 +171,11 @@ class Actors:
         job = self.scenario.jobs[number]
 
         def work(env: Env) -> None:
-            wanted = control.Submission(
+            wanted = Submission(
                 TENANT,
                 f"token-{number}",
-                control.Place(self.source.name, job.source),
-                control.Place(self.target.name, job.target),
+                Place(self.source.name, job.source),
+                Place(self.target.name, job.target),
                 job.mode,
             )
             accepted, _ = control.submit(env, wanted)

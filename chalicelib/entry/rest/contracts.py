@@ -99,6 +99,7 @@ CONTRACTS = (
             problems.NOT_READABLE,
             problems.NOT_WRITABLE,
             problems.PREFIX_TOO_LONG,
+            problems.INVALID_FILTER,
             problems.OVERLAP,
             problems.BODY_TOO_LARGE,
             problems.KEY_REUSED,

@@ -25,6 +25,7 @@ def problem(kind: Kind, path: str) -> dict[str, object]:
 
 
 _DETAILS = {
+    "InvalidFilter": "pattern 'report[': a '[' is not closed; '[[]' stands for the character",
     "InvalidRequest": "query.limit: Input should be less than or equal to 1000",
     "InvalidCursor": "cursor: take it unchanged from the previous page's answer",
     "UnknownEndpoint": "source: you have no endpoint 'west-sauce': GET /endpoints lists yours",
@@ -41,6 +42,13 @@ def _requests() -> dict[str, BaseModel]:
     target = requests.PlaceRequest(endpoint="east-target", prefix="from-west/")
     return {
         "least": requests.JobRequest(source=source, target=target),
+        "filtered": requests.JobRequest(
+            source=source,
+            target=target,
+            filter=requests.FilterRequest(
+                include=["**/*.csv", "reports/**"], exclude=["**/tmp/**"], modified_since="2027-01-01T00:00:00Z"
+            ),
+        ),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -83,6 +91,7 @@ def _job() -> dict[str, Any]:
         "id": JOB_ID,
         "source": responses.Place(endpoint="west-source", prefix="inbox/"),
         "target": responses.Place(endpoint="east-target", prefix="from-west/"),
+        "filter": None,
         "mode": OverwriteMode.IF_CHANGED,
         "labels": {"order": "4711"},
         "home_region": _WEST,
@@ -108,6 +117,7 @@ def _accepted() -> responses.Job:
         reason="",
         progress=nothing,
         outcomes={},
+        filtered_out=None,
         settled_at=None,
         receipt_chain_sha256=None,
     )
@@ -131,6 +141,7 @@ def _settled() -> responses.Job:
         reason="1 of 2 objects did not arrive",
         progress=everything,
         outcomes={Outcome.COPIED: 1, Outcome.DENIED: 1},
+        filtered_out=0,
         settled_at=_SETTLED,
         receipt_chain_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     )

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.core.errors import BadRequest, Denied, EftError, KeyReused, Permanent, Retry, Unknown
 from chalicelib.entry.rest.http import Answer
 from chalicelib.entry.rest.responses import ProblemDetails
-from chalicelib.steps.control import BadRequest, KeyReused, Unknown
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:eft:problem:"
@@ -38,6 +37,7 @@ UNKNOWN_ENDPOINT = Kind(400, "UnknownEndpoint", _CANT)
 NOT_READABLE = Kind(400, "NotReadable", _CANT)
 NOT_WRITABLE = Kind(400, "NotWritable", _CANT)
 PREFIX_TOO_LONG = Kind(400, "PrefixTooLong", _CANT)
+INVALID_FILTER = Kind(400, "InvalidFilter", _CANT)
 OVERLAP = Kind(400, "Overlap", _CANT)
 MISSING_SCOPE = Kind(403, "MissingScope", "Your token doesn't allow this")
 UNKNOWN_JOB = Kind(404, "UnknownJob", "Not found")

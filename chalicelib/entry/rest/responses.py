@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import leases as lease_model
 from chalicelib.core import model
+from chalicelib.core.inputs import NO_FILTERS, Filters
 from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.progress import Phase
 from chalicelib.protocol.regions import RegionView
@@ -42,10 +43,36 @@ class Place(_Response):
     prefix: str
 
 
+class Filter(_Response):
+    """Which objects under the source's prefix are meant."""
+
+    include: list[str]
+    exclude: list[str]
+    min_size: Count | None
+    max_size: Count | None
+    modified_since: Timestamp | None
+    modified_before: Timestamp | None
+    storage_classes: list[str]
+
+    @classmethod
+    def of(cls, filters: Filters) -> Self:
+        return cls(
+            include=list(filters.include),
+            exclude=list(filters.exclude),
+            min_size=filters.size_min_bytes,
+            max_size=filters.size_max_bytes,
+            modified_since=_timestamp_or_none(filters.modified_since_ms),
+            modified_before=_timestamp_or_none(filters.modified_before_ms),
+            storage_classes=list(filters.storage_classes),
+        )
+
+
 class _JobBase(_Response):
     id: str
     source: Place
     target: Place
+    filter: Filter | None
+    """Null: everything under the source's prefix."""
     mode: OverwriteMode
     labels: dict[str, str]
     home_region: str
@@ -58,6 +85,7 @@ def _base(spec: model.JobSpec) -> dict[str, Any]:
         "id": spec.job_id,
         "source": Place(endpoint=spec.source.id, prefix=spec.source_prefix.removeprefix(spec.source.prefix)),
         "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
+        "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
         "mode": spec.mode,
         "labels": spec.labels,
         "home_region": spec.home,
@@ -92,6 +120,9 @@ class Job(_JobBase):
     progress: Progress
     outcomes: dict[Outcome, Count]
     """How many objects ended how, of the partitions that are verified."""
+    filtered_out: Count | None
+    """How many objects under the prefix were looked at and not meant, by the job's filter; null until it has
+    settled."""
     settled_at: Timestamp | None
     receipt_chain_sha256: str | None
     """Head of the hash chain over the receipts of a settled job: nobody can change one of them unnoticed."""
@@ -115,6 +146,7 @@ class Job(_JobBase):
                 eta_seconds=None if progress.eta_ms is None else round(progress.eta_ms / 1000, 1),
             ),
             outcomes=progress.counts,
+            filtered_out=view.filtered,
             settled_at=_timestamp_or_none(view.settled_ms),
             receipt_chain_sha256=view.chain_sha256,
         )
