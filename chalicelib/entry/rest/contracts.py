@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from chalicelib.entry.rest import problems, requests, responses
+from chalicelib.entry.rest import operations, problems, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.problems import Kind
 
@@ -200,7 +200,7 @@ CONTRACTS = (
         OPERATIONS,
         "Which Region is alive",
         scope=OPERATE,
-        successes=(Success(200, responses.RegionList, "As the Region that answers sees them."),),
+        successes=(Success(200, operations.RegionList, "As the Region that answers sees them."),),
     ),
     Contract(
         "GET",
@@ -209,7 +209,7 @@ CONTRACTS = (
         OPERATIONS,
         "Who works on what, and what was taken over",
         scope=OPERATE,
-        successes=(Success(200, responses.LeaseList, "Of open jobs, as the Region that answers knows them."),),
+        successes=(Success(200, operations.LeaseList, "Of open jobs, as the Region that answers knows them."),),
     ),
     Contract(
         "GET",

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
-from chalicelib.entry.rest import requests, responses
+from chalicelib.entry.rest import operations, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
@@ -80,8 +80,8 @@ def _responses() -> dict[str, BaseModel]:
                 )
             ]
         ),
-        "regions": responses.RegionList(answered_by=_WEST, regions=[_region(_EAST), _region(_WEST)]),
-        "leases": responses.LeaseList(leases=[_lease()], takeovers=[_takeover()]),
+        "regions": operations.RegionList(answered_by=_WEST, regions=[_region(_EAST), _region(_WEST)]),
+        "leases": operations.LeaseList(leases=[_lease()], takeovers=[_takeover()]),
         "healthy": responses.Health(status="ok", region=_WEST),
     }
 
@@ -177,8 +177,8 @@ def _objects() -> list[responses.ObjectStatus]:
     return [copied, undecided]
 
 
-def _region(name: str) -> responses.Region:
-    return responses.Region(
+def _region(name: str) -> operations.Region:
+    return operations.Region(
         region=name,
         alive=True,
         storage_reachable=True,
@@ -188,8 +188,8 @@ def _region(name: str) -> responses.Region:
     )
 
 
-def _lease() -> responses.Lease:
-    return responses.Lease(
+def _lease() -> operations.Lease:
+    return operations.Lease(
         job=JOB_ID,
         tenant="demo",
         partition="r-000002",
@@ -204,8 +204,8 @@ def _lease() -> responses.Lease:
     )
 
 
-def _takeover() -> responses.Takeover:
-    return responses.Takeover(
+def _takeover() -> operations.Takeover:
+    return operations.Takeover(
         job=JOB_ID,
         partition="r-000002",
         epoch=2,

@@ -68,7 +68,7 @@ def _is_instant(text: str) -> str:
 
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=PATTERN_MAX_CHARACTERS)]
-Bytes = Annotated[int, BeforeValidator(_a_number), Field(ge=0, le=OBJECT_MAX_BYTES)]
+Bytes = Annotated[int, Field(ge=0, le=OBJECT_MAX_BYTES), BeforeValidator(_a_number)]
 Instant = Annotated[str, AfterValidator(_is_instant), Field(json_schema_extra={"format": "date-time"})]
 
 

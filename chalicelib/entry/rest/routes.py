@@ -9,7 +9,7 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry import strictjson
-from chalicelib.entry.rest import openapi, problems, requests, responses
+from chalicelib.entry.rest import openapi, operations, problems, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.http import Answer, Request
 from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
@@ -107,15 +107,15 @@ def list_feeds(env: Env, request: Request) -> Answer:
 
 
 def regions(env: Env, request: Request) -> Answer:
-    """GET /regions: `responses.RegionList`, as the answering Region sees them."""
+    """GET /regions: `operations.RegionList`, as the answering Region sees them."""
     _require(request, OPERATE)
-    return Answer(200, responses.RegionList.of(env.region, control.regions(env)).body())
+    return Answer(200, operations.RegionList.of(env.region, control.regions(env)).body())
 
 
 def leases(env: Env, request: Request) -> Answer:
-    """GET /leases: `responses.LeaseList`."""
+    """GET /leases: `operations.LeaseList`."""
     _require(request, OPERATE)
-    found = responses.LeaseList.of(control.leases(env), control.takeovers(env, TAKEOVERS_SHOWN))
+    found = operations.LeaseList.of(control.leases(env), control.takeovers(env, TAKEOVERS_SHOWN))
     return Answer(200, found.body())
 
 
