@@ -33,3 +33,11 @@ class Filters:
 
 
 NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An object that somebody has named: whatever is there under its key, or just this version of it."""
+
+    key: str
+    version_id: str | None = None

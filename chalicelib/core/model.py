@@ -215,6 +215,8 @@ class Row:
     parts: PartPlan | None = None
     redirect: str | None = None
     decided: RowOutcome | None = None
+    version_named: bool = False
+    """`version_id` was asked for: a retry delivers that one again, and not what is there then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +326,8 @@ class JobKind(StrEnum):
     """Everything under a prefix: split lists it."""
     FEED = "FEED"
     """A batch of events of one feed: intake cut its one manifest."""
+    RETRY = "RETRY"
+    """What another job didn't deliver: split reads that one's receipts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +351,8 @@ class JobSpec:
     feed_id: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     filters: Filters = NO_FILTERS
+    retry_of: str | None = None
+    """The job whose undelivered rows these are."""
 
     @property
     def control_region(self) -> str:

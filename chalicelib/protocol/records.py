@@ -143,6 +143,13 @@ class JobRecords:
     def spec(self) -> JobSpec | None:
         return self._read("spec", JobSpec)
 
+    def accepted_ms(self) -> int:
+        """When the job was accepted, by the time of S3 in its destination's Region."""
+        head = self.control.env.store.head(self.control.bucket, self._key("spec"))
+        if head is None:
+            raise NotFound("RecordVanished", self._key("spec"))
+        return head.facts.last_modified_ms
+
     def create_link(self, link: Link) -> Link:
         """Append a link to its range's chain, or learn which link is there."""
         made = self.control.create(self._key(f"manifest/{link.part}"), codec.dumps(link))
@@ -167,6 +174,18 @@ class JobRecords:
         for name in names:
             if name.rsplit("/", 1)[1] >= part and (link := self.link(name.rsplit("/", 1)[1])) is not None:
                 yield link
+
+    def links_after(self, part: str) -> Iterator[Link]:
+        """Every link after `part` ("" = all), in the order of their names; names and links are read as needed."""
+        prefix = self._key("manifest/")
+        after, truncated = f"{prefix}{part}", True
+        while truncated:
+            page = self.control.env.store.list(self.control.bucket, prefix, start_after=after)
+            for facts in page.objects:
+                after = facts.key
+                if (link := self.link(after.removeprefix(prefix))) is not None:
+                    yield link
+            truncated = page.truncated
 
     def create_claim(self, claim: Claim) -> bool:
         return self.control.create(self._key(f"claim/{claim.part}/{claim.epoch:06d}"), codec.dumps(claim)).won

@@ -33,6 +33,8 @@ class Submission:
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     labels: Mapping[str, str] = field(default_factory=dict)
     filters: Filters = NO_FILTERS
+    retry_of: JobSpec | None = None
+    """Not what is under the source: what this job, which has settled, didn't deliver."""
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -57,10 +59,12 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
             f"source {source_prefix!r} and target {target_prefix!r} overlap in bucket {source.bucket.name}: "
             "the job would copy what it writes; choose prefixes of which neither contains the other",
         )
+    if submission.retry_of is not None:
+        _check_unchanged(submission.retry_of, source, target, source_prefix, target_prefix)
     return JobSpec(
         job_id=ids.job_id(submission.tenant, submission.token, target.bucket.region),
         tenant=submission.tenant,
-        kind=JobKind.PREFIX,
+        kind=JobKind.RETRY if submission.retry_of else JobKind.PREFIX,
         source=source,
         target=target,
         source_prefix=source_prefix,
@@ -71,7 +75,19 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         request_sha256=_digest(submission),
         labels=dict(submission.labels),
         filters=submission.filters,
+        retry_of=submission.retry_of.job_id if submission.retry_of else None,
     )
+
+
+def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_prefix: str, target_prefix: str) -> None:
+    """A retry is a new request: what its endpoints allow today counts. But its rows are the old job's."""
+    places = (source.bucket.name, source_prefix, target.bucket.name, target_prefix)
+    if places != (old.source.bucket.name, old.source_prefix, old.target.bucket.name, old.target_prefix):
+        raise BadRequest(
+            "EndpointChanged",
+            f"endpoint {source.id!r} or {target.id!r} is another place than when {old.job_id} was submitted: "
+            "submit a new job",
+        )
 
 
 def _digest(submission: Submission) -> str:
@@ -84,6 +100,8 @@ def _digest(submission: Submission) -> str:
     }
     if submission.filters != NO_FILTERS:
         asked["filters"] = asdict(submission.filters)
+    if submission.retry_of is not None:
+        asked["retry_of"] = submission.retry_of.job_id
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

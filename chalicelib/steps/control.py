@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.errors import BadRequest, KeyReused, Retry, Unknown
+from chalicelib.core.errors import BadRequest, KeyReused, NotYet, Retry, Unknown
 from chalicelib.core.intents import IntentKind, Intents, intents_seen
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
@@ -24,7 +24,7 @@ from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
-from chalicelib.protocol.submitting import Submission, spec_of
+from chalicelib.protocol.submitting import Place, Submission, spec_of
 
 LINKS_PER_PAGE = 50
 """How many partitions one request for objects reads: two GETs each."""
@@ -82,6 +82,20 @@ def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
     env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.ROOT_RANGE)])
     env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
     return accepted, accepted is spec
+
+
+def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool]:
+    """Accept a job of what a settled job didn't deliver; also says whether it is a new one. If that job has delivered
+    all that it planned, there is nothing to do: it is the answer itself."""
+    spec, items = _find(env, tenant, job_id)
+    end = items.terminal or ControlRecords(env, spec.control_region).job(job_id).terminal()
+    if end is None:
+        raise NotYet("NotSettled", f"{job_id} has not settled: wait until it has, or cancel it, and retry then")
+    if all(outcome.good for outcome in end.counts):
+        return spec, False
+    source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix))
+    target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix))
+    return submit(env, Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec))
 
 
 def cancel(env: Env, tenant: str, job_id: str) -> JobView:

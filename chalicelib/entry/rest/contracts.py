@@ -71,6 +71,7 @@ _ABOUT_A_JOB = {
     "pauseJob": "Pause it.",
     "resumeJob": "Have it go on.",
     "cancelJob": "Cancel it.",
+    "retryJob": "When it has settled: retry what it didn't deliver.",
 }
 
 CONTRACTS = (
@@ -163,6 +164,39 @@ CONTRACTS = (
         description="What is under way may still arrive, and what has arrived stays. Repeating it changes nothing.",
         successes=(Success(202, responses.Job, "No more of it will be begun."),),
         problems=(problems.UNKNOWN_JOB,),
+    ),
+    Contract(
+        "POST",
+        "/jobs/{job_id}/retry",
+        "retryJob",
+        JOBS,
+        "Retry what a settled job didn't deliver",
+        scope=WRITE,
+        description="A new job of the same source, target, mode and labels, of just the objects that were planned "
+        "and not delivered. They are looked at anew: what is there now is delivered, or the version that was named. "
+        "What was never planned (the job was cancelled, or its source could not be listed) is not in it, and keeps it "
+        "from succeeding: submit the job again. Send an Idempotency-Key, as to `POST /jobs`.",
+        idempotent=True,
+        successes=(
+            Success(201, responses.Job, "Accepted. Its `retry_of` names the old one.", ("Location",)),
+            Success(
+                200,
+                responses.Job,
+                "Nothing is begun: this Idempotency-Key has brought this job before, or the old job (which is the "
+                "answer then) has delivered all that it planned.",
+                ("Location",),
+            ),
+        ),
+        problems=(
+            problems.INVALID_KEY,
+            problems.UNKNOWN_ENDPOINT,
+            problems.NOT_READABLE,
+            problems.NOT_WRITABLE,
+            problems.ENDPOINT_CHANGED,
+            problems.UNKNOWN_JOB,
+            problems.NOT_SETTLED,
+            problems.KEY_REUSED,
+        ),
     ),
     Contract(
         "GET",

@@ -32,6 +32,7 @@ _DETAILS = {
     "NotReadable": "endpoint 'east-target' may not be read from: choose another source",
     "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
     "MissingScope": "this needs a token with the scope 'write'",
+    "NotSettled": f"{JOB_ID} has not settled: wait until it has, or cancel it, and retry then",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
     "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
 }
@@ -94,6 +95,7 @@ def _job() -> dict[str, Any]:
         "filter": None,
         "mode": OverwriteMode.IF_CHANGED,
         "labels": {"order": "4711"},
+        "retry_of": None,
         "home_region": _WEST,
         "created_at": _SUBMITTED,
     }

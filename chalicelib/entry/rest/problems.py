@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.core.errors import BadRequest, Denied, EftError, KeyReused, Permanent, Retry, Unknown
+from chalicelib.core.errors import BadRequest, Denied, EftError, KeyReused, NotYet, Permanent, Retry, Unknown
 from chalicelib.entry.rest.http import Answer
 from chalicelib.entry.rest.responses import ProblemDetails
 
@@ -38,9 +38,11 @@ NOT_READABLE = Kind(400, "NotReadable", _CANT)
 NOT_WRITABLE = Kind(400, "NotWritable", _CANT)
 PREFIX_TOO_LONG = Kind(400, "PrefixTooLong", _CANT)
 INVALID_FILTER = Kind(400, "InvalidFilter", _CANT)
+ENDPOINT_CHANGED = Kind(400, "EndpointChanged", _CANT)
 OVERLAP = Kind(400, "Overlap", _CANT)
 MISSING_SCOPE = Kind(403, "MissingScope", "Your token doesn't allow this")
 UNKNOWN_JOB = Kind(404, "UnknownJob", "Not found")
+NOT_SETTLED = Kind(409, "NotSettled", "The job has not settled")
 BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
 KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
@@ -97,6 +99,8 @@ def problem_of(error: EftError, request_id: str) -> Problem:
     detail = f"{error.message}: {advice}" if advice else error.message
     if isinstance(error, Unknown):
         return Problem(Kind(404, error.code, UNKNOWN_JOB.title), detail)
+    if isinstance(error, NotYet):
+        return Problem(Kind(409, error.code, NOT_SETTLED.title), detail)
     if isinstance(error, KeyReused):
         return Problem(KEY_REUSED, detail)
     if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == INVALID_CURSOR.code):

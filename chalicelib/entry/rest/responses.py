@@ -73,6 +73,8 @@ class _JobBase(Response):
     """Null: everything under the source's prefix."""
     mode: OverwriteMode
     labels: dict[str, str]
+    retry_of: str | None
+    """The job of which it retries what was not delivered."""
     home_region: str
     """The Region that accepted it. Either finishes it."""
     created_at: Timestamp
@@ -86,6 +88,7 @@ def _base(spec: model.JobSpec) -> dict[str, Any]:
         "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
         "mode": spec.mode,
         "labels": spec.labels,
+        "retry_of": spec.retry_of,
         "home_region": spec.home,
         "created_at": timestamp(spec.created_ms),
     }
