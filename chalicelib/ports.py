@@ -120,6 +120,13 @@ class ObjectStore(Protocol):
         """A small object of ours, whole. None if there is no such key."""
         ...
 
+    def read(
+        self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
+    ) -> bytes:
+        """Bytes first..last (inclusive) of an object that is as pinned; fewer where it ends before. Another ETag raises
+        PreconditionFailed, a missing key (or version) NotFound, a first byte beyond the end Permanent."""
+        ...
+
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         """Publish a small object if nothing is there. PreconditionFailed: something is. Retry: look."""
         ...

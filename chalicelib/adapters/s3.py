@@ -139,6 +139,19 @@ class S3ObjectStore:
         except NotFound:
             return None
 
+    def read(
+        self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
+    ) -> bytes:
+        request = shapes.at(
+            bucket,
+            Key=key,
+            VersionId=version_id,
+            IfMatch=shapes.quoted(etag),
+            Range=f"bytes={first_byte}-{last_byte}",
+        )
+        with translating():
+            return self._client(bucket.region, Kind.READ).get_object(**request)["Body"].read()
+
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
         request = shapes.at(bucket, Key=key, VersionId=version_id)
         with translating():

@@ -328,6 +328,23 @@ class JobKind(StrEnum):
     """A batch of events of one feed: intake cut its one manifest."""
     RETRY = "RETRY"
     """What another job didn't deliver: split reads that one's receipts."""
+    KEYS = "KEYS"
+    MANIFEST = "MANIFEST"
+    """What a list names that the request brought along, or that is an object: split reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """A list of objects (`core.keylist`), pinned when its job was accepted."""
+
+    bucket: Bucket
+    key: str
+    etag: str
+    size: int
+    version_id: str | None = None
+    endpoint: str = ""
+    name: str = ""
+    """Where the client said it is; both "" if the client sent the list itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +370,7 @@ class JobSpec:
     filters: Filters = NO_FILTERS
     retry_of: str | None = None
     """The job whose undelivered rows these are."""
+    listed: ObjectList | None = None
 
     @property
     def control_region(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chalicelib.core.ids import ROOT_RANGE, split_part_id
-from chalicelib.core.model import JobSpec, JobState, Outcome, Receipt, Terminal, Verification
+from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome, Receipt, Terminal, Verification
 
 CANCELLED = "cancelled"
 """The error of a manifest that closes a range because of a cancel: what lies beyond was never planned."""
@@ -101,6 +101,8 @@ def complete(links: set[str], forks: set[str], closed: set[str]) -> bool:
 
 def terminal(spec: JobSpec, tally: Tally, *, cancelled: bool, region: str, now_ms: int, nonce: str) -> Terminal:
     state, reason = tally.outcome(cancelled)
+    if state is JobState.SUCCEEDED and not tally.planned and spec.kind is JobKind.MANIFEST:
+        reason = "the manifest names no object"
     return Terminal(
         job_id=spec.job_id,
         state=state,

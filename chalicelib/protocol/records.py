@@ -3,7 +3,7 @@
 `create` is the protocol's only way to write here (but for the marker of open jobs, which is a mere index), so every
 record is written once and says for ever what it said. Key layout, all under `jobs/<job id>/`:
 
-    spec · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel
+    spec · keys/<digest> · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel
     intent/<n> · terminal
 
 and beside the jobs: `open/<job id>` (index of unsettled jobs) and `reg/<object>/<generation>` (uploads).
@@ -142,6 +142,12 @@ class JobRecords:
 
     def spec(self) -> JobSpec | None:
         return self._read("spec", JobSpec)
+
+    def keep_keys(self, digest: str, body: bytes) -> str:
+        """Keep the list that a request brought along; returns under which key."""
+        key = self._key(f"keys/{digest}")
+        self.control.create(key, body)
+        return key
 
     def accepted_ms(self) -> int:
         """When the job was accepted, by the time of S3 in its destination's Region."""

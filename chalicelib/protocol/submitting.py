@@ -24,6 +24,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestPlace:
+    """An endpoint and a key below its prefix: an object that lists objects."""
+
+    endpoint: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     tenant: str
     token: str
@@ -35,10 +43,15 @@ class Submission:
     filters: Filters = NO_FILTERS
     retry_of: JobSpec | None = None
     """Not what is under the source: what this job, which has settled, didn't deliver."""
+    keys: tuple[str, ...] = ()
+    """Not all that is under the source's prefix: what lies there under these keys, below it."""
+    manifest: ManifestPlace | None = None
+    """Not all that is under the source's prefix: what this object names."""
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
     """The job, if it can be carried out. Nothing is written."""
+    kind = _kind(submission)
     Sieve.of(submission.filters)
     source = _endpoint(env, submission.tenant, submission.source, "source")
     target = _endpoint(env, submission.tenant, submission.target, "target")
@@ -52,6 +65,14 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         if len(prefix.encode()) > KEY_MAX_BYTES:
             detail = f"{role}: with the endpoint's own, the prefix has {len(prefix.encode())} bytes"
             raise BadRequest("PrefixTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
+    _check_keys(source_prefix, submission)
+    if submission.manifest is not None:
+        place = submission.manifest
+        if not _endpoint(env, submission.tenant, Place(place.endpoint), "manifest").readable:
+            raise BadRequest(
+                "NotReadable", f"endpoint {place.endpoint!r} may not be read from: keep the manifest elsewhere"
+            )
+        _check_key("manifest", env.endpoints[place.endpoint].prefix + place.key)
     same_bucket = source.bucket.name == target.bucket.name
     if same_bucket and (source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)):
         raise BadRequest(
@@ -64,7 +85,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
     return JobSpec(
         job_id=ids.job_id(submission.tenant, submission.token, target.bucket.region),
         tenant=submission.tenant,
-        kind=JobKind.RETRY if submission.retry_of else JobKind.PREFIX,
+        kind=kind,
         source=source,
         target=target,
         source_prefix=source_prefix,
@@ -77,6 +98,30 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
     )
+
+
+def _kind(submission: Submission) -> JobKind:
+    """What the job goes by: one thing only."""
+    asked = {
+        JobKind.KEYS: bool(submission.keys),
+        JobKind.MANIFEST: submission.manifest is not None,
+        JobKind.RETRY: submission.retry_of is not None,
+    }
+    kinds = [kind for kind, wanted in asked.items() if wanted]
+    if len(kinds) > 1 or (kinds and submission.filters != NO_FILTERS):
+        raise BadRequest("ConflictingInput", "send one of filter, keys and manifest: which objects are meant?")
+    return kinds[0] if kinds else JobKind.PREFIX
+
+
+def _check_keys(source_prefix: str, submission: Submission) -> None:
+    for key in submission.keys:
+        _check_key("keys", source_prefix + key)
+
+
+def _check_key(role: str, key: str) -> None:
+    if len(key.encode()) > KEY_MAX_BYTES:
+        detail = f"{role}: with the endpoint's and the source's prefix, {key[-64:]!r} has {len(key.encode())} bytes"
+        raise BadRequest("KeyTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
 
 
 def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_prefix: str, target_prefix: str) -> None:
@@ -102,6 +147,10 @@ def _digest(submission: Submission) -> str:
         asked["filters"] = asdict(submission.filters)
     if submission.retry_of is not None:
         asked["retry_of"] = submission.retry_of.job_id
+    if submission.keys:
+        asked["keys"] = submission.keys
+    if submission.manifest is not None:
+        asked["manifest"] = asdict(submission.manifest)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

@@ -22,6 +22,7 @@ from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import waiting
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
+from chalicelib.protocol.listing import pinned
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 from chalicelib.protocol.submitting import Place, Submission, spec_of
@@ -67,6 +68,7 @@ def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
     either Region, at any time."""
     spec = spec_of(env, submission)
     records = ControlRecords(env, spec.control_region).job(spec.job_id)
+    spec = pinned(env, records, spec, submission)
     accepted = records.create_spec(spec)
     if accepted.request_sha256 != spec.request_sha256:
         raise KeyReused(
@@ -152,7 +154,8 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
     progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents_seen(items.observations))
     if progress.state is JobState.PAUSED:
         return JobView(spec, progress, "paused by request: it goes on when it is resumed", None, None)
-    needed = {spec.source.bucket.region, spec.control_region} & env.control_buckets.keys()
+    lists = {spec.listed.bucket.region} if spec.listed else set()
+    needed = ({spec.source.bucket.region, spec.control_region} | lists) & env.control_buckets.keys()
     down = [region for region in sorted(needed) if end is None and not storage_reachable(env, region)]
     if down:
         waiting = f"the storage of {', '.join(down)} can't be reached; the job goes on when it can"

@@ -16,6 +16,7 @@ from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
 from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.intents import Lookout
+from chalicelib.protocol.listing import cut_list
 from chalicelib.protocol.planning import Cut, plan_rows
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -119,6 +120,8 @@ def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Ma
     try:
         if spec.kind is JobKind.RETRY:
             return chain.manifest(cut_retry(env, spec, chain.cursor))
+        if spec.listed is not None:
+            return chain.manifest(cut_list(env, spec, chain.cursor))
         return chain.manifest(_cut_listing(env, spec, chain, sieve))
     except (Denied, NoSuchBucket, Permanent) as error:
         # It can't be listed, and trying again won't help: the range ends here, and the job says why.

@@ -107,6 +107,14 @@ class FaultyStore:
     def get(self, bucket: Bucket, key: str) -> bytes | None:
         return self._call(Operation.GET, bucket, key, lambda: self.store.get(bucket, key))
 
+    def read(
+        self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
+    ) -> bytes:
+        def ask() -> bytes:
+            return self.store.read(bucket, key, etag, first_byte, last_byte, version_id=version_id)
+
+        return self._call(Operation.GET, bucket, key, ask)
+
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         return self._call(Operation.PUT, bucket, key, lambda: self.store.create(bucket, key, body))
 

@@ -53,6 +53,18 @@ class MemoryObjectStore(StoreState):
             found = store.current(key)
             return None if found is None else readable(found).body
 
+    def read(
+        self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
+    ) -> bytes:
+        with self._request(Operation.GET, bucket, key) as store:
+            found = found_or_raise(store.find(key, version_id), key)
+            if found.etag != etag:
+                raise PreconditionFailed("PreconditionFailed", f"{key} has another ETag (If-Match)")
+            body = readable(found).body
+            if first_byte >= len(body):
+                raise Permanent("InvalidRange", f"byte {first_byte} of {len(body)}")
+            return body[first_byte : last_byte + 1]
+
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
         with self._request(Operation.TAGS, bucket, key) as store:
             return dict(found_or_raise(store.find(key, version_id), key).tags)

@@ -49,7 +49,10 @@ class Fault(StrEnum):
 CONDITIONAL = frozenset({"store.create", "store.copy", "store.complete"})
 """Calls that S3 may answer with 409."""
 CALLS = (
-    *(f"store.{name}" for name in ("head", "list", "get", "create", "overwrite", "delete", "tags", "part_sizes")),
+    *(
+        f"store.{name}"
+        for name in ("head", "list", "get", "read", "create", "overwrite", "delete", "tags", "part_sizes")
+    ),
     *(f"store.{name}" for name in ("copy", "create_upload", "upload_part_copy", "list_parts", "complete", "abort")),
     "store.list_uploads",
     *(f"ledger.{name}" for name in ("put_job", "list_jobs", "job_items", "put_lease", "get_leases")),

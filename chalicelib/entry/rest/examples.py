@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.entry.rest import operations, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
@@ -32,6 +32,8 @@ _DETAILS = {
     "NotReadable": "endpoint 'east-target' may not be read from: choose another source",
     "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
     "MissingScope": "this needs a token with the scope 'write'",
+    "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
+    "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
     "NotSettled": f"{JOB_ID} has not settled: wait until it has, or cancel it, and retry then",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
     "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
@@ -49,6 +51,12 @@ def _requests() -> dict[str, BaseModel]:
             filter=requests.FilterRequest(
                 include=["**/*.csv", "reports/**"], exclude=["**/tmp/**"], modified_since="2027-01-01T00:00:00Z"
             ),
+        ),
+        "keys": requests.JobRequest(source=source, target=target, keys=["a.csv", "2027/b c.csv"]),
+        "manifest": requests.JobRequest(
+            source=requests.PlaceRequest(endpoint="west-source"),
+            target=target,
+            manifest=requests.ManifestRequest(endpoint="west-source", key="lists/failures.csv"),
         ),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
@@ -92,7 +100,9 @@ def _job() -> dict[str, Any]:
         "id": JOB_ID,
         "source": responses.Place(endpoint="west-source", prefix="inbox/"),
         "target": responses.Place(endpoint="east-target", prefix="from-west/"),
+        "kind": JobKind.PREFIX,
         "filter": None,
+        "manifest": None,
         "mode": OverwriteMode.IF_CHANGED,
         "labels": {"order": "4711"},
         "retry_of": None,

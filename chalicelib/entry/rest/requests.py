@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
@@ -10,9 +10,11 @@ from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
 from chalicelib.core.inputs import NO_FILTERS, Filters, StorageClass
 from chalicelib.core.model import Outcome, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
-from chalicelib.protocol.submitting import Place, Submission
+from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
 
-BODY_MAX_BYTES = 64 * 1024
+BODY_MAX_BYTES = 2 * 1024 * 1024
+"""Enough for as many keys as there may be, of any length."""
+KEYS_MAX = 1000
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 LABELS_MAX = 10
 ENDPOINT_MAX_CHARACTERS = 64
@@ -72,6 +74,9 @@ Bytes = Annotated[int, Field(ge=0, le=OBJECT_MAX_BYTES), BeforeValidator(_a_numb
 Instant = Annotated[str, AfterValidator(_is_instant), Field(json_schema_extra={"format": "date-time"})]
 
 
+Key = Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
+
+
 class FilterRequest(_Request):
     """Which objects under the source's prefix are meant. All that is given must hold; what is left out lets everything
     pass. The rest is no part of the job."""
@@ -105,6 +110,18 @@ class FilterRequest(_Request):
         )
 
 
+class ManifestRequest(_Request):
+    """An object that names the objects to copy, as S3 Batch Operations reads it: CSV without a header, one object a
+    line, `bucket,key` or `bucket,key,version`, keys URL-encoded, not compressed. The bucket must be the source
+    endpoint's, the keys lie under the source's prefix. It is pinned when the job is accepted."""
+
+    endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
+    """Where it is: one of `GET /endpoints` that may be read from."""
+    key: Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
+    """Below the endpoint's prefix."""
+    format: Literal["csv"] = "csv"
+
+
 class JobRequest(_Request):
     """Copy everything that is under the source when the job is planned to the target."""
 
@@ -112,6 +129,12 @@ class JobRequest(_Request):
     target: PlaceRequest
     filter: FilterRequest | None = None
     """Not everything under the prefix, but only this of it."""
+    keys: list[Key] = Field(default_factory=list, max_length=KEYS_MAX)
+    """Not everything under the source's prefix, but the objects of these keys, below it. What isn't there ends as
+    SOURCE_GONE."""
+    manifest: ManifestRequest | None = None
+    """Not everything under the source's prefix, but what this object names. Of `filter`, `keys` and `manifest`, at most
+    one can be sent."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
@@ -124,6 +147,8 @@ class JobRequest(_Request):
             target=Place(self.target.endpoint, self.target.prefix),
             mode=self.mode,
             labels=self.labels,
+            keys=tuple(dict.fromkeys(self.keys)),
+            manifest=ManifestPlace(self.manifest.endpoint, self.manifest.key) if self.manifest else None,
             filters=self.filter.filters() if self.filter else NO_FILTERS,
         )
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import model
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.progress import Phase
 from chalicelib.steps.control import JobView, ObjectPage, ObjectView
 
@@ -65,12 +65,24 @@ class Filter(Response):
         )
 
 
+class ManifestLocation(Response):
+    """Where the job's manifest is: an endpoint and a key below its prefix."""
+
+    endpoint: str
+    key: str
+
+
 class _JobBase(Response):
     id: str
+    kind: JobKind
+    """What it goes by: all that is under a PREFIX (but for the `filter`), the KEYS that the request named, a MANIFEST,
+    what another job didn't deliver (RETRY), or events of a FEED."""
     source: Place
     target: Place
     filter: Filter | None
-    """Null: everything under the source's prefix."""
+    """Null: everything that the job goes by."""
+    manifest: ManifestLocation | None
+    """The object that names what is to be copied, in a job of the kind MANIFEST."""
     mode: OverwriteMode
     labels: dict[str, str]
     retry_of: str | None
@@ -81,11 +93,14 @@ class _JobBase(Response):
 
 
 def _base(spec: model.JobSpec) -> dict[str, Any]:
+    listed = spec.listed
     return {
         "id": spec.job_id,
+        "kind": spec.kind,
         "source": Place(endpoint=spec.source.id, prefix=spec.source_prefix.removeprefix(spec.source.prefix)),
         "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
         "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
+        "manifest": ManifestLocation(endpoint=listed.endpoint, key=listed.name) if listed and listed.endpoint else None,
         "mode": spec.mode,
         "labels": spec.labels,
         "retry_of": spec.retry_of,
