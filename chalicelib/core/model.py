@@ -322,6 +322,8 @@ class Receipt:
 
 
 class JobKind(StrEnum):
+    """What a job goes by."""
+
     PREFIX = "PREFIX"
     """Everything under a prefix: split lists it."""
     FEED = "FEED"
@@ -335,7 +337,7 @@ class JobKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
-    """A list of objects (`core.keylist`), pinned when its job was accepted."""
+    """A list of objects (`core.keylist`), pinned at acceptance; `endpoint` and `name`: where its client said it is."""
 
     bucket: Bucket
     key: str
@@ -344,7 +346,6 @@ class ObjectList:
     version_id: str | None = None
     endpoint: str = ""
     name: str = ""
-    """Where the client said it is; both "" if the client sent the list itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +370,6 @@ class JobSpec:
     labels: dict[str, str] = field(default_factory=dict)
     filters: Filters = NO_FILTERS
     retry_of: str | None = None
-    """The job whose undelivered rows these are."""
     listed: ObjectList | None = None
 
     @property

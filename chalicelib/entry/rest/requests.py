@@ -13,7 +13,7 @@ from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
 
 BODY_MAX_BYTES = 2 * 1024 * 1024
-"""Enough for as many keys as there may be, of any length."""
+"""Enough for as many keys as there may be, of any length, in plain UTF-8."""
 KEYS_MAX = 1000
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 LABELS_MAX = 10
