@@ -67,9 +67,7 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
     if job.input.retries is not None:
         failed = {row.key for row, o in _rows(world, actors.truth.asked[job.input.retries]) if not o.outcome.good}
         if outcomes.keys() != failed and number not in actors.truth.cancelled:
-            violated(
-                "I3 nothing lost", f"job {number} retries {sorted(outcomes)}, and {sorted(failed)} were not delivered"
-            )
+            violated("I3 nothing lost", f"job {number} retries {sorted(outcomes)} instead of {sorted(failed)}")
         return
     if number not in actors.truth.cancelled:
         if end.state is JobState.CANCELLED:
@@ -91,9 +89,7 @@ def _meant(world: World, actors: Actors, number: int, outcomes: dict[str, RowOut
             if number not in actors.truth.relisted or key in outcomes:
                 _object(world, actors, number, key, body, outcomes.get(key))
         elif key in outcomes and key[3:] not in actors.truth.touched:
-            world.monitors.violated(
-                "only what is meant", f"{key} is in job {number}, whose {job.input} doesn't mean it"
-            )
+            world.monitors.violated("only what is meant", f"{key} is in job {number}, which goes by {job.input}")
     gone = f"in/{job.source}{GONE}"
     if gone in outcomes and outcomes[gone].outcome is not Outcome.SOURCE_GONE:
         world.monitors.violated("I3 outcomes are true", f"{gone} never was, and is {outcomes[gone]}")

@@ -73,7 +73,7 @@ def test_as_many_and_as_long_as_there_may_be(listed: Api) -> None:
     ids=lambda value: str(value)[:50].encode("ascii", "replace").decode(),
 )
 def test_what_is_refused(listed: Api, change: dict[str, object], code: str) -> None:
-    listed.submit(**change).problem(400, code)
+    listed.submit(None, **change).problem(400, code)
     assert listed.ledger.jobs == {}
 
 
