@@ -54,6 +54,11 @@ def resume_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.resume_job, job_id=job_id))
 
 
+@app.route("/jobs/{job_id}/retry", methods=["POST"], authorizer=bearer)
+def retry_job(job_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.retry_job, job_id=job_id))
+
+
 @app.route("/jobs/{job_id}/objects", methods=["GET"], authorizer=bearer)
 def list_objects(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.list_objects, job_id=job_id))

@@ -124,6 +124,12 @@ class ObjectStore(Protocol):
     def presign(self, bucket: Bucket, key: str, *, expires_s: int, file_name: str, content_type: str) -> str:
         """A link by which anybody who has it may GET the object for so long, as a file of that name and type. Made
         without asking S3: nothing says that the object is there."""
+
+    def read(
+        self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
+    ) -> bytes:
+        """Bytes first..last (inclusive) of an object that is as pinned; fewer where it ends before. Another ETag raises
+        PreconditionFailed, a missing key (or version) NotFound, a first byte beyond the end Permanent."""
         ...
 
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:

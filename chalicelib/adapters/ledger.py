@@ -72,7 +72,7 @@ class DynamoLedger:
     # --- jobs -------------------------------------------------------------------------------------------------
 
     def put_job(self, spec: JobSpec) -> None:
-        listed = f"TENANT#{spec.tenant}" if spec.kind is JobKind.PREFIX else f"FEEDJOBS#{spec.tenant}"
+        listed = f"FEEDJOBS#{spec.tenant}" if spec.kind is JobKind.FEED else f"TENANT#{spec.tenant}"
         self._put(
             f"JOB#{spec.job_id}",
             "SPEC",

@@ -71,3 +71,19 @@ class JobPaused(EftError):
 
 class Superseded(EftError):
     """Another worker holds the partition at a higher epoch, or it is done or cancelled. Stop; nothing is lost."""
+
+
+class BadRequest(EftError):
+    """A request of a client that can't be carried out as it stands; the message says what to change."""
+
+
+class Unknown(EftError):
+    """There is no such thing, or it belongs to another tenant: nobody is told which."""
+
+
+class KeyReused(EftError):
+    """The Idempotency-Key was used for another request before."""
+
+
+class NotYet(EftError):
+    """The request can be carried out only when the job has got further; the message says when."""

@@ -6,6 +6,8 @@ where a range's keys lie; but whether any lies above a bound costs one LIST of o
 
 from collections.abc import Callable
 
+from chalicelib.core.policy import KEY_MAX_BYTES
+
 _SURROGATES = range(0xD800, 0xE000)
 """No key holds them, so characters are counted without them: every rank is a character."""
 _LAST = 0x10FFFF - len(_SURROGATES)
@@ -30,6 +32,14 @@ def divide(low: str, any_above: Callable[[str], bool]) -> str | None:
     highest = _bisect(floor, top + 1, lambda rank: any_above(shared + _character(rank)))
     middle = floor + (highest - floor + 1) // 2
     return shared + _character(middle) if middle > floor else low
+
+
+def just_below(key: str) -> str:
+    """A bound below `key` with next to nothing between them: that of its neighbours before it, if they end in the same
+    number of characters as it."""
+    stem, rank = key[:-1], _rank(key[-1]) if key else 0
+    below = stem + _character(rank - 1) + _character(_LAST) if rank else stem
+    return below if len(below.encode()) <= KEY_MAX_BYTES else stem
 
 
 def _bisect(true: int, false: int, holds: Callable[[int], bool]) -> int:

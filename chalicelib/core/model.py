@@ -7,6 +7,8 @@ safety ever compares two of them. ETags are kept without their quotes.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from chalicelib.core.inputs import NO_FILTERS, Filters
+
 
 class Outcome(StrEnum):
     """What became of one row. Every row of a settled job has exactly one."""
@@ -215,6 +217,8 @@ class Row:
     parts: PartPlan | None = None
     redirect: str | None = None
     decided: RowOutcome | None = None
+    version_named: bool = False
+    """`version_id` was asked for: a retry delivers that one again, and not what is there then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,8 @@ class Manifest:
     """The pinned plan of one partition. Link `part` of its range's chain: it covers the source keys in (after, upto].
 
     `rows_before` and `bytes_before` are the totals of the links before it, so that progress can be read off the last
-    link alone. `last` closes the range. `error` says why the range could not be listed to its end.
+    link alone. `last` closes the range. `error` says why the range could not be listed to its end. `filtered` objects
+    of (after, upto] did not pass the job's filters: they are no rows.
     """
 
     job_id: str
@@ -236,6 +241,7 @@ class Manifest:
     region: str
     nonce: str
     error: str = ""
+    filtered: int = 0
 
     @property
     def bytes_total(self) -> int:
@@ -314,13 +320,34 @@ class Receipt:
     started_ms: int
     finished_ms: int
     nonce: str
+    filtered: int = 0
 
 
 class JobKind(StrEnum):
+    """What a job goes by."""
+
     PREFIX = "PREFIX"
     """Everything under a prefix: split lists it."""
     FEED = "FEED"
     """A batch of events of one feed: intake cut its one manifest."""
+    RETRY = "RETRY"
+    """What another job didn't deliver: split reads that one's receipts."""
+    KEYS = "KEYS"
+    MANIFEST = "MANIFEST"
+    """What a list names that the request brought along, or that is an object: split reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """A list of objects (`core.keylist`), pinned at acceptance; `endpoint` and `name`: where its client said it is."""
+
+    bucket: Bucket
+    key: str
+    etag: str
+    size: int
+    version_id: str | None = None
+    endpoint: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +370,9 @@ class JobSpec:
     """Digest of what was asked, to tell a retried submission from a different one under the same Idempotency-Key."""
     feed_id: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    filters: Filters = NO_FILTERS
+    retry_of: str | None = None
+    listed: ObjectList | None = None
 
     @property
     def control_region(self) -> str:
@@ -368,6 +398,8 @@ class Terminal:
     created_ms: int
     settled_ms: int
     nonce: str
+    filtered: int = 0
+    """Objects that were looked at and did not pass the job's filters: not planned, in no other total."""
 
 
 @dataclass(frozen=True, slots=True)

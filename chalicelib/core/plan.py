@@ -49,10 +49,14 @@ def target_key(key: str, source_prefix: str, target_prefix: str) -> str:
     return target_prefix + key.removeprefix(source_prefix)
 
 
-def look_needed(sight: Sight, mode: OverwriteMode, source: Endpoint, policy: Policy) -> Look | None:
+def look_needed(
+    sight: Sight, mode: OverwriteMode, source: Endpoint, policy: Policy, since_ms: int | None = None
+) -> Look | None:
     """Which HEADs a row can't be planned without. For most rows LIST is enough: None."""
     if _refusal(sight, target=""):
         return None
+    if _written_since(sight, since_ms) and mode is OverwriteMode.ALWAYS:
+        mode = OverwriteMode.IF_CHANGED
     if sight.destination is not None:
         if mode is OverwriteMode.NEVER:
             return None
@@ -68,8 +72,12 @@ def look_needed(sight: Sight, mode: OverwriteMode, source: Endpoint, policy: Pol
     return None if plain_small and not source.website else Look.SOURCE
 
 
-def plan_row(sight: Sight, target: str, mode: OverwriteMode, policy: Policy) -> Row:
-    """The row, once everything `look_needed` asked for has been looked at. May be decided already."""
+def plan_row(sight: Sight, target: str, mode: OverwriteMode, policy: Policy, since_ms: int | None = None) -> Row:
+    """The row, once everything `look_needed` asked for has been looked at. May be decided already.
+
+    `since_ms`: when its job was accepted, by the destination's own time, if the job may name a key twice. What was
+    written there since may be the other row's copy, and must not be written again, whatever the mode.
+    """
     facts = sight.source_head.facts if sight.source_head else sight.source
     row = Row(
         key=sight.source.key,
@@ -84,7 +92,7 @@ def plan_row(sight: Sight, target: str, mode: OverwriteMode, policy: Policy) -> 
         checksum=facts.checksum if facts.checksum and facts.checksum.value else None,
         redirect=sight.source_head.properties.redirect if sight.source_head else None,
     )
-    decided = _refusal(sight, target) or _decide_by_mode(sight, mode)
+    decided = _refusal(sight, target) or _decide_by_mode(sight, mode, written_since=_written_since(sight, since_ms))
     if decided is not None:
         return replace(row, decided=decided)
     method, plan = _method(sight, policy)
@@ -102,9 +110,13 @@ def _refusal(sight: Sight, target: str) -> RowOutcome | None:
     return None
 
 
-def _decide_by_mode(sight: Sight, mode: OverwriteMode) -> RowOutcome | None:
+def _written_since(sight: Sight, since_ms: int | None) -> bool:
+    return since_ms is not None and sight.destination is not None and sight.destination.last_modified_ms >= since_ms
+
+
+def _decide_by_mode(sight: Sight, mode: OverwriteMode, *, written_since: bool) -> RowOutcome | None:
     """The destination exists: does the mode leave it alone?"""
-    if sight.destination is None or mode is OverwriteMode.ALWAYS:
+    if sight.destination is None or (mode is OverwriteMode.ALWAYS and not written_since):
         return None
     if mode is OverwriteMode.NEVER:
         return RowOutcome(
@@ -121,6 +133,9 @@ def _decide_by_mode(sight: Sight, mode: OverwriteMode) -> RowOutcome | None:
             checksum=sight.destination.checksum if match is Match.SAME_BY_CHECKSUM else None,
             verification=match.verification,
         )
+    if written_since and match is Match.UNKNOWN:
+        detail = "written since the job was accepted, perhaps by it, and it can't be told from this source"
+        return RowOutcome(sight.source.key, Outcome.DESTINATION_CONFLICT, detail, sight.destination.etag)
     if mode is OverwriteMode.FAIL:
         return RowOutcome(
             sight.source.key,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chalicelib.core.ids import ROOT_RANGE, split_part_id
-from chalicelib.core.model import JobSpec, JobState, Outcome, Receipt, Terminal, Verification
+from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome, Receipt, Terminal, Verification
 
 CANCELLED = "cancelled"
 """The error of a manifest that closes a range because of a cancel: what lies beyond was never planned."""
@@ -46,6 +46,7 @@ class Tally:
     counts: Counter[Outcome] = field(default_factory=Counter)
     verification: Counter[Verification] = field(default_factory=Counter)
     unverified: int = 0
+    filtered: int = 0
     errors: list[str] = field(default_factory=list)
     closed: set[str] = field(default_factory=set)
     """Ranges whose last link has been seen."""
@@ -56,6 +57,7 @@ class Tally:
         self.planned += len(receipt.rows)
         self.bytes_planned += receipt.bytes_planned
         self.bytes_copied += receipt.bytes_copied
+        self.filtered += receipt.filtered
         for row in receipt.rows:
             self.counts[row.outcome] += 1
             self.verification[row.verification] += 1
@@ -80,7 +82,12 @@ class Tally:
             ), f"{bad} of {self.planned} objects were not delivered"
         if self.unverified:
             return JobState.PARTIAL, f"{self.unverified} objects were copied, but only their size could be checked"
-        return JobState.SUCCEEDED, "" if self.planned else "there was nothing under this prefix"
+        return JobState.SUCCEEDED, "" if self.planned else self._nothing()
+
+    def _nothing(self) -> str:
+        if self.filtered:
+            return f"none of the {self.filtered} objects under this prefix passed the filter"
+        return "there was nothing under this prefix"
 
 
 def complete(links: set[str], forks: set[str], closed: set[str]) -> bool:
@@ -94,6 +101,8 @@ def complete(links: set[str], forks: set[str], closed: set[str]) -> bool:
 
 def terminal(spec: JobSpec, tally: Tally, *, cancelled: bool, region: str, now_ms: int, nonce: str) -> Terminal:
     state, reason = tally.outcome(cancelled)
+    if state is JobState.SUCCEEDED and not tally.planned and spec.kind is JobKind.MANIFEST:
+        reason = "the manifest names no object"
     return Terminal(
         job_id=spec.job_id,
         state=state,
@@ -109,4 +118,5 @@ def terminal(spec: JobSpec, tally: Tally, *, cancelled: bool, region: str, now_m
         created_ms=spec.created_ms,
         settled_ms=now_ms,
         nonce=nonce,
+        filtered=tally.filtered,
     )

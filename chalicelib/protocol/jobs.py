@@ -3,14 +3,10 @@
 from collections.abc import Iterator
 
 from chalicelib.core import ids
-from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.errors import Retry, Unknown
 from chalicelib.core.model import JobSpec
 from chalicelib.ports import Env, JobItems
 from chalicelib.protocol.records import ControlRecords
-
-
-class Unknown(EftError):
-    """There is no such thing, or it belongs to another tenant: nobody is told which."""
 
 
 def find_job(env: Env, tenant: str, job_id: str) -> tuple[JobSpec, JobItems]:

@@ -4,12 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core.errors import EftError, NotFound
-from chalicelib.core.model import Endpoint, JobSpec, Method, ObjectFacts, OverwriteMode, Row, RowOutcome
+from chalicelib.core.inputs import Named
+from chalicelib.core.keyrange import just_below
+from chalicelib.core.model import (
+    Endpoint,
+    JobSpec,
+    Method,
+    ObjectFacts,
+    ObjectHead,
+    Outcome,
+    OverwriteMode,
+    Row,
+    RowOutcome,
+)
 from chalicelib.core.plan import Look, Sight, look_needed, needs_part_sizes, plan_row, target_key
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.poison import outcome_of, safely
-from chalicelib.protocol.scan import look_at
+from chalicelib.protocol.scan import first_bound, look_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,11 @@ class Planner:
     source: Endpoint
     target: Endpoint
     mode: OverwriteMode
+    since_ms: int | None = None
+    """When the job was accepted, if it may name a key twice (`core.plan.plan_row`)."""
+
+    def look_needed(self, sight: Sight) -> Look | None:
+        return look_needed(sight, self.mode, self.source, self.env.policy, self.since_ms)
 
     def row(self, sight: Sight, target: str) -> Row | None:
         """The row, or None if the source has vanished since it was listed. A HEAD that is refused decides the row, not
@@ -30,10 +47,10 @@ class Planner:
         return unplannable(sight.source, target, planned) if isinstance(planned, EftError) else planned
 
     def _plan(self, sight: Sight, target: str) -> Row:
-        look = look_needed(sight, self.mode, self.source, self.env.policy)
+        look = self.look_needed(sight)
         if look is not None:
             sight = self._look(sight, target, look)
-        return plan_row(sight, target, self.mode, self.env.policy)
+        return plan_row(sight, target, self.mode, self.env.policy, self.since_ms)
 
     def _look(self, sight: Sight, target: str, look: Look) -> Sight:
         """HEAD what LIST couldn't tell. What is there *now* gets pinned: LIST's facts may be older."""
@@ -58,22 +75,80 @@ def unplannable(source: ObjectFacts, target: str, error: EftError) -> Row:
     return Row(source.key, target, source.size, source.etag, None, Method.NONE, decided=decided)
 
 
-def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], target_after: str) -> tuple[Row, ...]:
-    """The rows of one page of a job's source. One LIST of the destination; HEADs only where LIST can't tell."""
-    planner = Planner(env, spec.source, spec.target, spec.mode)
-    targets = [target_key(facts.key, spec.source_prefix, spec.target_prefix) for facts in objects]
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What the next link of a job's chain is to hold, and from where the one after it goes on."""
+
+    rows: tuple[Row, ...]
+    upto: str
+    last: bool
+    filtered: int = 0
+    error: str = ""
+
+
+def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], after: str) -> tuple[Row, ...]:
+    """The rows of one page of a job's source, of keys above `after`. One LIST of the destination; HEADs only where LIST
+    can't tell."""
+    rows = _rows(env, spec, Planner(env, spec.source, spec.target, spec.mode), objects, after)
+    return tuple(row for row in rows.values() if row is not None)
+
+
+def _rows(
+    env: Env, spec: JobSpec, planner: Planner, objects: Sequence[ObjectFacts], after: str
+) -> dict[str, Row | None]:
+    """Source key -> row, in the order of `objects`, which is that of their keys. None: it has vanished meanwhile."""
+    targets = {target_key(facts.key, spec.source_prefix, spec.target_prefix): facts for facts in objects}
     possible = [target for target in targets if len(target.encode()) <= KEY_MAX_BYTES]
-    there = look_at(env, spec.target.bucket, spec.target_prefix, target_after, possible)
+    there = look_at(env, spec.target.bucket, spec.target_prefix, first_bound(spec, after, possible), possible)
     rows: dict[str, Row | None] = {}
     sights: dict[str, Sight] = {}
-    for facts, target in zip(objects, targets, strict=True):
+    for target, facts in targets.items():
         seen = there.get(target)
         if isinstance(seen, EftError):
             rows[target] = unplannable(facts, target, seen)
         else:
             sights[target] = Sight(facts, seen)
     # Rows that need a look are planned side by side.
-    slow = [target for target in sights if look_needed(sights[target], spec.mode, spec.source, env.policy)]
+    slow = [target for target in sights if planner.look_needed(sights[target])]
     rows.update(zip(slow, env.pool.map(lambda target: planner.row(sights[target], target), slow), strict=True))
     rows.update((target, planner.row(sights[target], target)) for target in sights if target not in rows)
-    return tuple(row for target in targets if (row := rows[target]) is not None)
+    return {facts.key: rows[target] for target, facts in targets.items()}
+
+
+def plan_named(env: Env, spec: JobSpec, named: Sequence[Named], since_ms: int) -> tuple[Row, ...]:
+    """A row for each of `named`, in their order; no key is there twice. What isn't there is a row too: SOURCE_GONE."""
+    found = _look_at_sources(env, spec, named)
+    objects = [facts for _, facts in sorted(found.items()) if not isinstance(facts, EftError)]
+    rows = _rows(env, spec, Planner(env, spec.source, spec.target, spec.mode, since_ms), objects, "")
+    return tuple(_row_of(spec, name, found.get(name.key), rows.get(name.key)) for name in named)
+
+
+def _look_at_sources(env: Env, spec: JobSpec, named: Sequence[Named]) -> dict[str, ObjectFacts | EftError]:
+    """By LIST where they lie close together; by HEAD where they don't, and where a version is named."""
+    bucket = spec.source.bucket
+    keys = sorted(name.key for name in named if name.version_id is None)
+    found = look_at(env, bucket, spec.source_prefix, just_below(keys[0]), keys) if keys else {}
+    pinned = [name for name in named if name.version_id is not None]
+
+    def look(name: Named) -> ObjectHead | EftError | None:
+        return safely(env, name.key, lambda: env.store.head(bucket, name.key, version_id=name.version_id))
+
+    for name, head in zip(pinned, env.pool.map(look, pinned), strict=True):
+        if isinstance(head, EftError):
+            found[name.key] = head
+        elif head is not None:
+            found[name.key] = replace(head.facts, key=name.key, version_id=name.version_id)
+    return found
+
+
+def _row_of(spec: JobSpec, name: Named, seen: ObjectFacts | EftError | None, planned: Row | None) -> Row:
+    if planned is not None:
+        return replace(planned, version_named=name.version_id is not None)
+    target = target_key(name.key, spec.source_prefix, spec.target_prefix)
+    nothing = ObjectFacts(name.key, 0, "", version_id=name.version_id)
+    if isinstance(seen, EftError):
+        row = unplannable(nothing, target, seen)
+    else:
+        gone = RowOutcome(name.key, Outcome.SOURCE_GONE, "there is no such object")
+        row = Row(name.key, target, 0, "", None, Method.NONE, decided=gone)
+    return replace(row, version_id=name.version_id, version_named=name.version_id is not None)

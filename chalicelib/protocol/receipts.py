@@ -32,6 +32,7 @@ def receipt_of(
             started_ms=started_ms,
             finished_ms=env.clock.now_ms(),
             nonce=env.ids.nonce(),
+            filtered=manifest.filtered,
         )
     )
     # Crash here: receipted, but the table shows it as unfinished. Progress lags; the sweep settles from the bucket.

@@ -3,7 +3,7 @@
 `create` is the protocol's only way to write here (but for the marker of open jobs, which is a mere index), so every
 record is written once and says for ever what it said. Key layout, all under `jobs/<job id>/`:
 
-    spec · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel
+    spec · keys/<digest> · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel
     intent/<n> · terminal
 
 and beside the jobs: `open/<job id>` (index of unsettled jobs), `reg/<object>/<generation>` (uploads) and
@@ -144,6 +144,19 @@ class JobRecords:
     def spec(self) -> JobSpec | None:
         return self._read("spec", JobSpec)
 
+    def keep_keys(self, digest: str, body: bytes) -> str:
+        """Keep the list that a request brought along; returns under which key."""
+        key = self._key(f"keys/{digest}")
+        self.control.create(key, body)
+        return key
+
+    def accepted_ms(self) -> int:
+        """When the job was accepted, by the time of S3 in its destination's Region."""
+        head = self.control.env.store.head(self.control.bucket, self._key("spec"))
+        if head is None:
+            raise NotFound("RecordVanished", self._key("spec"))
+        return head.facts.last_modified_ms
+
     def create_link(self, link: Link) -> Link:
         """Append a link to its range's chain, or learn which link is there."""
         made = self.control.create(self._key(f"manifest/{link.part}"), codec.dumps(link))
@@ -171,6 +184,18 @@ class JobRecords:
         for name in names:
             if name.rsplit("/", 1)[1] >= part and (link := self.link(name.rsplit("/", 1)[1])) is not None:
                 yield link
+
+    def links_after(self, part: str) -> Iterator[Link]:
+        """Every link after `part` ("" = all), in the order of their names; names and links are read as needed."""
+        prefix = self._key("manifest/")
+        after, truncated = f"{prefix}{part}", True
+        while truncated:
+            page = self.control.env.store.list(self.control.bucket, prefix, start_after=after)
+            for facts in page.objects:
+                after = facts.key
+                if (link := self.link(after.removeprefix(prefix))) is not None:
+                    yield link
+            truncated = page.truncated
 
     def create_claim(self, claim: Claim) -> bool:
         return self.control.create(self._key(f"claim/{claim.part}/{claim.epoch:06d}"), codec.dumps(claim)).won

@@ -4,13 +4,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from chalicelib.core.errors import EftError
-from chalicelib.core.model import Bucket, ObjectFacts
+from chalicelib.core.inputs import NO_FILTERS
+from chalicelib.core.keyrange import just_below
+from chalicelib.core.model import Bucket, JobKind, JobSpec, ObjectFacts
+from chalicelib.core.plan import target_key
 from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.ports import Env
 from chalicelib.protocol.poison import safely
 
 KEYS_A_LIST_IS_WORTH = 12
 """A LIST costs as much as so many HEADs (S3 prices: $0.005 against $0.0004 per 1,000)."""
+
+
+def first_bound(spec: JobSpec, after: str, targets: Sequence[str]) -> str:
+    """Above which key to list the destination, to see a partition's sorted targets. Where a partition holds all that
+    the source has from `after` on, they follow on that; else they may lie anywhere, and the first one says where."""
+    if spec.kind is JobKind.PREFIX and spec.filters == NO_FILTERS:
+        return target_key(after, spec.source_prefix, spec.target_prefix) if after.startswith(spec.source_prefix) else ""
+    return just_below(targets[0]) if targets else ""
 
 
 def look_at(

@@ -1,68 +1,38 @@
 """Accepting jobs and answering about them: what the REST API does, without HTTP."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.errors import BadRequest, KeyReused, NotYet, Retry
 from chalicelib.core.intents import IntentKind, Intents, intents_seen
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
     Endpoint,
     Feed,
-    JobKind,
     JobSpec,
     JobState,
     Link,
     Manifest,
     Outcome,
-    OverwriteMode,
     RowOutcome,
 )
-from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import waiting
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
+from chalicelib.protocol.listing import pinned
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
+from chalicelib.protocol.submitting import Place, Submission, spec_of
 
 LINKS_PER_PAGE = 50
 """How many partitions one request for objects reads: two GETs each."""
 
 NAMES_PER_RESUME = 1000
 """A request to resume wakes what one LIST shows. What a job of more records has beyond is woken by the next sweep."""
-
-
-class BadRequest(EftError):
-    """The request can't be carried out as it stands; the message says what to change."""
-
-
-class KeyReused(EftError):
-    """The Idempotency-Key was used for another request before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An endpoint and a prefix below its own."""
-
-    endpoint: str
-    prefix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    tenant: str
-    token: str
-    """The Idempotency-Key, or a nonce where the client gave none."""
-    source: Place
-    target: Place
-    mode: OverwriteMode = OverwriteMode.IF_CHANGED
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +42,8 @@ class JobView:
     reason: str
     settled_ms: int | None
     chain_sha256: str | None
+    filtered: int | None = None
+    """How many objects were looked at and filtered out; known when the job has settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +67,9 @@ class ObjectPage:
 def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
     """Accept a job; also says whether it is a new one. The same submission under the same token is the same job, in
     either Region, at any time."""
-    spec = _spec(env, submission)
+    spec = spec_of(env, submission)
     records = ControlRecords(env, spec.control_region).job(spec.job_id)
+    spec = pinned(env, records, spec, submission)
     accepted = records.create_spec(spec)
     if accepted.request_sha256 != spec.request_sha256:
         raise KeyReused(
@@ -112,6 +85,20 @@ def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
     env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.ROOT_RANGE)])
     env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
     return accepted, accepted is spec
+
+
+def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool]:
+    """Accept a job of what a settled job didn't deliver; also says whether it is a new one. If that job has delivered
+    all that it planned, there is nothing to do: it is the answer itself."""
+    spec, items = find_job(env, tenant, job_id)
+    end = items.terminal or ControlRecords(env, spec.control_region).job(job_id).terminal()
+    if end is None:
+        raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
+    if all(outcome.good for outcome in end.counts):
+        return spec, False
+    source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix))
+    target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix))
+    return submit(env, Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec))
 
 
 def cancel(env: Env, tenant: str, job_id: str) -> JobView:
@@ -159,59 +146,6 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
     return get_job(env, tenant, job_id)
 
 
-def _spec(env: Env, submission: Submission) -> JobSpec:
-    source = _endpoint(env, submission.tenant, submission.source, "source")
-    target = _endpoint(env, submission.tenant, submission.target, "target")
-    if not source.readable:
-        raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
-    if not target.writable:
-        raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
-    source_prefix = source.prefix + submission.source.prefix
-    target_prefix = target.prefix + submission.target.prefix
-    for role, prefix in (("source", source_prefix), ("target", target_prefix)):
-        if len(prefix.encode()) > KEY_MAX_BYTES:
-            detail = f"{role}: with the endpoint's own, the prefix has {len(prefix.encode())} bytes"
-            raise BadRequest("PrefixTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
-    same_bucket = source.bucket.name == target.bucket.name
-    if same_bucket and (source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)):
-        raise BadRequest(
-            "Overlap",
-            f"source {source_prefix!r} and target {target_prefix!r} overlap in bucket {source.bucket.name}: "
-            "the job would copy what it writes; choose prefixes of which neither contains the other",
-        )
-    return JobSpec(
-        job_id=ids.job_id(submission.tenant, submission.token, target.bucket.region),
-        tenant=submission.tenant,
-        kind=JobKind.PREFIX,
-        source=source,
-        target=target,
-        source_prefix=source_prefix,
-        target_prefix=target_prefix,
-        mode=submission.mode,
-        home=env.region,
-        created_ms=env.clock.now_ms(),
-        request_sha256=_digest(submission),
-        labels=dict(submission.labels),
-    )
-
-
-def _digest(submission: Submission) -> str:
-    asked = {
-        "source": [submission.source.endpoint, submission.source.prefix],
-        "target": [submission.target.endpoint, submission.target.prefix],
-        "mode": submission.mode,
-        "labels": dict(submission.labels),
-    }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
-    endpoint = env.endpoints.get(place.endpoint)
-    if endpoint is None or endpoint.tenant != tenant:
-        raise BadRequest("UnknownEndpoint", f"{role}: you have no endpoint {place.endpoint!r}")
-    return endpoint
-
-
 def get_job(env: Env, tenant: str, job_id: str) -> JobView:
     return _view(env, *find_job(env, tenant, job_id))
 
@@ -221,7 +155,8 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
     progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents_seen(items.observations))
     if progress.state is JobState.PAUSED:
         return JobView(spec, progress, "paused by request: it goes on when it is resumed", None, None)
-    needed = {spec.source.bucket.region, spec.control_region} & env.control_buckets.keys()
+    lists = {spec.listed.bucket.region} if spec.listed else set()
+    needed = ({spec.source.bucket.region, spec.control_region} | lists) & env.control_buckets.keys()
     down = [region for region in sorted(needed) if end is None and not storage_reachable(env, region)]
     if down:
         waiting = f"the storage of {', '.join(down)} can't be reached; the job goes on when it can"
@@ -232,6 +167,7 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
         reason=end.reason if end else "",
         settled_ms=end.settled_ms if end else None,
         chain_sha256=end.chain_sha256 if end else None,
+        filtered=end.filtered if end else None,
     )
 
 

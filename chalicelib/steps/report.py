@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from chalicelib.core.errors import Corrupt, EftError, NoSuchUpload, NotFound, PreconditionFailed, Retry
+from chalicelib.core.errors import Corrupt, EftError, NoSuchUpload, NotFound, NotYet, PreconditionFailed, Retry
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
 from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
@@ -34,10 +34,6 @@ PARTITIONS_IN_MEMORY = 8
 PIECES_IN_MEMORY = 4
 
 
-class NotSettled(EftError):
-    """A report says how all objects ended: it can't be made before they have."""
-
-
 @dataclass(frozen=True, slots=True)
 class ReportView:
     """A report that can be fetched."""
@@ -54,7 +50,7 @@ def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportVie
     control = ControlRecords(env, spec.control_region)
     end = items.terminal or control.job(job_id).terminal()
     if end is None:
-        raise NotSettled("JobNotSettled", f"{job_id} is not settled yet")
+        raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
     made = ReportRecords(control, job_id, report).made()
     if made is None:
         _order(env, spec, report)

@@ -1,4 +1,4 @@
-"""split: lists a job's source beside its destination and appends manifests to the range's chain.
+"""split: looks at a job's source beside its destination and appends manifests to the range's chain.
 
 Links are create-only and each says where the next one begins, so splitters need no lease: two of them at once, or one
 after the other's death, build one and the same chain.
@@ -8,19 +8,25 @@ from dataclasses import dataclass
 
 from chalicelib.core import ids, keyrange
 from chalicelib.core.errors import Denied, NoSuchBucket, Permanent
-from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts, Row
+from chalicelib.core.filters import Sieve
+from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts
 from chalicelib.core.plan import target_key
+from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
 from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.intents import Lookout
-from chalicelib.protocol.planning import plan_rows
+from chalicelib.protocol.listing import cut_list
+from chalicelib.protocol.planning import Cut, plan_rows
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.retrying import cut_retry
 from chalicelib.protocol.settling import settle_if_due
 from chalicelib.protocol.table import tell
 
 RESERVE_MS = 30_000
+PAGES_PER_LINK = 20
+"""How many pages are listed for one manifest, where a filter leaves little of them."""
 
 
 def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: int) -> None:
@@ -30,7 +36,7 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
     if spec is None:
         env.log("split-unknown-job", job=job_id)
         return
-    if spec.kind is not JobKind.PREFIX or records.terminal() is not None:
+    if spec.kind is JobKind.FEED or records.terminal() is not None:
         return
     lookout = Lookout.begin(env, records)
     if lookout.intents.cancelled:
@@ -43,6 +49,7 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         env.log("split-no-such-range", job=job_id, range=range_id)
         return
     chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE, bounds)
+    sieve = Sieve.of(spec.filters)
     links = 0
     while not chain.ended:
         if lookout.look().paused:
@@ -51,9 +58,10 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
             return
         out_of_time = env.clock.now_ms() >= deadline_ms - RESERVE_MS
         if links >= env.policy.split_links_per_run or out_of_time:
-            _hand_over(env, chain, may_fork=links >= env.policy.split_links_per_run)
+            may_fork = spec.kind is JobKind.PREFIX and links >= env.policy.split_links_per_run
+            _hand_over(env, chain, may_fork=may_fork)
             break
-        chain.append(_next_manifest(env, spec, chain))
+        chain.append(_next_manifest(env, spec, chain, sieve))
         links += 1
     settle_if_due(env, records, spec)
 
@@ -67,7 +75,7 @@ def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -
     planned = [ids.part_id(range_id, ordinal) for ordinal in range(1, chain.links + 1 - chain.forked)]
     while not chain.ended:
         # Lost to another splitter's link: then go on from that one.
-        chain.append(chain.manifest((), upto=chain.end, last=True, error=CANCELLED))
+        chain.append(chain.manifest(Cut((), chain.end, last=True, error=CANCELLED)))
     for half in "01" if chain.forked else "":
         _cancel_range(env, records, spec, f"{range_id}{half}")
     # Crash before this: the sweep sees partitions that nobody decides, and wakes copy.
@@ -107,23 +115,46 @@ def _find_middle(env: Env, chain: "_Chain") -> str | None:
     return None if first is None else keyrange.divide(first, lambda bound: first_above(bound) is not None)
 
 
-def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain") -> Manifest:
-    """List one page of the source, look at the same keys at the destination, and plan each row."""
+def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Manifest:
+    """What follows on the chain's last link: look at it on both sides, and plan each row."""
     try:
-        limit = min(env.policy.partition_rows, 1000)
-        page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=chain.cursor, limit=limit)
-        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
-        last = not page.truncated or len(objects) < len(page.objects)
-        taken = _within_bytes(objects, env.policy.partition_bytes)
-        last = last and len(taken) == len(objects)
-        # The folder marker of the source prefix itself has no counterpart below an empty target prefix.
-        named = [facts for facts in taken if target_key(facts.key, spec.source_prefix, spec.target_prefix)]
-        rows = plan_rows(env, spec, named, _target_cursor(spec, chain.cursor))
-        return chain.manifest(rows, upto=taken[-1].key if taken else chain.end, last=last)
+        if spec.kind is JobKind.RETRY:
+            return chain.manifest(cut_retry(env, spec, chain.cursor))
+        if spec.listed is not None:
+            return chain.manifest(cut_list(env, spec, chain.cursor))
+        return chain.manifest(_cut_listing(env, spec, chain, sieve))
     except (Denied, NoSuchBucket, Permanent) as error:
-        # The range can't be listed, and trying again won't help: it ends here, and the job says why.
+        # It can't be listed, and trying again won't help: the range ends here, and the job says why.
         side = f"source {spec.source.id!r} or target {spec.target.id!r}"
-        return chain.manifest((), upto=chain.end, last=True, error=f"can't list {side}: {error}")
+        return chain.manifest(Cut((), chain.end, last=True, error=f"can't list {side}: {error}"))
+
+
+def _cut_listing(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Cut:
+    """One page of the source; where a filter leaves little of it, further ones. A link without rows is written after so
+    many: it keeps the place, so that neither a crash nor a filter that nothing passes makes the listing begin anew."""
+    limit = min(env.policy.partition_rows, LIST_PAGE_KEYS)
+    meant: list[ObjectFacts] = []
+    dropped: list[str] = []
+    cursor, last = chain.cursor, False
+    for _ in range(PAGES_PER_LINK):
+        page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=cursor, limit=limit - len(meant))
+        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
+        for facts in objects:
+            if sieve.passes(facts.key.removeprefix(spec.source_prefix), facts):
+                meant.append(facts)
+            else:
+                dropped.append(facts.key)
+        last = not page.truncated or len(objects) < len(page.objects)
+        cursor = objects[-1].key if objects else chain.end
+        if last or not dropped or 2 * len(meant) > limit:
+            break
+    taken = _within_bytes(meant, env.policy.partition_bytes)
+    if len(taken) < len(meant):
+        cursor, last = taken[-1].key, False
+        dropped = [key for key in dropped if key < cursor]
+    # The folder marker of the source prefix itself has no counterpart below an empty target prefix.
+    named = [facts for facts in taken if target_key(facts.key, spec.source_prefix, spec.target_prefix)]
+    return Cut(plan_rows(env, spec, named, chain.cursor), cursor, last, len(dropped))
 
 
 def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:
@@ -136,10 +167,6 @@ def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:
     return objects
 
 
-def _target_cursor(spec: JobSpec, cursor: str) -> str:
-    return target_key(cursor, spec.source_prefix, spec.target_prefix) if cursor.startswith(spec.source_prefix) else ""
-
-
 @dataclass(slots=True)
 class _Chain:
     """The chain of one range of keys (after, end], and where its next link begins."""
@@ -150,7 +177,8 @@ class _Chain:
     range_id: str
     cursor: str
     end: str
-    """"" = to the end of the prefix."""
+    """"" = to the end of the prefix. Only prefixes have ranges: what was named is one chain, and its cursors are not
+    keys (`Cut.upto`)."""
     links: int = 0
     rows: int = 0
     bytes: int = 0
@@ -173,19 +201,20 @@ class _Chain:
     def next_part(self) -> str:
         return ids.part_id(self.range_id, self.links + 1)
 
-    def manifest(self, rows: tuple[Row, ...], *, upto: str, last: bool, error: str = "") -> Manifest:
+    def manifest(self, cut: Cut) -> Manifest:
         return Manifest(
             job_id=self.spec.job_id,
             part=self.next_part,
             after=self.cursor,
-            upto=upto,
-            last=last,
-            rows=rows,
+            upto=cut.upto,
+            last=cut.last,
+            rows=cut.rows,
             rows_before=self.rows,
             bytes_before=self.bytes,
             region=self.env.region,
             nonce=self.env.ids.nonce(),
-            error=error,
+            error=cut.error,
+            filtered=cut.filtered,
         )
 
     def append(self, link: Link) -> None:

@@ -18,7 +18,6 @@ from chalicelib.core.model import (
     RowOutcome,
     Verification,
 )
-from chalicelib.core.plan import target_key
 from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified
 from chalicelib.ports import Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
@@ -27,7 +26,7 @@ from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import with_checksum
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords
-from chalicelib.protocol.scan import look_at
+from chalicelib.protocol.scan import first_bound, look_at
 from chalicelib.protocol.settling import settle_if_due
 
 
@@ -55,11 +54,10 @@ def _verify_rows(env: Env, spec: JobSpec, manifest: Manifest, copied: CopyRecord
         for row, outcome in zip(manifest.rows, copied.rows, strict=True)
         if outcome.outcome is Outcome.COPIED
     }
-    after = ""
-    if manifest.after.startswith(spec.source_prefix):
-        after = target_key(manifest.after, spec.source_prefix, spec.target_prefix)
+    targets = sorted(claimed)
     try:
-        there = look_at(env, spec.target.bucket, spec.target_prefix, after, sorted(claimed))
+        after = first_bound(spec, manifest.after, targets)
+        there = look_at(env, spec.target.bucket, spec.target_prefix, after, targets)
     except (Denied, NoSuchBucket, Permanent) as error:
         unreadable = f"copied, but the destination can't be read to verify it: {error}"
         return [

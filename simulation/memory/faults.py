@@ -111,6 +111,14 @@ class FaultyStore:
         # No request is made, so none can fail.
         return self.store.presign(bucket, key, expires_s=expires_s, file_name=file_name, content_type=content_type)
 
+    def read(
+        self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
+    ) -> bytes:
+        def ask() -> bytes:
+            return self.store.read(bucket, key, etag, first_byte, last_byte, version_id=version_id)
+
+        return self._call(Operation.GET, bucket, key, ask)
+
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         return self._call(Operation.PUT, bucket, key, lambda: self.store.create(bucket, key, body))
 

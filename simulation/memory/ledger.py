@@ -43,7 +43,7 @@ class MemoryLedger:
 
     def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
         mine = sorted(
-            (spec for spec in self.jobs.values() if spec.tenant == tenant and spec.kind is JobKind.PREFIX),
+            (spec for spec in self.jobs.values() if spec.tenant == tenant and spec.kind is not JobKind.FEED),
             key=lambda spec: (spec.created_ms, spec.job_id),
             reverse=True,
         )

@@ -57,6 +57,18 @@ class MemoryObjectStore(StoreState):
     def presign(self, bucket: Bucket, key: str, *, expires_s: int, file_name: str, content_type: str) -> str:
         return sign(bucket, key, self.clock.now_ms() + expires_s * 1000, file_name, content_type)
 
+    def read(
+        self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
+    ) -> bytes:
+        with self._request(Operation.GET, bucket, key) as store:
+            found = found_or_raise(store.find(key, version_id), key)
+            if found.etag != etag:
+                raise PreconditionFailed("PreconditionFailed", f"{key} has another ETag (If-Match)")
+            body = readable(found).body
+            if first_byte >= len(body):
+                raise Permanent("InvalidRange", f"byte {first_byte} of {len(body)}")
+            return body[first_byte : last_byte + 1]
+
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
         with self._request(Operation.TAGS, bucket, key) as store:
             return dict(found_or_raise(store.find(key, version_id), key).tags)

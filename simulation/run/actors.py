@@ -5,16 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from chalicelib.core.errors import NotYet
 from chalicelib.core.model import JobSpec, Properties
 from chalicelib.ports import Env
+from chalicelib.protocol.submitting import Place, Submission
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action
+from simulation.run.inputs import manifest_body, place
 from simulation.run.scenario import MINUTE, REGIONS, SECOND, Act, Event, Item
 from simulation.run.world import World
 
 ASK_AGAIN_MS = 5 * SECOND
 POLL_EVERY_MS = 2 * MINUTE
+RETRY_AGAIN_MS = 2 * MINUTE
 
 
 @dataclass(slots=True)
@@ -31,6 +35,10 @@ class Truth:
     """Source key -> what a partner dropped last, of which S3 sent an event."""
     asked: dict[int, JobSpec] = field(default_factory=dict)
     """Number of the job -> what was accepted."""
+    needless: set[int] = field(default_factory=set)
+    """Numbers of jobs that were to retry others, which had delivered everything."""
+    relisted: set[int] = field(default_factory=set)
+    """Numbers of jobs whose manifest was changed."""
     cancelled: set[int] = field(default_factory=set)
     progress: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
     """(job, Region) -> the most objects that this Region said were done."""
@@ -47,6 +55,10 @@ class Actors:
             self.world.store.put(bucket, f"beacon/{region}", b"0")  # Both Regions have been alive before.
         for item in self.scenario.items:
             self._place(item)
+        for number, job in enumerate(self.scenario.jobs):
+            if job.input.manifest:
+                body = manifest_body(self.source.name, f"in/{job.source}", job.input.manifest)
+                self.world.store.put(self.source, f"in/{place(number).key}", body)
         for event in self.scenario.events:
             self.world.scheduler.at(event.at_ms, partial(self._act, event))
         for number in range(len(self.scenario.jobs)):
@@ -110,6 +122,9 @@ class Actors:
                 self._change(int(subject), event.region, control.pause)
             case Act.RESUME:
                 self._change(int(subject), event.region, control.resume)
+            case Act.CHANGE_MANIFEST:
+                self.truth.relisted.add(int(subject))
+                world.store.put(self.source, f"in/{place(int(subject)).key}", b"source-west,in/f/other\n")
             case Act.OPERATE:
                 self._ask("operator", event.region, self._operate)
             case _:
@@ -168,14 +183,20 @@ class Actors:
 
     def _submit(self, number: int, region: str) -> None:
         job = self.scenario.jobs[number]
+        if job.input.retries is not None:
+            self._retry(number, job.input.retries, region)
+            return
 
         def work(env: Env) -> None:
-            wanted = control.Submission(
+            wanted = Submission(
                 TENANT,
                 f"token-{number}",
-                control.Place(self.source.name, job.source),
-                control.Place(self.target.name, job.target),
+                Place(self.source.name, job.source),
+                Place(self.target.name, job.target),
                 job.mode,
+                filters=job.input.filters,
+                keys=job.input.keys,
+                manifest=place(number) if job.input.manifest else None,
             )
             accepted, _ = control.submit(env, wanted)
             before = self.truth.asked.setdefault(number, accepted)
@@ -183,6 +204,26 @@ class Actors:
                 self.world.monitors.violated("one key, one job", f"{before} became {accepted}")
 
         self._ask(f"submit-{number}", region, work)
+
+    def _retry(self, number: int, retried: int, region: str) -> None:
+        """As soon as the other job has settled."""
+
+        def work(env: Env) -> None:
+            old = self.truth.asked.get(retried)
+            try:
+                if old is None:
+                    raise NotYet("NotAsked", f"job {retried} has not been asked for")
+                accepted, _ = control.retry(env, TENANT, old.job_id, f"token-{number}")
+            except NotYet:
+                scheduler = self.world.scheduler
+                scheduler.at(scheduler.now_ms + RETRY_AGAIN_MS, lambda: self._submit(number, region))
+                return
+            if accepted == old:
+                self.truth.needless.add(number)
+            elif accepted != self.truth.asked.setdefault(number, accepted):
+                self.world.monitors.violated("one key, one job", f"{self.truth.asked[number]} became {accepted}")
+
+        self._ask(f"retry-{retried}", region, work)
 
     def _change(self, number: int, region: str, change: Callable[[Env, str, str], object]) -> None:
         """Cancel, pause or resume a job that was accepted."""

@@ -52,6 +52,7 @@ CALLS = (
     *(f"store.{name}" for name in ("head", "list", "get", "create", "overwrite", "delete", "tags", "part_sizes")),
     *(f"store.{name}" for name in ("copy", "create_upload", "upload_part_copy", "list_parts", "complete", "abort")),
     "store.list_uploads",
+    "store.read",
     *(f"ledger.{name}" for name in ("put_job", "list_jobs", "job_items", "put_lease", "get_leases")),
     *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
     *(f"ledger.{name}" for name in ("put_deliveries", "get_deliveries", "put_takeover", "takeovers")),

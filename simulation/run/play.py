@@ -85,7 +85,8 @@ def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], boo
         if world.scheduler.now_ms < look_ms:
             return False
         look_ms = world.scheduler.now_ms + MINUTE // 2
-        if len(actors.scenario.jobs) != len(actors.truth.asked) or _open_jobs(world):
+        answered = len(actors.truth.asked) + len(actors.truth.needless)
+        if len(actors.scenario.jobs) != answered or _open_jobs(world):
             return False
         return told_of_failures(world) and all(delivered(world, *drop) for drop in actors.truth.dropped.items())
 

@@ -9,6 +9,7 @@ from chalicelib.core.policy import Policy
 from simulation.memory.buckets import Limits
 from simulation.memory.env import EAST, WEST
 from simulation.run.faults import PAIRS, PAIRS_THAT_PUBLISH, Fault, Target, Weather
+from simulation.run.inputs import EVERYTHING, Input, draw_input
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 REGIONS = (WEST, EAST)
@@ -50,6 +51,8 @@ class Act(StrEnum):
     """The same with an object that can't be delivered."""
     PUT_TARGET = "put-target"
     DELETE_TARGET = "delete-target"
+    CHANGE_MANIFEST = "change-manifest"
+    """Its owner overwrites the manifest of a job; the subject is the job's number."""
     BEGIN_FOREIGN_UPLOAD = "begin-foreign-upload"
     OPERATE = "operate"
     """An operator looks at jobs, objects, leases and Regions."""
@@ -88,6 +91,7 @@ class Job:
     source: str
     """Prefix below the endpoint's own."""
     target: str
+    input: Input = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,9 @@ def draw(seed: int) -> Scenario:
         jobs, latency_ms, calm_at_ms = jobs[:1] or (Job(OverwriteMode.IF_CHANGED, "a/", "a/"),), 1000, 15 * MINUTE
         dead_for_good = random.choice(REGIONS)
         events = _death_in_mid_work(random, dead_for_good)
+    # Of a stream of its own: what else a seed draws doesn't depend on it.
+    jobs, more = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
+    events += more
     return Scenario(
         seed=seed,
         policy=_policy(random),
@@ -218,6 +225,23 @@ def _items(random: Random, rare: str) -> tuple[Item, ...]:
 def _jobs(random: Random) -> tuple[Job, ...]:
     modes = (OverwriteMode.IF_CHANGED,) * 5 + tuple(OverwriteMode)
     return tuple(Job(random.choice(modes), "a/", "a/") for _ in range(random.choice((0, 1, 1, 1, 1, 2))))
+
+
+def _inputs(
+    random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int, rare: str
+) -> tuple[tuple[Job, ...], list[Event]]:
+    """What the jobs go by; somebody who changes a manifest; jobs that retry others, asked for at any time."""
+    names = [item.key.removeprefix("a/") for item in items if not item.target]
+    found, events = [], []
+    for number, job in enumerate(jobs):
+        found.append(replace(job, input=draw_input(random, names, manifest=rare == "store.read")))
+        if found[-1].input.manifest and random.random() < 0.15:
+            events.append(Event(_some_time(random, calm_at_ms), Act.CHANGE_MANIFEST, str(number)))
+    for number, job in enumerate(jobs):
+        if random.random() < 0.15:
+            events.append(Event(_some_time(random, calm_at_ms), Act.SUBMIT, str(len(found)), random.choice(REGIONS)))
+            found.append(replace(job, input=Input(retries=number)))
+    return tuple(found), events
 
 
 def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int, rare: str) -> list[Event]:

@@ -18,6 +18,7 @@ from chalicelib.core.model import (
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
 from simulation.memory.state import WORKER
 from simulation.run.actors import Actors
+from simulation.run.inputs import GONE
 from simulation.run.scenario import Act
 from simulation.run.world import World
 
@@ -58,20 +59,48 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
     end = codec.loads(found.body, Terminal)
     rows = list(_rows(world, spec))
     outcomes = {row.key: outcome for row, outcome in rows}
-    if len(outcomes) != len(rows):
+    job = actors.scenario.jobs[number]
+    if len(outcomes) != len(rows) and not job.input.manifest and not _retries_manifest(actors, number):
         twice = [key for key, times in Counter(row.key for row, _ in rows).items() if times > 1]
         violated("I7 nothing counted twice", f"planned twice: {twice}")
     if end.planned != len(rows) or sum(end.counts.values()) != len(rows):
         violated("I6 one true end", f"{end.planned} planned, {end.counts}, and {len(rows)} rows are receipted")
     proven = all(outcome.outcome.good and outcome.verification.value in ("etag", "checksum") for _, outcome in rows)
-    never = actors.scenario.jobs[number].mode is OverwriteMode.NEVER
+    never = job.mode is OverwriteMode.NEVER
     if end.state is JobState.SUCCEEDED and not (proven or (never and all(o.outcome.good for _, o in rows))):
         violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
+    if job.input.retries is not None:
+        failed = {row.key for row, o in _rows(world, actors.truth.asked[job.input.retries]) if not o.outcome.good}
+        if outcomes.keys() != failed and number not in actors.truth.cancelled:
+            violated("I3 nothing lost", f"job {number} retries {sorted(outcomes)} instead of {sorted(failed)}")
+        return
     if number not in actors.truth.cancelled:
         if end.state is JobState.CANCELLED:
             violated("I6 one true end", "CANCELLED, and nobody asked for it")
-        for key, body in actors.truth.bodies.items():
-            _object(world, actors, number, key, body, outcomes.get(key))
+        _meant(world, actors, number, outcomes)
+
+
+def _retries_manifest(actors: Actors, number: int) -> bool:
+    retries = actors.scenario.jobs[number].input.retries
+    return retries is not None and bool(actors.scenario.jobs[retries].input.manifest)
+
+
+def _meant(world: World, actors: Actors, number: int, outcomes: dict[str, RowOutcome]) -> None:
+    """What is meant is delivered; nothing else is in the job."""
+    job = actors.scenario.jobs[number]
+    for key, body in actors.truth.bodies.items():
+        name = key.removeprefix(f"in/{job.source}")
+        if job.input.means(name, len(body)):
+            if number not in actors.truth.relisted or key in outcomes:
+                _object(world, actors, number, key, body, outcomes.get(key))
+        elif key in outcomes and key[3:] not in actors.truth.touched:
+            world.monitors.violated("only what is meant", f"{key} is in job {number}, which goes by {job.input}")
+    gone = f"in/{job.source}{GONE}"
+    if gone in outcomes and outcomes[gone].outcome is not Outcome.SOURCE_GONE:
+        world.monitors.violated("I3 outcomes are true", f"{gone} never was, and is {outcomes[gone]}")
+    listed = GONE in job.input.keys + job.input.manifest and number not in actors.truth.relisted
+    if listed and gone not in outcomes:
+        world.monitors.violated("I3 nothing lost", f"{gone} was named, and is in none of job {number}'s manifests")
 
 
 def _object(world: World, actors: Actors, number: int, key: str, body: bytes, outcome: RowOutcome | None) -> None:
@@ -93,7 +122,8 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
         if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
             violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
         return
-    if len(actors.truth.asked) > 1 and (outcome.outcome.good or outcome.outcome is Outcome.DESTINATION_CONFLICT):
+    first = [n for n in actors.truth.asked if actors.scenario.jobs[n].input.retries is None]
+    if len(first) > 1 and (outcome.outcome.good or outcome.outcome is Outcome.DESTINATION_CONFLICT):
         return  # Two jobs for one destination: each may meet what the other has put there.
     if before is not None and mode is OverwriteMode.FAIL and before != body:
         if outcome.outcome is not Outcome.DESTINATION_CONFLICT:

@@ -195,6 +195,38 @@ def test_head_counts_the_tags(subject: Subject) -> None:
     assert head.tags_count == 2
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "body"), [(0, 0, b"c"), (2, 4, b"nte"), (0, 6, b"content"), (5, 6, b"nt"), (5, 1000, b"nt")]
+)
+def test_read_a_range(subject: Subject, first: int, last: int, body: bytes) -> None:
+    put = subject.put("object", b"content")
+    assert subject.store.read(subject.plain, put.key, put.etag, first, last) == body
+
+
+def test_read_beyond_the_end(subject: Subject) -> None:
+    put = subject.put("object", b"content")
+    with pytest.raises(Permanent):
+        subject.store.read(subject.plain, put.key, put.etag, 7, 9)
+
+
+def test_read_what_is_not_there_any_more(subject: Subject) -> None:
+    put = subject.put("object", b"content")
+    subject.put("object", b"another")
+    with pytest.raises(PreconditionFailed):
+        subject.store.read(subject.plain, put.key, put.etag, 0, 6)
+    subject.outside.remove(subject.plain, put.key)
+    with pytest.raises(NotFound):
+        subject.store.read(subject.plain, put.key, put.etag, 0, 6)
+
+
+def test_read_a_version(subject: Subject) -> None:
+    old = subject.outside.put(subject.versioned, subject.key("object"), b"content")
+    subject.outside.put(subject.versioned, old.key, b"another")
+    assert subject.store.read(subject.versioned, old.key, old.etag, 0, 3, version_id=old.version_id) == b"cont"
+    with pytest.raises(PreconditionFailed):
+        subject.store.read(subject.versioned, old.key, old.etag, 0, 3)
+
+
 # --- list ---------------------------------------------------------------------------------------------------------
 
 
@@ -336,6 +368,7 @@ def test_stranger_is_denied(subject: Subject) -> None:
     refused: list[Callable[[], object]] = [
         lambda: subject.stranger.head(subject.plain, put.key),
         lambda: subject.stranger.get(subject.plain, put.key),
+        lambda: subject.stranger.read(subject.plain, put.key, put.etag, 0, 1),
         lambda: subject.stranger.list(subject.plain, ""),
         lambda: subject.stranger.create(subject.plain, key, b"content"),
         lambda: subject.stranger.copy(source, subject.plain, key, None, Placement()),

@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from chalicelib.core import model
+from chalicelib.core.inputs import Filters
 from chalicelib.core.intents import Intent
 from chalicelib.core.registers import Registration
 
@@ -35,6 +36,8 @@ def records(kind: type[Any]) -> st.SearchStrategy[Any]:
 for _kind in (
     model.Checksum,
     model.Bucket,
+    Filters,
+    model.ObjectList,
     model.Endpoint,
     model.RowOutcome,
     model.PartPlan,

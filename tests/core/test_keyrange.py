@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib.core.keyrange import divide
+from chalicelib.core.keyrange import divide, just_below
 
 ALPHABETS = [
     "ab",
@@ -98,3 +98,17 @@ def test_ordinary_keys_are_divided_well(keys: list[str]) -> None:
     left = sum(1 for key in keys if key <= bound)
     assert len(keys) // 10 <= left <= len(keys) * 9 // 10
     assert len(asked) <= 40
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+def test_a_bound_just_below_a_key(key: str) -> None:
+    bound = just_below(key)
+    assert bound < key or (key, bound) == ("", "")
+    if len(key) > 1:
+        assert bound >= key[:-1]
+    assert just_below_itself_fits(key)
+
+
+def just_below_itself_fits(key: str) -> bool:
+    longest = (key or "x") * 1024
+    return len(just_below(longest.encode()[:1024].decode(errors="ignore")).encode()) <= 1024

@@ -73,10 +73,10 @@ def test_no_body(api: Api) -> None:
     assert api.call("POST", "/jobs").problem(400, "NoBody") == "send one JSON object"
 
 
-def test_a_megabyte(api: Api) -> None:
-    raw = json.dumps({**GOOD, "labels": {"a": "x" * 1_000_000}}).encode()
+def test_three_megabytes(api: Api) -> None:
+    raw = json.dumps({**GOOD, "labels": {"a": "x" * 3_000_000}}).encode()
     detail = api.call("POST", "/jobs", raw=raw).problem(413, "BodyTooLarge")
-    assert "at most 65536" in detail
+    assert "at most 2097152" in detail
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "x"])

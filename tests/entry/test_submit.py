@@ -75,8 +75,13 @@ def test_the_same_key_of_another_tenant_is_another_job(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"mode": "never"}, {"labels": {"a": "b"}}, {"source": {"endpoint": "source-west", "prefix": "x/"}}],
-    ids=["mode", "labels", "prefix"],
+    [
+        {"mode": "never"},
+        {"labels": {"a": "b"}},
+        {"source": {"endpoint": "source-west", "prefix": "x/"}},
+        {"filter": {"include": ["*.csv"]}},
+    ],
+    ids=["mode", "labels", "prefix", "filter"],
 )
 def test_a_key_may_not_be_used_for_something_else(api: Api, change: dict[str, object]) -> None:
     first = api.submit("k-1")
@@ -115,3 +120,79 @@ def test_a_content_type_with_parameters(api: Api) -> None:
 def test_a_byte_order_mark_is_no_reason_to_refuse(api: Api) -> None:
     raw = b'\xef\xbb\xbf{"source":{"endpoint":"source-west"},"target":{"endpoint":"target-east"}}'
     assert api.call("POST", "/jobs", raw=raw).status == 201
+
+
+FILTER = {
+    "include": ["**/*.csv"],
+    "exclude": ["tmp/**"],
+    "min_size": 1,
+    "max_size": 50 * 1024**4,
+    "modified_since": "2026-12-31T23:00:00.500-01:00",
+    "modified_before": "2027-01-02T00:00:00Z",
+    "storage_classes": ["STANDARD_IA", "STANDARD"],
+}
+
+
+def test_a_filter_is_shown_as_it_was_understood(api: Api) -> None:
+    job = api.submit(filter=FILTER).json
+    assert job["filter"] == FILTER | {
+        "modified_since": "2027-01-01T00:00:00.500Z",
+        "modified_before": "2027-01-02T00:00:00.000Z",
+        "storage_classes": ["STANDARD", "STANDARD_IA"],
+    }
+    assert job["filtered_out"] is None
+    assert api.get("/jobs").json["jobs"][0]["filter"] == job["filter"]
+
+
+def test_an_empty_filter_is_none(api: Api) -> None:
+    first, again = api.submit("k-1"), api.submit("k-1", filter={})
+    assert (again.status, again.json["filter"]) == (200, None)
+    assert again.json == first.json
+
+
+def test_times_beyond_all_objects(api: Api) -> None:
+    times = {"modified_since": "0001-01-01T00:00:00+23:59", "modified_before": "9999-12-31T23:59:59-23:59"}
+    job = api.submit(filter=times).json
+    assert job["filter"]["modified_since"] == "1970-01-01T00:00:00.000Z"
+    assert api.get(f"/jobs/{job['id']}").json["filter"] == job["filter"]
+
+
+@pytest.mark.parametrize("pattern", ["[", "[]", "[z-a]", "x" * 200 + "["])
+def test_a_pattern_that_says_nothing(api: Api, pattern: str) -> None:
+    assert repr(pattern) in api.submit(filter={"exclude": [pattern]}).problem(400, "InvalidFilter")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"include": ["*"] * 21},
+        {"include": [""]},
+        {"include": ["x" * 257]},
+        {"include": "*"},
+        {"min_size": -1},
+        {"min_size": "1"},
+        {"max_size": True},
+        {"modified_since": "2027-01-01"},
+        {"modified_since": "2027-01-01T00:00:00"},
+        {"modified_since": "2027-02-30T00:00:00Z"},
+        {"modified_since": 1},
+        {"storage_classes": ["COLD"]},
+        {"suffix": ".csv"},
+        [],
+    ],
+    ids=str,
+)
+def test_what_is_no_filter(api: Api, change: object) -> None:
+    assert "body.filter" in api.submit(filter=change).problem(400, "InvalidRequest")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"min_size": 2, "max_size": 1},
+        {"modified_since": "2027-01-01T00:00:00Z", "modified_before": "2026-01-01T00:00:00Z"},
+    ],
+    ids=["size", "time"],
+)
+def test_a_filter_that_nothing_passes(api: Api, change: object) -> None:
+    api.submit(filter=change).problem(400, "InvalidFilter")

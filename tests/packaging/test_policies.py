@@ -57,7 +57,8 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
         }
 
     assert may("s3:PutObject", "target") == {"IntakeRole", "CopyRole"}
-    assert may("s3:GetObject", "source") == {"IntakeRole", "SplitRole", "CopyRole"}
+    # The API looks at a job's manifest when it accepts it, so that nobody reads another one later.
+    assert may("s3:GetObject", "source") == {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole"}
     assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole"}
     assert may("s3:AbortMultipartUpload", "control") == {"SplitRole"}
     assert (

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.errors import Retry
+from chalicelib.core.errors import BadRequest, KeyReused, Retry, Unknown
 from chalicelib.core.model import Bucket, Endpoint, JobState, Outcome, OverwriteMode
-from chalicelib.protocol.jobs import Unknown
+from chalicelib.protocol.submitting import Place, Submission
 from chalicelib.steps import control
-from chalicelib.steps.control import BadRequest, KeyReused, Place, Submission
 from simulation.memory.env import EAST, ENDPOINTS, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps import prefix_job

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from chalicelib.core.errors import NotYet, Unknown
 from chalicelib.core.model import JobSpec, Outcome
 from chalicelib.core.report import ReportFormat, unguarded
-from chalicelib.protocol.jobs import Unknown
 from chalicelib.steps import report
 from simulation.memory.env import CONTROL, EAST, TARGET, TENANT, WEST
 from simulation.memory.links import follow
@@ -133,7 +133,7 @@ def test_not_before_the_job_is_settled(world: World) -> None:
     for key in KEYS:
         world.put(key, b"x")
     spec = world.submit("a/", "b/")
-    with pytest.raises(report.NotSettled, match="not settled yet"):
+    with pytest.raises(NotYet, match="not settled yet"):
         report.fetch(world.east, TENANT, spec.job_id, ReportFormat.CSV)
     world.run(MINUTE)
     world.settle()

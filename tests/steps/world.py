@@ -18,6 +18,7 @@ from chalicelib.entry import handlers
 from chalicelib.ports import Env, Pool
 from chalicelib.protocol import messages
 from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.submitting import Place, Submission
 from chalicelib.steps import control
 from simulation.memory.buckets import Limits, Version
 from simulation.memory.clock import CollectingLog, MemoryNotifier, VirtualClock
@@ -150,10 +151,9 @@ class World:
         mode: OverwriteMode = OverwriteMode.IF_CHANGED,
         region: str = WEST,
         endpoints: tuple[str, str] = ("source-west", "target-east"),
+        **more: Any,
     ) -> JobSpec:
-        wanted = control.Submission(
-            TENANT, token, control.Place(endpoints[0], source), control.Place(endpoints[1], target), mode
-        )
+        wanted = Submission(TENANT, token, Place(endpoints[0], source), Place(endpoints[1], target), mode, **more)
         return control.submit(self.regions[region].env, wanted)[0]
 
     def drop(self, key: str, body: bytes) -> Version:

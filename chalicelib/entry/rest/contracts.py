@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from chalicelib.entry.rest import problems, reports, requests, responses
+from chalicelib.entry.rest import operations, problems, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.problems import Kind
 
@@ -72,6 +72,7 @@ _ABOUT_A_JOB = {
     "resumeJob": "Have it go on.",
     "cancelJob": "Cancel it.",
     "getReport": "Fetch its report, once it is settled.",
+    "retryJob": "When it has settled: retry what it didn't deliver.",
 }
 
 CONTRACTS = (
@@ -100,6 +101,10 @@ CONTRACTS = (
             problems.NOT_READABLE,
             problems.NOT_WRITABLE,
             problems.PREFIX_TOO_LONG,
+            problems.INVALID_FILTER,
+            problems.CONFLICTING_INPUT,
+            problems.KEY_TOO_LONG,
+            problems.MANIFEST_UNREADABLE,
             problems.OVERLAP,
             problems.BODY_TOO_LARGE,
             problems.KEY_REUSED,
@@ -165,6 +170,39 @@ CONTRACTS = (
         problems=(problems.UNKNOWN_JOB,),
     ),
     Contract(
+        "POST",
+        "/jobs/{job_id}/retry",
+        "retryJob",
+        JOBS,
+        "Retry what a settled job didn't deliver",
+        scope=WRITE,
+        description="A new job of the same source, target, mode and labels, of just the objects that were planned "
+        "and not delivered. They are looked at anew: what is there now is delivered, or the version that was named. "
+        "What was never planned (the job was cancelled, or its source could not be listed) is not in it, and keeps it "
+        "from succeeding: submit the job again. Send an Idempotency-Key, as to `POST /jobs`.",
+        idempotent=True,
+        successes=(
+            Success(201, responses.Job, "Accepted. Its `retry_of` names the old one.", ("Location",)),
+            Success(
+                200,
+                responses.Job,
+                "Nothing is begun: this Idempotency-Key has brought this job before, or the old job (which is the "
+                "answer then) has delivered all that it planned.",
+                ("Location",),
+            ),
+        ),
+        problems=(
+            problems.INVALID_KEY,
+            problems.UNKNOWN_ENDPOINT,
+            problems.NOT_READABLE,
+            problems.NOT_WRITABLE,
+            problems.ENDPOINT_CHANGED,
+            problems.UNKNOWN_JOB,
+            problems.JOB_NOT_SETTLED,
+            problems.KEY_REUSED,
+        ),
+    ),
+    Contract(
         "GET",
         "/jobs/{job_id}/objects",
         "listObjects",
@@ -216,7 +254,7 @@ CONTRACTS = (
         OPERATIONS,
         "Which Region is alive",
         scope=OPERATE,
-        successes=(Success(200, responses.RegionList, "As the Region that answers sees them."),),
+        successes=(Success(200, operations.RegionList, "As the Region that answers sees them."),),
     ),
     Contract(
         "GET",
@@ -225,7 +263,7 @@ CONTRACTS = (
         OPERATIONS,
         "Who works on what, and what was taken over",
         scope=OPERATE,
-        successes=(Success(200, responses.LeaseList, "Of open jobs, as the Region that answers knows them."),),
+        successes=(Success(200, operations.LeaseList, "Of open jobs, as the Region that answers knows them."),),
     ),
     Contract(
         "GET",

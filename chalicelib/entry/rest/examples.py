@@ -5,9 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import ChecksumType, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.report import ReportFormat
-from chalicelib.entry.rest import reports, requests, responses
+from chalicelib.entry.rest import operations, reports, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
@@ -27,6 +27,7 @@ def problem(kind: Kind, path: str) -> dict[str, object]:
 
 
 _DETAILS = {
+    "InvalidFilter": "pattern 'report[': a '[' is not closed; '[[]' stands for the character",
     "InvalidRequest": "query.limit: Input should be less than or equal to 1000",
     "InvalidCursor": "cursor: take it unchanged from the previous page's answer",
     "UnknownEndpoint": "source: you have no endpoint 'west-sauce': GET /endpoints lists yours",
@@ -34,6 +35,8 @@ _DETAILS = {
     "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
     "MissingScope": "this needs a token with the scope 'write'",
     "JobNotSettled": f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final states",
+    "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
+    "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
     "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
 }
@@ -44,6 +47,19 @@ def _requests() -> dict[str, BaseModel]:
     target = requests.PlaceRequest(endpoint="east-target", prefix="from-west/")
     return {
         "least": requests.JobRequest(source=source, target=target),
+        "filtered": requests.JobRequest(
+            source=source,
+            target=target,
+            filter=requests.FilterRequest(
+                include=["**/*.csv", "reports/**"], exclude=["**/tmp/**"], modified_since="2027-01-01T00:00:00Z"
+            ),
+        ),
+        "keys": requests.JobRequest(source=source, target=target, keys=["a.csv", "2027/b c.csv"]),
+        "manifest": requests.JobRequest(
+            source=requests.PlaceRequest(endpoint="west-source"),
+            target=target,
+            manifest=requests.ManifestRequest(endpoint="west-source", key="lists/failures.csv"),
+        ),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -77,8 +93,8 @@ def _responses() -> dict[str, BaseModel]:
                 )
             ]
         ),
-        "regions": responses.RegionList(answered_by=_WEST, regions=[_region(_EAST), _region(_WEST)]),
-        "leases": responses.LeaseList(leases=[_lease()], takeovers=[_takeover()]),
+        "regions": operations.RegionList(answered_by=_WEST, regions=[_region(_EAST), _region(_WEST)]),
+        "leases": operations.LeaseList(leases=[_lease()], takeovers=[_takeover()]),
         "healthy": responses.Health(status="ok", region=_WEST),
     }
 
@@ -88,8 +104,12 @@ def _job() -> dict[str, Any]:
         "id": JOB_ID,
         "source": responses.Place(endpoint="west-source", prefix="inbox/"),
         "target": responses.Place(endpoint="east-target", prefix="from-west/"),
+        "kind": JobKind.PREFIX,
+        "filter": None,
+        "manifest": None,
         "mode": OverwriteMode.IF_CHANGED,
         "labels": {"order": "4711"},
+        "retry_of": None,
         "home_region": _WEST,
         "created_at": _SUBMITTED,
     }
@@ -113,6 +133,7 @@ def _accepted() -> responses.Job:
         reason="",
         progress=nothing,
         outcomes={},
+        filtered_out=None,
         settled_at=None,
         receipt_chain_sha256=None,
     )
@@ -136,6 +157,7 @@ def _settled() -> responses.Job:
         reason="1 of 2 objects did not arrive",
         progress=everything,
         outcomes={Outcome.COPIED: 1, Outcome.DENIED: 1},
+        filtered_out=0,
         settled_at=_SETTLED,
         receipt_chain_sha256=_CHAIN,
     )
@@ -183,8 +205,8 @@ def _report() -> reports.Report:
     )
 
 
-def _region(name: str) -> responses.Region:
-    return responses.Region(
+def _region(name: str) -> operations.Region:
+    return operations.Region(
         region=name,
         alive=True,
         storage_reachable=True,
@@ -194,8 +216,8 @@ def _region(name: str) -> responses.Region:
     )
 
 
-def _lease() -> responses.Lease:
-    return responses.Lease(
+def _lease() -> operations.Lease:
+    return operations.Lease(
         job=JOB_ID,
         tenant="demo",
         partition="r-000002",
@@ -210,8 +232,8 @@ def _lease() -> responses.Lease:
     )
 
 
-def _takeover() -> responses.Takeover:
-    return responses.Takeover(
+def _takeover() -> operations.Takeover:
+    return operations.Takeover(
         job=JOB_ID,
         partition="r-000002",
         epoch=2,

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from chalicelib.entry.rest import examples, problems, reports, requests, responses
+from chalicelib.entry.rest import examples, operations, problems, reports, requests, responses
 from chalicelib.entry.rest.contracts import CONTRACTS, TAGS, Contract, Success
 from chalicelib.entry.rest.problems import Kind
 
@@ -199,7 +199,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports):
+    for module in (requests, responses, reports, operations):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found

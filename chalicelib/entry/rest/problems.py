@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.core.errors import BadRequest, Denied, EftError, KeyReused, NotYet, Permanent, Retry, Unknown
 from chalicelib.entry.rest.http import Answer
 from chalicelib.entry.rest.responses import ProblemDetails
-from chalicelib.protocol.jobs import Unknown
-from chalicelib.steps.control import BadRequest, KeyReused
-from chalicelib.steps.report import NotSettled
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:eft:problem:"
@@ -40,6 +37,11 @@ UNKNOWN_ENDPOINT = Kind(400, "UnknownEndpoint", _CANT)
 NOT_READABLE = Kind(400, "NotReadable", _CANT)
 NOT_WRITABLE = Kind(400, "NotWritable", _CANT)
 PREFIX_TOO_LONG = Kind(400, "PrefixTooLong", _CANT)
+INVALID_FILTER = Kind(400, "InvalidFilter", _CANT)
+ENDPOINT_CHANGED = Kind(400, "EndpointChanged", _CANT)
+CONFLICTING_INPUT = Kind(400, "ConflictingInput", _CANT)
+KEY_TOO_LONG = Kind(400, "KeyTooLong", _CANT)
+MANIFEST_UNREADABLE = Kind(400, "ManifestUnreadable", _CANT)
 OVERLAP = Kind(400, "Overlap", _CANT)
 MISSING_SCOPE = Kind(403, "MissingScope", "Your token doesn't allow this")
 UNKNOWN_JOB = Kind(404, "UnknownJob", "Not found")
@@ -102,7 +104,7 @@ def problem_of(error: EftError, request_id: str) -> Problem:
     detail = f"{error.message}: {advice}" if advice else error.message
     if isinstance(error, Unknown):
         return Problem(Kind(404, error.code, UNKNOWN_JOB.title), detail)
-    if isinstance(error, NotSettled):
+    if isinstance(error, NotYet):
         return Problem(JOB_NOT_SETTLED, detail)
     if isinstance(error, KeyReused):
         return Problem(KEY_REUSED, detail)

@@ -3,11 +3,11 @@
 from typing import Self
 
 from chalicelib.core.report import ReportFormat
-from chalicelib.entry.rest.responses import Count, Timestamp, _Response, timestamp
+from chalicelib.entry.rest.responses import Count, Response, Timestamp, timestamp
 from chalicelib.steps.report import ReportView
 
 
-class Report(_Response):
+class Report(Response):
     """Where a job's report is to be fetched, by a plain GET without a token."""
 
     url: str
@@ -35,7 +35,7 @@ class Report(_Response):
         )
 
 
-class ReportInMaking(_Response):
+class ReportInMaking(Response):
     """It is being made: ask again."""
 
     format: ReportFormat

@@ -1,19 +1,30 @@
 """What the API is asked: bodies and queries. Strict: an unknown field is an error, not a silent wish."""
 
-from typing import Annotated
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
+from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
+from chalicelib.core.inputs import NO_FILTERS, Filters, StorageClass
 from chalicelib.core.model import Outcome, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.report import ReportFormat
-from chalicelib.steps.control import Place, Submission
+from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
 
-BODY_MAX_BYTES = 64 * 1024
+BODY_MAX_BYTES = 2 * 1024 * 1024
+"""Enough for as many keys as there may be, of any length, in plain UTF-8."""
+KEYS_MAX = 1000
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 LABELS_MAX = 10
 ENDPOINT_MAX_CHARACTERS = 64
 PAGE_MAX = 1000
+OBJECT_MAX_BYTES = 50 * 1024**4
+"""More than S3 stores in one object."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -38,11 +49,93 @@ class PlaceRequest(_Request):
         return prefix
 
 
+def _instant_ms(text: str) -> int:
+    """Whole milliseconds since the epoch. What lies before it, or after all times that can be written, is as far away
+    for every object."""
+    if not _RFC_3339.fullmatch(text):
+        raise ValueError("send a time as in RFC 3339, such as 2027-01-15T08:00:00Z")
+    since_epoch = datetime.fromisoformat(text.upper()) - _EPOCH
+    return min(max(since_epoch // timedelta(milliseconds=1), 0), _LATEST_MS)
+
+
+def _a_number(value: object) -> object:
+    """4.0 is an integer (JSON Schema, "integer"); "4" and true are none."""
+    if isinstance(value, bool | str):
+        raise ValueError("Input should be an integer")
+    return value
+
+
+def _is_instant(text: str) -> str:
+    _instant_ms(text)
+    return text
+
+
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=PATTERN_MAX_CHARACTERS)]
+Bytes = Annotated[int, Field(ge=0, le=OBJECT_MAX_BYTES), BeforeValidator(_a_number)]
+Instant = Annotated[str, AfterValidator(_is_instant), Field(json_schema_extra={"format": "date-time"})]
+
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
+
+
+class FilterRequest(_Request):
+    """Which objects under the source's prefix are meant. All that is given must hold; what is left out lets everything
+    pass. The rest is no part of the job."""
+
+    include: list[Pattern] = Field(default_factory=list, max_length=PATTERNS_MAX)
+    """Globs on the key below the source's prefix, of which any must match. `*` stands for any characters but `/`, `**`
+    for any characters, `**/` where a name begins for any number of folders, `?` for one character but `/`, `[a-z]` and
+    `[!a-z]` for one of a class. Case-sensitive. They match the whole key."""
+    exclude: list[Pattern] = Field(default_factory=list, max_length=PATTERNS_MAX)
+    """Globs of which none may match: `exclude` wins over `include`."""
+    min_size: Bytes | None = None
+    """In bytes."""
+    max_size: Bytes | None = None
+    """In bytes. An object of just that size is meant."""
+    modified_since: Instant | None = None
+    """Last modified then or later, by S3's own time."""
+    modified_before: Instant | None = None
+    """Last modified earlier."""
+    storage_classes: list[StorageClass] = Field(default_factory=list, max_length=len(StorageClass))
+    """Any of them."""
+
+    def filters(self) -> Filters:
+        return Filters(
+            include=tuple(self.include),
+            exclude=tuple(self.exclude),
+            size_min_bytes=self.min_size,
+            size_max_bytes=self.max_size,
+            modified_since_ms=_instant_ms(self.modified_since) if self.modified_since else None,
+            modified_before_ms=_instant_ms(self.modified_before) if self.modified_before else None,
+            storage_classes=tuple(sorted(set(self.storage_classes))),
+        )
+
+
+class ManifestRequest(_Request):
+    """An object that names the objects to copy, as S3 Batch Operations reads it: CSV without a header, one object a
+    line, `bucket,key` or `bucket,key,version`, keys URL-encoded, not compressed. The bucket must be the source
+    endpoint's, the keys lie under the source's prefix. It is pinned when the job is accepted."""
+
+    endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
+    """Where it is: one of `GET /endpoints` that may be read from."""
+    key: Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
+    """Below the endpoint's prefix."""
+    format: Literal["csv"] = "csv"
+
+
 class JobRequest(_Request):
     """Copy everything that is under the source when the job is planned to the target."""
 
     source: PlaceRequest
     target: PlaceRequest
+    filter: FilterRequest | None = None
+    """Not everything under the prefix, but only this of it."""
+    keys: list[Key] = Field(default_factory=list, max_length=KEYS_MAX)
+    """Not everything under the source's prefix, but the objects of these keys, below it. What isn't there ends as
+    SOURCE_GONE."""
+    manifest: ManifestRequest | None = None
+    """Not everything under the source's prefix, but what this object names. Of `filter`, `keys` and `manifest`, at most
+    one can be sent."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
@@ -55,6 +148,9 @@ class JobRequest(_Request):
             target=Place(self.target.endpoint, self.target.prefix),
             mode=self.mode,
             labels=self.labels,
+            keys=tuple(dict.fromkeys(self.keys)),
+            manifest=ManifestPlace(self.manifest.endpoint, self.manifest.key) if self.manifest else None,
+            filters=self.filter.filters() if self.filter else NO_FILTERS,
         )
 
 

@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.core import leases as lease_model
 from chalicelib.core import model
-from chalicelib.core.model import ChecksumType, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.inputs import NO_FILTERS, Filters
+from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.progress import Phase
-from chalicelib.protocol.regions import RegionView
-from chalicelib.steps.control import JobView, LeaseView, ObjectPage, ObjectView
+from chalicelib.steps.control import JobView, ObjectPage, ObjectView
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 in UTC, to the millisecond."""
@@ -28,7 +27,7 @@ def _timestamp_or_none(ms: int | None) -> Timestamp | None:
     return None if ms is None else timestamp(ms)
 
 
-class _Response(BaseModel):
+class Response(BaseModel):
     # Built when first needed: a function that only copies, and a cold start, need none of them.
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -36,37 +35,82 @@ class _Response(BaseModel):
         return self.model_dump(mode="json")
 
 
-class Place(_Response):
+class Place(Response):
     """An endpoint and a prefix below its own."""
 
     endpoint: str
     prefix: str
 
 
-class _JobBase(_Response):
+class Filter(Response):
+    """Which objects under the source's prefix are meant."""
+
+    include: list[str]
+    exclude: list[str]
+    min_size: Count | None
+    max_size: Count | None
+    modified_since: Timestamp | None
+    modified_before: Timestamp | None
+    storage_classes: list[str]
+
+    @classmethod
+    def of(cls, filters: Filters) -> Self:
+        return cls(
+            include=list(filters.include),
+            exclude=list(filters.exclude),
+            min_size=filters.size_min_bytes,
+            max_size=filters.size_max_bytes,
+            modified_since=_timestamp_or_none(filters.modified_since_ms),
+            modified_before=_timestamp_or_none(filters.modified_before_ms),
+            storage_classes=list(filters.storage_classes),
+        )
+
+
+class ManifestLocation(Response):
+    """Where the job's manifest is: an endpoint and a key below its prefix."""
+
+    endpoint: str
+    key: str
+
+
+class _JobBase(Response):
     id: str
+    kind: JobKind
+    """What it goes by: all that is under a PREFIX (but for the `filter`), the KEYS that the request named, a MANIFEST,
+    what another job didn't deliver (RETRY), or events of a FEED."""
     source: Place
     target: Place
+    filter: Filter | None
+    """Null: everything that the job goes by."""
+    manifest: ManifestLocation | None
+    """The object that names what is to be copied, in a job of the kind MANIFEST."""
     mode: OverwriteMode
     labels: dict[str, str]
+    retry_of: str | None
+    """The job of which it retries what was not delivered."""
     home_region: str
     """The Region that accepted it. Either finishes it."""
     created_at: Timestamp
 
 
 def _base(spec: model.JobSpec) -> dict[str, Any]:
+    listed = spec.listed
     return {
         "id": spec.job_id,
+        "kind": spec.kind,
         "source": Place(endpoint=spec.source.id, prefix=spec.source_prefix.removeprefix(spec.source.prefix)),
         "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
+        "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
+        "manifest": ManifestLocation(endpoint=listed.endpoint, key=listed.name) if listed and listed.endpoint else None,
         "mode": spec.mode,
         "labels": spec.labels,
+        "retry_of": spec.retry_of,
         "home_region": spec.home,
         "created_at": timestamp(spec.created_ms),
     }
 
 
-class Progress(_Response):
+class Progress(Response):
     """Of what is planned so far; `planning_finished` says whether that is all. It may lag behind a little."""
 
     planning_finished: bool
@@ -93,6 +137,9 @@ class Job(_JobBase):
     progress: Progress
     outcomes: dict[Outcome, Count]
     """How many objects ended how, of the partitions that are verified."""
+    filtered_out: Count | None
+    """How many objects under the prefix were looked at and not meant, by the job's filter; null until it has
+    settled."""
     settled_at: Timestamp | None
     receipt_chain_sha256: str | None
     """Head of the hash chain over the receipts of a settled job: nobody can change one of them unnoticed."""
@@ -116,6 +163,7 @@ class Job(_JobBase):
                 eta_seconds=None if progress.eta_ms is None else round(progress.eta_ms / 1000, 1),
             ),
             outcomes=progress.counts,
+            filtered_out=view.filtered,
             settled_at=_timestamp_or_none(view.settled_ms),
             receipt_chain_sha256=view.chain_sha256,
         )
@@ -136,7 +184,7 @@ class JobSummary(_JobBase):
         )
 
 
-class JobList(_Response):
+class JobList(Response):
     """Jobs, the newest first. A page may hold fewer than `limit`: only `next_cursor` says whether it is the last."""
 
     jobs: list[JobSummary]
@@ -148,7 +196,7 @@ class JobList(_Response):
         return cls(jobs=[JobSummary.of(*job) for job in jobs], next_cursor=cursor)
 
 
-class Checksum(_Response):
+class Checksum(Response):
     """As S3 keeps it beside the object."""
 
     algorithm: str
@@ -157,7 +205,7 @@ class Checksum(_Response):
     """Base64."""
 
 
-class ObjectStatus(_Response):
+class ObjectStatus(Response):
     """One object of a job and what became of it, with the evidence."""
 
     key: str
@@ -194,7 +242,7 @@ class ObjectStatus(_Response):
         )
 
 
-class ObjectList(_Response):
+class ObjectList(Response):
     """Objects in the order of partitions and keys. A page may hold fewer than `limit`, even none: only `next_cursor`
     says whether it is the last."""
 
@@ -207,7 +255,7 @@ class ObjectList(_Response):
         return cls(objects=[ObjectStatus.of(row) for row in page.objects], next_cursor=page.cursor)
 
 
-class Endpoint(_Response):
+class Endpoint(Response):
     """A registered place: what a job may name."""
 
     id: str
@@ -229,7 +277,7 @@ class Endpoint(_Response):
         )
 
 
-class EndpointList(_Response):
+class EndpointList(Response):
     """All of them, by id."""
 
     endpoints: list[Endpoint]
@@ -239,7 +287,7 @@ class EndpointList(_Response):
         return cls(endpoints=[Endpoint.of(endpoint) for endpoint in endpoints])
 
 
-class Feed(_Response):
+class Feed(Response):
     """A standing rule: what appears under the endpoint `source` goes to the endpoint `target`."""
 
     id: str
@@ -252,7 +300,7 @@ class Feed(_Response):
         return cls(id=feed.id, source=feed.source, target=feed.target, mode=feed.mode)
 
 
-class FeedList(_Response):
+class FeedList(Response):
     """All of them, by id."""
 
     feeds: list[Feed]
@@ -262,122 +310,14 @@ class FeedList(_Response):
         return cls(feeds=[Feed.of(feed) for feed in feeds])
 
 
-class Region(_Response):
-    """A Region as the one that answers sees it."""
-
-    region: str
-    alive: bool
-    storage_reachable: bool
-    beacon: int | None
-    """A counter that its sweep moves on; null if none was ever seen."""
-    beacon_at: Timestamp | None
-    beacon_still_seconds: float
-    """For how long its beacons have looked the same."""
-
-    @classmethod
-    def of(cls, view: RegionView) -> Self:
-        return cls(
-            region=view.region,
-            alive=view.alive,
-            storage_reachable=view.storage_reachable,
-            beacon=view.beacon.counter if view.beacon else None,
-            beacon_at=timestamp(view.beacon.at_ms) if view.beacon else None,
-            beacon_still_seconds=round(view.still_ms / 1000, 1),
-        )
-
-
-class RegionList(_Response):
-    """Both Regions, by name."""
-
-    answered_by: str
-    regions: list[Region]
-
-    @classmethod
-    def of(cls, answered_by: str, views: Iterable[RegionView]) -> Self:
-        return cls(answered_by=answered_by, regions=[Region.of(view) for view in views])
-
-
-class Lease(_Response):
-    """Who works on a partition of an open job."""
-
-    job: str
-    tenant: str
-    partition: str
-    region: str
-    worker: str
-    epoch: int
-    """The fencing token: it grows by one whenever the partition changes hands."""
-    heartbeat: int
-    phase: lease_model.LeasePhase
-    rows: Count
-    rows_done: Count
-    started_at: Timestamp
-
-    @classmethod
-    def of(cls, view: LeaseView) -> Self:
-        lease = view.lease
-        return cls(
-            job=lease.job_id,
-            tenant=view.tenant,
-            partition=lease.part,
-            region=lease.region,
-            worker=lease.worker,
-            epoch=lease.epoch,
-            heartbeat=lease.heartbeat,
-            phase=lease.phase,
-            rows=lease.rows,
-            rows_done=lease.decided.bit_count(),
-            started_at=timestamp(lease.started_ms),
-        )
-
-
-class Takeover(_Response):
-    """A partition changed hands from one Region to the other."""
-
-    job: str
-    partition: str
-    epoch: int
-    from_region: str
-    to_region: str
-    worker: str
-    waited_seconds: float
-    """How long the new owner's Region had seen the old one's sign of life stand still."""
-    at: Timestamp
-
-    @classmethod
-    def of(cls, found: lease_model.Takeover) -> Self:
-        return cls(
-            job=found.job_id,
-            partition=found.part,
-            epoch=found.epoch,
-            from_region=found.from_region,
-            to_region=found.to_region,
-            worker=found.worker,
-            waited_seconds=round(found.waited_ms / 1000, 1),
-            at=timestamp(found.at_ms),
-        )
-
-
-class LeaseList(_Response):
-    """Who works on what."""
-
-    leases: list[Lease]
-    takeovers: list[Takeover]
-    """The newest first."""
-
-    @classmethod
-    def of(cls, held: Iterable[LeaseView], taken: Iterable[lease_model.Takeover]) -> Self:
-        return cls(leases=[Lease.of(view) for view in held], takeovers=[Takeover.of(found) for found in taken])
-
-
-class Health(_Response):
+class Health(Response):
     """This Region can serve."""
 
     status: Literal["ok"]
     region: str
 
 
-class ProblemDetails(_Response):
+class ProblemDetails(Response):
     """What went wrong, with what, and what to do (RFC 9457)."""
 
     type: str

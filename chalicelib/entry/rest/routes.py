@@ -9,7 +9,7 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry import strictjson
-from chalicelib.entry.rest import openapi, problems, reports, requests, responses
+from chalicelib.entry.rest import openapi, operations, problems, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.http import Answer, Request
 from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
@@ -45,9 +45,12 @@ def submit_job(env: Env, request: Request) -> Answer:
     _require(request, WRITE)
     body = _body(request, requests.JobRequest)
     spec, new = control.submit(env, body.submission(request.tenant, _token(env, request)))
+    return _accepted(env, request, spec, new, request.path.rstrip("/"))
+
+
+def _accepted(env: Env, request: Request, spec: JobSpec, new: bool, jobs: str) -> Answer:
     view = _new_view(env, spec) if new else control.get_job(env, request.tenant, spec.job_id)
-    location = {"Location": f"{request.path.rstrip('/')}/{spec.job_id}"}
-    return Answer(201 if new else 200, responses.Job.of(view).body(), location)
+    return Answer(201 if new else 200, responses.Job.of(view).body(), {"Location": f"{jobs}/{spec.job_id}"})
 
 
 def _new_view(env: Env, spec: JobSpec) -> control.JobView:
@@ -67,6 +70,14 @@ def get_job(env: Env, request: Request, job_id: str) -> Answer:
     """GET /jobs/{job_id}: `responses.Job`."""
     _require(request, READ)
     return Answer(200, responses.Job.of(control.get_job(env, request.tenant, job_id)).body())
+
+
+def retry_job(env: Env, request: Request, job_id: str) -> Answer:
+    """POST /jobs/{job_id}/retry: 201 with the new `responses.Job`; 200 if this Idempotency-Key has brought it before,
+    or with the old job if that has delivered everything. Both with the Location of the job they show."""
+    _require(request, WRITE)
+    spec, new = control.retry(env, request.tenant, job_id, _token(env, request))
+    return _accepted(env, request, spec, new, request.path.rstrip("/").removesuffix(f"/{job_id}/retry"))
 
 
 def cancel_job(env: Env, request: Request, job_id: str) -> Answer:
@@ -119,15 +130,15 @@ def list_feeds(env: Env, request: Request) -> Answer:
 
 
 def regions(env: Env, request: Request) -> Answer:
-    """GET /regions: `responses.RegionList`, as the answering Region sees them."""
+    """GET /regions: `operations.RegionList`, as the answering Region sees them."""
     _require(request, OPERATE)
-    return Answer(200, responses.RegionList.of(env.region, control.regions(env)).body())
+    return Answer(200, operations.RegionList.of(env.region, control.regions(env)).body())
 
 
 def leases(env: Env, request: Request) -> Answer:
-    """GET /leases: `responses.LeaseList`."""
+    """GET /leases: `operations.LeaseList`."""
     _require(request, OPERATE)
-    found = responses.LeaseList.of(control.leases(env), control.takeovers(env, TAKEOVERS_SHOWN))
+    found = operations.LeaseList.of(control.leases(env), control.takeovers(env, TAKEOVERS_SHOWN))
     return Answer(200, found.body())
 
 

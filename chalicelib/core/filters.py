@@ -1,0 +1,194 @@
+"""Which objects under a prefix are meant: by globs on the key, size, age, class. Decided once, when a row is planned.
+
+The globs' language, matched against the whole key below the job's prefix, character by character, case-sensitive:
+
+    *        any characters but "/", also none
+    **       any characters, also none, also "/"
+    **/      at the beginning of the pattern or after "/": any number of whole folders, also none
+    ?        one character but "/"
+    [a-z_]   one of these characters; [!a-z] (or [^a-z]) one that is not; neither matches "/"; "]" may come first
+
+Everything else stands for itself; "[*]" is a star. An object is meant if any `include` matches (or there is none), no
+`exclude` matches, and every bound holds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chalicelib.core.errors import BadRequest
+from chalicelib.core.inputs import Filters
+from chalicelib.core.model import ObjectFacts
+
+PATTERNS_MAX = 20
+PATTERN_MAX_CHARACTERS = 256
+_CACHED_CHARACTERS = 4096
+_SLASH = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Some:
+    """One character: in any of these ranges, or in none of them. Never "/", unless it is that alone."""
+
+    ranges: tuple[tuple[str, str], ...]
+    negated: bool = False
+
+    def accepts(self, character: str) -> bool:
+        return any(low <= character <= high for low, high in self.ranges) is not self.negated
+
+
+@dataclass(slots=True)
+class _Globs:
+    """Any number of patterns as one automaton, its states the bits of an integer: a character costs a handful of
+    operations on it, whatever the patterns are. Nothing is ever tried again, so no pattern takes long."""
+
+    start: int = 0
+    accepting: int = 0
+    loops: int = 0
+    """States that any character leaves as they are (`**`)."""
+    segment_loops: int = 0
+    """The same but for "/" (`*`)."""
+    skips: int = 0
+    """States before `**/`, from which the two after it are reached without a character: folders, and what follows."""
+    width: int = 0
+    steps: list[tuple[int, _Some]] = field(default_factory=list)
+    """(state, the character that leads to the next one)."""
+    cache: dict[str, int] = field(default_factory=dict)
+
+    def add(self, pattern: str) -> None:
+        self.start |= 1 << self.width
+        at = 0
+        while at < len(pattern):
+            at = self._add_piece(pattern, at)
+        self.accepting |= 1 << self.width
+        self.width += 1
+
+    def _add_piece(self, pattern: str, at: int) -> int:
+        """One piece from `at` on; returns where the next one begins."""
+        if pattern[at] == "*":
+            end = at
+            while end < len(pattern) and pattern[end] == "*":
+                end += 1
+            if end - at == 1:
+                self.segment_loops |= 1 << self.width
+            elif pattern[end : end + 1] == _SLASH and (at == 0 or pattern[at - 1] == _SLASH):
+                while pattern[end + 1 : end + 4] == "**/":  # Twice any number of folders is any number.
+                    end += 3
+                self._add_folders()
+                return end + 1
+            else:
+                self.loops |= 1 << self.width
+            return end
+        if pattern[at] == "[":
+            some, at = _read_class(pattern, at)
+        elif pattern[at] == "?":
+            some, at = _Some(((_SLASH, _SLASH),), negated=True), at + 1
+        else:
+            some, at = _Some(((pattern[at], pattern[at]),)), at + 1
+        self._step(some)
+        return at
+
+    def _add_folders(self) -> None:
+        # The state before is one of its own, that no character keeps: what follows begins with the pattern or after a
+        # "/", never in the middle of a name.
+        self.skips |= 1 << self.width
+        self.width += 1
+        self.loops |= 1 << self.width
+        self._step(_Some(((_SLASH, _SLASH),)))
+
+    def _step(self, some: _Some) -> None:
+        self.steps.append((self.width, some))
+        self.width += 1
+
+    def match(self, text: str) -> bool:
+        states = self._skipped(self.start)
+        for character in text:
+            kept = states & self.loops
+            if character != _SLASH:
+                kept |= states & self.segment_loops
+            states = self._skipped((states & self._leaving(character)) << 1 | kept)
+            if not states:
+                return False
+        return bool(states & self.accepting)
+
+    def _skipped(self, states: int) -> int:
+        before = states & self.skips
+        return states | before << 1 | before << 2 if before else states
+
+    def _leaving(self, character: str) -> int:
+        """The states that a character leads on from."""
+        known = self.cache.get(character)
+        if known is not None:
+            return known
+        made = 0
+        for state, some in self.steps:
+            if some.accepts(character):
+                made |= 1 << state
+        if len(self.cache) < _CACHED_CHARACTERS:
+            self.cache[character] = made
+        return made
+
+
+def _read_class(pattern: str, at: int) -> tuple[_Some, int]:
+    """The class that begins at `at`, and where the next piece does."""
+    begin = at + 1
+    negated = pattern[begin : begin + 1] in ("!", "^")
+    begin += negated
+    end = pattern.find("]", begin + 1)
+    if end < 0:
+        raise BadRequest("InvalidFilter", f"pattern {pattern!r}: a '[' is not closed; '[[]' stands for the character")
+    ranges = [(_SLASH, _SLASH)] if negated else []
+    while begin < end:
+        low = high = pattern[begin]
+        if pattern[begin + 1] == "-" and begin + 2 < end:
+            high = pattern[begin + 2]
+            begin += 2
+        begin += 1
+        if low > high:
+            raise BadRequest("InvalidFilter", f"pattern {pattern!r}: the range {low}-{high} is the wrong way round")
+        # A range across "/" is two.
+        ranges += [(low, "."), ("0", high)] if not negated and low <= _SLASH <= high else [(low, high)]
+    return _Some(tuple(ranges), negated), end + 1
+
+
+def _globs(role: str, patterns: Sequence[str]) -> _Globs:
+    if len(patterns) > PATTERNS_MAX:
+        raise BadRequest("InvalidFilter", f"{role}: there are {len(patterns)} patterns; at most {PATTERNS_MAX}")
+    made = _Globs()
+    for pattern in patterns:
+        if not 1 <= len(pattern) <= PATTERN_MAX_CHARACTERS:
+            detail = f"{role}: a pattern has 1 to {PATTERN_MAX_CHARACTERS} characters, not {len(pattern)}"
+            raise BadRequest("InvalidFilter", detail)
+        made.add(pattern)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Filters, compiled. Making one checks them: BadRequest says what is wrong."""
+
+    filters: Filters
+    include: _Globs
+    exclude: _Globs
+
+    @classmethod
+    def of(cls, filters: Filters) -> "Sieve":
+        size_min, size_max = filters.size_min_bytes, filters.size_max_bytes
+        if size_min is not None and size_max is not None and size_min > size_max:
+            raise BadRequest("InvalidFilter", f"no object has at least {size_min} and at most {size_max} bytes")
+        since, before = filters.modified_since_ms, filters.modified_before_ms
+        if since is not None and before is not None and since >= before:
+            raise BadRequest("InvalidFilter", "modified_since is not before modified_before: no object is between them")
+        return cls(filters, _globs("include", filters.include), _globs("exclude", filters.exclude))
+
+    def passes(self, name: str, facts: ObjectFacts) -> bool:
+        """Is this object meant? `name` is its key below the job's prefix."""
+        filters = self.filters
+        return (
+            (filters.size_min_bytes is None or facts.size >= filters.size_min_bytes)
+            and (filters.size_max_bytes is None or facts.size <= filters.size_max_bytes)
+            and (filters.modified_since_ms is None or facts.last_modified_ms >= filters.modified_since_ms)
+            and (filters.modified_before_ms is None or facts.last_modified_ms < filters.modified_before_ms)
+            and (not filters.storage_classes or facts.storage_class in filters.storage_classes)
+            and not (filters.exclude and self.exclude.match(name))
+            and (not filters.include or self.include.match(name))
+        )

@@ -1,0 +1,112 @@
+"""Lists of objects as S3 Batch Operations reads them: CSV without a header, one object a line: bucket, key, perhaps a
+version. Keys are URL-encoded, so a line break always ends a line; fields may be in double quotes.
+
+Lists may be of any length, so they are read in pieces, and a place in them is a `Cursor`.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes
+
+from chalicelib.core.inputs import Named
+from chalicelib.core.policy import KEY_MAX_BYTES
+
+LINE_MAX_BYTES = 8192
+"""Bucket, a key of which every byte is encoded, and a version have 4,165 at most."""
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+
+
+class BadLine(Exception):
+    """A line that names no object of the job's source; says why."""
+
+
+class NoList(Exception):
+    """What can't be a list at all: from here on nothing of it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The first byte of a line, and how many lines are before it. As text it is a manifest's `after`."""
+
+    offset: int = 0
+    lines: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.offset}:{self.lines}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        offset, _, lines = text.partition(":")
+        return cls(int(offset or "0"), int(lines or "0"))
+
+
+def write_line(bucket: str, name: Named) -> str:
+    """The line that `read_line` reads as `name`."""
+    fields = [bucket, quote(name.key, safe="/"), *([] if name.version_id is None else [name.version_id])]
+    return ",".join(fields) + "\n"
+
+
+def read_line(raw: bytes, bucket: str, prefix: str) -> Named | None:
+    """The object that a line names, which must be in `bucket` and under `prefix`; None for an empty line."""
+    try:
+        text = raw.decode().strip("\r\n")
+        [fields] = list(csv.reader([text], strict=True)) or [[]]
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise BadLine(f"it is no line of CSV in UTF-8: {error}") from None
+    if not fields:
+        return None
+    if len(fields) not in (2, 3):
+        raise BadLine(f"it has {len(fields)} fields: send bucket,key or bucket,key,version")
+    if fields[0] != bucket:
+        raise BadLine(f"bucket {fields[0][:64]!r} is not the source's, {bucket!r}")
+    return Named(_key(fields[1], prefix), fields[2] if len(fields) == 3 and fields[2] else None)
+
+
+def _key(encoded: str, prefix: str) -> str:
+    if _BAD_ESCAPE.search(encoded):
+        raise BadLine("its key has a '%' that encodes nothing: keys must be URL-encoded")
+    try:
+        key = unquote_to_bytes(encoded.replace("+", " ")).decode()
+    except UnicodeDecodeError:
+        raise BadLine("its key is not UTF-8") from None
+    if not 1 <= len(key.encode()) <= KEY_MAX_BYTES:
+        raise BadLine(f"its key has {len(key.encode())} bytes; S3 keys have 1 to {KEY_MAX_BYTES}")
+    if not key.startswith(prefix):
+        raise BadLine(f"its key is not under the source's prefix, {prefix[:64]!r}")
+    if key == prefix:
+        raise BadLine("its key is the source's prefix itself: it names nothing below it")
+    return key
+
+
+@dataclass(slots=True)
+class Lines:
+    """Cuts a list into lines, fed with it piece by piece from `cursor` on."""
+
+    cursor: Cursor
+    rest: bytes = b""
+
+    def feed(self, piece: bytes, *, end: bool) -> Iterator[tuple[bytes, Cursor]]:
+        """The lines that are complete now, each with the cursor after it. `end`: the list ends with this piece."""
+        data = self.rest + piece
+        if self.cursor.offset == 0 and data.startswith(_GZIP):
+            raise NoList("it is compressed with gzip, which can't be read in pieces: store it uncompressed")
+        at = 0
+        while at < len(data):
+            stop = data.find(b"\n", at) + 1
+            if not stop and not end:
+                break
+            line = data[at : stop or len(data)]
+            if len(line) > LINE_MAX_BYTES:
+                break
+            at += len(line)
+            after = Cursor(self.cursor.offset + len(line), self.cursor.lines + 1)
+            bare = line.removeprefix(_BYTE_ORDER_MARK) if self.cursor.offset == 0 else line
+            self.cursor = after
+            yield bare, after
+        self.rest = data[at:]
+        if len(self.rest) > LINE_MAX_BYTES and b"\n" not in self.rest[:LINE_MAX_BYTES]:
+            raise NoList(f"line {self.cursor.lines + 1} has more than {LINE_MAX_BYTES} bytes: is it CSV?")

@@ -1,0 +1,154 @@
+"""Jobs by a list of objects: it is pinned when the job is accepted, and read by ranges of bytes when it is planned."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from chalicelib.core.errors import BadRequest, EftError, NotFound, PreconditionFailed, Retry
+from chalicelib.core.inputs import Named
+from chalicelib.core.keylist import BadLine, Cursor, Lines, NoList, read_line, write_line
+from chalicelib.core.model import JobKind, JobSpec, ObjectList, Row
+from chalicelib.ports import Env
+from chalicelib.protocol.planning import Cut, plan_named
+from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.submitting import Submission
+
+PIECE_BYTES = 128 * 1024
+"""About 1,000 lines."""
+
+
+def pinned(env: Env, records: JobRecords, spec: JobSpec, submission: Submission) -> JobSpec:
+    """The job with its list, if it goes by one: what that is, exactly, so that nobody reads another later."""
+    if spec.kind not in (JobKind.KEYS, JobKind.MANIFEST) or records.spec() is not None:
+        return spec  # Or a request that is repeated: what was pinned then counts, wherever the list is now.
+    if spec.kind is JobKind.KEYS:
+        return replace(spec, listed=_keep_keys(env, records, spec, submission))
+    return replace(spec, listed=_pin_manifest(env, submission))
+
+
+def _keep_keys(env: Env, records: JobRecords, spec: JobSpec, submission: Submission) -> ObjectList:
+    """In an object of their own: a job's item in the table could not hold them."""
+    names = (Named(spec.source_prefix + key) for key in submission.keys)
+    body = "".join(write_line(spec.source.bucket.name, name) for name in names).encode()
+    # Named after the request: another one that comes under the same Idempotency-Key finds nothing of this one's in its
+    # way. Crash here: an object that nothing refers to. The client's retry writes the same one again.
+    key = records.keep_keys(spec.request_sha256, body)
+    head = env.store.head(records.control.bucket, key)
+    if head is None:
+        raise NotFound("RecordVanished", key)
+    return ObjectList(records.control.bucket, key, head.facts.etag, len(body))
+
+
+def _pin_manifest(env: Env, submission: Submission) -> ObjectList:
+    place = submission.manifest
+    assert place is not None, "only of a job by manifest"
+    endpoint = env.endpoints[place.endpoint]
+    key = endpoint.prefix + place.key
+    try:
+        head = env.store.head(endpoint.bucket, key)
+    except Retry:
+        raise
+    except EftError as error:
+        raise _unreadable(place.key, f"can't be read: {error}") from error
+    if head is None:
+        raise _unreadable(place.key, "is not there")
+    facts = head.facts
+    return ObjectList(endpoint.bucket, key, facts.etag, facts.size, facts.version_id, place.endpoint, place.key)
+
+
+def _unreadable(name: str, why: str) -> BadRequest:
+    return BadRequest("ManifestUnreadable", f"manifest {name!r} {why}")
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read for one manifest of rows."""
+
+    named: dict[str, Named] = field(default_factory=dict)
+    before: dict[str, Cursor] = field(default_factory=dict)
+    """Key -> where the line that names it begins."""
+    bad: list[tuple[Cursor, str]] = field(default_factory=list)
+    upto: Cursor = field(default_factory=Cursor)
+    last: bool = True
+    error: str = ""
+
+
+def cut_list(env: Env, spec: JobSpec, after: str) -> Cut:
+    """The objects named by the next lines, as many as make one partition.
+
+    Of a key that is there twice, the first line counts, as far as one partition shows it. A later partition's row is
+    planned against what is at the destination then, and publishes nothing that is there already (`plan_row`).
+    """
+    found = _read_lines(env, spec, Cursor.parse(after))
+    accepted_ms = ControlRecords(env, spec.control_region).job(spec.job_id).accepted_ms()
+    rows = plan_named(env, spec, list(found.named.values()), accepted_ms)
+    taken = _within_bytes(rows, env.policy.partition_bytes)
+    if len(taken) < len(rows):
+        upto = found.before[rows[len(taken)].key]
+        bad = [why for at, why in found.bad if at.offset < upto.offset]
+        return Cut(taken, str(upto), last=False, error=_told(bad))
+    errors = [_told([why for _, why in found.bad]), found.error]
+    return Cut(rows, str(found.upto), found.last, error="; ".join(filter(None, errors)))
+
+
+def _told(bad: list[str]) -> str:
+    return f"{bad[0]} (and {len(bad) - 1} more near it)" if len(bad) > 1 else "".join(bad)
+
+
+def _within_bytes(rows: tuple[Row, ...], limit: int) -> tuple[Row, ...]:
+    """The first rows of at most `limit` bytes in all, but at least one."""
+    total = 0
+    for index, row in enumerate(rows):
+        total += row.size
+        if total > limit and index > 0:
+            return rows[:index]
+    return rows
+
+
+def _read_lines(env: Env, spec: JobSpec, cursor: Cursor) -> _Read:
+    found = _Read(upto=cursor)
+    try:
+        for index, (raw, after) in enumerate(_lines(env, spec, cursor)):
+            if index == env.policy.partition_rows:
+                found.last = False
+                break
+            _take(found, spec, raw)
+            found.upto = after
+    except NoList as error:
+        found.error = f"the manifest can't be read on: {error}"
+    except (PreconditionFailed, NotFound):
+        found.error = "the manifest was changed or removed after the job was accepted: the rest of it is not copied"
+    except Retry:
+        raise
+    except EftError as error:
+        found.error = f"the manifest can't be read on: {error}"
+    return found
+
+
+def _take(found: _Read, spec: JobSpec, raw: bytes) -> None:
+    """One line, which begins at `found.upto`."""
+    at = found.upto
+    try:
+        name = read_line(raw, spec.source.bucket.name, spec.source_prefix)
+        if name is None:
+            return
+        known = found.named.get(name.key)
+        if known is not None and known != name:
+            raise BadLine("it names another version of an object that was named before: one can be delivered")
+    except BadLine as error:
+        found.bad.append((at, f"line {at.lines + 1} of the manifest: {error}"))
+        return
+    if known is None:
+        found.named[name.key] = name
+        found.before[name.key] = at
+
+
+def _lines(env: Env, spec: JobSpec, cursor: Cursor) -> Iterator[tuple[bytes, Cursor]]:
+    """The list's lines from `cursor` on, read piece by piece."""
+    listed = spec.listed
+    assert listed is not None, "only of a job by list"
+    lines, at = Lines(cursor), cursor.offset
+    while at < listed.size:
+        end = min(at + PIECE_BYTES, listed.size)
+        piece = env.store.read(listed.bucket, listed.key, listed.etag, at, end - 1, version_id=listed.version_id)
+        yield from lines.feed(piece, end=end == listed.size)
+        at = end

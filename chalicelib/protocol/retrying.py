@@ -1,0 +1,45 @@
+"""What another job didn't deliver, partition by partition, from its manifests and receipts: nobody changes those."""
+
+from chalicelib.core.inputs import Named
+from chalicelib.core.model import JobSpec, Link, Manifest, Row
+from chalicelib.ports import Env
+from chalicelib.protocol.planning import Cut, plan_named
+from chalicelib.protocol.records import ControlRecords, JobRecords
+
+LINKS_PER_CUT = 50
+"""How many of the other job's links are read for one manifest. What lies beyond is for the next one."""
+
+
+def cut_retry(env: Env, spec: JobSpec, after: str) -> Cut:
+    """The rows not delivered by the other job's links after `after`, as far as they make one partition."""
+    assert spec.retry_of is not None, "only of a job that retries another"
+    control = ControlRecords(env, spec.control_region)
+    other = control.job(spec.retry_of)
+    rows: dict[str, Row] = {}
+    upto, last, error = after, True, ""
+    for links_read, link in enumerate(other.links_after(after)):
+        failed = _not_delivered(other, link)
+        if links_read == LINKS_PER_CUT or (rows and not _fit(env, rows, failed)):
+            last = False
+            break
+        rows |= failed
+        upto = link.part
+        if isinstance(link, Manifest) and link.error:
+            error = error or f"the job that this one retries was not planned to its end ({link.error}): submit it again"
+    named = [Named(row.key, row.version_id if row.version_named else None) for row in rows.values()]
+    return Cut(plan_named(env, spec, named, control.job(spec.job_id).accepted_ms()), upto, last, error=error)
+
+
+def _not_delivered(other: JobRecords, link: Link) -> dict[str, Row]:
+    if not isinstance(link, Manifest) or not link.rows:
+        return {}
+    receipt = other.receipt(link.part)
+    assert receipt is not None, "a settled job has all its receipts"
+    return {row.key: row for row, o in zip(link.rows, receipt.rows, strict=True) if not o.outcome.good}
+
+
+def _fit(env: Env, rows: dict[str, Row], more: dict[str, Row]) -> bool:
+    """Into one partition, in which no key may be twice."""
+    size = sum(row.size for row in (*rows.values(), *more.values()))
+    few = len(rows) + len(more) <= env.policy.partition_rows and size <= env.policy.partition_bytes
+    return few and not rows.keys() & more.keys()

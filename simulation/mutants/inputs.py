@@ -1,0 +1,91 @@
+"""What jobs go by: lists, retries, filters."""
+
+from simulation.mutants.plant import Edit, Mutant
+
+_PLAN = "chalicelib.core.plan"
+_LISTING = "chalicelib.protocol.listing"
+_RETRYING = "chalicelib.protocol.retrying"
+_SPLIT = "chalicelib.steps.split"
+
+INPUTS = (
+    Mutant(
+        "named-twice-written-twice",
+        "mode always writes over what another row of the job, of the same key, has delivered",
+        (
+            Edit(
+                _PLAN,
+                """\
+    return since_ms is not None and sight.destination""",
+                """\
+    return False and sight.destination""",
+            ),
+        ),
+    ),
+    Mutant(
+        "line-lost-between-partitions",
+        "a partition of a list ends one line later than it has read",
+        (
+            Edit(
+                _LISTING,
+                """\
+                found.last = False
+                break
+""",
+                """\
+                found.last = False
+                found.upto = after
+                break
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "retry-of-everything",
+        "a retry copies what had been delivered, too",
+        (
+            Edit(
+                _RETRYING,
+                """\
+zip(link.rows, receipt.rows, strict=True) if not o.outcome.good}
+""",
+                """\
+zip(link.rows, receipt.rows, strict=True) if o is not None}
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "missing-keys-dropped",
+        "what a list names and isn't there is no row",
+        (
+            Edit(
+                _LISTING,
+                """\
+    rows = plan_named(env, spec, list(found.named.values()), accepted_ms)
+""",
+                """\
+    rows = plan_named(env, spec, list(found.named.values()), accepted_ms)
+    rows = tuple(row for row in rows if row.etag)
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "place-lost-to-a-filter",
+        "a link goes on behind the page that a filter left nothing of",
+        (
+            Edit(
+                _SPLIT,
+                """\
+        if last or not dropped or 2 * len(meant) > limit:
+            break
+""",
+                """\
+        if last or dropped or 2 * len(meant) > limit:
+            last = last or not meant
+            break
+""",
+            ),
+        ),
+    ),
+)

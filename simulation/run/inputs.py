@@ -1,0 +1,67 @@
+"""What a seed's jobs go by, beside a prefix: a filter, a list of keys, a manifest, what another job didn't deliver."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from chalicelib.core.filters import Sieve
+from chalicelib.core.inputs import NO_FILTERS, Filters, Named
+from chalicelib.core.keylist import write_line
+from chalicelib.core.model import ObjectFacts
+from chalicelib.protocol.submitting import ManifestPlace
+
+FILTERS = (
+    Filters(include=("b/**",)),
+    Filters(exclude=("**/[0-2]",)),
+    Filters(include=("?", "*/[!0]"), size_min_bytes=1),
+    Filters(size_min_bytes=20),
+    Filters(size_max_bytes=40),
+    Filters(exclude=("**",)),
+)
+GONE = "gone"
+"""A key that is named, and never there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Which objects below a job's prefix are meant. Keys are below it."""
+
+    filters: Filters = NO_FILTERS
+    keys: tuple[str, ...] = ()
+    manifest: tuple[str, ...] = ()
+    retries: int | None = None
+    """The number of the job that it retries."""
+
+    def means(self, name: str, size: int) -> bool:
+        if self.keys or self.manifest:
+            return name in self.keys + self.manifest
+        return Sieve.of(self.filters).passes(name, ObjectFacts(name, size, "e"))
+
+    @property
+    def listed(self) -> bool:
+        return bool(self.keys or self.manifest)
+
+
+EVERYTHING = Input()
+
+
+def draw_input(random: Random, names: Sequence[str], *, manifest: bool) -> Input:
+    """`names` are those of the objects that are there, below the prefix."""
+    kind = "manifest" if manifest else random.choice(("prefix",) * 5 + ("filter", "filter", "keys", "manifest"))
+    some = [*random.sample(names, random.randint(1, len(names))), *random.choice(((), (GONE,)))]
+    random.shuffle(some)
+    if kind == "filter":
+        return Input(filters=random.choice(FILTERS))
+    if kind == "keys":
+        return Input(keys=tuple(some))
+    if kind == "manifest":  # Some are named again, near or far.
+        return Input(manifest=(*some, *random.choices(some, k=random.choice((0, 0, 1, 5)))))
+    return EVERYTHING
+
+
+def place(number: int) -> ManifestPlace:
+    return ManifestPlace("source-west", f"lists/{number}")
+
+
+def manifest_body(bucket: str, prefix: str, names: Sequence[str]) -> bytes:
+    return "".join(write_line(bucket, Named(prefix + name)) for name in names).encode()
