@@ -23,6 +23,15 @@ _VALID = datetime.timedelta(days=365)
 _STALLED_S = 10
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Serves each client in a thread that ends with this process."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up, or doesn't trust us, is no news."""
+
+
 class KeyServer:
     """Serves from a thread of this process, and so ends with it. What it answers is read from the issuer's file each
     time: a rotation by another process shows at once."""
@@ -33,8 +42,7 @@ class KeyServer:
         certify(self.certificate, private)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, private)
-        self._server = ThreadingHTTPServer((_ADDRESS, 0), _handler(issuer_file))
-        self._server.daemon_threads = True
+        self._server = QuietServer((_ADDRESS, 0), _handler(issuer_file))
         # Not while accepting: a client that says nothing would hold up all others.
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, name="issuer's keys", daemon=True).start()

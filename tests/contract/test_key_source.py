@@ -15,7 +15,7 @@ from chalicelib.adapters.keysource import HttpsKeySource
 from chalicelib.core.errors import EftError, Permanent, Retry
 from chalicelib.core.keys import ANSWER_MAX_BYTES
 from chalicelib.ports import KeySource
-from local.keyserver import certify
+from local.keyserver import QuietServer, certify
 from simulation.memory.keysource import MemoryKeySource
 
 TIMEOUT_S = 1.0
@@ -50,7 +50,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "certificate.pem", folder / "private.pem"
 
 
-def _server(issuer: Issuer, tls: ssl.SSLContext | None) -> http.server.ThreadingHTTPServer:
+def _server(issuer: Issuer, tls: ssl.SSLContext | None) -> QuietServer:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
@@ -59,8 +59,7 @@ def _server(issuer: Issuer, tls: ssl.SSLContext | None) -> http.server.Threading
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = QuietServer(("127.0.0.1", 0), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
