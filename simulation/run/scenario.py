@@ -143,12 +143,17 @@ def draw(seed: int) -> Scenario:
     # Of a stream of its own: what else a seed draws doesn't depend on it.
     jobs, more = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
     events += more
+    versioned_sources = random.random() < 0.4
+    if not jobs and random.random() < 0.4:
+        # One key, version after version, and workers that fall asleep between two looks.
+        versioned_sources, weather = True, Weather(12, (Fault.PAUSE_BEFORE, Fault.PAUSE_AFTER))
+        events += [Event(_some_time(random, calm_at_ms), Act.DROP, "f/0") for _ in range(2)]
     return Scenario(
         seed=seed,
         policy=_policy(random),
         weather=weather,
         encryption=random.choice(("AES256", "AES256", "aws:kms")),
-        versioned_sources=random.random() < 0.4,
+        versioned_sources=versioned_sources,
         control_of=control_of,
         skew_ms={region: random.choice((0, 0, random.randint(-120, 120) * SECOND)) for region in REGIONS},
         latency_ms=latency_ms,
@@ -300,7 +305,7 @@ _PAIRS_OF_TROUBLE = (
 def _death_in_mid_work(random: Random, region: str) -> list[Event]:
     return [
         Event(SECOND, Act.SUBMIT, "0", region),
-        Event(random.randint(5, 60) * SECOND, Act.KILL_REGION, region),
+        Event(random.randint(15, 45) * SECOND, Act.KILL_REGION, region),
     ]
 
 
