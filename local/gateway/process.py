@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from types import TracebackType
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
+_PORTS = range(12_000, 32_000)
 
 # Loaded before any fork: between fork and exec only async-signal-safe work is allowed.
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -30,11 +32,13 @@ class StartError(RuntimeError):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 nobody listens on now. Somebody else may take it before you do: then just try again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 nobody listens on now. Somebody else may take it before you do: then just try again. It
+    is below those that Linux gives to outgoing connections (32768 and up), so that none of them is who takes it."""
+    while True:
+        port = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass

@@ -169,7 +169,7 @@ def _created(bucket: str, key: str) -> dict[str, object]:
         (b"[]", 400),
         (b"{}", 400),
         (b'{"source": {"endpoint": "nobody"}, "target": {"endpoint": "east-target"}}', 400),
-        (b'{"padding": "' + b"x" * MIB + b'"}', 413),
+        (b'{"padding": "' + b"x" * 3 * MIB + b'"}', 413),
     ],
 )
 def test_bad_requests_are_answered_with_a_problem(world: World, body: bytes, status: int) -> None:
