@@ -2,8 +2,7 @@
 which set it up, act as somebody else, and look inside."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 
@@ -143,16 +142,14 @@ class StoreState:
 
     # --- inside -----------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _request(self, operation: Operation, bucket: Bucket, key: str) -> Iterator[MemoryBucket]:
-        """One request: counted, checked, and atomic until it ends."""
-        if self.before_call is not None:
-            self.before_call(operation, bucket.name, key)
-        with self._lock:
-            self.requests[operation, bucket.name] += 1
-            if len(key.encode()) > KEY_MAX_BYTES:
-                raise Permanent("KeyTooLongError", "Your key is too long")
-            yield self._permitted(bucket, key, ACTIONS[operation], pays=bucket.requester_pays)
+    def _request(self, operation: Operation, bucket: Bucket, key: str) -> "_Request":
+        return _Request(self, operation, bucket, key)
+
+    def _begin(self, operation: Operation, bucket: Bucket, key: str) -> MemoryBucket:
+        self.requests[operation, bucket.name] += 1
+        if len(key.encode()) > KEY_MAX_BYTES:
+            raise Permanent("KeyTooLongError", "Your key is too long")
+        return self._permitted(bucket, key, ACTIONS[operation], pays=bucket.requester_pays)
 
     def _permitted(self, bucket: Bucket, key: str, action: Action, *, pays: bool) -> MemoryBucket:
         store = self._buckets.get(bucket.name)
@@ -282,6 +279,29 @@ class StoreState:
     def _next(self) -> int:
         self._sequence += 1
         return self._sequence
+
+
+class _Request:
+    """One request: counted, checked, and atomic until it ends. By hand, since a simulation makes millions."""
+
+    __slots__ = ("_bucket", "_key", "_operation", "_store")
+
+    def __init__(self, store: StoreState, operation: Operation, bucket: Bucket, key: str) -> None:
+        self._store, self._operation, self._bucket, self._key = store, operation, bucket, key
+
+    def __enter__(self) -> MemoryBucket:
+        store = self._store
+        if store.before_call is not None:
+            store.before_call(self._operation, self._bucket.name, self._key)
+        store._lock.acquire()
+        try:
+            return store._begin(self._operation, self._bucket, self._key)
+        except BaseException:
+            store._lock.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._store._lock.release()
 
 
 def found_or_raise(version: Version | None, key: str) -> Version:

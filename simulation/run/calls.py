@@ -50,21 +50,22 @@ class Calls:
         fault = self._plan.draw(call)
         thread = self._scheduler.current()
 
-        if call in self.watches or self._trace.kept:
-            effect = partial(self._carry_out, thread.process, call, real, args, kwargs)
-        else:
-            effect = partial(real, *args, **kwargs)
+        process = thread.process
         if fault is not None:
             self.pairs[fault, call] += 1
-            thread.process.disturbed = True
-            self._trace.fault(thread.process, call, args, fault)
-            return self._fail(fault, call, args, effect, needs(*args))
-        thread.in_flight = effect
+            process.disturbed = True
+            self._trace.fault(process, call, args, fault)
+            return self._fail(
+                fault, call, args, partial(self._carry_out, process, call, real, args, kwargs), needs(*args)
+            )
+        thread.in_flight = (process, call, real, args, kwargs)
         self._scheduler.wait(int(self._random.random() * self._latency_ms) + 1)
         thread.in_flight = None
         if self.down:
             self._reach(needs(*args))
-        return effect()
+        if call in self.watches or self._trace.kept:
+            return self._carry_out(process, call, real, args, kwargs)
+        return real(*args, **kwargs)
 
     def _reach(self, needed: tuple[str, ...]) -> None:
         for service in needed:
@@ -133,7 +134,8 @@ class Calls:
         for thread in process.threads:
             if thread.in_flight is not None and self._random.random() < 0.5:
                 delay = self._random.randrange(LATE_MS)
-                self._scheduler.at(self._scheduler.now_ms + delay, partial(self._arrive, thread.in_flight, ()))
+                sent = partial(self._carry_out, *thread.in_flight)
+                self._scheduler.at(self._scheduler.now_ms + delay, partial(self._arrive, sent, ()))
 
 
 class PoolOfThreads:

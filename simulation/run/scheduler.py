@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -44,13 +44,13 @@ class Process:
 
 
 class Thread(greenlet):
-    """`in_flight` is the effect of a request that has been sent and has not arrived yet."""
+    """`in_flight` is a request that has been sent and has not arrived yet."""
 
     def __init__(self, process: Process, work: Callable[[], object], hub: greenlet) -> None:
         super().__init__(work, hub)
         self.process = process
         self.token = 0
-        self.in_flight: Callable[[], object] | None = None
+        self.in_flight: tuple[Any, ...] | None = None
 
 
 class Scheduler:
