@@ -74,6 +74,7 @@ model: $(LOCAL)
 verify-report: export EFT_RECEIPTS := $(FILE)
 verify-report: export EFT_REPORT := $(REPORT)
 verify-report: $(LOCAL)
+	@test -n "$$EFT_RECEIPTS" || { echo 'make verify-report FILE=receipts CHAIN=hash: which receipts, and the head of which chain?' >&2; exit 2; }
 	@$(PY) -m tools.verify_report "$$EFT_RECEIPTS" --chain '$(CHAIN)' $(if $(REPORT),--report "$$EFT_REPORT")
 
 check: $(DEV)
