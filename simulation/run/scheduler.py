@@ -98,11 +98,6 @@ class Scheduler:
             self.now_ms = max(self.now_ms, until_ms)
 
     @property
-    def next_ms(self) -> int | None:
-        """When anything is due next."""
-        return self._due[0][0] if self._due else None
-
-    @property
     def processes(self) -> list[Process]:
         return list(self._live)
 

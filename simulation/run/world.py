@@ -95,7 +95,6 @@ class World:
         )
         self.stacks = {region: Stack(region, self._env(region, clocks[region])) for region in (WEST, EAST)}
         self.dead_letters: list[Mail] = []
-        self.settled: list[tuple[JobSpec, Terminal]] = []
         self.failed: list[Delivery] = []
         self.sweeping = True
         self._duplicates_left = DUPLICATES_MAX
@@ -318,7 +317,7 @@ class _NotifierOf:
         self._world = world
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
-        self._world.settled.append((spec, terminal))
+        self._world.trace.event(f"told: {spec.job_id} {terminal.state}")
 
     def delivery_failed(self, delivery: Delivery) -> None:
         self._world.failed.append(delivery)

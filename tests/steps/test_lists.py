@@ -13,13 +13,12 @@ from chalicelib.core.keylist import write_line
 from chalicelib.core.model import JobKind, JobSpec, JobState, Manifest, Outcome, OverwriteMode
 from chalicelib.core.policy import Policy
 from chalicelib.protocol.submitting import ManifestPlace
-from chalicelib.steps import control, split
-from simulation.memory.clock import SequentialIds
+from chalicelib.steps import control
 from simulation.memory.env import CONTROL, EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action, Operation
 from tests.steps.calls import Crash, crash
 from tests.steps.everywhere import at_every_call
-from tests.steps.turns import Turns
+from tests.steps.splitters import split_side_by_side
 from tests.steps.world import MINUTE, SMALL, World
 
 LIST = "in/lists/today.csv"
@@ -424,15 +423,7 @@ def test_two_splitters_build_one_chain(first: int) -> None:
     world = filled(World(policy=replace(SMALL, partition_rows=2)), ODD)
     spec = submit(world, "".join(line(key) for key in ODD))
     world.collect(lost=True)
-    turns = Turns([first, 4, 7, 3, 5, 2])
-
-    def splitter(number: int):
-        name = f"splitter-{number}"
-        store = turns.tap(number, world.store, lambda _: True)
-        env = replace(world.west if number else world.east, store=store, worker=name, ids=SequentialIds(name))
-        return lambda: split.run(env, spec.job_id, EAST, "r", world.clock.now_ms() + 15 * MINUTE)
-
-    turns.run((splitter(0), splitter(1)))
+    split_side_by_side(world, spec, [first, 4, 7, 3, 5, 2])
     world.settle()
     check(world, spec, ODD)
 

@@ -6,13 +6,12 @@ import pytest
 
 from chalicelib.core.errors import BadRequest, KeyReused, NotYet, Retry, Unknown
 from chalicelib.core.model import JobKind, JobSpec, JobState, Manifest, Outcome, OverwriteMode
-from chalicelib.steps import control, split
-from simulation.memory.clock import SequentialIds
+from chalicelib.steps import control
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action
 from tests.steps.calls import Crash, crash
 from tests.steps.everywhere import at_every_call
-from tests.steps.turns import Turns
+from tests.steps.splitters import split_side_by_side
 from tests.steps.world import MINUTE, SMALL, World
 
 KEYS = [f"in/a/{number:02d}" for number in range(22)]
@@ -98,15 +97,7 @@ def test_two_splitters_build_one_chain(first: int) -> None:
     old = settled(world)
     spec = retry(world, old)
     world.collect(lost=True)
-    turns = Turns([first, 4, 7, 3, 5, 2])
-
-    def splitter(number: int):
-        name = f"splitter-{number}"
-        store = turns.tap(number, world.store, lambda _: True)
-        env = replace(world.west if number else world.east, store=store, worker=name, ids=SequentialIds(name))
-        return lambda: split.run(env, spec.job_id, EAST, "r", world.clock.now_ms() + 15 * MINUTE)
-
-    turns.run((splitter(0), splitter(1)))
+    split_side_by_side(world, spec, [first, 4, 7, 3, 5, 2])
     world.settle()
     check(world, old, spec)
 
