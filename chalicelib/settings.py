@@ -156,7 +156,10 @@ def read(environ: Mapping[str, str]) -> Settings:
     _check_names("EFT_FEEDS", (entry.id for entry in found.feeds))
     _check_names("EFT_AUTH", (entry.issuer for entry in found.auth.issuers))
     endpoints = {entry.id: _endpoint(entry) for entry in found.endpoints}
-    feeds = {entry.id: Feed(entry.id, entry.tenant, entry.source, entry.target, entry.mode) for entry in found.feeds}
+    feeds = {
+        entry.id: Feed(entry.id, entry.tenant, entry.source, entry.target, entry.mode, name=entry.id)
+        for entry in found.feeds
+    }
     _check_regions(region, found)
     check_feeds(endpoints, feeds)
     return Settings(

@@ -123,13 +123,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A standing rule: what appears under `source` goes to `target`."""
+    """A standing rule: what appears under `source` goes to `target`, both ids of the tenant's endpoints."""
 
     id: str
+    """Unique among all tenants' feeds of all times: delivery records are kept under it."""
     tenant: str
     source: str
     target: str
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
+    name: str = ""
+    """The tenant's own for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from chalicelib.core.inputs import NO_FILTERS, Filters
 from chalicelib.core.model import Endpoint, JobKind, JobSpec, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
+from chalicelib.protocol.places import find_endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,12 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
     _check_keys(source_prefix, submission)
     if submission.manifest is not None:
         place = submission.manifest
-        if not _endpoint(env, submission.tenant, Place(place.endpoint), "manifest").readable:
+        listed = _endpoint(env, submission.tenant, Place(place.endpoint), "manifest")
+        if not listed.readable:
             raise BadRequest(
                 "NotReadable", f"endpoint {place.endpoint!r} may not be read from: keep the manifest elsewhere"
             )
-        _check_key("manifest", env.endpoints[place.endpoint].prefix + place.key)
+        _check_key("manifest", listed.prefix + place.key)
     same_bucket = source.bucket.name == target.bucket.name
     if same_bucket and (source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)):
         raise BadRequest(
@@ -155,7 +157,7 @@ def _digest(submission: Submission) -> str:
 
 
 def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
-    endpoint = env.endpoints.get(place.endpoint)
-    if endpoint is None or endpoint.tenant != tenant:
+    endpoint = find_endpoint(env, tenant, place.endpoint)
+    if endpoint is None:
         raise BadRequest("UnknownEndpoint", f"{role}: you have no endpoint {place.endpoint!r}")
     return endpoint

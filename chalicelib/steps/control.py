@@ -24,6 +24,7 @@ from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.listing import pinned
+from chalicelib.protocol.places import endpoints_of, feeds_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 from chalicelib.protocol.submitting import Place, Submission, spec_of
@@ -172,11 +173,11 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
 
 
 def list_endpoints(env: Env, tenant: str) -> list[Endpoint]:
-    return sorted((e for e in env.endpoints.values() if e.tenant == tenant), key=lambda e: e.id)
+    return endpoints_of(env, tenant)
 
 
 def list_feeds(env: Env, tenant: str) -> list[Feed]:
-    return sorted((f for f in env.feeds.values() if f.tenant == tenant), key=lambda f: f.id)
+    return feeds_of(env, tenant)
 
 
 def health(env: Env) -> None:

@@ -46,7 +46,14 @@ class StoreState:
 
     # --- for tests: setting up, acting as somebody else, looking inside ---------------------------------------
 
-    def make_bucket(self, bucket: Bucket, *, versioned: bool = False, encryption: str = "AES256") -> Bucket:
+    def make_bucket(
+        self,
+        bucket: Bucket,
+        *,
+        versioned: bool = False,
+        encryption: str = "AES256",
+        tags: dict[str, str] | None = None,
+    ) -> Bucket:
         """`requester_pays` and `owner` are as the Bucket says (no owner: this account)."""
         self._buckets[bucket.name] = MemoryBucket(
             name=bucket.name,
@@ -55,6 +62,7 @@ class StoreState:
             versioned=versioned,
             encryption=encryption,
             requester_pays=bucket.requester_pays,
+            tags=tags or {},
         )
         return bucket
 

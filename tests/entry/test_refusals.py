@@ -218,7 +218,7 @@ def test_the_answer_of_a_submission_is_lost_and_the_client_tries_again(api: Api)
         def send(self, wakes: object, delay_ms: int = 0) -> None:
             raise Retry("QueueUnreachable")
 
-    broken = make_env(store=api.store, ledger=api.ledger, queue=Broken(), endpoints=api.env.endpoints)
+    broken = make_env(store=api.store, ledger=api.ledger, queue=Broken(), endpoints=api.env.declared_endpoints)
     assert broken.queue is not api.queue
     with api.over(broken):
         api.submit("k-1").problem(503, "TryAgain")
