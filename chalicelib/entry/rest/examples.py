@@ -11,6 +11,7 @@ from chalicelib.entry.rest import operations, reports, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
+PATH_IDS = {"job_id": JOB_ID, "endpoint_id": "west-source", "feed_id": "west-inbox"}
 _WEST, _EAST = "us-gov-west-1", "us-gov-east-1"
 _CHAIN = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
@@ -23,7 +24,7 @@ def of(model: type[BaseModel]) -> dict[str, BaseModel]:
 
 def problem(kind: Kind, path: str) -> dict[str, object]:
     """As it would be answered. What `detail` says differs from case to case."""
-    return dict(answer_of(Problem(kind, _DETAILS.get(kind.code, kind.title)), path.format(job_id=JOB_ID)).body)
+    return dict(answer_of(Problem(kind, _DETAILS.get(kind.code, kind.title)), path.format(**PATH_IDS)).body or {})
 
 
 _DETAILS = {
