@@ -74,6 +74,31 @@ def list_endpoints() -> Response:
     return runtime.respond(app.current_request, routes.list_endpoints)
 
 
+@app.route("/endpoints/{endpoint_id}", methods=["GET"], authorizer=bearer)
+def get_endpoint(endpoint_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_endpoint, endpoint_id=endpoint_id))
+
+
+@app.route("/endpoints/{endpoint_id}", methods=["PUT"], authorizer=bearer)
+def put_endpoint(endpoint_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.put_endpoint, endpoint_id=endpoint_id))
+
+
+@app.route("/endpoints/{endpoint_id}", methods=["DELETE"], authorizer=bearer)
+def remove_endpoint(endpoint_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.remove_endpoint, endpoint_id=endpoint_id))
+
+
+@app.route("/endpoints/{endpoint_id}/check", methods=["POST"], authorizer=bearer)
+def check_endpoint(endpoint_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.check_endpoint, endpoint_id=endpoint_id))
+
+
+@app.route("/audit", methods=["GET"], authorizer=bearer)
+def list_changes() -> Response:
+    return runtime.respond(app.current_request, routes.list_changes)
+
+
 @app.route("/feeds", methods=["GET"], authorizer=bearer)
 def list_feeds() -> Response:
     return runtime.respond(app.current_request, routes.list_feeds)

@@ -98,10 +98,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class BucketFacts:
-    """Where a bucket really is, whether it keeps versions, and its tags."""
+    """Where a bucket really is, and its tags."""
 
     region: str
-    versioned: bool
     tags: Mapping[str, str]
 
 
@@ -455,5 +454,6 @@ class Env:
     log: Log
     worker: str
     """Who this process is: shown to operators, never compared."""
-    own_role: str
-    """Name of the IAM role whose multipart uploads are ours."""
+    own_roles: tuple[str, ...]
+    """What the names of the IAM roles begin with whose multipart uploads are ours: of copy, and of the API, which tries
+    endpoints by them."""

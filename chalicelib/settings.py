@@ -114,7 +114,7 @@ class _Environment(BaseModel):
     account: Name
     table: Name
     event_bus: Name
-    own_role: Name
+    own_roles: Json[Annotated[list[Name], Field(min_length=1)]]
     control_buckets: Json[dict[str, Name]]
     queue_urls: Json[dict[str, Name]]
     endpoints: Json[list[EndpointEntry]]
@@ -129,7 +129,7 @@ class Settings:
     peer_region: str
     table: str
     event_bus: str
-    own_role: str
+    own_roles: tuple[str, ...]
     control_buckets: dict[str, Bucket]
     queue_urls: dict[str, str]
     endpoints: dict[str, Endpoint]
@@ -167,7 +167,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         peer_region=found.peer_region,
         table=found.table,
         event_bus=found.event_bus,
-        own_role=found.own_role,
+        own_roles=tuple(found.own_roles),
         control_buckets={name: Bucket(bucket, name, found.account) for name, bucket in found.control_buckets.items()},
         queue_urls=found.queue_urls,
         endpoints=endpoints,

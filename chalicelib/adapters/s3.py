@@ -340,7 +340,6 @@ class S3ObjectStore:
         try:
             with translating():
                 head = client.head_bucket(**request)
-                versioning = client.get_bucket_versioning(**request)
         except NotFound as error:
             raise NoSuchBucket(error.code, error.message) from error
         try:
@@ -352,6 +351,5 @@ class S3ObjectStore:
             tags = []
         return BucketFacts(
             region=head.get("BucketRegion") or bucket.region,
-            versioned=versioning.get("Status") == "Enabled",
             tags={tag["Key"]: tag["Value"] for tag in tags},
         )

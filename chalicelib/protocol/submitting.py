@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chalicelib.core import ids
-from chalicelib.core.errors import BadRequest
+from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
 from chalicelib.core.model import Endpoint, JobKind, JobSpec, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.places import find_endpoint
+from chalicelib.protocol.probing import glance
+from chalicelib.protocol.regions import storage_reachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    _check_usable(env, source, target)
     source_prefix = source.prefix + submission.source.prefix
     target_prefix = target.prefix + submission.target.prefix
     for role, prefix in (("source", source_prefix), ("target", target_prefix)):
@@ -100,6 +103,21 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
     )
+
+
+def _check_usable(env: Env, *endpoints: Endpoint) -> None:
+    """A place may have changed since it was registered. What came with the deployment its operators vouch for. Where a
+    Region's storage can't be reached nothing is said: the job waits for it."""
+    for endpoint in endpoints:
+        if env.declared_endpoints.get(endpoint.id) is endpoint or not storage_reachable(env, endpoint.bucket.region):
+            continue
+        try:
+            findings = glance(env, endpoint)
+        except Retry as error:
+            env.log("endpoint-not-checked", endpoint=endpoint.id, tenant=endpoint.tenant, error=str(error))
+            continue
+        if findings:
+            raise Unusable("EndpointUnusable", f"endpoint {endpoint.id!r}: {'; '.join(findings)}")
 
 
 def _kind(submission: Submission) -> JobKind:

@@ -9,7 +9,6 @@ from chalicelib.core.intents import IntentKind, Intents, intents_seen
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
-    Endpoint,
     Feed,
     JobSpec,
     JobState,
@@ -24,7 +23,7 @@ from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.listing import pinned
-from chalicelib.protocol.places import endpoints_of, feeds_of
+from chalicelib.protocol.places import feeds_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 from chalicelib.protocol.submitting import Place, Submission, spec_of
@@ -170,10 +169,6 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
         chain_sha256=end.chain_sha256 if end else None,
         filtered=end.filtered if end else None,
     )
-
-
-def list_endpoints(env: Env, tenant: str) -> list[Endpoint]:
-    return endpoints_of(env, tenant)
 
 
 def list_feeds(env: Env, tenant: str) -> list[Feed]:

@@ -168,9 +168,9 @@ def _sweep_uploads(env: Env, found: Places, deadline_ms: int) -> None:
 
 
 def _is_stale(env: Env, info: UploadInfo) -> bool:
-    """Old by the store's own clock, and begun by our own role: other applications' uploads are none of our business."""
-    own = f":assumed-role/{env.own_role}"
-    return info.age_ms >= env.policy.stale_upload_ms and own in info.initiator
+    """Old by the store's own clock, and begun by a role of ours: other applications' uploads are none of our business."""
+    ours = any(f":assumed-role/{role}" in info.initiator for role in env.own_roles)
+    return info.age_ms >= env.policy.stale_upload_ms and ours
 
 
 def _collect_safely(env: Env, control: ControlRecords, info: UploadInfo) -> None:

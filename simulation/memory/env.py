@@ -22,7 +22,7 @@ from simulation.memory.store import MemoryObjectStore
 WEST = "us-gov-west-1"
 EAST = "us-gov-east-1"
 TENANT = "acme"
-OWN_ROLE = "eft-worker"
+OWN_ROLES = ("eft-worker",)
 
 CONTROL = {WEST: Bucket("control-west", WEST), EAST: Bucket("control-east", EAST)}
 SOURCE = {WEST: Bucket("source-west", WEST), EAST: Bucket("source-east", EAST)}
@@ -101,5 +101,5 @@ def make_env(
         part_pool=pool,
         log=log or CollectingLog(),
         worker=worker,
-        own_role=OWN_ROLE,
+        own_roles=OWN_ROLES,
     )

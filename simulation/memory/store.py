@@ -188,4 +188,4 @@ class MemoryObjectStore(StoreState):
 
     def describe(self, bucket: Bucket) -> BucketFacts:
         with self._request(Operation.HEAD_BUCKET, bucket, "") as store:
-            return BucketFacts(store.region, store.versioned, dict(store.tags))
+            return BucketFacts(store.region, dict(store.tags))

@@ -226,8 +226,14 @@ def test_endpoints_are_the_tenants_own(api: Api) -> None:
         "id": "target-east",
         "bucket": TARGET["us-gov-east-1"].name,
         "region": "us-gov-east-1",
+        "owner_account": None,
         "prefix": "out/",
         "access": "read-write",
+        "kms_key": None,
+        "requester_pays": False,
+        "website": False,
+        "managed_by": "deployment",
+        "changed_at": None,
     }
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from chalicelib.core.entries import Action, EntryKind
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.report import ReportFormat
-from chalicelib.entry.rest import operations, reports, requests, responses
+from chalicelib.entry.rest import operations, places, reports, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
@@ -61,6 +62,9 @@ def _requests() -> dict[str, BaseModel]:
             target=target,
             manifest=requests.ManifestRequest(endpoint="west-source", key="lists/failures.csv"),
         ),
+        "endpoint": places.EndpointRequest(
+            bucket="acme-drops", region=_WEST, owner_account="123456789012", prefix="inbox/", access="read"
+        ),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -76,17 +80,10 @@ def _responses() -> dict[str, BaseModel]:
         "objects": responses.ObjectList(objects=_objects(), next_cursor="r-000001.2"),
         "report": _report(),
         "in-making": reports.ReportInMaking(format=ReportFormat.CSV, retry_after_seconds=5),
-        "endpoints": responses.EndpointList(
-            endpoints=[
-                responses.Endpoint(
-                    id="west-source",
-                    bucket="eft-source-123456789012",
-                    region=_WEST,
-                    prefix="",
-                    access="read",
-                )
-            ]
-        ),
+        "endpoints": places.EndpointList(endpoints=[_endpoint()]),
+        "registered": _endpoint(),
+        "checked": places.EndpointCheck(id="west-source", usable=True, findings=[]),
+        "audit": places.AuditList(changes=[_change()], next_cursor=None),
         "feeds": responses.FeedList(
             feeds=[
                 responses.Feed(
@@ -98,6 +95,37 @@ def _responses() -> dict[str, BaseModel]:
         "leases": operations.LeaseList(leases=[_lease()], takeovers=[_takeover()]),
         "healthy": responses.Health(status="ok", region=_WEST),
     }
+
+
+def _endpoint() -> places.Endpoint:
+    return places.Endpoint(
+        id="west-source",
+        bucket="acme-drops",
+        region=_WEST,
+        owner_account="123456789012",
+        prefix="inbox/",
+        access="read",
+        kms_key=None,
+        requester_pays=False,
+        website=False,
+        managed_by="api",
+        changed_at=_SUBMITTED,
+    )
+
+
+def _change() -> places.AuditEntry:
+    return places.AuditEntry(
+        at=_SUBMITTED,
+        by="ann@acme.example",
+        action=Action.CREATED,
+        kind=EntryKind.ENDPOINT,
+        id="west-source",
+        version=1,
+        region=_WEST,
+        request_id="c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+        before=None,
+        after={"id": "west-source", "prefix": "inbox/"},
+    )
 
 
 def _job() -> dict[str, Any]:

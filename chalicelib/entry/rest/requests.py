@@ -28,11 +28,13 @@ _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
-class _Request(BaseModel):
+class RequestBody(BaseModel):
+    """What every body and query has in common."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PlaceRequest(_Request):
+class PlaceRequest(RequestBody):
     """An endpoint of yours and a prefix below its own."""
 
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
@@ -78,7 +80,7 @@ Instant = Annotated[str, AfterValidator(_is_instant), Field(json_schema_extra={"
 Key = Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
 
 
-class FilterRequest(_Request):
+class FilterRequest(RequestBody):
     """Which objects under the source's prefix are meant. All that is given must hold; what is left out lets everything
     pass. The rest is no part of the job."""
 
@@ -111,7 +113,7 @@ class FilterRequest(_Request):
         )
 
 
-class ManifestRequest(_Request):
+class ManifestRequest(RequestBody):
     """An object that names the objects to copy, as S3 Batch Operations reads it: CSV without a header, one object a
     line, `bucket,key` or `bucket,key,version`, keys URL-encoded, not compressed. The bucket must be the source
     endpoint's, the keys lie under the source's prefix. It is pinned when the job is accepted."""
@@ -123,7 +125,7 @@ class ManifestRequest(_Request):
     format: Literal["csv"] = "csv"
 
 
-class JobRequest(_Request):
+class JobRequest(RequestBody):
     """Copy everything that is under the source when the job is planned to the target."""
 
     source: PlaceRequest
@@ -154,7 +156,7 @@ class JobRequest(_Request):
         )
 
 
-class PageQuery(_Request):
+class PageQuery(RequestBody):
     limit: int = Field(default=50, ge=1, le=PAGE_MAX)
     """How many a page holds at most. It may hold fewer."""
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
@@ -166,7 +168,7 @@ class ObjectsQuery(PageQuery):
     """Only objects that ended so. Without it: also those still undecided."""
 
 
-class ReportQuery(_Request):
+class ReportQuery(RequestBody):
     format: ReportFormat = ReportFormat.CSV
     """`csv` and `ndjson`: every object and what became of it. `failures`: what was not delivered, as a manifest for
     another job. `receipts`: the records that prove it all."""

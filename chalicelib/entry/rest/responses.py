@@ -255,38 +255,6 @@ class ObjectList(Response):
         return cls(objects=[ObjectStatus.of(row) for row in page.objects], next_cursor=page.cursor)
 
 
-class Endpoint(Response):
-    """A registered place: what a job may name."""
-
-    id: str
-    bucket: str
-    region: str
-    prefix: str
-    """Everything that jobs read or write here lies below it."""
-    access: Literal["read", "write", "read-write"]
-
-    @classmethod
-    def of(cls, endpoint: model.Endpoint) -> Self:
-        access = [name for name, granted in (("read", endpoint.readable), ("write", endpoint.writable)) if granted]
-        return cls(
-            id=endpoint.id,
-            bucket=endpoint.bucket.name,
-            region=endpoint.bucket.region,
-            prefix=endpoint.prefix,
-            access="-".join(access),  # type: ignore[arg-type] # checked here
-        )
-
-
-class EndpointList(Response):
-    """All of them, by id."""
-
-    endpoints: list[Endpoint]
-
-    @classmethod
-    def of(cls, endpoints: Iterable[model.Endpoint]) -> Self:
-        return cls(endpoints=[Endpoint.of(endpoint) for endpoint in endpoints])
-
-
 class Feed(Response):
     """A standing rule: what appears under the endpoint `source` goes to the endpoint `target`."""
 
