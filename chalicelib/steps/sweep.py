@@ -168,7 +168,7 @@ def _sweep_uploads(env: Env, found: Places, deadline_ms: int) -> None:
 
 
 def _is_stale(env: Env, info: UploadInfo) -> bool:
-    """Old by the store's own clock, and begun by a role of ours: other applications' uploads are none of our business."""
+    """Old by the store's own clock, and begun by a role of ours: other applications' uploads are not our business."""
     ours = any(f":assumed-role/{role}" in info.initiator for role in env.own_roles)
     return info.age_ms >= env.policy.stale_upload_ms and ours
 

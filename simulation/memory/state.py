@@ -66,6 +66,10 @@ class StoreState:
         )
         return bucket
 
+    def tag_bucket(self, bucket: Bucket, tags: dict[str, str]) -> None:
+        """Whoever administers the bucket says something of it."""
+        self._buckets[bucket.name].tags = dict(tags)
+
     def drop_bucket(self, bucket: Bucket) -> None:
         del self._buckets[bucket.name]
 
