@@ -57,6 +57,16 @@ class OverwriteMode(StrEnum):
     FAIL = "fail"
 
 
+class CancelMode(StrEnum):
+    """What a cancel of a job means, chosen when it is submitted."""
+
+    FAST = "fast"
+    """Nothing more is begun. A CopyObject that is under way can't be recalled, and may still arrive."""
+    STRICT = "strict"
+    """All is copied by multipart uploads, whose abort is a real revocation: what the receipts call CANCELLED never
+    arrives."""
+
+
 class Method(StrEnum):
     """How a row is carried out."""
 
@@ -376,6 +386,7 @@ class JobSpec:
     filters: Filters = NO_FILTERS
     retry_of: str | None = None
     listed: ObjectList | None = None
+    cancel_mode: CancelMode = CancelMode.FAST
 
     @property
     def control_region(self) -> str:

@@ -10,7 +10,7 @@ from chalicelib.core import ids
 from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import Endpoint, JobKind, JobSpec, OverwriteMode
+from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.places import find_endpoint
@@ -50,6 +50,7 @@ class Submission:
     """Not all that is under the source's prefix: what lies there under these keys, below it."""
     manifest: ManifestPlace | None = None
     """Not all that is under the source's prefix: what this object names."""
+    cancel_mode: CancelMode = CancelMode.FAST
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -102,6 +103,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         labels=dict(submission.labels),
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
+        cancel_mode=submission.cancel_mode,
     )
 
 
@@ -169,6 +171,8 @@ def _digest(submission: Submission) -> str:
         asked["retry_of"] = submission.retry_of.job_id
     if submission.keys:
         asked["keys"] = submission.keys
+    if submission.cancel_mode is not CancelMode.FAST:
+        asked["cancel"] = submission.cancel_mode
     if submission.manifest is not None:
         asked["manifest"] = asdict(submission.manifest)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -98,7 +98,10 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
         return spec, False
     source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix))
     target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix))
-    return submit(env, Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec))
+    return submit(
+        env,
+        Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec, cancel_mode=spec.cancel_mode),
+    )
 
 
 def cancel(env: Env, tenant: str, job_id: str) -> JobView:

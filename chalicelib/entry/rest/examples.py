@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from chalicelib.core.entries import Action, EntryKind
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.report import ReportFormat
 from chalicelib.entry.rest import operations, places, reports, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
@@ -137,6 +137,7 @@ def _job() -> dict[str, Any]:
         "filter": None,
         "manifest": None,
         "mode": OverwriteMode.IF_CHANGED,
+        "cancel": CancelMode.FAST,
         "labels": {"order": "4711"},
         "retry_of": None,
         "home_region": _WEST,

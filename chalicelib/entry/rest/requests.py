@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
 from chalicelib.core.inputs import NO_FILTERS, Filters, StorageClass
-from chalicelib.core.model import Outcome, OverwriteMode
+from chalicelib.core.model import CancelMode, Outcome, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.report import ReportFormat
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
@@ -139,6 +139,10 @@ class JobRequest(RequestBody):
     """Not everything under the source's prefix, but what this object names. Of `filter`, `keys` and `manifest`, at most
     one can be sent."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
+    cancel: CancelMode = CancelMode.FAST
+    """What a cancel will mean. `fast`: nothing more is begun; what is under way may still arrive. `strict`: what ends
+    as CANCELLED never arrives. All but empty objects are then copied by multipart uploads, which costs three writes an
+    object, and objects that could not be verified then (no full-object CRC, one part) end as FAILED."""
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
 
@@ -149,6 +153,7 @@ class JobRequest(RequestBody):
             source=Place(self.source.endpoint, self.source.prefix),
             target=Place(self.target.endpoint, self.target.prefix),
             mode=self.mode,
+            cancel_mode=self.cancel,
             labels=self.labels,
             keys=tuple(dict.fromkeys(self.keys)),
             manifest=ManifestPlace(self.manifest.endpoint, self.manifest.key) if self.manifest else None,

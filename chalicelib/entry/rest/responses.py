@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import model
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.progress import Phase
 from chalicelib.steps.control import JobView, ObjectPage, ObjectView
 
@@ -85,6 +85,8 @@ class _JobBase(Response):
     manifest: ManifestLocation | None
     """The object that names what is to be copied, in a job of the kind MANIFEST."""
     mode: OverwriteMode
+    cancel: CancelMode
+    """What a cancel means: `fast`, or `strict`."""
     labels: dict[str, str]
     retry_of: str | None
     """The job of which it retries what was not delivered."""
@@ -103,6 +105,7 @@ def _base(spec: model.JobSpec) -> dict[str, Any]:
         "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
         "manifest": ManifestLocation(endpoint=listed.endpoint, key=listed.name) if listed and listed.endpoint else None,
         "mode": spec.mode,
+        "cancel": spec.cancel_mode,
         "labels": spec.labels,
         "retry_of": spec.retry_of,
         "home_region": spec.home,
