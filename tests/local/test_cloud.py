@@ -25,14 +25,18 @@ FUNCTION_OF_QUEUE = {
 }
 
 
-def call(cloud: Cloud, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
-    return call_at(cloud.api_url, path, body, token)
+def call(
+    cloud: Cloud, path: str, body: Any = None, token: str | None = None, method: str | None = None
+) -> tuple[int, Any]:
+    return call_at(cloud.api_url, path, body, token, method)
 
 
-def call_at(api_url: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+def call_at(
+    api_url: str, path: str, body: Any = None, token: str | None = None, method: str | None = None
+) -> tuple[int, Any]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(api_url + path, data=data, headers=headers)
+    request = urllib.request.Request(api_url + path, data=data, headers=headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=35) as answer:
             return answer.status, json.load(answer)
@@ -130,6 +134,19 @@ def test_a_job_across_regions_with_multipart_under_enforced_policies(cloud: Clou
     large = cloud.client("s3", EAST).head_object(Bucket=east.target_bucket, Key="large")
     assert large["ContentLength"] == 12 * 1024 * 1024
     assert large["ETag"].strip('"').endswith("-3")
+
+
+@pytest.mark.parametrize("side", ["west", "east"])
+def test_an_endpoint_is_tried_under_enforced_policies(cloud: Cloud, side: str) -> None:
+    """Listing, reading and writing, in both Regions' buckets, by the API's own role."""
+    stack = cloud.regions[side]
+    cloud.client("s3").put_object(Bucket=stack.source_bucket, Key="tried/there", Body=b"x")
+    owner = cloud.client("sts").get_caller_identity()["Account"]
+    for bucket, access in ((stack.source_bucket, "read"), (stack.target_bucket, "write")):
+        body = {"bucket": bucket, "region": stack.region, "owner_account": owner, "prefix": "tried/", "access": access}
+        status, answer = call(cloud, f"/endpoints/{side}-{access}", body, cloud.token(), "PUT")
+        assert status == 201, answer
+    assert cloud.client("s3").list_multipart_uploads(Bucket=stack.target_bucket).get("Uploads", []) == []
 
 
 @pytest.mark.parametrize("region", [WEST, EAST])
