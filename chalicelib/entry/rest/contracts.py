@@ -53,10 +53,10 @@ class Contract:
 
     @property
     def all_problems(self) -> tuple[Kind, ...]:
-        token = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE) if self.scope else ()
-        return (*token, *self.problems, *_EVERYWHERE)
+        return (*(_WITH_TOKEN if self.scope else ()), *self.problems, *_EVERYWHERE)
 
 
+_WITH_TOKEN = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE, problems.RATE_LIMITED)
 _EVERYWHERE = (
     problems.UNSUPPORTED_MEDIA_TYPE,
     problems.THROTTLED,
