@@ -76,7 +76,7 @@ def list_jobs(env: Env, request: Request) -> Answer:
     _require(request, READ)
     query = _query(request, requests.PageQuery)
     page = control.list_jobs(env, request.tenant, query.cursor, query.limit)
-    return Answer(200, responses.JobList.of(page.jobs, page.cursor).body())
+    return Answer(200, responses.JobList.of(control.glances(env, page), page.cursor).body())
 
 
 def get_job(env: Env, request: Request, job_id: str) -> Answer:
