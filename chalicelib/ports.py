@@ -298,6 +298,10 @@ class Ledger(Protocol):
 
     def put_beacon(self, beacon: Beacon) -> None: ...
     def beacons(self) -> Sequence[Beacon]: ...
+    def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
+        """Count one more request of a tenant to this Region in the window that began then, and say how many that makes.
+        Gives up soon; a count whose answer was lost may have been taken, or taken twice."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

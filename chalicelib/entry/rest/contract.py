@@ -53,12 +53,12 @@ class Contract:
 
     @property
     def all_problems(self) -> tuple[Kind, ...]:
-        token = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE) if self.scope else ()
-        return (*token, *self.problems, *_EVERYWHERE)
+        with_body = (problems.UNSUPPORTED_MEDIA_TYPE,) if self.body else ()
+        return (*(_WITH_TOKEN if self.scope else ()), *self.problems, *with_body, *_EVERYWHERE)
 
 
+_WITH_TOKEN = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE, problems.RATE_LIMITED)
 _EVERYWHERE = (
-    problems.UNSUPPORTED_MEDIA_TYPE,
     problems.THROTTLED,
     problems.INTERNAL,
     problems.MISCONFIGURED,

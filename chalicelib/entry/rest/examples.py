@@ -37,6 +37,7 @@ _DETAILS = {
     "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
     "MissingScope": "this needs a token with the scope 'write'",
     "JobNotSettled": f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final states",
+    "RateLimited": "your tenant has sent more than 600 requests to us-gov-west-1 in this minute: ask again in 9 s",
     "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
     "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",

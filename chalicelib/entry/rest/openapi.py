@@ -32,6 +32,8 @@ Managed S3-to-S3 file transfer that survives the death of a Region. One name, tw
 - Errors are problem details (RFC 9457). Go by `type`; `detail` is for people and says what to do. A path or method that
   is not described here is answered with 404 and `{problems.NO_SUCH_OPERATION.type}`. Errors of API Gateway that
   no operation names may lack `status`.
+- A tenant that sends a Region too many requests in a minute is answered with 429 until the next begins, which
+  `Retry-After` says; `RateLimit-Limit`, `-Remaining` and `-Reset` say beforehand how far away that is.
 - Every answer but this one says `Cache-Control: no-store`. `x-amzn-RequestId` identifies a request to the operators.
 """
 _SECURITY: Json = {
@@ -50,6 +52,15 @@ _HEADERS: Json = {
     "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "`Bearer`.", "required": True, "schema": {"type": "string"}},
 }
+_RATE_LIMIT: Json = {
+    name: {"description": text, "schema": {"type": "integer", "minimum": 0}}
+    for name, text in (
+        ("RateLimit-Limit", "How many requests of your tenant this Region answers in a minute."),
+        ("RateLimit-Remaining", "How many more it answers in this minute."),
+        ("RateLimit-Reset", "In how many seconds the next minute begins."),
+    )
+}
+"""With every answer that a token was needed for, unless the count is not to be had."""
 _JOB_ID: Json = {
     "name": "job_id",
     "in": "path",
@@ -166,8 +177,9 @@ def _success(contract: Contract, success: Success) -> Json:
     if success.model:
         content["examples"] = _examples(success.model)
     found: Json = {"description": success.description, "content": {JSON: content}}
-    if success.headers:
-        found["headers"] = {name: _HEADERS[name] for name in success.headers}
+    headers = {name: _HEADERS[name] for name in success.headers} | (_RATE_LIMIT if contract.scope else {})
+    if headers:
+        found["headers"] = headers
     if contract.links:
         found["links"] = {
             name: {"operationId": name, "description": what, "parameters": {"job_id": "$response.body#/id"}}

@@ -69,6 +69,8 @@ ENDPOINT_UNUSABLE = Kind(422, "EndpointUnusable", "The endpoint can't be used as
 BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
 KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
+RATE_LIMITED = Kind(429, "RateLimited", "Your tenant has asked too often", retry_after_s=60)
+"""`retry_after_s` is the most; each answer says how long it is from then."""
 INTERNAL = Kind(500, "Internal", "Something is wrong on our side")
 MISCONFIGURED = Kind(500, "ServiceMisconfigured", "The service lacks a permission")
 TRY_AGAIN = Kind(503, "TryAgain", "Temporarily unavailable", retry_after_s=RETRY_AFTER_S)

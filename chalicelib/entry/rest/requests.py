@@ -67,6 +67,13 @@ def _a_number(value: object) -> object:
     return value
 
 
+def _digits(text: object) -> object:
+    """A query's integer, as JSON writes integers: not " 5", "5.0" or "1_000", which Python would take."""
+    if isinstance(text, str) and not re.fullmatch("-?(0|[1-9][0-9]*)", text):
+        raise ValueError("Input should be an integer")
+    return text
+
+
 def _is_instant(text: str) -> str:
     _instant_ms(text)
     return text
@@ -162,7 +169,7 @@ class JobRequest(RequestBody):
 
 
 class PageQuery(RequestBody):
-    limit: int = Field(default=50, ge=1, le=PAGE_MAX)
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX), BeforeValidator(_digits)] = 50
     """How many a page holds at most. It may hold fewer."""
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     """`next_cursor` of the page before, unchanged. Without it: the first page."""

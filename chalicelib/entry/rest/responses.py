@@ -12,7 +12,7 @@ from chalicelib.core import model
 from chalicelib.core.inputs import NO_FILTERS, Filters
 from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.progress import Phase
-from chalicelib.steps.control import JobView, ObjectPage, ObjectView
+from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 in UTC, to the millisecond."""
@@ -173,18 +173,14 @@ class Job(_JobBase):
 
 
 class JobSummary(_JobBase):
-    """A job in a list: of one that is not settled, just that."""
+    """A job in a list, in the state that `GET /jobs/{id}` shows."""
 
     state: JobState
     settled_at: Timestamp | None
 
     @classmethod
-    def of(cls, spec: model.JobSpec, end: model.Terminal | None) -> Self:
-        return cls(
-            **_base(spec),
-            state=end.state if end else JobState.RUNNING,
-            settled_at=timestamp(end.settled_ms) if end else None,
-        )
+    def of(cls, job: JobGlance) -> Self:
+        return cls(**_base(job.spec), state=job.state, settled_at=_timestamp_or_none(job.settled_ms))
 
 
 class JobList(Response):
@@ -195,8 +191,8 @@ class JobList(Response):
     """Null on the last page."""
 
     @classmethod
-    def of(cls, jobs: Iterable[tuple[model.JobSpec, model.Terminal | None]], cursor: str | None) -> Self:
-        return cls(jobs=[JobSummary.of(*job) for job in jobs], next_cursor=cursor)
+    def of(cls, jobs: Iterable[JobGlance], cursor: str | None) -> Self:
+        return cls(jobs=[JobSummary.of(job) for job in jobs], next_cursor=cursor)
 
 
 class Checksum(Response):

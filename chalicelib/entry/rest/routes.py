@@ -1,6 +1,7 @@
 """The API's operations: a request in, an answer out. Every error becomes a problem, none a stack trace."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,7 +10,7 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry import strictjson
-from chalicelib.entry.rest import openapi, operations, places, problems, reports, requests, responses
+from chalicelib.entry.rest import limits, openapi, operations, places, problems, reports, requests, responses
 from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
 from chalicelib.entry.rest.conditions import author_of, condition_of, etag_of
 from chalicelib.entry.rest.http import Answer, Request
@@ -26,7 +27,19 @@ Operation = Callable[[Env, Request], Answer]
 
 
 def serve(env: Env, request: Request, operation: Operation) -> Answer:
-    """Run an operation; whatever goes wrong is answered, logged where it is ours, and never shown raw."""
+    """Run an operation, within what its tenant may ask. Routes without a token have no tenant, and no limit."""
+    allowance = limits.count(env, request.tenant) if request.tenant else None
+    if allowance is None:
+        return _carried_out(env, request, operation)
+    if allowance.exceeded:
+        answer = answer_of(limits.refusal(env, allowance), request.path)
+    else:
+        answer = _carried_out(env, request, operation)
+    return replace(answer, headers={**allowance.headers, **answer.headers})
+
+
+def _carried_out(env: Env, request: Request, operation: Operation) -> Answer:
+    """Whatever goes wrong is answered, logged where it is ours, and never shown raw."""
     try:
         return operation(env, request)
     except Problem as problem:
@@ -65,7 +78,7 @@ def list_jobs(env: Env, request: Request) -> Answer:
     _require(request, READ)
     query = _query(request, requests.PageQuery)
     page = control.list_jobs(env, request.tenant, query.cursor, query.limit)
-    return Answer(200, responses.JobList.of(page.jobs, page.cursor).body())
+    return Answer(200, responses.JobList.of(control.glances(env, page), page.cursor).body())
 
 
 def get_job(env: Env, request: Request, job_id: str) -> Answer:
