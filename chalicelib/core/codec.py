@@ -23,6 +23,7 @@ from chalicelib.core.model import (
     ReportMade,
     Terminal,
 )
+from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 
 Record = (
@@ -38,6 +39,8 @@ Record = (
     | ReportMade
     | Terminal
     | KeyRecord
+    | PlanSummary
+    | Approval
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -52,6 +55,8 @@ _KINDS: dict[str, type[Any]] = {
     "registration": Registration,
     "terminal": Terminal,
     "keys": KeyRecord,
+    "planned": PlanSummary,
+    "approved": Approval,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

@@ -34,9 +34,12 @@ class Planner:
     mode: OverwriteMode
     since_ms: int | None = None
     """When the job was accepted, if it may name a key twice (`core.plan.plan_row`)."""
+    every_object: bool = False
 
     def look_needed(self, sight: Sight) -> Look | None:
-        return look_needed(sight, self.mode, self.source, self.env.policy, self.since_ms)
+        return look_needed(
+            sight, self.mode, self.source, self.env.policy, self.since_ms, every_object=self.every_object
+        )
 
     def row(self, sight: Sight, target: str) -> Row | None:
         """The row, or None if the source has vanished since it was listed. A HEAD that is refused decides the row, not
@@ -89,8 +92,12 @@ class Cut:
 def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], after: str) -> tuple[Row, ...]:
     """The rows of one page of a job's source, of keys above `after`. One LIST of the destination; HEADs only where LIST
     can't tell."""
-    rows = _rows(env, spec, Planner(env, spec.source, spec.target, spec.mode), objects, after)
+    rows = _rows(env, spec, _planner(env, spec), objects, after)
     return tuple(row for row in rows.values() if row is not None)
+
+
+def _planner(env: Env, spec: JobSpec, since_ms: int | None = None) -> Planner:
+    return Planner(env, spec.source, spec.target, spec.mode, since_ms, spec.every_object)
 
 
 def _rows(
@@ -119,7 +126,7 @@ def plan_named(env: Env, spec: JobSpec, named: Sequence[Named], since_ms: int) -
     """A row for each of `named`, in their order; no key is there twice. What isn't there is a row too: SOURCE_GONE."""
     found = _look_at_sources(env, spec, named)
     objects = [facts for _, facts in sorted(found.items()) if not isinstance(facts, EftError)]
-    rows = _rows(env, spec, Planner(env, spec.source, spec.target, spec.mode, since_ms), objects, "")
+    rows = _rows(env, spec, _planner(env, spec, since_ms), objects, "")
     return tuple(_row_of(spec, name, found.get(name.key), rows.get(name.key)) for name in named)
 
 

@@ -47,6 +47,8 @@ class Submission:
     """Not all that is under the source's prefix: what lies there under these keys, below it."""
     manifest: ManifestPlace | None = None
     """Not all that is under the source's prefix: what this object names."""
+    planned_first: bool = False
+    every_object: bool = False
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -97,6 +99,8 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         labels=dict(submission.labels),
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
+        planned_first=submission.planned_first,
+        every_object=submission.every_object,
     )
 
 
@@ -151,6 +155,8 @@ def _digest(submission: Submission) -> str:
         asked["keys"] = submission.keys
     if submission.manifest is not None:
         asked["manifest"] = asdict(submission.manifest)
+    if submission.planned_first:
+        asked["plan"] = "every-object" if submission.every_object else "listing"
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
