@@ -25,6 +25,7 @@ from chalicelib.core.model import (
     Terminal,
 )
 from chalicelib.core.policy import Policy
+from chalicelib.core.prices import Prices
 from chalicelib.core.progress import PlanProgress
 
 T = TypeVar("T")
@@ -403,5 +404,7 @@ class Env:
     log: Log
     worker: str
     """Who this process is: shown to operators, never compared."""
+    prices: dict[str, Prices]
+    """Region -> what AWS asks for there."""
     own_role: str
     """Name of the IAM role whose multipart uploads are ours."""

@@ -21,7 +21,7 @@ from tests.steps.calls import Calls
 
 FAR_MS = 2_000_000_000_000
 SECURED = [contract for contract in CONTRACTS if contract.scope]
-OF_A_JOB = [contract for contract in SECURED if "{job_id}" in contract.path]
+OF_A_JOB = [contract for contract in SECURED if "{job_id}" in contract.path or "{plan_id}" in contract.path]
 OF_A_TENANT = [contract for contract in SECURED if contract.scope != OPERATE]
 THEIRS: dict[str, Any] = {"source": {"endpoint": "theirs"}, "target": {"endpoint": "theirs-too"}}
 NEVER = "job-" + "a" * 26
@@ -32,7 +32,9 @@ def named(contracts: list[Contract]) -> pytest.MarkDecorator:
 
 
 def asked(api: Api, contract: Contract, job_id: str) -> Reply:
-    return api.call(contract.method, contract.path.format(job_id=job_id), THEIRS if contract.body else None)
+    return api.call(
+        contract.method, contract.path.format(job_id=job_id, plan_id=job_id), THEIRS if contract.body else None
+    )
 
 
 @contextmanager
@@ -80,17 +82,17 @@ def test_without_its_scope_nothing_is_done(api: Api, contract: Contract) -> None
 @named(SECURED)
 def test_a_token_without_the_claim_may_nothing(api: Api, contract: Contract) -> None:
     header = {"Authorization": f"Bearer {api.signer.token(without=('scope',))}"}
-    path = contract.path.format(job_id=NEVER)
+    path = contract.path.format(job_id=NEVER, plan_id=NEVER)
     api.plain(contract.method, path, b"", header).problem(403, "MissingScope")
 
 
 @named(SECURED)
 def test_without_a_token_nothing_is_asked(api: Api, contract: Contract) -> None:
     with counted(api) as calls:
-        reply = api.plain(contract.method, contract.path.format(job_id=NEVER))
+        reply = api.plain(contract.method, contract.path.format(job_id=NEVER, plan_id=NEVER))
         assert reply.status == 401
         bad = {"Authorization": f"Bearer {api.signer.token(exp=1)}"}
-        assert api.plain(contract.method, contract.path.format(job_id=NEVER), b"", bad).status == 403
+        assert api.plain(contract.method, contract.path.format(job_id=NEVER, plan_id=NEVER), b"", bad).status == 403
     assert calls.labels == []
 
 
@@ -99,6 +101,10 @@ def test_without_a_token_nothing_is_asked(api: Api, contract: Contract) -> None:
 
 def _planning(api: Api) -> str:
     return str(api.submit(**THEIRS).json["id"])
+
+
+def _a_plan(api: Api) -> str:
+    return str(api.call("POST", "/plans", THEIRS).json["id"])
 
 
 def _cancelled(api: Api) -> str:
@@ -138,7 +144,7 @@ def _not_replicated(api: Api) -> str:
 
 @named(OF_A_JOB)
 @pytest.mark.parametrize(
-    "make", [_planning, _paused, _cancelled, _settled, _not_replicated], ids=lambda make: make.__name__
+    "make", [_planning, _a_plan, _paused, _cancelled, _settled, _not_replicated], ids=lambda make: make.__name__
 )
 def test_another_tenants_job_is_one_that_never_was(
     api: Api, empty: Api, contract: Contract, make: Callable[[Api], str]
@@ -150,7 +156,7 @@ def test_another_tenants_job_is_one_that_never_was(
         there = asked(api, contract, job_id)
     with empty.over(empty.env), counted(empty) as calls_nowhere:
         nowhere = asked(empty, contract, job_id)
-    there.problem(404, "UnknownJob")
+    there.problem(404, "UnknownPlan" if "{plan_id}" in contract.path else "UnknownJob")
     assert (there.status, there.headers, there.body) == (nowhere.status, nowhere.headers, nowhere.body)
     assert calls_there.labels == calls_nowhere.labels, "nor does the time that it takes tell"
 

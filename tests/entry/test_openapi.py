@@ -39,7 +39,7 @@ def operation(contract: Contract) -> dict[str, Any]:
 
 def ask(api: Api, contract: Contract) -> Reply:
     body = GOOD if contract.body else None
-    return api.call(contract.method, contract.path.format(job_id="job-" + "a" * 26), body)
+    return api.call(contract.method, contract.path.format(job_id="job-" + "a" * 26, plan_id="job-" + "a" * 26), body)
 
 
 # --- the document -------------------------------------------------------------------------------------------------

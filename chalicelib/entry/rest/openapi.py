@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from chalicelib.entry.rest import examples, operations, problems, reports, requests, responses
+from chalicelib.entry.rest import examples, operations, plans, problems, reports, requests, responses
 from chalicelib.entry.rest.contracts import CONTRACTS, TAGS, Contract, Success
 from chalicelib.entry.rest.problems import Kind
 
@@ -54,6 +54,8 @@ _JOB_ID: Json = {
     "description": "The `id` in the answer to its submission.",
     "schema": {"type": "string", "pattern": "^(job|feed)-[a-z2-7]{26}$"},
 }
+_PLAN_ID: Json = {**_JOB_ID, "name": "plan_id", "schema": {"type": "string", "pattern": "^job-[a-z2-7]{26}$"}}
+_IDS = {"job_id": _JOB_ID, "plan_id": _PLAN_ID}
 _IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -65,6 +67,9 @@ _IDEMPOTENCY_KEY: Json = {
         "pattern": "^[ -~]+$",
     },
 }
+
+
+_PATHS = {contract.name: contract.path for contract in CONTRACTS}
 
 
 def document(server: str) -> Json:
@@ -107,8 +112,13 @@ def _operation(contract: Contract) -> Json:
     return {name: value for name, value in found.items() if value or name == "security"}
 
 
+def _id_in(path: str) -> list[str]:
+    """The name of the path's parameter, if it has one."""
+    return [name for name in _IDS if f"{{{name}}}" in path]
+
+
 def _parameters(contract: Contract) -> list[Json]:
-    found = [_JOB_ID] if "{job_id}" in contract.path else []
+    found = [_IDS[name] for name in _id_in(contract.path)]
     if contract.idempotent:
         found = [*found, _IDEMPOTENCY_KEY]
     if contract.query:
@@ -135,7 +145,11 @@ def _success(contract: Contract, success: Success) -> Json:
         found["headers"] = {name: _HEADERS[name] for name in success.headers}
     if contract.links:
         found["links"] = {
-            name: {"operationId": name, "description": what, "parameters": {"job_id": "$response.body#/id"}}
+            name: {
+                "operationId": name,
+                "description": what,
+                "parameters": dict.fromkeys(_id_in(_PATHS[name]), "$response.body#/id"),
+            }
             for name, what in contract.links.items()
         }
     return found
@@ -199,7 +213,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations):
+    for module in (requests, responses, reports, operations, plans):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found

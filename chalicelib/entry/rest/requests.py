@@ -1,6 +1,7 @@
 """What the API is asked: bodies and queries. Strict: an unknown field is an error, not a silent wish."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -154,6 +155,18 @@ class JobRequest(_Request):
         )
 
 
+class PlanRequest(JobRequest):
+    """What a job would be asked for: it is planned, and copied only when the plan is approved."""
+
+    check: Literal["listing", "every-object"] = "listing"
+    """`listing`: by LIST, with a look at an object only where LIST can't tell. `every-object`: each source that would
+    be copied is looked at, one request an object, so that those show that can't be read."""
+
+    def submission(self, tenant: str, token: str) -> Submission:
+        asked = super().submission(tenant, token)
+        return replace(asked, planned_first=True, every_object=self.check == "every-object")
+
+
 class PageQuery(_Request):
     limit: int = Field(default=50, ge=1, le=PAGE_MAX)
     """How many a page holds at most. It may hold fewer."""
@@ -164,6 +177,11 @@ class PageQuery(_Request):
 class ObjectsQuery(PageQuery):
     outcome: Outcome | None = None
     """Only objects that ended so. Without it: also those still undecided."""
+
+
+class PlannedQuery(PageQuery):
+    outcome: Outcome | None = None
+    """Only objects that are going to end so. Without it: all of them."""
 
 
 class ReportQuery(_Request):
