@@ -15,6 +15,7 @@ from chalicelib.core.model import (
     RowOutcome,
     Terminal,
 )
+from chalicelib.core.planned import PlanSummary
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
 from simulation.memory.state import WORKER
 from simulation.run.actors import Actors
@@ -76,6 +77,9 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
     if end.state is JobState.SUCCEEDED and not (proven or (never and all(o.outcome.good for _, o in rows))):
         violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
     if spec.planned_first and number not in actors.truth.cancelled:
+        said = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned")
+        if said is None or codec.loads(said.body, PlanSummary).totals.objects != len(rows):
+            violated("a plan is carried out as it is", f"job {number} has {len(rows)} rows, and its plan is {said}")
         for row, outcome in rows:
             if row.decided is not None and row.decided.outcome is not outcome.outcome:
                 violated("a plan is carried out as it is", f"{row.key}: {row.decided.outcome}, and then {outcome}")
