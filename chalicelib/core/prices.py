@@ -5,7 +5,7 @@ list only, they are higher for most lines, and contracts change them. Whoever pa
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 DATED = "2025-06-01"
 SOURCE = "commercial list prices of us-east-1"
@@ -66,8 +66,6 @@ LIST_PRICES = Prices(
     table_read_per_million=0.125,
     kms_per_10000=0.03,
 )
-NAMES = tuple(field.name for field in fields(Prices))
-BY_CLASS = ("write_per_1000", "read_per_1000", "retrieval_per_gb", "storage_per_gb_month")
 
 
 def of_class(table: Mapping[str, float], storage_class: str) -> float:
