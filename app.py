@@ -71,6 +71,26 @@ def get_report(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_report, job_id=job_id))
 
 
+@app.route("/plans", methods=["POST"], authorizer=bearer)
+def submit_plan() -> Response:
+    return runtime.respond(app.current_request, routes.submit_plan)
+
+
+@app.route("/plans/{plan_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def get_plan(plan_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_plan, plan_id=plan_id))
+
+
+@app.route("/plans/{plan_id}/objects", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def list_planned(plan_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.list_planned, plan_id=plan_id))
+
+
+@app.route("/plans/{plan_id}/approve", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
+def approve_plan(plan_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.approve_plan, plan_id=plan_id))
+
+
 @app.route("/endpoints", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_endpoints() -> Response:
     return runtime.respond(app.current_request, routes.list_endpoints)

@@ -26,6 +26,7 @@ from chalicelib.core.model import (
     Terminal,
 )
 from chalicelib.core.policy import Policy
+from chalicelib.core.prices import Prices
 from chalicelib.core.progress import PlanProgress
 
 T = TypeVar("T")
@@ -458,6 +459,8 @@ class Env:
     log: Log
     worker: str
     """Who this process is: shown to operators, never compared."""
+    prices: dict[str, Prices]
+    """Region -> what AWS asks for there."""
     own_roles: tuple[str, ...]
     """What the names of the IAM roles begin with whose multipart uploads are ours: of copy, and of the API, which tries
     endpoints by them."""

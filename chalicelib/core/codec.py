@@ -25,6 +25,7 @@ from chalicelib.core.model import (
     ReportMade,
     Terminal,
 )
+from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 
 Record = (
@@ -42,6 +43,8 @@ Record = (
     | KeyRecord
     | Endpoint
     | Feed
+    | PlanSummary
+    | Approval
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -58,6 +61,8 @@ _KINDS: dict[str, type[Any]] = {
     "keys": KeyRecord,
     "endpoint": Endpoint,
     "feed": Feed,
+    "planned": PlanSummary,
+    "approved": Approval,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

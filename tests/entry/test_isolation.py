@@ -23,7 +23,7 @@ from tests.steps.calls import Calls
 
 FAR_MS = 2_000_000_000_000
 SECURED = [contract for contract in CONTRACTS if contract.scope]
-OF_A_JOB = [contract for contract in SECURED if "{job_id}" in contract.path]
+OF_A_JOB = [contract for contract in SECURED if "{job_id}" in contract.path or "{plan_id}" in contract.path]
 OF_A_TENANT = [contract for contract in SECURED if contract.scope != OPERATE]
 THEIRS: dict[str, Any] = {"source": {"endpoint": "theirs"}, "target": {"endpoint": "theirs-too"}}
 
@@ -103,6 +103,10 @@ def _planning(api: Api) -> str:
     return str(api.submit(**THEIRS).json["id"])
 
 
+def _a_plan(api: Api) -> str:
+    return str(api.call("POST", "/plans", THEIRS).json["id"])
+
+
 def _cancelled(api: Api) -> str:
     job_id = _planning(api)
     assert api.call("POST", f"/jobs/{job_id}/cancel").status == 202
@@ -146,7 +150,7 @@ def _seen(reply: Reply) -> tuple[int, dict[str, str], bytes]:
 
 @named(OF_A_JOB)
 @pytest.mark.parametrize(
-    "make", [_planning, _paused, _cancelled, _settled, _not_replicated], ids=lambda make: make.__name__
+    "make", [_planning, _a_plan, _paused, _cancelled, _settled, _not_replicated], ids=lambda make: make.__name__
 )
 def test_another_tenants_job_is_one_that_never_was(
     api: Api, empty: Api, contract: Contract, make: Callable[[Api], str]
@@ -158,7 +162,7 @@ def test_another_tenants_job_is_one_that_never_was(
         there = asked(api, contract, job_id)
     with empty.over(empty.env), counted(empty) as calls_nowhere:
         nowhere = asked(empty, contract, job_id)
-    there.problem(404, "UnknownJob")
+    there.problem(404, "UnknownPlan" if "{plan_id}" in contract.path else "UnknownJob")
     assert _seen(there) == _seen(nowhere)
     assert calls_there.labels == calls_nowhere.labels, "nor does the time that it takes tell"
 

@@ -7,9 +7,10 @@ from pydantic import BaseModel
 from chalicelib.entry.rest import problems
 from chalicelib.entry.rest.problems import Kind
 
-JOBS, PLACES, OPERATIONS, SERVICE = "jobs", "places", "operations", "service"
+JOBS, PLANS, PLACES, OPERATIONS, SERVICE = "jobs", "plans", "places", "operations", "service"
 TAGS = {
     JOBS: "Copy what is under one place to another, and watch it.",
+    PLANS: "See first what a job would do, and cost. Then approve it, or leave it.",
     PLACES: "What your tenant may name in a job, and its standing feeds.",
     OPERATIONS: "For operators: Regions, leases, takeovers, of all tenants.",
     SERVICE: "About the service itself; needs no token.",
@@ -49,7 +50,7 @@ class Contract:
     problems: tuple[Kind, ...] = ()
     """Its own; `all_problems` adds those that every operation may answer with."""
     links: dict[str, str] = field(default_factory=dict)
-    """Names of operations that take the id in the answer as their job_id, by what they do then."""
+    """Names of operations that take the id in the answer as that in their path, by what they do then."""
 
     @property
     def all_problems(self) -> tuple[Kind, ...]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.core.entries import NAME
-from chalicelib.entry.rest import examples, operations, places, problems, reports, requests, responses
+from chalicelib.entry.rest import examples, operations, places, plans, problems, reports, requests, responses
 from chalicelib.entry.rest.contract import TAGS, Contract, Success
 from chalicelib.entry.rest.contracts import CONTRACTS
 from chalicelib.entry.rest.problems import Kind
@@ -81,7 +81,8 @@ def _name(parameter: str, what: str) -> Json:
     }
 
 
-_PATH: Json = {"job_id": _JOB_ID, "endpoint_id": _name("endpoint_id", "endpoint")}
+_PLAN_ID: Json = {**_JOB_ID, "name": "plan_id", "schema": {"type": "string", "pattern": "^job-[a-z2-7]{26}$"}}
+_PATH: Json = {"job_id": _JOB_ID, "plan_id": _PLAN_ID, "endpoint_id": _name("endpoint_id", "endpoint")}
 _CONDITIONS: list[Json] = [
     {
         "name": "If-Match",
@@ -107,6 +108,9 @@ _IDEMPOTENCY_KEY: Json = {
         "pattern": "^[ -~]+$",
     },
 }
+
+
+_PATHS = {contract.name: contract.path for contract in CONTRACTS}
 
 
 def document(server: str) -> Json:
@@ -149,8 +153,13 @@ def _operation(contract: Contract) -> Json:
     return {name: value for name, value in found.items() if value or name == "security"}
 
 
+def _ids_in(path: str) -> list[str]:
+    """The names of the path's parameters."""
+    return re.findall(r"{([a-z_]+)}", path)
+
+
 def _parameters(contract: Contract) -> list[Json]:
-    found = [_PATH[name] for name in re.findall(r"{([a-z_]+)}", contract.path)]
+    found = [_PATH[name] for name in _ids_in(contract.path)]
     if contract.idempotent:
         found = [*found, _IDEMPOTENCY_KEY]
     if contract.conditional:
@@ -182,7 +191,11 @@ def _success(contract: Contract, success: Success) -> Json:
         found["headers"] = headers
     if contract.links:
         found["links"] = {
-            name: {"operationId": name, "description": what, "parameters": {"job_id": "$response.body#/id"}}
+            name: {
+                "operationId": name,
+                "description": what,
+                "parameters": dict.fromkeys(_ids_in(_PATHS[name]), "$response.body#/id"),
+            }
             for name, what in contract.links.items()
         }
     return found
@@ -246,7 +259,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations, places):
+    for module in (requests, responses, reports, operations, places, plans):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found

@@ -1,6 +1,7 @@
 """What the API is asked: bodies and queries. Strict: an unknown field is an error, not a silent wish."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -168,6 +169,18 @@ class JobRequest(RequestBody):
         )
 
 
+class PlanRequest(JobRequest):
+    """What a job would be asked for: it is planned, and copied only when the plan is approved."""
+
+    check: Literal["listing", "every-object"] = "listing"
+    """`listing`: by LIST, with a look at an object only where LIST can't tell. `every-object`: each source that would
+    be copied is looked at, one request an object, so that those show that can't be read."""
+
+    def submission(self, tenant: str, token: str) -> Submission:
+        asked = super().submission(tenant, token)
+        return replace(asked, planned_first=True, every_object=self.check == "every-object")
+
+
 class PageQuery(RequestBody):
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX), BeforeValidator(_digits)] = 50
     """How many a page holds at most. It may hold fewer."""
@@ -178,6 +191,11 @@ class PageQuery(RequestBody):
 class ObjectsQuery(PageQuery):
     outcome: Outcome | None = None
     """Only objects that ended so. Without it: also those still undecided."""
+
+
+class PlannedQuery(PageQuery):
+    outcome: Outcome | None = None
+    """Only objects that are going to end so. Without it: all of them."""
 
 
 class ReportQuery(RequestBody):

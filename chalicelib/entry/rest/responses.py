@@ -73,7 +73,7 @@ class ManifestLocation(Response):
     key: str
 
 
-class _JobBase(Response):
+class JobBase(Response):
     id: str
     kind: JobKind
     """What it goes by: all that is under a PREFIX (but for the `filter`), the KEYS that the request named, a MANIFEST,
@@ -95,7 +95,7 @@ class _JobBase(Response):
     created_at: Timestamp
 
 
-def _base(spec: model.JobSpec) -> dict[str, Any]:
+def base_of(spec: model.JobSpec) -> dict[str, Any]:
     listed = spec.listed
     return {
         "id": spec.job_id,
@@ -128,12 +128,12 @@ class Progress(Response):
     """To go, at the rate so far; null while unknown."""
 
 
-class Job(_JobBase):
+class Job(JobBase):
     """A job, as of now."""
 
     state: JobState
-    """The last four are final: SUCCEEDED (all that was planned is at the target), PARTIAL (some is not: list the
-    objects by outcome), FAILED, CANCELLED."""
+    """PLANNED is a plan that waits for approval. The last four are final: SUCCEEDED (all that was planned is at the
+    target), PARTIAL (some is not: list the objects by outcome), FAILED, CANCELLED."""
     phase: Phase
     reason: str
     """Why it waits, or why it ended so; "" where there is nothing to say."""
@@ -151,7 +151,7 @@ class Job(_JobBase):
     def of(cls, view: JobView) -> Self:
         progress = view.progress
         return cls(
-            **_base(view.spec),
+            **base_of(view.spec),
             state=progress.state,
             phase=progress.phase,
             reason=view.reason,
@@ -172,7 +172,7 @@ class Job(_JobBase):
         )
 
 
-class JobSummary(_JobBase):
+class JobSummary(JobBase):
     """A job in a list, in the state that `GET /jobs/{id}` shows."""
 
     state: JobState
@@ -180,7 +180,7 @@ class JobSummary(_JobBase):
 
     @classmethod
     def of(cls, job: JobGlance) -> Self:
-        return cls(**_base(job.spec), state=job.state, settled_at=_timestamp_or_none(job.settled_ms))
+        return cls(**base_of(job.spec), state=job.state, settled_at=_timestamp_or_none(job.settled_ms))
 
 
 class JobList(Response):
