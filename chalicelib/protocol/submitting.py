@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chalicelib.core import ids
+from chalicelib.core.deletions import Deletion, by_globs_alone
 from chalicelib.core.errors import BadRequest
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
@@ -47,6 +48,8 @@ class Submission:
     """Not all that is under the source's prefix: what lies there under these keys, below it."""
     manifest: ManifestPlace | None = None
     """Not all that is under the source's prefix: what this object names."""
+    deletion: Deletion | None = None
+    """Remove at the target what has no counterpart at the source."""
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -97,6 +100,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         labels=dict(submission.labels),
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
+        deletion=submission.deletion,
     )
 
 
@@ -110,6 +114,12 @@ def _kind(submission: Submission) -> JobKind:
     kinds = [kind for kind, wanted in asked.items() if wanted]
     if len(kinds) > 1 or (kinds and submission.filters != NO_FILTERS):
         raise BadRequest("ConflictingInput", "send one of filter, keys and manifest: which objects are meant?")
+    if submission.deletion is not None and (kinds or not by_globs_alone(submission.filters)):
+        raise BadRequest(
+            "ConflictingInput",
+            "delete goes with a prefix, and with a filter of include and exclude alone: of an object that isn't at the "
+            "source nobody knows whether a list, a size, a time or a class would mean it",
+        )
     return kinds[0] if kinds else JobKind.PREFIX
 
 
@@ -151,6 +161,8 @@ def _digest(submission: Submission) -> str:
         asked["keys"] = submission.keys
     if submission.manifest is not None:
         asked["manifest"] = asdict(submission.manifest)
+    if submission.deletion is not None:
+        asked["delete"] = asdict(submission.deletion)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
