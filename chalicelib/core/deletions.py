@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from chalicelib.core.inputs import Filters
 
-CONSENT = "DELETE-AT-TARGET"
-"""What a request has to say literally: nobody says this by mistake, or by a default."""
 OBJECTS_MAX = 1_000_000
 NOTHING = "nothing was deleted"
 NOT_ALL_DELIVERED = f"{NOTHING}: not every object was delivered; put that right, and submit the job again"

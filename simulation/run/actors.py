@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from chalicelib.core.deletions import Deletion
 from chalicelib.core.errors import NotYet
 from chalicelib.core.model import JobSpec, Properties
 from chalicelib.ports import Env
@@ -197,6 +198,7 @@ class Actors:
                 filters=job.input.filters,
                 keys=job.input.keys,
                 manifest=place(number) if job.input.manifest else None,
+                deletion=Deletion(job.delete) if job.delete else None,
             )
             accepted, _ = control.submit(env, wanted)
             before = self.truth.asked.setdefault(number, accepted)

@@ -60,6 +60,11 @@ def _requests() -> dict[str, BaseModel]:
             target=target,
             manifest=requests.ManifestRequest(endpoint="west-source", key="lists/failures.csv"),
         ),
+        "deleting": requests.JobRequest(
+            source=source,
+            target=target,
+            delete=requests.DeleteRequest(consent="DELETE-AT-TARGET", max_objects=500),
+        ),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -107,6 +112,7 @@ def _job() -> dict[str, Any]:
         "kind": JobKind.PREFIX,
         "filter": None,
         "manifest": None,
+        "delete": None,
         "mode": OverwriteMode.IF_CHANGED,
         "labels": {"order": "4711"},
         "retry_of": None,
