@@ -108,7 +108,9 @@ class Tally:
         if self.deletions_error or not self.not_deleted:
             return self.deletions_error
         wanted = self.not_deleted + self.counts[Outcome.DELETED]
-        return f"{self.not_deleted} of {wanted} objects that were to be deleted are still there, or others in their place"
+        return (
+            f"{self.not_deleted} of {wanted} objects that were to be deleted are still there, or others in their place"
+        )
 
     @property
     def all_delivered(self) -> bool:

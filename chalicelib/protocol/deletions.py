@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from chalicelib.core import ids
 from chalicelib.core.deletions import beneath, refusal
-from chalicelib.core.errors import NotFound, PreconditionFailed
+from chalicelib.core.errors import EftError, NotFound, PreconditionFailed
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS
 from chalicelib.core.keyrange import just_below
@@ -86,7 +86,6 @@ def _without_counterpart(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts]
     # A key that is too long for S3 is certainly not there.
     possible = [key for key in wanted if len(key.encode()) <= KEY_MAX_BYTES]
     after = just_below(possible[0]) if possible else ""
-    # A key that can't be looked at is a row: it is looked at again before anything is deleted, and kept if it can't be.
     there = look_at(env, spec.source.bucket, spec.source_prefix, after, possible)
     return [
         Row(
@@ -100,8 +99,16 @@ def _without_counterpart(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts]
             storage_class=facts.storage_class,
         )
         for key, facts in wanted.items()
-        if not isinstance(there.get(key), ObjectFacts)
+        if not _is_there(env, spec, key, there.get(key))
     ]
+
+
+def _is_there(env: Env, spec: JobSpec, key: str, found: ObjectFacts | EftError | None) -> bool:
+    """A HEAD that was refused says nothing of whether there is such a key; LIST does."""
+    if not isinstance(found, EftError):
+        return found is not None
+    page = env.store.list(spec.source.bucket, key, limit=1)
+    return any(facts.key == key for facts in page.objects)
 
 
 def _verdict(env: Env, spec: JobSpec, objects: int) -> str:

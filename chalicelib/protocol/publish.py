@@ -157,7 +157,11 @@ def with_checksum(env: Env, source: Endpoint, row: Row) -> Row:
 
 
 def cancelled_row(row: Row) -> RowOutcome:
-    return RowOutcome(row.key, Outcome.CANCELLED, f"the job was cancelled before this was {'deleted' if row.method is Method.DELETE else 'copied'}")
+    return RowOutcome(
+        row.key,
+        Outcome.CANCELLED,
+        f"the job was cancelled before this was {'deleted' if row.method is Method.DELETE else 'copied'}",
+    )
 
 
 def refused(row: Row, error: EftError) -> RowOutcome:

@@ -85,9 +85,7 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
         _meant(world, actors, number, outcomes)
 
 
-def _deletions(
-    world: World, actors: Actors, number: int, end: Terminal, rows: list[tuple[Row, RowOutcome]]
-) -> None:
+def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: list[tuple[Row, RowOutcome]]) -> None:
     """What nobody else has touched is gone if it says so. If all went well, everything that was to go is gone."""
     job, target = actors.scenario.jobs[number], TARGET[actors.scenario.control_of]
     if not job.delete and rows:
