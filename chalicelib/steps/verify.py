@@ -30,7 +30,6 @@ from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.scan import first_bound, look_at
 from chalicelib.protocol.settling import settle_if_due
 
-
 LOOKED_AT = (Outcome.COPIED, Outcome.DELETED, Outcome.KEPT)
 
 

@@ -1,7 +1,8 @@
 """What must hold at every moment, looked at when a request has been carried out: nobody has to tell the truth for it.
 
 The invariants are those of the design (docs/verification.md): I1 no partial object, I2 written once, I3 COPIED only
-where it was seen, I4 the pinned source, I5 uploads in use, I9 deletions (`deletions`), L1 claims, L2 one writer an item.
+where it was seen, I4 the pinned source, I5 uploads in use, I9 deletions (`deletions`), L1 claims, L2 one writer an
+item.
 """
 
 from collections import defaultdict
