@@ -62,7 +62,6 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
     assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole"}
     assert may("s3:AbortMultipartUpload", "control") == {"SplitRole"}
     assert may("s3:PutObject", "source") == may("s3:DeleteObject", "source") == set()
-    # Under a condition on the ETag, and for good only where a bucket keeps no versions.
     assert may("s3:DeleteObject", "target") == {"CopyRole"}
     assert may("s3:DeleteObjectVersion", "") == set()
 
@@ -74,6 +73,16 @@ def test_the_api_wakes_only_what_submitting_cancelling_and_resuming_wake(cloudfo
         if role == "ApiHandlerRole" and "sqs:SendMessage" in statement["Action"]
     ]
     assert [[queue["Fn::GetAtt"][0] for queue in queues] for queues in sending] == [["SplitQueue", "CopyQueue"]]
+
+
+def test_targets_objects_are_deleted_only_by_a_request_that_says_which(cloudformation: dict[str, Any]) -> None:
+    """IAM itself refuses a DeleteObject without If-Match (S3 user guide, "Enforce conditional deletes")."""
+    [deleting] = [
+        statement
+        for role, statement in _statements(cloudformation)
+        if "s3:DeleteObject" in statement["Action"] and "-target-" in json.dumps(statement["Resource"])
+    ]
+    assert deleting["Condition"] == {"Null": {"s3:if-match": "false"}}
 
 
 def test_control_records_are_never_deleted_but_open_markers(cloudformation: dict[str, Any]) -> None:
