@@ -70,7 +70,7 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
             break
         chain.append(_next_manifest(env, spec, chain, sieve))
         links += 1
-    if chain.deletes:
+    if chain.deletes and chain.ended:
         _conclude_deletions(env, chain, deadline_ms, wake=links > 0)
     settle_if_due(env, records, spec)
 
@@ -108,8 +108,7 @@ def _begin_deletions(env: Env, chain: "_Chain") -> bool:
 def _conclude_deletions(env: Env, chain: "_Chain", deadline_ms: int, *, wake: bool) -> None:
     """The whole chain is planned, and its last link says whether any of it may be carried out: have that done."""
     end = end_of_chain(chain.records)
-    if end is None:
-        return
+    assert end is not None, "asked only of a chain that has ended"
     if end.error and not keep_all(env, chain.records, end, deadline_ms - RESERVE_MS):
         _hand_over(env, chain, may_fork=False)
     elif not end.error and wake:

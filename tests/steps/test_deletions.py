@@ -133,6 +133,20 @@ def test_a_source_that_shows_its_folder_marker_alone_is_empty() -> None:
     assert "a source that has vanished" in nothing_deleted(world, spec)
 
 
+def test_a_source_that_can_not_be_listed_any_more() -> None:
+    """All is delivered, and then somebody takes the permission away."""
+    world = filled(World(policy=replace(SMALL, partition_rows=1, split_links_per_run=1)))
+    spec = submit(world)
+
+    def forbid() -> None:
+        if world.records(spec).links_of_range("d"):
+            world.store.deny(SOURCE[WEST], Action.LIST)
+
+    world.watch = forbid
+    world.pump()
+    assert nothing_deleted(world, spec).startswith("nothing was deleted: can't list source 'source-west'")
+
+
 def test_a_filter_that_means_nothing_at_the_source_deletes_nothing() -> None:
     world = filled(World())
     spec = submit(world, filters=Filters(include=("*stray",)))
