@@ -152,7 +152,13 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, bucket: Bucket, key: str) -> None:
-        """Remove a key; no error if it is gone."""
+        """Remove a key of ours, whatever is there; no error if it is gone."""
+        ...
+
+    def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
+        """DeleteObject of exactly what is pinned: the current version, if it has this ETag. PreconditionFailed: another
+        one is there. NotFound: nothing is. In a bucket that keeps versions, that version stays, under a delete marker,
+        whose VersionId is returned."""
         ...
 
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]: ...

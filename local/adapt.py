@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ def adapt(
     _point_at_zip(resources, code)
     _hold_event_sources(resources)
     _name_batch_actions(resources)
+    _drop_unknown_conditions(resources)
     _name_region(adapted, region)
     _make_numbers(adapted, parameters)
     variables = adapted["Globals"]["Function"]["Environment"]["Variables"]
@@ -71,11 +72,23 @@ def _hold_event_sources(resources: dict[str, Any]) -> None:
 
 def _name_batch_actions(resources: dict[str, Any]) -> None:
     """IAM knows no sqs:SendMessageBatch, sqs:SendMessage stands for both; the emulator asks for each by its name."""
+    for statement in _statements(resources):
+        if "sqs:SendMessage" in statement.get("Action", []):
+            statement["Action"].append("sqs:SendMessageBatch")
+
+
+def _drop_unknown_conditions(resources: dict[str, Any]) -> None:
+    """The emulator knows no `s3:if-match`: to it no request has an If-Match, and every DeleteObject would be denied."""
+    for statement in _statements(resources):
+        if "s3:if-match" in statement.get("Condition", {}).get("Null", {}):
+            del statement["Condition"]
+
+
+def _statements(resources: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Of all roles' policies."""
     for resource in resources.values():
         for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                if "sqs:SendMessage" in statement.get("Action", []):
-                    statement["Action"].append("sqs:SendMessageBatch")
+            yield from policy["PolicyDocument"]["Statement"]
 
 
 def _name_region(template: Template, region: str) -> None:

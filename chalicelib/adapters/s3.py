@@ -241,6 +241,12 @@ class S3ObjectStore:
         except NotFound:
             return  # S3 answers 204 for a missing key; not every store does.
 
+    def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
+        request = shapes.at(bucket, Key=key, IfMatch=shapes.quoted(expect))
+        with translating():
+            answer = self._client(bucket.region, Kind.WRITE).delete_object(**request)
+        return answer.get("VersionId")
+
     def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
         """Metadata and tags come along; what doesn't is in the placement. Sent to the destination's Region."""
         request = {

@@ -5,8 +5,10 @@ import re
 from base64 import b32encode
 
 _JOB_ID = re.compile(r"(job|feed)-[a-z2-7]{26}")
-_PART = re.compile(r"(r[01]*)-([0-9]{6})")
+_PART = re.compile(r"(r[01]*|d)-([0-9]{6})")
 ROOT_RANGE = "r"
+DELETE_RANGE = "d"
+"""The chain of what a job deletes at its target. It never forks, so that its last link knows how many that are."""
 
 
 def _digest(*words: str) -> str:
@@ -39,6 +41,11 @@ def part_id(range_id: str, ordinal: int) -> str:
 
 def is_part_id(text: str) -> bool:
     return _PART.fullmatch(text) is not None
+
+
+def is_delete_part(part: str) -> bool:
+    """A link of the chain of deletions?"""
+    return part.startswith(DELETE_RANGE)
 
 
 def split_part_id(part: str) -> tuple[str, int]:

@@ -7,6 +7,7 @@ safety ever compares two of them. ETags are kept without their quotes.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from chalicelib.core.deletions import Deletion
 from chalicelib.core.inputs import NO_FILTERS, Filters
 from chalicelib.core.totals import Totals
 
@@ -23,11 +24,15 @@ class Outcome(StrEnum):
     ARCHIVED = "ARCHIVED"
     CANCELLED = "CANCELLED"
     FAILED = "FAILED"
+    DELETED = "DELETED"
+    """It is not at the destination any more, as was asked for."""
+    KEPT = "KEPT"
+    """It was to be deleted, and was left where it is: the detail says why."""
 
     @property
     def good(self) -> bool:
-        """The destination holds what was asked for."""
-        return self in (Outcome.COPIED, Outcome.UNCHANGED)
+        """The destination holds what was asked for, or no longer holds what was to go."""
+        return self in (Outcome.COPIED, Outcome.UNCHANGED, Outcome.DELETED)
 
 
 class JobState(StrEnum):
@@ -79,6 +84,8 @@ class Method(StrEnum):
     """One CopyObject."""
     MULTIPART = "MULTIPART"
     """CreateMultipartUpload, UploadPartCopy for each part, CompleteMultipartUpload."""
+    DELETE = "DELETE"
+    """One DeleteObject of what has no counterpart at the source."""
 
 
 class Verification(StrEnum):
@@ -217,6 +224,9 @@ class Row:
 
     `expect` is the destination's ETag when the row was planned, None for "nothing there". It is never refreshed:
     that is what makes a second publish by a late worker fail at S3.
+
+    Of a row to DELETE, `key` is what its counterpart at the source would be called, `size` is the target object's, and
+    `etag` is "": there is no source. `expect` is what is to be deleted, and nothing else.
     """
 
     key: str
@@ -235,6 +245,10 @@ class Row:
     decided: RowOutcome | None = None
     version_named: bool = False
     """`version_id` was asked for: a retry delivers that one again, and not what is there then."""
+
+    @property
+    def bytes_to_copy(self) -> int:
+        return 0 if self.method is Method.DELETE else self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +277,7 @@ class Manifest:
 
     @property
     def bytes_total(self) -> int:
-        return sum(row.size for row in self.rows)
+        return sum(row.bytes_to_copy for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +411,8 @@ class JobSpec:
     """A plan: nothing of it is copied before it is approved."""
     every_object: bool = False
     """Look at each source that is to be copied (one HEAD an object), and not only where LIST can't tell."""
+    deletion: Deletion | None = None
+    """What is at the target and has no counterpart at the source is to be deleted, when all is delivered."""
 
     @property
     def control_region(self) -> str:

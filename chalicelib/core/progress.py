@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from chalicelib.core.ids import DELETE_RANGE
 from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.core.policy import MIB
 
-Phase = Literal["split", "copy", "verify", "settled"]
+Phase = Literal["split", "copy", "verify", "delete", "settled"]
 OBJECT_WEIGHT = 8 * MIB
 """About what S3 copies in the time that a request takes. Two separate rates, of objects and of bytes, would mislead
 where small objects come first: with 1 % of the bytes moved and 90 % of the work done, the bytes' rate says hours."""
@@ -56,10 +57,11 @@ class Progress:
     still says nothing about its rate."""
 
 
-def planning_complete(plans: Iterable[PlanProgress]) -> bool:
-    """Every range that the table knows of is closed, and both children of each fork are known."""
+def planning_complete(plans: Iterable[PlanProgress], *, deletes: bool = False) -> bool:
+    """Every range that the table knows of is closed, and both children of each fork are known; of a job that `deletes`,
+    also what."""
     newest = _newest(plans)
-    if "r" not in newest:
+    if "r" not in newest or (deletes and DELETE_RANGE not in newest):
         return False
     return all(
         plan.closed and (not plan.forked or {f"{name}0", f"{name}1"} <= newest.keys()) for name, plan in newest.items()
@@ -72,10 +74,12 @@ def derive(
     terminal: Terminal | None,
     now_ms: int,
     intents: Intents = NO_INTENTS,
+    *,
+    deletes: bool = False,
 ) -> Progress:
-    """Merge all Regions' items into one picture."""
+    """Merge all Regions' items into one picture. `deletes`: when all is delivered, the job goes on to delete."""
     newest = _newest(plans)
-    planned = planning_complete(newest.values())
+    planned = planning_complete(newest.values(), deletes=deletes)
     by_part: dict[str, list[PartLease]] = {}
     for lease in leases:
         by_part.setdefault(lease.part, []).append(lease)
@@ -93,6 +97,8 @@ def derive(
     state = JobState.PAUSED if intents.paused else JobState.RUNNING if merged else JobState.PLANNING
     eta_ms = _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, started, now_ms)
     phase: Phase = "split" if not merged else "copy" if copying or not planned or len(done) == 0 else "verify"
+    if DELETE_RANGE in newest:
+        phase = "delete"
     return Progress(
         state=terminal.state if terminal else state,
         phase="settled" if terminal else phase,

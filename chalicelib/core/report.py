@@ -15,6 +15,7 @@ from enum import StrEnum
 from urllib.parse import quote
 
 from chalicelib.core import codec
+from chalicelib.core.ids import is_delete_part
 from chalicelib.core.model import Manifest, Outcome, Receipt, Row, RowOutcome
 
 RENDERING = 1
@@ -91,7 +92,9 @@ def render(report: ReportFormat, source_bucket: str, manifest: bytes, receipt: b
     planned, receipted = codec.loads(manifest, Manifest), codec.loads(receipt, Receipt)
     pairs = list(zip(planned.rows, receipted.rows, strict=True))
     if report is ReportFormat.FAILURES:
-        lines = [_failure(source_bucket, row, found) for row, found in pairs if not found.outcome.good]
+        # What was to be deleted has no source, so that no other job can deliver it.
+        failed = [pair for pair in pairs if not pair[1].outcome.good and not is_delete_part(planned.part)]
+        lines = [_failure(source_bucket, row, found) for row, found in failed]
         return Rendered("".join(lines).encode(), len(lines))
     if report is ReportFormat.CSV:
         return Rendered(_csv(_cells(row, found, receipted) for row, found in pairs), len(pairs))

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from chalicelib.core.ids import ROOT_RANGE, split_part_id
+from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, is_delete_part, split_part_id
 from chalicelib.core.intents import Approved, Intents
 from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome, Receipt, Terminal, Verification
 
@@ -23,9 +23,12 @@ def ranges_of(parts: Iterable[str]) -> dict[str, int]:
     return ranges
 
 
-def may_be_complete(links: set[str], done: set[str]) -> bool:
-    """By names alone: everything but as many links as there are forks has a receipt. Reading decides."""
+def may_be_complete(links: set[str], done: set[str], *, deletes: bool = False) -> bool:
+    """By names alone: everything but as many links as there are forks has a receipt. Reading decides. Of a job that
+    `deletes`, the chain of deletions has to be there, too; it has no forks."""
     ranges = ranges_of(links)
+    if deletes and DELETE_RANGE not in ranges:
+        return False
     forks = (len(ranges) - 1) // 2
     return ROOT_RANGE in ranges and len(links - done) == forks
 
@@ -51,6 +54,10 @@ class Tally:
     errors: list[str] = field(default_factory=list)
     closed: set[str] = field(default_factory=set)
     """Ranges whose last link has been seen."""
+    not_deleted: int = 0
+    """Rows that were to be deleted and are not."""
+    deletions_error: str = ""
+    """Why nothing was deleted at all."""
 
     def add(self, receipt: Receipt, body: bytes) -> None:
         self.head = chain(self.head, hashlib.sha256(body).hexdigest())
@@ -59,31 +66,57 @@ class Tally:
         self.bytes_planned += receipt.bytes_planned
         self.bytes_copied += receipt.bytes_copied
         self.filtered += receipt.filtered
+        deletions = is_delete_part(receipt.part)
         for row in receipt.rows:
+            self.not_deleted += deletions and not row.outcome.good
             self.counts[row.outcome] += 1
             self.verification[row.verification] += 1
             if row.outcome is Outcome.COPIED and row.verification in (Verification.SIZE, Verification.NONE):
                 self.unverified += 1
-        if receipt.error:
+        if deletions:
+            self.deletions_error = receipt.error or self.deletions_error
+        elif receipt.error:
             self.errors.append(receipt.error)
         if receipt.last:
             self.closed.add(split_part_id(receipt.part)[0])
 
     def outcome(self, cancelled: bool) -> tuple[JobState, str]:
         """The terminal state and its reason. SUCCEEDED only if every planned row was verified."""
-        good = sum(count for outcome, count in self.counts.items() if outcome.good)
-        bad = self.planned - good
-        if cancelled and (self.counts[Outcome.CANCELLED] or CANCELLED in self.errors):
-            return JobState.CANCELLED, f"cancelled by request; {good} objects had been delivered"
-        if self.errors:
-            return (JobState.PARTIAL if good else JobState.FAILED), self.errors[0]
-        if bad:
-            return (
-                JobState.PARTIAL if good else JobState.FAILED
-            ), f"{bad} of {self.planned} objects were not delivered"
-        if self.unverified:
-            return JobState.PARTIAL, f"{self.unverified} objects were copied, but only their size could be checked"
+        deleted = self.counts[Outcome.DELETED]
+        good = sum(count for outcome, count in self.counts.items() if outcome.good) - deleted
+        planned = self.planned - deleted - self.not_deleted
+        if cancelled and (self.counts[Outcome.CANCELLED] or CANCELLED in (*self.errors, self.deletions_error)):
+            gone = f", {deleted} deleted" if deleted else ""
+            return JobState.CANCELLED, f"cancelled by request; {good} objects had been delivered{gone}"
+        undelivered = self._undelivered(planned, planned - good)
+        reasons = "; ".join(filter(None, (undelivered, self._undeleted())))
+        if undelivered and not good:
+            return JobState.FAILED, reasons
+        if reasons:
+            return JobState.PARTIAL, reasons
         return JobState.SUCCEEDED, "" if self.planned else self._nothing()
+
+    def _undelivered(self, planned: int, bad: int) -> str:
+        if self.errors:
+            return self.errors[0]
+        if bad:
+            return f"{bad} of {planned} objects were not delivered"
+        if self.unverified:
+            return f"{self.unverified} objects were copied, but only their size could be checked"
+        return ""
+
+    def _undeleted(self) -> str:
+        if self.deletions_error or not self.not_deleted:
+            return self.deletions_error
+        wanted = self.not_deleted + self.counts[Outcome.DELETED]
+        return (
+            f"{self.not_deleted} of {wanted} objects that were to be deleted are still there, or others in their place"
+        )
+
+    @property
+    def all_delivered(self) -> bool:
+        """Of a fold over what was to be delivered: every row is at the destination, and everything was planned."""
+        return not self.errors and all(outcome.good for outcome, count in self.counts.items() if count)
 
     def _nothing(self) -> str:
         if self.filtered:
@@ -91,11 +124,12 @@ class Tally:
         return "there was nothing under this prefix"
 
 
-def complete(links: set[str], forks: set[str], closed: set[str]) -> bool:
-    """Every range ends in its last manifest or in a fork whose two children end."""
+def complete(links: set[str], forks: set[str], closed: set[str], *, deletes: bool = False) -> bool:
+    """Every range ends in its last manifest or in a fork whose two children end; so does the chain of deletions, if the
+    job `deletes`."""
     ranges = ranges_of(links)
     forked = {split_part_id(part)[0] for part in forks}
-    if ROOT_RANGE not in ranges:
+    if ROOT_RANGE not in ranges or (deletes and DELETE_RANGE not in ranges):
         return False
     return all(name in closed or (name in forked and f"{name}0" in ranges and f"{name}1" in ranges) for name in ranges)
 

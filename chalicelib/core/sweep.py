@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib.core.ids import ROOT_RANGE, part_id
+from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
 from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import Observation
 from chalicelib.core.policy import Policy
@@ -67,17 +67,21 @@ class Waiting:
     verify: frozenset[str]
 
 
-def waiting(records: Records) -> Waiting:
+def waiting(records: Records, *, deletes: bool = False) -> Waiting:
+    """Of a job that `deletes`, planning what begins when all is delivered; copy finds out whether it is planned."""
     ranges = ranges_of(records.links) or {ROOT_RANGE: 0}
     # A range both of whose halves have begun is known to end in its fork: nothing in it is left to do.
     forked = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
     forks = {part_id(name, ranges[name]) for name in forked}
     unclaimed = records.links - records.done - records.claims.keys() - forks
+    forkable = {name: last for name, last in ranges.items() if name != DELETE_RANGE}
     # The last link of a range that nobody works on may be a fork whose messages were lost; only reading it would tell.
     # A message for a range that there isn't changes nothing.
-    halves = {f"{name}{half}" for name, last in ranges.items() if part_id(name, last) in unclaimed for half in "01"}
+    halves = {f"{name}{half}" for name, last in forkable.items() if part_id(name, last) in unclaimed for half in "01"}
+    delivered = may_be_complete(set(records.links), set(records.done))
+    begins = {DELETE_RANGE} if deletes and delivered and DELETE_RANGE not in ranges else set()
     return Waiting(
-        split=frozenset((ranges.keys() | halves) - forked),
+        split=frozenset((ranges.keys() | halves | begins) - forked),
         copy=unclaimed,
         working=frozenset(records.claims.keys() - records.done - records.copied.keys()),
         # A copy record of any epoch tells the truth about every row, so it can be verified.
@@ -106,6 +110,7 @@ def decide(
     home_sight: str,
     now_ms: int,
     policy: Policy,
+    deletes: bool = False,
 ) -> Repairs:
     """Repairs of one open job.
 
@@ -123,8 +128,10 @@ def decide(
             return Repairs(close=True)
         return Repairs(observation=Observation(job_id, JOB_SUBJECT, region, SETTLED, now_ms))
     unapproved = records.intents.unapproved
-    settle = bool(records.links) if unapproved else may_be_complete(set(records.links), set(records.done))
-    waits = waiting(records)
+    settle = (
+        bool(records.links) if unapproved else may_be_complete(set(records.links), set(records.done), deletes=deletes)
+    )
+    waits = waiting(records, deletes=deletes)
     paused, may_copy = records.intents.paused, records.intents.may_copy
     watch = () if not may_copy else tuple((part, records.claims[part]) for part in sorted(waits.working))
     looks = sight(records) if region == home else f"{sight(records)}@{home_sight}"

@@ -1,5 +1,6 @@
 """What the destination shows about a row, whatever any answer said."""
 
+from dataclasses import replace
 from enum import StrEnum
 
 from chalicelib.core.identity import Match, recognise
@@ -36,6 +37,31 @@ def verdict(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided
     if row.expect is None:
         return Undecided.UNDECIDED
     return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, "the object that was to be replaced is gone")
+
+
+def deletion(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided:
+    """Decide a row to DELETE by HEAD of its destination. Nothing there -> DELETED, whoever did it: perhaps we, and the
+    answer was lost. Another object -> somebody has put it there since, and it stays."""
+    if destination is None:
+        return RowOutcome(row.key, Outcome.DELETED, etag=row.expect)
+    if destination.etag == row.expect:
+        return Undecided.UNDECIDED
+    detail = "another object is at the destination than when this was planned: it stays"
+    return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, detail, destination.etag)
+
+
+def verified_deletion(row: Row, claimed: RowOutcome, destination: ObjectFacts | None) -> RowOutcome:
+    """Verification of a row that the copy step called DELETED, or KEPT: another worker, who looked before the object
+    appeared at the source, may have deleted it all the same."""
+    found = deletion(row, destination)
+    if claimed.outcome is Outcome.KEPT:
+        return claimed if destination is not None else replace(claimed, outcome=Outcome.DELETED)
+    if isinstance(found, Undecided):
+        detail = "deleted, but the same object was there again when verified"
+        return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, detail, row.expect)
+    if found.outcome is Outcome.DELETED:
+        return claimed
+    return replace(claimed, detail="deleted; somebody has put another object there since")
 
 
 def copied(row: Row, destination: ObjectFacts, match: Match) -> RowOutcome:

@@ -175,7 +175,7 @@ class Holding:
             phase=phase,
             rows=len(rows),
             decided=decided,
-            bytes_decided=sum(row.size for index, row in enumerate(rows) if decided >> index & 1),
+            bytes_decided=sum(row.bytes_to_copy for index, row in enumerate(rows) if decided >> index & 1),
             started_ms=self.started_ms,
             counts={},
             verification={},

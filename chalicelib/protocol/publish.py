@@ -18,7 +18,7 @@ from chalicelib.core.errors import (
     Retry,
 )
 from chalicelib.core.identity import Match, compare_checksums, recognise
-from chalicelib.core.model import Endpoint, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.model import Endpoint, Method, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.retry import backoff_ms
 from chalicelib.core.verdict import Undecided, pinned_source, verdict
 from chalicelib.ports import Env, Placement, SourceRef, Written
@@ -157,7 +157,11 @@ def with_checksum(env: Env, source: Endpoint, row: Row) -> Row:
 
 
 def cancelled_row(row: Row) -> RowOutcome:
-    return RowOutcome(row.key, Outcome.CANCELLED, "the job was cancelled before this was copied")
+    return RowOutcome(
+        row.key,
+        Outcome.CANCELLED,
+        f"the job was cancelled before this was {'deleted' if row.method is Method.DELETE else 'copied'}",
+    )
 
 
 def refused(row: Row, error: EftError) -> RowOutcome:

@@ -1,5 +1,6 @@
 """What another job didn't deliver, partition by partition, from its manifests and receipts: nobody changes those."""
 
+from chalicelib.core.ids import is_delete_part
 from chalicelib.core.inputs import Named
 from chalicelib.core.model import JobSpec, Link, Manifest, Row
 from chalicelib.ports import Env
@@ -24,15 +25,15 @@ def cut_retry(env: Env, spec: JobSpec, after: str) -> Cut:
             break
         rows |= failed
         upto = link.part
-        if isinstance(link, Manifest) and link.error:
+        if isinstance(link, Manifest) and link.error and not is_delete_part(link.part):
             error = error or f"the job that this one retries was not planned to its end ({link.error}): submit it again"
     named = [Named(row.key, row.version_id if row.version_named else None) for row in rows.values()]
     return Cut(plan_named(env, spec, named, control.job(spec.job_id).accepted_ms()), upto, last, error=error)
 
 
 def _not_delivered(other: JobRecords, link: Link) -> dict[str, Row]:
-    if not isinstance(link, Manifest) or not link.rows:
-        return {}
+    if not isinstance(link, Manifest) or not link.rows or is_delete_part(link.part):
+        return {}  # Deletions are not tried again: a job with consent of its own plans them anew.
     receipt = other.receipt(link.part)
     assert receipt is not None, "a settled job has all its receipts"
     return {row.key: row for row, o in zip(link.rows, receipt.rows, strict=True) if not o.outcome.good}

@@ -1,11 +1,11 @@
 """Ending a job: when every range is planned to its end and every partition has its receipt."""
 
-from chalicelib.core import codec
+from chalicelib.core import codec, ids
 from chalicelib.core.errors import Retry
 from chalicelib.core.model import Fork, JobKind, JobSpec, Receipt, Terminal
 from chalicelib.core.progress import derive
 from chalicelib.core.settle import Tally, complete, may_be_complete, terminal
-from chalicelib.ports import Env
+from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.deliveries import note_feed_job
 from chalicelib.protocol.records import JobRecords
 
@@ -27,7 +27,11 @@ def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
         return
     progress = derive(items.plans, items.leases, None, env.clock.now_ms())
     if progress.planned and progress.partitions_done >= progress.partitions:
-        settle(env, records, spec)
+        begun = any(plan.range_id == ids.DELETE_RANGE for plan in items.plans)
+        if not settle(env, records, spec) and spec.deletion is not None and not begun:
+            # All is delivered: now what is to be deleted is planned. Crash before this: the sweep sees it.
+            wake = Wake(QueueName.SPLIT, records.job_id, records.control.region, ids.DELETE_RANGE)
+            env.queue.send([wake])
 
 
 def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
@@ -37,13 +41,14 @@ def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
         return True
     if survey.intents.unapproved:
         return False
-    if not may_be_complete(set(survey.links), set(survey.done)):
+    deletes = spec.deletion is not None
+    if not may_be_complete(set(survey.links), set(survey.done), deletes=deletes):
         return False
-    forks = {part for part in survey.links - survey.done if isinstance(records.link(part), Fork)}
-    if forks != survey.links - survey.done:
+    forks = forks_of(records, set(survey.links - survey.done))
+    if forks is None:
         return False
-    tally = _fold(env, records, sorted(survey.done))
-    if not complete(set(survey.links), forks, tally.closed):
+    tally = fold(env, records, sorted(survey.done))
+    if not complete(set(survey.links), forks, tally.closed, deletes=deletes):
         return False
     end = terminal(
         spec,
@@ -74,7 +79,12 @@ def finish(env: Env, records: JobRecords, spec: JobSpec, end: Terminal) -> None:
     env.log("job-settled", job=records.job_id, state=end.state, planned=end.planned, reason=end.reason)
 
 
-def _fold(env: Env, records: JobRecords, parts: list[str]) -> Tally:
+def forks_of(records: JobRecords, parts: set[str]) -> set[str] | None:
+    """The links without a receipt, if all of them are forks."""
+    return parts if all(isinstance(records.link(part), Fork) for part in parts) else None
+
+
+def fold(env: Env, records: JobRecords, parts: list[str]) -> Tally:
     """Fold the receipts in the order of their names, a few in memory at a time."""
     tally = Tally()
     for start in range(0, len(parts), RECEIPTS_IN_MEMORY):

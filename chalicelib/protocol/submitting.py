@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chalicelib.core import ids
+from chalicelib.core.deletions import Deletion, by_globs_alone
 from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
@@ -53,6 +54,8 @@ class Submission:
     cancel_mode: CancelMode = CancelMode.FAST
     planned_first: bool = False
     every_object: bool = False
+    deletion: Deletion | None = None
+    """Remove at the target what has no counterpart at the source."""
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -108,6 +111,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         cancel_mode=submission.cancel_mode,
         planned_first=submission.planned_first,
         every_object=submission.every_object,
+        deletion=submission.deletion,
     )
 
 
@@ -136,6 +140,15 @@ def _kind(submission: Submission) -> JobKind:
     kinds = [kind for kind, wanted in asked.items() if wanted]
     if len(kinds) > 1 or (kinds and submission.filters != NO_FILTERS):
         raise BadRequest("ConflictingInput", "send one of filter, keys and manifest: which objects are meant?")
+    if submission.deletion is not None and (kinds or not by_globs_alone(submission.filters)):
+        raise BadRequest(
+            "ConflictingInput",
+            "delete goes with a prefix, and with a filter of include and exclude alone: of an object that isn't at the "
+            "source nobody knows whether a list, a size, a time or a class would mean it",
+        )
+    if submission.deletion is not None and submission.planned_first:
+        detail = "a plan can't foresee what is to be deleted when all is delivered: send delete in a job, not in a plan"
+        raise BadRequest("ConflictingInput", detail)
     return kinds[0] if kinds else JobKind.PREFIX
 
 
@@ -181,6 +194,8 @@ def _digest(submission: Submission) -> str:
         asked["manifest"] = asdict(submission.manifest)
     if submission.planned_first:
         asked["plan"] = "every-object" if submission.every_object else "listing"
+    if submission.deletion is not None:
+        asked["delete"] = asdict(submission.deletion)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

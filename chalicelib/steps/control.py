@@ -103,12 +103,12 @@ def _list_as_open(records: JobRecords, spec: JobSpec) -> None:
 
 def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool]:
     """Accept a job of what a settled job didn't deliver; also says whether it is a new one. If that job has delivered
-    all that it planned, there is nothing to do: it is the answer itself."""
+    all that it planned, there is nothing to do: it is the answer itself. What it didn't delete is not retried."""
     spec, items = find_job(env, tenant, job_id)
     end = items.terminal or ControlRecords(env, spec.control_region).job(job_id).terminal()
     if end is None:
         raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
-    if all(outcome.good for outcome in end.counts):
+    if all(outcome.good for outcome in end.counts) or _deletions_begun(env, spec):
         return spec, False
     source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix))
     target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix))
@@ -116,6 +116,14 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
         env,
         Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec, cancel_mode=spec.cancel_mode),
     )
+
+
+def _deletions_begun(env: Env, spec: JobSpec) -> bool:
+    """Then everything had been delivered: the chain of deletions begins with a reason not to, or with looking."""
+    if spec.deletion is None:
+        return False
+    first = ControlRecords(env, spec.control_region).job(spec.job_id).link(ids.part_id(ids.DELETE_RANGE, 1))
+    return isinstance(first, Manifest) and not (first.error and not first.rows)
 
 
 def cancel(env: Env, tenant: str, job_id: str) -> JobView:
@@ -158,7 +166,7 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
     if intents.highest and kind is IntentKind.RESUME:
         # Also if it had been resumed before: perhaps by this very request, whose answer the client never got.
         survey = records.survey(limit=NAMES_PER_RESUME, planned_first=spec.planned_first)
-        waits = waiting(survey)
+        waits = waiting(survey, deletes=spec.deletion is not None)
         env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, part) for part in sorted(waits.split)])
         copies = [] if survey.intents.unapproved else sorted(waits.copy | waits.working)
         env.queue.send([Wake(QueueName.COPY, job_id, spec.control_region, part) for part in copies])
@@ -174,7 +182,8 @@ def get_job(env: Env, tenant: str, job_id: str) -> JobView:
 
 def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
     end = items.terminal
-    progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents_seen(items.observations))
+    intents, deletes = intents_seen(items.observations), spec.deletion is not None
+    progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents, deletes=deletes)
     if spec.planned_first and end is None:
         records = ControlRecords(env, spec.control_region).job(spec.job_id)
         if records.approval() is None:

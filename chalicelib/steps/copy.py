@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from chalicelib.core import ids
 from chalicelib.core.errors import EftError, JobCancelled, JobPaused, OutOfTime, Retry, Superseded
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, Manifest, Method, Outcome, Row, RowOutcome
 from chalicelib.core.parts import PartShare
 from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.deletions import Deleter, may_be_carried_out
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
 from chalicelib.protocol.multipart import MultipartPublisher
@@ -29,6 +31,10 @@ def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int,
     if not intents.may_copy:
         # The message is dropped: whoever resumes or approves the job, or the sweep that sees it, wakes all that waits.
         env.log("copy-plan-unapproved" if intents.unapproved else "copy-paused", job=job_id, part=part)
+        return
+    if ids.is_delete_part(part) and not intents.cancelled and not may_be_carried_out(records):
+        # The message is dropped: who ends the chain wakes all of it, or receipts it as kept; else the sweep.
+        env.log("copy-not-yet", job=job_id, part=part)
         return
     epoch = acquire(env, records, part, fresh=fresh)
     if epoch is None:
@@ -153,13 +159,17 @@ def _carry_out(holding: Holding, publisher: Publisher, index: int, unsettled: li
 
 def _publish(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
     look_first = holding.epoch > 1
+    if row.method is Method.DELETE:
+        return Deleter(publisher, row).delete(look_first=look_first)
     if row.method is Method.MULTIPART:
         return _multipart(holding, publisher, index, row).large(look_first=look_first)
     return publisher.small(row, look_first=look_first)
 
 
 def _cancel(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
-    """Nothing more is copied. What was published before, perhaps without our having heard of it, stays COPIED."""
+    """Nothing more is copied or deleted. What was done before, perhaps without our having heard of it, is done."""
+    if row.method is Method.DELETE:
+        return Deleter(publisher, row).look() or cancelled_row(row)
     if row.method is Method.MULTIPART:
         return _multipart(holding, publisher, index, row).cancel()
     return publisher.look(row) or cancelled_row(row)

@@ -7,6 +7,7 @@ after the other's death, build one and the same chain.
 from dataclasses import dataclass
 
 from chalicelib.core import ids, keyrange
+from chalicelib.core.deletions import NOT_ALL_DELIVERED, NOTHING
 from chalicelib.core.errors import Denied, NoSuchBucket, Permanent
 from chalicelib.core.filters import Sieve
 from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts
@@ -17,6 +18,7 @@ from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
 from chalicelib.core.totals import Totals
 from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.deletions import cut_deletions, delivered, end_of_chain, keep_all
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.listing import cut_list
 from chalicelib.protocol.planning import Cut, plan_rows
@@ -44,6 +46,9 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
     lookout = Lookout.begin(env, records, planned_first=spec.planned_first)
     if lookout.intents.cancelled:
         _cancel_range(env, records, spec, range_id or ids.ROOT_RANGE)
+        if spec.deletion is not None:
+            # Also before it has begun: so it never does, whoever is asleep between a look and its first link.
+            _cancel_range(env, records, spec, ids.DELETE_RANGE)
         settle_if_due(env, records, spec)
         return
     bounds = _bounds(records, range_id or ids.ROOT_RANGE)
@@ -52,6 +57,8 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         env.log("split-no-such-range", job=job_id, range=range_id)
         return
     chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE, bounds)
+    if chain.deletes and not chain.links and not _begin_deletions(env, chain):
+        return
     sieve = Sieve.of(spec.filters)
     links = 0
     while not chain.ended:
@@ -61,11 +68,13 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
             return
         out_of_time = env.clock.now_ms() >= deadline_ms - RESERVE_MS
         if links >= env.policy.split_links_per_run or out_of_time:
-            may_fork = spec.kind is JobKind.PREFIX and links >= env.policy.split_links_per_run
+            may_fork = spec.kind is JobKind.PREFIX and not chain.deletes and links >= env.policy.split_links_per_run
             _hand_over(env, chain, may_fork=may_fork)
             break
         chain.append(_next_manifest(env, spec, chain, sieve))
         links += 1
+    if chain.deletes and chain.ended:
+        _conclude_deletions(env, chain, deadline_ms, wake=links > 0)
     if lookout.intents.unapproved:
         # Approved meanwhile: then it had been summed up, and this does nothing.
         sum_up_if_due(env, records, spec)
@@ -88,6 +97,31 @@ def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -
     # Crash before this: the sweep sees partitions that nobody decides, and wakes copy.
     waiting = [part for part in planned if not records.done(part)]
     env.queue.send([Wake(QueueName.COPY, spec.job_id, spec.control_region, part) for part in waiting])
+
+
+def _begin_deletions(env: Env, chain: "_Chain") -> bool:
+    """May the chain of deletions begin? Only when all is delivered; if all is receipted and some of it is not, the
+    chain ends with its first link, which says so."""
+    found = delivered(env, chain.records) if chain.spec.deletion is not None else None
+    if found is None:
+        # Not yet: who receipts the last partition sends another message, or the sweep does.
+        env.log("split-deletions-not-yet", job=chain.spec.job_id)
+        return False
+    if not found.all_delivered:
+        chain.append(chain.manifest(Cut((), "", last=True, error=NOT_ALL_DELIVERED)))
+    return True
+
+
+def _conclude_deletions(env: Env, chain: "_Chain", deadline_ms: int, *, wake: bool) -> None:
+    """The whole chain is planned, and its last link says whether any of it may be carried out: have that done."""
+    end = end_of_chain(chain.records)
+    assert end is not None, "asked only of a chain that has ended"
+    if end.error and not keep_all(env, chain.records, end, deadline_ms - RESERVE_MS):
+        _hand_over(env, chain, may_fork=False)
+    elif not end.error and wake:
+        # Crash before this: the sweep sees partitions that nobody works on, and wakes copy.
+        parts = [part for part in chain.records.links_of_range(ids.DELETE_RANGE) if not chain.records.done(part)]
+        env.queue.send([chain.wake(QueueName.COPY, part, fresh=True) for part in parts])
 
 
 def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
@@ -130,11 +164,14 @@ def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Ma
             return chain.manifest(cut_retry(env, spec, chain.cursor))
         if spec.listed is not None:
             return chain.manifest(cut_list(env, spec, chain.cursor))
+        if chain.deletes:
+            return chain.manifest(cut_deletions(env, spec, sieve, chain.cursor, chain.rows))
         return chain.manifest(_cut_listing(env, spec, chain, sieve))
     except (Denied, NoSuchBucket, Permanent) as error:
         # It can't be listed, and trying again won't help: the range ends here, and the job says why.
         side = f"source {spec.source.id!r} or target {spec.target.id!r}"
-        return chain.manifest(Cut((), chain.end, last=True, error=f"can't list {side}: {error}"))
+        why = f"{NOTHING}: can't list" if chain.deletes else "can't list"
+        return chain.manifest(Cut((), chain.end, last=True, error=f"{why} {side}: {error}"))
 
 
 def _cut_listing(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Cut:
@@ -186,7 +223,7 @@ class _Chain:
     cursor: str
     end: str
     """"" = to the end of the prefix. Only prefixes have ranges: what was named is one chain, and its cursors are not
-    keys (`Cut.upto`)."""
+    keys (`Cut.upto`). Those of the chain of deletions are the target's keys."""
     links: int = 0
     rows: int = 0
     bytes: int = 0
@@ -206,6 +243,10 @@ class _Chain:
             chain._move_to(link)
             chain._report()
         return chain
+
+    @property
+    def deletes(self) -> bool:
+        return self.range_id == ids.DELETE_RANGE
 
     @property
     def next_part(self) -> str:
@@ -237,11 +278,13 @@ class _Chain:
         if there != link:
             return  # The winner wakes its own.
         if isinstance(link, Fork):
-            self.env.queue.send([self._wake(QueueName.SPLIT, f"{self.range_id}{side}") for side in "01"])
+            self.env.queue.send([self.wake(QueueName.SPLIT, f"{self.range_id}{side}") for side in "01"])
+        elif self.deletes and link.rows:
+            return  # Not before the whole chain is planned.
         elif any(row.method is not Method.NONE for row in link.rows):
             if self.spec.planned_first:
                 return  # Whoever approves it wakes copy; until then nobody would be let to.
-            self.env.queue.send([self._wake(QueueName.COPY, link.part, fresh=True)])
+            self.env.queue.send([self.wake(QueueName.COPY, link.part, fresh=True)])
         else:
             self._receipt_at_once(link)
 
@@ -252,7 +295,7 @@ class _Chain:
         receipt = receipt_of(self.env, self.records, manifest, outcomes, started_ms=now)
         self.env.log("partition-unchanged", job=self.spec.job_id, part=manifest.part, rows=len(receipt.rows))
 
-    def _wake(self, queue: QueueName, part: str, *, fresh: bool = False) -> Wake:
+    def wake(self, queue: QueueName, part: str, *, fresh: bool = False) -> Wake:
         return Wake(queue, self.spec.job_id, self.spec.control_region, part, fresh)
 
     def _move_to(self, link: Link) -> None:
@@ -283,7 +326,7 @@ class _Chain:
 
 def _bounds(records: JobRecords, range_id: str) -> tuple[str, str] | None:
     """A range's (after, end], from the fork that made it. None if there was no such fork."""
-    if range_id == ids.ROOT_RANGE:
+    if range_id in (ids.ROOT_RANGE, ids.DELETE_RANGE):
         return "", ""
     parent = records.links_of_range(range_id[:-1])
     fork = records.link(parent[-1]) if parent else None

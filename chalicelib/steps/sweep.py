@@ -102,6 +102,7 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_m
         home_sight=sights.get(spec.home, ""),
         now_ms=env.clock.now_ms(),
         policy=env.policy,
+        deletes=spec.deletion is not None,
     )
     _execute(env, records, spec, repairs, sights, unapproved=survey.intents.unapproved)
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Permanent
 from chalicelib.core.identity import recognise
-from chalicelib.core.ids import object_id
+from chalicelib.core.ids import is_delete_part, object_id
+from chalicelib.core.keyrange import just_below
 from chalicelib.core.model import (
     CopyRecord,
     Endpoint,
@@ -20,7 +21,7 @@ from chalicelib.core.model import (
     Verification,
 )
 from chalicelib.core.registers import Mark
-from chalicelib.core.verdict import verified
+from chalicelib.core.verdict import verified, verified_deletion
 from chalicelib.ports import Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
 from chalicelib.protocol.deliveries import source_key_of
 from chalicelib.protocol.places import read_places
@@ -30,6 +31,8 @@ from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.scan import first_bound, look_at
 from chalicelib.protocol.settling import settle_if_due
+
+LOOKED_AT = (Outcome.COPIED, Outcome.DELETED, Outcome.KEPT)
 
 
 def run(env: Env, job_id: str, control_region: str, part: str) -> None:
@@ -54,14 +57,14 @@ def _verify_rows(env: Env, spec: JobSpec, manifest: Manifest, copied: CopyRecord
     claimed = {
         row.target: (row, outcome)
         for row, outcome in zip(manifest.rows, copied.rows, strict=True)
-        if outcome.outcome is Outcome.COPIED
+        if outcome.outcome in LOOKED_AT
     }
     targets = sorted(claimed)
     try:
-        after = first_bound(spec, manifest.after, targets)
+        after = _first_bound(spec, manifest, targets)
         there = look_at(env, spec.target.bucket, spec.target_prefix, after, targets)
     except (Denied, NoSuchBucket, Permanent) as error:
-        unreadable = f"copied, but the destination can't be read to verify it: {error}"
+        unreadable = f"done, but the destination can't be read to verify it: {error}"
         return [
             replace(outcome, outcome=Outcome.DENIED, detail=unreadable) if row.target in claimed else outcome
             for row, outcome in zip(manifest.rows, copied.rows, strict=True)
@@ -71,17 +74,25 @@ def _verify_rows(env: Env, spec: JobSpec, manifest: Manifest, copied: CopyRecord
     return [checked.get(row.target, o) for row, o in zip(manifest.rows, copied.rows, strict=True)]
 
 
+def _first_bound(spec: JobSpec, manifest: Manifest, targets: Sequence[str]) -> str:
+    if is_delete_part(manifest.part):
+        return just_below(targets[0]) if targets else ""
+    return first_bound(spec, manifest.after, targets)
+
+
 def _verify_row(
     env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | EftError | None
 ) -> RowOutcome:
     found = there
     if not isinstance(found, EftError):
         facts = found
+        if row.method is Method.DELETE:
+            return verified_deletion(row, claimed, facts)
         compared = safely(env, row.target, lambda: _compare(env, spec, row, claimed, facts))
         if not isinstance(compared, EftError):
             return compared
         found = compared
-    return replace(claimed, outcome=outcome_of(found), detail=f"copied, but can't be read to verify it: {found}")
+    return replace(claimed, outcome=outcome_of(found), detail=f"done, but can't be read to verify it: {found}")
 
 
 def _compare(env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | None) -> RowOutcome:

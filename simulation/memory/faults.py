@@ -128,6 +128,9 @@ class FaultyStore:
     def delete(self, bucket: Bucket, key: str) -> None:
         return self._call(Operation.DELETE, bucket, key, lambda: self.store.delete(bucket, key))
 
+    def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
+        return self._call(Operation.DELETE, bucket, key, lambda: self.store.delete_pinned(bucket, key, expect))
+
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
         return self._call(Operation.TAGS, bucket, key, lambda: self.store.tags(bucket, key, version_id))
 

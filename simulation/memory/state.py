@@ -270,7 +270,7 @@ class StoreState:
             part_sizes=part_sizes,
         )
 
-    def _delete(self, store: MemoryBucket, key: str, by: str) -> None:
+    def _delete(self, store: MemoryBucket, key: str, by: str) -> str | None:
         """A versioned bucket gets a delete marker even for a key that isn't there; others have nothing to note then."""
         if store.versioned or store.current(key) is not None:
             sequence = self._next()
@@ -280,6 +280,8 @@ class StoreState:
                 key, Operation.DELETE, by, sequence, sequence, at_ms, version_id=version_id, delete_marker=True
             )
             store.publish(marker)
+            return version_id
+        return None
 
     def _publish(self, store: MemoryBucket, version: Version) -> Written:
         store.publish(version)

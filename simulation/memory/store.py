@@ -93,6 +93,11 @@ class MemoryObjectStore(StoreState):
         with self._request(Operation.DELETE, bucket, key) as store:
             self._delete(store, key, self.principal)
 
+    def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
+        with self._request(Operation.DELETE, bucket, key) as store:
+            store.expect(key, expect)
+            return self._delete(store, key, self.principal)
+
     def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
         with self._request(Operation.COPY, bucket, key) as store:
             original = self._source(source)

@@ -2,7 +2,7 @@
 
 from simulation.model.check import LIVENESS_VIOLATED, Check, Kind
 
-NAIVE, FENCE, SHARES, BEACON = "naive_mrec", "s3fence", "shares", "beacon"
+NAIVE, FENCE, SHARES, BEACON, DELETES = "naive_mrec", "s3fence", "shares", "beacon", "deletes"
 
 
 def _safe(name: str, model: str, flags: str, shows: str, *, large: bool = False) -> Check:
@@ -92,6 +92,7 @@ _SAFETY = (
     _safe("beacon-flap", BEACON, "STALL FLAP", "takeover in bounded time while storage answers now and then"),
     _safe("naive-bounded", NAIVE, "SETTLE BOUNDED MUTEX", "a lease in the table works if replication is bounded"),
     _safe("naive-pinned", NAIVE, "EXPIRE PRECOND", "the pinned precondition works without that"),
+    _safe("delete-world", DELETES, "SUSP=2 CRASHES=2 FOREIGN", "a delete takes what was listed, and nothing else"),
 )
 
 _LIVENESS = (
@@ -112,6 +113,7 @@ _LIVENESS = (
     _live("live-shares-world", SHARES, "OWNERS=1 SRCOW ABORTED FOREIGN", "also while everything changes"),
     _live("live-beacon", BEACON, "STALL", "what a dead worker or Region held is taken over"),
     _live("live-beacon-flap", BEACON, "STALL FLAP", "also while storage answers now and then"),
+    _live("live-delete", DELETES, "FOREIGN", "every row to be deleted is decided"),
 )
 
 _BROKEN = (
@@ -175,6 +177,11 @@ _BROKEN = (
         "a beacon that can't be read counts as moved",
         "IN_TIME",
     ),
+    _broken("UNCONDITIONAL", DELETES, "UNCONDITIONAL FOREIGN", "a delete without a condition", "PINNED_ONLY"),
+    _broken("delete-FRESH", DELETES, "FRESH FOREIGN", "a condition from a fresh HEAD", "PINNED_ONLY"),
+    _broken("NO_GATE", DELETES, "NO_GATE", "a delete before all of them are planned", "PLANNED_FIRST"),
+    _broken("SAME", DELETES, "SAME", "residual: the same bytes, written anew, have the same ETag", "PINNED_ONLY"),
+    _broken("APPEARS", DELETES, "APPEARS", "residual: a delete under way can't be recalled", "KEPT_STAYS"),
     _broken("CUT", BEACON, "CUT", "residual: a Region that is cut off looks dead", "NO_FALSE_TAKEOVER"),
 )
 
@@ -191,6 +198,10 @@ _REACHABLE = (
     _reachable("reach-again", SHARES, "REACH=1", "a row is COPIED although a part was sent again"),
     _reachable("reach-invalid", SHARES, "REACH=2", "an owner meets InvalidPart"),
     _reachable("reach-takeover", BEACON, "STALL REACH=1", "the other Region takes over"),
+    _reachable("reach-deleted", DELETES, "REACH=1", "it is deleted"),
+    _reachable("reach-kept", DELETES, "REACH=2", "it is kept, since there are too many"),
+    _reachable("reach-late-delete", DELETES, "REACH=3", "a delete lands after its sender gave up"),
+    _reachable("reach-appeared", DELETES, "APPEARS REACH=4", "it is kept, since it appeared at the source"),
     _reachable("reach-own", BEACON, "STALL REACH=2", "a Region takes over its own dead worker's claim"),
 )
 

@@ -1,8 +1,9 @@
 """The planted bugs. Each is a mistake that the design, an emulator or an earlier draft of the protocol has made."""
 
 from simulation.mutants.coordination import COORDINATION
+from simulation.mutants.deletions import DELETIONS
 from simulation.mutants.inputs import INPUTS
 from simulation.mutants.publishing import PUBLISHING
 from simulation.mutants.uploads import UPLOADS
 
-MUTANTS = (*PUBLISHING, *UPLOADS, *COORDINATION, *INPUTS)
+MUTANTS = (*PUBLISHING, *UPLOADS, *COORDINATION, *INPUTS, *DELETIONS)

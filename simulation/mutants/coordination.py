@@ -184,11 +184,11 @@ COORDINATION = (
             Edit(
                 _SETTLING,
                 """\
-    tally = _fold(env, records, sorted(survey.done))
+    tally = fold(env, records, sorted(survey.done))
 """,
                 """\
     records.control.close_job(records.job_id)
-    tally = _fold(env, records, sorted(survey.done))
+    tally = fold(env, records, sorted(survey.done))
 """,
             ),
         ),

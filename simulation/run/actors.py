@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from chalicelib.core.deletions import Deletion
 from chalicelib.core.errors import NotYet
 from chalicelib.core.model import JobSpec, Properties
 from chalicelib.ports import Env
@@ -203,6 +204,7 @@ class Actors:
                 manifest=place(number) if job.input.manifest else None,
                 planned_first=job.planned_first,
                 every_object=job.every_object,
+                deletion=Deletion(job.delete) if job.delete else None,
             )
             accepted, _ = control.submit(env, wanted)
             before = self.truth.asked.setdefault(number, accepted)

@@ -46,13 +46,14 @@ class Fault(StrEnum):
     """409: another conditional write to the key is under way. At Complete the upload is spent."""
 
 
-CONDITIONAL = frozenset({"store.create", "store.copy", "store.complete"})
+CONDITIONAL = frozenset({"store.create", "store.copy", "store.complete", "store.delete_pinned"})
 """Calls that S3 may answer with 409."""
 CALLS = (
     *(f"store.{name}" for name in ("head", "list", "get", "create", "overwrite", "delete", "tags", "part_sizes")),
     *(f"store.{name}" for name in ("copy", "create_upload", "upload_part_copy", "list_parts", "complete", "abort")),
     "store.list_uploads",
     "store.read",
+    "store.delete_pinned",
     *(f"ledger.{name}" for name in ("put_job", "list_jobs", "job_items", "put_lease", "get_leases")),
     *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
     *(f"ledger.{name}" for name in ("put_deliveries", "get_deliveries", "put_takeover", "takeovers")),

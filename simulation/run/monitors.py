@@ -1,7 +1,8 @@
 """What must hold at every moment, looked at when a request has been carried out: nobody has to tell the truth for it.
 
 The invariants are those of the design (docs/verification.md): I1 no partial object, I2 written once, I3 COPIED only
-where it was seen, I4 the pinned source, I5 uploads in use, L1 claims, L2 one writer an item.
+where it was seen, I4 the pinned source, I5 uploads in use, I9 deletions (`deletions`), L1 claims, L2 one writer an
+item.
 """
 
 from collections import defaultdict
@@ -20,6 +21,7 @@ from simulation.memory.env import CONTROL, SOURCE, TARGET
 from simulation.memory.operations import Operation
 from simulation.memory.store import MemoryObjectStore
 from simulation.run.calls import Watch
+from simulation.run.deletions import Deletions
 from simulation.run.scheduler import Process, Scheduler
 from simulation.run.table import Key
 from simulation.run.trace import Trace
@@ -53,7 +55,7 @@ class Monitors:
     def __init__(self, scheduler: Scheduler, store: MemoryObjectStore, policy: Policy, trace: Trace) -> None:
         self._scheduler, self._store, self._policy, self._trace = scheduler, store, policy, trace
         self.violations: list[Violation] = []
-        self._before: str | None = None
+        self.before: str | None = None
         """The ETag at a destination when the request that is carried out now arrived."""
         store.before_call = self._about_to
         self.published: dict[tuple[str, str], list[tuple[str, SourceRef, str | None]]] = defaultdict(list)
@@ -71,6 +73,7 @@ class Monitors:
         """Job -> its highest intent (odd: paused), and when that was written."""
         self._ended: set[str] = set()
         """Jobs that are cancelled: no pause holds them."""
+        self._deletions = Deletions(scheduler, store, self)
         self._cancelled: set[tuple[str, str]] = set()
         """(job, target key) of large rows that are receipted as cancelled. Small ones are not recalled once sent."""
 
@@ -87,6 +90,8 @@ class Monitors:
             "store.upload_part_copy": self._part_copied,
             "store.abort": self._aborted,
             "store.create": self._created,
+            "store.delete": self._deletions.removed,
+            "store.delete_pinned": self._deletions.deleted,
             "store.overwrite": self._overwritten,
             "store.head": self._headed,
             "store.list": self._listed,
@@ -95,9 +100,9 @@ class Monitors:
         }
 
     def _about_to(self, operation: Operation, bucket: str, key: str) -> None:
-        if operation in (Operation.COPY, Operation.COMPLETE):
+        if operation in (Operation.COPY, Operation.COMPLETE) or (operation is Operation.DELETE and bucket in _TARGETS):
             there = self._store.current(_TARGETS[bucket], key)
-            self._before = there.etag if there else None
+            self.before = there.etag if there else None
 
     def interfered(self, bucket: Bucket, key: str) -> None:
         """Somebody else has written or deleted at a destination: what is published after that is another story (the
@@ -130,8 +135,8 @@ class Monitors:
         self._is_approved(process, key)
         version = self._store.versions(bucket, key)[-1]
         originals = self._bodies(source)
-        if self._before != expect:
-            self.violated("L0 pinned precondition", f"{key} was to replace {expect}, and has replaced {self._before}")
+        if self.before != expect:
+            self.violated("L0 pinned precondition", f"{key} was to replace {expect}, and has replaced {self.before}")
         if version.body not in originals:
             self.violated("I1 no partial object", f"{bucket.name}/{key} holds what {source} never was")
             return
@@ -251,6 +256,8 @@ class Monitors:
             self._intents[key.split("/")[1]] = (int(key.rsplit("/", 1)[1]), self._scheduler.now_ms)
         elif key.endswith("/cancel"):
             self._ended.add(key.split("/")[1])
+        elif "/manifest/d-" in key:
+            self._deletions.planned(process, codec.loads_link(body))
         elif "/claim/" in key:
             self._claimed(process, args[0], codec.loads(body, Claim))
         elif "/done/" in key:
@@ -291,6 +298,8 @@ class Monitors:
         for row, outcome in zip(manifest.rows, receipt.rows, strict=True):
             if row.method is Method.MULTIPART and outcome.outcome is Outcome.CANCELLED:
                 self._cancelled.add((receipt.job_id, row.target))
+            if outcome.outcome is Outcome.DELETED:
+                self._deletions.receipted(control, row)
             if outcome.outcome is not Outcome.COPIED:
                 continue
             target = TARGET[control.region]

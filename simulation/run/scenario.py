@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+from chalicelib.core.deletions import by_globs_alone
 from chalicelib.core.model import OverwriteMode
 from chalicelib.core.policy import Policy
 from simulation.memory.buckets import Limits
@@ -99,6 +100,8 @@ class Job:
     """Of a plan: look at each."""
     approved: bool = True
     """A plan that nobody approves is just that for ever."""
+    delete: int = 0
+    """It may delete so many objects that its source doesn't have; 0: it deletes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,8 @@ def draw(seed: int) -> Scenario:
     jobs, more = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
     events += more
     jobs, more = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
+    jobs, strays, more = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
+    items += strays
     events += more
     versioned_sources = random.random() < 0.4
     if not jobs and random.random() < 0.4:
@@ -273,6 +278,31 @@ def _plans(random: Random, jobs: tuple[Job, ...], calm_at_ms: int) -> tuple[tupl
             region = random.choice(REGIONS)
             events += [Event(_some_time(random, calm_at_ms), Act.APPROVE, str(number), region) for _ in range(times)]
     return tuple(found), events
+
+
+def _deletions(
+    random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int
+) -> tuple[tuple[Job, ...], tuple[Item, ...], list[Event]]:
+    """Some jobs also delete, some of them more than they may. Others meddle with what is to go, and with the source:
+    also with all of it."""
+    found = []
+    for job in jobs:
+        alone = not job.input.listed and job.input.retries is None and not job.planned_first
+        possible = alone and by_globs_alone(job.input.filters)
+        caps = (1, 2, 3, 100, 100, 100)
+        found.append(replace(job, delete=random.choice(caps)) if possible and random.random() < 0.4 else job)
+    if not any(job.delete for job in found):
+        return jobs, (), []
+    names = [f"a/{random.choice(('', 'b/', 'é/'))}stray{number}" for number in range(random.choice((0, 1, 2, 3, 6)))]
+    strays = tuple(Item(name, random.choice((0, 9, 20)), target=True) for name in names)
+    events: list[Event] = []
+    for act in (Act.PUT_TARGET, Act.PUT_SOURCE, Act.DELETE_TARGET):
+        if names and random.random() < 0.2:
+            events += [Event(_some_time(random, calm_at_ms), act, name) for name in random.choices(names, k=2)]
+    if random.random() < 0.1:
+        emptied = _some_time(random, calm_at_ms)
+        events += [Event(emptied, Act.DELETE_SOURCE, item.key) for item in items if not item.target]
+    return tuple(found), strays, events
 
 
 def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int, rare: str) -> list[Event]:

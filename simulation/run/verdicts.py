@@ -8,6 +8,7 @@ from chalicelib.core.model import (
     JobSpec,
     JobState,
     Manifest,
+    Method,
     Outcome,
     OverwriteMode,
     Receipt,
@@ -19,6 +20,7 @@ from chalicelib.core.planned import PlanSummary
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
 from simulation.memory.state import WORKER
 from simulation.run.actors import Actors
+from simulation.run.deletions import I9
 from simulation.run.inputs import GONE
 from simulation.run.scenario import Act
 from simulation.run.world import World
@@ -65,14 +67,16 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
         return
     end = codec.loads(found.body, Terminal)
     rows = list(_rows(world, spec))
-    outcomes = {row.key: outcome for row, outcome in rows}
+    copies = [(row, outcome) for row, outcome in rows if row.method is not Method.DELETE]
+    outcomes = {row.key: outcome for row, outcome in copies}
     job = actors.scenario.jobs[number]
-    if len(outcomes) != len(rows) and not job.input.manifest and not _retries_manifest(actors, number):
-        twice = [key for key, times in Counter(row.key for row, _ in rows).items() if times > 1]
+    if len(outcomes) != len(copies) and not job.input.manifest and not _retries_manifest(actors, number):
+        twice = [key for key, times in Counter(row.key for row, _ in copies).items() if times > 1]
         violated("I7 nothing counted twice", f"planned twice: {twice}")
     if end.planned != len(rows) or sum(end.counts.values()) != len(rows):
         violated("I6 one true end", f"{end.planned} planned, {end.counts}, and {len(rows)} rows are receipted")
-    proven = all(outcome.outcome.good and outcome.verification.value in ("etag", "checksum") for _, outcome in rows)
+    proven = all(outcome.outcome.good and outcome.verification.value in ("etag", "checksum") for _, outcome in copies)
+    _deletions(world, actors, number, end, [pair for pair in rows if pair[0].method is Method.DELETE])
     never = job.mode is OverwriteMode.NEVER
     if end.state is JobState.SUCCEEDED and not (proven or (never and all(o.outcome.good for _, o in rows))):
         violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
@@ -84,7 +88,8 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
             if row.decided is not None and row.decided.outcome is not outcome.outcome:
                 violated("a plan is carried out as it is", f"{row.key}: {row.decided.outcome}, and then {outcome}")
     if job.input.retries is not None:
-        failed = {row.key for row, o in _rows(world, actors.truth.asked[job.input.retries]) if not o.outcome.good}
+        retried = _rows(world, actors.truth.asked[job.input.retries])
+        failed = {row.key for row, o in retried if row.method is not Method.DELETE and not o.outcome.good}
         if outcomes.keys() != failed and number not in actors.truth.cancelled:
             violated("I3 nothing lost", f"job {number} retries {sorted(outcomes)} instead of {sorted(failed)}")
         return
@@ -92,6 +97,26 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
         if end.state is JobState.CANCELLED:
             violated("I6 one true end", "CANCELLED, and nobody asked for it")
         _meant(world, actors, number, outcomes)
+
+
+def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: list[tuple[Row, RowOutcome]]) -> None:
+    """What nobody else has touched is gone if it says so. If all went well, everything that was to go is gone."""
+    job, target = actors.scenario.jobs[number], TARGET[actors.scenario.control_of]
+    if not job.delete and rows:
+        world.monitors.violated(I9, f"job {number} deletes, and nobody consented")
+    if end.state is JobState.SUCCEEDED and not all(outcome.outcome.good for _, outcome in rows):
+        world.monitors.violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
+    untouched = {key for key in actors.truth.at_target if key[4:] not in actors.truth.touched}
+    left = {key for key in untouched if world.store.current(target, key) is not None}
+    gone = {row.target for row, outcome in rows if outcome.outcome is Outcome.DELETED}
+    if gone & left:
+        world.monitors.violated("I3 outcomes are true", f"DELETED, and still there: {gone & left}")
+    if not job.delete or end.state is not JobState.SUCCEEDED:
+        return
+    strays = {key for key in untouched if f"in/{key[4:]}" not in actors.truth.bodies}
+    meant = {key for key in strays if job.input.means(key.removeprefix(f"out/{job.target}"), 1)}
+    if meant & left:
+        world.monitors.violated("I3 nothing lost", f"job {number} SUCCEEDED, and these were to go: {meant & left}")
 
 
 def _retries_manifest(actors: Actors, number: int) -> bool:

@@ -92,6 +92,53 @@ def test_delete_of_what_is_gone_is_no_error(subject: Subject) -> None:
     assert subject.store.head(subject.plain, put.key) is None
 
 
+# --- delete what is pinned ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["plain", "versioned"])
+def test_pinned_delete_removes_what_is_there(subject: Subject, kind: str) -> None:
+    bucket: Bucket = getattr(subject, kind)
+    put = subject.put("object", bucket=bucket)
+    marker = subject.store.delete_pinned(bucket, put.key, put.etag)
+    assert subject.other.head(bucket, put.key) is None
+    assert subject.other.list(bucket, put.key).objects == ()
+    assert (marker is not None) is (kind == "versioned")
+
+
+def test_pinned_delete_keeps_the_version_where_there_are_versions(subject: Subject) -> None:
+    put = subject.put("object", b"kept", bucket=subject.versioned)
+    marker = subject.store.delete_pinned(subject.versioned, put.key, put.etag)
+    assert marker not in (None, put.version_id)
+    kept = subject.store.head(subject.versioned, put.key, version_id=put.version_id)
+    assert kept is not None
+    assert kept.facts.etag == put.etag
+
+
+@pytest.mark.parametrize("kind", ["plain", "versioned"])
+def test_pinned_delete_leaves_another_object_alone(subject: Subject, kind: str) -> None:
+    bucket: Bucket = getattr(subject, kind)
+    old = subject.put("object", b"old", bucket=bucket)
+    subject.put("object", b"new", bucket=bucket)
+    with pytest.raises(PreconditionFailed):
+        subject.store.delete_pinned(bucket, old.key, old.etag)
+    assert subject.other.get(bucket, old.key) == b"new"
+
+
+@pytest.mark.parametrize("kind", ["plain", "versioned"])
+def test_pinned_delete_of_what_is_gone(subject: Subject, kind: str) -> None:
+    """Also where the version that was pinned lies under a delete marker: S3 looks at the current version alone."""
+    bucket: Bucket = getattr(subject, kind)
+    put = subject.put("object", bucket=bucket)
+    subject.outside.remove(bucket, put.key)
+    with pytest.raises(NotFound):
+        subject.store.delete_pinned(bucket, put.key, put.etag)
+
+
+def test_pinned_delete_of_what_was_never_there(subject: Subject) -> None:
+    with pytest.raises(NotFound):
+        subject.store.delete_pinned(subject.plain, subject.key("never"), "0" * 32)
+
+
 # --- head ---------------------------------------------------------------------------------------------------------
 
 

@@ -98,3 +98,19 @@ def test_creates_racing_copies_have_one_winner(subject: Subject) -> None:
             subject.store.copy(pinned[racer], subject.plain, key, None, Placement())
 
     assert_won(subject, key, race(publish))
+
+
+def test_a_pinned_delete_racing_a_copy_never_takes_the_copy(subject: Subject) -> None:
+    """Both expect the same object: the one that comes second finds another object, or none."""
+    there, pinned = subject.put("object", b"old"), sources(subject)
+
+    def act(racer: int) -> None:
+        if racer % 2:
+            subject.store.delete_pinned(subject.plain, there.key, there.etag)
+        else:
+            subject.store.copy(pinned[racer], subject.plain, there.key, there.etag, Placement())
+
+    winners = race(act)
+    assert len(winners) == 1
+    left = subject.store.get(subject.plain, there.key)
+    assert left == (None if winners[0] % 2 else f"racer {winners[0]:02}".encode())

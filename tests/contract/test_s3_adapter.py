@@ -44,6 +44,7 @@ UPLOAD = UploadRef(BUCKET, "out/a", "upload-1")
 WRITES: dict[str, Callable[[ObjectStore], object]] = {
     "create": lambda store: store.create(BUCKET, "out/a", b"body"),
     "delete": lambda store: store.delete(BUCKET, "out/a"),
+    "delete_pinned": lambda store: store.delete_pinned(BUCKET, "out/a", "0123"),
     "copy": lambda store: store.copy(SOURCE, BUCKET, "out/a", None, Placement()),
     "create_upload": lambda store: store.create_upload(BUCKET, "out/a", Properties(), {}, Placement(), None),
     "upload_part_copy": lambda store: store.upload_part_copy(UPLOAD, 1, SOURCE, 0, 9, whole=False),
@@ -168,6 +169,16 @@ def test_complete_states_size_and_checksum() -> None:
     assert headers["x-amz-mp-object-size"] == "9"
     assert headers["x-amz-checksum-crc64nvme"] == "rosUhgp5mIg="
     assert headers["x-amz-checksum-type"] == "FULL_OBJECT"
+
+
+def test_a_pinned_delete_states_its_condition_and_whose_bucket_it_is() -> None:
+    answer = Answer(204, b"", {"x-amz-version-id": "m1", "x-amz-delete-marker": "true"})
+    with scripted_server(answer) as server:
+        assert store_at(server.url).delete_pinned(BUCKET, "out/ä +", "89ab") == "m1"
+    ((method, path, headers),) = server.requests
+    assert (method, path) == ("DELETE", "/target/out/%C3%A4%20%2B"), "no version: nothing is deleted for good"
+    assert headers["if-match"] == '"89ab"'
+    assert headers["x-amz-expected-bucket-owner"] == "111122223333"
 
 
 def test_looking_states_owner_and_who_pays() -> None:

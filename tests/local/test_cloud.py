@@ -161,6 +161,35 @@ def test_an_endpoint_is_tried_under_enforced_policies(cloud: Cloud, side: str) -
     assert cloud.client("s3").list_multipart_uploads(Bucket=stack.target_bucket).get("Uploads", []) == []
 
 
+def test_a_job_that_deletes_under_enforced_policies(cloud: Cloud) -> None:
+    west, east, s3 = cloud.regions["west"], cloud.regions["east"], cloud.client("s3")
+    target = cloud.client("s3", EAST)
+    s3.put_object(Bucket=west.source_bucket, Key="mirror/here", Body=b"here")
+    for key in ("mirrored/stray", "mirrored/ä b+c", "beside/stray"):
+        target.put_object(Bucket=east.target_bucket, Key=key, Body=b"stray")
+    wish = {
+        "source": {"endpoint": "west-source", "prefix": "mirror/"},
+        "target": {"endpoint": "east-target", "prefix": "mirrored/"},
+        "delete": {"consent": "DELETE-AT-TARGET", "max_objects": 2},
+    }
+    status, job = call(cloud, "/jobs", wish, cloud.token())
+    assert status == 201, job
+
+    def settled() -> bool:
+        job.update(call(cloud, f"/jobs/{job['id']}", token=cloud.token())[1])
+        return job["state"] not in ("PLANNING", "RUNNING")
+
+    wait_until(settled, "the job settles", 60.0)
+    objects = call(cloud, f"/jobs/{job['id']}/objects", token=cloud.token())[1]
+    assert (job["state"], job["outcomes"]) == ("SUCCEEDED", {"COPIED": 1, "DELETED": 2}), json.dumps(objects)
+    there = [
+        key
+        for key in ("mirrored/here", "mirrored/stray", "mirrored/ä b+c", "beside/stray")
+        if exists(target, east.target_bucket, key)
+    ]
+    assert there == ["mirrored/here", "beside/stray"]
+
+
 @pytest.mark.parametrize("region", [WEST, EAST])
 def test_sweep_runs_under_enforced_policies(cloud: Cloud, region: str) -> None:
     rules = cloud.client("events", region).list_rules()["Rules"]

@@ -66,9 +66,9 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
     assert may("s3:GetObject", "source") == {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole"}
     assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole", "ApiHandlerRole"}
     assert may("s3:AbortMultipartUpload", "control") == {"SplitRole"}
-    assert (
-        may("s3:PutObject", "source") == may("s3:DeleteObject", "source") == may("s3:DeleteObject", "target") == set()
-    )
+    assert may("s3:PutObject", "source") == may("s3:DeleteObject", "source") == set()
+    assert may("s3:DeleteObject", "target") == {"CopyRole"}
+    assert may("s3:DeleteObjectVersion", "") == set()
 
 
 def test_the_api_wakes_only_what_submitting_cancelling_and_resuming_wake(cloudformation: dict[str, Any]) -> None:
@@ -80,9 +80,19 @@ def test_the_api_wakes_only_what_submitting_cancelling_and_resuming_wake(cloudfo
     assert [[queue["Fn::GetAtt"][0] for queue in queues] for queues in sending] == [["SplitQueue", "CopyQueue"]]
 
 
+def test_targets_objects_are_deleted_only_by_a_request_that_says_which(cloudformation: dict[str, Any]) -> None:
+    """IAM itself refuses a DeleteObject without If-Match (S3 user guide, "Enforce conditional deletes")."""
+    [deleting] = [
+        statement
+        for role, statement in _statements(cloudformation)
+        if "s3:DeleteObject" in statement["Action"] and "-target-" in json.dumps(statement["Resource"])
+    ]
+    assert deleting["Condition"] == {"Null": {"s3:if-match": "false"}}
+
+
 def test_control_records_are_never_deleted_but_open_markers(cloudformation: dict[str, Any]) -> None:
     for _, statement in _statements(cloudformation):
-        if "s3:DeleteObject" in statement["Action"]:
+        if "s3:DeleteObject" in statement["Action"] and "-control-" in json.dumps(statement["Resource"]):
             assert all(resource["Fn::Sub"].endswith("/open/*") for resource in statement["Resource"])
 
 

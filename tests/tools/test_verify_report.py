@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.report import ReportFormat
+from tests.steps import deleting
 from tests.steps.reporting import KEYS, PIECES, ROOMY, fetched, settled
 from tests.steps.world import World
 from tools.verify_report import main
@@ -60,6 +61,17 @@ def test_a_forked_job_is_verified(files: Files, tmp_path: Path) -> None:
     assert b'"r0' in bundle.read_bytes()
     assert main([str(bundle), "--chain", world.terminal(spec).chain_sha256]) == 0
     assert main([str(bundle), "--chain", files.chain]) == 1
+
+
+def test_a_job_that_deletes_is_verified(tmp_path: Path) -> None:
+    world = deleting.filled(World())
+    spec = deleting.submit(world)
+    world.settle()
+    for report in (ReportFormat.RECEIPTS, ReportFormat.CSV):
+        (tmp_path / f"{report}.csv").write_bytes(fetched(world, spec, report))
+    files = [str(tmp_path / "receipts.csv"), "--report", str(tmp_path / "csv.csv")]
+    assert b",DELETED," in (tmp_path / "csv.csv").read_bytes()
+    assert main([*files, "--chain", world.terminal(spec).chain_sha256]) == 0
 
 
 @given(st.data(), st.integers(1, 255))

@@ -79,6 +79,11 @@ def _requests() -> dict[str, BaseModel]:
             bucket="acme-drops", region=_WEST, owner_account="123456789012", prefix="inbox/", access="read"
         ),
         "plan": requests.PlanRequest(source=source, target=target, check="every-object"),
+        "deleting": requests.JobRequest(
+            source=source,
+            target=target,
+            delete=requests.DeleteRequest(consent="DELETE-AT-TARGET", max_objects=500),
+        ),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -153,6 +158,7 @@ def _job() -> dict[str, Any]:
         "kind": JobKind.PREFIX,
         "filter": None,
         "manifest": None,
+        "delete": None,
         "mode": OverwriteMode.IF_CHANGED,
         "cancel": CancelMode.FAST,
         "labels": {"order": "4711"},

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
+from chalicelib.core.deletions import OBJECTS_MAX, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
 from chalicelib.core.inputs import NO_FILTERS, Filters, StorageClass
 from chalicelib.core.model import CancelMode, Outcome, OverwriteMode
@@ -133,6 +134,17 @@ class ManifestRequest(RequestBody):
     format: Literal["csv"] = "csv"
 
 
+class DeleteRequest(RequestBody):
+    """Consent to removing, below the target's prefix, the objects that have no counterpart below the source's. When
+    every object of the job is delivered, and only then; none at all if there are more of them than you say. Of what a
+    `filter` doesn't mean, nothing is removed, and nothing below the prefix of another endpoint."""
+
+    consent: Literal["DELETE-AT-TARGET"]
+    """Just this, so that nobody asks for it by mistake."""
+    max_objects: Annotated[int, Field(ge=1, le=OBJECTS_MAX), BeforeValidator(_a_number)]
+    """If there are more objects to remove than this, none is removed."""
+
+
 class JobRequest(RequestBody):
     """Copy everything that is under the source when the job is planned to the target."""
 
@@ -146,6 +158,9 @@ class JobRequest(RequestBody):
     manifest: ManifestRequest | None = None
     """Not everything under the source's prefix, but what this object names. Of `filter`, `keys` and `manifest`, at most
     one can be sent."""
+    delete: DeleteRequest | None = None
+    """Make the target like the source: also remove what the source doesn't have. Not together with `keys` or
+    `manifest`, nor with a `filter` of anything but `include` and `exclude`."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     cancel: CancelMode = CancelMode.FAST
     """What a cancel will mean. `fast`: nothing more is begun; what is under way may still arrive. `strict`: what ends
@@ -166,6 +181,7 @@ class JobRequest(RequestBody):
             keys=tuple(dict.fromkeys(self.keys)),
             manifest=ManifestPlace(self.manifest.endpoint, self.manifest.key) if self.manifest else None,
             filters=self.filter.filters() if self.filter else NO_FILTERS,
+            deletion=Deletion(self.delete.max_objects) if self.delete else None,
         )
 
 

@@ -73,6 +73,12 @@ class ManifestLocation(Response):
     key: str
 
 
+class Delete(Response):
+    """What may be removed at the target."""
+
+    max_objects: Count
+
+
 class JobBase(Response):
     id: str
     kind: JobKind
@@ -84,6 +90,8 @@ class JobBase(Response):
     """Null: everything that the job goes by."""
     manifest: ManifestLocation | None
     """The object that names what is to be copied, in a job of the kind MANIFEST."""
+    delete: Delete | None
+    """Its owner consents that it removes, at the target, what the source doesn't have. Null: it removes nothing."""
     mode: OverwriteMode
     cancel: CancelMode
     """What a cancel means: `fast`, or `strict`."""
@@ -104,6 +112,7 @@ def base_of(spec: model.JobSpec) -> dict[str, Any]:
         "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
         "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
         "manifest": ManifestLocation(endpoint=listed.endpoint, key=listed.name) if listed and listed.endpoint else None,
+        "delete": Delete(max_objects=spec.deletion.max_objects) if spec.deletion else None,
         "mode": spec.mode,
         "cancel": spec.cancel_mode,
         "labels": spec.labels,
@@ -211,7 +220,7 @@ class ObjectStatus(Response):
     target_key: str
     size: Count
     source_etag: str
-    """Of the version that the job pinned when it planned the object."""
+    """Of the version that the job pinned when it planned the object; "" of one to be deleted, which has no source."""
     partition: str
     outcome: Outcome | None
     """Null while it is undecided."""

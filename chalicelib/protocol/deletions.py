@@ -1,0 +1,204 @@
+"""A job's second chain: what is at the target and has no counterpart at the source.
+
+It begins when all that the job had to deliver is delivered. Its manifests pin what is to be deleted, and nothing of
+them is carried out before its last link is written: that one says whether any of it may be (`Manifest.error`), for all
+workers and for ever. So the cap holds for the job as a whole, whoever plans, copies, dies or wakes up late.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.core import ids
+from chalicelib.core.deletions import beneath, refusal
+from chalicelib.core.errors import EftError, NotFound, PreconditionFailed
+from chalicelib.core.filters import Sieve
+from chalicelib.core.inputs import NO_FILTERS
+from chalicelib.core.keyrange import just_below
+from chalicelib.core.model import JobSpec, Manifest, Method, ObjectFacts, Outcome, Row, RowOutcome
+from chalicelib.core.plan import target_key
+from chalicelib.core.policy import KEY_MAX_BYTES, LIST_PAGE_KEYS
+from chalicelib.core.settle import CANCELLED, Tally, complete, may_be_complete
+from chalicelib.core.verdict import Undecided, deletion
+from chalicelib.ports import Env
+from chalicelib.protocol.places import read_places
+from chalicelib.protocol.planning import Cut
+from chalicelib.protocol.publish import Publisher
+from chalicelib.protocol.receipts import receipt_of
+from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.scan import look_at
+from chalicelib.protocol.settling import fold, forks_of
+
+PAGES_PER_LINK = 20
+"""How many pages of the target are listed for one manifest, where most of it has its counterpart."""
+
+
+# --- planning -----------------------------------------------------------------------------------------------------
+
+
+def delivered(env: Env, records: JobRecords) -> Tally | None:
+    """What became of all that the job had to deliver; None if it isn't all receipted yet."""
+    survey = records.survey()
+    links, done = ({part for part in names if not ids.is_delete_part(part)} for names in (survey.links, survey.done))
+    if not may_be_complete(links, done):
+        return None
+    forks = forks_of(records, links - done)
+    if forks is None:
+        return None
+    tally = fold(env, records, sorted(done))
+    return tally if complete(links, forks, tally.closed) else None
+
+
+def cut_deletions(env: Env, spec: JobSpec, sieve: Sieve, after: str, planned: int) -> Cut:
+    """What the next link is to hold, of target keys above `after`; `planned` rows are in those before it.
+
+    The target is listed first, and what it shows is then looked for at the source: whatever has arrived at the source
+    until then, and was delivered perhaps by somebody else, is seen on both sides.
+    """
+    limit = min(env.policy.partition_rows, LIST_PAGE_KEYS)
+    others = _other_places(env, spec)
+    rows: list[Row] = []
+    cursor, last = after, False
+    for _ in range(PAGES_PER_LINK):
+        page = env.store.list(spec.target.bucket, spec.target_prefix, start_after=cursor, limit=limit - len(rows))
+        meant = [facts for facts in page.objects if _is_meant(spec, sieve, others, facts)]
+        rows += _without_counterpart(env, spec, meant)
+        last = not page.truncated
+        cursor = page.objects[-1].key if page.objects else cursor
+        if last or 2 * len(rows) > limit:
+            break
+    error = _verdict(env, spec, planned + len(rows)) if last else ""
+    return Cut(tuple(rows), cursor, last, error=error)
+
+
+def _other_places(env: Env, spec: JobSpec) -> tuple[str, ...]:
+    """Prefixes of other endpoints beneath the target: what lies there has owners of its own."""
+    bucket = spec.target.bucket.name
+    places = read_places(env).endpoints.values()
+    return beneath(spec.target_prefix, (e.prefix for e in places if e.bucket.name == bucket))
+
+
+def _is_meant(spec: JobSpec, sieve: Sieve, others: tuple[str, ...], facts: ObjectFacts) -> bool:
+    """Not the folder marker of the target prefix itself, which is its place, not something in it."""
+    name = facts.key.removeprefix(spec.target_prefix)
+    return bool(name) and not facts.key.startswith(others) and sieve.passes(name, facts)
+
+
+def _without_counterpart(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts]) -> list[Row]:
+    wanted = {target_key(facts.key, spec.target_prefix, spec.source_prefix): facts for facts in objects}
+    # A key that is too long for S3 is certainly not there.
+    possible = [key for key in wanted if len(key.encode()) <= KEY_MAX_BYTES]
+    after = just_below(possible[0]) if possible else ""
+    there = look_at(env, spec.source.bucket, spec.source_prefix, after, possible)
+    return [
+        Row(
+            key=key,
+            target=facts.key,
+            size=facts.size,
+            etag="",
+            expect=facts.etag,
+            method=Method.DELETE,
+            modified_ms=facts.last_modified_ms,
+            storage_class=facts.storage_class,
+        )
+        for key, facts in wanted.items()
+        if not _is_there(env, spec, key, there.get(key))
+    ]
+
+
+def _is_there(env: Env, spec: JobSpec, key: str, found: ObjectFacts | EftError | None) -> bool:
+    """A HEAD that was refused says nothing of whether there is such a key; LIST does."""
+    if not isinstance(found, EftError):
+        return found is not None
+    page = env.store.list(spec.source.bucket, key, limit=1)
+    return any(facts.key == key for facts in page.objects)
+
+
+def _verdict(env: Env, spec: JobSpec, objects: int) -> str:
+    """Of the whole chain, when it is known how many objects it holds: why none of them may be deleted, or ""."""
+    assert spec.deletion is not None, "only of a job that deletes"
+    return refusal(spec.deletion, objects, source_empty=objects > 0 and _shows_nothing(env, spec))
+
+
+def _shows_nothing(env: Env, spec: JobSpec) -> bool:
+    """The source has nothing under its prefix now (but for its own folder marker), or had nothing for this job."""
+    page = env.store.list(spec.source.bucket, spec.source_prefix, limit=2)
+    if all(facts.key == spec.source_prefix for facts in page.objects):
+        return True
+    if spec.filters == NO_FILTERS:
+        return False
+    tally = delivered(env, ControlRecords(env, spec.control_region).job(spec.job_id))
+    return tally is None or tally.planned == 0
+
+
+# --- when the chain is planned ------------------------------------------------------------------------------------
+
+
+def end_of_chain(records: JobRecords) -> Manifest | None:
+    """The chain's last link; None while there is more to plan."""
+    parts = records.links_of_range(ids.DELETE_RANGE)
+    link = records.link(parts[-1]) if parts else None
+    return link if isinstance(link, Manifest) and link.last else None
+
+
+def may_be_carried_out(records: JobRecords) -> bool:
+    """Is all of the chain planned, and is nothing against it? Once true, it stays true."""
+    end = end_of_chain(records)
+    return end is not None and not end.error
+
+
+def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> bool:
+    """Nothing of the chain may be deleted: receipt its rows so. False if there was no time for all of them. Needs no
+    claim, since nothing is done; safe to repeat, by anybody."""
+    if end.error == CANCELLED:
+        return True  # Copy decides them: it looks at what had been deleted by then.
+    for part in records.links_of_range(ids.DELETE_RANGE):
+        if env.clock.now_ms() >= until_ms:
+            return False
+        link = records.link(part)
+        if isinstance(link, Manifest) and link.rows and not records.done(part):
+            kept = [RowOutcome(row.key, Outcome.KEPT, end.error, row.expect) for row in link.rows]
+            # Crash here: the sweep sees links without a receipt, and wakes split, which goes on.
+            receipt_of(env, records, link, kept, started_ms=env.clock.now_ms())
+    return True
+
+
+# --- carrying out -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Deleter:
+    """Carries out one row to DELETE."""
+
+    publisher: Publisher
+    row: Row
+
+    def delete(self, *, look_first: bool) -> RowOutcome:
+        return self.publisher.persist(self.row, lambda attempt: self._once(look=look_first or attempt > 0))
+
+    def look(self) -> RowOutcome | None:
+        """HEAD the destination and decide; None while undecided."""
+        head = self.publisher.env.store.head(self.publisher.route.target.bucket, self.row.target)
+        decided = deletion(self.row, head.facts if head else None)
+        return None if isinstance(decided, Undecided) else decided
+
+    def _once(self, *, look: bool) -> RowOutcome | None:
+        if look and (decided := self.look()) is not None:
+            return decided
+        row = self.row
+        if self._is_at_source():
+            return RowOutcome(row.key, Outcome.KEPT, "it has appeared at the source since this was planned", row.expect)
+        assert row.expect is not None, "what is to be deleted was there"
+        target = self.publisher.route.target.bucket
+        try:
+            marker = self.publisher.env.store.delete_pinned(target, row.target, row.expect)
+        except NotFound:
+            return RowOutcome(row.key, Outcome.DELETED, etag=row.expect)
+        except PreconditionFailed:
+            return self.look()
+        # Crash here: deleted and recorded nowhere. The next epoch's HEAD finds nothing there: DELETED.
+        return RowOutcome(row.key, Outcome.DELETED, etag=row.expect, version_id=marker)
+
+    def _is_at_source(self) -> bool:
+        if len(self.row.key.encode()) > KEY_MAX_BYTES:
+            return False
+        return self.publisher.env.store.head(self.publisher.route.source.bucket, self.row.key) is not None

@@ -1,0 +1,248 @@
+"""What may be deleted, how it is decided row by row, and how a job that deletes ends."""
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.core.deletions import NOT_ALL_DELIVERED, SOURCE_EMPTY, Deletion, beneath, by_globs_alone, refusal
+from chalicelib.core.ids import is_delete_part, is_part_id, part_id, split_part_id
+from chalicelib.core.inputs import Filters
+from chalicelib.core.model import JobState, Method, ObjectFacts, Outcome, Receipt, Row, RowOutcome, Verification
+from chalicelib.core.policy import Policy
+from chalicelib.core.progress import PlanProgress, derive, planning_complete
+from chalicelib.core.settle import CANCELLED, Tally, complete, may_be_complete
+from chalicelib.core.sweep import Records, decide, waiting
+from chalicelib.core.verdict import Undecided, deletion, verified_deletion
+
+WEST = "us-gov-west-1"
+ROW = Row("in/a", "out/a", 7, "", "pinned", Method.DELETE)
+DELETED = RowOutcome("in/a", Outcome.DELETED, etag="pinned", version_id="marker")
+KEPT = RowOutcome("in/a", Outcome.KEPT, "it has appeared")
+COPIED = RowOutcome("in/b", Outcome.COPIED, verification=Verification.ETAG)
+FAILED = RowOutcome("in/b", Outcome.FAILED)
+
+
+def facts(etag: str) -> ObjectFacts:
+    return ObjectFacts("out/a", 7, etag)
+
+
+@pytest.mark.parametrize(
+    ("objects", "cap", "empty", "why"),
+    [
+        (0, 1, True, ""),
+        (1, 1, False, ""),
+        (2, 1, False, "nothing was deleted: 2 objects would be deleted, the cap is 1"),
+        (1_000_001, 1_000_000, False, "nothing was deleted: 1000001 objects would be deleted, the cap is 1000000"),
+        (1, 1, True, SOURCE_EMPTY),
+        (2, 1, True, "nothing was deleted: 2 objects would be deleted, the cap is 1"),
+    ],
+)
+def test_when_nothing_may_be_deleted(objects: int, cap: int, empty: bool, why: str) -> None:
+    found = refusal(Deletion(cap), objects, source_empty=empty)
+    assert found.startswith(why)
+    assert bool(found) is bool(why)
+
+
+def test_which_filters_can_be_judged_by_a_key_alone() -> None:
+    assert by_globs_alone(Filters())
+    assert by_globs_alone(Filters(include=("a",), exclude=("b",)))
+    for more in (
+        {"size_min_bytes": 0},
+        {"size_max_bytes": 1},
+        {"modified_since_ms": 0},
+        {"modified_before_ms": 1},
+        {"storage_classes": ("STANDARD",)},
+    ):
+        assert not by_globs_alone(replace(Filters(include=("a",)), **more))
+
+
+def test_other_places_beneath_a_prefix() -> None:
+    assert beneath("a/", ["", "a/", "a/b/", "a/b/", "ab/", "b/"]) == ("a/b/",)
+    assert beneath("", ["", "a/"]) == ("a/",)
+
+
+def test_part_ids_of_the_second_chain() -> None:
+    assert is_part_id("d-000001")
+    assert split_part_id("d-000012") == ("d", 12)
+    assert not is_part_id("d0-000001"), "it never forks"
+    assert is_delete_part(part_id("d", 1))
+    assert not is_delete_part(part_id("r01", 1))
+
+
+@pytest.mark.parametrize(
+    ("there", "outcome"),
+    [(None, Outcome.DELETED), (facts("pinned"), None), (facts("another"), Outcome.DESTINATION_CONFLICT)],
+)
+def test_a_row_is_decided_by_what_the_destination_shows(there: ObjectFacts | None, outcome: Outcome | None) -> None:
+    found = deletion(ROW, there)
+    assert found is Undecided.UNDECIDED if outcome is None else found.outcome is outcome  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "there", "outcome", "detail"),
+    [
+        (DELETED, None, Outcome.DELETED, ""),
+        (DELETED, facts("another"), Outcome.DELETED, "deleted; somebody has put another object there since"),
+        (
+            DELETED,
+            facts("pinned"),
+            Outcome.DESTINATION_CONFLICT,
+            "deleted, but the same object was there again when verified",
+        ),
+        (KEPT, facts("pinned"), Outcome.KEPT, "it has appeared"),
+        (KEPT, None, Outcome.DELETED, "it has appeared"),
+    ],
+)
+def test_verification(claimed: RowOutcome, there: ObjectFacts | None, outcome: Outcome, detail: str) -> None:
+    found = verified_deletion(ROW, claimed, there)
+    assert (found.outcome, found.detail) == (outcome, detail)
+    if found.outcome is Outcome.DELETED and claimed is DELETED:
+        assert (found.etag, found.version_id) == ("pinned", "marker")
+
+
+# --- how it ends --------------------------------------------------------------------------------------------------
+
+
+def tally(*receipts: Receipt) -> Tally:
+    found = Tally()
+    for receipt in sorted(receipts, key=lambda receipt: receipt.part):
+        found.add(receipt, receipt.nonce.encode())
+    return found
+
+
+def receipt(part: str, *rows: RowOutcome, error: str = "") -> Receipt:
+    return Receipt("job", part, WEST, "sha", rows, 0, 0, True, error, 1, 2, f"nonce-{part}")
+
+
+CAP = "nothing was deleted: 2 objects would be deleted, the cap is 1"
+
+
+@pytest.mark.parametrize(
+    ("copies", "copies_error", "deletions", "error", "cancelled", "end"),
+    [
+        ((COPIED,), "", (DELETED,), "", False, (JobState.SUCCEEDED, "")),
+        ((), "", (DELETED,), "", False, (JobState.SUCCEEDED, "")),
+        ((COPIED,), "", (KEPT, KEPT), CAP, False, (JobState.PARTIAL, CAP)),
+        ((), "", (KEPT,), SOURCE_EMPTY, False, (JobState.PARTIAL, SOURCE_EMPTY)),
+        (
+            (COPIED,),
+            "",
+            (DELETED, KEPT, KEPT),
+            "",
+            False,
+            (
+                JobState.PARTIAL,
+                "2 of 3 objects that were to be deleted are still there, or others in their place",
+            ),
+        ),
+        (
+            (COPIED, FAILED),
+            "",
+            (),
+            NOT_ALL_DELIVERED,
+            False,
+            (JobState.PARTIAL, f"1 of 2 objects were not delivered; {NOT_ALL_DELIVERED}"),
+        ),
+        (
+            (FAILED,),
+            "",
+            (),
+            NOT_ALL_DELIVERED,
+            False,
+            (JobState.FAILED, f"1 of 1 objects were not delivered; {NOT_ALL_DELIVERED}"),
+        ),
+        ((), "can't list", (), NOT_ALL_DELIVERED, False, (JobState.FAILED, f"can't list; {NOT_ALL_DELIVERED}")),
+        (
+            (COPIED,),
+            "",
+            (DELETED,),
+            CANCELLED,
+            True,
+            (JobState.CANCELLED, "cancelled by request; 1 objects had been delivered, 1 deleted"),
+        ),
+        (
+            (COPIED,),
+            "",
+            (),
+            CANCELLED,
+            True,
+            (JobState.CANCELLED, "cancelled by request; 1 objects had been delivered"),
+        ),
+        # The cancel came when all was done.
+        ((COPIED,), "", (DELETED,), "", True, (JobState.SUCCEEDED, "")),
+    ],
+)
+def test_the_state_and_its_reason(
+    copies: tuple[RowOutcome, ...],
+    copies_error: str,
+    deletions: tuple[RowOutcome, ...],
+    error: str,
+    cancelled: bool,
+    end: tuple[JobState, str],
+) -> None:
+    found = tally(receipt("r-000001", *copies, error=copies_error), receipt("d-000001", *deletions, error=error))
+    assert found.outcome(cancelled) == end
+
+
+def test_deletions_begin_only_when_all_is_delivered() -> None:
+    assert tally(receipt("r-000001", COPIED)).all_delivered
+    assert tally(receipt("r-000001")).all_delivered
+    assert not tally(receipt("r-000001", COPIED, FAILED)).all_delivered
+    assert not tally(receipt("r-000001", COPIED, error="can't list")).all_delivered
+
+
+@pytest.mark.parametrize(
+    ("links", "done", "expected"),
+    [
+        ({"r-000001"}, {"r-000001"}, False),
+        ({"r-000001", "d-000001"}, {"r-000001"}, False),
+        ({"r-000001", "d-000001"}, {"d-000001"}, False),
+        ({"r-000001", "d-000001"}, {"r-000001", "d-000001"}, True),
+        ({"r-000001", "r0-000001", "r1-000001", "d-000001"}, {"r0-000001", "r1-000001", "d-000001"}, True),
+        ({"d-000001"}, {"d-000001"}, False),
+    ],
+)
+def test_complete_with_both_chains(links: set[str], done: set[str], expected: bool) -> None:
+    assert may_be_complete(links, done, deletes=True) is expected
+    forks, closed = links - done, {part.rpartition("-")[0] for part in done}
+    assert complete(links, forks, closed, deletes=True) is expected
+
+
+# --- sweep and progress -------------------------------------------------------------------------------------------
+
+
+def test_the_sweep_sees_that_the_second_chain_has_not_begun() -> None:
+    delivered = Records(frozenset({"r-000001"}), {"r-000001": 1}, {"r-000001": 1}, frozenset({"r-000001"}))
+    assert "d" in waiting(delivered, deletes=True).split
+    assert "d" not in waiting(delivered).split
+    assert "d" not in waiting(replace(delivered, done=frozenset()), deletes=True).split
+    begun = replace(delivered, links=frozenset({"r-000001", "d-000001"}))
+    assert waiting(begun, deletes=True).split == {"r", "d"}, "and no halves of it"
+    assert waiting(begun, deletes=True).copy == {"d-000001"}
+
+
+@pytest.mark.parametrize("deletes", [True, False])
+def test_the_sweep_settles_a_job_that_deletes_only_with_its_second_chain(deletes: bool) -> None:
+    delivered = Records(links=frozenset({"r-000001"}), done=frozenset({"r-000001"}))
+    found = decide(
+        "job",
+        delivered,
+        None,
+        region=WEST,
+        home=WEST,
+        home_sight="",
+        now_ms=0,
+        policy=Policy(),
+        deletes=deletes,
+    )
+    assert found.settle is not deletes
+
+
+def test_there_is_more_to_plan_until_the_deletions_are() -> None:
+    copies, begun = PlanProgress("job", "r", WEST, 1, 3, 30, True), PlanProgress("job", "d", WEST, 1, 2, 0, False)
+    assert planning_complete([copies])
+    assert not planning_complete([copies], deletes=True)
+    assert not planning_complete([copies, begun], deletes=True)
+    assert planning_complete([copies, replace(begun, closed=True)], deletes=True)
+    found = derive([copies, begun], [], None, 1, deletes=True)
+    assert (found.phase, found.objects_planned, found.planned) == ("delete", 5, False)
