@@ -154,6 +154,7 @@ def draw(seed: int) -> Scenario:
     jobs, more = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
     events += more
     jobs, more = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
+    events += more
     jobs, strays, more = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
     items += strays
     events += more
