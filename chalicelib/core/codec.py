@@ -26,6 +26,7 @@ from chalicelib.core.model import (
     Terminal,
 )
 from chalicelib.core.registers import Registration
+from chalicelib.core.schedules import Run, Schedule
 
 Record = (
     JobSpec
@@ -42,6 +43,8 @@ Record = (
     | KeyRecord
     | Endpoint
     | Feed
+    | Schedule
+    | Run
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -58,6 +61,8 @@ _KINDS: dict[str, type[Any]] = {
     "keys": KeyRecord,
     "endpoint": Endpoint,
     "feed": Feed,
+    "schedule": Schedule,
+    "run": Run,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

@@ -10,7 +10,7 @@ from chalicelib.core import ids
 from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode
+from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode, Scheduled
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.places import find_endpoint
@@ -51,6 +51,7 @@ class Submission:
     manifest: ManifestPlace | None = None
     """Not all that is under the source's prefix: what this object names."""
     cancel_mode: CancelMode = CancelMode.FAST
+    scheduled: Scheduled | None = None
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -104,6 +105,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
         cancel_mode=submission.cancel_mode,
+        scheduled=submission.scheduled,
     )
 
 
