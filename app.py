@@ -69,6 +69,26 @@ def get_report(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_report, job_id=job_id))
 
 
+@app.route("/schedules", methods=["GET"], authorizer=bearer)
+def list_schedules() -> Response:
+    return runtime.respond(app.current_request, routes.list_schedules)
+
+
+@app.route("/schedules/{schedule_id}", methods=["GET"], authorizer=bearer)
+def get_schedule(schedule_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_schedule, schedule_id=schedule_id))
+
+
+@app.route("/schedules/{schedule_id}", methods=["PUT"], authorizer=bearer)
+def put_schedule(schedule_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.put_schedule, schedule_id=schedule_id))
+
+
+@app.route("/schedules/{schedule_id}", methods=["DELETE"], authorizer=bearer)
+def remove_schedule(schedule_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.remove_schedule, schedule_id=schedule_id))
+
+
 @app.route("/endpoints", methods=["GET"], authorizer=bearer)
 def list_endpoints() -> Response:
     return runtime.respond(app.current_request, routes.list_endpoints)

@@ -1,13 +1,14 @@
 """Cron expressions: when, in the world's time, a schedule's clock shows what it asks for.
 
-Five fields (minute, hour, day of month, month, day of week) as crontab(5) of Debian has them, with `L` and `#` for days.
-`cronsim` reads them and knows which days they mean; times of day, and what becomes of them when clocks change, are here:
+Five fields (minute, hour, day of month, month, day of week) as crontab(5) of Debian has them, with `L` and `#` for
+days. `cronsim` reads them and knows which days they mean; times of day, and what becomes of them when clocks change,
+are here:
 
 - An expression that names its hours and minutes (neither field begins with `*`) runs once for each time that it names.
-  Where clocks are put forward past that time, it runs when they have been; where they are put back and show it twice, at
-  the first.
-- One that repeats (`*/15 * * * *`) goes by time that passes: nothing is made up for an hour that there isn't, and in one
-  that comes twice it runs in both.
+  Where clocks are put forward past that time, it runs when they have been; where they are put back and show it twice,
+  at the first.
+- One that repeats (`*/15 * * * *`) goes by time that passes: nothing is made up for an hour that there isn't, and in
+  one that comes twice it runs in both.
 
 That is what Debian's cron does (cron(8), "Notes"). Occurrences are a pure function of the expression and the zone: from
 wherever they are counted, by whichever Region, they are the same instants. The zones' rules come with the package
@@ -60,7 +61,9 @@ class Cron:
     def of(cls, expression: str, timezone: str) -> "Cron":
         """Raises BadRequest that says what is wrong."""
         if timezone not in zone_names():
-            detail = f"timezone {timezone[:80]!r}: send a name of the time zone database, such as America/New_York or UTC"
+            detail = (
+                f"timezone {timezone[:80]!r}: send a name of the time zone database, such as America/New_York or UTC"
+            )
             raise BadRequest("UnknownTimezone", detail)
         found = cls(expression, timezone)
         fields = len(expression.split())

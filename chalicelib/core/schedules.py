@@ -1,7 +1,7 @@
 """What a schedule says, which of its occurrences are due, and what is kept of each."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -73,23 +73,17 @@ class Run:
     nonce: str
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Occurrences to be looked at, in order. Only the last of those that nobody has decided is to run."""
-
-    occurrences: Sequence[int] = field(default=())
-
-    def missed(self, decided: Collection[int]) -> list[int]:
-        undecided = [at for at in self.occurrences if at not in decided]
-        return undecided[:-1]
-
-
-def due(schedule: Schedule, handled_ms: int, now_ms: int) -> Due:
-    """`handled_ms`: up to when all is done, as far as known. If that is lost, occurrences are looked at again, which
-    changes nothing."""
+def due(schedule: Schedule, handled_ms: int, now_ms: int) -> list[int]:
+    """Occurrences to be looked at, in order. `handled_ms`: up to when all is done, as far as known. If that is lost,
+    some are looked at again, which changes nothing."""
     if not schedule.enabled:
-        return Due()
-    return Due(schedule.times.between(max(schedule.since_ms, handled_ms, now_ms - LOOK_BACK_MS), now_ms))
+        return []
+    return schedule.times.between(max(schedule.since_ms, handled_ms, now_ms - LOOK_BACK_MS), now_ms)
+
+
+def missed(occurrences: Sequence[int], decided: Collection[int]) -> list[int]:
+    """Of what is due and nobody has decided about, only the last is run."""
+    return [at for at in occurrences if at not in decided][:-1]
 
 
 def run_name(occurrence_ms: int) -> str:

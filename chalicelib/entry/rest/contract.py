@@ -7,9 +7,10 @@ from pydantic import BaseModel
 from chalicelib.entry.rest import problems
 from chalicelib.entry.rest.problems import Kind
 
-JOBS, PLACES, OPERATIONS, SERVICE = "jobs", "places", "operations", "service"
+JOBS, SCHEDULES, PLACES, OPERATIONS, SERVICE = "jobs", "schedules", "places", "operations", "service"
 TAGS = {
     JOBS: "Copy what is under one place to another, and watch it.",
+    SCHEDULES: "Have a job submitted again and again.",
     PLACES: "What your tenant may name in a job, and its standing feeds.",
     OPERATIONS: "For operators: Regions, leases, takeovers, of all tenants.",
     SERVICE: "About the service itself; needs no token.",

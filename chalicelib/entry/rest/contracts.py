@@ -5,6 +5,7 @@ from chalicelib.entry.rest import operations, problems, reports, requests, respo
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLACES, SERVICE, Contract, Success
 from chalicelib.entry.rest.contracts_places import CONTRACTS_OF_PLACES
+from chalicelib.entry.rest.contracts_schedules import CONTRACTS_OF_SCHEDULES
 
 _ABOUT_A_JOB = {
     "getJob": "Watch it.",
@@ -170,6 +171,7 @@ CONTRACTS = (
         ),
         problems=(problems.INVALID_REQUEST, problems.UNKNOWN_JOB, problems.JOB_NOT_SETTLED),
     ),
+    *CONTRACTS_OF_SCHEDULES,
     *CONTRACTS_OF_PLACES,
     Contract(
         "GET",
