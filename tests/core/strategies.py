@@ -9,6 +9,7 @@ from chalicelib.core import model
 from chalicelib.core.inputs import Filters
 from chalicelib.core.intents import Intent
 from chalicelib.core.registers import Registration
+from chalicelib.core.schedules import Run
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 st.register_type_strategy(str, TEXT)
@@ -24,6 +25,7 @@ RECORDS: tuple[type[Any], ...] = (
     model.ReportMade,
     Registration,
     model.Terminal,
+    Run,
 )
 
 
