@@ -239,7 +239,7 @@ def put_schedule(
             raise _elsewhere(old.control_region, spec)
         body = codec.dumps(_schedule(env, author, name, wanted, spec, old))
         if len(body) > SCHEDULE_MAX_BYTES:
-            detail = f"with its job it has {len(body)} bytes, and may have {SCHEDULE_MAX_BYTES}: use a manifest for keys"
+            detail = f"with its job it has {len(body)} bytes, and may have {SCHEDULE_MAX_BYTES}: use a manifest"
             raise BadRequest("ScheduleTooLarge", detail)
         return body.decode()
 

@@ -127,6 +127,7 @@ def _scheduled_job() -> schedules.ScheduledJob:
         keys=[],
         manifest=None,
         mode=OverwriteMode.IF_CHANGED,
+        cancel=CancelMode.FAST,
         labels={},
     )
 

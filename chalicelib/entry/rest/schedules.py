@@ -7,7 +7,7 @@ from pydantic import StringConstraints
 
 from chalicelib.core.cron import EXPRESSION_MAX_CHARACTERS
 from chalicelib.core.inputs import NO_FILTERS
-from chalicelib.core.model import JobState, OverwriteMode
+from chalicelib.core.model import CancelMode, JobState, OverwriteMode
 from chalicelib.core.schedules import Overlap, RunState
 from chalicelib.entry.rest.requests import JobRequest, RequestBody
 from chalicelib.entry.rest.responses import Filter, ManifestLocation, Place, Response, Timestamp, timestamp
@@ -43,6 +43,7 @@ class ScheduledJob(Response):
     keys: list[str]
     manifest: ManifestLocation | None
     mode: OverwriteMode
+    cancel: CancelMode
     labels: dict[str, str]
 
     @classmethod
@@ -54,6 +55,7 @@ class ScheduledJob(Response):
             keys=list(job.keys),
             manifest=ManifestLocation(endpoint=job.manifest.endpoint, key=job.manifest.key) if job.manifest else None,
             mode=job.mode,
+            cancel=job.cancel_mode,
             labels=dict(job.labels),
         )
 
