@@ -25,6 +25,7 @@ from chalicelib.core.model import (
     ReportMade,
     Terminal,
 )
+from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.schedules import Run, Schedule
 
@@ -45,6 +46,8 @@ Record = (
     | Feed
     | Schedule
     | Run
+    | PlanSummary
+    | Approval
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -63,6 +66,8 @@ _KINDS: dict[str, type[Any]] = {
     "feed": Feed,
     "schedule": Schedule,
     "run": Run,
+    "planned": PlanSummary,
+    "approved": Approval,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

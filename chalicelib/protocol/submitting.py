@@ -52,6 +52,8 @@ class Submission:
     """Not all that is under the source's prefix: what this object names."""
     cancel_mode: CancelMode = CancelMode.FAST
     scheduled: Scheduled | None = None
+    planned_first: bool = False
+    every_object: bool = False
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -106,6 +108,8 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
         cancel_mode=submission.cancel_mode,
         scheduled=submission.scheduled,
+        planned_first=submission.planned_first,
+        every_object=submission.every_object,
     )
 
 
@@ -177,6 +181,8 @@ def _digest(submission: Submission) -> str:
         asked["cancel"] = submission.cancel_mode
     if submission.manifest is not None:
         asked["manifest"] = asdict(submission.manifest)
+    if submission.planned_first:
+        asked["plan"] = "every-object" if submission.every_object else "listing"
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

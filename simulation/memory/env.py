@@ -3,6 +3,7 @@
 from chalicelib.core.keys import Issuer
 from chalicelib.core.model import Bucket, Endpoint, Feed
 from chalicelib.core.policy import Policy
+from chalicelib.core.prices import LIST_PRICES
 from chalicelib.ports import Clock, Env, Ids, KeySource, Ledger, Log, Notifier, ObjectStore, Pool, Queue, Registry, Rng
 from simulation.memory.buckets import Limits
 from simulation.memory.clock import (
@@ -101,5 +102,6 @@ def make_env(
         part_pool=pool,
         log=log or CollectingLog(),
         worker=worker,
+        prices=dict.fromkeys((WEST, EAST), LIST_PRICES),
         own_roles=OWN_ROLES,
     )

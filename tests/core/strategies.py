@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from chalicelib.core import model
 from chalicelib.core.inputs import Filters
 from chalicelib.core.intents import Intent
+from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.schedules import Run
+from chalicelib.core.totals import ClassTotals, Totals
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 st.register_type_strategy(str, TEXT)
@@ -26,6 +28,8 @@ RECORDS: tuple[type[Any], ...] = (
     Registration,
     model.Terminal,
     Run,
+    PlanSummary,
+    Approval,
 )
 
 
@@ -36,6 +40,8 @@ def records(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 
 for _kind in (
+    ClassTotals,
+    Totals,
     model.Checksum,
     model.Bucket,
     Filters,
