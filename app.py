@@ -71,6 +71,26 @@ def get_report(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_report, job_id=job_id))
 
 
+@app.route("/schedules", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def list_schedules() -> Response:
+    return runtime.respond(app.current_request, routes.list_schedules)
+
+
+@app.route("/schedules/{schedule_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def get_schedule(schedule_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_schedule, schedule_id=schedule_id))
+
+
+@app.route("/schedules/{schedule_id}", methods=["PUT"], authorizer=bearer)
+def put_schedule(schedule_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.put_schedule, schedule_id=schedule_id))
+
+
+@app.route("/schedules/{schedule_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
+def remove_schedule(schedule_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.remove_schedule, schedule_id=schedule_id))
+
+
 @app.route("/plans", methods=["POST"], authorizer=bearer)
 def submit_plan() -> Response:
     return runtime.respond(app.current_request, routes.submit_plan)

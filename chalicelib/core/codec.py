@@ -27,6 +27,7 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
+from chalicelib.core.schedules import Run, Schedule
 
 Record = (
     JobSpec
@@ -43,6 +44,8 @@ Record = (
     | KeyRecord
     | Endpoint
     | Feed
+    | Schedule
+    | Run
     | PlanSummary
     | Approval
 )
@@ -61,6 +64,8 @@ _KINDS: dict[str, type[Any]] = {
     "keys": KeyRecord,
     "endpoint": Endpoint,
     "feed": Feed,
+    "schedule": Schedule,
+    "run": Run,
     "planned": PlanSummary,
     "approved": Approval,
 }

@@ -22,6 +22,7 @@ class EntryKind(StrEnum):
 
     ENDPOINT = "endpoint"
     FEED = "feed"
+    SCHEDULE = "schedule"
 
 
 class Action(StrEnum):

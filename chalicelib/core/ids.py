@@ -30,6 +30,11 @@ def feed_job_id(feed_id: str, pins: list[tuple[str, str, str]], attempt: int) ->
     return "feed-" + _digest("feed", feed_id, str(attempt), *(word for pin in sorted(pins) for word in pin))
 
 
+def schedule_id(tenant: str, name: str, nonce: str) -> str:
+    """One that is removed and made again under its name is another schedule."""
+    return "schedule-" + _digest("schedule", tenant, name, nonce)
+
+
 def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
 

@@ -384,6 +384,16 @@ class ObjectList:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """Which occurrence of which schedule a job is for."""
+
+    schedule_id: str
+    name: str
+    """The tenant's own for the schedule."""
+    occurrence_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """One request to copy; immutable. Endpoints are resolved when it is accepted: later edits don't reach into it."""
 
@@ -407,6 +417,7 @@ class JobSpec:
     retry_of: str | None = None
     listed: ObjectList | None = None
     cancel_mode: CancelMode = CancelMode.FAST
+    scheduled: Scheduled | None = None
     planned_first: bool = False
     """A plan: nothing of it is copied before it is approved."""
     every_object: bool = False

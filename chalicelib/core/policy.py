@@ -61,5 +61,7 @@ class Policy:
     """How often an issuer is asked for its keys."""
     keys_grace_ms: int = 3_600_000
     """For how long a key counts that its issuer doesn't publish any more: what it signed just before is still good."""
+    schedule_interval_min_ms: int = 300_000
+    """What a schedule's clock must leave between two occurrences, at least."""
     requests_per_minute_per_tenant: int = 600
     """What the API of one Region answers a tenant in a minute, by that Region's clock."""

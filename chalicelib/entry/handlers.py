@@ -18,6 +18,7 @@ from chalicelib.steps import copy as copy_step
 from chalicelib.steps import intake as intake_step
 from chalicelib.steps import keys as keys_step
 from chalicelib.steps import report as report_step
+from chalicelib.steps import schedules as schedules_step
 from chalicelib.steps import split as split_step
 from chalicelib.steps import sweep as sweep_step
 from chalicelib.steps import verify as verify_step
@@ -123,6 +124,14 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
 def sweep(env: Env, _event: Mapping[str, Any], deadline_ms: int) -> None:
     try:
         sweep_step.run(env, deadline_ms)
+    finally:
+        _sweep_for_later(env, deadline_ms)
+
+
+def _sweep_for_later(env: Env, deadline_ms: int) -> None:
+    try:
+        # After the jobs that there are: it goes by what the sweep has just seen of the Regions' storage.
+        schedules_step.run(env, deadline_ms)
     finally:
         # Last, since jobs can't wait and keys can: they count while nobody can be asked.
         keys_step.run(env, deadline_ms)

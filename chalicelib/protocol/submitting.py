@@ -11,7 +11,7 @@ from chalicelib.core.deletions import Deletion, by_globs_alone
 from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode
+from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode, Scheduled
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.places import find_endpoint
@@ -52,6 +52,7 @@ class Submission:
     manifest: ManifestPlace | None = None
     """Not all that is under the source's prefix: what this object names."""
     cancel_mode: CancelMode = CancelMode.FAST
+    scheduled: Scheduled | None = None
     planned_first: bool = False
     every_object: bool = False
     deletion: Deletion | None = None
@@ -109,6 +110,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
         cancel_mode=submission.cancel_mode,
+        scheduled=submission.scheduled,
         planned_first=submission.planned_first,
         every_object=submission.every_object,
         deletion=submission.deletion,

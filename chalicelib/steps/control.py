@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.errors import KeyReused, NotYet, Retry
+from chalicelib.core.errors import NotYet, Retry
 from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_seen
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
@@ -21,14 +21,14 @@ from chalicelib.core.model import (
 from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import waiting
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
+from chalicelib.protocol.accepting import accept, prepare
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
-from chalicelib.protocol.listing import pinned
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
 from chalicelib.protocol.places import feeds_of
 from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
-from chalicelib.protocol.submitting import Place, Submission, spec_of
+from chalicelib.protocol.submitting import Place, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +72,7 @@ class ObjectPage:
 def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
     """Accept a job; also says whether it is a new one. The same submission under the same token is the same job, in
     either Region, at any time."""
-    spec = spec_of(env, submission)
-    records = ControlRecords(env, spec.control_region).job(spec.job_id)
-    spec = pinned(env, records, spec, submission)
-    accepted = records.create_spec(spec)
-    if accepted.request_sha256 != spec.request_sha256:
-        raise KeyReused(
-            "IdempotencyKeyReused",
-            f"this Idempotency-Key was used for another request (job {accepted.job_id}): use a new one",
-        )
-    # Crash here: accepted, but on no list. The client got no answer; its retry with the same key gets here again.
-    if records.terminal() is None:
-        _list_as_open(records, accepted)
-    # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and wakes split.
-    # The item is the same whoever writes it, so a second writer does no harm. Until a plan is approved, no list of jobs
-    # shows it.
-    if not accepted.planned_first:
-        env.ledger.put_job(accepted)
-    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.ROOT_RANGE)])
-    env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
-    return accepted, accepted is spec
-
-
-def _list_as_open(records: JobRecords, spec: JobSpec) -> None:
-    if not spec.planned_first:
-        records.control.open_job(spec.job_id)
-    elif records.summary() is None:
-        records.control.open_plan(spec.job_id)
+    return accept(env, prepare(env, submission))
 
 
 def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool]:

@@ -10,6 +10,7 @@ from chalicelib.ports import ChangePage, Env
 from chalicelib.protocol.places import endpoints_of, feeds_of, find_endpoint
 from chalicelib.protocol.probing import probe
 from chalicelib.protocol.registering import Author, live, register, unregister
+from chalicelib.protocol.schedules import names_endpoint, schedules_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def remove_endpoint(env: Env, author: Author, name: str, condition: Condition) -
     _refuse_declared(env, author.tenant, name)
     live(env, EntryKind.ENDPOINT, author.tenant, name)
     users = [feed.name for feed in feeds_of(env, author.tenant) if name in (feed.source, feed.target)]
+    users += [one.entry.name for one in schedules_of(env, author.tenant) if names_endpoint(one.schedule, name)]
     if users:
         # Of a feed that is made in the other Region just now this Region doesn't know: it then goes on with what the
         # removed entry said (`protocol.places`).

@@ -2,7 +2,7 @@
 
 from simulation.mutants.plant import Edit, Mutant
 
-_CONTROL = "chalicelib.steps.control"
+_ACCEPTING = "chalicelib.protocol.accepting"
 _COPY = "chalicelib.steps.copy"
 _CORE_SWEEP = "chalicelib.core.sweep"
 _LEASE = "chalicelib.protocol.lease"
@@ -167,7 +167,7 @@ COORDINATION = (
         "an accepted job is not put on the list of open jobs",
         (
             Edit(
-                _CONTROL,
+                _ACCEPTING,
                 """\
         records.control.open_job(spec.job_id)
 """,

@@ -13,6 +13,7 @@ from chalicelib.protocol.submitting import Place, Submission
 from chalicelib.steps import control, plan
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action
+from simulation.run import timetable
 from simulation.run.inputs import manifest_body, place
 from simulation.run.scenario import MINUTE, REGIONS, SECOND, Act, Event, Item
 from simulation.run.world import World
@@ -62,6 +63,8 @@ class Actors:
             if job.input.manifest:
                 body = manifest_body(self.source.name, f"in/{job.source}", job.input.manifest)
                 self.world.store.put(self.source, f"in/{place(number).key}", body)
+        if self.scenario.timetable is not None:
+            timetable.set_up(self.world, self.scenario.timetable)
         for event in self.scenario.events:
             self.world.scheduler.at(event.at_ms, partial(self._act, event))
         for number in range(len(self.scenario.jobs)):
@@ -127,6 +130,8 @@ class Actors:
                 self._change(int(subject), event.region, control.pause)
             case Act.RESUME:
                 self._change(int(subject), event.region, control.resume)
+            case Act.CHANGE_SCHEDULE:
+                timetable.change(world, subject)
             case Act.CHANGE_MANIFEST:
                 self.truth.relisted.add(int(subject))
                 world.store.put(self.source, f"in/{place(int(subject)).key}", b"source-west,in/f/other\n")

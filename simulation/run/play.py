@@ -10,6 +10,7 @@ from simulation.run.actors import Actors
 from simulation.run.faults import Fault
 from simulation.run.monitors import Violation
 from simulation.run.scenario import HOUR, MINUTE, draw
+from simulation.run.timetable import all_submitted, judge_runs
 from simulation.run.verdicts import delivered, judge, told_of_failures, uploads_left
 from simulation.run.world import World
 
@@ -42,6 +43,7 @@ def play(seed: int, *, traced: bool = False) -> Played:
     if not world.scheduler.stop:
         _tidy(world)
         judge(world, actors)
+        judge_runs(world)
     return Played(
         seed,
         tuple(world.monitors.violations),
@@ -87,6 +89,8 @@ def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], boo
         look_ms = world.scheduler.now_ms + MINUTE // 2
         answered = len(actors.truth.asked) + len(actors.truth.needless)
         if len(actors.scenario.jobs) != answered or _open_jobs(world):
+            return False
+        if not all_submitted(world):
             return False
         plans = {number for number, job in enumerate(actors.scenario.jobs) if job.planned_first and job.approved}
         if plans - actors.truth.approved:

@@ -7,6 +7,7 @@ from random import Random
 from chalicelib.core.deletions import by_globs_alone
 from chalicelib.core.model import OverwriteMode
 from chalicelib.core.policy import Policy
+from chalicelib.core.schedules import Overlap
 from simulation.memory.buckets import Limits
 from simulation.memory.env import EAST, WEST
 from simulation.run.faults import PAIRS, PAIRS_THAT_PUBLISH, Fault, Target, Weather
@@ -54,6 +55,8 @@ class Act(StrEnum):
     """The same with an object that can't be delivered."""
     PUT_TARGET = "put-target"
     DELETE_TARGET = "delete-target"
+    CHANGE_SCHEDULE = "change-schedule"
+    """Its owner has other labels put on the schedule's jobs, by the API of the subject's Region."""
     CHANGE_MANIFEST = "change-manifest"
     """Its owner overwrites the manifest of a job; the subject is the job's number."""
     BEGIN_FOREIGN_UPLOAD = "begin-foreign-upload"
@@ -105,6 +108,20 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Timetable:
+    """A schedule that is there from the beginning."""
+
+    minutes: tuple[int, ...]
+    """Its occurrences, after the world's time begins (at a full hour)."""
+    overlap: Overlap
+
+    @property
+    def cron(self) -> str:
+        """Of that one day: no other may fall into the time that a scenario takes."""
+        return f"{','.join(map(str, self.minutes))} 8 15 1 *"
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     seed: int
     policy: Policy
@@ -133,6 +150,7 @@ class Scenario:
     """When faults stop."""
     dead_for_good: str
     """A Region that never returns, or ""."""
+    timetable: Timetable | None = None
 
 
 def draw(seed: int) -> Scenario:
@@ -158,6 +176,8 @@ def draw(seed: int) -> Scenario:
     jobs, strays, more = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
     items += strays
     events += more
+    timetable, changes = _timetable(Random(f"timetable {seed}"))
+    events += changes
     versioned_sources = random.random() < 0.4
     if not jobs and random.random() < 0.4:
         # One key, version after version, and workers that fall asleep between two looks.
@@ -184,7 +204,19 @@ def draw(seed: int) -> Scenario:
         events=tuple(sorted(events, key=lambda event: event.at_ms)),
         calm_at_ms=calm_at_ms,
         dead_for_good=dead_for_good,
+        timetable=timetable,
     )
+
+
+def _timetable(random: Random) -> tuple[Timetable | None, list[Event]]:
+    if random.random() > 0.2:
+        return None, []
+    minutes = random.choice(((1,), (2, 3), (1, 2, 3), (2, 7), (1, 6, 11)))
+    changes = random.choice((0, 0, 1, 2))
+    # Mostly just about when something is due.
+    moments = [random.choice(minutes) * MINUTE + random.randint(-60, 60) * SECOND for _ in range(changes)]
+    events = [Event(max(1, at_ms), Act.CHANGE_SCHEDULE, random.choice(REGIONS)) for at_ms in moments]
+    return Timetable(minutes, random.choice(tuple(Overlap))), events
 
 
 def _policy(random: Random) -> Policy:

@@ -86,6 +86,17 @@ class Table:
 
         self.later(arrive)
 
+    def carry(self, region: str, act: Callable[[], None]) -> None:
+        """What a Region has written of another kind reaches the other one: later, as all that is written here."""
+
+        def arrive() -> None:
+            if self.stalled:
+                self.replicas[region].waiting.append(arrive)
+            else:
+                act()
+
+        self.later(arrive)
+
     def release(self, region: str) -> None:
         """Replication goes on, with what was waiting."""
         self.stalled.discard(region)

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, cast
 from urllib.parse import quote_plus
 
+from chalicelib.core.entries import Entry
 from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, Feed, JobSpec, Terminal
 from chalicelib.entry import handlers
@@ -94,6 +95,7 @@ class World:
             self._replicate_later,
             self.monitors.written,
         )
+        self.registries = {region: MemoryRegistry() for region in (WEST, EAST)}
         self.stacks = {region: Stack(region, self._env(region, clocks[region])) for region in (WEST, EAST)}
         self.dead_letters: list[Mail] = []
         self.failed: list[Delivery] = []
@@ -116,7 +118,7 @@ class World:
             self.calls.port("store", self.store, methods("store."), _storage_of),
             clock=clock,
             ledger=self.calls.port("ledger", _LedgerOf(self.table, region), methods("ledger."), table),
-            registry=self.calls.port("registry", MemoryRegistry(), methods("registry."), table),
+            registry=self.calls.port("registry", self.registries[region], methods("registry."), table),
             queue=self.calls.port("queue", _QueueOf(self, region), methods("queue."), _nothing),
             notifier=self.calls.port("notifier", _NotifierOf(self), methods("notifier."), _nothing),
             rng=SeededRng(self.random.randrange(2**32)),
@@ -139,6 +141,18 @@ class World:
 
     def _replicate_later(self, act: Callable[[], None]) -> None:
         self.scheduler.at(self.scheduler.now_ms + int(self.random.random() * self.scenario.lag_ms) + 1, act)
+
+    def register(self, region: str, entry: Entry) -> None:
+        """Somebody changes an entry in a Region: the other one sees it when it is replicated."""
+        key = (entry.kind, entry.tenant, entry.name)
+        self.registries[region].entries[key] = entry
+
+        def arrive() -> None:
+            for other, registry in self.registries.items():
+                if other != region and registry.entries[key].version < entry.version:
+                    registry.entries[key] = entry
+
+        self.table.carry(region, arrive)
 
     # --- messages ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from chalicelib.core.inputs import Filters
 from chalicelib.core.intents import Intent
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
+from chalicelib.core.schedules import Run
 from chalicelib.core.totals import ClassTotals, Totals
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -26,6 +27,7 @@ RECORDS: tuple[type[Any], ...] = (
     model.ReportMade,
     Registration,
     model.Terminal,
+    Run,
     PlanSummary,
     Approval,
 )

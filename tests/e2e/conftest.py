@@ -32,6 +32,7 @@ POLICY = {
     "parts_in_flight": 4,
     "backoff_base_ms": 20,
     "backoff_max_ms": 500,
+    "schedule_interval_min_ms": 60_000,
     # Tests ask twenty times a second whether something has happened.
     "requests_per_minute_per_tenant": 100_000,
 }

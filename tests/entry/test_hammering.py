@@ -57,6 +57,11 @@ class Tenant:
         return {"source": {"endpoint": f"{self.word}-in"}, "target": {"endpoint": f"{self.word}-out"}}
 
     @property
+    def schedules(self) -> tuple[str, str]:
+        """The first one's name is both tenants'."""
+        return "nightly", f"{self.word}-weekly"
+
+    @property
     def numbers(self) -> set[int]:
         return {self.objects, self.size, self.size * self.objects}
 
@@ -88,6 +93,9 @@ def _work(api: Api, tenant: Tenant) -> None:
         tenant.etags.add(memory.put(TARGET[WEST], f"{tenant.word}/in/{tenant.word}-{index:04}", body).etag)
     api.tenant = tenant.name
     tenant.jobs += [str(api.submit(key, **tenant.body).json["id"]) for key in KEYS]
+    for name in tenant.schedules:
+        made = api.call("PUT", f"/schedules/{name}", {"cron": "0 2 * * *", "job": tenant.body})
+        tenant.etags.add(made.headers["etag"].strip('"'))
     assert len(set(tenant.jobs)) == len(KEYS)
     while (wake := api.queue.take()) is not None:
         if wake.job_id != tenant.jobs[0]:
@@ -128,6 +136,9 @@ def test_two_tenants_hammering_each_others_ids(world: Api, tenants: tuple[Tenant
         assert world.get(f"/jobs/{tenant.jobs[0]}").json["outcomes"] == {"COPIED": tenant.objects}
         assert {spec.job_id for spec in world.ledger.jobs.values() if spec.tenant == tenant.name} == set(tenant.jobs)
         assert {world.get(f"/jobs/{job_id}").json["state"] for job_id in tenant.jobs[1:]} == {"PLANNING"}
+        assert {name: world.get(f"/schedules/{name}").json["job"]["source"] for name in tenant.schedules} == {
+            name: {"endpoint": f"{tenant.word}-in", "prefix": ""} for name in tenant.schedules
+        }
 
 
 def test_the_same_key_of_two_tenants_is_two_jobs(world: Api, tenants: tuple[Tenant, Tenant]) -> None:
@@ -145,7 +156,14 @@ def test_a_leak_would_be_found(world: Api, tenants: tuple[Tenant, Tenant]) -> No
     """What one tenant rightly sees is a leak in the other's hands, each of it."""
     quince, medlar = tenants
     world.tenant = medlar.name
-    for path in ("/jobs", f"/jobs/{medlar.jobs[0]}", f"/jobs/{medlar.jobs[0]}/objects", "/endpoints", "/feeds"):
+    for path in (
+        "/jobs",
+        f"/jobs/{medlar.jobs[0]}",
+        f"/jobs/{medlar.jobs[0]}/objects",
+        "/endpoints",
+        "/feeds",
+        "/schedules",
+    ):
         reply = world.get(path)
         assert leaks(reply, Asked("GET", "/jobs"), medlar), path
         assert not leaks(reply, Asked("GET", path), quince), path
@@ -168,23 +186,36 @@ class Asked:
 
 def _draw(random: Random, asking: Tenant, other: Tenant) -> Asked:
     job_id = random.choice(other.jobs if random.random() < 0.8 else asking.jobs[:1])
-    kind = random.randrange(6)
+    kind = random.randrange(7)
     if kind == 0:
         return Asked("GET", f"/jobs/{job_id}")
     if kind == 1:
         # Not its own: pausing what is done would be no news, but the others would grow a history.
         return Asked("POST", f"/jobs/{random.choice(other.jobs)}/{random.choice(['pause', 'resume', 'cancel'])}")
     if kind == 2:
-        return Asked("GET", random.choice(["/jobs", "/endpoints", "/feeds", f"/jobs/{job_id}/objects"]))
+        return Asked("GET", random.choice(["/jobs", "/endpoints", "/feeds", "/schedules", f"/jobs/{job_id}/objects"]))
     if kind == 3:
         path = random.choice(_lists(random.choice([job_id, asking.jobs[0]])))
         cursor = random.choice([*other.cursors, *asking.cursors, job_id, f"0:{job_id}", "r-000001.0"])
         return Asked("GET", f"{path}limit={random.choice([1, 3, 1000])}&cursor={quote(cursor)}")
+    if kind == 4:
+        return _draw_schedule(random, asking, other)
     places = [tenant.body[end] for tenant in (asking, other) for end in ("source", "target")]
     body = asking.body if random.random() < 0.5 else {"source": random.choice(places), "target": random.choice(places)}
     key = random.choice([*KEYS, job_id, f"k-{random.randrange(20)}"])
     changes = {"mode": random.choice(["if-changed", "never"])} if random.random() < 0.3 else {}
     return Asked("POST", "/jobs", {**body, **changes}, {"Idempotency-Key": key})
+
+
+def _draw_schedule(random: Random, asking: Tenant, other: Tenant) -> Asked:
+    """Its own under a name that is the other's too; the other's, by name and by ETag."""
+    theirs = f"/schedules/{other.schedules[1]}"
+    if random.random() < 0.5:
+        headers = {"If-Match": f'"{random.choice(sorted(other.etags))}"'} if random.random() < 0.5 else {}
+        return Asked(random.choice(["GET", "DELETE"]), theirs, headers=headers)
+    source = random.choice([asking.body, other.body])["source"]
+    body = {"cron": "0 2 * * *", "overlap": random.choice(["skip", "allow"]), "job": {**asking.body, "source": source}}
+    return random.choice([Asked("GET", "/schedules/nightly"), Asked("PUT", "/schedules/nightly", body)])
 
 
 # --- the answers --------------------------------------------------------------------------------------------------
@@ -198,9 +229,9 @@ def leaks(reply: Reply, request: Asked, other: Tenant) -> list[str]:
     found += [etag for etag in other.etags if etag in text]
     # Every name, key and prefix of its has its word in it: only those that the question itself named may be there.
     rest = text
-    for own_word in (f"{other.word}-in", f"{other.word}-out"):
+    for own_word in (f"{other.word}-in", f"{other.word}-out", other.schedules[1]):
         if own_word in said:
-            rest = rest.replace(f"'{own_word}'", "")
+            rest = rest.replace(f"'{own_word}'", "").replace(f'/schedules/{own_word}"', "")
     found += [other.word] if other.word in rest else []
     return found + [str(number) for number in _numbers(reply.json) if number in other.numbers]
 

@@ -212,6 +212,8 @@ def test_trouble_is_answered_as_described(api: Api, error: Exception) -> None:
     for contract in CONTRACTS:
         reply = ask(api, contract)
         described = operation(contract)["responses"][str(reply.status)]
+        if reply.status == 204:  # It asks nobody who is in trouble.
+            continue
         [(media_type, content)] = described["content"].items()
         assert reply.headers["content-type"] == media_type
         assert errors(content["schema"], reply.json) == []

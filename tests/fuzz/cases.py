@@ -51,6 +51,8 @@ CURSORS = ("r-000001.1", "r-000002.0", "r-000009.99", "1800000003000:job-" + "z"
 MEDIA_TYPES = st.sampled_from(["", "", "", "", "application/json; charset=utf-8", "text/plain", "x", "*/*", ";"])
 NAMES = ("drops", "source-west", "new-one")
 """Of endpoints: one that is registered, one that came with the deployment, and one that there may be."""
+SCHEDULES = ("nightly", "new-one")
+"""One that is there, and one that there may be."""
 KEYS = ("again", "k" * 255, "~")
 
 
@@ -161,6 +163,14 @@ def _name_what_exists(case: Case[Any], world: World, known: int) -> None:
             case.headers.pop(condition, None)
         if isinstance(case.body, dict):
             case.body = {**case.body, **REGISTRABLE}
+    elif "schedule_id" in case.path_parameters:
+        case.path_parameters["schedule_id"] = SCHEDULES[known % len(SCHEDULES)]
+        for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
+            case.headers.pop(condition, None)
+        if isinstance(case.body, dict):
+            source, target = PLACES[known % len(PLACES)]
+            job: Any = {"source": source, "target": target}
+            case.body = {**case.body, "cron": "0 2 * * *", "timezone": "Europe/London", "job": job}
     elif isinstance(case.body, dict):
         source, target = PLACES[known % len(PLACES)]
         case.body = {**case.body, "source": source, "target": target}

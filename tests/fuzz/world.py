@@ -99,6 +99,9 @@ def _make_api(signer: Signer) -> Api:
     made.scope = "read write administer"
     with made.over(made.env):
         made.call("PUT", "/endpoints/drops", {**REGISTRABLE, "access": "read"})
+        source, target = PLACES[0]
+        nightly = {"cron": "0 * * * *", "job": {"source": source, "target": target}}
+        made.call("PUT", "/schedules/nightly", nightly)
     made.store.rule(Rule(Operation.COPY, key="out/1", times=None, error=lambda: Denied("AccessDenied", "no")))
     return made
 

@@ -62,8 +62,10 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
         if role == "ApiHandlerRole" and {"s3:PutObject", "s3:AbortMultipartUpload"} & set(statement["Action"]):
             resources = json.dumps(statement["Resource"])
             assert "-control-" in resources or resources.count("/*.eft-probe/*") == 4, resources
-    # The API looks at a job's manifest when it accepts it, so that nobody reads another one later.
-    assert may("s3:GetObject", "source") == {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole"}
+    # Who accepts a job looks at its manifest then, so that nobody reads another one later: the API and, for schedules,
+    # the sweep.
+    readers = {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole", "SweepRole"}
+    assert may("s3:GetObject", "source") == readers
     assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole", "ApiHandlerRole"}
     assert may("s3:AbortMultipartUpload", "control") == {"SplitRole"}
     assert may("s3:PutObject", "source") == may("s3:DeleteObject", "source") == set()

@@ -66,6 +66,17 @@ def test_it_imports_by_itself(unpacked: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_time_zones_come_with_it(unpacked: Path) -> None:
+    """Both Regions go by the same rules, whatever the machines below them know."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from chalicelib.core.cron import Cron\n"
+        "print(next(Cron.of('0 2 * * *', 'America/New_York').upcoming(1_800_000_000_000)))\n"
+    )
+    command = [sys.executable, "-I", "-S", "-B", "-c", code, str(unpacked)]
+    done = subprocess.run(command, env={"PYTHONTZPATH": ""}, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "1800082800000", done.stderr
+
+
 def test_unpacked_size_leaves_room(unpacked: Path) -> None:
     size_mb = sum(path.stat().st_size for path in unpacked.rglob("*") if path.is_file()) / 1_000_000
     assert size_mb < 80, "Lambda's limit is 250, but every cold start pays for each"

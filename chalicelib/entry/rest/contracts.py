@@ -5,6 +5,7 @@ from chalicelib.entry.rest import operations, plans, problems, reports, requests
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLACES, PLANS, SERVICE, Contract, Success
 from chalicelib.entry.rest.contracts_places import CONTRACTS_OF_PLACES
+from chalicelib.entry.rest.contracts_schedules import CONTRACTS_OF_SCHEDULES
 
 _ABOUT_A_JOB = {
     "getJob": "Watch it.",
@@ -173,6 +174,7 @@ CONTRACTS = (
         ),
         problems=(problems.INVALID_REQUEST, problems.UNKNOWN_JOB, problems.JOB_NOT_SETTLED),
     ),
+    *CONTRACTS_OF_SCHEDULES,
     Contract(
         "POST",
         "/plans",

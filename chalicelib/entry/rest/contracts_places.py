@@ -69,7 +69,7 @@ CONTRACTS_OF_PLACES = (
         PLACES,
         "Remove an endpoint",
         scope=ADMINISTER,
-        description="Jobs that were accepted go on. A feed that names it must be removed first.",
+        description="Jobs that were accepted go on. A feed or a schedule that names it must be removed first.",
         conditional=True,
         successes=(Success(204, None, "Removed."),),
         problems=(*CHANGED, problems.UNKNOWN_NAMED_ENDPOINT, problems.IN_USE, problems.DECLARED),

@@ -18,13 +18,21 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.planned import PlanState
 from chalicelib.core.report import ReportFormat
-from chalicelib.entry.rest import operations, places, plans, reports, requests, responses
+from chalicelib.core.schedules import Overlap, RunState
+from chalicelib.entry.rest import operations, places, plans, reports, requests, responses, schedules
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
-PATH_IDS = {"job_id": JOB_ID, "plan_id": JOB_ID, "endpoint_id": "west-source", "feed_id": "west-inbox"}
+PATH_IDS = {
+    "job_id": JOB_ID,
+    "plan_id": JOB_ID,
+    "endpoint_id": "west-source",
+    "schedule_id": "nightly",
+    "feed_id": "west-inbox",
+}
 _WEST, _EAST = "us-gov-west-1", "us-gov-east-1"
 _CHAIN = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_NEXT = ["2027-01-18T07:00:00.000Z", "2027-01-19T07:00:00.000Z"]
 _SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
 
 
@@ -50,6 +58,10 @@ _DETAILS = {
     "RateLimited": "your tenant has sent more than 600 requests to us-gov-west-1 in this minute: ask again in 9 s",
     "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
     "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
+    "InvalidCron": "cron '0 25 * * *': Bad hour",
+    "UnknownTimezone": "timezone 'EST5': send a name of the time zone database, such as America/New_York or UTC",
+    "TooOften": "cron '* * * * *': it would run every 1 minutes at times; at least 5 must lie between",
+    "UnknownSchedule": "you have no schedule 'nightly': GET /schedules lists yours",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
     "UnknownPlan": f"you have no plan '{JOB_ID}': its id is in the answer to POST /plans",
     "PlanNotMade": f"{JOB_ID} is still being made: approve it when GET /plans/{{id}} shows PLANNED",
@@ -87,6 +99,9 @@ def _requests() -> dict[str, BaseModel]:
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
+        "nightly": schedules.ScheduleRequest(
+            cron="0 2 * * *", timezone="America/New_York", job=requests.JobRequest(source=source, target=target)
+        ),
     }
 
 
@@ -102,6 +117,8 @@ def _responses() -> dict[str, BaseModel]:
         "planned": _planned(),
         "planned-objects": plans.PlannedList(objects=_planned_objects(), next_cursor=None),
         "in-making": reports.ReportInMaking(format=ReportFormat.CSV, retry_after_seconds=5),
+        "schedules": schedules.ScheduleList(schedules=[schedules.ScheduleSummary(**_schedule(), next_at=_NEXT[0])]),
+        "schedule": schedules.Schedule(**_schedule(), job=_scheduled_job(), upcoming=_NEXT, runs=_runs()),
         "endpoints": places.EndpointList(endpoints=[_endpoint()]),
         "registered": _endpoint(),
         "checked": places.EndpointCheck(id="west-source", usable=True, findings=[]),
@@ -117,6 +134,52 @@ def _responses() -> dict[str, BaseModel]:
         "leases": operations.LeaseList(leases=[_lease()], takeovers=[_takeover()]),
         "healthy": responses.Health(status="ok", region=_WEST),
     }
+
+
+def _schedule() -> dict[str, Any]:
+    return {
+        "id": "nightly",
+        "cron": "0 2 * * *",
+        "timezone": "America/New_York",
+        "enabled": True,
+        "overlap": Overlap.SKIP,
+        "changed_at": _SUBMITTED,
+    }
+
+
+def _scheduled_job() -> schedules.ScheduledJob:
+    return schedules.ScheduledJob(
+        source=responses.Place(endpoint="west-source", prefix="inbox/"),
+        target=responses.Place(endpoint="east-target", prefix="from-west/"),
+        filter=None,
+        keys=[],
+        manifest=None,
+        mode=OverwriteMode.IF_CHANGED,
+        cancel=CancelMode.FAST,
+        labels={},
+    )
+
+
+def _runs() -> list[schedules.ScheduleRun]:
+    ran = schedules.ScheduleRun(
+        occurrence_at="2027-01-16T07:00:00.000Z",
+        state=RunState.RUN,
+        detail="",
+        job=JOB_ID,
+        job_state=JobState.SUCCEEDED,
+        decided_at="2027-01-16T07:00:21.042Z",
+        region=_EAST,
+    )
+    skipped = schedules.ScheduleRun(
+        occurrence_at="2027-01-17T07:00:00.000Z",
+        state=RunState.SKIPPED,
+        detail=f"{JOB_ID} had not ended",
+        job=None,
+        job_state=None,
+        decided_at="2027-01-17T07:00:21.042Z",
+        region=_WEST,
+    )
+    return [skipped, ran]
 
 
 def _endpoint() -> places.Endpoint:
@@ -163,6 +226,7 @@ def _job() -> dict[str, Any]:
         "cancel": CancelMode.FAST,
         "labels": {"order": "4711"},
         "retry_of": None,
+        "schedule": None,
         "home_region": _WEST,
         "created_at": _SUBMITTED,
     }

@@ -70,6 +70,12 @@ DECLARED = Kind(409, "DeclaredByDeployment", "It came with the deployment")
 ALREADY_THERE = Kind(412, "AlreadyThere", "It is there already")
 HAS_CHANGED = Kind(412, "HasChanged", "It is not as you have seen it")
 ENDPOINT_UNUSABLE = Kind(422, "EndpointUnusable", "The endpoint can't be used as it is")
+UNKNOWN_SCHEDULE = Kind(404, "UnknownSchedule", "Not found")
+INVALID_CRON = Kind(400, "InvalidCron", _CANT)
+UNKNOWN_TIMEZONE = Kind(400, "UnknownTimezone", _CANT)
+TOO_OFTEN = Kind(400, "TooOften", _CANT)
+SCHEDULE_TOO_LARGE = Kind(400, "ScheduleTooLarge", _CANT)
+TARGET_REGION_CHANGED = Kind(400, "TargetRegionChanged", _CANT)
 BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
 KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
@@ -89,6 +95,7 @@ NO_ANSWER = Kind(504, "NoAnswer", "No answer in time", retry_after_s=RETRY_AFTER
 
 _ADVICE: Mapping[str, str] = {
     UNKNOWN_JOB.code: "GET /jobs lists yours",
+    UNKNOWN_SCHEDULE.code: "GET /schedules lists yours",
     UNKNOWN_PLAN.code: "its id is in the answer to POST /plans",
     PLAN_NOT_MADE.code: "approve it when GET /plans/{id} shows PLANNED",
     PLAN_EXPIRED.code: "what it says may no longer be true; submit the same plan anew, under another Idempotency-Key",

@@ -79,6 +79,14 @@ class Delete(Response):
     max_objects: Count
 
 
+class Occurrence(Response):
+    """Which occurrence of which schedule."""
+
+    id: str
+    """The schedule's."""
+    occurrence_at: Timestamp
+
+
 class JobBase(Response):
     id: str
     kind: JobKind
@@ -98,13 +106,15 @@ class JobBase(Response):
     labels: dict[str, str]
     retry_of: str | None
     """The job of which it retries what was not delivered."""
+    schedule: Occurrence | None
+    """The schedule that submitted it, and for when."""
     home_region: str
     """The Region that accepted it. Either finishes it."""
     created_at: Timestamp
 
 
 def base_of(spec: model.JobSpec) -> dict[str, Any]:
-    listed = spec.listed
+    listed, due = spec.listed, spec.scheduled
     return {
         "id": spec.job_id,
         "kind": spec.kind,
@@ -117,6 +127,7 @@ def base_of(spec: model.JobSpec) -> dict[str, Any]:
         "cancel": spec.cancel_mode,
         "labels": spec.labels,
         "retry_of": spec.retry_of,
+        "schedule": Occurrence(id=due.name, occurrence_at=timestamp(due.occurrence_ms)) if due else None,
         "home_region": spec.home,
         "created_at": timestamp(spec.created_ms),
     }

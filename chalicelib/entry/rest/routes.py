@@ -10,7 +10,18 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry import strictjson
-from chalicelib.entry.rest import limits, openapi, operations, places, plans, problems, reports, requests, responses
+from chalicelib.entry.rest import (
+    limits,
+    openapi,
+    operations,
+    places,
+    plans,
+    problems,
+    reports,
+    requests,
+    responses,
+    schedules,
+)
 from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
 from chalicelib.entry.rest.conditions import author_of, condition_of, etag_of
 from chalicelib.entry.rest.http import Answer, Request
@@ -19,6 +30,7 @@ from chalicelib.ports import Env
 from chalicelib.steps import control, plan
 from chalicelib.steps import places as places_step
 from chalicelib.steps import report as report_step
+from chalicelib.steps import schedules as schedules_step
 
 ERRORS_SHOWN = 10
 TAKEOVERS_SHOWN = 1000
@@ -167,6 +179,38 @@ def get_report(env: Env, request: Request, job_id: str) -> Answer:
         return Answer(200, reports.Report.of(view).body())
     waiting = reports.ReportInMaking(format=wanted, retry_after_seconds=problems.RETRY_AFTER_S)
     return Answer(202, waiting.body(), {"Retry-After": str(problems.RETRY_AFTER_S)})
+
+
+def list_schedules(env: Env, request: Request) -> Answer:
+    """GET /schedules: `schedules.ScheduleList`."""
+    _require(request, READ)
+    return Answer(200, schedules.ScheduleList.of(schedules_step.list_schedules(env, request.tenant)).body())
+
+
+def get_schedule(env: Env, request: Request, schedule_id: str) -> Answer:
+    """GET /schedules/{schedule_id}: `schedules.Schedule`, and its ETag."""
+    _require(request, READ)
+    return _schedule_answer(200, schedules_step.get_schedule(env, request.tenant, schedule_id))
+
+
+def put_schedule(env: Env, request: Request, schedule_id: str) -> Answer:
+    """PUT /schedules/{schedule_id} with `schedules.ScheduleRequest`: 201 if new, else 200; `schedules.Schedule`."""
+    _require(request, WRITE)
+    condition = condition_of(request)
+    wanted = _body(request, schedules.ScheduleRequest).wanted(request.tenant)
+    view, new = schedules_step.put_schedule(env, author_of(request), schedule_id, wanted, condition)
+    return _schedule_answer(201 if new else 200, view)
+
+
+def _schedule_answer(status: int, view: schedules_step.ScheduleView) -> Answer:
+    return Answer(status, schedules.Schedule.of(view).body(), {"ETag": etag_of(view.entry)})
+
+
+def remove_schedule(env: Env, request: Request, schedule_id: str) -> Answer:
+    """DELETE /schedules/{schedule_id}: 204."""
+    _require(request, WRITE)
+    schedules_step.remove_schedule(env, author_of(request), schedule_id, condition_of(request))
+    return Answer(204, None)
 
 
 def list_endpoints(env: Env, request: Request) -> Answer:

@@ -1,0 +1,152 @@
+"""Schedules over HTTP: what is asked about them, and what is answered."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Self
+
+from pydantic import StringConstraints
+
+from chalicelib.core.cron import EXPRESSION_MAX_CHARACTERS
+from chalicelib.core.inputs import NO_FILTERS
+from chalicelib.core.model import CancelMode, JobState, OverwriteMode
+from chalicelib.core.schedules import Overlap, RunState
+from chalicelib.entry.rest.requests import JobRequest, RequestBody
+from chalicelib.entry.rest.responses import Filter, ManifestLocation, Place, Response, Timestamp, timestamp
+from chalicelib.protocol.submitting import Submission
+from chalicelib.steps.schedules import RunView, ScheduleView, Wanted
+
+
+class ScheduleRequest(RequestBody):
+    """A job that is submitted again and again, once for each time that the expression means."""
+
+    cron: Annotated[str, StringConstraints(min_length=1, max_length=EXPRESSION_MAX_CHARACTERS)]
+    """Minute, hour, day of month, month, day of week, as crontab(5) of Debian has them, such as `0 2 * * *`."""
+    timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
+    """A name of the time zone database, such as `America/New_York`: its clocks are meant, summer time included."""
+    job: JobRequest
+    """As in `POST /jobs`. The target's Region stays what it is."""
+    enabled: bool = True
+    """While false nothing is submitted, and nothing counts as missed."""
+    overlap: Overlap = Overlap.SKIP
+    """What becomes of an occurrence while the job of the one before has not ended: `skip` it, or `allow` both."""
+
+    def wanted(self, tenant: str) -> Wanted:
+        job = self.job.submission(tenant, token="")
+        return Wanted(" ".join(self.cron.split()), self.timezone, job, self.enabled, self.overlap)
+
+
+class ScheduledJob(Response):
+    """What is submitted."""
+
+    source: Place
+    target: Place
+    filter: Filter | None
+    keys: list[str]
+    manifest: ManifestLocation | None
+    mode: OverwriteMode
+    cancel: CancelMode
+    labels: dict[str, str]
+
+    @classmethod
+    def of(cls, job: Submission) -> Self:
+        return cls(
+            source=Place(endpoint=job.source.endpoint, prefix=job.source.prefix),
+            target=Place(endpoint=job.target.endpoint, prefix=job.target.prefix),
+            filter=None if job.filters == NO_FILTERS else Filter.of(job.filters),
+            keys=list(job.keys),
+            manifest=ManifestLocation(endpoint=job.manifest.endpoint, key=job.manifest.key) if job.manifest else None,
+            mode=job.mode,
+            cancel=job.cancel_mode,
+            labels=dict(job.labels),
+        )
+
+
+class ScheduleRun(Response):
+    """What became of an occurrence."""
+
+    occurrence_at: Timestamp
+    state: RunState
+    """RUN: there is a job. SKIPPED: the job of the one before had not ended. MISSED: no Region could look at it before
+    a later one was due. REFUSED: its job could not be submitted as things were."""
+    detail: str
+    """Why; "" where there is nothing to say."""
+    job: str | None
+    """Its job; null where there is none, and until it is submitted."""
+    job_state: JobState | None
+    """Of its job; of one that is not settled, RUNNING. `GET /jobs/{id}` says more."""
+    decided_at: Timestamp
+    region: str
+    """The Region that decided."""
+
+    @classmethod
+    def of(cls, view: RunView) -> Self:
+        state = (view.end.state if view.end else JobState.RUNNING) if view.accepted else None
+        return cls(
+            occurrence_at=timestamp(view.run.occurrence_ms),
+            state=view.run.state,
+            detail=view.run.detail,
+            job=view.run.job_id if view.accepted else None,
+            job_state=state,
+            decided_at=timestamp(view.run.decided_ms),
+            region=view.run.region,
+        )
+
+
+class _ScheduleBase(Response):
+    id: str
+    cron: str
+    timezone: str
+    enabled: bool
+    overlap: Overlap
+    changed_at: Timestamp
+
+
+def _base(view: ScheduleView) -> dict[str, Any]:
+    return {
+        "id": view.entry.name,
+        "cron": view.schedule.cron,
+        "timezone": view.schedule.timezone,
+        "enabled": view.schedule.enabled,
+        "overlap": view.schedule.overlap,
+        "changed_at": timestamp(view.entry.changed_ms),
+    }
+
+
+class Schedule(_ScheduleBase):
+    """A schedule, as of now."""
+
+    job: ScheduledJob
+    upcoming: list[Timestamp]
+    """The next occurrences; none while it is not enabled."""
+    runs: list[ScheduleRun] | None
+    """The latest occurrences, the newest first. Null while the storage that holds them can't be reached, and in the
+    answer to a change."""
+
+    @classmethod
+    def of(cls, view: ScheduleView) -> Self:
+        return cls(
+            **_base(view),
+            job=ScheduledJob.of(view.job),
+            upcoming=[timestamp(at) for at in view.upcoming],
+            runs=None if view.runs is None else [ScheduleRun.of(run) for run in view.runs],
+        )
+
+
+class ScheduleSummary(_ScheduleBase):
+    """A schedule in a list."""
+
+    next_at: Timestamp | None
+    """Null while it is not enabled."""
+
+    @classmethod
+    def of(cls, view: ScheduleView) -> Self:
+        return cls(**_base(view), next_at=timestamp(view.upcoming[0]) if view.upcoming else None)
+
+
+class ScheduleList(Response):
+    """All of them, by id."""
+
+    schedules: list[ScheduleSummary]
+
+    @classmethod
+    def of(cls, views: Iterable[ScheduleView]) -> Self:
+        return cls(schedules=[ScheduleSummary.of(view) for view in views])

@@ -1,0 +1,115 @@
+"""Schedules as the registry has them, and what was decided about their occurrences.
+
+Records, create-only, in the control bucket of the Region of the schedule's target, which never changes:
+`schedules/<schedule>/<name of the occurrence>`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from chalicelib.core import codec
+from chalicelib.core.entries import Entry, EntryKind
+from chalicelib.core.errors import Corrupt
+from chalicelib.core.model import Scheduled
+from chalicelib.core.schedules import Run, Schedule, occurrence_of, run_name
+from chalicelib.ports import Env
+from chalicelib.protocol.records import ControlRecords
+from chalicelib.protocol.submitting import Submission
+
+NOT_THE_JOBS = {"tenant", "token", "retry_of", "scheduled"}
+"""Fields of a submission that a schedule's job doesn't have: each occurrence has its own."""
+
+
+@cache
+def _submissions() -> TypeAdapter[Submission]:
+    return TypeAdapter(Submission)
+
+
+def job_of(submission: Submission) -> dict[str, Any]:
+    """What a schedule keeps of what is to be submitted."""
+    found: dict[str, Any] = _submissions().dump_python(
+        submission, mode="json", exclude=NOT_THE_JOBS, exclude_defaults=True
+    )
+    return found
+
+
+def submission_of(tenant: str, job: dict[str, Any], token: str) -> Submission:
+    return _submissions().validate_python({**job, "tenant": tenant, "token": token})
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A schedule and the entry that holds it."""
+
+    entry: Entry
+    schedule: Schedule
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Registered":
+        return cls(entry, codec.loads(entry.body.encode(), Schedule))
+
+    def submission(self, occurrence_ms: int) -> Submission:
+        """The job of an occurrence. Its token, and so its id, is the same whoever asks, and when: the occurrence's own
+        time is in it, never that of anybody's clock."""
+        wanted = submission_of(self.entry.tenant, self.schedule.job, f"schedule:{self.schedule.id}:{occurrence_ms}")
+        return replace(wanted, scheduled=Scheduled(self.schedule.id, self.entry.name, occurrence_ms))
+
+
+def live_schedules(env: Env) -> list[Registered]:
+    """Of all tenants: one query."""
+    found: list[Registered] = []
+    for entry in env.registry.all(EntryKind.SCHEDULE):
+        try:
+            if not entry.removed:
+                found.append(Registered.of(entry))
+        except Corrupt as error:  # One that can't be read must not hold up the others.
+            env.log("schedule-unreadable", tenant=entry.tenant, name=entry.name, error=str(error))
+    return found
+
+
+def schedules_of(env: Env, tenant: str) -> list[Registered]:
+    """By name."""
+    return [Registered.of(entry) for entry in env.registry.of_tenant(EntryKind.SCHEDULE, tenant) if not entry.removed]
+
+
+def names_endpoint(schedule: Schedule, name: str) -> bool:
+    places = (schedule.job.get(role) for role in ("source", "target", "manifest"))
+    return any(place is not None and place["endpoint"] == name for place in places)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecords:
+    """What was decided about the occurrences of a schedule."""
+
+    control: ControlRecords
+    schedule_id: str
+
+    @classmethod
+    def of(cls, env: Env, schedule: Schedule) -> "RunRecords":
+        return cls(ControlRecords(env, schedule.control_region), schedule.id)
+
+    @property
+    def _prefix(self) -> str:
+        return f"schedules/{self.schedule_id}/"
+
+    def decide(self, run: Run) -> Run:
+        """Decide about an occurrence, or learn what was decided."""
+        made = self.control.create(self._prefix + run_name(run.occurrence_ms), codec.dumps(run))
+        return run if made.won else codec.loads(made.body, Run)
+
+    def get(self, occurrence_ms: int) -> Run:
+        body = self.control.get(self._prefix + run_name(occurrence_ms))
+        if body is None:
+            raise Corrupt("RecordVanished", self._prefix + run_name(occurrence_ms))
+        return codec.loads(body, Run)
+
+    def decided(self, upto_ms: int | None, limit: int) -> Iterator[int]:
+        """Which occurrences up to then (None: all) were decided about, the latest first; at least `limit` of them if
+        there are so many."""
+        after = "" if upto_ms is None else self._prefix + run_name(upto_ms + 1)
+        for facts in self.control.list_all(self._prefix, after, limit):
+            yield occurrence_of(facts.key.removeprefix(self._prefix))
