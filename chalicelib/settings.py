@@ -9,13 +9,15 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError, model_validator
 
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
+from chalicelib.core.webhooks import Network, networks_of
 
 PREFIX = "EFT_"
+QUEUES = {"intake", "split", "copy", "verify", "notify", "notify-dead-letters"}
 
 
 class SettingsError(Exception):
@@ -121,6 +123,7 @@ class _Environment(BaseModel):
     feeds: Json[list[FeedEntry]]
     policy: Json[dict[str, Annotated[int, Field(gt=0, strict=True)]]]
     auth: Json[_Auth]
+    webhook_networks: Annotated[tuple[Network, ...], BeforeValidator(networks_of)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,8 @@ class Settings:
     feeds: dict[str, Feed]
     policy: Policy
     issuers: tuple[Issuer, ...]
+    webhook_networks: tuple[Network, ...]
+    """Which addresses besides the public internet's webhooks may have."""
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -174,6 +179,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         feeds=feeds,
         policy=_policy(found.policy),
         issuers=tuple(entry.origin() for entry in found.auth.issuers),
+        webhook_networks=found.webhook_networks,
     )
 
 
@@ -193,6 +199,10 @@ def _policy(overrides: Mapping[str, int]) -> Policy:
         ),
         (policy.lease_ttl_ms <= policy.takeover_after_ms, "takeover_after_ms: at least lease_ttl_ms"),
         (policy.backoff_base_ms <= policy.backoff_max_ms, "backoff_max_ms: at least backoff_base_ms"),
+        (
+            policy.webhook_backoff_base_ms <= policy.webhook_backoff_max_ms,
+            "webhook_backoff_max_ms: at least webhook_backoff_base_ms",
+        ),
     ):
         if not holds:
             raise SettingsError(f"EFT_POLICY: {rule}")
@@ -224,8 +234,8 @@ def _check_regions(region: str, found: _Environment) -> None:
         raise SettingsError(f"EFT_PEER_REGION is {region}, which is this Region")
     if set(found.control_buckets) != expected or len(set(found.control_buckets.values())) != len(expected):
         raise SettingsError(f"EFT_CONTROL_BUCKETS must name one bucket for each of {sorted(expected)}")
-    if set(found.queue_urls) != {"intake", "split", "copy", "verify"}:
-        raise SettingsError("EFT_QUEUE_URLS must name the queues intake, split, copy and verify")
+    if set(found.queue_urls) != QUEUES:
+        raise SettingsError(f"EFT_QUEUE_URLS must name the queues {', '.join(sorted(QUEUES))}")
     for entry in found.endpoints:
         # A job's records live in the Region of its destination: there must be a control bucket there.
         if "write" in entry.access and entry.region not in expected:

@@ -10,6 +10,7 @@ from botocore.config import Config
 from chalicelib.adapters.aws_errors import translating
 from chalicelib.core.errors import Permanent, Retry
 from chalicelib.core.model import JobSpec, Terminal
+from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.ports import Arrival, Delivery, VerifyDelivery, Wake
 from chalicelib.protocol import messages
 
@@ -22,7 +23,7 @@ _CONFIG = Config(
 )
 _BATCH = 10
 _MAX_DELAY_MS = 900_000
-INTAKE, VERIFY = "intake", "verify"
+INTAKE, VERIFY, NOTIFY, NOTIFY_DEAD_LETTERS = "intake", "verify", "notify", "notify-dead-letters"
 
 
 class SqsQueue:
@@ -41,6 +42,12 @@ class SqsQueue:
 
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
         self._send(INTAKE, [messages.dumps(arrival) for arrival in arrivals], delay_ms)
+
+    def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None:
+        self._send(NOTIFY, [messages.dumps(notice) for notice in notices], delay_ms)
+
+    def give_up(self, notification: Notification) -> None:
+        self._send(NOTIFY_DEAD_LETTERS, [messages.dumps(notification)])
 
     def _send(self, queue: str, bodies: Sequence[str], delay_ms: int = 0) -> None:
         delay_s = min(delay_ms, _MAX_DELAY_MS) // 1000
@@ -76,16 +83,20 @@ class EventBridgeNotifier:
             "counts": terminal.counts,
             "labels": spec.labels,
             "chainSha256": terminal.chain_sha256,
+            "settledMs": terminal.settled_ms,
         }
         self._put("Job Settled", detail)
 
-    def delivery_failed(self, delivery: Delivery) -> None:
+    def delivery_failed(self, tenant: str, delivery: Delivery) -> None:
         detail = {
+            "tenant": tenant,
             "feedId": delivery.feed_id,
             "key": delivery.key,
+            "version": delivery.pin,
             "target": delivery.target,
             "outcome": delivery.outcome,
             "detail": delivery.detail,
+            "failedMs": delivery.at_ms,
         }
         self._put("Delivery Failed", detail)
 

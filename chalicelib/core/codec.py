@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
+from chalicelib.core.hooks import Webhook
 from chalicelib.core.intents import Intent
 from chalicelib.core.keys import KeyRecord
 from chalicelib.core.model import (
@@ -42,6 +43,7 @@ Record = (
     | KeyRecord
     | Endpoint
     | Feed
+    | Webhook
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -58,6 +60,7 @@ _KINDS: dict[str, type[Any]] = {
     "keys": KeyRecord,
     "endpoint": Endpoint,
     "feed": Feed,
+    "webhook": Webhook,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

@@ -22,6 +22,7 @@ class EntryKind(StrEnum):
 
     ENDPOINT = "endpoint"
     FEED = "feed"
+    WEBHOOK = "webhook"
 
 
 class Action(StrEnum):

@@ -55,3 +55,8 @@ class Policy:
     """How often an issuer is asked for its keys."""
     keys_grace_ms: int = 3_600_000
     """For how long a key counts that its issuer doesn't publish any more: what it signed just before is still good."""
+    webhook_attempts: int = 14
+    """How often a notification is posted before people are called."""
+    webhook_backoff_base_ms: int = 30_000
+    webhook_backoff_max_ms: int = 6 * 3_600_000
+    """With these, a receiver may be down for 13 hours, on average 20, before it misses anything."""

@@ -1,5 +1,6 @@
 """Time, randomness, names, concurrency, log: all under the test's control."""
 
+import hashlib
 import random
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -52,6 +53,9 @@ class SequentialIds:
         self._made += 1
         return f"{self._prefix}-{self._made:06d}"
 
+    def secret(self) -> bytes:
+        return hashlib.sha256(self.nonce().encode()).digest()
+
 
 class SerialPool:
     """Implements `ports.Pool` one by one, in order, with a tick before each item and one at the end."""
@@ -77,7 +81,7 @@ class MemoryNotifier:
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self.settled.append((spec, terminal))
 
-    def delivery_failed(self, delivery: Delivery) -> None:
+    def delivery_failed(self, tenant: str, delivery: Delivery) -> None:
         self.failed.append(delivery)
 
 
