@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import jwt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
-from chalicelib.core.webhooks import Network, networks_of
+from chalicelib.core.webhooks import Network
 
 PREFIX = "EFT_"
 QUEUES = {"intake", "split", "copy", "verify", "notify", "notify-dead-letters"}
@@ -123,7 +123,7 @@ class _Environment(BaseModel):
     feeds: Json[list[FeedEntry]]
     policy: Json[dict[str, Annotated[int, Field(gt=0, strict=True)]]]
     auth: Json[_Auth]
-    webhook_networks: Annotated[tuple[Network, ...], BeforeValidator(networks_of)]
+    webhook_networks: Json[tuple[Network, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from chalicelib.core.errors import Permanent, Retry
 from chalicelib.core.model import JobSpec, Terminal
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.ports import Arrival, Delivery, VerifyDelivery, Wake
-from chalicelib.protocol import messages
+from chalicelib.protocol import messages, notices
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -72,36 +72,18 @@ class EventBridgeNotifier:
         self._client = client or boto3.client("events", region_name=region, config=_CONFIG)
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
-        detail = {
-            "jobId": spec.job_id,
-            "tenant": spec.tenant,
-            "feedId": spec.feed_id,
-            "state": terminal.state,
-            "reason": terminal.reason,
-            "objectsPlanned": terminal.planned,
-            "bytesCopied": terminal.bytes_copied,
-            "counts": terminal.counts,
-            "labels": spec.labels,
-            "chainSha256": terminal.chain_sha256,
-            "settledMs": terminal.settled_ms,
-        }
-        self._put("Job Settled", detail)
+        self._put(notices.JOB_SETTLED, notices.job_settled(spec, terminal))
 
     def delivery_failed(self, tenant: str, delivery: Delivery) -> None:
-        detail = {
-            "tenant": tenant,
-            "feedId": delivery.feed_id,
-            "key": delivery.key,
-            "version": delivery.pin,
-            "target": delivery.target,
-            "outcome": delivery.outcome,
-            "detail": delivery.detail,
-            "failedMs": delivery.at_ms,
-        }
-        self._put("Delivery Failed", detail)
+        self._put(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, delivery))
 
     def _put(self, kind: str, detail: Mapping[str, object]) -> None:
-        entry: Any = {"Source": "eft", "DetailType": kind, "Detail": json.dumps(detail), "EventBusName": self._bus}
+        entry: Any = {
+            "Source": notices.SOURCE,
+            "DetailType": kind,
+            "Detail": json.dumps(detail),
+            "EventBusName": self._bus,
+        }
         with translating():
             answer = self._client.put_events(Entries=[entry])
         if answer.get("FailedEntryCount"):

@@ -101,9 +101,8 @@ def secret_text(raw: bytes) -> str:
 
 
 def rotated(hook: Webhook, secret: str, now_ms: int) -> Webhook:
-    """With a new secret. The replaced one stays valid for a day, and so do those that were replaced less than a day ago:
-    a client that lost the answer to a rotation rotates once more, and its receiver goes on with the secret that it has
-    all the same."""
+    """With a new secret. The replaced one stays valid for a day, and so do those replaced less than a day ago: a client
+    that lost the answer to a rotation rotates once more, and its receiver can go on with the secret that it has."""
     still = [old for old in hook.replaced if now_ms < old.until_ms]
     kept = (Replaced(hook.secret, now_ms + REPLACED_VALID_MS), *still)[:REPLACED_MAX]
     return replace(hook, secret=secret, replaced=kept)
@@ -169,11 +168,6 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
         return ip_address(host)
     except ValueError:
         return None
-
-
-def networks_of(text: str) -> tuple[Network, ...]:
-    """Written as 10.0.0.0/8,fd00::/8. Raises ValueError."""
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 # --- what is posted -----------------------------------------------------------------------------------------------

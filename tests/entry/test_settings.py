@@ -212,9 +212,9 @@ def test_each_region_has_its_control_bucket(buckets: dict[str, str]) -> None:
     assert "EFT_CONTROL_BUCKETS" in refused(EFT_CONTROL_BUCKETS=json.dumps(buckets))
 
 
-@pytest.mark.parametrize("name", ["intake", "split", "copy", "verify"])
+@pytest.mark.parametrize("name", sorted(settings.QUEUES))
 def test_each_step_has_its_queue(name: str) -> None:
-    urls = {queue: f"https://{queue}" for queue in ("intake", "split", "copy", "verify")}
+    urls = {queue: f"https://{queue}" for queue in settings.QUEUES}
     del urls[name]
     assert "EFT_QUEUE_URLS" in refused(EFT_QUEUE_URLS=json.dumps(urls))
     assert "EFT_QUEUE_URLS" in refused(EFT_QUEUE_URLS=json.dumps({**urls, name: ""}))

@@ -7,10 +7,11 @@ from pydantic import BaseModel
 from chalicelib.entry.rest import problems
 from chalicelib.entry.rest.problems import Kind
 
-JOBS, PLACES, OPERATIONS, SERVICE = "jobs", "places", "operations", "service"
+JOBS, PLACES, WEBHOOKS, OPERATIONS, SERVICE = "jobs", "places", "webhooks", "operations", "service"
 TAGS = {
     JOBS: "Copy what is under one place to another, and watch it.",
     PLACES: "What your tenant may name in a job, and its standing feeds.",
+    WEBHOOKS: "Be told what has happened, on a server of your own.",
     OPERATIONS: "For operators: Regions, leases, takeovers, of all tenants.",
     SERVICE: "About the service itself; needs no token.",
 }

@@ -5,6 +5,7 @@ from chalicelib.entry.rest import operations, problems, reports, requests, respo
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLACES, SERVICE, Contract, Success
 from chalicelib.entry.rest.contracts_places import CONTRACTS_OF_PLACES
+from chalicelib.entry.rest.contracts_webhooks import CONTRACTS_OF_WEBHOOKS
 
 _ABOUT_A_JOB = {
     "getJob": "Watch it.",
@@ -180,6 +181,7 @@ CONTRACTS = (
         scope=READ,
         successes=(Success(200, responses.FeedList, "All of your tenant's."),),
     ),
+    *CONTRACTS_OF_WEBHOOKS,
     Contract(
         "GET",
         "/regions",

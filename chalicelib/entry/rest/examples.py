@@ -8,12 +8,13 @@ from chalicelib.core.entries import Action, EntryKind
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.report import ReportFormat
-from chalicelib.entry.rest import operations, places, reports, requests, responses
+from chalicelib.entry.rest import operations, places, reports, requests, responses, webhooks
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
-PATH_IDS = {"job_id": JOB_ID, "endpoint_id": "west-source", "feed_id": "west-inbox"}
+PATH_IDS = {"job_id": JOB_ID, "endpoint_id": "west-source", "feed_id": "west-inbox", "webhook_id": "to-erp"}
 _WEST, _EAST = "us-gov-west-1", "us-gov-east-1"
+_HOOK, _SECRET = "https://erp.acme.example/hooks/eft", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 _CHAIN = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
 
@@ -40,6 +41,9 @@ _DETAILS = {
     "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
     "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
+    "InvalidUrl": "url: port 22: use 443, or one from 1024 on",
+    "TooManyWebhooks": "you have 20 webhooks: remove one first",
+    "UnknownWebhook": "you have no webhook 'to-erp': GET /webhooks lists yours",
     "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
 }
 
@@ -65,6 +69,7 @@ def _requests() -> dict[str, BaseModel]:
         "endpoint": places.EndpointRequest(
             bucket="acme-drops", region=_WEST, owner_account="123456789012", prefix="inbox/", access="read"
         ),
+        "hook": webhooks.WebhookRequest(url=_HOOK, events=["job.settled", "delivery.failed"]),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -84,6 +89,12 @@ def _responses() -> dict[str, BaseModel]:
         "registered": _endpoint(),
         "checked": places.EndpointCheck(id="west-source", usable=True, findings=[]),
         "audit": places.AuditList(changes=[_change()], next_cursor=None),
+        "webhook": webhooks.Webhook(**_webhook(), replaced_secrets_until=None),
+        "webhooks": webhooks.WebhookList(webhooks=[webhooks.Webhook(**_webhook(), replaced_secrets_until=None)]),
+        "secret": webhooks.WebhookWithSecret(
+            **_webhook(), replaced_secrets_until="2027-01-16T08:00:00.000Z", secret=_SECRET
+        ),
+        "test": webhooks.TestSent(message_id="msg_aq5ho2ez6qsw4tdlhvqaqdrrgm"),
         "feeds": responses.FeedList(
             feeds=[
                 responses.Feed(
@@ -126,6 +137,21 @@ def _change() -> places.AuditEntry:
         before=None,
         after={"id": "west-source", "prefix": "inbox/"},
     )
+
+
+def _webhook() -> dict[str, Any]:
+    return {
+        "id": "to-erp",
+        "url": _HOOK,
+        "events": ["delivery.failed", "job.settled"],
+        "state": "active",
+        "created_at": _SUBMITTED,
+        "changed_at": _SUBMITTED,
+        "last_success_at": _SETTLED,
+        "last_failure_at": None,
+        "last_failure": None,
+        "consecutive_failures": 0,
+    }
 
 
 def _job() -> dict[str, Any]:

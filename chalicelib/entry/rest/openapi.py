@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.core.entries import NAME
-from chalicelib.entry.rest import examples, operations, places, problems, reports, requests, responses
+from chalicelib.entry.rest import examples, operations, places, problems, reports, requests, responses, webhooks
 from chalicelib.entry.rest.contract import TAGS, Contract, Success
 from chalicelib.entry.rest.contracts import CONTRACTS
 from chalicelib.entry.rest.problems import Kind
@@ -70,7 +70,11 @@ def _name(parameter: str, what: str) -> Json:
     }
 
 
-_PATH: Json = {"job_id": _JOB_ID, "endpoint_id": _name("endpoint_id", "endpoint")}
+_PATH: Json = {
+    "job_id": _JOB_ID,
+    "endpoint_id": _name("endpoint_id", "endpoint"),
+    "webhook_id": _name("webhook_id", "webhook"),
+}
 _CONDITIONS: list[Json] = [
     {
         "name": "If-Match",
@@ -234,7 +238,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations, places):
+    for module in (requests, responses, reports, operations, places, webhooks):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found
