@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.core.errors import Retry
@@ -37,24 +36,30 @@ class HttpsCourier:
         host, port = parts.hostname or "", parts.port or _HTTPS
         if parts.scheme != "https":
             raise Retry("NoAnswer", "only https proves who is told")
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
-            address = self._address(host, port)
-            connection = _Pinned(host, port, address, self._timeout_s, self._context)
-            # Not only each wait, but all of them together: one that sends a byte a second would hold us for ever.
-            watchdog = threading.Timer(self._timeout_s, connection.cut)
-            watchdog.daemon = True
-            watchdog.start()
-            try:
-                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                connection.request("POST", target, body, dict(headers))
-                answer = connection.getresponse()
-                # What it says besides is not read: nobody here needs it, and it may be endless.
-                return Reply(answer.status, _retry_after_ms(answer.getheader("Retry-After", "")))
-            finally:
-                watchdog.cancel()
-                connection.close()
+            connection = _Pinned(host, port, self._address(host, port), self._timeout_s, self._context)
+            return self._ask(connection, target, headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Retry("NoAnswer", f"{type(error).__name__}: {str(error)[:200]}") from error
+
+    def _ask(self, connection: "_Pinned", target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        # Not only each wait, but all of them together: one that sends a byte a second would hold us for ever.
+        watchdog = threading.Timer(self._timeout_s, connection.cut)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            connection.request("POST", target, body, dict(headers))
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise (TimeoutError("timed out") if connection.late else error) from error
+        finally:
+            watchdog.cancel()
+            connection.close()
+        if connection.late:
+            raise TimeoutError("timed out")  # Headers that were cut off look like headers that have ended.
+        # What it says besides is not read: nobody here needs it, and it may be endless.
+        return Reply(answer.status, _retry_after_ms(answer.getheader("Retry-After", "")))
 
     def _address(self, host: str, port: int) -> str:
         """The first address of the name that may be called."""
@@ -74,7 +79,8 @@ class _Pinned(http.client.HTTPSConnection):
         self._pinned = (address, port)
         self._trust = context
         self._open: socket.socket | None = None
-        self._late = False
+        self.late = False
+        """Its time was up before all of its answer was there."""
 
     def connect(self) -> None:
         plain = socket.create_connection(self._pinned, self.timeout)
@@ -84,21 +90,13 @@ class _Pinned(http.client.HTTPSConnection):
             plain.close()
             raise
         self.sock = self._open = secure
-        if self._late:
-            raise TimeoutError("timed out")
+        if self.late:
+            raise TimeoutError("timed out")  # While it connected: there was nothing to cut yet.
         secure.do_handshake()
-
-    def getresponse(self) -> Any:  # noqa: ANN401 - the base class' answer
-        try:
-            return super().getresponse()
-        except (OSError, http.client.HTTPException):
-            if self._late:
-                raise TimeoutError("timed out") from None
-            raise
 
     def cut(self) -> None:
         """Whoever reads or writes in another thread finds the connection's end."""
-        self._late = True
+        self.late = True
         if self._open is not None:
             try:
                 # Of the TCP connection: an SSL socket's own shutdown would let the reader go on in the clear.

@@ -35,8 +35,10 @@ RETRY_AFTER_MAX_MS = 3_600_000
 _URL = re.compile(r"https://[!-~]+", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", re.ASCII)
 _HTTPS, _FREE_PORTS = 443, range(1024, 65_536)
-_EMBEDDING = ip_network("64:ff9b::/96")
-"""IPv6 addresses that stand for IPv4 ones (RFC 6052): Python knows the other ways by itself."""
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+_EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("::/96"))
+"""IPv6 addresses that stand for IPv4 ones (RFC 6052; RFC 4291, section 2.5.5.1): Python knows the other ways by
+itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,8 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
     if port != _HTTPS and port not in _FREE_PORTS:
         raise BadRequest("InvalidUrl", f"url: port {port}: use {_HTTPS}, or one from {_FREE_PORTS.start} on")
     address = _address(host)
-    if address is None and (not _HOST.fullmatch(host) or host.rstrip(".").rpartition(".")[2].isdigit()):
-        # A number at the end would be read as an IPv4 address by some (127.1), and as a name by nobody.
+    if address is None and (not _HOST.fullmatch(host) or _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2])):
+        # With a number at the end it is an IPv4 address for some (127.1, 0x7f000001), and a name for nobody.
         raise BadRequest("InvalidUrl", f"url: {host!r} is no host name")
     if address is not None and not may_be_called(host, networks):
         raise BadRequest("InvalidUrl", f"url: {host} is no address of the public internet")
@@ -155,7 +157,7 @@ def may_be_called(address: str, networks: Sequence[Network]) -> bool:
     if any(found in network for network in networks):
         return True
     if isinstance(found, IPv6Address):
-        if found in _EMBEDDING or found.sixtofour or found.teredo or found.ipv4_mapped:
+        if any(found in network for network in _EMBEDDING) or found.sixtofour or found.teredo or found.ipv4_mapped:
             return False
         found_global = found.is_global and not found.is_site_local
     else:

@@ -70,7 +70,8 @@ def test_the_template_gives_a_whole_environment(region: str) -> None:
     """With the parameters' defaults, in both Regions: what the deployed functions start with."""
     loaded = template.load()
     names = {"AWS::Region": region, "AWS::AccountId": "123456789012", "AWS::StackName": "eft"}
-    queues = {f"{name}Queue": f"https://sqs.example/{name}" for name in ("Intake", "Split", "Copy", "Verify")}
+    queues = {f"{name}Queue": f"https://sqs.example/{name}" for name in ("Intake", "Split", "Copy", "Verify", "Notify")}
+    queues["NotifyDeadLetters"] = "https://sqs.example/NotifyDeadLetters"
     given = template.resolve(
         loaded["Globals"]["Function"]["Environment"]["Variables"], loaded, {**names, **queues, "EventBus": "eft"}
     )
