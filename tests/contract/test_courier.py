@@ -64,7 +64,7 @@ def _server(receiver: Receiver, tls: ssl.SSLContext) -> QuietServer:
 
     server = QuietServer(("127.0.0.1", 0), Handler)
     server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server
 
 
@@ -214,7 +214,10 @@ def test_a_receiver_that_says_nothing_at_all(courier: HttpsCourier) -> None:
     "answer", [b"", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200]
 )
 def test_a_receiver_that_speaks_otherwise(courier: HttpsCourier, receiver: Receiver, answer: bytes) -> None:
-    receiver.paths["/hook"] = lambda handler: handler.wfile.write(answer) and None
+    def speak(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(answer)
+
+    receiver.paths["/hook"] = speak
     with pytest.raises(Retry):
         courier.post(f"{receiver.url}/hook", HEADERS, BODY)
 

@@ -50,6 +50,8 @@ RUNTIME_MS = 15 * MINUTE
 FOREVER_MS = 1000 * HOUR
 """For workers that wake up late and go on, as if an invocation had no end."""
 RECEIVES = 5
+DELAY_MAX_MS = 15 * MINUTE
+"""SQS delays no message for longer."""
 
 
 @dataclass(slots=True)
@@ -194,6 +196,7 @@ class World:
     # --- messages ---------------------------------------------------------------------------------------------
 
     def post(self, region: str, queue: str, body: str, delay_ms: int = 0) -> None:
+        delay_ms = min(delay_ms, DELAY_MAX_MS)
         for _ in range(self.deliver_times):
             self.mail.append(Mail(region, queue, body, self.clock.now_ms() + delay_ms))
 
