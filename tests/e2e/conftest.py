@@ -32,6 +32,8 @@ POLICY = {
     "parts_in_flight": 4,
     "backoff_base_ms": 20,
     "backoff_max_ms": 500,
+    "webhook_backoff_base_ms": 2_500,
+    "webhook_backoff_max_ms": 4_000,
 }
 
 

@@ -214,7 +214,7 @@ def leaks(reply: Reply, request: Asked, other: Tenant) -> list[str]:
     found = [job_id for job_id in other.jobs if job_id in text and job_id not in said]
     found += [etag for etag in other.etags if etag in text]
     # Every name, key and prefix of its has its word in it: only those that the question itself named may be there.
-    rest = text
+    rest = text.replace(request.path, "")  # A problem's `instance`.
     for own_word in (f"{other.word}-in", f"{other.word}-out", f"{other.word}-hook"):
         if own_word in said:
             rest = rest.replace(f"'{own_word}'", "")
