@@ -38,7 +38,7 @@ class HttpsCourier:
             raise Retry("NoAnswer", "only https proves who is told")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
-            connection = _Pinned(host, port, self._address(host, port), self._timeout_s, self._context)
+            connection = _Pinned(host, port, self._addresses(host, port), self._timeout_s, self._context)
             return self._ask(connection, target, headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Retry("NoAnswer", f"{type(error).__name__}: {str(error)[:200]}") from error
@@ -61,29 +61,31 @@ class HttpsCourier:
         # What it says besides is not read: nobody here needs it, and it may be endless.
         return Reply(answer.status, _retry_after_ms(answer.getheader("Retry-After", "")))
 
-    def _address(self, host: str, port: int) -> str:
-        """The first address of the name that may be called."""
+    def _addresses(self, host: str, port: int) -> list[str]:
+        """Those of the name that may be called."""
         found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        for address in found:
-            if may_be_called(address, self._networks):
-                return address
-        raise Retry("NoAnswer", f"{host} has no address in the public internet")
+        allowed = [address for address in found if may_be_called(address, self._networks)]
+        if not allowed:
+            raise Retry("NoAnswer", f"{host} has no address in the public internet")
+        return allowed
 
 
 class _Pinned(http.client.HTTPSConnection):
-    """A connection to an address for a name, which the certificate must be of. Asking for the address again, as the
-    base class would, could give another one."""
+    """A connection to one of some addresses for a name, which the certificate must be of. Asking for the address again,
+    as the base class would, could give another one."""
 
-    def __init__(self, host: str, port: int, address: str, timeout_s: float, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, host: str, port: int, addresses: Sequence[str], timeout_s: float, context: ssl.SSLContext
+    ) -> None:
         super().__init__(host, port, timeout=timeout_s, context=context)
-        self._pinned = (address, port)
+        self._addresses = addresses
         self._trust = context
         self._open: socket.socket | None = None
         self.late = False
         """Its time was up before all of its answer was there."""
 
     def connect(self) -> None:
-        plain = socket.create_connection(self._pinned, self.timeout)
+        plain = self._reach()
         try:
             secure = self._trust.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
         except BaseException:
@@ -93,6 +95,19 @@ class _Pinned(http.client.HTTPSConnection):
         if self.late:
             raise TimeoutError("timed out")  # While it connected: there was nothing to cut yet.
         secure.do_handshake()
+
+    def _reach(self) -> socket.socket:
+        """The first one that answers, as long as there is time: a name may have addresses of a kind that we have no
+        way to."""
+        failure: OSError = TimeoutError("timed out")
+        for address in self._addresses:
+            if self.late:
+                break
+            try:
+                return socket.create_connection((address, self.port), self.timeout)
+            except OSError as error:
+                failure = error
+        raise failure
 
     def cut(self) -> None:
         """Whoever reads or writes in another thread finds the connection's end."""

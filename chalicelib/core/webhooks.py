@@ -33,7 +33,7 @@ REPLACED_MAX = 4
 RETRY_AFTER_MAX_MS = 3_600_000
 """A receiver may ask for so long a pause; a longer one counts as this."""
 _URL = re.compile(r"https://[!-~]+", re.ASCII)
-_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", re.ASCII)
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
 _HTTPS, _FREE_PORTS = 443, range(1024, 65_536)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("::/96"))
@@ -141,7 +141,7 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
     if port != _HTTPS and port not in _FREE_PORTS:
         raise BadRequest("InvalidUrl", f"url: port {port}: use {_HTTPS}, or one from {_FREE_PORTS.start} on")
     address = _address(host)
-    if address is None and (not _HOST.fullmatch(host) or _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2])):
+    if address is None and (not _HOST.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2])):
         # With a number at the end it is an IPv4 address for some (127.1, 0x7f000001), and a name for nobody.
         raise BadRequest("InvalidUrl", f"url: {host!r} is no host name")
     if address is not None and not may_be_called(host, networks):

@@ -271,6 +271,29 @@ def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
     assert asked == ["rebinding.example", "127.0.0.1"]
 
 
+def test_a_name_of_several_addresses(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some may not be called, some lead nowhere: one that answers is enough."""
+    really = socket.getaddrinfo
+    connected: list[object] = []
+    really_connect = socket.create_connection
+
+    def resolve(host: str, *rest: Any, **more: Any) -> Any:
+        if host != "several.example":
+            return really(host, *rest, **more)
+        return [found for one in ("10.0.0.1", "127.0.0.9", "127.0.0.1") for found in really(one, *rest, **more)]
+
+    def connect(address: tuple[str, int], *rest: Any) -> socket.socket:
+        connected.append(address[0])
+        return really_connect(address, *rest)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(Retry, match=r"not valid for 'several\.example'"):
+        url = receiver.answer("/hook").replace("127.0.0.1", "several.example")
+        HttpsCourier(LOOPBACK, timeout_s=TIMEOUT_S).post(url, HEADERS, BODY)
+    assert connected == ["127.0.0.9", "127.0.0.1"]
+
+
 def test_a_name_that_there_is_not(courier: HttpsCourier) -> None:
     with pytest.raises(Retry):
         courier.post("https://receiver.invalid/hook", HEADERS, BODY)

@@ -164,7 +164,7 @@ def test_networks_that_the_deployment_allows() -> None:
         "https://acme.example/hook?token=x%20y",
         "https://acme.example:8443/",
         "https://ACME.example:443/a//b",
-        "https://xn--bcher-kva.example./",
+        "https://xn--bcher-kva.example/",
         "https://8.8.8.8/hook",
         "https://[2606:4700:4700::1111]:1024/",
         "https://" + "a" * 2040,
@@ -215,6 +215,7 @@ def test_urls_that_may_be_registered(url: str) -> None:
         ),
         *(
             "https://a..example/",
+            "https://acme.example./",
             "https://acme.example\\@evil.example/",
             "https://" + "a" * 2041,
             "https://[fe80::1%25e]/",
