@@ -11,7 +11,7 @@ NAME := $(if $(RUN),--name $(RUN))
 # The two environments are installed side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: help demo drill up down test fuzz simulate mutants model verify-report check format package token rotate lock
+.PHONY: help demo bench-plan drill up down test fuzz simulate mutants model verify-report check format package token rotate lock
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make mutants               plants bugs into the product and sees each of them found'
 	@echo 'make model                 the protocol, checked exhaustively by Spin; out/model.json'
 	@echo 'make verify-report FILE=receipts CHAIN=hash [REPORT=file]  receipts and report of a job against its hash chain'
+	@echo 'make bench-plan [KEYS=100000]  a plan of many keys on the local cloud: time, memory, truth; out/plan.json'
 	@echo 'make check                 lint, formatting, types, import rules'
 	@echo 'make format                format the code'
 	@echo 'make package               the zip and the template for AWS, in out/package/'
@@ -76,6 +77,9 @@ verify-report: export EFT_REPORT := $(REPORT)
 verify-report: $(LOCAL)
 	@test -n "$$EFT_RECEIPTS" || { echo 'make verify-report FILE=receipts CHAIN=hash: which receipts, and the head of which chain?' >&2; exit 2; }
 	@$(PY) -m tools.verify_report "$$EFT_RECEIPTS" --chain '$(CHAIN)' $(if $(REPORT),--report "$$EFT_REPORT")
+
+bench-plan: $(LOCAL) $(CLOUD)
+	@$(PY) -m benchmarks.plan $(if $(KEYS),--keys $(KEYS))
 
 check: $(DEV)
 	.venv/bin/ruff check

@@ -12,6 +12,8 @@ from chalicelib.entry.rest import routes
 
 app = Chalice(app_name="eft")
 app.api.cors = False
+NO_BODY: list[str] = []
+"""As `content_types`: Chalice lets any pass. The type of a body that isn't there says nothing."""
 
 
 @app.middleware("http")
@@ -29,52 +31,72 @@ def submit_job() -> Response:
     return runtime.respond(app.current_request, routes.submit_job)
 
 
-@app.route("/jobs", methods=["GET"], authorizer=bearer)
+@app.route("/jobs", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_jobs() -> Response:
     return runtime.respond(app.current_request, routes.list_jobs)
 
 
-@app.route("/jobs/{job_id}", methods=["GET"], authorizer=bearer)
+@app.route("/jobs/{job_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=bearer)
+@app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def cancel_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.cancel_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/pause", methods=["POST"], authorizer=bearer)
+@app.route("/jobs/{job_id}/pause", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def pause_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.pause_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/resume", methods=["POST"], authorizer=bearer)
+@app.route("/jobs/{job_id}/resume", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def resume_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.resume_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/retry", methods=["POST"], authorizer=bearer)
+@app.route("/jobs/{job_id}/retry", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def retry_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.retry_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/objects", methods=["GET"], authorizer=bearer)
+@app.route("/jobs/{job_id}/objects", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_objects(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.list_objects, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/report", methods=["GET"], authorizer=bearer)
+@app.route("/jobs/{job_id}/report", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_report(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_report, job_id=job_id))
 
 
-@app.route("/endpoints", methods=["GET"], authorizer=bearer)
+@app.route("/plans", methods=["POST"], authorizer=bearer)
+def submit_plan() -> Response:
+    return runtime.respond(app.current_request, routes.submit_plan)
+
+
+@app.route("/plans/{plan_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def get_plan(plan_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_plan, plan_id=plan_id))
+
+
+@app.route("/plans/{plan_id}/objects", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def list_planned(plan_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.list_planned, plan_id=plan_id))
+
+
+@app.route("/plans/{plan_id}/approve", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
+def approve_plan(plan_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.approve_plan, plan_id=plan_id))
+
+
+@app.route("/endpoints", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_endpoints() -> Response:
     return runtime.respond(app.current_request, routes.list_endpoints)
 
 
-@app.route("/endpoints/{endpoint_id}", methods=["GET"], authorizer=bearer)
+@app.route("/endpoints/{endpoint_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_endpoint(endpoint_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_endpoint, endpoint_id=endpoint_id))
 
@@ -84,32 +106,32 @@ def put_endpoint(endpoint_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.put_endpoint, endpoint_id=endpoint_id))
 
 
-@app.route("/endpoints/{endpoint_id}", methods=["DELETE"], authorizer=bearer)
+@app.route("/endpoints/{endpoint_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
 def remove_endpoint(endpoint_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.remove_endpoint, endpoint_id=endpoint_id))
 
 
-@app.route("/endpoints/{endpoint_id}/check", methods=["POST"], authorizer=bearer)
+@app.route("/endpoints/{endpoint_id}/check", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def check_endpoint(endpoint_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.check_endpoint, endpoint_id=endpoint_id))
 
 
-@app.route("/audit", methods=["GET"], authorizer=bearer)
+@app.route("/audit", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_changes() -> Response:
     return runtime.respond(app.current_request, routes.list_changes)
 
 
-@app.route("/feeds", methods=["GET"], authorizer=bearer)
+@app.route("/feeds", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_feeds() -> Response:
     return runtime.respond(app.current_request, routes.list_feeds)
 
 
-@app.route("/webhooks", methods=["GET"], authorizer=bearer)
+@app.route("/webhooks", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_webhooks() -> Response:
     return runtime.respond(app.current_request, routes.list_webhooks)
 
 
-@app.route("/webhooks/{webhook_id}", methods=["GET"], authorizer=bearer)
+@app.route("/webhooks/{webhook_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_webhook(webhook_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_webhook, webhook_id=webhook_id))
 
@@ -119,37 +141,37 @@ def put_webhook(webhook_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.put_webhook, webhook_id=webhook_id))
 
 
-@app.route("/webhooks/{webhook_id}", methods=["DELETE"], authorizer=bearer)
+@app.route("/webhooks/{webhook_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
 def remove_webhook(webhook_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.remove_webhook, webhook_id=webhook_id))
 
 
-@app.route("/webhooks/{webhook_id}/rotate", methods=["POST"], authorizer=bearer)
+@app.route("/webhooks/{webhook_id}/rotate", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def rotate_secret(webhook_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.rotate_secret, webhook_id=webhook_id))
 
 
-@app.route("/webhooks/{webhook_id}/test", methods=["POST"], authorizer=bearer)
+@app.route("/webhooks/{webhook_id}/test", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def test_webhook(webhook_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.test_webhook, webhook_id=webhook_id))
 
 
-@app.route("/regions", methods=["GET"], authorizer=bearer)
+@app.route("/regions", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def regions() -> Response:
     return runtime.respond(app.current_request, routes.regions)
 
 
-@app.route("/leases", methods=["GET"], authorizer=bearer)
+@app.route("/leases", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def leases() -> Response:
     return runtime.respond(app.current_request, routes.leases)
 
 
-@app.route("/health", methods=["GET"])
+@app.route("/health", methods=["GET"], content_types=NO_BODY)
 def health() -> Response:
     return runtime.respond(app.current_request, routes.health)
 
 
-@app.route("/openapi.json", methods=["GET"])
+@app.route("/openapi.json", methods=["GET"], content_types=NO_BODY)
 def describe() -> Response:
     return runtime.respond(app.current_request, routes.describe)
 

@@ -26,6 +26,7 @@ from chalicelib.core.model import (
     Terminal,
 )
 from chalicelib.core.policy import Policy
+from chalicelib.core.prices import Prices
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.webhooks import Network, Notice, Notification, WebhookHealth
 
@@ -304,6 +305,11 @@ class Ledger(Protocol):
         """One a Region that has posted to it."""
         ...
 
+    def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
+        """Count one more request of a tenant to this Region in the window that began then, and say how many that makes.
+        Gives up soon; a count whose answer was lost may have been taken, or taken twice."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ChangePage:
@@ -489,6 +495,8 @@ class Env:
     log: Log
     worker: str
     """Who this process is: shown to operators, never compared."""
+    prices: dict[str, Prices]
+    """Region -> what AWS asks for there."""
     own_roles: tuple[str, ...]
     """What the names of the IAM roles begin with whose multipart uploads are ours: of copy, and of the API, which tries
     endpoints by them."""

@@ -101,6 +101,7 @@ def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
         part_pool=ThreadPool(found.policy.parts_in_flight, "part"),
         log=log,
         worker=environ.get("AWS_LAMBDA_LOG_STREAM_NAME", f"pid-{os.getpid()}"),
+        prices=found.prices,
         own_roles=found.own_roles,
     )
 

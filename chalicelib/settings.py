@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
+from chalicelib.core.inputs import StorageClass
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
+from chalicelib.core.prices import LIST_PRICES, Prices, with_overrides
 from chalicelib.core.webhooks import Network
 
 PREFIX = "EFT_"
@@ -109,6 +111,29 @@ class _Auth(_Strict):
 Name = Annotated[str, Field(min_length=1)]
 
 
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_ByClass = dict[StorageClass, Dollars]
+
+
+class PricesEntry(_Strict):
+    """What AWS asks for in a Region, as far as it is not what `core.prices` says. `dated` and `source` say whose prices
+    these are: they are shown with every plan."""
+
+    dated: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+    source: str = Field(default="the operator's prices", min_length=1, max_length=200)
+    write_per_1000: _ByClass | None = None
+    read_per_1000: _ByClass | None = None
+    retrieval_per_gb: _ByClass | None = None
+    storage_per_gb_month: _ByClass | None = None
+    transfer_per_gb: Dollars | None = None
+    lambda_per_gb_second: Dollars | None = None
+    lambda_per_million: Dollars | None = None
+    sqs_per_million: Dollars | None = None
+    table_write_per_million: Dollars | None = None
+    table_read_per_million: Dollars | None = None
+    kms_per_10000: Dollars | None = None
+
+
 class _Environment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -124,6 +149,7 @@ class _Environment(BaseModel):
     policy: Json[dict[str, Annotated[int, Field(gt=0, strict=True)]]]
     auth: Json[_Auth]
     webhook_networks: Json[tuple[Network, ...]]
+    prices: Json[dict[Name, PricesEntry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +164,7 @@ class Settings:
     endpoints: dict[str, Endpoint]
     feeds: dict[str, Feed]
     policy: Policy
+    prices: dict[str, Prices]
     issuers: tuple[Issuer, ...]
     webhook_networks: tuple[Network, ...]
     """Which addresses besides the public internet's webhooks may have."""
@@ -178,6 +205,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         endpoints=endpoints,
         feeds=feeds,
         policy=_policy(found.policy),
+        prices=_prices({region, found.peer_region}, found.prices),
         issuers=tuple(entry.origin() for entry in found.auth.issuers),
         webhook_networks=found.webhook_networks,
     )
@@ -207,6 +235,14 @@ def _policy(overrides: Mapping[str, int]) -> Policy:
         if not holds:
             raise SettingsError(f"EFT_POLICY: {rule}")
     return policy
+
+
+def _prices(regions: set[str], overrides: Mapping[str, PricesEntry]) -> dict[str, Prices]:
+    unknown = overrides.keys() - regions
+    if unknown:
+        raise SettingsError(f"EFT_PRICES: jobs have no target in {', '.join(sorted(unknown))}")
+    given = {region: entry.model_dump(exclude_none=True) for region, entry in overrides.items()}
+    return {region: with_overrides(LIST_PRICES, given.get(region, {})) for region in regions}
 
 
 def _endpoint(entry: EndpointEntry) -> Endpoint:

@@ -26,6 +26,7 @@ from chalicelib.core.model import (
     ReportMade,
     Terminal,
 )
+from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 
 Record = (
@@ -44,6 +45,8 @@ Record = (
     | Endpoint
     | Feed
     | Webhook
+    | PlanSummary
+    | Approval
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -61,6 +64,8 @@ _KINDS: dict[str, type[Any]] = {
     "endpoint": Endpoint,
     "feed": Feed,
     "webhook": Webhook,
+    "planned": PlanSummary,
+    "approved": Approval,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

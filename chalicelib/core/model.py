@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chalicelib.core.inputs import NO_FILTERS, Filters
+from chalicelib.core.totals import Totals
 
 
 class Outcome(StrEnum):
@@ -38,6 +39,8 @@ class JobState(StrEnum):
     """A Region whose storage the job needs can't be reached: it goes on by itself when it can."""
     PAUSED = "PAUSED"
     """By request: nothing new is begun until it is resumed. What was under way may still arrive."""
+    PLANNED = "PLANNED"
+    """A plan that is made: nothing is copied until it is approved."""
     SUCCEEDED = "SUCCEEDED"
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
@@ -45,7 +48,7 @@ class JobState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self not in (JobState.PLANNING, JobState.RUNNING, JobState.WAITING_FOR_REGION, JobState.PAUSED)
+        return self in (JobState.SUCCEEDED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED)
 
 
 class OverwriteMode(StrEnum):
@@ -255,6 +258,8 @@ class Manifest:
     nonce: str
     error: str = ""
     filtered: int = 0
+    totals_before: Totals | None = None
+    """Of the links before it, in a job that was planned first."""
 
     @property
     def bytes_total(self) -> int:
@@ -274,6 +279,7 @@ class Fork:
     bytes_before: int
     region: str
     nonce: str
+    totals_before: Totals | None = None
 
 
 Link = Manifest | Fork
@@ -387,6 +393,10 @@ class JobSpec:
     retry_of: str | None = None
     listed: ObjectList | None = None
     cancel_mode: CancelMode = CancelMode.FAST
+    planned_first: bool = False
+    """A plan: nothing of it is copied before it is approved."""
+    every_object: bool = False
+    """Look at each source that is to be copied (one HEAD an object), and not only where LIST can't tell."""
 
     @property
     def control_region(self) -> str:

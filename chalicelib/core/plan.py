@@ -17,7 +17,7 @@ from chalicelib.core.model import (
     Row,
     RowOutcome,
 )
-from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, KEY_MAX_BYTES, Policy
+from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, KEY_MAX_BYTES, OBJECT_MAX_BYTES, PARTS_MAX, Policy
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that can't be read without a restore (GLACIER_IR can)."""
@@ -57,9 +57,12 @@ def look_needed(
     since_ms: int | None = None,
     *,
     strict: bool = False,
+    every_object: bool = False,
 ) -> Look | None:
-    """Which HEADs a row can't be planned without. For most rows LIST is enough: None. For arguments see `plan_row`."""
-    if _refusal(sight, target=""):
+    """Which HEADs a row can't be planned without. For most rows LIST is enough: None. `every_object`: each source that
+    is to be copied is looked at all the same, so that what can't be read shows before anything is copied. For the other
+    arguments see `plan_row`."""
+    if _refusal(sight, target="", policy=policy):
         return None
     if _written_since(sight, since_ms) and mode is OverwriteMode.ALWAYS:
         mode = OverwriteMode.IF_CHANGED
@@ -76,7 +79,7 @@ def look_needed(
         return None
     plain_small = etag_parts(sight.source.etag) == 0 and sight.source.size <= policy.multipart_threshold_bytes
     by_parts = strict and sight.source.size > 0
-    return None if plain_small and not source.website and not by_parts else Look.SOURCE
+    return None if plain_small and not source.website and not by_parts and not every_object else Look.SOURCE
 
 
 def plan_row(
@@ -109,7 +112,9 @@ def plan_row(
         checksum=facts.checksum if facts.checksum and facts.checksum.value else None,
         redirect=sight.source_head.properties.redirect if sight.source_head else None,
     )
-    decided = _refusal(sight, target) or _decide_by_mode(sight, mode, written_since=_written_since(sight, since_ms))
+    decided = _refusal(sight, target, policy) or _decide_by_mode(
+        sight, mode, written_since=_written_since(sight, since_ms)
+    )
     if decided is not None:
         return replace(row, decided=decided)
     method, plan = _method(sight, policy, strict=strict)
@@ -124,10 +129,17 @@ _IRREVOCABLE = (
 )
 
 
-def _refusal(sight: Sight, target: str) -> RowOutcome | None:
-    """Rows that S3 would refuse anyway."""
+def _refusal(sight: Sight, target: str, policy: Policy) -> RowOutcome | None:
+    """Rows that S3 would refuse anyway, or that the operator's policy does."""
     if len(target.encode()) > KEY_MAX_BYTES:
         detail = f"the destination key would have {len(target.encode())} bytes, S3 allows {KEY_MAX_BYTES}"
+        return RowOutcome(sight.source.key, Outcome.FAILED, detail)
+    limit = min(policy.object_max_bytes, OBJECT_MAX_BYTES)
+    if sight.source.size > limit:
+        detail = f"it has {sight.source.size} bytes, and at most {limit} can be copied"
+        return RowOutcome(sight.source.key, Outcome.FAILED, detail)
+    if sight.source_head is not None and len(sight.source_parts) > PARTS_MAX:
+        detail = f"it was made of {len(sight.source_parts)} parts, and S3 takes {PARTS_MAX}"
         return RowOutcome(sight.source.key, Outcome.FAILED, detail)
     if sight.source.storage_class in ARCHIVE_CLASSES and not sight.source.restored:
         detail = f"in {sight.source.storage_class} and not restored: restore it, then retry"

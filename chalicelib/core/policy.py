@@ -10,6 +10,8 @@ COPY_OBJECT_MAX_BYTES = 5 * GIB
 PART_MIN_BYTES = 5 * MIB
 PART_MAX_BYTES = 5 * GIB
 PARTS_MAX = 10_000
+OBJECT_MAX_BYTES = PARTS_MAX * PART_MAX_BYTES
+"""48.8 TiB: S3 stores no larger object (S3 user guide, "Amazon S3 multipart upload limits")."""
 KEY_MAX_BYTES = 1024
 LIST_PAGE_KEYS = 1000
 
@@ -51,6 +53,10 @@ class Policy:
     """A report is made in pieces of at least so many bytes, which S3 then puts together as the parts of one object."""
     report_digest_max_bytes: int = 16 * GIB
     """What one invocation can surely read again: a larger report has no SHA-256."""
+    plan_kept_ms: int = 7 * 24 * 3_600_000
+    """A plan that is older can't be approved any more: what it says is no longer what would happen."""
+    object_max_bytes: int = OBJECT_MAX_BYTES
+    """Larger objects are not copied: their rows fail when they are planned."""
     keys_refresh_ms: int = 300_000
     """How often an issuer is asked for its keys."""
     keys_grace_ms: int = 3_600_000
@@ -60,3 +66,5 @@ class Policy:
     webhook_backoff_base_ms: int = 30_000
     webhook_backoff_max_ms: int = 6 * 3_600_000
     """With these, a receiver may be down for 13 hours, on average 20, before it misses anything."""
+    requests_per_minute_per_tenant: int = 600
+    """What the API of one Region answers a tenant in a minute, by that Region's clock."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chalicelib.core.ids import ROOT_RANGE, split_part_id
+from chalicelib.core.intents import Approved, Intents
 from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome, Receipt, Terminal, Verification
 
 CANCELLED = "cancelled"
@@ -99,8 +100,11 @@ def complete(links: set[str], forks: set[str], closed: set[str]) -> bool:
     return all(name in closed or (name in forked and f"{name}0" in ranges and f"{name}1" in ranges) for name in ranges)
 
 
-def terminal(spec: JobSpec, tally: Tally, *, cancelled: bool, region: str, now_ms: int, nonce: str) -> Terminal:
-    state, reason = tally.outcome(cancelled)
+def terminal(spec: JobSpec, tally: Tally, *, intents: Intents, region: str, now_ms: int, nonce: str) -> Terminal:
+    state, reason = tally.outcome(intents.cancelled)
+    if intents.cancelled and intents.approved is Approved.AWAITED:
+        # Even if there was nothing to copy: nobody has asked for it to be carried out.
+        state, reason = JobState.CANCELLED, "the plan was cancelled before it was approved"
     if state is JobState.SUCCEEDED and not tally.planned and spec.kind is JobKind.MANIFEST:
         reason = "the manifest names no object"
     return Terminal(

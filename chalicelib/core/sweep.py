@@ -32,6 +32,8 @@ class Records:
     done: frozenset[str] = frozenset()
     intents: Intents = NO_INTENTS
     terminal: bool = False
+    planned: bool = False
+    """Of a plan: what it comes to is on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Repairs:
     close: bool = False
     """Who settled the job has died before it told the world: do that, and take it off the list of open jobs."""
     settle: bool = False
+    """Settle the job if it is complete; of a plan, sum it up."""
     watch: tuple[tuple[str, int], ...] = ()
     """Claimed partitions without a copy record, and at which epoch: look at their leases."""
     split: tuple[str, ...] = ()
@@ -111,22 +114,24 @@ def decide(
     `home_sight`, have not moved either), and then again at doubling intervals: perhaps they only wait in a long queue.
 
     A paused job is neither woken nor taken over, but what was copied is verified, and if that was all, it settles. When
-    it is found resumed (or cancelled), everything in it is woken at once: its messages were dropped meanwhile.
+    it is found resumed (or cancelled), everything in it is woken at once: its messages were dropped meanwhile. So it is
+    with a plan until it is found approved, but that its planning goes on.
     """
     if records.terminal:
         # Who settled it is perhaps telling the world at this very moment; after a whole round it no longer is.
         if before is not None and before.seen == SETTLED:
             return Repairs(close=True)
         return Repairs(observation=Observation(job_id, JOB_SUBJECT, region, SETTLED, now_ms))
-    settle = may_be_complete(set(records.links), set(records.done))
+    unapproved = records.intents.unapproved
+    settle = bool(records.links) if unapproved else may_be_complete(set(records.links), set(records.done))
     waits = waiting(records)
-    paused = records.intents.paused
-    watch = () if paused else tuple((part, records.claims[part]) for part in sorted(waits.working))
+    paused, may_copy = records.intents.paused, records.intents.may_copy
+    watch = () if not may_copy else tuple((part, records.claims[part]) for part in sorted(waits.working))
     looks = sight(records) if region == home else f"{sight(records)}@{home_sight}"
     seen, _, doublings = before.seen.partition("#") if before else ("", "", "")
     if before is None or seen != looks:
         noted = Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
-        if paused or records.intents == NO_INTENTS or _intents_in(seen) == str(records.intents):
+        if not may_copy or records.intents == NO_INTENTS or _intents_in(seen) == str(records.intents):
             return Repairs(settle=settle, watch=watch, observation=noted)
         limit = policy.redrives_per_job if records.intents.cancelled else len(records.links)
         return Repairs(
@@ -147,7 +152,7 @@ def decide(
         settle=settle,
         watch=watch,
         split=() if paused else _window(waits.split, policy.redrives_per_job, times),
-        copy=() if paused else _window(waits.copy, policy.redrives_per_job, times),
+        copy=() if not may_copy else _window(waits.copy, policy.redrives_per_job, times),
         verify=_window(waits.verify, policy.redrives_per_job, times),
         delay_ms=delay_ms,
         observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms + delay_ms),

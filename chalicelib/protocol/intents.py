@@ -33,17 +33,19 @@ class Lookout:
     records: JobRecords
     intents: Intents
     looked_ms: int
+    planned_first: bool
 
     @classmethod
-    def begin(cls, env: Env, records: JobRecords) -> "Lookout":
-        return cls(env, records, records.intents(), env.clock.now_ms())
+    def begin(cls, env: Env, records: JobRecords, *, planned_first: bool) -> "Lookout":
+        intents = records.intents(planned_first=planned_first)
+        return cls(env, records, intents, env.clock.now_ms(), planned_first)
 
     def look(self) -> Intents:
         now = self.env.clock.now_ms()
         if now - self.looked_ms >= CHECK_EVERY_BEATS * self.env.policy.heartbeat_ms:
             self.looked_ms = now
             try:
-                self.intents = self.records.intents()
+                self.intents = self.records.intents(planned_first=self.planned_first)
             except Retry as error:
                 # Better to go on than to lose the work: a pause that is seen a minute later is seen in time.
                 self.env.log("intents-not-looked-for", job=self.records.job_id, error=str(error))

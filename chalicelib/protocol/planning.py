@@ -37,9 +37,18 @@ class Planner:
     """When the job was accepted, if it may name a key twice (`core.plan.plan_row`)."""
     strict: bool = False
     """Only copies that can be revoked."""
+    every_object: bool = False
 
     def look_needed(self, sight: Sight) -> Look | None:
-        return look_needed(sight, self.mode, self.source, self.env.policy, self.since_ms, strict=self.strict)
+        return look_needed(
+            sight,
+            self.mode,
+            self.source,
+            self.env.policy,
+            self.since_ms,
+            strict=self.strict,
+            every_object=self.every_object,
+        )
 
     def row(self, sight: Sight, target: str) -> Row | None:
         """The row, or None if the source has vanished since it was listed. A HEAD that is refused decides the row, not
@@ -98,7 +107,7 @@ def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], after: st
 
 def _planner(env: Env, spec: JobSpec, since_ms: int | None = None) -> Planner:
     strict = spec.cancel_mode is CancelMode.STRICT
-    return Planner(env, spec.source, spec.target, spec.mode, since_ms, strict)
+    return Planner(env, spec.source, spec.target, spec.mode, since_ms, strict, spec.every_object)
 
 
 def _rows(

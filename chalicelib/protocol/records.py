@@ -4,10 +4,10 @@
 record is written once and says for ever what it said. Key layout, all under `jobs/<job id>/`:
 
     spec · keys/<digest> · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel
-    intent/<n> · terminal
+    intent/<n> · terminal; of a plan also: planned · approved
 
-and beside the jobs: `open/<job id>` (index of unsettled jobs), `reg/<object>/<generation>` (uploads) and
-`report/<job id>/` (files made of these records: `reports`).
+and beside the jobs: `open/<job id>` (index of unsettled jobs), `open/<job id>.plan` (of plans in the making),
+`reg/<object>/<generation>` (uploads) and `report/<job id>/` (files made of these records: `reports`).
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from chalicelib.core import codec
 from chalicelib.core.errors import NotFound, PreconditionFailed, Retry
-from chalicelib.core.intents import Intent, Intents
+from chalicelib.core.intents import Intent, Intents, approval_of
 from chalicelib.core.model import (
     Bucket,
     Cancel,
@@ -28,12 +28,14 @@ from chalicelib.core.model import (
     Receipt,
     Terminal,
 )
+from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.sweep import Records
 from chalicelib.ports import Env
 
 T = TypeVar("T")
 LOOKS_AFTER_LOST_ANSWER = 4
+PLAN_MARK = ".plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,16 @@ class ControlRecords:
     def close_job(self, job_id: str) -> None:
         self.env.store.delete(self.bucket, f"open/{job_id}")
 
+    def open_plan(self, job_id: str) -> None:
+        """Put a plan on the same list, under a name of its own: whoever takes it off late, when it is planned, does not
+        take off the job that it has become meanwhile."""
+        self.create(f"open/{job_id}{PLAN_MARK}", b"")
+
+    def close_plan(self, job_id: str) -> None:
+        self.env.store.delete(self.bucket, f"open/{job_id}{PLAN_MARK}")
+
     def open_jobs(self, start_after: str = "", limit: int = 1000) -> list[str]:
+        """Names on the list, in their order: job ids, and those of plans with PLAN_MARK."""
         page = self.env.store.list(
             self.bucket, "open/", start_after=f"open/{start_after}" if start_after else "", limit=limit
         )
@@ -252,13 +263,30 @@ class JobRecords:
     def create_intent(self, intent: Intent) -> bool:
         return self.control.create(self._key(f"intent/{intent.number:06d}"), codec.dumps(intent)).won
 
-    def intents(self) -> Intents:
-        """What is wanted of the job now. Two HEADs for one that was never paused; a LIST more for one that was."""
+    def intents(self, *, planned_first: bool = False) -> Intents:
+        """What is wanted of the job now. Two HEADs for one that was never paused; a LIST more for one that was; and a
+        HEAD more for one that was planned first."""
+        approved = approval_of(planned_first=planned_first, given=planned_first and self._there("approved"))
         if self._there("cancel"):
-            return Intents(cancelled=True)
+            return Intents(cancelled=True, approved=approved)
         if not self._there(f"intent/{1:06d}"):
-            return Intents()
-        return Intents(max(int(facts.key.rsplit("/", 1)[1]) for facts in self.control.list_all(self._key("intent/"))))
+            return Intents(approved=approved)
+        numbers = (int(facts.key.rsplit("/", 1)[1]) for facts in self.control.list_all(self._key("intent/")))
+        return Intents(max(numbers), approved=approved)
+
+    def create_summary(self, summary: PlanSummary) -> PlanSummary:
+        """Say what a plan comes to, or learn who was first: all say the same."""
+        made = self.control.create(self._key("planned"), codec.dumps(summary))
+        return summary if made.won else codec.loads(made.body, PlanSummary)
+
+    def summary(self) -> PlanSummary | None:
+        return self._read("planned", PlanSummary)
+
+    def create_approval(self, approval: Approval) -> bool:
+        return self.control.create(self._key("approved"), codec.dumps(approval)).won
+
+    def approval(self) -> Approval | None:
+        return self._read("approved", Approval)
 
     def create_terminal(self, terminal: Terminal) -> tuple[bool, Terminal]:
         made = self.control.create(self._key("terminal"), codec.dumps(terminal))
@@ -267,7 +295,7 @@ class JobRecords:
     def terminal(self) -> Terminal | None:
         return self._read("terminal", Terminal)
 
-    def survey(self, limit: int | None = None) -> Records:
+    def survey(self, limit: int | None = None, *, planned_first: bool = False) -> Records:
         """Everything the job has, by name: one LIST a thousand records. With a limit, the first ones: since manifests
         come after claims, copy records and receipts, a link that is seen is seen with all it has."""
         links: set[str] = set()
@@ -288,8 +316,10 @@ class JobRecords:
                 into[part] = max(into.get(part, 0), int(epoch))
             elif kind == "intent":
                 highest = max(highest, int(rest))
-        intents = Intents(highest, "cancel" in names)
-        return Records(frozenset(links), claims, copied, frozenset(done), intents, "terminal" in names)
+        approved = approval_of(planned_first=planned_first, given="approved" in names)
+        intents = Intents(highest, "cancel" in names, approved)
+        ended, planned = "terminal" in names, "planned" in names
+        return Records(frozenset(links), claims, copied, frozenset(done), intents, ended, planned)
 
     @staticmethod
     def _link(body: bytes) -> Link:

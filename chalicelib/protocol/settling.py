@@ -32,9 +32,11 @@ def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
 
 def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     """Write the job's terminal record if it is complete. Safe to call at any time, by anybody, twice."""
-    survey = records.survey()
+    survey = records.survey(planned_first=spec.planned_first)
     if survey.terminal:
         return True
+    if survey.intents.unapproved:
+        return False
     if not may_be_complete(set(survey.links), set(survey.done)):
         return False
     forks = {part for part in survey.links - survey.done if isinstance(records.link(part), Fork)}
@@ -46,7 +48,7 @@ def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     end = terminal(
         spec,
         tally,
-        cancelled=survey.intents.cancelled,
+        intents=survey.intents,
         region=env.region,
         now_ms=env.clock.now_ms(),
         nonce=env.ids.nonce(),

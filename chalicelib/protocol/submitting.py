@@ -51,6 +51,8 @@ class Submission:
     manifest: ManifestPlace | None = None
     """Not all that is under the source's prefix: what this object names."""
     cancel_mode: CancelMode = CancelMode.FAST
+    planned_first: bool = False
+    every_object: bool = False
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -104,6 +106,8 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
         cancel_mode=submission.cancel_mode,
+        planned_first=submission.planned_first,
+        every_object=submission.every_object,
     )
 
 
@@ -175,6 +179,8 @@ def _digest(submission: Submission) -> str:
         asked["cancel"] = submission.cancel_mode
     if submission.manifest is not None:
         asked["manifest"] = asdict(submission.manifest)
+    if submission.planned_first:
+        asked["plan"] = "every-object" if submission.every_object else "listing"
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.errors import BadRequest, KeyReused, NotYet, Retry
-from chalicelib.core.intents import IntentKind, Intents, intents_seen
+from chalicelib.core.errors import KeyReused, NotYet, Retry
+from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_seen
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
@@ -16,6 +16,7 @@ from chalicelib.core.model import (
     Manifest,
     Outcome,
     RowOutcome,
+    Terminal,
 )
 from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import waiting
@@ -23,16 +24,11 @@ from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.listing import pinned
+from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
 from chalicelib.protocol.places import feeds_of
-from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 from chalicelib.protocol.submitting import Place, Submission, spec_of
-
-LINKS_PER_PAGE = 50
-"""How many partitions one request for objects reads: two GETs each."""
-
-NAMES_PER_RESUME = 1000
-"""A request to resume wakes what one LIST shows. What a job of more records has beyond is woken by the next sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +40,15 @@ class JobView:
     chain_sha256: str | None
     filtered: int | None = None
     """How many objects were looked at and filtered out; known when the job has settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobGlance:
+    """A job in a list, in the state that `get_job` shows."""
+
+    spec: JobSpec
+    state: JobState
+    settled_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +83,22 @@ def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
         )
     # Crash here: accepted, but on no list. The client got no answer; its retry with the same key gets here again.
     if records.terminal() is None:
-        records.control.open_job(spec.job_id)
+        _list_as_open(records, accepted)
     # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and wakes split.
-    # The item is the same whoever writes it, so a second writer does no harm.
-    env.ledger.put_job(accepted)
+    # The item is the same whoever writes it, so a second writer does no harm. Until a plan is approved, no list of jobs
+    # shows it.
+    if not accepted.planned_first:
+        env.ledger.put_job(accepted)
     env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.ROOT_RANGE)])
     env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
     return accepted, accepted is spec
+
+
+def _list_as_open(records: JobRecords, spec: JobSpec) -> None:
+    if not spec.planned_first:
+        records.control.open_job(spec.job_id)
+    elif records.summary() is None:
+        records.control.open_plan(spec.job_id)
 
 
 def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool]:
@@ -110,7 +124,11 @@ def cancel(env: Env, tenant: str, job_id: str) -> JobView:
     if items.terminal is None:
         records = ControlRecords(env, spec.control_region).job(job_id)
         records.create_cancel(Cancel(job_id, env.region, env.clock.now_ms(), env.ids.nonce()))
-        # Crash here: workers see it by themselves; partitions that nobody works on are woken by the sweep.
+        # Crash here: workers see it by themselves; partitions that nobody works on are woken by the sweep. A plan that
+        # is made is on no list, and stays so until the client, who got no answer, repeats this: nothing of it will be
+        # copied, and nobody can approve it any more.
+        if spec.planned_first and records.terminal() is None:
+            records.control.open_job(job_id)
         env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, ids.ROOT_RANGE)])
         # Crash here: a paused job is shown as paused until a sweep of any Region notes what it sees.
         env.ledger.put_observation(intents_note(env, job_id, Intents(cancelled=True)))
@@ -139,9 +157,10 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
     # job was resumed, and wakes all of it.
     if intents.highest and kind is IntentKind.RESUME:
         # Also if it had been resumed before: perhaps by this very request, whose answer the client never got.
-        waits = waiting(records.survey(limit=NAMES_PER_RESUME))
+        survey = records.survey(limit=NAMES_PER_RESUME, planned_first=spec.planned_first)
+        waits = waiting(survey)
         env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, part) for part in sorted(waits.split)])
-        copies = sorted(waits.copy | waits.working)
+        copies = [] if survey.intents.unapproved else sorted(waits.copy | waits.working)
         env.queue.send([Wake(QueueName.COPY, job_id, spec.control_region, part) for part in copies])
     # Crash here: taken and obeyed, but shown only when the next sweep of any Region has noted it.
     env.ledger.put_observation(intents_note(env, job_id, intents))
@@ -156,11 +175,13 @@ def get_job(env: Env, tenant: str, job_id: str) -> JobView:
 def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
     end = items.terminal
     progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents_seen(items.observations))
+    if spec.planned_first and end is None:
+        records = ControlRecords(env, spec.control_region).job(spec.job_id)
+        if records.approval() is None:
+            return _unapproved_view(records, spec, progress)
     if progress.state is JobState.PAUSED:
         return JobView(spec, progress, "paused by request: it goes on when it is resumed", None, None)
-    lists = {spec.listed.bucket.region} if spec.listed else set()
-    needed = ({spec.source.bucket.region, spec.control_region} | lists) & env.control_buckets.keys()
-    down = [region for region in sorted(needed) if end is None and not storage_reachable(env, region)]
+    down = [region for region in sorted(_needed(env, spec)) if end is None and not storage_reachable(env, region)]
     if down:
         waiting = f"the storage of {', '.join(down)} can't be reached; the job goes on when it can"
         return JobView(spec, replace(progress, state=JobState.WAITING_FOR_REGION), waiting, None, None)
@@ -172,6 +193,20 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
         chain_sha256=end.chain_sha256 if end else None,
         filtered=end.filtered if end else None,
     )
+
+
+def _needed(env: Env, spec: JobSpec) -> set[str]:
+    """The Regions, of ours, without whose storage the job can't go on."""
+    lists = {spec.listed.bucket.region} if spec.listed else set()
+    return ({spec.source.bucket.region, spec.control_region} | lists) & env.control_buckets.keys()
+
+
+def _unapproved_view(records: JobRecords, spec: JobSpec, progress: Progress) -> JobView:
+    """Of a plan. Partitions with nothing to copy are receipted already, which is no sign that it runs."""
+    made = records.summary() is not None
+    state = progress.state if progress.state is JobState.PAUSED else JobState.PLANNED if made else JobState.PLANNING
+    reason = "it is carried out when the plan is approved" if made else ""
+    return JobView(spec, replace(progress, state=state, phase="split", eta_ms=None), reason, None, None)
 
 
 def list_feeds(env: Env, tenant: str) -> list[Feed]:
@@ -188,6 +223,29 @@ def list_jobs(env: Env, tenant: str, cursor: str | None, limit: int) -> JobPage:
     return env.ledger.list_jobs(tenant, cursor, limit)
 
 
+def glances(env: Env, page: JobPage) -> list[JobGlance]:
+    """Each job of a page, with its state. Of one that is settled the page tells; each other one costs three small
+    reads, however large the job is, side by side."""
+    opened = any(end is None for _, end in page.jobs)
+    down = {region for region in env.control_buckets if opened and not storage_reachable(env, region)}
+    return env.pool.map(lambda job: _glance(env, *job, down), page.jobs)
+
+
+def _glance(env: Env, spec: JobSpec, end: Terminal | None, down: set[str]) -> JobGlance:
+    if end is not None:
+        return JobGlance(spec, end.state, end.settled_ms)
+    # Its first items: the terminal record, if it has come since, else a lease, if there is any.
+    first = env.ledger.job_items(spec.job_id, limit=1)
+    if first.terminal is not None:
+        return JobGlance(spec, first.terminal.state, first.terminal.settled_ms)
+    notes = (env.ledger.get_observation(spec.job_id, INTENTS_SUBJECT, region) for region in sorted(env.control_buckets))
+    if intents_seen(note for note in notes if note is not None).paused:
+        return JobGlance(spec, JobState.PAUSED, None)
+    if _needed(env, spec) & down:
+        return JobGlance(spec, JobState.WAITING_FOR_REGION, None)
+    return JobGlance(spec, JobState.RUNNING if first.leases else JobState.PLANNING, None)
+
+
 def list_objects(
     env: Env, tenant: str, job_id: str, outcome: Outcome | None, cursor: str | None, limit: int
 ) -> ObjectPage:
@@ -195,31 +253,12 @@ def list_objects(
     have no outcome; a filter by outcome leaves them out."""
     spec, _ = find_job(env, tenant, job_id)
     records = ControlRecords(env, spec.control_region).job(job_id)
-    part, index = _read_cursor(cursor)
-    found: list[ObjectView] = []
-    for links_read, link in enumerate(records.links_from(part)):
-        if links_read == LINKS_PER_PAGE:
-            # An outcome that few rows have: answer in time, with a page that is not full.
-            return ObjectPage(tuple(found), f"{link.part}.0")
-        rows = _views(records, link)
-        for position, view in enumerate(rows):
-            if link.part == part and position < index:
-                continue
-            if outcome is not None and (view.outcome is None or view.outcome.outcome is not outcome):
-                continue
-            if len(found) == limit:
-                return ObjectPage(tuple(found), f"{link.part}.{position}")
-            found.append(view)
-    return ObjectPage(tuple(found), None)
 
+    def wanted(view: ObjectView) -> bool:
+        return outcome is None or (view.outcome is not None and view.outcome.outcome is outcome)
 
-def _read_cursor(cursor: str | None) -> tuple[str, int]:
-    if cursor is None:
-        return "", 0
-    part, _dot, index = cursor.partition(".")
-    if not ids.is_part_id(part) or not index.isdecimal():
-        raise BadRequest("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
-    return part, int(index)
+    found, following = page_of(records, cursor, limit, lambda link: _views(records, link), wanted)
+    return ObjectPage(tuple(view for _, view in found), following)
 
 
 def _views(records: JobRecords, link: Link) -> list[ObjectView]:
@@ -260,7 +299,7 @@ def leases(env: Env) -> list[LeaseView]:
             open_jobs = ControlRecords(env, region).open_jobs(limit=LEASE_JOBS_MAX)
         except Retry:
             continue
-        for job_id in open_jobs:
+        for job_id in (name for name in open_jobs if not name.endswith(PLAN_MARK)):
             items = env.ledger.job_items(job_id)
             newest: dict[str, PartLease] = {}
             for lease in items.leases:

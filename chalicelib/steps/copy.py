@@ -25,10 +25,10 @@ def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int,
     if spec is None or not isinstance(manifest, Manifest):
         env.log("copy-nothing-to-do", job=job_id, part=part)
         return
-    intents = records.intents()
-    if intents.paused:
-        # The message is dropped: whoever resumes the job, or the sweep that sees it resumed, wakes all that waits.
-        env.log("copy-paused", job=job_id, part=part)
+    intents = records.intents(planned_first=spec.planned_first)
+    if not intents.may_copy:
+        # The message is dropped: whoever resumes or approves the job, or the sweep that sees it, wakes all that waits.
+        env.log("copy-plan-unapproved" if intents.unapproved else "copy-paused", job=job_id, part=part)
         return
     epoch = acquire(env, records, part, fresh=fresh)
     if epoch is None:
@@ -52,8 +52,8 @@ def help_with_parts(env: Env, job_id: str, control_region: str, part: str, share
     row = manifest.rows[share.row]
     if row.method is not Method.MULTIPART or records.done(part):
         return
-    lookout = Lookout.begin(env, records)
-    if lookout.intents.cancelled or lookout.intents.paused:
+    lookout = Lookout.begin(env, records, planned_first=spec.planned_first)
+    if lookout.intents.cancelled or not lookout.intents.may_copy:
         return
 
     def check() -> None:

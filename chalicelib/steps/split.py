@@ -11,9 +11,11 @@ from chalicelib.core.errors import Denied, NoSuchBucket, Permanent
 from chalicelib.core.filters import Sieve
 from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts
 from chalicelib.core.plan import target_key
+from chalicelib.core.planned import totals_with
 from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
+from chalicelib.core.totals import Totals
 from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.listing import cut_list
@@ -22,6 +24,7 @@ from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.retrying import cut_retry
 from chalicelib.protocol.settling import settle_if_due
+from chalicelib.protocol.summing import sum_up_if_due
 from chalicelib.protocol.table import tell
 
 RESERVE_MS = 30_000
@@ -38,7 +41,7 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         return
     if spec.kind is JobKind.FEED or records.terminal() is not None:
         return
-    lookout = Lookout.begin(env, records)
+    lookout = Lookout.begin(env, records, planned_first=spec.planned_first)
     if lookout.intents.cancelled:
         _cancel_range(env, records, spec, range_id or ids.ROOT_RANGE)
         settle_if_due(env, records, spec)
@@ -63,7 +66,11 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
             break
         chain.append(_next_manifest(env, spec, chain, sieve))
         links += 1
-    settle_if_due(env, records, spec)
+    if lookout.intents.unapproved:
+        # Approved meanwhile: then it had been summed up, and this does nothing.
+        sum_up_if_due(env, records, spec)
+    else:
+        settle_if_due(env, records, spec)
 
 
 def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> None:
@@ -100,6 +107,7 @@ def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
             bytes_before=chain.bytes,
             region=env.region,
             nonce=env.ids.nonce(),
+            totals_before=chain.totals,
         )
     )
 
@@ -184,6 +192,8 @@ class _Chain:
     bytes: int = 0
     ended: bool = False
     forked: bool = False
+    totals: Totals | None = None
+    """Of a plan."""
 
     @classmethod
     def read(cls, env: Env, records: JobRecords, spec: JobSpec, range_id: str, bounds: tuple[str, str]) -> "_Chain":
@@ -215,6 +225,7 @@ class _Chain:
             nonce=self.env.ids.nonce(),
             error=cut.error,
             filtered=cut.filtered,
+            totals_before=self.totals,
         )
 
     def append(self, link: Link) -> None:
@@ -228,6 +239,8 @@ class _Chain:
         if isinstance(link, Fork):
             self.env.queue.send([self._wake(QueueName.SPLIT, f"{self.range_id}{side}") for side in "01"])
         elif any(row.method is not Method.NONE for row in link.rows):
+            if self.spec.planned_first:
+                return  # Whoever approves it wakes copy; until then nobody would be let to.
             self.env.queue.send([self._wake(QueueName.COPY, link.part, fresh=True)])
         else:
             self._receipt_at_once(link)
@@ -245,6 +258,8 @@ class _Chain:
     def _move_to(self, link: Link) -> None:
         _, self.links = ids.split_part_id(link.part)
         self.rows, self.bytes = link.rows_before, link.bytes_before
+        if self.spec.planned_first:
+            self.totals = totals_with(link, self.spec, self.env.policy)
         if isinstance(link, Fork):
             self.ended = self.forked = True
             return

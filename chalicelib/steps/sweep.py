@@ -18,9 +18,10 @@ from chalicelib.protocol.catchup import catch_up
 from chalicelib.protocol.intents import intents_note
 from chalicelib.protocol.lease import observe
 from chalicelib.protocol.places import Places, read_places
-from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
 from chalicelib.protocol.regions import beat, note_storage, region_sight, watch_region
 from chalicelib.protocol.settling import finish, settle
+from chalicelib.protocol.summing import sum_up
 from chalicelib.protocol.table import tell
 
 CURSOR_JOB = "sweep"
@@ -57,7 +58,7 @@ def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], de
     job_ids = control.open_jobs(start, limit) or (control.open_jobs("", limit) if start else [])
     if not job_ids:
         return
-    swept = env.part_pool.map(lambda job_id: _sweep_in_time(env, control.job(job_id), sights, deadline_ms), job_ids)
+    swept = env.part_pool.map(lambda name: _sweep_in_time(env, control, name, sights, deadline_ms), job_ids)
     # A job that there was no time for, and what follows it, comes first next time; after the last one, the first again.
     in_time = next((index for index, done in enumerate(swept) if not done), len(job_ids))
     went_through = in_time == len(job_ids) < limit
@@ -66,23 +67,29 @@ def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], de
         env.ledger.put_observation(Observation(CURSOR_JOB, control.region, env.region, start, env.clock.now_ms()))
 
 
-def _sweep_in_time(env: Env, records: JobRecords, sights: Mapping[str, str], deadline_ms: int) -> bool:
+def _sweep_in_time(env: Env, control: ControlRecords, name: str, sights: Mapping[str, str], deadline_ms: int) -> bool:
     """False if there was no time left. One job's trouble must not hold up the others."""
     if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
         return False
+    records = control.job(name.removesuffix(PLAN_MARK))
     try:
-        _sweep_job(env, records, sights)
+        _sweep_job(env, records, sights, in_making=name.endswith(PLAN_MARK))
     except Exception as error:  # noqa: BLE001 - one job's trouble must not hold up the others
         env.log("sweep-job-failed", job=records.job_id, error=repr(error), trace=True)
     return True
 
 
-def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str]) -> None:
+def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_making: bool) -> None:
+    """`in_making`: it is listed as a plan in the making."""
     spec = records.spec()
     if spec is None:
         env.log("open-job-without-spec", job=records.job_id)
         return
-    survey = records.survey()
+    survey = records.survey(planned_first=spec.planned_first)
+    if in_making and (survey.planned or survey.terminal):
+        # What comes next, an approval or a cancel, puts it on the list as a job.
+        records.control.close_plan(records.job_id)
+        return
     if survey.intents != NO_INTENTS and not survey.terminal:
         _note_intents(env, records, survey.intents)
     before = env.ledger.get_observation(records.job_id, JOB_SUBJECT, env.region)
@@ -96,7 +103,7 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str]) -> None
         now_ms=env.clock.now_ms(),
         policy=env.policy,
     )
-    _execute(env, records, spec, repairs, sights)
+    _execute(env, records, spec, repairs, sights, unapproved=survey.intents.unapproved)
 
 
 def _note_intents(env: Env, records: JobRecords, seen: Intents) -> None:
@@ -106,13 +113,15 @@ def _note_intents(env: Env, records: JobRecords, seen: Intents) -> None:
         tell(env, env.ledger.put_observation, intents_note(env, records.job_id, seen))
 
 
-def _execute(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
+def _execute(
+    env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str], *, unapproved: bool
+) -> None:
     if repairs.close:
         end = records.terminal()
         if end is not None:
             finish(env, records, spec, end)
         return
-    if repairs.settle and settle(env, records, spec):
+    if repairs.settle and (sum_up if unapproved else settle)(env, records, spec):
         return
     _wake_expiring(env, records, repairs.watch, sights)
     wakes = [_wake(records, QueueName.SPLIT, range_id) for range_id in repairs.split]

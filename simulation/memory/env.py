@@ -3,6 +3,7 @@
 from chalicelib.core.keys import Issuer
 from chalicelib.core.model import Bucket, Endpoint, Feed
 from chalicelib.core.policy import Policy
+from chalicelib.core.prices import LIST_PRICES
 from chalicelib.core.webhooks import Network
 from chalicelib.ports import (
     Clock,
@@ -121,5 +122,6 @@ def make_env(
         part_pool=pool,
         log=log or CollectingLog(),
         worker=worker,
+        prices=dict.fromkeys((WEST, EAST), LIST_PRICES),
         own_roles=OWN_ROLES,
     )

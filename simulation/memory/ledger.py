@@ -3,6 +3,7 @@
 Items are keyed as in the real table: one item has one writing Region, and a put replaces the item as a whole.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -37,6 +38,8 @@ class MemoryLedger:
     """By tenant, webhook, Region."""
     _beacons: dict[str, Beacon] = field(default_factory=dict)
     _takeovers: dict[tuple[int, str, str, str], Takeover] = field(default_factory=dict)
+    _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    """By tenant, Region, window."""
 
     def put_job(self, spec: JobSpec) -> None:
         self.jobs[spec.job_id] = spec
@@ -123,6 +126,10 @@ class MemoryLedger:
 
     def get_webhook_health(self, tenant: str, webhook: str) -> Sequence[WebhookHealth]:
         return [self.webhook_healths[key] for key in sorted(self.webhook_healths) if key[:2] == (tenant, webhook)]
+
+    def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
+        self._requests[tenant, region, window_start_ms] += 1
+        return self._requests[tenant, region, window_start_ms]
 
     def _terminal(self, job_id: str) -> Terminal | None:
         """All Regions copy the one record of the control bucket, so any of theirs will do."""

@@ -154,10 +154,10 @@ COORDINATION = (
             Edit(
                 _COPY,
                 """\
-    if intents.paused:
+    if not intents.may_copy:
         # The message is dropped""",
                 """\
-    if False:
+    if intents.unapproved:
         # The message is dropped""",
             ),
         ),

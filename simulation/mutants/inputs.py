@@ -1,9 +1,12 @@
-"""What jobs go by: lists, retries, filters."""
+"""What jobs go by: lists, retries, filters; and plans."""
 
 from simulation.mutants.plant import Edit, Mutant
 
 _PLAN = "chalicelib.core.plan"
 _LISTING = "chalicelib.protocol.listing"
+_INTENTS = "chalicelib.core.intents"
+_PLAN_STEP = "chalicelib.steps.plan"
+_SUMMING = "chalicelib.protocol.summing"
 _RETRYING = "chalicelib.protocol.retrying"
 _SPLIT = "chalicelib.steps.split"
 
@@ -84,6 +87,53 @@ zip(link.rows, receipt.rows, strict=True) if o is not None}
         if last or dropped or 2 * len(meant) > limit:
             last = last or not meant
             break
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "plan-not-waiting",
+        "a plan is taken for a job that may be copied, and its partitions are woken",
+        (
+            Edit(
+                _INTENTS,
+                """\
+        return not self.paused and not self.unapproved
+""",
+                """\
+        return not self.paused
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "approval-forgotten",
+        "an approved job is not put on the list of open jobs",
+        (
+            Edit(
+                _PLAN_STEP,
+                """\
+    records.control.open_job(plan_id)
+""",
+                """\
+    pass
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "half-a-plan",
+        "a plan is summed up when the halves of a fork have not been planned to their ends",
+        (
+            Edit(
+                _SUMMING,
+                """\
+    if not complete(set(survey.links), forks, {end.part.rpartition("-")[0] for end in ends if end.closed}):
+        return False
+""",
+                """\
+    if not any(end.closed for end in ends):
+        return False
 """,
             ),
         ),

@@ -9,7 +9,7 @@ from chalicelib.core.errors import NotYet
 from chalicelib.core.model import JobSpec, Properties
 from chalicelib.ports import Env
 from chalicelib.protocol.submitting import Place, Submission
-from chalicelib.steps import control
+from chalicelib.steps import control, plan
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action
 from simulation.run.inputs import manifest_body, place
@@ -40,6 +40,8 @@ class Truth:
     relisted: set[int] = field(default_factory=set)
     """Numbers of jobs whose manifest was changed."""
     cancelled: set[int] = field(default_factory=set)
+    approved: set[int] = field(default_factory=set)
+    """Numbers of plans whose approval was answered: they are carried out, or have been cancelled."""
     progress: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
     """(job, Region) -> the most objects that this Region said were done."""
 
@@ -118,6 +120,8 @@ class Actors:
                 self._submit(int(subject), event.region)
             case Act.CANCEL:
                 self._change(int(subject), event.region, control.cancel)
+            case Act.APPROVE:
+                self._approve(int(subject), event.region)
             case Act.PAUSE:
                 self._change(int(subject), event.region, control.pause)
             case Act.RESUME:
@@ -197,6 +201,8 @@ class Actors:
                 filters=job.input.filters,
                 keys=job.input.keys,
                 manifest=place(number) if job.input.manifest else None,
+                planned_first=job.planned_first,
+                every_object=job.every_object,
             )
             accepted, _ = control.submit(env, wanted)
             before = self.truth.asked.setdefault(number, accepted)
@@ -224,6 +230,24 @@ class Actors:
                 self.world.monitors.violated("one key, one job", f"{self.truth.asked[number]} became {accepted}")
 
         self._ask(f"retry-{retried}", region, work)
+
+    def _approve(self, number: int, region: str) -> None:
+        """As soon as the plan is made."""
+
+        def work(env: Env) -> None:
+            spec = self.truth.asked.get(number)
+            try:
+                if spec is None:
+                    raise NotYet("NotAsked", f"plan {number} has not been asked for")
+                plan.approve(env, TENANT, spec.job_id)
+            except NotYet as refusal:
+                if refusal.code != "PlanCancelled":
+                    scheduler = self.world.scheduler
+                    scheduler.at(scheduler.now_ms + RETRY_AGAIN_MS, lambda: self._approve(number, region))
+                    return
+            self.truth.approved.add(number)
+
+        self._ask(f"approve-{number}", region, work)
 
     def _change(self, number: int, region: str, change: Callable[[Env, str, str], object]) -> None:
         """Cancel, pause or resume a job that was accepted."""
@@ -278,3 +302,6 @@ class Actors:
         control.regions(env)
         for spec in list(self.truth.asked.values()):
             control.list_objects(env, TENANT, spec.job_id, None, None, 100)
+            if spec.planned_first:
+                plan.get_plan(env, TENANT, spec.job_id)
+                plan.list_planned(env, TENANT, spec.job_id, None, None, 100)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from chalicelib.core import codec
 from chalicelib.core.errors import EftError, NoSuchUpload
 from chalicelib.core.leases import LeasePhase, PartLease
-from chalicelib.core.model import Bucket, Claim, Manifest, Method, Outcome, Receipt
+from chalicelib.core.model import Bucket, Claim, JobSpec, Manifest, Method, Outcome, Receipt
 from chalicelib.core.policy import Policy
 from chalicelib.core.registers import Mark, Registration
 from chalicelib.ports import SourceRef, UploadRef, Written
@@ -127,6 +127,7 @@ class Monitors:
     def _publish(
         self, process: Process, bucket: Bucket, key: str, source: SourceRef, expect: str | None, written: Written
     ) -> None:
+        self._is_approved(process, key)
         version = self._store.versions(bucket, key)[-1]
         originals = self._bodies(source)
         if self._before != expect:
@@ -148,6 +149,14 @@ class Monitors:
         # later: our version was never visible (residual).
         if (process.job, key) in self._cancelled:
             self.violated("I3 outcomes are true", f"{key} was published after its receipt had said CANCELLED")
+
+    def _is_approved(self, process: Process, key: str) -> None:
+        """Whoever publishes for a job that was planned first does so after its approval."""
+        for control in CONTROL.values():
+            spec = self._record(control, f"jobs/{process.job}/spec", JobSpec)
+            approved = self._store.current(control, f"jobs/{process.job}/approved")
+            if spec is not None and spec.planned_first and approved is None:
+                self.violated("nothing before its approval", f"{process.label} publishes {key}")
 
     def _newest_wins(self, bucket: Bucket, key: str, source: SourceRef, copy: Version) -> None:
         """Nothing that we have published is replaced by what was at the source before it."""
@@ -177,6 +186,7 @@ class Monitors:
         if not isinstance(answer, UploadRef):
             return
         self._uploads[answer.upload_id] = Tracked(answer.bucket, answer.key)
+        self._is_approved(process, answer.key)
         place = (answer.bucket.name, answer.key)
         if place in process.gone and self.published.get(place) and self._scheduler.runs(process):
             self.violated("no finished work is done again", f"{process.label} begins {answer.key} anew without a look")

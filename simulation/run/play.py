@@ -88,6 +88,9 @@ def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], boo
         answered = len(actors.truth.asked) + len(actors.truth.needless)
         if len(actors.scenario.jobs) != answered or _open_jobs(world):
             return False
+        plans = {number for number, job in enumerate(actors.scenario.jobs) if job.planned_first and job.approved}
+        if plans - actors.truth.approved:
+            return False
         return told_of_failures(world) and all(delivered(world, *drop) for drop in actors.truth.dropped.items())
 
     return ended

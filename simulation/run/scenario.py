@@ -41,6 +41,8 @@ class Act(StrEnum):
     RELEASE_REPLICATION = "release-replication"
     SUBMIT = "submit"
     CANCEL = "cancel"
+    APPROVE = "approve"
+    """Have a plan carried out."""
     PAUSE = "pause"
     RESUME = "resume"
     PUT_SOURCE = "put-source"
@@ -92,6 +94,11 @@ class Job:
     """Prefix below the endpoint's own."""
     target: str
     input: Input = EVERYTHING
+    planned_first: bool = False
+    every_object: bool = False
+    """Of a plan: look at each."""
+    approved: bool = True
+    """A plan that nobody approves is just that for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,8 @@ def draw(seed: int) -> Scenario:
         events = _death_in_mid_work(random, dead_for_good)
     # Of a stream of its own: what else a seed draws doesn't depend on it.
     jobs, more = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
+    events += more
+    jobs, more = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
     events += more
     versioned_sources = random.random() < 0.4
     if not jobs and random.random() < 0.4:
@@ -246,6 +255,23 @@ def _inputs(
         if random.random() < 0.15:
             events.append(Event(_some_time(random, calm_at_ms), Act.SUBMIT, str(len(found)), random.choice(REGIONS)))
             found.append(replace(job, input=Input(retries=number)))
+    return tuple(found), events
+
+
+def _plans(random: Random, jobs: tuple[Job, ...], calm_at_ms: int) -> tuple[tuple[Job, ...], list[Event]]:
+    """Some jobs are planned first, and approved later: once, or by several people, or never."""
+    retried = {job.input.retries for job in jobs}
+    found, events = [], []
+    for number, job in enumerate(jobs):
+        if job.input.retries is not None or random.random() >= 0.15:
+            found.append(job)
+            continue
+        approved = number in retried or random.random() < 0.85
+        found.append(replace(job, planned_first=True, every_object=random.random() < 0.3, approved=approved))
+        if approved:
+            times = random.choice((1, 1, 2))
+            region = random.choice(REGIONS)
+            events += [Event(_some_time(random, calm_at_ms), Act.APPROVE, str(number), region) for _ in range(times)]
     return tuple(found), events
 
 

@@ -15,6 +15,7 @@ from chalicelib.core.model import (
     RowOutcome,
     Terminal,
 )
+from chalicelib.core.planned import PlanSummary
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
 from simulation.memory.state import WORKER
 from simulation.run.actors import Actors
@@ -53,6 +54,12 @@ def delivered(world: World, key: str, body: bytes) -> bool:
 def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
     violated = world.monitors.violated
     found = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/terminal")
+    if not actors.scenario.jobs[number].approved and number not in actors.truth.cancelled:
+        if world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned") is None:
+            violated("I8 every plan is made", f"plan {number} has no summary")
+        if found is not None:
+            violated("nothing before its approval", f"plan {number} has ended: {found.body!r}")
+        return
     if found is None:
         violated("I8 every job ends", f"job {number} has no end")
         return
@@ -69,6 +76,13 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
     never = job.mode is OverwriteMode.NEVER
     if end.state is JobState.SUCCEEDED and not (proven or (never and all(o.outcome.good for _, o in rows))):
         violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
+    if spec.planned_first and number not in actors.truth.cancelled:
+        said = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned")
+        if said is None or codec.loads(said.body, PlanSummary).totals.objects != len(rows):
+            violated("a plan is carried out as it is", f"job {number} has {len(rows)} rows, and its plan is {said}")
+        for row, outcome in rows:
+            if row.decided is not None and row.decided.outcome is not outcome.outcome:
+                violated("a plan is carried out as it is", f"{row.key}: {row.decided.outcome}, and then {outcome}")
     if job.input.retries is not None:
         failed = {row.key for row, o in _rows(world, actors.truth.asked[job.input.retries]) if not o.outcome.good}
         if outcomes.keys() != failed and number not in actors.truth.cancelled:

@@ -288,8 +288,8 @@ def test_a_name_of_several_addresses(receiver: Receiver, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(socket, "create_connection", connect)
+    url = receiver.answer("/hook").replace("127.0.0.1", "several.example")
     with pytest.raises(Retry, match=r"not valid for 'several\.example'"):
-        url = receiver.answer("/hook").replace("127.0.0.1", "several.example")
         HttpsCourier(LOOPBACK, timeout_s=TIMEOUT_S).post(url, HEADERS, BODY)
     assert connected == ["127.0.0.9", "127.0.0.1"]
 
@@ -309,4 +309,7 @@ def test_no_thread_stays_behind(courier: HttpsCourier, receiver: Receiver) -> No
     url = receiver.answer("/hook")
     for _ in range(3):
         courier.post(url, HEADERS, BODY)
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer) and thread.is_alive()]
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    for timer in timers:
+        timer.join(TIMEOUT_S / 2)
+    assert not any(timer.is_alive() for timer in timers), "they were cancelled"

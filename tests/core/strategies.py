@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from chalicelib.core import model
 from chalicelib.core.inputs import Filters
 from chalicelib.core.intents import Intent
+from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
+from chalicelib.core.totals import ClassTotals, Totals
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 st.register_type_strategy(str, TEXT)
@@ -24,6 +26,8 @@ RECORDS: tuple[type[Any], ...] = (
     model.ReportMade,
     Registration,
     model.Terminal,
+    PlanSummary,
+    Approval,
 )
 
 
@@ -34,6 +38,8 @@ def records(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 
 for _kind in (
+    ClassTotals,
+    Totals,
     model.Checksum,
     model.Bucket,
     Filters,

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.intents import INTENTS_SUBJECT, NO_INTENTS, IntentKind, Intents, intents_seen
+from chalicelib.core.intents import (
+    INTENTS_SUBJECT,
+    NO_INTENTS,
+    Approved,
+    IntentKind,
+    Intents,
+    approval_of,
+    intents_seen,
+)
 from chalicelib.core.leases import Observation
 
 WEST, EAST = "us-gov-west-1", "us-gov-east-1"
@@ -74,3 +82,42 @@ def note(intents: Intents, region: str, subject: str = INTENTS_SUBJECT) -> Obser
 def test_what_is_furthest_is_the_newest(notes: list[Observation], seen: Intents) -> None:
     assert intents_seen(notes) == seen
     assert intents_seen(notes[::-1]) == seen
+
+
+# --- approval -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("intents", "may_copy", "unapproved"),
+    [
+        (NO_INTENTS, True, False),
+        (Intents(1), False, False),
+        (Intents(approved=Approved.AWAITED), False, True),
+        (Intents(approved=Approved.GIVEN), True, False),
+        (Intents(1, approved=Approved.GIVEN), False, False),
+        (Intents(2, approved=Approved.AWAITED), False, True),
+        (Intents(1, cancelled=True, approved=Approved.AWAITED), True, False),
+    ],
+)
+def test_what_may_be_copied(intents: Intents, may_copy: bool, unapproved: bool) -> None:
+    assert (intents.may_copy, intents.unapproved) == (may_copy, unapproved)
+
+
+@given(st.builds(Intents, st.integers(0, 99), st.booleans(), st.sampled_from(Approved)))
+def test_a_note_says_all_of_it(intents: Intents) -> None:
+    assert Intents.parse(str(intents)) == intents
+
+
+def test_an_approval_is_final() -> None:
+    notes = [Intents(approved=Approved.GIVEN), Intents(1, approved=Approved.AWAITED)]
+    seen = [
+        Observation("job", INTENTS_SUBJECT, region, str(note), 0)
+        for region, note in zip((WEST, EAST), notes, strict=True)
+    ]
+    assert intents_seen(seen) == intents_seen(reversed(seen)) == Intents(1, approved=Approved.GIVEN)
+
+
+def test_only_a_plan_needs_one() -> None:
+    assert approval_of(planned_first=False, given=False) is Approved.FROM_THE_START
+    assert approval_of(planned_first=True, given=False) is Approved.AWAITED
+    assert approval_of(planned_first=True, given=True) is Approved.GIVEN

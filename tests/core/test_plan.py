@@ -22,7 +22,15 @@ from chalicelib.core.model import (
     Verification,
 )
 from chalicelib.core.plan import Look, Sight, look_needed, needs_part_sizes, plan_row, target_key
-from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, GIB, MIB, Policy
+from chalicelib.core.policy import (
+    COPY_OBJECT_MAX_BYTES,
+    GIB,
+    MIB,
+    OBJECT_MAX_BYTES,
+    PART_MAX_BYTES,
+    PARTS_MAX,
+    Policy,
+)
 
 A, B = "a" * 32, "b" * 32
 POLICY = Policy()
@@ -244,3 +252,48 @@ def test_target_keys_are_unique_and_keep_their_order(source: str, target: str, t
     assert targets == sorted(targets)
     assert len(set(targets)) == len(keys)
     assert [target_key(key, target, source) for key in targets] == keys
+
+
+# --- too large ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [OBJECT_MAX_BYTES + 1, 100 * OBJECT_MAX_BYTES])
+def test_larger_than_s3_stores_fails_its_row(size: int) -> None:
+    sight = Sight(facts(size=size), None)
+    assert look_needed(sight, OverwriteMode.IF_CHANGED, PLACE, POLICY) is None, "no look would help"
+    decided = row(sight).decided
+    assert decided is not None
+    assert decided.outcome is Outcome.FAILED
+    assert str(OBJECT_MAX_BYTES) in decided.detail
+
+
+def test_the_largest_that_s3_stores_is_planned() -> None:
+    found = row(headed(facts(size=OBJECT_MAX_BYTES, checksum=CRC)))
+    assert found.decided is None
+    assert found.parts == PartPlan(((PART_MAX_BYTES, PARTS_MAX),))
+
+
+def test_larger_than_the_operator_wants() -> None:
+    policy = Policy(object_max_bytes=10)
+    assert plan_row(Sight(facts(size=10), None), "t", OverwriteMode.IF_CHANGED, policy).decided is None
+    decided = plan_row(Sight(facts(size=11), None), "t", OverwriteMode.IF_CHANGED, policy).decided
+    assert decided is not None
+    assert decided.detail == "it has 11 bytes, and at most 10 can be copied"
+
+
+def test_of_more_parts_than_s3_takes() -> None:
+    sight = headed(facts(f"{A}-2", size=6 * PARTS_MAX), (6,) * (PARTS_MAX + 1))
+    decided = row(sight).decided
+    assert decided is not None
+    assert decided.outcome is Outcome.FAILED
+
+
+# --- every object -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("destination", "look"), [(None, Look.SOURCE), (facts(), None), (facts(B), Look.BOTH), (facts(size=6), Look.SOURCE)]
+)
+def test_every_object_that_would_be_copied_is_looked_at(destination: ObjectFacts | None, look: Look | None) -> None:
+    sight = Sight(facts(), destination)
+    assert look_needed(sight, OverwriteMode.IF_CHANGED, PLACE, POLICY, every_object=True) is look

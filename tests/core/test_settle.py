@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.ids import part_id
+from chalicelib.core.intents import NO_INTENTS
 from chalicelib.core.model import (
     Bucket,
     Endpoint,
@@ -81,7 +82,7 @@ def test_the_terminal_record_says_it_all() -> None:
     spec = JobSpec(
         "job", "acme", JobKind.PREFIX, place, place, "", "", OverwriteMode.IF_CHANGED, "us-gov-west-1", 5, "digest"
     )
-    end = terminal(spec, tally(receipt("r-000001", [GOOD])), cancelled=False, region="east", now_ms=9, nonce="n")
+    end = terminal(spec, tally(receipt("r-000001", [GOOD])), intents=NO_INTENTS, region="east", now_ms=9, nonce="n")
     assert (end.state, end.planned, end.parts, end.created_ms, end.settled_ms) == (JobState.SUCCEEDED, 1, 1, 5, 9)
     assert end.verification == {Verification.ETAG: 1}
     assert end.chain_sha256 == chain(CHAIN_START, hashlib.sha256(b"nonce-r-000001").hexdigest())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.intents import Intents
+from chalicelib.core.intents import Approved, Intents
 from chalicelib.core.leases import Observation
 from chalicelib.core.policy import Policy
 from chalicelib.core.sweep import JOB_SUBJECT, SETTLED, Records, Repairs, decide, sight
@@ -183,3 +183,36 @@ def test_every_name_gets_its_turn(count: int, limit: int) -> None:
 def test_the_defaults_keep_the_promise_of_ten_minutes() -> None:
     assert POLICY.lease_ttl_ms > 4 * POLICY.heartbeat_ms
     assert POLICY.takeover_after_ms > 2 * POLICY.sweep_interval_ms
+
+
+# --- plans --------------------------------------------------------------------------------------------------------
+
+AWAITED, GIVEN = Intents(approved=Approved.AWAITED), Intents(approved=Approved.GIVEN)
+
+
+@pytest.mark.parametrize("region", [HOME, OTHER])
+def test_a_plan_goes_on_being_planned_and_nothing_of_it_is_copied(region: str) -> None:
+    records = replace(FORKED, intents=AWAITED)
+    for before in (None, seen(records, 0, 0, region), seen(records, 3, 0, region)):
+        found = repairs(records, before, 10**9, region=region)
+        assert (found.copy, found.watch, found.verify) == ((), (), ())
+        assert found.settle, "perhaps it can be summed up"
+        assert bool(found.split) is (before is not None)
+
+
+def test_a_paused_plan_is_not_even_planned() -> None:
+    records = replace(FORKED, intents=replace(AWAITED, highest=1))
+    found = repairs(records, seen(records), 10**9)
+    assert (found.split, found.copy) == ((), ())
+
+
+@pytest.mark.parametrize("before", [None, seen(replace(PLANNED, intents=AWAITED), 5)], ids=["unseen", "seen"])
+def test_when_it_is_found_approved_all_of_it_is_woken(before: Observation | None) -> None:
+    many = replace(PLANNED, links=frozenset(f"r-{number:06d}" for number in range(1, 1001)), intents=GIVEN)
+    found = repairs(many, before, 5)
+    assert set(found.copy) == many.links
+
+
+def test_an_approved_plan_that_nobody_works_on_is_woken_again() -> None:
+    approved = replace(PLANNED, intents=GIVEN)
+    assert repairs(approved, seen(approved), POLICY.redrive_after_ms).copy == ("r-000001", "r-000002")

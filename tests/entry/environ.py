@@ -44,6 +44,7 @@ def environ(**changes: str | None) -> dict[str, str]:
         "EFT_ENDPOINTS": json.dumps([*ENDPOINTS, THEIRS_TOO]),
         "EFT_FEEDS": json.dumps(FEEDS),
         "EFT_POLICY": "{}",
+        "EFT_PRICES": "{}",
         "EFT_AUTH": '{"issuers": []}',
         "EFT_WEBHOOK_NETWORKS": "[]",
     }

@@ -24,11 +24,11 @@ BODIES: dict[type, dict[str, Any]] = {
 
 
 def path_of(contract: Contract, job_id: str = NO_JOB) -> str:
-    return contract.path.format(job_id=job_id, **NAMES)
+    return contract.path.format(job_id=job_id, plan_id=job_id, **NAMES)
 
 
 def body_of(contract: Contract, job: dict[str, Any] = JOB) -> dict[str, Any] | None:
     """`job`: what is sent where a job is asked for."""
     if contract.body is None:
         return None
-    return job if contract.body is requests.JobRequest else BODIES[contract.body]
+    return job if issubclass(contract.body, requests.JobRequest) else BODIES[contract.body]

@@ -94,6 +94,14 @@ def test_a_token_is_asked_for_where_it_says_so() -> None:
         assert bool(entry.authorizer) is bool(contract.scope) is bool(operation(contract)["security"]), contract.name
 
 
+def test_a_type_of_body_is_asked_for_where_there_is_one() -> None:
+    routed = {(method, path): entry for path, methods in app.routes.items() for method, entry in methods.items()}
+    for contract in CONTRACTS:
+        accepted = routed[contract.method, contract.path].content_types
+        assert accepted == ([openapi.JSON] if contract.body else []), contract.name
+        assert ("415" in operation(contract)["responses"]) is bool(contract.body)
+
+
 @pytest.mark.parametrize("name", [contract.name for contract in CONTRACTS if contract.scope])
 def test_the_scope_is_the_one_that_is_asked_for(api: Api, name: str) -> None:
     contract = BY_NAME[name]

@@ -9,6 +9,7 @@ import pytest
 from chalicelib import settings
 from chalicelib.core.model import Bucket, OverwriteMode
 from chalicelib.core.policy import GIB, MIB, Policy
+from chalicelib.core.prices import LIST_PRICES
 from chalicelib.settings import SettingsError
 from tests import template
 from tests.entry.environ import EAST, ENDPOINTS, FEEDS, THEIRS_TOO, WEST, endpoint, environ, feed
@@ -59,6 +60,36 @@ def test_a_source_may_lie_in_a_third_region() -> None:
 def test_every_number_of_the_policy_can_be_set() -> None:
     wanted = {field.name: getattr(Policy(), field.name) + 1 for field in fields(Policy)}
     assert settings.read(environ(EFT_POLICY=json.dumps(wanted))).policy == Policy(**wanted)
+
+
+def test_prices_are_those_of_the_table_but_for_what_is_given() -> None:
+    given = {EAST: {"dated": "2026-10-01", "transfer_per_gb": 0.03, "write_per_1000": {"STANDARD": 0.0055}}}
+    found = settings.read(environ(EFT_PRICES=json.dumps(given))).prices
+    assert found[WEST] == LIST_PRICES
+    assert (found[EAST].dated, found[EAST].source) == ("2026-10-01", "the operator's prices")
+    assert found[EAST].transfer_per_gb == 0.03
+    assert found[EAST].write_per_1000 == {**LIST_PRICES.write_per_1000, "STANDARD": 0.0055}
+    assert found[EAST].kms_per_10000 == LIST_PRICES.kms_per_10000
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"dated": "yesterday"},
+        {"dated": "2026-10-01", "transfer": 1},
+        {"dated": "2026-10-01", "transfer_per_gb": -1},
+        {"dated": "2026-10-01", "transfer_per_gb": "cheap"},
+        {"dated": "2026-10-01", "write_per_1000": {"TAPE": 1}},
+    ],
+    ids=str,
+)
+def test_prices_that_are_none(entry: dict[str, Any]) -> None:
+    assert "EFT_PRICES" in refused(EFT_PRICES=json.dumps({EAST: entry}))
+
+
+def test_prices_of_a_region_that_is_nobodys_target() -> None:
+    assert "us-west-2" in refused(EFT_PRICES=json.dumps({"us-west-2": {"dated": "2026-10-01"}}))
 
 
 def test_variables_of_others_are_none_of_our_business() -> None:

@@ -153,8 +153,9 @@ def _name_what_exists(case: Case[Any], world: World, known: int) -> None:
     """For two draws in three."""
     if known % 3 == 0:
         return
-    if "job_id" in case.path_parameters:
-        case.path_parameters["job_id"] = world.job_ids[known % len(world.job_ids)]
+    for name, ids in (("job_id", world.job_ids), ("plan_id", world.plan_ids)):
+        if name in case.path_parameters:
+            case.path_parameters[name] = ids[known % len(ids)]
     if "cursor" in (case.query or {}):
         case.query["cursor"] = CURSORS[known % len(CURSORS)]
     if "endpoint_id" in case.path_parameters:

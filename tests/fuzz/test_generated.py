@@ -28,6 +28,10 @@ def test_every_answer_is_as_described() -> None:
         "POST /jobs 201",
         "POST /jobs/{job_id}/cancel 202",
         "GET /jobs/{job_id}/objects 200",
+        "POST /plans 201",
+        "GET /plans/{plan_id} 200",
+        "GET /plans/{plan_id}/objects 200",
+        "POST /plans/{plan_id}/approve 202",
     } <= result.statuses.keys()
 
 

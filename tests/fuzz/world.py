@@ -62,6 +62,10 @@ class World:
     def current(self) -> Api:
         return self.api
 
+    @property
+    def plan_ids(self) -> list[str]:
+        return self.job_ids[3:5]
+
     def next(self) -> None:
         """One more case begins."""
         self.asked += 1
@@ -102,19 +106,28 @@ def _make_api(signer: Signer) -> Api:
 
 
 def _make_jobs(api: Api) -> list[str]:
-    """A job that stands in the middle, a cancelled one, a settled one that could not copy everything, a new one."""
+    """A job that stands in the middle, a cancelled one, a settled one that could not copy everything, a plan that is
+    made, one that is being made, a new job."""
     with api.over(api.env):
         jobs = [_make_job(api, "middle", 2), _make_job(api, "cancelled", 0), _make_job(api, "settled", 100)]
         api.call("POST", f"/jobs/{jobs[1]}/cancel")
         _work(api, 100)
         sweep.run(api.env, FAR_MS)
         api.ledger.put_takeover(Takeover(jobs[0], "r-000001", 2, WEST, EAST, "worker-east", 240_000, 1_800_000_000_000))
-        jobs.append(_make_job(api, "new", 0))
+        jobs += [_make_plan(api, "made", 100), _make_plan(api, "in-the-making", 0), _make_job(api, "new", 0)]
     return jobs
 
 
 def _make_job(api: Api, key: str, steps: int) -> str:
     made: str = api.submit(key).json["id"]
+    _work(api, steps)
+    api.queue.wakes.clear()
+    return made
+
+
+def _make_plan(api: Api, prefix: str, steps: int) -> str:
+    body = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east", "prefix": f"{prefix}/"}}
+    made: str = api.call("POST", "/plans", body).json["id"]
     _work(api, steps)
     api.queue.wakes.clear()
     return made

@@ -54,6 +54,18 @@ def has_item(dynamodb: Any, pk: str) -> bool:
     return "Item" in dynamodb.get_item(TableName="eft", Key={"pk": {"S": pk}, "sk": {"S": "x"}})
 
 
+@pytest.mark.parametrize("side", ["west", "east"])
+def test_each_region_counts_requests(cloud: Cloud, side: str) -> None:
+    """What can't be counted, for lack of a permission, say, would be answered without a word."""
+    headers = {"Authorization": f"Bearer {cloud.token(tenant=f'counted-{side}')}"}
+    left = []
+    for _ in range(2):
+        request = urllib.request.Request(f"{cloud.regions[side].api_url}/endpoints", headers=headers)
+        with urllib.request.urlopen(request, timeout=35) as answer:
+            left.append(int(answer.headers["RateLimit-Remaining"]))
+    assert left[0] - left[1] == 1
+
+
 @pytest.mark.parametrize("region", [WEST, EAST])
 def test_each_queue_feeds_its_function(cloud: Cloud, region: str) -> None:
     mappings = cloud.client("lambda", region).list_event_source_mappings()["EventSourceMappings"]

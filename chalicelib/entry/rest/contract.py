@@ -7,9 +7,10 @@ from pydantic import BaseModel
 from chalicelib.entry.rest import problems
 from chalicelib.entry.rest.problems import Kind
 
-JOBS, PLACES, WEBHOOKS, OPERATIONS, SERVICE = "jobs", "places", "webhooks", "operations", "service"
+JOBS, PLANS, PLACES, WEBHOOKS, OPERATIONS, SERVICE = "jobs", "plans", "places", "webhooks", "operations", "service"
 TAGS = {
     JOBS: "Copy what is under one place to another, and watch it.",
+    PLANS: "See first what a job would do, and cost. Then approve it, or leave it.",
     PLACES: "What your tenant may name in a job, and its standing feeds.",
     WEBHOOKS: "Be told what has happened, on a server of your own.",
     OPERATIONS: "For operators: Regions, leases, takeovers, of all tenants.",
@@ -50,16 +51,16 @@ class Contract:
     problems: tuple[Kind, ...] = ()
     """Its own; `all_problems` adds those that every operation may answer with."""
     links: dict[str, str] = field(default_factory=dict)
-    """Names of operations that take the id in the answer as their job_id, by what they do then."""
+    """Names of operations that take the id in the answer as that in their path, by what they do then."""
 
     @property
     def all_problems(self) -> tuple[Kind, ...]:
-        token = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE) if self.scope else ()
-        return (*token, *self.problems, *_EVERYWHERE)
+        with_body = (problems.UNSUPPORTED_MEDIA_TYPE,) if self.body else ()
+        return (*(_WITH_TOKEN if self.scope else ()), *self.problems, *with_body, *_EVERYWHERE)
 
 
+_WITH_TOKEN = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE, problems.RATE_LIMITED)
 _EVERYWHERE = (
-    problems.UNSUPPORTED_MEDIA_TYPE,
     problems.THROTTLED,
     problems.INTERNAL,
     problems.MISCONFIGURED,

@@ -1,9 +1,9 @@
 """What every operation of the API promises: the table that `openapi` is made from. Tests hold it against the routes,
 against the scopes that they ask for, and, with generated requests, against every answer."""
 
-from chalicelib.entry.rest import operations, problems, reports, requests, responses
+from chalicelib.entry.rest import operations, plans, problems, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
-from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLACES, SERVICE, Contract, Success
+from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLACES, PLANS, SERVICE, Contract, Success
 from chalicelib.entry.rest.contracts_places import CONTRACTS_OF_PLACES
 from chalicelib.entry.rest.contracts_webhooks import CONTRACTS_OF_WEBHOOKS
 
@@ -16,6 +16,26 @@ _ABOUT_A_JOB = {
     "getReport": "Fetch its report, once it is settled.",
     "retryJob": "When it has settled: retry what it didn't deliver.",
 }
+
+_SUBMITTING = (
+    problems.NO_BODY,
+    problems.NOT_JSON,
+    problems.NOT_AN_OBJECT,
+    problems.INVALID_REQUEST,
+    problems.INVALID_KEY,
+    problems.UNKNOWN_ENDPOINT,
+    problems.NOT_READABLE,
+    problems.NOT_WRITABLE,
+    problems.PREFIX_TOO_LONG,
+    problems.INVALID_FILTER,
+    problems.CONFLICTING_INPUT,
+    problems.KEY_TOO_LONG,
+    problems.MANIFEST_UNREADABLE,
+    problems.OVERLAP,
+    problems.BODY_TOO_LARGE,
+    problems.ENDPOINT_UNUSABLE,
+    problems.KEY_REUSED,
+)
 
 CONTRACTS = (
     Contract(
@@ -33,24 +53,7 @@ CONTRACTS = (
             Success(201, responses.Job, "Accepted: it ends even if this Region dies now.", ("Location",)),
             Success(200, responses.Job, "This Idempotency-Key has brought the same job before.", ("Location",)),
         ),
-        problems=(
-            problems.NO_BODY,
-            problems.NOT_JSON,
-            problems.NOT_AN_OBJECT,
-            problems.INVALID_REQUEST,
-            problems.INVALID_KEY,
-            problems.UNKNOWN_ENDPOINT,
-            problems.NOT_READABLE,
-            problems.NOT_WRITABLE,
-            problems.PREFIX_TOO_LONG,
-            problems.INVALID_FILTER,
-            problems.CONFLICTING_INPUT,
-            problems.KEY_TOO_LONG,
-            problems.MANIFEST_UNREADABLE,
-            problems.OVERLAP,
-            problems.BODY_TOO_LARGE,
-            problems.KEY_REUSED,
-        ),
+        problems=_SUBMITTING,
         links=_ABOUT_A_JOB,
     ),
     Contract(
@@ -170,6 +173,69 @@ CONTRACTS = (
             Success(202, reports.ReportInMaking, "It is being made.", ("Retry-After",)),
         ),
         problems=(problems.INVALID_REQUEST, problems.UNKNOWN_JOB, problems.JOB_NOT_SETTLED),
+    ),
+    Contract(
+        "POST",
+        "/plans",
+        "submitPlan",
+        PLANS,
+        "See what a job would do, without doing it",
+        scope=WRITE,
+        description="Nothing is copied. Every object is looked at and pinned, as for a job. Send an Idempotency-Key, "
+        "as to `POST /jobs`: a job and a plan can't share one.",
+        body=requests.PlanRequest,
+        idempotent=True,
+        successes=(
+            Success(201, plans.Plan, "Accepted. It is being made.", ("Location",)),
+            Success(200, plans.Plan, "This Idempotency-Key has brought the same plan before.", ("Location",)),
+        ),
+        problems=_SUBMITTING,
+        links={
+            "getPlan": "Watch it, and see what it comes to.",
+            "listPlanned": "What is going to happen with each object.",
+            "approvePlan": "Have it carried out.",
+            "cancelJob": "Take it back.",
+        },
+    ),
+    Contract(
+        "GET",
+        "/plans/{plan_id}",
+        "getPlan",
+        PLANS,
+        "What a plan comes to",
+        scope=READ,
+        successes=(Success(200, plans.Plan, "As of now."),),
+        problems=(problems.UNKNOWN_PLAN,),
+    ),
+    Contract(
+        "GET",
+        "/plans/{plan_id}/objects",
+        "listPlanned",
+        PLANS,
+        "What is going to happen with each object",
+        scope=READ,
+        query=requests.PlannedQuery,
+        successes=(Success(200, plans.PlannedList, "A page of them, in the order of partitions and keys."),),
+        problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR, problems.UNKNOWN_PLAN),
+    ),
+    Contract(
+        "POST",
+        "/plans/{plan_id}/approve",
+        "approvePlan",
+        PLANS,
+        "Have a plan carried out",
+        scope=WRITE,
+        description="It becomes the job of the same id, which carries out exactly what is planned. What has changed "
+        "since is not planned anew: such objects end as SOURCE_CHANGED, SOURCE_GONE or DESTINATION_CONFLICT. Repeating "
+        "it changes nothing.",
+        successes=(Success(202, responses.Job, "The job.", ("Location",)),),
+        problems=(
+            problems.UNKNOWN_PLAN,
+            problems.PLAN_NOT_MADE,
+            problems.PLAN_EXPIRED,
+            problems.PLAN_CANCELLED,
+        ),
+        links=_ABOUT_A_JOB,
     ),
     *CONTRACTS_OF_PLACES,
     Contract(

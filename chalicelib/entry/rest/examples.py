@@ -6,13 +6,29 @@ from pydantic import BaseModel
 
 from chalicelib.core.entries import Action, EntryKind
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import (
+    CancelMode,
+    ChecksumType,
+    JobKind,
+    JobState,
+    Method,
+    Outcome,
+    OverwriteMode,
+    Verification,
+)
+from chalicelib.core.planned import PlanState
 from chalicelib.core.report import ReportFormat
-from chalicelib.entry.rest import operations, places, reports, requests, responses, webhooks
+from chalicelib.entry.rest import operations, places, plans, reports, requests, responses, webhooks
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
-PATH_IDS = {"job_id": JOB_ID, "endpoint_id": "west-source", "feed_id": "west-inbox", "webhook_id": "to-erp"}
+PATH_IDS = {
+    "job_id": JOB_ID,
+    "plan_id": JOB_ID,
+    "endpoint_id": "west-source",
+    "feed_id": "west-inbox",
+    "webhook_id": "to-erp",
+}
 _WEST, _EAST = "us-gov-west-1", "us-gov-east-1"
 _HOOK, _SECRET = "https://erp.acme.example/hooks/eft", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 _CHAIN = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -21,7 +37,7 @@ _SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
 
 def of(model: type[BaseModel]) -> dict[str, BaseModel]:
     """By name, examples of a body; none for a model that has no examples."""
-    return {name: example for name, example in {**_requests(), **_responses()}.items() if isinstance(example, model)}
+    return {name: example for name, example in {**_requests(), **_responses()}.items() if type(example) is model}
 
 
 def problem(kind: Kind, path: str) -> dict[str, object]:
@@ -38,12 +54,15 @@ _DETAILS = {
     "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
     "MissingScope": "this needs a token with the scope 'write'",
     "JobNotSettled": f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final states",
+    "RateLimited": "your tenant has sent more than 600 requests to us-gov-west-1 in this minute: ask again in 9 s",
     "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
     "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
     "InvalidUrl": "url: port 22: use 443, or one from 1024 on",
     "TooManyWebhooks": "you have 20 webhooks: remove one first",
     "UnknownWebhook": "you have no webhook 'to-erp': GET /webhooks lists yours",
+    "UnknownPlan": f"you have no plan '{JOB_ID}': its id is in the answer to POST /plans",
+    "PlanNotMade": f"{JOB_ID} is still being made: approve it when GET /plans/{{id}} shows PLANNED",
     "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
 }
 
@@ -70,6 +89,7 @@ def _requests() -> dict[str, BaseModel]:
             bucket="acme-drops", region=_WEST, owner_account="123456789012", prefix="inbox/", access="read"
         ),
         "hook": webhooks.WebhookRequest(url=_HOOK, events=["job.settled", "delivery.failed"]),
+        "plan": requests.PlanRequest(source=source, target=target, check="every-object"),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -84,6 +104,9 @@ def _responses() -> dict[str, BaseModel]:
         "jobs": responses.JobList(jobs=[listed], next_cursor=None),
         "objects": responses.ObjectList(objects=_objects(), next_cursor="r-000001.2"),
         "report": _report(),
+        "planning": _planning(),
+        "planned": _planned(),
+        "planned-objects": plans.PlannedList(objects=_planned_objects(), next_cursor=None),
         "in-making": reports.ReportInMaking(format=ReportFormat.CSV, retry_after_seconds=5),
         "endpoints": places.EndpointList(endpoints=[_endpoint()]),
         "registered": _endpoint(),
@@ -259,6 +282,89 @@ def _report() -> reports.Report:
         sha256="2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
         receipt_chain_sha256=_CHAIN,
     )
+
+
+def _planning() -> plans.Plan:
+    return plans.Plan(
+        **_job(),
+        state=PlanState.PLANNING,
+        check="listing",
+        objects_planned=0,
+        bytes_planned=0,
+        planned_at=None,
+        approved_at=None,
+        expires_at=None,
+        totals=None,
+        requests=None,
+        costs=None,
+        duration=None,
+    )
+
+
+def _planned() -> plans.Plan:
+    copies = plans.CostLine(
+        line="S3 writes of objects, STANDARD", quantity=0.001, unit="1,000", price=0.005, dollars=5e-06
+    )
+    storage = plans.CostLine(
+        line="Storage of the copies, STANDARD", quantity=0.000977, unit="GB-month", price=0.023, dollars=2.2e-05
+    )
+    return _planning().model_copy(
+        update={
+            "state": PlanState.PLANNED,
+            "objects_planned": 2,
+            "bytes_planned": 1_048_581,
+            "planned_at": _SETTLED,
+            "expires_at": "2027-01-22T08:04:12.345Z",
+            "totals": plans.PlanTotals(
+                objects=2,
+                bytes=1_048_581,
+                objects_to_copy=1,
+                bytes_to_copy=1_048_576,
+                multipart_objects=0,
+                unchanged=0,
+                would_fail={Outcome.ARCHIVED: 1},
+                filtered_out=0,
+                partitions=1,
+                error="",
+            ),
+            "requests": plans.PlanRequests(planning={"ListObjectsV2": 4}, copying={"CopyObject": 1, "PutObject": 6}),
+            "costs": plans.PlanCosts(
+                total=5e-06,
+                lines=[copies],
+                monthly=[storage],
+                prices_dated="2025-06-01",
+                prices_source="commercial list prices of us-east-1",
+                region=_EAST,
+            ),
+            "duration": plans.PlanDuration(seconds=8.0, assumptions=["no throttling"]),
+        }
+    )
+
+
+def _planned_objects() -> list[plans.PlannedObject]:
+    copied = plans.PlannedObject(
+        key="inbox/a.csv",
+        target_key="from-west/a.csv",
+        size=1_048_576,
+        storage_class="STANDARD",
+        source_etag="b1946ac92492d2347c6235b4d2611184",
+        replaces_etag=None,
+        partition="r-000001",
+        action=Method.COPY,
+        parts=None,
+        outcome=Outcome.COPIED,
+        detail="",
+    )
+    changes = {
+        "key": "inbox/b.csv",
+        "target_key": "from-west/b.csv",
+        "size": 5,
+        "storage_class": "GLACIER",
+        "action": Method.NONE,
+        "outcome": Outcome.ARCHIVED,
+        "detail": "in GLACIER and not restored: restore it, then retry",
+    }
+    return [copied, copied.model_copy(update=changes)]
 
 
 def _region(name: str) -> operations.Region:

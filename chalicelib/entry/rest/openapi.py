@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.core.entries import NAME
-from chalicelib.entry.rest import examples, operations, places, problems, reports, requests, responses, webhooks
+from chalicelib.entry.rest import examples, operations, places, plans, problems, reports, requests, responses, webhooks
 from chalicelib.entry.rest.contract import TAGS, Contract, Success
 from chalicelib.entry.rest.contracts import CONTRACTS
 from chalicelib.entry.rest.problems import Kind
@@ -32,6 +32,8 @@ Managed S3-to-S3 file transfer that survives the death of a Region. One name, tw
 - Errors are problem details (RFC 9457). Go by `type`; `detail` is for people and says what to do. A path or method that
   is not described here is answered with 404 and `{problems.NO_SUCH_OPERATION.type}`. Errors of API Gateway that
   no operation names may lack `status`.
+- A tenant that sends a Region too many requests in a minute is answered with 429 until the next begins, which
+  `Retry-After` says; `RateLimit-Limit`, `-Remaining` and `-Reset` say beforehand how far away that is.
 - Every answer but this one says `Cache-Control: no-store`. `x-amzn-RequestId` identifies a request to the operators.
 """
 _SECURITY: Json = {
@@ -50,6 +52,15 @@ _HEADERS: Json = {
     "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "`Bearer`.", "required": True, "schema": {"type": "string"}},
 }
+_RATE_LIMIT: Json = {
+    name: {"description": text, "schema": {"type": "integer", "minimum": 0}}
+    for name, text in (
+        ("RateLimit-Limit", "How many requests of your tenant this Region answers in a minute."),
+        ("RateLimit-Remaining", "How many more it answers in this minute."),
+        ("RateLimit-Reset", "In how many seconds the next minute begins."),
+    )
+}
+"""With every answer that a token was needed for, unless the count is not to be had."""
 _JOB_ID: Json = {
     "name": "job_id",
     "in": "path",
@@ -70,8 +81,10 @@ def _name(parameter: str, what: str) -> Json:
     }
 
 
+_PLAN_ID: Json = {**_JOB_ID, "name": "plan_id", "schema": {"type": "string", "pattern": "^job-[a-z2-7]{26}$"}}
 _PATH: Json = {
     "job_id": _JOB_ID,
+    "plan_id": _PLAN_ID,
     "endpoint_id": _name("endpoint_id", "endpoint"),
     "webhook_id": _name("webhook_id", "webhook"),
 }
@@ -100,6 +113,9 @@ _IDEMPOTENCY_KEY: Json = {
         "pattern": "^[ -~]+$",
     },
 }
+
+
+_PATHS = {contract.name: contract.path for contract in CONTRACTS}
 
 
 def document(server: str) -> Json:
@@ -142,8 +158,13 @@ def _operation(contract: Contract) -> Json:
     return {name: value for name, value in found.items() if value or name == "security"}
 
 
+def _ids_in(path: str) -> list[str]:
+    """The names of the path's parameters."""
+    return re.findall(r"{([a-z_]+)}", path)
+
+
 def _parameters(contract: Contract) -> list[Json]:
-    found = [_PATH[name] for name in re.findall(r"{([a-z_]+)}", contract.path)]
+    found = [_PATH[name] for name in _ids_in(contract.path)]
     if contract.idempotent:
         found = [*found, _IDEMPOTENCY_KEY]
     if contract.conditional:
@@ -170,11 +191,16 @@ def _success(contract: Contract, success: Success) -> Json:
     if success.model:
         content["examples"] = _examples(success.model)
     found: Json = {"description": success.description, "content": {JSON: content}}
-    if success.headers:
-        found["headers"] = {name: _HEADERS[name] for name in success.headers}
+    headers = {name: _HEADERS[name] for name in success.headers} | (_RATE_LIMIT if contract.scope else {})
+    if headers:
+        found["headers"] = headers
     if contract.links:
         found["links"] = {
-            name: {"operationId": name, "description": what, "parameters": {"job_id": "$response.body#/id"}}
+            name: {
+                "operationId": name,
+                "description": what,
+                "parameters": dict.fromkeys(_ids_in(_PATHS[name]), "$response.body#/id"),
+            }
             for name, what in contract.links.items()
         }
     return found
@@ -238,7 +264,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations, places, webhooks):
+    for module in (requests, responses, reports, operations, places, plans, webhooks):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found

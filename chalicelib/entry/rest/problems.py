@@ -57,6 +57,10 @@ MANIFEST_UNREADABLE = Kind(400, "ManifestUnreadable", _CANT)
 OVERLAP = Kind(400, "Overlap", _CANT)
 MISSING_SCOPE = Kind(403, "MissingScope", "Your token doesn't allow this")
 UNKNOWN_JOB = Kind(404, "UnknownJob", "Not found")
+UNKNOWN_PLAN = Kind(404, "UnknownPlan", "Not found")
+PLAN_NOT_MADE = Kind(409, "PlanNotMade", "The plan is still being made")
+PLAN_EXPIRED = Kind(409, "PlanExpired", "The plan is too old")
+PLAN_CANCELLED = Kind(409, "PlanCancelled", "The plan was cancelled")
 JOB_NOT_SETTLED = Kind(409, "JobNotSettled", "The job is not settled yet")
 UNKNOWN_NAMED_ENDPOINT = Kind(404, "UnknownEndpoint", "Not found")
 INVALID_NAME = Kind(400, "InvalidName", _CANT)
@@ -72,6 +76,8 @@ ENDPOINT_UNUSABLE = Kind(422, "EndpointUnusable", "The endpoint can't be used as
 BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
 KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
+RATE_LIMITED = Kind(429, "RateLimited", "Your tenant has asked too often", retry_after_s=60)
+"""`retry_after_s` is the most; each answer says how long it is from then."""
 INTERNAL = Kind(500, "Internal", "Something is wrong on our side")
 MISCONFIGURED = Kind(500, "ServiceMisconfigured", "The service lacks a permission")
 TRY_AGAIN = Kind(503, "TryAgain", "Temporarily unavailable", retry_after_s=RETRY_AFTER_S)
@@ -86,12 +92,19 @@ NO_ANSWER = Kind(504, "NoAnswer", "No answer in time", retry_after_s=RETRY_AFTER
 
 _ADVICE: Mapping[str, str] = {
     UNKNOWN_JOB.code: "GET /jobs lists yours",
+    UNKNOWN_PLAN.code: "its id is in the answer to POST /plans",
+    PLAN_NOT_MADE.code: "approve it when GET /plans/{id} shows PLANNED",
+    PLAN_EXPIRED.code: "what it says may no longer be true; submit the same plan anew, under another Idempotency-Key",
+    PLAN_CANCELLED.code: "submit it anew, under another Idempotency-Key",
     UNKNOWN_ENDPOINT.code: "GET /endpoints lists yours",
     UNKNOWN_WEBHOOK.code: "GET /webhooks lists yours",
     JOB_NOT_SETTLED.code: "ask again when GET /jobs/{id} shows one of the final states; until then "
     "GET /jobs/{id}/objects shows what is decided",
 }
 """What to do next, where the error's own message doesn't say."""
+
+
+_NOT_YET = {kind.code: kind for kind in (JOB_NOT_SETTLED, PLAN_NOT_MADE, PLAN_EXPIRED, PLAN_CANCELLED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +148,7 @@ def problem_of(error: EftError, request_id: str) -> Problem:
     if isinstance(error, Unusable):
         return Problem(Kind(422, error.code, ENDPOINT_UNUSABLE.title), detail)
     if isinstance(error, NotYet):
-        return Problem(JOB_NOT_SETTLED, detail)
+        return Problem(_NOT_YET[error.code], detail)
     if isinstance(error, KeyReused):
         return Problem(KEY_REUSED, detail)
     if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == INVALID_CURSOR.code):

@@ -1,6 +1,7 @@
 """What the API is asked: bodies and queries. Strict: an unknown field is an error, not a silent wish."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -65,6 +66,13 @@ def _a_number(value: object) -> object:
     if isinstance(value, bool | str):
         raise ValueError("Input should be an integer")
     return value
+
+
+def _digits(text: object) -> object:
+    """A query's integer, as JSON writes integers: not " 5", "5.0" or "1_000", which Python would take."""
+    if isinstance(text, str) and not re.fullmatch("-?(0|[1-9][0-9]*)", text):
+        raise ValueError("Input should be an integer")
+    return text
 
 
 def _is_instant(text: str) -> str:
@@ -161,8 +169,20 @@ class JobRequest(RequestBody):
         )
 
 
+class PlanRequest(JobRequest):
+    """What a job would be asked for: it is planned, and copied only when the plan is approved."""
+
+    check: Literal["listing", "every-object"] = "listing"
+    """`listing`: by LIST, with a look at an object only where LIST can't tell. `every-object`: each source that would
+    be copied is looked at, one request an object, so that those show that can't be read."""
+
+    def submission(self, tenant: str, token: str) -> Submission:
+        asked = super().submission(tenant, token)
+        return replace(asked, planned_first=True, every_object=self.check == "every-object")
+
+
 class PageQuery(RequestBody):
-    limit: int = Field(default=50, ge=1, le=PAGE_MAX)
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX), BeforeValidator(_digits)] = 50
     """How many a page holds at most. It may hold fewer."""
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     """`next_cursor` of the page before, unchanged. Without it: the first page."""
@@ -171,6 +191,11 @@ class PageQuery(RequestBody):
 class ObjectsQuery(PageQuery):
     outcome: Outcome | None = None
     """Only objects that ended so. Without it: also those still undecided."""
+
+
+class PlannedQuery(PageQuery):
+    outcome: Outcome | None = None
+    """Only objects that are going to end so. Without it: all of them."""
 
 
 class ReportQuery(RequestBody):

@@ -12,7 +12,7 @@ from chalicelib.core import model
 from chalicelib.core.inputs import NO_FILTERS, Filters
 from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.progress import Phase
-from chalicelib.steps.control import JobView, ObjectPage, ObjectView
+from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 in UTC, to the millisecond."""
@@ -73,7 +73,7 @@ class ManifestLocation(Response):
     key: str
 
 
-class _JobBase(Response):
+class JobBase(Response):
     id: str
     kind: JobKind
     """What it goes by: all that is under a PREFIX (but for the `filter`), the KEYS that the request named, a MANIFEST,
@@ -95,7 +95,7 @@ class _JobBase(Response):
     created_at: Timestamp
 
 
-def _base(spec: model.JobSpec) -> dict[str, Any]:
+def base_of(spec: model.JobSpec) -> dict[str, Any]:
     listed = spec.listed
     return {
         "id": spec.job_id,
@@ -128,12 +128,12 @@ class Progress(Response):
     """To go, at the rate so far; null while unknown."""
 
 
-class Job(_JobBase):
+class Job(JobBase):
     """A job, as of now."""
 
     state: JobState
-    """The last four are final: SUCCEEDED (all that was planned is at the target), PARTIAL (some is not: list the
-    objects by outcome), FAILED, CANCELLED."""
+    """PLANNED is a plan that waits for approval. The last four are final: SUCCEEDED (all that was planned is at the
+    target), PARTIAL (some is not: list the objects by outcome), FAILED, CANCELLED."""
     phase: Phase
     reason: str
     """Why it waits, or why it ended so; "" where there is nothing to say."""
@@ -151,7 +151,7 @@ class Job(_JobBase):
     def of(cls, view: JobView) -> Self:
         progress = view.progress
         return cls(
-            **_base(view.spec),
+            **base_of(view.spec),
             state=progress.state,
             phase=progress.phase,
             reason=view.reason,
@@ -172,19 +172,15 @@ class Job(_JobBase):
         )
 
 
-class JobSummary(_JobBase):
-    """A job in a list: of one that is not settled, just that."""
+class JobSummary(JobBase):
+    """A job in a list, in the state that `GET /jobs/{id}` shows."""
 
     state: JobState
     settled_at: Timestamp | None
 
     @classmethod
-    def of(cls, spec: model.JobSpec, end: model.Terminal | None) -> Self:
-        return cls(
-            **_base(spec),
-            state=end.state if end else JobState.RUNNING,
-            settled_at=timestamp(end.settled_ms) if end else None,
-        )
+    def of(cls, job: JobGlance) -> Self:
+        return cls(**base_of(job.spec), state=job.state, settled_at=timestamp_or_none(job.settled_ms))
 
 
 class JobList(Response):
@@ -195,8 +191,8 @@ class JobList(Response):
     """Null on the last page."""
 
     @classmethod
-    def of(cls, jobs: Iterable[tuple[model.JobSpec, model.Terminal | None]], cursor: str | None) -> Self:
-        return cls(jobs=[JobSummary.of(*job) for job in jobs], next_cursor=cursor)
+    def of(cls, jobs: Iterable[JobGlance], cursor: str | None) -> Self:
+        return cls(jobs=[JobSummary.of(job) for job in jobs], next_cursor=cursor)
 
 
 class Checksum(Response):

@@ -1,6 +1,7 @@
 """The API's operations: a request in, an answer out. Every error becomes a problem, none a stack trace."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,13 +10,24 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry import strictjson
-from chalicelib.entry.rest import openapi, operations, places, problems, reports, requests, responses, webhooks
+from chalicelib.entry.rest import (
+    limits,
+    openapi,
+    operations,
+    places,
+    plans,
+    problems,
+    reports,
+    requests,
+    responses,
+    webhooks,
+)
 from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
 from chalicelib.entry.rest.conditions import author_of, condition_of, etag_of
 from chalicelib.entry.rest.http import Answer, Request
 from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
 from chalicelib.ports import Env
-from chalicelib.steps import control
+from chalicelib.steps import control, plan
 from chalicelib.steps import places as places_step
 from chalicelib.steps import report as report_step
 from chalicelib.steps import webhooks as webhooks_step
@@ -27,7 +39,19 @@ Operation = Callable[[Env, Request], Answer]
 
 
 def serve(env: Env, request: Request, operation: Operation) -> Answer:
-    """Run an operation; whatever goes wrong is answered, logged where it is ours, and never shown raw."""
+    """Run an operation, within what its tenant may ask. Routes without a token have no tenant, and no limit."""
+    allowance = limits.count(env, request.tenant) if request.tenant else None
+    if allowance is None:
+        return _carried_out(env, request, operation)
+    if allowance.exceeded:
+        answer = answer_of(limits.refusal(env, allowance), request.path)
+    else:
+        answer = _carried_out(env, request, operation)
+    return replace(answer, headers={**allowance.headers, **answer.headers})
+
+
+def _carried_out(env: Env, request: Request, operation: Operation) -> Answer:
+    """Whatever goes wrong is answered, logged where it is ours, and never shown raw."""
     try:
         return operation(env, request)
     except Problem as problem:
@@ -51,6 +75,43 @@ def submit_job(env: Env, request: Request) -> Answer:
     return _accepted(env, request, spec, new, request.path.rstrip("/"))
 
 
+def submit_plan(env: Env, request: Request) -> Answer:
+    """POST /plans with `requests.PlanRequest`: 201, or 200 if this Idempotency-Key has brought the same plan before;
+    both with its Location and, as of now, what GET on it shows."""
+    _require(request, WRITE)
+    body = _body(request, requests.PlanRequest)
+    spec, new = control.submit(env, body.submission(request.tenant, _token(env, request)))
+    location = f"{request.path.rstrip('/')}/{spec.job_id}"
+    return Answer(201 if new else 200, _plan(env, request, spec.job_id).body(), {"Location": location})
+
+
+def get_plan(env: Env, request: Request, plan_id: str) -> Answer:
+    """GET /plans/{plan_id}: `plans.Plan`."""
+    _require(request, READ)
+    return Answer(200, _plan(env, request, plan_id).body())
+
+
+def _plan(env: Env, request: Request, plan_id: str) -> plans.Plan:
+    return plans.Plan.of(plan.get_plan(env, request.tenant, plan_id), env.policy, env.prices)
+
+
+def list_planned(env: Env, request: Request, plan_id: str) -> Answer:
+    """GET /plans/{plan_id}/objects with `requests.PlannedQuery`: `plans.PlannedList`."""
+    _require(request, READ)
+    query = _query(request, requests.PlannedQuery)
+    page = plan.list_planned(env, request.tenant, plan_id, query.outcome, query.cursor, query.limit)
+    return Answer(200, plans.PlannedList.of(page).body())
+
+
+def approve_plan(env: Env, request: Request, plan_id: str) -> Answer:
+    """POST /plans/{plan_id}/approve: 202 with `responses.Job` and its Location. Repeating it changes nothing."""
+    _require(request, WRITE)
+    plan.approve(env, request.tenant, plan_id)
+    view = control.get_job(env, request.tenant, plan_id)
+    location = request.path.rstrip("/").removesuffix(f"/plans/{plan_id}/approve") + f"/jobs/{plan_id}"
+    return Answer(202, responses.Job.of(view).body(), {"Location": location})
+
+
 def _accepted(env: Env, request: Request, spec: JobSpec, new: bool, jobs: str) -> Answer:
     view = _new_view(env, spec) if new else control.get_job(env, request.tenant, spec.job_id)
     return Answer(201 if new else 200, responses.Job.of(view).body(), {"Location": f"{jobs}/{spec.job_id}"})
@@ -66,7 +127,7 @@ def list_jobs(env: Env, request: Request) -> Answer:
     _require(request, READ)
     query = _query(request, requests.PageQuery)
     page = control.list_jobs(env, request.tenant, query.cursor, query.limit)
-    return Answer(200, responses.JobList.of(page.jobs, page.cursor).body())
+    return Answer(200, responses.JobList.of(control.glances(env, page), page.cursor).body())
 
 
 def get_job(env: Env, request: Request, job_id: str) -> Answer:

@@ -1,0 +1,197 @@
+"""`make bench-plan`: a plan of 100,000 keys on the local cloud: how long, in how much memory, and is it true?
+
+Both Regions are up, as for `make demo`: real processes, real HTTP, the zip that AWS would get. Objects of a few bytes
+are put at the source: of every 100, 10 are at the target already, 5 are archived, and 5 are at the target in another
+version. A plan of a tenth of them is made first, then one of all; the memory of the processes that plan is read from
+the kernel after each. Then the plan is approved, and when its job has settled every row is compared with what was
+predicted. Everything goes to out/plan.json; the exit code says whether it is as promised.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from botocore.config import Config
+
+from local.cloud import Cloud
+from local.deploy import CLIENT_CONFIG, session
+from local.gateway.launch import WEST
+from local.package import REPOSITORY
+from local.processes import function_processes
+
+OUT = REPOSITORY / "out" / "plan.json"
+LIMIT_S = 120.0
+"""What was promised for 100,000 keys."""
+FLAT_MIB = 32.0
+"""How much more the processes may hold for ten times the keys: the interpreter's own ups and downs."""
+THREADS = 8
+POLL_S = 0.5
+PAGE = 1000
+FINAL = ("SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED")
+Json = dict[str, Any]
+
+
+@dataclass
+class Bench:
+    cloud: Cloud
+    s3: Any
+    http: httpx.Client
+
+    # --- objects --------------------------------------------------------------------------------------------------
+
+    def fill(self, prefix: str, count: int) -> None:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for _ in pool.map(lambda number: self._put(prefix, number), range(count)):
+                pass
+
+    def _put(self, prefix: str, number: int) -> None:
+        key, body, kind = f"{prefix}{number:06d}", str(number).encode(), number % 100
+        source, target = self.cloud.regions["west"].source_bucket, self.cloud.regions["east"].target_bucket
+        more = {"StorageClass": "GLACIER"} if 10 <= kind < 15 else {}
+        self.s3.put_object(Bucket=source, Key=key, Body=body, **more)
+        if kind < 10:
+            self.s3.put_object(Bucket=target, Key=key, Body=body)
+        elif 15 <= kind < 20:
+            self.s3.put_object(Bucket=target, Key=key, Body=b"older")
+
+    # --- plans and jobs -------------------------------------------------------------------------------------------
+
+    def plan(self, prefix: str) -> tuple[Json, float]:
+        """A plan, and how long it took from the request until it could be approved."""
+        begun = time.monotonic()
+        places = {
+            "source": {"endpoint": "west-source", "prefix": prefix},
+            "target": {"endpoint": "east-target", "prefix": prefix},
+        }
+        plan_id = self._call("POST", "/plans", places, key=prefix)["id"]
+        plan = self._until(lambda: self._call("GET", f"/plans/{plan_id}"), lambda seen: seen["state"] != "PLANNING")
+        return plan, time.monotonic() - begun
+
+    def carry_out(self, plan_id: str) -> tuple[Json, float]:
+        begun = time.monotonic()
+        self._call("POST", f"/plans/{plan_id}/approve")
+        job = self._until(lambda: self._call("GET", f"/jobs/{plan_id}"), lambda seen: seen["state"] in FINAL)
+        return job, time.monotonic() - begun
+
+    def rows(self, path: str) -> Iterator[Json]:
+        cursor: str | None = None
+        while True:
+            page = self._call("GET", f"{path}?limit={PAGE}" + (f"&cursor={cursor}" if cursor else ""))
+            yield from page["objects"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _until(self, look: Callable[[], Json], done: Callable[[Json], bool]) -> Json:
+        while not done(seen := look()):
+            time.sleep(POLL_S)
+        return seen
+
+    def _call(self, method: str, path: str, body: Json | None = None, key: str = "") -> Json:
+        for _ in range(20):
+            answer = self.http.request(method, path, json=body, headers={"Idempotency-Key": key} if key else {})
+            if answer.status_code < 500:
+                break
+            time.sleep(POLL_S)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        decoded: Json = answer.json()
+        return decoded
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    def peak_mib(self) -> float:
+        """The most that any process of split has held so far, as the kernel counts it."""
+        emulator = int(self.cloud.settings()["emulator"]["pid"])
+        peaks = [_peak_mib(found.pid) for found in function_processes(emulator) if found.function.endswith("split")]
+        return max(peaks, default=0.0)
+
+
+def _peak_mib(pid: int) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    peaks = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(next(peaks, "0")) / 1024
+
+
+@click.command()
+@click.option("--keys", default=100_000, show_default=True, help="How many to plan.")
+def main(keys: int) -> None:
+    """A plan of many keys: time, memory, truth."""
+    found: Json = {"keys": keys}
+    with Cloud("bench-plan") as cloud:
+        s3 = session(WEST).client(
+            "s3",
+            endpoint_url=cloud.endpoint_url,
+            config=CLIENT_CONFIG.merge(Config(max_pool_connections=2 * THREADS)),
+        )
+        headers = {"Authorization": f"Bearer {cloud.token()}"}
+        with httpx.Client(base_url=cloud.api_url, headers=headers, timeout=60, trust_env=False) as http:
+            _measure(Bench(cloud, s3, http), keys, found)
+    found["ok"] = _judge(found)
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    _say(f"{'as promised' if found['ok'] else 'NOT as promised'}; {OUT.relative_to(REPOSITORY)}")
+    sys.exit(0 if found["ok"] else 1)
+
+
+def _measure(bench: Bench, keys: int, found: Json) -> None:
+    _say(f"put {keys // 10 + keys} objects")
+    bench.fill("small/", keys // 10)
+    bench.fill("large/", keys)
+    _, found["tenth_seconds"] = bench.plan("small/")
+    found["tenth_peak_mib"] = bench.peak_mib()
+    _say(f"plan of {keys // 10}: {found['tenth_seconds']:.1f} s, peak {found['tenth_peak_mib']:.0f} MiB")
+    plan, found["plan_seconds"] = bench.plan("large/")
+    found["plan_peak_mib"] = bench.peak_mib()
+    _say(f"plan of {keys}: {found['plan_seconds']:.1f} s, peak {found['plan_peak_mib']:.0f} MiB")
+    found["plan"] = {name: plan[name] for name in ("state", "totals", "requests", "costs", "duration")}
+    job, found["job_seconds"] = bench.carry_out(plan["id"])
+    found["job"] = {name: job[name] for name in ("state", "reason", "outcomes")}
+    _say(f"job: {job['state']} in {found['job_seconds']:.1f} s: {job['outcomes']}")
+    found["rows"], found["differences"] = _compare(bench, plan["id"])
+    _say(f"{found['rows']} rows compared, {len(found['differences'])} differ")
+
+
+def _compare(bench: Bench, plan_id: str) -> tuple[int, list[Json]]:
+    """Row by row, in the order in which both are listed."""
+    count, differences = 0, []
+    pairs = zip(bench.rows(f"/plans/{plan_id}/objects"), bench.rows(f"/jobs/{plan_id}/objects"), strict=True)
+    for planned, done in pairs:
+        count += 1
+        said, did = (planned["key"], planned["outcome"]), (done["key"], done["outcome"])
+        if said != did:
+            differences.append({"said": said, "did": did})
+    return count, differences
+
+
+def _judge(found: Json) -> bool:
+    totals, outcomes = found["plan"]["totals"], Counter(found["job"]["outcomes"])
+    predicted = Counter(totals["would_fail"])
+    predicted += Counter(COPIED=totals["objects_to_copy"], UNCHANGED=totals["unchanged"])
+    return (
+        found["plan_seconds"] < LIMIT_S
+        and found["plan_peak_mib"] - found["tenth_peak_mib"] < FLAT_MIB
+        and not found["differences"]
+        and found["rows"] == found["keys"] == totals["objects"]
+        and predicted == outcomes
+    )
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="make bench-plan")

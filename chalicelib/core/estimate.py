@@ -1,0 +1,174 @@
+"""What carrying out a plan takes: requests, dollars, time. Sums over its totals, by the product's own arithmetic.
+
+The numbers of requests per partition and per row are those of a clean run: nobody dies, nothing is throttled, nothing
+has changed since. A test holds them against the requests that such a run makes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from chalicelib.core.model import JobSpec
+from chalicelib.core.planned import PlanSummary
+from chalicelib.core.policy import LIST_PAGE_KEYS, MIB, Policy
+from chalicelib.core.prices import Prices, of_class
+
+WRITES = frozenset(
+    {
+        "PutObject",
+        "CopyObject",
+        "CreateMultipartUpload",
+        "UploadPartCopy",
+        "CompleteMultipartUpload",
+        "ListObjectsV2",
+    }
+)
+"""What S3 bills as writes; all others as reads (S3 pricing: "PUT, COPY, POST, LIST requests")."""
+GB = 1024**3
+"""As AWS bills it."""
+LISTS_PER_FORK = 16
+"""Finding the middle of a range: about so many LISTs of one key."""
+
+REQUEST_S = 0.15
+"""An S3 request that moves nothing, from a Lambda in the same Region; CopyObject between Regions takes longer."""
+COPY_BYTES_PER_S = 100 * MIB
+"""What S3 moves within one CopyObject or UploadPartCopy."""
+COPY_WORKERS = 32
+"""Lambdas that copy side by side: template.yaml's CopyConcurrency."""
+PARTITION_S = 3.0
+"""A partition's records, its verification, and its messages' ways."""
+START_S = 5.0
+COPY_MEMORY_GB = 1.0
+"""As .chalice/config.json has it, of copy, verify and split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """To S3, by operation."""
+
+    planning: Mapping[str, int]
+    """Made already, or nearly so many: a plan that was interrupted made some of them twice."""
+    copying: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    line: str
+    quantity: float
+    unit: str
+    price: float
+    """Of one unit, in dollars."""
+    once: bool = True
+    """False: every month, for as long as the copies are kept; no part of the total."""
+
+    @property
+    def dollars(self) -> float:
+        return self.quantity * self.price
+
+
+def requests(summary: PlanSummary, spec: JobSpec) -> Requests:
+    totals, wanted = summary.totals, summary.totals.to_copy
+    forks = (summary.ranges - 1) // 2
+    links, copying = totals.partitions + forks, totals.partitions_to_copy
+    undecided = links - copying
+    planning = {
+        # Source and destination, a page each; and where each range stood when its turn came.
+        "ListObjectsV2": 2 * totals.partitions + forks * LISTS_PER_FORK + 2 * summary.ranges,
+        "HeadObject": totals.heads + 4 * summary.ranges,
+        # Links, receipts of what there is nothing to do for, spec, summary.
+        "PutObject": links + totals.partitions - copying + 3,
+        "GetObject": 5 * summary.ranges,
+    }
+    # LISTs: each partition's destination, each upload's register, and the job's records before it settles: four for
+    # each partition that is copied, two or one for the others.
+    records = 4 * copying + 2 * undecided + 5
+    carried = {
+        "CopyObject": wanted.copies,
+        "CreateMultipartUpload": wanted.uploads,
+        "UploadPartCopy": wanted.parts,
+        "CompleteMultipartUpload": wanted.uploads,
+        # claim, copy record and receipt of each; approval, list of open jobs, end; the registers of uploads.
+        "PutObject": 3 * copying + 3 + wanted.uploads,
+        "ListObjectsV2": copying + wanted.uploads + 2 * ceil(records / LIST_PAGE_KEYS) + 2,
+        # copy reads spec and manifest; verify those, the copy record, and whether there is a receipt; settling reads
+        # all receipts, and the forks.
+        "GetObject": 6 * copying + totals.partitions + forks + 10,
+        # Whether it is approved, cancelled, paused; the sources of uploads; what LIST can't tell after the copy.
+        "HeadObject": 3 * copying + wanted.uploads + _comparing(summary, spec) + 6,
+    }
+    return Requests(_some(planning), _some(carried))
+
+
+def _comparing(summary: PlanSummary, spec: JobSpec) -> int:
+    """LIST can't tell: a HEAD when it is verified. Under KMS no ETag agrees: both sides after each copy, too."""
+    return summary.totals.to_copy.compared * (3 if spec.target.kms_key else 1)
+
+
+def _some(counted: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counted.items() if count}
+
+
+def cost_lines(summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) -> list[CostLine]:
+    """Of carrying it out; planning is paid for already. `prices` are those of the target's Region."""
+    return [line for line in _lines(summary, spec, prices, policy) if line.quantity > 0]
+
+
+def _lines(summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) -> Iterator[CostLine]:
+    wanted, counted = summary.totals.to_copy, requests(summary, spec).copying
+    for name, share in summary.totals.classes.items():
+        publishing = share.copies + share.parts + 2 * share.uploads
+        yield CostLine(
+            f"S3 writes of objects, {name}", publishing / 1000, "1,000", of_class(prices.write_per_1000, name)
+        )
+    publishing = wanted.copies + wanted.parts + 2 * wanted.uploads
+    control = sum(count for operation, count in counted.items() if operation in WRITES) - publishing
+    yield CostLine("S3 writes and LISTs of records", control / 1000, "1,000", of_class(prices.write_per_1000, ""))
+    reads = sum(count for operation, count in counted.items() if operation not in WRITES)
+    yield CostLine("S3 reads", reads / 1000, "1,000", of_class(prices.read_per_1000, ""))
+    for name, share in summary.totals.classes.items():
+        # S3 reads the source for a copy, as a GET of its class.
+        reading = share.copies + share.parts
+        yield CostLine(f"S3 reads of sources, {name}", reading / 1000, "1,000", of_class(prices.read_per_1000, name))
+        yield CostLine(f"S3 retrieval, {name}", share.bytes / GB, "GB", of_class(prices.retrieval_per_gb, name))
+    if spec.source.bucket.region != spec.target.bucket.region:
+        yield CostLine("Transfer between Regions", wanted.bytes / GB, "GB", prices.transfer_per_gb)
+    parts = summary.totals.partitions_to_copy
+    yield CostLine("Lambda, time", _busy_s(summary, policy) * COPY_MEMORY_GB, "GB-second", prices.lambda_per_gb_second)
+    yield CostLine("Lambda, invocations", 2 * parts / 1e6, "1,000,000", prices.lambda_per_million)
+    # Each message is sent, received and deleted.
+    yield CostLine("SQS requests", 3 * 2 * parts / 1e6, "1,000,000", prices.sqs_per_million)
+    # Lease when it is claimed, when it is copied and when it is receipted, in both replicas, each of 1 or 2 KB.
+    yield CostLine("DynamoDB writes", 2 * 4 * parts / 1e6, "1,000,000", prices.table_write_per_million)
+    yield CostLine("DynamoDB reads", 12 * parts / 1e6, "1,000,000", prices.table_read_per_million)
+    if spec.target.kms_key:
+        keys = wanted.copies + wanted.parts + wanted.uploads
+        yield CostLine("KMS requests, without a bucket key", keys / 10_000, "10,000", prices.kms_per_10000)
+    for name, share in summary.totals.classes.items():
+        price = of_class(prices.storage_per_gb_month, name)
+        yield CostLine(f"Storage of the copies, {name}", share.bytes / GB, "GB-month", price, once=False)
+
+
+def duration_s(summary: PlanSummary, policy: Policy) -> float:
+    """From the approval to the end, if nothing else is at work: as many workers as may be, each with its partitions one
+    after the other."""
+    parts = summary.totals.partitions_to_copy
+    return START_S if parts == 0 else START_S + _busy_s(summary, policy) / min(parts, COPY_WORKERS)
+
+
+def assumptions(policy: Policy) -> list[str]:
+    return [
+        f"{COPY_WORKERS} workers, each with {policy.rows_in_flight} objects or {policy.parts_in_flight} parts at once",
+        f"{REQUEST_S:g} s a request, and {COPY_BYTES_PER_S // MIB} MiB a second within each copy",
+        f"{PARTITION_S:g} s a partition for its records and its verification",
+        "no throttling, nobody else at work, and objects divided evenly among partitions",
+    ]
+
+
+def _busy_s(summary: PlanSummary, policy: Policy) -> float:
+    """Seconds of all workers together."""
+    wanted = summary.totals.to_copy
+    small = wanted.copies * REQUEST_S / policy.rows_in_flight
+    large = (wanted.parts + 2 * wanted.uploads) * REQUEST_S / policy.parts_in_flight
+    side_by_side = policy.parts_in_flight if wanted.parts > wanted.copies else policy.rows_in_flight
+    moving = wanted.bytes / COPY_BYTES_PER_S / side_by_side
+    return small + large + moving + summary.totals.partitions_to_copy * PARTITION_S

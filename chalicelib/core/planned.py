@@ -1,0 +1,96 @@
+"""A plan: a job that is planned first, and carried out when it is approved."""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chalicelib.core.identity import etag_parts
+from chalicelib.core.model import Fork, JobSpec, Link, Manifest, Method, Outcome, OverwriteMode, Row, Verification
+from chalicelib.core.parts import parts_total
+from chalicelib.core.policy import Policy
+from chalicelib.core.totals import ClassTotals, Totals, add_up
+
+
+class PlanState(StrEnum):
+    """Where a plan is. What becomes of it after its approval, its job tells."""
+
+    PLANNING = "PLANNING"
+    PLANNED = "PLANNED"
+    """It waits for approval."""
+    EXPIRED = "EXPIRED"
+    """So old that it can't be approved any more."""
+    APPROVED = "APPROVED"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """All of a plan's ranges are planned to their ends, and this is what they come to. Written once."""
+
+    job_id: str
+    totals: Totals
+    ranges: int
+    region: str
+    planned_ms: int
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What is planned is to be carried out. Final."""
+
+    job_id: str
+    region: str
+    approved_ms: int
+    nonce: str
+
+
+def predicted(row: Row) -> Outcome:
+    """What will become of a row, if nobody changes anything meanwhile and nothing is refused."""
+    return row.decided.outcome if row.decided else Outcome.COPIED
+
+
+def totals_with(link: Link, spec: JobSpec, policy: Policy) -> Totals:
+    """Of a range up to and including this link."""
+    before = link.totals_before or Totals()
+    return before if isinstance(link, Fork) else before + totals_of(link, spec, policy)
+
+
+def totals_of(manifest: Manifest, spec: JobSpec, policy: Policy) -> Totals:
+    wanted = [row for row in manifest.rows if row.decided is None]
+    classes = {row.storage_class for row in wanted}
+    shares = {
+        name: add_up((_share(row, spec) for row in wanted if row.storage_class == name), ClassTotals())
+        for name in sorted(classes)
+    }
+    return Totals(
+        objects=len(manifest.rows),
+        bytes=manifest.bytes_total,
+        decided=dict(Counter(str(row.decided.outcome) for row in manifest.rows if row.decided)),
+        classes=shares,
+        partitions=1,
+        partitions_to_copy=1 if wanted else 0,
+        filtered=manifest.filtered,
+        heads=sum(_heads(row, spec, policy) for row in manifest.rows),
+        error=manifest.error,
+    )
+
+
+def _share(row: Row, spec: JobSpec) -> ClassTotals:
+    # What was made of parts, or goes under a KMS key, has another ETag at the destination.
+    changes = bool(etag_parts(row.etag)) or row.method is Method.MULTIPART or spec.target.kms_key is not None
+    if row.method is Method.MULTIPART and row.parts is not None:
+        repeated = row.checksum is None and spec.target.kms_key is None
+        return ClassTotals(uploads=1, parts=parts_total(row.parts), bytes=row.size, compared=int(not repeated))
+    return ClassTotals(copies=1, bytes=row.size, compared=int(changes))
+
+
+def _heads(row: Row, spec: JobSpec, policy: Policy) -> int:
+    """How many looks it took to plan the row, as far as the row still shows it: what `look_needed` asks for."""
+    if row.decided is not None:
+        # Recognised by checksum: both sides were looked at.
+        return 2 if row.decided.verification is Verification.CHECKSUM else 0
+    by_parts = bool(etag_parts(row.etag))
+    source = by_parts or row.size > policy.multipart_threshold_bytes or spec.source.website or spec.every_object
+    both = row.expect is not None and spec.mode is not OverwriteMode.ALWAYS
+    return (2 if both else int(source)) + int(by_parts and row.checksum is None)

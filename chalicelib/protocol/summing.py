@@ -1,0 +1,76 @@
+"""Ending a plan: when every range is planned to its end, what it comes to is written down."""
+
+from dataclasses import dataclass
+
+from chalicelib.core.errors import NotFound, Retry
+from chalicelib.core.ids import part_id
+from chalicelib.core.model import Fork, JobSpec
+from chalicelib.core.planned import PlanSummary, totals_with
+from chalicelib.core.progress import planning_complete
+from chalicelib.core.settle import complete, ranges_of
+from chalicelib.core.totals import Totals, add_up
+from chalicelib.ports import Env
+from chalicelib.protocol.records import JobRecords
+from chalicelib.protocol.settling import HINT_ITEMS
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a range's chain ends, as far as it has been built."""
+
+    part: str
+    forked: bool
+    closed: bool
+    totals: Totals
+
+
+def sum_up_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
+    """Sum a plan up as soon as the table suggests that all of it is planned. As with settling, the control bucket
+    decides, and the sweep comes by anyway."""
+    try:
+        items = env.ledger.job_items(records.job_id, limit=HINT_ITEMS)
+    except Retry as error:
+        env.log("table-not-read", job=records.job_id, error=str(error))
+        return
+    if planning_complete(items.plans):
+        sum_up(env, records, spec)
+
+
+def sum_up(env: Env, records: JobRecords, spec: JobSpec) -> bool:
+    """Write the plan's summary if it is planned to its end. Safe to call at any time, by anybody, twice."""
+    survey = records.survey(planned_first=True)
+    if survey.planned or survey.terminal:
+        records.control.close_plan(records.job_id)
+        return True
+    if survey.intents.cancelled or not survey.links:
+        return False
+    ranges = ranges_of(survey.links)
+    # The last links alone: each has the totals of those before it.
+    ends = env.pool.map(lambda name: _end(env, records, spec, part_id(name, ranges[name])), sorted(ranges))
+    forks = {end.part for end in ends if end.forked}
+    if not complete(set(survey.links), forks, {end.part.rpartition("-")[0] for end in ends if end.closed}):
+        return False
+    summary = PlanSummary(
+        job_id=records.job_id,
+        totals=add_up((end.totals for end in ends), Totals()),
+        ranges=len(ranges),
+        region=env.region,
+        planned_ms=env.clock.now_ms(),
+        nonce=env.ids.nonce(),
+    )
+    # Two of them sum the same links up to the same totals; the first to write also says when.
+    records.create_summary(summary)
+    # Crash here: planned, and still listed as in the making. The sweep finds the summary and takes it off the list.
+    records.control.close_plan(records.job_id)
+    env.log("plan-made", job=records.job_id, objects=summary.totals.objects, ranges=summary.ranges)
+    return True
+
+
+def _end(env: Env, records: JobRecords, spec: JobSpec, part: str) -> _End:
+    link = records.link(part)
+    if link is None:
+        raise NotFound("RecordVanished", part)
+    totals = totals_with(link, spec, env.policy)
+    if isinstance(link, Fork):
+        return _End(part, forked=True, closed=False, totals=totals)
+    return _End(part, forked=False, closed=link.last, totals=totals)

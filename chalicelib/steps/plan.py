@@ -1,0 +1,130 @@
+"""Plans: what they come to, row by row, and their approval. A plan is the planned half of a job, under the job's id:
+split makes it as it makes any job's manifests, and until it is approved copy refuses to carry them out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.core import ids
+from chalicelib.core.errors import NotYet, Unknown
+from chalicelib.core.model import JobSpec, Link, Manifest, Outcome, Row
+from chalicelib.core.planned import Approval, PlanState, PlanSummary, predicted
+from chalicelib.core.progress import Progress, derive
+from chalicelib.core.sweep import waiting
+from chalicelib.ports import Env, JobItems, QueueName, Wake
+from chalicelib.protocol.jobs import find_job
+from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
+from chalicelib.protocol.records import ControlRecords, JobRecords
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """A plan. What becomes of it after its approval is its job's story."""
+
+    spec: JobSpec
+    state: PlanState
+    progress: Progress
+    """Of the planning."""
+    summary: PlanSummary | None
+    """Once it is made."""
+    approval: Approval | None
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One row of a plan, and what is going to become of it."""
+
+    part: str
+    row: Row
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    rows: tuple[PlannedRow, ...]
+    cursor: str | None
+
+
+def find_plan(env: Env, tenant: str, plan_id: str) -> tuple[JobSpec, JobItems]:
+    """As `find_job`, of plans alone."""
+    try:
+        spec, items = find_job(env, tenant, plan_id)
+    except Unknown:
+        raise _unknown_plan(plan_id) from None
+    if not spec.planned_first:
+        raise _unknown_plan(plan_id)
+    return spec, items
+
+
+def _unknown_plan(plan_id: str) -> Unknown:
+    return Unknown("UnknownPlan", f"you have no plan {plan_id!r}")
+
+
+def get_plan(env: Env, tenant: str, plan_id: str) -> PlanView:
+    spec, items = find_plan(env, tenant, plan_id)
+    records = ControlRecords(env, spec.control_region).job(plan_id)
+    summary, approval = records.summary(), records.approval()
+    expires_ms = _expires_ms(env, summary) if summary else None
+    if approval is not None:
+        state = PlanState.APPROVED
+    elif items.terminal is not None or records.intents().cancelled:
+        state = PlanState.CANCELLED
+    elif expires_ms is not None:
+        state = PlanState.EXPIRED if expires_ms <= env.clock.now_ms() else PlanState.PLANNED
+    else:
+        state = PlanState.PLANNING
+    progress = derive(items.plans, (), None, env.clock.now_ms())
+    return PlanView(spec, state, progress, summary, approval, expires_ms)
+
+
+def list_planned(
+    env: Env, tenant: str, plan_id: str, outcome: Outcome | None, cursor: str | None, limit: int
+) -> RowPage:
+    """What is planned, in the order of partitions and keys, whatever has become of it meanwhile; with an outcome, the
+    rows that are going to end so. While the plan is made: as far as it has got."""
+    spec, _ = find_plan(env, tenant, plan_id)
+    records = ControlRecords(env, spec.control_region).job(plan_id)
+
+    def rows_of(link: Link) -> Sequence[tuple[Row, Outcome]]:
+        return [(row, predicted(row)) for row in link.rows] if isinstance(link, Manifest) else []
+
+    found, following = page_of(records, cursor, limit, rows_of, lambda row: outcome in (None, row[1]))
+    return RowPage(tuple(PlannedRow(part, row, outcome) for part, (row, outcome) in found), following)
+
+
+def approve(env: Env, tenant: str, plan_id: str) -> None:
+    """Have a plan carried out: just the rows that are pinned, whatever has changed since."""
+    spec, items = find_plan(env, tenant, plan_id)
+    records = ControlRecords(env, spec.control_region).job(plan_id)
+    end = items.terminal or records.terminal()
+    if end is not None and records.approval() is not None:
+        return
+    if records.approval() is None:
+        _check_approvable(env, records)
+        records.create_approval(Approval(plan_id, env.region, env.clock.now_ms(), env.ids.nonce()))
+    # Crash here: approved, but on no list of open jobs. The client got no answer; its repetition gets here again.
+    records.control.open_job(plan_id)
+    # From here on the job is safe: the first sweep that finds it there wakes all of it.
+    env.ledger.put_job(spec)
+    # Split only to settle it, where there is nothing to copy.
+    wakes = [Wake(QueueName.SPLIT, plan_id, spec.control_region, ids.ROOT_RANGE)]
+    waits = waiting(records.survey(limit=NAMES_PER_RESUME, planned_first=True))
+    # Also if it had been approved before: perhaps by this very request, whose answer the client never got.
+    wakes += [Wake(QueueName.COPY, plan_id, spec.control_region, part, fresh=True) for part in sorted(waits.copy)]
+    env.queue.send(wakes)
+    env.log("plan-approved", job=plan_id, tenant=tenant)
+
+
+def _check_approvable(env: Env, records: JobRecords) -> None:
+    plan_id, summary = records.job_id, records.summary()
+    if records.intents().cancelled:
+        raise NotYet("PlanCancelled", f"{plan_id} was cancelled")
+    if summary is None:
+        raise NotYet("PlanNotMade", f"{plan_id} is still being made")
+    if _expires_ms(env, summary) <= env.clock.now_ms():
+        raise NotYet("PlanExpired", f"{plan_id} is too old to be carried out")
+
+
+def _expires_ms(env: Env, summary: PlanSummary) -> int:
+    """Nothing unsafe would happen later: what has changed since would become rows that fail."""
+    return summary.planned_ms + env.policy.plan_kept_ms

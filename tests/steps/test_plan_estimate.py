@@ -1,0 +1,63 @@
+"""What a plan predicts against what its job then does: requests to S3, counted where they arrive."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.core.estimate import requests
+from chalicelib.core.model import JobState
+from chalicelib.protocol.scan import KEYS_A_LIST_IS_WORTH
+from chalicelib.steps import plan
+from simulation.memory.env import EAST, TARGET, TENANT
+from tests.steps.world import SMALL, World
+
+EXACT = ("CopyObject", "CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload")
+TOLERANCE = 0.1
+"""Of other operations; and, for each range, as many as are looked at one by one where a LIST isn't worth it."""
+HANDFUL = KEYS_A_LIST_IS_WORTH
+
+
+def counted(world: World) -> Counter[str]:
+    """Since the last time; without what sweeps and tests do by the minute."""
+    found = Counter(
+        str(operation) for operation, _, key in world.faults.calls if not key.startswith(("beacon/", "keys/"))
+    )
+    world.faults.calls.clear()
+    return found
+
+
+@pytest.mark.parametrize("small", [1, 7, 60, 600])
+@pytest.mark.parametrize("large", [0, 9])
+@pytest.mark.parametrize("same", [0, 40])
+def test_requests_of_copying_are_as_predicted(small: int, large: int, same: int) -> None:
+    world = World(policy=replace(SMALL, partition_rows=20, split_links_per_run=10))
+    for number in range(small):
+        world.put(f"in/a/s{number:04d}", b"x" * (number % 30))
+    for number in range(large):
+        world.put(f"in/a/l{number:04d}", b"x" * (41 + 10 * number))
+    for number in range(same):
+        world.put(f"in/a/u{number:04d}", b"x")
+        world.put(f"out/b/u{number:04d}", b"x", TARGET[EAST])
+    spec = world.submit("a/", "b/", planned_first=True)
+    world.pump()
+    planning = counted(world)
+    summary = plan.get_plan(world.observer, TENANT, spec.job_id).summary
+    assert summary is not None
+    predicted = requests(summary, spec)
+    world.faults.calls.clear()
+    plan.approve(world.west, TENANT, spec.job_id)
+    world.pump()
+    assert world.terminal(spec).state is JobState.SUCCEEDED, "no sweep was needed"
+    copying = counted(world)
+    for operation in EXACT:
+        assert copying[operation] == predicted.copying.get(operation, 0)
+    for operation in ("PutObject", "ListObjectsV2", "GetObject", "HeadObject"):
+        for done, said in ((copying, predicted.copying), (planning, predicted.planning)):
+            assert (
+                abs(done[operation] - said.get(operation, 0)) <= HANDFUL * summary.ranges + TOLERANCE * done[operation]
+            ), (
+                operation,
+                dict(done),
+                dict(said),
+            )
