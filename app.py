@@ -146,6 +146,36 @@ def list_feeds() -> Response:
     return runtime.respond(app.current_request, routes.list_feeds)
 
 
+@app.route("/webhooks", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def list_webhooks() -> Response:
+    return runtime.respond(app.current_request, routes.list_webhooks)
+
+
+@app.route("/webhooks/{webhook_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def get_webhook(webhook_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_webhook, webhook_id=webhook_id))
+
+
+@app.route("/webhooks/{webhook_id}", methods=["PUT"], authorizer=bearer)
+def put_webhook(webhook_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.put_webhook, webhook_id=webhook_id))
+
+
+@app.route("/webhooks/{webhook_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
+def remove_webhook(webhook_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.remove_webhook, webhook_id=webhook_id))
+
+
+@app.route("/webhooks/{webhook_id}/rotate", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
+def rotate_secret(webhook_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.rotate_secret, webhook_id=webhook_id))
+
+
+@app.route("/webhooks/{webhook_id}/test", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
+def test_webhook(webhook_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.test_webhook, webhook_id=webhook_id))
+
+
 @app.route("/regions", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def regions() -> Response:
     return runtime.respond(app.current_request, routes.regions)
@@ -184,6 +214,11 @@ def copy(event: Any) -> Any:
 @app.on_sqs_message(queue="verify", batch_size=10)
 def verify(event: Any) -> Any:
     return runtime.handle(handlers.verify, event)
+
+
+@app.on_sqs_message(queue="notify", batch_size=10)
+def notify(event: Any) -> Any:
+    return runtime.handle(handlers.notify, event)
 
 
 @app.schedule("rate(1 minute)")

@@ -28,6 +28,7 @@ from chalicelib.core.model import (
 from chalicelib.core.policy import Policy
 from chalicelib.core.prices import Prices
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.webhooks import Network, Notice, Notification, WebhookHealth
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -305,6 +306,11 @@ class Ledger(Protocol):
 
     def put_beacon(self, beacon: Beacon) -> None: ...
     def beacons(self) -> Sequence[Beacon]: ...
+    def put_webhook_health(self, health: WebhookHealth) -> None: ...
+    def get_webhook_health(self, tenant: str, webhook: str) -> Sequence[WebhookHealth]:
+        """One a Region that has posted to it."""
+        ...
+
     def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
         """Count one more request of a tenant to this Region in the window that began then, and say how many that makes.
         Gives up soon; a count whose answer was lost may have been taken, or taken twice."""
@@ -387,12 +393,35 @@ class Queue(Protocol):
         """Have intake look at keys again."""
         ...
 
+    def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None: ...
+    def give_up(self, notification: Notification) -> None:
+        """Put it where people are called, and from where they can send it again."""
+        ...
+
 
 class Notifier(Protocol):
     """EventBridge: what other systems are told."""
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None: ...
-    def delivery_failed(self, delivery: Delivery) -> None: ...
+    def delivery_failed(self, tenant: str, delivery: Delivery) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a receiver answered. `retry_after_ms` is how long it asks to be left alone."""
+
+    status: int
+    retry_after_ms: int | None = None
+
+
+class Courier(Protocol):
+    """Takes notifications to tenants' servers."""
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """One request, in bounded time, over a connection that proves whose it is, to an address that may be called
+        (`core.webhooks.may_be_called`) when it is connected to. A redirection is an answer, and so is every status.
+        Retry if there is none."""
+        ...
 
 
 class KeySource(Protocol):
@@ -418,6 +447,10 @@ class Rng(Protocol):
 class Ids(Protocol):
     def nonce(self) -> str:
         """Unique for ever: tells a worker its own record from another's."""
+        ...
+
+    def secret(self) -> bytes:
+        """32 bytes that nobody can guess."""
         ...
 
 
@@ -450,12 +483,15 @@ class Env:
     knows both."""
     issuers: tuple[Issuer, ...]
     policy: Policy
+    webhook_networks: tuple[Network, ...]
+    """Which addresses besides the public internet's webhooks may have."""
     store: ObjectStore
     ledger: Ledger
     registry: Registry
     queue: Queue
     notifier: Notifier
     key_source: KeySource
+    courier: Courier
     clock: Clock
     rng: Rng
     ids: Ids

@@ -11,6 +11,7 @@ from chalice.app import Response
 
 from chalicelib import settings
 from chalicelib.adapters import http, tracing
+from chalicelib.adapters.courier import HttpsCourier
 from chalicelib.adapters.keysource import HttpsKeySource
 from chalicelib.adapters.ledger import DynamoLedger
 from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
@@ -85,12 +86,14 @@ def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
         declared_feeds=found.feeds,
         issuers=found.issuers,
         policy=found.policy,
+        webhook_networks=found.webhook_networks,
         store=S3ObjectStore(),
         ledger=DynamoLedger(found.table, found.region, sorted(found.control_buckets)),
         registry=DynamoRegistry(found.table, found.region),
         queue=SqsQueue(found.queue_urls, found.region),
         notifier=EventBridgeNotifier(found.event_bus, found.region),
         key_source=HttpsKeySource(),
+        courier=HttpsCourier(found.webhook_networks),
         clock=SystemClock(),
         rng=SystemRng(),
         ids=UuidIds(),

@@ -16,8 +16,10 @@ from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
 from chalicelib.core.prices import LIST_PRICES, Prices, with_overrides
+from chalicelib.core.webhooks import Network
 
 PREFIX = "EFT_"
+QUEUES = {"intake", "split", "copy", "verify", "notify", "notify-dead-letters"}
 
 
 class SettingsError(Exception):
@@ -146,6 +148,7 @@ class _Environment(BaseModel):
     feeds: Json[list[FeedEntry]]
     policy: Json[dict[str, Annotated[int, Field(gt=0, strict=True)]]]
     auth: Json[_Auth]
+    webhook_networks: Json[tuple[Network, ...]]
     prices: Json[dict[Name, PricesEntry]]
 
 
@@ -163,6 +166,8 @@ class Settings:
     policy: Policy
     prices: dict[str, Prices]
     issuers: tuple[Issuer, ...]
+    webhook_networks: tuple[Network, ...]
+    """Which addresses besides the public internet's webhooks may have."""
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -202,6 +207,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         policy=_policy(found.policy),
         prices=_prices({region, found.peer_region}, found.prices),
         issuers=tuple(entry.origin() for entry in found.auth.issuers),
+        webhook_networks=found.webhook_networks,
     )
 
 
@@ -221,6 +227,10 @@ def _policy(overrides: Mapping[str, int]) -> Policy:
         ),
         (policy.lease_ttl_ms <= policy.takeover_after_ms, "takeover_after_ms: at least lease_ttl_ms"),
         (policy.backoff_base_ms <= policy.backoff_max_ms, "backoff_max_ms: at least backoff_base_ms"),
+        (
+            policy.webhook_backoff_base_ms <= policy.webhook_backoff_max_ms,
+            "webhook_backoff_max_ms: at least webhook_backoff_base_ms",
+        ),
     ):
         if not holds:
             raise SettingsError(f"EFT_POLICY: {rule}")
@@ -260,8 +270,8 @@ def _check_regions(region: str, found: _Environment) -> None:
         raise SettingsError(f"EFT_PEER_REGION is {region}, which is this Region")
     if set(found.control_buckets) != expected or len(set(found.control_buckets.values())) != len(expected):
         raise SettingsError(f"EFT_CONTROL_BUCKETS must name one bucket for each of {sorted(expected)}")
-    if set(found.queue_urls) != {"intake", "split", "copy", "verify"}:
-        raise SettingsError("EFT_QUEUE_URLS must name the queues intake, split, copy and verify")
+    if set(found.queue_urls) != QUEUES:
+        raise SettingsError(f"EFT_QUEUE_URLS must name the queues {', '.join(sorted(QUEUES))}")
     for entry in found.endpoints:
         # A job's records live in the Region of its destination: there must be a control bucket there.
         if "write" in entry.access and entry.region not in expected:

@@ -37,6 +37,8 @@ from local.wait import WaitError, wait_until
 
 SIDES: Mapping[str, str] = {"west": WEST, "east": EAST}
 _PORT_TRIES = 3
+_LOOPBACK = '["127.0.0.0/8"]'
+"""Where receivers of webhooks are on this machine."""
 _HEALTHY_S = 60.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -108,6 +110,12 @@ class Cloud:
         self._started_key_server()
         return Issuer.load(self.run.issuer_file).token(tenant=tenant, scope=scope)
 
+    @property
+    def certificate(self) -> tuple[Path, Path]:
+        """Certificate and private key of a server that the functions trust: also a webhook's receiver may have it."""
+        keys = self._started_key_server()
+        return keys.certificate, keys.private
+
     def client(self, service: str, region: str = WEST) -> Any:  # noqa: ANN401 - any of boto3's clients
         """A boto3 client of the emulated account, through the gateway."""
         make: Any = session(region).client
@@ -176,7 +184,11 @@ class Cloud:
         self._key_server = keys = KeyServer(self.run.issuer_file, self.run.folder)
         deployer = Deployer(made, emulator.base_url, keys.certificate)
         with self._phase("deploy West and East"):
-            stacks = self._deploy(deployer, gateway, {"AuthJson": auth_json(keys.url), **self._parameters})
+            stacks = self._deploy(
+                deployer,
+                gateway,
+                {"AuthJson": auth_json(keys.url), "WebhookNetworksJson": _LOOPBACK, **self._parameters},
+            )
         with self._phase("both Regions healthy"), ThreadPoolExecutor(len(stacks)) as side_by_side:
             list(side_by_side.map(partial(self._await_health, emulator), stacks.values()))
         with self._phase("issuer's keys in both"), ThreadPoolExecutor(len(stacks)) as side_by_side:

@@ -54,6 +54,7 @@ CONCURRENCY: Mapping[str, int] = {
     "SplitConcurrency": 2,
     "CopyConcurrency": 3,
     "VerifyConcurrency": 2,
+    "NotifyConcurrency": 2,
 }
 """Each concurrent invocation is a process of its own: what a laptop of two cores can take."""
 

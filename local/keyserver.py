@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from local.issuer import Issuer
 
 PATH = "/keys"
-_ADDRESS = "127.0.0.1"
+ADDRESS = "127.0.0.1"
 _VALID = datetime.timedelta(days=365)
-_STALLED_S = 10
+STALLED_S = 10
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -38,18 +38,18 @@ class KeyServer:
 
     def __init__(self, issuer_file: Path, folder: Path) -> None:
         self.certificate = folder / "issuer-certificate.pem"
-        private = folder / "issuer-tls.pem"
-        certify(self.certificate, private)
+        self.private = folder / "issuer-tls.pem"
+        certify(self.certificate, self.private)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, private)
-        self._server = QuietServer((_ADDRESS, 0), _handler(issuer_file))
+        context.load_cert_chain(self.certificate, self.private)
+        self._server = QuietServer((ADDRESS, 0), _handler(issuer_file))
         # Not while accepting: a client that says nothing would hold up all others.
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, name="issuer's keys", daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"https://{_ADDRESS}:{self._server.server_address[1]}{PATH}"
+        return f"https://{ADDRESS}:{self._server.server_address[1]}{PATH}"
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -58,7 +58,7 @@ class KeyServer:
 
 def _handler(issuer_file: Path) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = _STALLED_S
+        timeout = STALLED_S
 
         def do_GET(self) -> None:
             if self.path != PATH:
@@ -90,7 +90,7 @@ def certify(certificate: Path, private: Path) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + _VALID)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(_ADDRESS))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(ADDRESS))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

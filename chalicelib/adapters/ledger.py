@@ -18,6 +18,7 @@ from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import Delivery, JobItems, JobPage
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _CREATED = re.compile(r"[0-9]{15}")
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
 _DELIVERY, _BEACON, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(Beacon), TypeAdapter(Takeover)
+_HEALTH = TypeAdapter(WebhookHealth)
 
 Item = dict[str, Any]
 
@@ -231,6 +233,13 @@ class DynamoLedger:
     def beacons(self) -> Sequence[Beacon]:
         return [_read(_BEACON, item["body"]) for item in self._query("REGIONS")]
 
+    def put_webhook_health(self, health: WebhookHealth) -> None:
+        pk = _health_pk(health.tenant, health.webhook)
+        self._put(pk, f"H#{health.region}", _HEALTH.dump_json(health).decode())
+
+    def get_webhook_health(self, tenant: str, webhook: str) -> Sequence[WebhookHealth]:
+        return [_read(_HEALTH, item["body"]) for item in self._query(_health_pk(tenant, webhook))]
+
     # --- requests ---------------------------------------------------------------------------------------------
 
     def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
@@ -323,6 +332,11 @@ def _start_key(tenant: str, cursor: str) -> dict[str, Any]:
     if not _CREATED.fullmatch(created) or not is_job_id(job_id):
         raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
     return _attributes({"pk": f"JOB#{job_id}", "sk": "SPEC", "gsi_pk": f"TENANT#{tenant}", "gsi_sk": cursor})
+
+
+def _health_pk(tenant: str, webhook: str) -> str:
+    """Tenants' names may hold any character: with its length before it, none runs into a webhook's name."""
+    return f"WEBHOOK#{len(tenant)}:{tenant}#{webhook}"
 
 
 def _delivery_pk(feed_id: str, key: str) -> str:

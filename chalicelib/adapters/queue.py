@@ -10,8 +10,9 @@ from botocore.config import Config
 from chalicelib.adapters.aws_errors import translating
 from chalicelib.core.errors import Permanent, Retry
 from chalicelib.core.model import JobSpec, Terminal
+from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.ports import Arrival, Delivery, VerifyDelivery, Wake
-from chalicelib.protocol import messages
+from chalicelib.protocol import messages, notices
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -22,7 +23,7 @@ _CONFIG = Config(
 )
 _BATCH = 10
 _MAX_DELAY_MS = 900_000
-INTAKE, VERIFY = "intake", "verify"
+INTAKE, VERIFY, NOTIFY, NOTIFY_DEAD_LETTERS = "intake", "verify", "notify", "notify-dead-letters"
 
 
 class SqsQueue:
@@ -41,6 +42,12 @@ class SqsQueue:
 
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
         self._send(INTAKE, [messages.dumps(arrival) for arrival in arrivals], delay_ms)
+
+    def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None:
+        self._send(NOTIFY, [messages.dumps(notice) for notice in notices], delay_ms)
+
+    def give_up(self, notification: Notification) -> None:
+        self._send(NOTIFY_DEAD_LETTERS, [messages.dumps(notification)])
 
     def _send(self, queue: str, bodies: Sequence[str], delay_ms: int = 0) -> None:
         delay_s = min(delay_ms, _MAX_DELAY_MS) // 1000
@@ -65,32 +72,18 @@ class EventBridgeNotifier:
         self._client = client or boto3.client("events", region_name=region, config=_CONFIG)
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
-        detail = {
-            "jobId": spec.job_id,
-            "tenant": spec.tenant,
-            "feedId": spec.feed_id,
-            "state": terminal.state,
-            "reason": terminal.reason,
-            "objectsPlanned": terminal.planned,
-            "bytesCopied": terminal.bytes_copied,
-            "counts": terminal.counts,
-            "labels": spec.labels,
-            "chainSha256": terminal.chain_sha256,
-        }
-        self._put("Job Settled", detail)
+        self._put(notices.JOB_SETTLED, notices.job_settled(spec, terminal))
 
-    def delivery_failed(self, delivery: Delivery) -> None:
-        detail = {
-            "feedId": delivery.feed_id,
-            "key": delivery.key,
-            "target": delivery.target,
-            "outcome": delivery.outcome,
-            "detail": delivery.detail,
-        }
-        self._put("Delivery Failed", detail)
+    def delivery_failed(self, tenant: str, delivery: Delivery) -> None:
+        self._put(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, delivery))
 
     def _put(self, kind: str, detail: Mapping[str, object]) -> None:
-        entry: Any = {"Source": "eft", "DetailType": kind, "Detail": json.dumps(detail), "EventBusName": self._bus}
+        entry: Any = {
+            "Source": notices.SOURCE,
+            "DetailType": kind,
+            "Detail": json.dumps(detail),
+            "EventBusName": self._bus,
+        }
         with translating():
             answer = self._client.put_events(Entries=[entry])
         if answer.get("FailedEntryCount"):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import secrets
 import sys
 import time
 import traceback
@@ -32,6 +33,9 @@ class SystemRng:
 class UuidIds:
     def nonce(self) -> str:
         return uuid.uuid4().hex
+
+    def secret(self) -> bytes:
+        return secrets.token_bytes(32)
 
 
 class ThreadPool:

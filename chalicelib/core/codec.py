@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
+from chalicelib.core.hooks import Webhook
 from chalicelib.core.intents import Intent
 from chalicelib.core.keys import KeyRecord
 from chalicelib.core.model import (
@@ -46,6 +47,7 @@ Record = (
     | Feed
     | Schedule
     | Run
+    | Webhook
     | PlanSummary
     | Approval
 )
@@ -66,6 +68,7 @@ _KINDS: dict[str, type[Any]] = {
     "feed": Feed,
     "schedule": Schedule,
     "run": Run,
+    "webhook": Webhook,
     "planned": PlanSummary,
     "approved": Approval,
 }

@@ -23,6 +23,7 @@ class EntryKind(StrEnum):
     ENDPOINT = "endpoint"
     FEED = "feed"
     SCHEDULE = "schedule"
+    WEBHOOK = "webhook"
 
 
 class Action(StrEnum):

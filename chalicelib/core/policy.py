@@ -63,5 +63,10 @@ class Policy:
     """For how long a key counts that its issuer doesn't publish any more: what it signed just before is still good."""
     schedule_interval_min_ms: int = 300_000
     """What a schedule's clock must leave between two occurrences, at least."""
+    webhook_attempts: int = 14
+    """How often a notification is posted before people are called."""
+    webhook_backoff_base_ms: int = 30_000
+    webhook_backoff_max_ms: int = 6 * 3_600_000
+    """With these, a receiver may be down for 13 hours, on average 20, before it misses anything."""
     requests_per_minute_per_tenant: int = 600
     """What the API of one Region answers a tenant in a minute, by that Region's clock."""

@@ -118,7 +118,7 @@ def fields_of(row: Row, found: RowOutcome, receipt: Receipt) -> dict[str, object
         "verification": found.verification,
         "partition": receipt.part,
         "verified_region": receipt.region,
-        "verified_at": _timestamp(receipt.finished_ms),
+        "verified_at": timestamp(receipt.finished_ms),
     }
 
 
@@ -161,5 +161,5 @@ def _failure(source_bucket: str, row: Row, found: RowOutcome) -> str:
     return ",".join(cells) + "\n"
 
 
-def _timestamp(ms: int) -> str:
+def timestamp(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from chalicelib.core.errors import Corrupt
 from chalicelib.entry import strictjson
 from chalicelib.ports import Arrival
-from chalicelib.protocol import messages
+from chalicelib.protocol import messages, notices
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -130,9 +130,15 @@ def _bridge(decoded: dict[str, Any]) -> list[messages.Message]:
     return [Arrival(detail.bucket.name, detail.object.key)]
 
 
+def _own(decoded: dict[str, Any]) -> list[messages.Message]:
+    notice = notices.read(decoded["detail-type"], decoded.get("detail"))
+    return [] if notice is None else [notice]
+
+
 _Shape = tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any]], list[messages.Message]]]
 _SHAPES: tuple[_Shape, ...] = (
     (lambda body: body.get("Event") == "s3:TestEvent", _test_event),
     (lambda body: isinstance(body.get("Records"), list), _notification),
     (lambda body: body.get("source") == "aws.s3" and "detail-type" in body, _bridge),
+    (lambda body: body.get("source") == notices.SOURCE and "detail-type" in body, _own),
 )

@@ -7,16 +7,19 @@ for a reason of ours is reported as failed, and ends in the dead-letter queue, w
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from chalicelib.core.errors import EftError, OutOfTime, Retry
 from chalicelib.core.parts import PartShare
 from chalicelib.core.report import ReportFormat
+from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.steps import copy as copy_step
 from chalicelib.steps import intake as intake_step
 from chalicelib.steps import keys as keys_step
+from chalicelib.steps import notify as notify_step
 from chalicelib.steps import report as report_step
 from chalicelib.steps import schedules as schedules_step
 from chalicelib.steps import split as split_step
@@ -121,6 +124,40 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
     )
 
 
+def notify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
+    """Side by side: a receiver may take seconds, and the others' notifications shall not wait for it."""
+    return _response([failed for failed in env.pool.map(partial(_notify, env), list(read(event))) if failed])
+
+
+def _notify(env: Env, message: Message | Unreadable) -> str | None:
+    """Carry out one message; its id if it failed."""
+    if isinstance(message, Unreadable):
+        _report(env, message)
+        return message.message_id
+    try:
+        for command in message.commands:
+            if isinstance(command, Notice | Notification):
+                _notice_or_again(env, command)
+            else:
+                _unexpected(command)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept and its neighbours go on
+        env.log("message-failed", message=message.message_id, error=repr(error), trace=True)
+        return message.message_id
+    return None
+
+
+def _notice_or_again(env: Env, notice: Notice | Notification) -> None:
+    try:
+        if isinstance(notice, Notice):
+            notify_step.fan_out(env, notice)
+        else:
+            notify_step.post(env, notice)
+    except Retry as error:
+        env.log("notice-again", tenant=notice.tenant, topic=notice.topic, error=str(error))
+        # Crash before the send: the message comes again by itself, later.
+        env.queue.send_notices([notice], delay_ms=AGAIN_MS)
+
+
 def sweep(env: Env, _event: Mapping[str, Any], deadline_ms: int) -> None:
     try:
         sweep_step.run(env, deadline_ms)
@@ -162,7 +199,7 @@ def _each(
                     on_arrival(command)
                 elif isinstance(command, VerifyDelivery):
                     _delivery_or_again(env, command, on_delivery)
-                elif command.queue is queue:
+                elif isinstance(command, Wake) and command.queue is queue:
                     _wake_or_again(env, command, on_wake)
                 else:
                     _unexpected(command)

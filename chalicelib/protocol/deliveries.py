@@ -88,7 +88,7 @@ def note_feed_job(env: Env, records: JobRecords, spec: JobSpec) -> None:
     env.queue.send_arrivals([Arrival(spec.source.bucket.name, row.delivery.key) for row in ended if row.again])
     for row in ended:
         if row.delivery.status is DeliveryStatus.FAILED and not row.again:
-            env.notifier.delivery_failed(row.delivery)
+            env.notifier.delivery_failed(spec.tenant, row.delivery)
 
 
 def is_queued(env: Env, control_region: str, delivery: Delivery) -> bool:

@@ -7,10 +7,17 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
+from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.ports import Arrival, VerifyDelivery, Wake
 
-Message = Wake | Arrival | VerifyDelivery
-_KINDS: dict[str, type[Any]] = {"wake": Wake, "arrival": Arrival, "verify_delivery": VerifyDelivery}
+Message = Wake | Arrival | VerifyDelivery | Notice | Notification
+_KINDS: dict[str, type[Any]] = {
+    "wake": Wake,
+    "arrival": Arrival,
+    "verify_delivery": VerifyDelivery,
+    "notice": Notice,
+    "notification": Notification,
+}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 

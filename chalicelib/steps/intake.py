@@ -146,7 +146,7 @@ class _Batch:
         self.env.ledger.put_deliveries(noted)
         for delivery in noted:
             if delivery.status is DeliveryStatus.FAILED:
-                self.env.notifier.delivery_failed(delivery)
+                self.env.notifier.delivery_failed(self.feed.tenant, delivery)
 
     # --- on the spot ------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class _Batch:
         )
         for delivery in delivered:
             if delivery.status is DeliveryStatus.FAILED:
-                self.env.notifier.delivery_failed(delivery)
+                self.env.notifier.delivery_failed(self.feed.tenant, delivery)
         return {done_or_again for done_or_again in done if isinstance(done_or_again, Arrival)}
 
     def _deliver_one(self, row: Row) -> Delivery | Arrival | None:

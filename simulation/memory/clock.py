@@ -1,11 +1,14 @@
 """Time, randomness, names, concurrency, log: all under the test's control."""
 
+import hashlib
+import json
 import random
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from chalicelib.core.model import JobSpec, Terminal
 from chalicelib.ports import Delivery
+from chalicelib.protocol import notices
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,6 +55,9 @@ class SequentialIds:
         self._made += 1
         return f"{self._prefix}-{self._made:06d}"
 
+    def secret(self) -> bytes:
+        return hashlib.sha256(self.nonce().encode()).digest()
+
 
 class SerialPool:
     """Implements `ports.Pool` one by one, in order, with a tick before each item and one at the end."""
@@ -73,12 +79,20 @@ class MemoryNotifier:
     def __init__(self) -> None:
         self.settled: list[tuple[JobSpec, Terminal]] = []
         self.failed: list[Delivery] = []
+        self.events: list[str] = []
+        """What rules put on queues."""
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self.settled.append((spec, terminal))
+        self._tell(notices.JOB_SETTLED, notices.job_settled(spec, terminal))
 
-    def delivery_failed(self, delivery: Delivery) -> None:
+    def delivery_failed(self, tenant: str, delivery: Delivery) -> None:
         self.failed.append(delivery)
+        self._tell(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, delivery))
+
+    def _tell(self, kind: str, detail: dict[str, Any]) -> None:
+        """As EventBridge hands it on."""
+        self.events.append(json.dumps({"source": notices.SOURCE, "detail-type": kind, "detail": detail}))
 
 
 class CollectingLog:

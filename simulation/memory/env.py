@@ -4,7 +4,22 @@ from chalicelib.core.keys import Issuer
 from chalicelib.core.model import Bucket, Endpoint, Feed
 from chalicelib.core.policy import Policy
 from chalicelib.core.prices import LIST_PRICES
-from chalicelib.ports import Clock, Env, Ids, KeySource, Ledger, Log, Notifier, ObjectStore, Pool, Queue, Registry, Rng
+from chalicelib.core.webhooks import Network
+from chalicelib.ports import (
+    Clock,
+    Courier,
+    Env,
+    Ids,
+    KeySource,
+    Ledger,
+    Log,
+    Notifier,
+    ObjectStore,
+    Pool,
+    Queue,
+    Registry,
+    Rng,
+)
 from simulation.memory.buckets import Limits
 from simulation.memory.clock import (
     CollectingLog,
@@ -14,6 +29,7 @@ from simulation.memory.clock import (
     SerialPool,
     VirtualClock,
 )
+from simulation.memory.courier import MemoryCourier
 from simulation.memory.keysource import MemoryKeySource
 from simulation.memory.ledger import MemoryLedger
 from simulation.memory.queue import MemoryQueue
@@ -75,6 +91,8 @@ def make_env(
     feeds: dict[str, Feed] | None = None,
     issuers: tuple[Issuer, ...] = (),
     key_source: KeySource | None = None,
+    courier: Courier | None = None,
+    webhook_networks: tuple[Network, ...] = (),
     worker: str | None = None,
 ) -> Env:
     """One Region's Env. Two Regions (or two workers) share a store, a clock and a ledger by being given the same ones,
@@ -89,12 +107,14 @@ def make_env(
         declared_feeds=dict(FEEDS if feeds is None else feeds),
         issuers=issuers,
         policy=policy or Policy(),
+        webhook_networks=webhook_networks,
         store=store or make_store(clock),
         ledger=ledger or MemoryLedger(),
         registry=registry or MemoryRegistry(),
         queue=queue or MemoryQueue(),
         notifier=notifier or MemoryNotifier(),
         key_source=key_source or MemoryKeySource(),
+        courier=courier or MemoryCourier(),
         clock=clock,
         rng=rng or SeededRng(),
         ids=ids or SequentialIds(worker),

@@ -13,6 +13,7 @@ from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import Delivery, JobItems, JobPage
 
 Ranked = TypeVar("Ranked", PartLease, PlanProgress)
@@ -33,6 +34,8 @@ class MemoryLedger:
     """By job, Region."""
     deliveries: dict[tuple[str, str, str, str], Delivery] = field(default_factory=dict)
     """By feed, key, pin, Region."""
+    webhook_healths: dict[tuple[str, str, str], WebhookHealth] = field(default_factory=dict)
+    """By tenant, webhook, Region."""
     _beacons: dict[str, Beacon] = field(default_factory=dict)
     _takeovers: dict[tuple[int, str, str, str], Takeover] = field(default_factory=dict)
     _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
@@ -117,6 +120,12 @@ class MemoryLedger:
 
     def beacons(self) -> Sequence[Beacon]:
         return [self._beacons[region] for region in sorted(self._beacons)]
+
+    def put_webhook_health(self, health: WebhookHealth) -> None:
+        self.webhook_healths[health.tenant, health.webhook, health.region] = health
+
+    def get_webhook_health(self, tenant: str, webhook: str) -> Sequence[WebhookHealth]:
+        return [self.webhook_healths[key] for key in sorted(self.webhook_healths) if key[:2] == (tenant, webhook)]
 
     def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
         self._requests[tenant, region, window_start_ms] += 1

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
 
-Message = Wake | VerifyDelivery | Arrival
+Message = Wake | VerifyDelivery | Arrival | Notice | Notification
 DRAIN_LIMIT = 10_000
 
 
@@ -17,6 +18,8 @@ class MemoryQueue:
     wakes: list[Wake] = field(default_factory=list)
     verify_deliveries: list[VerifyDelivery] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
+    notices: list[Notice | Notification] = field(default_factory=list)
+    given_up: list[Notification] = field(default_factory=list)
     delays: list[tuple[Message, int]] = field(default_factory=list)
 
     def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
@@ -30,6 +33,13 @@ class MemoryQueue:
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
         self.arrivals.extend(arrivals)
         self._delayed(arrivals, delay_ms)
+
+    def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None:
+        self.notices.extend(notices)
+        self._delayed(notices, delay_ms)
+
+    def give_up(self, notification: Notification) -> None:
+        self.given_up.append(notification)
 
     def of(self, name: QueueName) -> list[Wake]:
         return [wake for wake in self.wakes if wake.queue is name]

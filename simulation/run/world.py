@@ -335,6 +335,6 @@ class _NotifierOf:
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self._world.trace.event(f"told: {spec.job_id} {terminal.state}")
 
-    def delivery_failed(self, delivery: Delivery) -> None:
+    def delivery_failed(self, _tenant: str, delivery: Delivery) -> None:
         self._world.failed.append(delivery)
         self._world.trace.event(f"delivery failed: {delivery.key} {delivery.detail}")

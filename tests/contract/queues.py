@@ -14,6 +14,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from chalicelib.adapters.queue import SqsQueue
+from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import commands_of
 from chalicelib.ports import Arrival, Queue, VerifyDelivery
 from chalicelib.protocol.messages import Message
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 WEST = "us-gov-west-1"
-NAMES = ("intake", "split", "copy", "verify")
+NAMES = ("intake", "split", "copy", "verify", "notify", "notify-dead-letters")
 _NUMBERS = count(1)
 _BATCH = 10
 
@@ -46,10 +47,14 @@ def memory() -> Iterator[Subject]:
     def on(name: str, message: Message) -> bool:
         if isinstance(message, Arrival):
             return name == "intake"
+        if isinstance(message, Notice | Notification):
+            return name == "notify"
         return name == ("verify" if isinstance(message, VerifyDelivery) else message.queue)
 
     def received(name: str) -> list[Message]:
-        everything: list[Message] = [*queue.wakes, *queue.verify_deliveries, *queue.arrivals]
+        if name == "notify-dead-letters":
+            return [*queue.given_up]
+        everything: list[Message] = [*queue.wakes, *queue.verify_deliveries, *queue.arrivals, *queue.notices]
         return [message for message in everything if on(name, message)]
 
     yield Subject(queue, received, lambda name: sum(on(name, message) for message, _ in queue.delays))

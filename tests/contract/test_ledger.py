@@ -15,6 +15,7 @@ from chalicelib.core.model import (
     JobKind,
 )
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import DeliveryStatus
 from local.gateway.process import free_port
 from local.ministack import launch_ministack
@@ -371,3 +372,27 @@ def test_beacons(ledger: Subject) -> None:
     ledger.west.put_beacon(Beacon(WEST, 2, 20))
     ledger.east.put_beacon(Beacon(EAST, 7, 30))
     assert sorted(ledger.west.beacons(), key=lambda beacon: beacon.region) == [Beacon(EAST, 7, 30), Beacon(WEST, 2, 20)]
+
+
+# --- how webhooks go ----------------------------------------------------------------------------------------------
+
+
+def test_webhook_health(ledger: Subject) -> None:
+    assert list(ledger.west.get_webhook_health("acme", "hook")) == []
+    first = WebhookHealth("acme", "hook", WEST, failure_ms=10, failure="answered 500", failures=1)
+    later = WebhookHealth("acme", "hook", WEST, success_ms=20, failure_ms=10, failure="answered 500")
+    far = WebhookHealth("acme", "hook", EAST, success_ms=15)
+    ledger.west.put_webhook_health(first)
+    ledger.west.put_webhook_health(later)
+    ledger.east.put_webhook_health(far)
+    assert list(ledger.west.get_webhook_health("acme", "hook")) == [far, later]
+
+
+def test_webhook_health_is_each_webhooks_own(ledger: Subject) -> None:
+    """Whatever tenants and webhooks are called."""
+    names = [("acme", "hook"), ("acme", "hook.2"), ("acme#hook", "x"), ("acme#", "hook"), ("a", "cme#hook")]
+    for tenant, webhook in names:
+        ledger.west.put_webhook_health(WebhookHealth(tenant, webhook, WEST, success_ms=1))
+    for tenant, webhook in names:
+        [found] = ledger.east.get_webhook_health(tenant, webhook)
+        assert (found.tenant, found.webhook) == (tenant, webhook)

@@ -4,6 +4,7 @@ what was sent."""
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -12,6 +13,8 @@ from botocore.stub import ANY, Stubber
 
 from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
 from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.core.hooks import Topic
+from chalicelib.core.webhooks import Notice, Notification, notification
 from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
 from local.gateway.process import free_port
 from local.ministack import launch_ministack
@@ -41,6 +44,10 @@ def subject(queues: Factory) -> Iterator[Subject]:
 
 def wake(number: int = 0, queue: QueueName = QueueName.COPY) -> Wake:
     return Wake(queue, JOB, WEST, f"r-{number:06d}")
+
+
+def waiting() -> Notification:
+    return notification(Notice(Topic.TEST, "acme", "identity", 5, {"webhook": "hook"}), "hook")
 
 
 def test_over_aws() -> None:
@@ -75,6 +82,23 @@ def test_arrivals(subject: Subject) -> None:
     assert as_text(subject.received("intake")) == as_text([*sent])
 
 
+def test_notices_and_notifications(subject: Subject) -> None:
+    notice = Notice(Topic.DELIVERY_FAILED, "acme", "identity", 5, {"key": "é\ufffe", "outcome": "DENIED", "n": 1})
+    sent: list[Notice | Notification] = [
+        notice,
+        notification(notice, "hook"),
+        replace(waiting(), attempt=3, not_before_ms=1_800_000_000_000),
+    ]
+    subject.queue.send_notices(sent)
+    assert as_text(subject.received("notify")) == as_text([*sent])
+
+
+def test_giving_up(subject: Subject) -> None:
+    subject.queue.give_up(waiting())
+    assert subject.received("notify-dead-letters") == [waiting()]
+    assert subject.received("notify") == []
+
+
 @pytest.mark.parametrize("many", [0, 1, 9, 10, 11, 35])
 def test_any_number(subject: Subject, many: int) -> None:
     wakes, arrivals = [wake(n) for n in range(many)], [Arrival("b", str(n)) for n in range(many)]
@@ -98,14 +122,16 @@ def test_a_delay(subject: Subject) -> None:
     subject.queue.send([wake()], delay_ms=60_000)
     subject.queue.send_arrivals([Arrival("b", "k")], delay_ms=60_000)
     subject.queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")], delay_ms=60_000)
-    assert [subject.delayed(name) for name in NAMES] == [1, 0, 1, 1]
+    subject.queue.send_notices([waiting()], delay_ms=60_000)
+    assert [subject.delayed(name) for name in NAMES] == [1, 0, 1, 1, 1, 0]
 
 
 def test_no_delay(subject: Subject) -> None:
     subject.queue.send([wake()])
     subject.queue.send_arrivals([Arrival("b", "k")])
     subject.queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")])
-    assert [subject.delayed(name) for name in NAMES] == [0, 0, 0, 0]
+    subject.queue.send_notices([waiting()])
+    assert [subject.delayed(name) for name in NAMES] == [0] * 6
 
 
 # --- SQS in trouble -----------------------------------------------------------------------------------------------
@@ -127,6 +153,8 @@ def test_a_queue_that_can_not_be_reached() -> None:
         lambda: queue.send([wake()]),
         lambda: queue.send_arrivals([Arrival("b", "k")]),
         lambda: queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")]),
+        lambda: queue.send_notices([waiting()]),
+        lambda: queue.give_up(waiting()),
     ]
     for send in sends:
         with pytest.raises(Retry):
@@ -209,6 +237,7 @@ def test_a_job_has_settled(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
         "counts": {"COPIED": 2, "DENIED": 1},
         "labels": {"order": "4711"},
         "chainSha256": "c0ffee",
+        "settledMs": 2,
     }
     stub.add_response("put_events", TAKEN, expected("Job Settled", detail))
     notifier.job_settled(spec("token"), terminal(JOB))
@@ -216,9 +245,18 @@ def test_a_job_has_settled(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
 
 def test_a_delivery_has_failed(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
     notifier, stub = bus
-    detail = {"feedId": "feed", "key": "a b", "target": "out/a b", "outcome": "COPIED", "detail": "why"}
+    detail = {
+        "tenant": "acme",
+        "feedId": "feed",
+        "key": "a b",
+        "version": "v1",
+        "target": "out/a b",
+        "outcome": "COPIED",
+        "detail": "why",
+        "failedMs": 1_800_000_000_000,
+    }
     stub.add_response("put_events", TAKEN, expected("Delivery Failed", detail))
-    notifier.delivery_failed(delivery("a b", detail="why"))
+    notifier.delivery_failed("acme", delivery("a b", detail="why"))
 
 
 def test_a_bus_that_does_not_take_it(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
@@ -229,4 +267,4 @@ def test_a_bus_that_does_not_take_it(bus: tuple[EventBridgeNotifier, Stubber]) -
     stub.add_client_error("put_events", "AccessDeniedException", "no", 400)
     for kind in (Retry, Retry, Denied):
         with pytest.raises(kind):
-            notifier.delivery_failed(delivery("k"))
+            notifier.delivery_failed("acme", delivery("k"))

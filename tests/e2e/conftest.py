@@ -33,6 +33,8 @@ POLICY = {
     "backoff_base_ms": 20,
     "backoff_max_ms": 500,
     "schedule_interval_min_ms": 60_000,
+    "webhook_backoff_base_ms": 2_500,
+    "webhook_backoff_max_ms": 4_000,
     # Tests ask twenty times a second whether something has happened.
     "requests_per_minute_per_tenant": 100_000,
 }

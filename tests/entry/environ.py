@@ -30,7 +30,7 @@ THEIRS_TOO = endpoint("theirs-too", "target-east", EAST, "write", prefix="theirs
 
 def environ(**changes: str | None) -> dict[str, str]:
     """The environment of a function in West. A change replaces a variable; None takes it away."""
-    queues = ("intake", "split", "copy", "verify")
+    queues = ("intake", "split", "copy", "verify", "notify", "notify-dead-letters")
     right: dict[str, str] = {
         "PATH": "/usr/bin",
         "AWS_REGION": WEST,
@@ -46,6 +46,7 @@ def environ(**changes: str | None) -> dict[str, str]:
         "EFT_POLICY": "{}",
         "EFT_PRICES": "{}",
         "EFT_AUTH": '{"issuers": []}',
+        "EFT_WEBHOOK_NETWORKS": "[]",
     }
     given = {**right, **changes}
     return {name: value for name, value in given.items() if value is not None}

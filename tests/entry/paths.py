@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from chalicelib.entry.rest import places, requests, schedules
+from chalicelib.entry.rest import places, requests, schedules, webhooks
 from chalicelib.entry.rest.contract import Contract
 
 NO_JOB = "job-" + "a" * 26
-NAMES = {"endpoint_id": "not-there", "schedule_id": "not-there"}
+NAMES = {"endpoint_id": "not-there", "schedule_id": "not-there", "webhook_id": "not-there"}
 """Of things that nobody has registered, by path parameter."""
 JOB: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
 ENDPOINT: dict[str, Any] = {
@@ -15,11 +15,13 @@ ENDPOINT: dict[str, Any] = {
     "owner_account": "111122223333",
     "access": "read-write",
 }
+WEBHOOK: dict[str, Any] = {"url": "https://acme.example/hook", "events": ["job.settled"]}
 SCHEDULE: dict[str, Any] = {"cron": "0 2 * * *", "job": JOB}
 BODIES: dict[type, dict[str, Any]] = {
     requests.JobRequest: JOB,
     places.EndpointRequest: ENDPOINT,
     schedules.ScheduleRequest: SCHEDULE,
+    webhooks.WebhookRequest: WEBHOOK,
 }
 
 

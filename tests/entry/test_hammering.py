@@ -21,6 +21,7 @@ from tests.entry.tokens import Signer, auth_json
 
 REQUESTS = 4000
 FAR_MS = 2_000_000_000_000
+ON_A_WEBHOOK = (("GET", ""), ("DELETE", ""), ("POST", "/rotate"), ("POST", "/test"))
 KEYS = ("nightly", "k-1", "2026-11-26", "invoice/7", "a b")
 """Both tenants use the very same ones."""
 
@@ -78,6 +79,7 @@ def world(signer: Signer, tenants: tuple[Tenant, Tenant]) -> Iterator[Api]:
     changes = {"EFT_ENDPOINTS": json.dumps(entries), "EFT_FEEDS": json.dumps(feeds)}
     made = make_api(settings.read(environ(EFT_AUTH=auth_json(signer), **changes)), signer)
     made.env = replace(made.env, policy=Policy(partition_rows=4))
+    made.scope = "read write administer"
     with made.over(made.env):
         for tenant in tenants:
             _work(made, tenant)
@@ -106,6 +108,8 @@ def _work(api: Api, tenant: Tenant) -> None:
             copy.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS, fresh=wake.fresh)
         else:
             verify.run(api.env, wake.job_id, wake.control_region, wake.part)
+    hook = {"url": f"https://{tenant.word}.example/hook", "events": ["job.settled"]}
+    assert api.call("PUT", f"/webhooks/{tenant.word}-hook", hook).status == 201
     seen = api.get(f"/jobs/{tenant.jobs[0]}").json
     assert (seen["state"], seen["outcomes"]) == ("SUCCEEDED", {"COPIED": tenant.objects}), seen
     tenant.cursors += [str(api.get(f"{path}limit=2").json["next_cursor"]) for path in _lists(tenant.jobs[0])]
@@ -139,6 +143,7 @@ def test_two_tenants_hammering_each_others_ids(world: Api, tenants: tuple[Tenant
         assert {name: world.get(f"/schedules/{name}").json["job"]["source"] for name in tenant.schedules} == {
             name: {"endpoint": f"{tenant.word}-in", "prefix": ""} for name in tenant.schedules
         }
+        assert [hook["id"] for hook in world.get("/webhooks").json["webhooks"]] == [f"{tenant.word}-hook"]
 
 
 def test_the_same_key_of_two_tenants_is_two_jobs(world: Api, tenants: tuple[Tenant, Tenant]) -> None:
@@ -163,6 +168,7 @@ def test_a_leak_would_be_found(world: Api, tenants: tuple[Tenant, Tenant]) -> No
         "/endpoints",
         "/feeds",
         "/schedules",
+        "/webhooks",
     ):
         reply = world.get(path)
         assert leaks(reply, Asked("GET", "/jobs"), medlar), path
@@ -187,6 +193,11 @@ class Asked:
 def _draw(random: Random, asking: Tenant, other: Tenant) -> Asked:
     job_id = random.choice(other.jobs if random.random() < 0.8 else asking.jobs[:1])
     kind = random.randrange(7)
+    if kind == 6:
+        hook = f"/webhooks/{other.word}-hook"
+        return random.choice(
+            [Asked("GET", "/webhooks"), *(Asked(method, hook + path) for method, path in ON_A_WEBHOOK)]
+        )
     if kind == 0:
         return Asked("GET", f"/jobs/{job_id}")
     if kind == 1:
@@ -228,8 +239,8 @@ def leaks(reply: Reply, request: Asked, other: Tenant) -> list[str]:
     found = [job_id for job_id in other.jobs if job_id in text and job_id not in said]
     found += [etag for etag in other.etags if etag in text]
     # Every name, key and prefix of its has its word in it: only those that the question itself named may be there.
-    rest = text
-    for own_word in (f"{other.word}-in", f"{other.word}-out", other.schedules[1]):
+    rest = text.replace(request.path, "")  # A problem's `instance`.
+    for own_word in (f"{other.word}-in", f"{other.word}-out", f"{other.word}-hook", other.schedules[1]):
         if own_word in said:
             rest = rest.replace(f"'{own_word}'", "").replace(f'/schedules/{own_word}"', "")
     found += [other.word] if other.word in rest else []

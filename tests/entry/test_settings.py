@@ -101,7 +101,8 @@ def test_the_template_gives_a_whole_environment(region: str) -> None:
     """With the parameters' defaults, in both Regions: what the deployed functions start with."""
     loaded = template.load()
     names = {"AWS::Region": region, "AWS::AccountId": "123456789012", "AWS::StackName": "eft"}
-    queues = {f"{name}Queue": f"https://sqs.example/{name}" for name in ("Intake", "Split", "Copy", "Verify")}
+    queues = {f"{name}Queue": f"https://sqs.example/{name}" for name in ("Intake", "Split", "Copy", "Verify", "Notify")}
+    queues["NotifyDeadLetters"] = "https://sqs.example/NotifyDeadLetters"
     given = template.resolve(
         loaded["Globals"]["Function"]["Environment"]["Variables"], loaded, {**names, **queues, "EventBus": "eft"}
     )
@@ -243,9 +244,9 @@ def test_each_region_has_its_control_bucket(buckets: dict[str, str]) -> None:
     assert "EFT_CONTROL_BUCKETS" in refused(EFT_CONTROL_BUCKETS=json.dumps(buckets))
 
 
-@pytest.mark.parametrize("name", ["intake", "split", "copy", "verify"])
+@pytest.mark.parametrize("name", sorted(settings.QUEUES))
 def test_each_step_has_its_queue(name: str) -> None:
-    urls = {queue: f"https://{queue}" for queue in ("intake", "split", "copy", "verify")}
+    urls = {queue: f"https://{queue}" for queue in settings.QUEUES}
     del urls[name]
     assert "EFT_QUEUE_URLS" in refused(EFT_QUEUE_URLS=json.dumps(urls))
     assert "EFT_QUEUE_URLS" in refused(EFT_QUEUE_URLS=json.dumps({**urls, name: ""}))

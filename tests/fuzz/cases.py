@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from chalicelib.entry.rest import problems
 from chalicelib.entry.rest.openapi import PATH
+from tests.entry.paths import WEBHOOK
 from tests.fuzz.application import Spoil, application, unspoiled
 from tests.fuzz.world import PLACES, REGISTRABLE, World
 
@@ -53,6 +54,8 @@ NAMES = ("drops", "source-west", "new-one")
 """Of endpoints: one that is registered, one that came with the deployment, and one that there may be."""
 SCHEDULES = ("nightly", "new-one")
 """One that is there, and one that there may be."""
+HOOKS = ("to-erp", "one-more")
+"""Of webhooks: one that is registered, and one that there may be."""
 KEYS = ("again", "k" * 255, "~")
 
 
@@ -171,6 +174,12 @@ def _name_what_exists(case: Case[Any], world: World, known: int) -> None:
             source, target = PLACES[known % len(PLACES)]
             job: Any = {"source": source, "target": target}
             case.body = {**case.body, "cron": "0 2 * * *", "timezone": "Europe/London", "job": job}
+    elif "webhook_id" in case.path_parameters:
+        case.path_parameters["webhook_id"] = HOOKS[known % len(HOOKS)]
+        for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
+            case.headers.pop(condition, None)
+        if isinstance(case.body, dict):
+            case.body = {**case.body, "url": WEBHOOK["url"]}
     elif isinstance(case.body, dict):
         source, target = PLACES[known % len(PLACES)]
         case.body = {**case.body, "source": source, "target": target}

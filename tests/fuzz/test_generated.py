@@ -55,6 +55,7 @@ def test_there_is_something_to_answer_with() -> None:
                 "/endpoints",
                 "/audit",
                 "/feeds",
+                "/webhooks",
                 "/regions",
                 "/leases",
             )

@@ -18,6 +18,7 @@ from simulation.memory.state import ACCOUNT
 from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api, make_api
 from tests.entry.environ import environ
+from tests.entry.paths import WEBHOOK
 from tests.entry.tokens import Signer, auth_json
 
 FAR_MS = 2_000_000_000_000
@@ -102,6 +103,7 @@ def _make_api(signer: Signer) -> Api:
         source, target = PLACES[0]
         nightly = {"cron": "0 * * * *", "job": {"source": source, "target": target}}
         made.call("PUT", "/schedules/nightly", nightly)
+        made.call("PUT", "/webhooks/to-erp", WEBHOOK)
     made.store.rule(Rule(Operation.COPY, key="out/1", times=None, error=lambda: Denied("AccessDenied", "no")))
     return made
 

@@ -18,6 +18,8 @@ def cloud() -> Iterator[Cloud]:
         "part_size_bytes": 5 * MIB,
         "keys_refresh_ms": 1000,
         "requests_per_minute_per_tenant": 100_000,
+        "webhook_attempts": 2,
+        "webhook_backoff_base_ms": 1000,
     }
     with Cloud(f"test-local-{os.getpid()}", policy=policy, enforce_iam=True) as started:
         yield started

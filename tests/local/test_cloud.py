@@ -12,6 +12,7 @@ from local.cloud import Cloud
 from local.deploy import SCHEDULED
 from local.gateway.launch import EAST, WEST
 from local.issuer import Issuer
+from local.receiver import Receiver
 from local.wait import wait_until
 
 pytestmark = pytest.mark.cloud
@@ -22,6 +23,7 @@ FUNCTION_OF_QUEUE = {
     "eft-split": "eft-split",
     "eft-copy": "eft-copy",
     "eft-verify": "eft-verify",
+    "eft-notify": "eft-notify",
 }
 
 
@@ -188,6 +190,33 @@ def test_a_job_that_deletes_under_enforced_policies(cloud: Cloud) -> None:
         if exists(target, east.target_bucket, key)
     ]
     assert there == ["mirrored/here", "beside/stray"]
+
+
+@pytest.mark.parametrize("side", ["west", "east"])
+def test_a_webhook_is_told_under_enforced_policies(cloud: Cloud, side: str) -> None:
+    """It is posted, tried again in vain, given up, and disabled: all that the function may do."""
+    stack, name = cloud.regions[side], f"to-{side}"
+    receiver = Receiver(*cloud.certificate, answers=(204, 500, 503, 410))
+    body = {"url": receiver.url, "events": ["delivery.failed"]}
+    assert call_at(stack.api_url, f"/webhooks/{name}", body, cloud.token(), "PUT")[0] == 201
+
+    def shown(field: str) -> Any:
+        return call_at(stack.api_url, f"/webhooks/{name}", None, cloud.token())[1][field]
+
+    def send_test() -> None:
+        assert call_at(stack.api_url, f"/webhooks/{name}/test", None, cloud.token(), "POST")[0] == 202
+
+    send_test()
+    wait_until(lambda: shown("last_success_at") is not None, "it was posted", 60)
+    send_test()
+    wait_until(lambda: shown("consecutive_failures") == 2, "it was tried twice in vain", 60)
+    sqs = cloud.client("sqs", stack.region)
+    dead = sqs.get_queue_url(QueueName="eft-notify-dead-letters")["QueueUrl"]
+    [given_up] = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=10)["Messages"]
+    assert receiver.posts[-1].headers["webhook-id"] in given_up["Body"]
+    send_test()
+    wait_until(lambda: shown("state") == "disabled", "it is disabled", 60)
+    receiver.stop()
 
 
 @pytest.mark.parametrize("region", [WEST, EAST])

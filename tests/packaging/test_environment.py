@@ -78,6 +78,8 @@ def test_default_endpoints_and_feeds(sam: dict[str, Any], region: str, auth: str
     assert (len(found.endpoints), len(found.feeds)) == (8, 2)
 
 
-@pytest.mark.parametrize("name", ["EndpointsJson", "FeedsJson", "PolicyJson", "AuthJson", "PricesJson"])
+@pytest.mark.parametrize(
+    "name", ["EndpointsJson", "FeedsJson", "PolicyJson", "AuthJson", "WebhookNetworksJson", "PricesJson"]
+)
 def test_a_stack_parameter_overrides_it(sam: dict[str, Any], region: str, name: str) -> None:
     assert "overridden" in environment(sam, region, **{name: "overridden"}).values()

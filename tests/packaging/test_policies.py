@@ -14,7 +14,7 @@ INLINE_POLICIES_MAX_CHARACTERS = 10_240
 
 def test_every_function_has_a_role_of_its_own(sam: dict[str, Any]) -> None:
     roles = [function["Role"]["Fn::GetAtt"][0] for function in of_type(sam, "AWS::Serverless::Function").values()]
-    assert len(roles) == 7
+    assert len(roles) == 8
     assert len(set(roles)) == len(roles)
     assert set(roles) <= set(of_type(sam, ROLE))
 
@@ -73,13 +73,17 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
     assert may("s3:DeleteObjectVersion", "") == set()
 
 
-def test_the_api_wakes_only_what_submitting_cancelling_and_resuming_wake(cloudformation: dict[str, Any]) -> None:
+def test_the_api_wakes_only_what_submitting_cancelling_resuming_and_testing_wake(
+    cloudformation: dict[str, Any],
+) -> None:
     sending = [
         statement["Resource"]
         for role, statement in _statements(cloudformation)
         if role == "ApiHandlerRole" and "sqs:SendMessage" in statement["Action"]
     ]
-    assert [[queue["Fn::GetAtt"][0] for queue in queues] for queues in sending] == [["SplitQueue", "CopyQueue"]]
+    assert [[queue["Fn::GetAtt"][0] for queue in queues] for queues in sending] == [
+        ["SplitQueue", "CopyQueue", "NotifyQueue"]
+    ]
 
 
 def test_targets_objects_are_deleted_only_by_a_request_that_says_which(cloudformation: dict[str, Any]) -> None:
@@ -131,6 +135,22 @@ def test_keys_are_put_by_the_sweep_of_their_region_alone(sam: dict[str, Any]) ->
     assert deny["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": role}}
 
 
+def test_what_posts_to_tenants_servers_reaches_the_table_and_its_own_queues_alone(
+    cloudformation: dict[str, Any],
+) -> None:
+    """Of all functions, it alone connects to addresses that tenants choose: it can reach no object."""
+    allowed = {
+        statement["Sid"]: statement["Resource"]
+        for role, statement in _statements(cloudformation)
+        if role == "NotifyRole"
+    }
+    assert allowed.keys() == {"WriteOwnLog", "Trace", "ReceiveOwnQueue", "Table", "AgainOrGivenUp"}
+    assert allowed["AgainOrGivenUp"] == [
+        {"Fn::GetAtt": ["NotifyQueue", "Arn"]},
+        {"Fn::GetAtt": ["NotifyDeadLetters", "Arn"]},
+    ]
+
+
 def test_both_regions_buckets_are_named(cloudformation: dict[str, Any]) -> None:
     """A worker finishes what a dead Region began. The authorizer asks its own Region alone."""
     for role, statement in _statements(cloudformation):
@@ -142,7 +162,7 @@ def test_both_regions_buckets_are_named(cloudformation: dict[str, Any]) -> None:
 def test_queues_take_messages_only_from_named_sources(sam: dict[str, Any]) -> None:
     policies = of_type(sam, "AWS::SQS::QueuePolicy").values()
     statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
-    assert len(statements) == 5
+    assert len(statements) == 6
     for statement in statements:
         assert statement["Action"] == "sqs:SendMessage"
         assert statement["Condition"]["ArnEquals"]["aws:SourceArn"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import cfnlint  # type: ignore[import-untyped]
 
+from chalicelib.protocol import notices
 from local.package import Package
 from tests.packaging.conftest import of_type
 
@@ -54,7 +55,7 @@ def test_every_queue_is_encrypted(sam: dict[str, Any]) -> None:
 
 def test_every_event_source_reports_partial_failures(sam: dict[str, Any]) -> None:
     sources = _event_sources(sam)
-    assert len(sources) == 5
+    assert len(sources) == 6
     assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for _, source in sources)
 
 
@@ -70,6 +71,21 @@ def test_a_message_is_hidden_for_six_function_timeouts_and_the_window(sam: dict[
         assert queue, source["Queue"]
         visibility_s = of_type(sam, QUEUE)[queue[1]]["VisibilityTimeout"]
         assert visibility_s >= 6 * function["Timeout"] + source.get("MaximumBatchingWindowInSeconds", 0)
+
+
+def test_what_is_sent_anew_all_day_is_no_loop(sam: dict[str, Any]) -> None:
+    """Lambda stops a function that its own messages wake for the sixteenth time, unless it is told not to."""
+    assert of_type(sam, FUNCTION)["Notify"]["RecursiveLoop"] == "Allow"
+
+
+def test_webhooks_are_told_what_other_systems_are_told(sam: dict[str, Any]) -> None:
+    rule = of_type(sam, "AWS::Events::Rule")["Told"]
+    assert rule["EventBusName"] == {"Ref": "EventBus"}
+    assert rule["EventPattern"] == {
+        "source": [notices.SOURCE],
+        "detail-type": [notices.JOB_SETTLED, notices.DELIVERY_FAILED],
+    }
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["NotifyQueue", "Arn"]}]
 
 
 def test_functions_fit_their_callers(sam: dict[str, Any]) -> None:

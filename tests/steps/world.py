@@ -22,6 +22,7 @@ from chalicelib.protocol.submitting import Place, Submission
 from chalicelib.steps import control
 from simulation.memory.buckets import Limits, Version
 from simulation.memory.clock import CollectingLog, MemoryNotifier, VirtualClock
+from simulation.memory.courier import MemoryCourier
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST, make_env, make_store
 from simulation.memory.faults import FaultyStore
 from simulation.memory.ledger import MemoryLedger
@@ -37,12 +38,20 @@ SMALL = Policy(
 """Few bytes make a multipart copy, few keys make several partitions."""
 TINY = Limits(part_min_bytes=1, part_max_bytes=1000, parts_max=10_000, copy_max_bytes=1000, range_source_min_bytes=0)
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
-VISIBILITY_MS = {"intake": 12 * MINUTE, "split": 18 * MINUTE, "copy": 20 * MINUTE, "verify": 18 * MINUTE}
+VISIBILITY_MS = {
+    "intake": 12 * MINUTE,
+    "split": 18 * MINUTE,
+    "copy": 20 * MINUTE,
+    "verify": 18 * MINUTE,
+    "notify": 6 * MINUTE,
+}
 """Shorter than the deployed ones, so that tests sweep less; longer than an invocation, and than any lease."""
 RUNTIME_MS = 15 * MINUTE
 FOREVER_MS = 1000 * HOUR
 """For workers that wake up late and go on, as if an invocation had no end."""
 RECEIVES = 5
+DELAY_MAX_MS = 15 * MINUTE
+"""SQS delays no message for longer."""
 
 
 @dataclass(slots=True)
@@ -92,6 +101,8 @@ class World:
     """How long an invocation may last."""
     pool: Pool | None = None
     """Runs rows and parts, in both Regions; None: one by one."""
+    courier: MemoryCourier | None = None
+    """Takes notifications to webhooks; None: nobody is told of events."""
     watch: Callable[[], object] | None = None
     """Called after every message and sweep."""
 
@@ -130,6 +141,7 @@ class World:
             endpoints=self.endpoints,
             feeds=self.feeds,
             pool=self.pool,
+            courier=self.courier,
         )
         return Region(env, queue, notifier, log, self.clock.now_ms() + first_sweep_ms)
 
@@ -184,6 +196,7 @@ class World:
     # --- messages ---------------------------------------------------------------------------------------------
 
     def post(self, region: str, queue: str, body: str, delay_ms: int = 0) -> None:
+        delay_ms = min(delay_ms, DELAY_MAX_MS)
         for _ in range(self.deliver_times):
             self.mail.append(Mail(region, queue, body, self.clock.now_ms() + delay_ms))
 
@@ -194,6 +207,7 @@ class World:
             sent: list[tuple[str, messages.Message]] = [(wake.queue, wake) for wake in queue.wakes]
             sent += [("verify", delivery) for delivery in queue.verify_deliveries]
             sent += [("intake", arrival) for arrival in queue.arrivals]
+            sent += [("notify", notice) for notice in queue.notices]
             delays = list(queue.delays)
             for target, message in sent:
                 delay = next((item for item in delays if item[0] == message), None)
@@ -201,8 +215,14 @@ class World:
                     delays.remove(delay)
                 if not lost:
                     self.post(name, target, messages.dumps(message), delay[1] if delay else 0)
-            for taken in (queue.wakes, queue.verify_deliveries, queue.arrivals, queue.delays):
-                taken.clear()
+            if self.courier is not None:
+                for event in region.notifier.events:
+                    self.post(name, "notify", event)
+            now = self.clock.now_ms()
+            self.dead_letters += [Mail(name, "notify", messages.dumps(given), now) for given in queue.given_up]
+            taken = (queue.wakes, queue.verify_deliveries, queue.arrivals, queue.notices, queue.delays, queue.given_up)
+            for messages_taken in (*taken, region.notifier.events):
+                messages_taken.clear()
 
     def handle(self, mail: Mail) -> None:
         """A function is invoked with one message; what it doesn't acknowledge comes again."""

@@ -7,12 +7,14 @@ from pydantic import BaseModel
 from chalicelib.entry.rest import problems
 from chalicelib.entry.rest.problems import Kind
 
-JOBS, PLANS, SCHEDULES, PLACES, OPERATIONS, SERVICE = "jobs", "plans", "schedules", "places", "operations", "service"
+JOBS, PLANS, SCHEDULES, PLACES = "jobs", "plans", "schedules", "places"
+WEBHOOKS, OPERATIONS, SERVICE = "webhooks", "operations", "service"
 TAGS = {
     JOBS: "Copy what is under one place to another, and watch it.",
     PLANS: "See first what a job would do, and cost. Then approve it, or leave it.",
     SCHEDULES: "Have a job submitted again and again.",
     PLACES: "What your tenant may name in a job, and its standing feeds.",
+    WEBHOOKS: "Be told what has happened, on a server of your own.",
     OPERATIONS: "For operators: Regions, leases, takeovers, of all tenants.",
     SERVICE: "About the service itself; needs no token.",
 }

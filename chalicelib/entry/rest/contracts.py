@@ -6,6 +6,7 @@ from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLACES, PLANS, SERVICE, Contract, Success
 from chalicelib.entry.rest.contracts_places import CONTRACTS_OF_PLACES
 from chalicelib.entry.rest.contracts_schedules import CONTRACTS_OF_SCHEDULES
+from chalicelib.entry.rest.contracts_webhooks import CONTRACTS_OF_WEBHOOKS
 
 _ABOUT_A_JOB = {
     "getJob": "Watch it.",
@@ -248,6 +249,7 @@ CONTRACTS = (
         scope=READ,
         successes=(Success(200, responses.FeedList, "All of your tenant's."),),
     ),
+    *CONTRACTS_OF_WEBHOOKS,
     Contract(
         "GET",
         "/regions",

@@ -19,7 +19,7 @@ from chalicelib.core.model import (
 from chalicelib.core.planned import PlanState
 from chalicelib.core.report import ReportFormat
 from chalicelib.core.schedules import Overlap, RunState
-from chalicelib.entry.rest import operations, places, plans, reports, requests, responses, schedules
+from chalicelib.entry.rest import operations, places, plans, reports, requests, responses, schedules, webhooks
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
@@ -29,8 +29,10 @@ PATH_IDS = {
     "endpoint_id": "west-source",
     "schedule_id": "nightly",
     "feed_id": "west-inbox",
+    "webhook_id": "to-erp",
 }
 _WEST, _EAST = "us-gov-west-1", "us-gov-east-1"
+_HOOK, _SECRET = "https://erp.acme.example/hooks/eft", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 _CHAIN = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _NEXT = ["2027-01-18T07:00:00.000Z", "2027-01-19T07:00:00.000Z"]
 _SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
@@ -63,6 +65,9 @@ _DETAILS = {
     "TooOften": "cron '* * * * *': it would run every 1 minutes at times; at least 5 must lie between",
     "UnknownSchedule": "you have no schedule 'nightly': GET /schedules lists yours",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
+    "InvalidUrl": "url: port 22: use 443, or one from 1024 on",
+    "TooManyWebhooks": "you have 20 webhooks: remove one first",
+    "UnknownWebhook": "you have no webhook 'to-erp': GET /webhooks lists yours",
     "UnknownPlan": f"you have no plan '{JOB_ID}': its id is in the answer to POST /plans",
     "PlanNotMade": f"{JOB_ID} is still being made: approve it when GET /plans/{{id}} shows PLANNED",
     "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
@@ -90,6 +95,7 @@ def _requests() -> dict[str, BaseModel]:
         "endpoint": places.EndpointRequest(
             bucket="acme-drops", region=_WEST, owner_account="123456789012", prefix="inbox/", access="read"
         ),
+        "hook": webhooks.WebhookRequest(url=_HOOK, events=["job.settled", "delivery.failed"]),
         "plan": requests.PlanRequest(source=source, target=target, check="every-object"),
         "deleting": requests.JobRequest(
             source=source,
@@ -123,6 +129,12 @@ def _responses() -> dict[str, BaseModel]:
         "registered": _endpoint(),
         "checked": places.EndpointCheck(id="west-source", usable=True, findings=[]),
         "audit": places.AuditList(changes=[_change()], next_cursor=None),
+        "webhook": webhooks.Webhook(**_webhook(), replaced_secrets_until=None),
+        "webhooks": webhooks.WebhookList(webhooks=[webhooks.Webhook(**_webhook(), replaced_secrets_until=None)]),
+        "secret": webhooks.WebhookWithSecret(
+            **_webhook(), replaced_secrets_until="2027-01-16T08:00:00.000Z", secret=_SECRET
+        ),
+        "test": webhooks.TestSent(message_id="msg_aq5ho2ez6qsw4tdlhvqaqdrrgm"),
         "feeds": responses.FeedList(
             feeds=[
                 responses.Feed(
@@ -211,6 +223,21 @@ def _change() -> places.AuditEntry:
         before=None,
         after={"id": "west-source", "prefix": "inbox/"},
     )
+
+
+def _webhook() -> dict[str, Any]:
+    return {
+        "id": "to-erp",
+        "url": _HOOK,
+        "events": ["delivery.failed", "job.settled"],
+        "state": "active",
+        "created_at": _SUBMITTED,
+        "changed_at": _SUBMITTED,
+        "last_success_at": _SETTLED,
+        "last_failure_at": None,
+        "last_failure": None,
+        "consecutive_failures": 0,
+    }
 
 
 def _job() -> dict[str, Any]:

@@ -13,7 +13,18 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.core.entries import NAME
-from chalicelib.entry.rest import examples, operations, places, plans, problems, reports, requests, responses, schedules
+from chalicelib.entry.rest import (
+    examples,
+    operations,
+    places,
+    plans,
+    problems,
+    reports,
+    requests,
+    responses,
+    schedules,
+    webhooks,
+)
 from chalicelib.entry.rest.contract import TAGS, Contract, Success
 from chalicelib.entry.rest.contracts import CONTRACTS
 from chalicelib.entry.rest.problems import Kind
@@ -87,6 +98,7 @@ _PATH: Json = {
     "plan_id": _PLAN_ID,
     "endpoint_id": _name("endpoint_id", "endpoint"),
     "schedule_id": _name("schedule_id", "schedule"),
+    "webhook_id": _name("webhook_id", "webhook"),
 }
 _CONDITIONS: list[Json] = [
     {
@@ -264,7 +276,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations, places, plans, schedules):
+    for module in (requests, responses, reports, operations, places, plans, schedules, webhooks):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found

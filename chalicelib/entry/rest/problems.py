@@ -64,6 +64,9 @@ PLAN_CANCELLED = Kind(409, "PlanCancelled", "The plan was cancelled")
 JOB_NOT_SETTLED = Kind(409, "JobNotSettled", "The job is not settled yet")
 UNKNOWN_NAMED_ENDPOINT = Kind(404, "UnknownEndpoint", "Not found")
 INVALID_NAME = Kind(400, "InvalidName", _CANT)
+INVALID_URL = Kind(400, "InvalidUrl", _CANT)
+TOO_MANY_WEBHOOKS = Kind(400, "TooManyWebhooks", _CANT)
+UNKNOWN_WEBHOOK = Kind(404, "UnknownWebhook", "Not found")
 INVALID_CONDITION = Kind(400, "InvalidCondition", _CANT)
 IN_USE = Kind(409, "InUse", "Something else needs it")
 DECLARED = Kind(409, "DeclaredByDeployment", "It came with the deployment")
@@ -101,6 +104,7 @@ _ADVICE: Mapping[str, str] = {
     PLAN_EXPIRED.code: "what it says may no longer be true; submit the same plan anew, under another Idempotency-Key",
     PLAN_CANCELLED.code: "submit it anew, under another Idempotency-Key",
     UNKNOWN_ENDPOINT.code: "GET /endpoints lists yours",
+    UNKNOWN_WEBHOOK.code: "GET /webhooks lists yours",
     JOB_NOT_SETTLED.code: "ask again when GET /jobs/{id} shows one of the final states; until then "
     "GET /jobs/{id}/objects shows what is decided",
 }

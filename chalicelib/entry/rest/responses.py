@@ -23,7 +23,7 @@ def timestamp(ms: int) -> Timestamp:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _timestamp_or_none(ms: int | None) -> Timestamp | None:
+def timestamp_or_none(ms: int | None) -> Timestamp | None:
     return None if ms is None else timestamp(ms)
 
 
@@ -60,8 +60,8 @@ class Filter(Response):
             exclude=list(filters.exclude),
             min_size=filters.size_min_bytes,
             max_size=filters.size_max_bytes,
-            modified_since=_timestamp_or_none(filters.modified_since_ms),
-            modified_before=_timestamp_or_none(filters.modified_before_ms),
+            modified_since=timestamp_or_none(filters.modified_since_ms),
+            modified_before=timestamp_or_none(filters.modified_before_ms),
             storage_classes=list(filters.storage_classes),
         )
 
@@ -187,7 +187,7 @@ class Job(JobBase):
             ),
             outcomes=progress.counts,
             filtered_out=view.filtered,
-            settled_at=_timestamp_or_none(view.settled_ms),
+            settled_at=timestamp_or_none(view.settled_ms),
             receipt_chain_sha256=view.chain_sha256,
         )
 
@@ -200,7 +200,7 @@ class JobSummary(JobBase):
 
     @classmethod
     def of(cls, job: JobGlance) -> Self:
-        return cls(**base_of(job.spec), state=job.state, settled_at=_timestamp_or_none(job.settled_ms))
+        return cls(**base_of(job.spec), state=job.state, settled_at=timestamp_or_none(job.settled_ms))
 
 
 class JobList(Response):

@@ -21,6 +21,7 @@ from chalicelib.entry.rest import (
     requests,
     responses,
     schedules,
+    webhooks,
 )
 from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
 from chalicelib.entry.rest.conditions import author_of, condition_of, etag_of
@@ -31,6 +32,7 @@ from chalicelib.steps import control, plan
 from chalicelib.steps import places as places_step
 from chalicelib.steps import report as report_step
 from chalicelib.steps import schedules as schedules_step
+from chalicelib.steps import webhooks as webhooks_step
 
 ERRORS_SHOWN = 10
 TAKEOVERS_SHOWN = 1000
@@ -264,6 +266,56 @@ def list_feeds(env: Env, request: Request) -> Answer:
     """GET /feeds: `responses.FeedList`."""
     _require(request, READ)
     return Answer(200, responses.FeedList.of(control.list_feeds(env, request.tenant)).body())
+
+
+def list_webhooks(env: Env, request: Request) -> Answer:
+    """GET /webhooks: `webhooks.WebhookList`."""
+    _require(request, ADMINISTER)
+    return Answer(200, webhooks.WebhookList.of(webhooks_step.list_webhooks(env, request.tenant)).body())
+
+
+def get_webhook(env: Env, request: Request, webhook_id: str) -> Answer:
+    """GET /webhooks/{webhook_id}: `webhooks.Webhook`, and its ETag."""
+    _require(request, ADMINISTER)
+    view = webhooks_step.get_webhook(env, request.tenant, webhook_id)
+    return Answer(200, webhooks.Webhook.of(view).body(), {"ETag": etag_of(view.entry)})
+
+
+def put_webhook(env: Env, request: Request, webhook_id: str) -> Answer:
+    """PUT /webhooks/{webhook_id} with `webhooks.WebhookRequest`: 201 with `webhooks.WebhookWithSecret` if new, else 200
+    with `webhooks.Webhook`."""
+    _require(request, ADMINISTER)
+    condition = condition_of(request)
+    body = _body(request, webhooks.WebhookRequest)
+    author = author_of(request)
+    view, new = webhooks_step.put_webhook(env, author, webhook_id, body.url, body.topics, condition)
+    if new:
+        return _with_secret(201, view)
+    return Answer(200, webhooks.Webhook.of(view).body(), {"ETag": etag_of(view.entry)})
+
+
+def _with_secret(status: int, view: webhooks_step.WebhookView) -> Answer:
+    return Answer(status, webhooks.WebhookWithSecret.with_secret(view).body(), {"ETag": etag_of(view.entry)})
+
+
+def remove_webhook(env: Env, request: Request, webhook_id: str) -> Answer:
+    """DELETE /webhooks/{webhook_id}: 204."""
+    _require(request, ADMINISTER)
+    webhooks_step.remove_webhook(env, author_of(request), webhook_id, condition_of(request))
+    return Answer(204, None)
+
+
+def rotate_secret(env: Env, request: Request, webhook_id: str) -> Answer:
+    """POST /webhooks/{webhook_id}/rotate: `webhooks.WebhookWithSecret`."""
+    _require(request, ADMINISTER)
+    return _with_secret(200, webhooks_step.rotate_secret(env, author_of(request), webhook_id, condition_of(request)))
+
+
+def test_webhook(env: Env, request: Request, webhook_id: str) -> Answer:
+    """POST /webhooks/{webhook_id}/test: 202 with `webhooks.TestSent`."""
+    _require(request, ADMINISTER)
+    message_id = webhooks_step.send_test(env, request.tenant, webhook_id)
+    return Answer(202, webhooks.TestSent(message_id=message_id).body())
 
 
 def regions(env: Env, request: Request) -> Answer:

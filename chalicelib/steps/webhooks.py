@@ -1,0 +1,104 @@
+"""Registering webhooks: what the REST API does about them, without HTTP."""
+
+from dataclasses import dataclass
+
+from chalicelib.core import codec
+from chalicelib.core.entries import ANY, Condition, Entry, EntryKind
+from chalicelib.core.errors import BadRequest
+from chalicelib.core.hooks import Topic, Webhook
+from chalicelib.core.webhooks import (
+    HealthSummary,
+    Notice,
+    check_url,
+    notification,
+    rotated,
+    secret_text,
+    summarize,
+    without_secrets,
+)
+from chalicelib.ports import Env
+from chalicelib.protocol.registering import Author, live, register, unregister
+
+WEBHOOKS_MAX = 20
+"""Of one tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookView:
+    """A webhook, its entry, and what became of what was posted to it."""
+
+    webhook: Webhook
+    entry: Entry
+    health: HealthSummary
+    replaced_until_ms: int | None
+    """Until when posts are signed with replaced secrets too; None: with the one secret alone."""
+
+
+def list_webhooks(env: Env, tenant: str) -> list[WebhookView]:
+    """By id."""
+    return [_view(env, entry) for entry in env.registry.of_tenant(EntryKind.WEBHOOK, tenant) if not entry.removed]
+
+
+def get_webhook(env: Env, tenant: str, name: str) -> WebhookView:
+    return _view(env, live(env, EntryKind.WEBHOOK, tenant, name))
+
+
+def put_webhook(
+    env: Env, author: Author, name: str, url: str, events: tuple[Topic, ...], condition: Condition
+) -> tuple[WebhookView, bool]:
+    """Register a webhook, or change one; also says whether it is a new one. A new one has a new secret, others keep
+    theirs. One whose receiver had said that it is gone is posted to again."""
+    check_url(url, env.webhook_networks)
+
+    def body_after(before: Entry | None) -> str:
+        if before is None:
+            _check_number(env, author.tenant)
+        there = codec.loads(before.body.encode(), Webhook) if before else None
+        secret = there.secret if there else secret_text(env.ids.secret())
+        return codec.dumps(Webhook(url, events, secret, there.replaced if there else ())).decode()
+
+    entry, new = register(env, author, EntryKind.WEBHOOK, name, condition, body_after, shown=without_secrets)
+    return _view(env, entry), new
+
+
+def _check_number(env: Env, tenant: str) -> None:
+    """Each takes every event of its tenant, so there is a limit; one made in the other Region just now may exceed
+    it."""
+    there = sum(not entry.removed for entry in env.registry.of_tenant(EntryKind.WEBHOOK, tenant))
+    if there >= WEBHOOKS_MAX:
+        raise BadRequest("TooManyWebhooks", f"you have {there} webhooks: remove one first")
+
+
+def rotate_secret(env: Env, author: Author, name: str, condition: Condition) -> WebhookView:
+    """Another secret; the replaced one is signed with for a day more."""
+    live(env, EntryKind.WEBHOOK, author.tenant, name)
+    condition = Condition(match=("*",)) if condition == ANY else condition
+
+    def body_after(before: Entry | None) -> str:
+        assert before is not None, "the condition says so"
+        hook = codec.loads(before.body.encode(), Webhook)
+        return codec.dumps(rotated(hook, secret_text(env.ids.secret()), env.clock.now_ms())).decode()
+
+    entry, _ = register(env, author, EntryKind.WEBHOOK, name, condition, body_after, shown=without_secrets)
+    return _view(env, entry)
+
+
+def remove_webhook(env: Env, author: Author, name: str, condition: Condition) -> None:
+    """Nothing more is posted, also of what has happened before."""
+    unregister(env, author, EntryKind.WEBHOOK, name, condition, shown=without_secrets)
+
+
+def send_test(env: Env, tenant: str, name: str) -> str:
+    """Post something that says that it is a test, the way that all notifications go. Returns its id."""
+    live(env, EntryKind.WEBHOOK, tenant, name)
+    notice = Notice(Topic.TEST, tenant, env.ids.nonce(), env.clock.now_ms(), {"webhook": name})
+    made = notification(notice, name)
+    env.queue.send_notices([made])
+    return made.message_id
+
+
+def _view(env: Env, entry: Entry) -> WebhookView:
+    hook = codec.loads(entry.body.encode(), Webhook)
+    health = summarize(env.ledger.get_webhook_health(entry.tenant, entry.name), entry.created_ms)
+    until = max((old.until_ms for old in hook.replaced), default=0)
+    return WebhookView(hook, entry, health, until if until > env.clock.now_ms() else None)
