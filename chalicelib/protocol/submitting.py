@@ -10,7 +10,7 @@ from chalicelib.core import ids
 from chalicelib.core.errors import BadRequest
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import Endpoint, JobKind, JobSpec, OverwriteMode
+from chalicelib.core.model import Endpoint, JobKind, JobSpec, OverwriteMode, Priority
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 
@@ -47,6 +47,7 @@ class Submission:
     """Not all that is under the source's prefix: what lies there under these keys, below it."""
     manifest: ManifestPlace | None = None
     """Not all that is under the source's prefix: what this object names."""
+    priority: Priority = Priority.NORMAL
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -97,6 +98,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         labels=dict(submission.labels),
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
+        priority=submission.priority,
     )
 
 
@@ -151,6 +153,8 @@ def _digest(submission: Submission) -> str:
         asked["keys"] = submission.keys
     if submission.manifest is not None:
         asked["manifest"] = asdict(submission.manifest)
+    if submission.priority is not Priority.NORMAL:
+        asked["priority"] = submission.priority
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

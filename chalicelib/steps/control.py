@@ -19,7 +19,7 @@ from chalicelib.core.model import (
     RowOutcome,
 )
 from chalicelib.core.progress import Progress, derive
-from chalicelib.core.sweep import waiting
+from chalicelib.core.sweep import in_line, waiting
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
@@ -82,7 +82,7 @@ def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
     # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and wakes split.
     # The item is the same whoever writes it, so a second writer does no harm.
     env.ledger.put_job(accepted)
-    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.ROOT_RANGE)])
+    env.queue.send([_wake(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
     env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
     return accepted, accepted is spec
 
@@ -98,7 +98,8 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
         return spec, False
     source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix))
     target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix))
-    return submit(env, Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec))
+    again = Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec, priority=spec.priority)
+    return submit(env, again)
 
 
 def cancel(env: Env, tenant: str, job_id: str) -> JobView:
@@ -108,7 +109,7 @@ def cancel(env: Env, tenant: str, job_id: str) -> JobView:
         records = ControlRecords(env, spec.control_region).job(job_id)
         records.create_cancel(Cancel(job_id, env.region, env.clock.now_ms(), env.ids.nonce()))
         # Crash here: workers see it by themselves; partitions that nobody works on are woken by the sweep.
-        env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, ids.ROOT_RANGE)])
+        env.queue.send([_wake(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
         # Crash here: a paused job is shown as paused until a sweep of any Region notes what it sees.
         env.ledger.put_observation(intents_note(env, job_id, Intents(cancelled=True)))
         env.log("job-cancelled", job=job_id, tenant=tenant)
@@ -136,14 +137,18 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
     # job was resumed, and wakes all of it.
     if intents.highest and kind is IntentKind.RESUME:
         # Also if it had been resumed before: perhaps by this very request, whose answer the client never got.
-        waits = waiting(records.survey(limit=NAMES_PER_RESUME))
-        env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, part) for part in sorted(waits.split)])
-        copies = sorted(waits.copy | waits.working)
-        env.queue.send([Wake(QueueName.COPY, job_id, spec.control_region, part) for part in copies])
+        survey = records.survey(limit=NAMES_PER_RESUME)
+        env.queue.send([_wake(spec, QueueName.SPLIT, range_id) for range_id in sorted(waiting(survey).split)])
+        copies = sorted(in_line(survey, spec.priority, env.policy))
+        env.queue.send([_wake(spec, QueueName.COPY, part) for part in copies])
     # Crash here: taken and obeyed, but shown only when the next sweep of any Region has noted it.
     env.ledger.put_observation(intents_note(env, job_id, intents))
     env.log("job-intent", job=job_id, tenant=tenant, wanted=kind, number=intents.highest)
     return get_job(env, tenant, job_id)
+
+
+def _wake(spec: JobSpec, queue: QueueName, part: str) -> Wake:
+    return Wake(queue, spec.job_id, spec.control_region, part, tenant=spec.tenant)
 
 
 def get_job(env: Env, tenant: str, job_id: str) -> JobView:

@@ -197,6 +197,7 @@ class Actors:
                 filters=job.input.filters,
                 keys=job.input.keys,
                 manifest=place(number) if job.input.manifest else None,
+                priority=job.priority,
             )
             accepted, _ = control.submit(env, wanted)
             before = self.truth.asked.setdefault(number, accepted)

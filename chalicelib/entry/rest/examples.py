@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Priority, Verification
 from chalicelib.core.report import ReportFormat
 from chalicelib.entry.rest import operations, reports, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
@@ -63,6 +63,7 @@ def _requests() -> dict[str, BaseModel]:
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
+        "urgent": requests.JobRequest(source=source, target=target, priority=Priority.HIGH),
     }
 
 
@@ -83,6 +84,7 @@ def _responses() -> dict[str, BaseModel]:
                     region=_WEST,
                     prefix="",
                     access="read",
+                    max_concurrency=8,
                 )
             ]
         ),
@@ -109,6 +111,7 @@ def _job() -> dict[str, Any]:
         "manifest": None,
         "mode": OverwriteMode.IF_CHANGED,
         "labels": {"order": "4711"},
+        "priority": Priority.NORMAL,
         "retry_of": None,
         "home_region": _WEST,
         "created_at": _SUBMITTED,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import model
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Priority, Verification
 from chalicelib.core.progress import Phase
 from chalicelib.steps.control import JobView, ObjectPage, ObjectView
 
@@ -86,6 +86,7 @@ class _JobBase(Response):
     """The object that names what is to be copied, in a job of the kind MANIFEST."""
     mode: OverwriteMode
     labels: dict[str, str]
+    priority: Priority
     retry_of: str | None
     """The job of which it retries what was not delivered."""
     home_region: str
@@ -104,6 +105,7 @@ def _base(spec: model.JobSpec) -> dict[str, Any]:
         "manifest": ManifestLocation(endpoint=listed.endpoint, key=listed.name) if listed and listed.endpoint else None,
         "mode": spec.mode,
         "labels": spec.labels,
+        "priority": spec.priority,
         "retry_of": spec.retry_of,
         "home_region": spec.home,
         "created_at": timestamp(spec.created_ms),
@@ -264,6 +266,8 @@ class Endpoint(Response):
     prefix: str
     """Everything that jobs read or write here lies below it."""
     access: Literal["read", "write", "read-write"]
+    max_concurrency: int | None
+    """How many partitions at once are read from or written to here in a Region; null: no limit of its own."""
 
     @classmethod
     def of(cls, endpoint: model.Endpoint) -> Self:
@@ -274,6 +278,7 @@ class Endpoint(Response):
             region=endpoint.bucket.region,
             prefix=endpoint.prefix,
             access="-".join(access),  # type: ignore[arg-type] # checked here
+            max_concurrency=endpoint.max_concurrency,
         )
 
 
