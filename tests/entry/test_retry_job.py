@@ -37,7 +37,7 @@ def test_a_new_job(api: Api) -> None:
     assert (job["retry_of"], old["retry_of"]) == (old_id, None)
     for name in ("source", "target", "mode", "labels"):
         assert job[name] == old[name]
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r")]
+    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r", tenant="acme")]
     listed = {entry["id"]: entry["retry_of"] for entry in api.get("/jobs").json["jobs"]}
     assert listed == {job["id"]: old_id, old_id: None}
 

@@ -21,7 +21,7 @@ def test_a_new_job(api: Api) -> None:
     assert job["target"] == {"endpoint": "target-east", "prefix": ""}
     assert (job["mode"], job["labels"], job["home_region"]) == ("if-changed", {"order": "4711"}, WEST)
     assert (job["state"], job["created_at"]) == ("PLANNING", "2027-01-15T08:00:00.000Z")
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r")]
+    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r", tenant="acme")]
 
 
 def test_its_location_shows_it(api: Api) -> None:
