@@ -28,10 +28,10 @@ from local.wait import wait_until
 
 OUT = REPOSITORY / "out" / "fairness.json"
 WORKERS = 4
-ROWS = 10
+ROWS = 20
 """Objects a partition."""
-COPY_DELAY_MS = 150
-BASE = {"partition_rows": ROWS, "rows_in_flight": 2, "split_links_per_run": 1000}
+COPY_DELAY_MS = 200
+BASE = {"partition_rows": ROWS, "rows_in_flight": 1, "split_links_per_run": 1000}
 MODES: dict[str, dict[str, int]] = {
     "without": {"partitions_ahead": 1_000_000, "tenant_partitions_max": 1_000_000},
     "with": {"partitions_ahead": 8, "tenant_partitions_max": 3},
@@ -43,7 +43,7 @@ _LONG_S = 900.0
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True, help="How often each is timed.")
-@click.option("--objects", default=400, show_default=True, help="Objects of the noisy tenant's job.")
+@click.option("--objects", default=1000, show_default=True, help="Objects of the noisy tenant's job.")
 def main(rounds: int, objects: int) -> None:
     """Time a quiet tenant's job alone and beside a noisy tenant, with and without fairness."""
     found: dict[str, Any] = {}

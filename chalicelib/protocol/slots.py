@@ -43,18 +43,19 @@ class Slots:
         if now - self.renewed_ms < self.env.policy.heartbeat_ms:
             return
         self.renewed_ms, until = now, now + self.env.policy.lease_ttl_ms
-        self.held = [replace(slot, until_ms=until) for slot in self.held if self._swap(slot, until_ms=until)]
+        renewed = [replace(slot, until_ms=until) for slot in self.held]
+        self.held = [slot for slot in renewed if self._put(slot, slot.holder)]
 
     def free(self) -> None:
         """Crash before this: they expire."""
         held, self.held = self.held, []
         for slot in held:
-            self._swap(slot, holder="", until_ms=0)
+            self._put(replace(slot, holder="", until_ms=0), slot.holder)
 
-    def _swap(self, slot: Slot, **changes: int | str) -> bool:
-        changed: Slot = replace(slot, **changes)  # type: ignore[arg-type] # its own fields
+    def _put(self, slot: Slot, holder: str) -> bool:
+        """False if it was not this worker's any more."""
         try:
-            kept = self.env.ledger.swap_slot(changed, slot.holder)
+            kept = self.env.ledger.swap_slot(slot, holder)
         except Retry as error:
             self.env.log("slot-not-told", pool=slot.pool, number=slot.number, error=str(error))
             return True

@@ -136,7 +136,7 @@ def test_whoever_lost_his_slot_goes_on() -> None:
     assert world.terminal(spec).counts == {Outcome.COPIED: 10}
     assert world.records(spec).survey().claims == {"r-000001": 1}
     assert len(world.events("slot-lost")) == 1
-    assert [slot.holder for slot in held(world)] == ["thief"], "what is another's is left to it"
+    assert [slot.holder for slot in world.ledger.slots.values()] == ["thief"], "what is another's is left to it"
 
 
 @pytest.mark.parametrize("call", ["ledger.get_slots", "ledger.swap_slot"])
