@@ -11,7 +11,7 @@ NAME := $(if $(RUN),--name $(RUN))
 # The two environments are installed side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: help demo bench-plan drill up down test fuzz simulate mutants model verify-report check format package token rotate lock
+.PHONY: help demo bench-plan bench-fairness drill up down test fuzz simulate mutants model verify-report check format package token rotate lock
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make simulate [SEEDS=n] [SEED=n]  both Regions on a virtual clock, faults at every call; SEED replays one'
 	@echo 'make mutants               plants bugs into the product and sees each of them found'
 	@echo 'make model                 the protocol, checked exhaustively by Spin; out/model.json'
+	@echo 'make bench-fairness        a tenant with little work beside one with a lot, with and without fairness'
 	@echo 'make verify-report FILE=receipts CHAIN=hash [REPORT=file]  receipts and report of a job against its hash chain'
 	@echo 'make bench-plan [KEYS=100000]  a plan of many keys on the local cloud: time, memory, truth; out/plan.json'
 	@echo 'make check                 lint, formatting, types, import rules'
@@ -70,6 +71,9 @@ mutants: $(DEV)
 
 model: $(LOCAL)
 	@$(PY) -m simulation.model $(ARGS)
+
+bench-fairness: $(LOCAL) $(CLOUD)
+	@$(PY) -m benchmarks.fairness $(ARGS)
 
 # By the environment, as above. REPORT ends in .csv or .ndjson.
 verify-report: export EFT_RECEIPTS := $(FILE)

@@ -1,0 +1,1 @@
+"""Figures, with the method beside them. Never deployed."""

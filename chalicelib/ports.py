@@ -28,6 +28,7 @@ from chalicelib.core.model import (
 from chalicelib.core.policy import Policy
 from chalicelib.core.prices import Prices
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import Network, Notice, Notification, WebhookHealth
 
 T = TypeVar("T")
@@ -304,6 +305,16 @@ class Ledger(Protocol):
         """The latest ones of all Regions, newest first."""
         ...
 
+    def get_slots(self, region: str, pool: str) -> SlotPool:
+        """What is known of a pool's slots, taken, free and expired."""
+        ...
+
+    def swap_slot(self, slot: Slot, holder: str) -> bool:
+        """Put a slot in the place of what is there under its number, if that is nothing or held by `holder`. False:
+        it is held by another. The same request twice has the answer of the first."""
+        ...
+
+    def put_waiter(self, waiter: Waiter) -> None: ...
     def put_beacon(self, beacon: Beacon) -> None: ...
     def beacons(self) -> Sequence[Beacon]: ...
     def put_webhook_health(self, health: WebhookHealth) -> None: ...
@@ -373,6 +384,12 @@ class Wake:
     """For copy: not the partition, but a share of one large row's parts is to be copied (`PartShare`)."""
     report: str = ""
     """For split: not a range, but this report (`ReportFormat`) of a settled job is to be made."""
+    tenant: str = ""
+    """Whose message it is: queues deal with tenants in turn. It is believed for nothing else."""
+    waited: int = 0
+    """For copy: how often it was sent anew because no slot was free."""
+    takeover: bool = False
+    """For copy: a lease has expired. What was begun goes on, with a slot or without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +399,8 @@ class VerifyDelivery:
     feed_id: str
     key: str
     pin: str
+    tenant: str = ""
+    """As in `Wake`."""
 
 
 class Queue(Protocol):

@@ -41,6 +41,7 @@ class EndpointEntry(_Strict):
     kms_key: str | None = None
     requester_pays: bool = False
     website: bool = False
+    max_concurrency: int | None = Field(default=None, ge=1, strict=True)
 
 
 class FeedEntry(_Strict):
@@ -255,6 +256,7 @@ def _endpoint(entry: EndpointEntry) -> Endpoint:
         writable="write" in entry.access,
         kms_key=entry.kms_key,
         website=entry.website,
+        max_concurrency=entry.max_concurrency,
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import Delivery, JobItems, JobPage
 
@@ -32,16 +34,23 @@ COUNT_KEPT_S = 3600
 """How long after a window began its count goes. Nobody asks for it once the window is over."""
 _BATCH_WRITE_ITEMS = 25
 _BATCH_GET_ITEMS = 100
+_WAITERS = 64
+"""Items for the jobs that wait in a pool: two that share one are rarely seen both, which costs one of them a turn."""
 _ROUNDS = 5
 _PAUSE_S = 0.05
 """Before a batch's unprocessed items are sent again; doubled each time."""
 _NOT_NEWER = "attribute_not_exists(#rank) OR #rank <= :rank"
 """Nothing of the kind is there, or what is there was said earlier (or is the same: a repeated request)."""
+_NOBODY = "-"
+"""Not every DynamoDB takes an empty string."""
+_FROM_HOLDER = "attribute_not_exists(#holder) OR #holder = :before OR #holder = :now"
+"""Nothing is there, or what was seen there, or (a repeated request) what this very request has put there."""
 _CREATED = re.compile(r"[0-9]{15}")
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
 _DELIVERY, _BEACON, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(Beacon), TypeAdapter(Takeover)
 _HEALTH = TypeAdapter(WebhookHealth)
+_SLOT, _WAITER = TypeAdapter(Slot), TypeAdapter(Waiter)
 
 Item = dict[str, Any]
 
@@ -257,6 +266,38 @@ class DynamoLedger:
             )
         return int(_item(answer["Attributes"])["requests"])
 
+    # --- slots ------------------------------------------------------------------------------------------------
+
+    def get_slots(self, region: str, pool: str) -> SlotPool:
+        slots: list[Slot] = []
+        waiters: list[Waiter] = []
+        for item in self._query(_pool_pk(region, pool)):
+            if item["sk"].startswith("S#"):
+                slots.append(_read(_SLOT, item["body"]))
+            else:
+                waiters.append(_read(_WAITER, item["body"]))
+        return SlotPool(tuple(slots), tuple(waiters))
+
+    def swap_slot(self, slot: Slot, holder: str) -> bool:
+        item = {"pk": _pool_pk(slot.region, slot.pool), "sk": f"S#{slot.number:06d}", "holder": slot.holder or _NOBODY}
+        try:
+            self._call(
+                "put_item",
+                Item=_attributes({**item, "body": _SLOT.dump_json(slot).decode()}),
+                ConditionExpression=_FROM_HOLDER,
+                ExpressionAttributeNames={"#holder": "holder"},
+                ExpressionAttributeValues=_attributes({":before": holder or _NOBODY, ":now": slot.holder or _NOBODY}),
+            )
+        except Permanent as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def put_waiter(self, waiter: Waiter) -> None:
+        number = zlib.crc32(waiter.job_id.encode()) % _WAITERS
+        self._put(_pool_pk(waiter.region, waiter.pool), f"W#{number:02d}", _WAITER.dump_json(waiter).decode())
+
     # --- calls ------------------------------------------------------------------------------------------------
 
     def _put(self, pk: str, sk: str, body: str, **more: str) -> None:
@@ -337,6 +378,10 @@ def _start_key(tenant: str, cursor: str) -> dict[str, Any]:
 def _health_pk(tenant: str, webhook: str) -> str:
     """Tenants' names may hold any character: with its length before it, none runs into a webhook's name."""
     return f"WEBHOOK#{len(tenant)}:{tenant}#{webhook}"
+
+
+def _pool_pk(region: str, pool: str) -> str:
+    return f"SLOTS#{region}#{pool}"
 
 
 def _delivery_pk(feed_id: str, key: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import boto3
 from botocore.config import Config
@@ -23,11 +24,16 @@ _CONFIG = Config(
 )
 _BATCH = 10
 _MAX_DELAY_MS = 900_000
+_GROUP_MAX_CHARACTERS = 128
 INTAKE, VERIFY, NOTIFY, NOTIFY_DEAD_LETTERS = "intake", "verify", "notify", "notify-dead-letters"
 
 
 class SqsQueue:
-    """`ports.Queue` over this Region's queues. A repeated send is a duplicate message, which every step survives."""
+    """`ports.Queue` over this Region's queues. A repeated send is a duplicate message, which every step survives.
+
+    Messages say whose they are: SQS then deals with tenants in turn where one of them fills a queue (SQS developer
+    guide, "Amazon SQS fair queues"). A message of S3 or EventBridge says nothing, and counts as a tenant of its own.
+    """
 
     def __init__(self, urls: Mapping[str, str], region: str, client: "SQSClient | None" = None) -> None:
         self._urls = dict(urls)
@@ -35,26 +41,26 @@ class SqsQueue:
 
     def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
         for queue in sorted({wake.queue for wake in wakes}):
-            self._send(queue, [messages.dumps(wake) for wake in wakes if wake.queue == queue], delay_ms)
+            self._send(queue, [_entry(wake, wake.tenant) for wake in wakes if wake.queue == queue], delay_ms)
 
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:
-        self._send(VERIFY, [messages.dumps(delivery) for delivery in deliveries], delay_ms)
+        self._send(VERIFY, [_entry(delivery, delivery.tenant) for delivery in deliveries], delay_ms)
 
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
-        self._send(INTAKE, [messages.dumps(arrival) for arrival in arrivals], delay_ms)
+        self._send(INTAKE, [_entry(arrival, "") for arrival in arrivals], delay_ms)
 
     def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None:
-        self._send(NOTIFY, [messages.dumps(notice) for notice in notices], delay_ms)
+        self._send(NOTIFY, [_entry(notice, "") for notice in notices], delay_ms)
 
     def give_up(self, notification: Notification) -> None:
-        self._send(NOTIFY_DEAD_LETTERS, [messages.dumps(notification)])
+        self._send(NOTIFY_DEAD_LETTERS, [_entry(notification, "")])
 
-    def _send(self, queue: str, bodies: Sequence[str], delay_ms: int = 0) -> None:
+    def _send(self, queue: str, wanted: Sequence[dict[str, Any]], delay_ms: int = 0) -> None:
         delay_s = min(delay_ms, _MAX_DELAY_MS) // 1000
-        for start in range(0, len(bodies), _BATCH):
+        for start in range(0, len(wanted), _BATCH):
             entries: list[Any] = [
-                {"Id": str(index), "MessageBody": body, "DelaySeconds": delay_s}
-                for index, body in enumerate(bodies[start : start + _BATCH])
+                {"Id": str(index), "DelaySeconds": delay_s, **entry}
+                for index, entry in enumerate(wanted[start : start + _BATCH])
             ]
             with translating():
                 answer = self._client.send_message_batch(QueueUrl=self._urls[queue], Entries=entries)
@@ -62,6 +68,14 @@ class SqsQueue:
                 # The sender's fault: the same message will always be refused.
                 kind = Permanent if failed["SenderFault"] else Retry
                 raise kind(failed["Code"], f"{queue}: {failed.get('Message', '')}")
+
+
+def _entry(message: messages.Message, tenant: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"MessageBody": messages.dumps(message)}
+    if tenant:
+        # SQS takes ASCII letters, digits and punctuation. Two tenants whose long names begin alike share their turns.
+        entry["MessageGroupId"] = quote(tenant, safe="")[:_GROUP_MAX_CHARACTERS]
+    return entry
 
 
 class EventBridgeNotifier:

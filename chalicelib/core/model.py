@@ -75,6 +75,19 @@ class CancelMode(StrEnum):
     arrives."""
 
 
+class Priority(StrEnum):
+    """A job's share beside others that are to be copied at the same time. No order: the lowest gets its share too."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def weight(self) -> int:
+        """Of two jobs that compete, each gets so much of what there is: 1 to 4 to 16."""
+        return {Priority.LOW: 1, Priority.NORMAL: 4, Priority.HIGH: 16}[self]
+
+
 class Method(StrEnum):
     """How a row is carried out."""
 
@@ -139,6 +152,8 @@ class Endpoint:
     """The key to encrypt with at a destination; None leaves it to the bucket's default encryption."""
     website: bool = False
     """Objects here may carry a website redirect, which CopyObject drops: look at each (one HEAD an object)."""
+    max_concurrency: int | None = None
+    """How many partitions at once a Region's workers read from or write to here; None: as many as there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +439,7 @@ class JobSpec:
     """Look at each source that is to be copied (one HEAD an object), and not only where LIST can't tell."""
     deletion: Deletion | None = None
     """What is at the target and has no counterpart at the source is to be deleted, when all is delivered."""
+    priority: Priority = Priority.NORMAL
 
     @property
     def control_region(self) -> str:

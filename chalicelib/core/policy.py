@@ -36,6 +36,12 @@ class Policy:
     """A partition ends at so many bytes even when it has few rows: one worker is not given days of work."""
     split_links_per_run: int = 50
     """How many links one split invocation cuts before it forks the rest of its range."""
+    partitions_ahead: int = 24
+    """How many partitions of a job of normal priority are in the copy queue or at work at once (`core.admission`): as
+    many as its tenant may have at work, so that a job that is alone never waits for a slot, and never for a message."""
+    tenant_partitions_max: int = 24
+    """How many partitions of one tenant a Region copies at once: fewer than it has workers (CopyConcurrency, 32), so
+    that no tenant ever has all of them."""
     rows_in_flight: int = 32
     parts_in_flight: int = 16
     parts_per_worker: int = 1000

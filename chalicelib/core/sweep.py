@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.core.admission import heads, partitions_ahead
 from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
 from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import Observation
+from chalicelib.core.model import Priority
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import may_be_complete, ranges_of
 
@@ -49,6 +51,8 @@ class Repairs:
     split: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
+    again: bool = False
+    """They were sent before, and are taken for lost: those for copy not if the job is known to wait for a slot."""
     delay_ms: int = 0
     """When the messages for split, copy and verify fall due."""
     observation: Observation | None = None
@@ -89,6 +93,13 @@ def waiting(records: Records, *, deletes: bool = False) -> Waiting:
     )
 
 
+def in_line(records: Records, priority: Priority, policy: Policy) -> frozenset[str]:
+    """The partitions of a job that was resumed which have to be woken, so that all of them will be."""
+    waits = waiting(records)
+    lines = heads(waits.copy | waits.working, lambda range_id: partitions_ahead(policy, priority, range_id))
+    return waits.working | frozenset(lines)
+
+
 def sight(records: Records) -> str:
     """A job that looks the same twice has not moved in between. Heartbeats are not in it: a partition at work shows in
     its lease, and its job has nothing else to be woken for."""
@@ -111,6 +122,7 @@ def decide(
     now_ms: int,
     policy: Policy,
     deletes: bool = False,
+    priority: Priority = Priority.NORMAL,
 ) -> Repairs:
     """Repairs of one open job.
 
@@ -119,8 +131,11 @@ def decide(
     `home_sight`, have not moved either), and then again at doubling intervals: perhaps they only wait in a long queue.
 
     A paused job is neither woken nor taken over, but what was copied is verified, and if that was all, it settles. When
-    it is found resumed (or cancelled), everything in it is woken at once: its messages were dropped meanwhile. So it is
+    it is found resumed (or cancelled), all its lines are woken at once: its messages were dropped meanwhile. So it is
     with a plan until it is found approved, but that its planning goes on.
+
+    A partition that waits for its turn (`core.admission`) looks as if its message were lost. In a job that moves nobody
+    minds; in one that stands still it is woken with the others, before its turn.
     """
     if records.terminal:
         # Who settled it is perhaps telling the world at this very moment; after a whole round it no longer is.
@@ -140,13 +155,15 @@ def decide(
         noted = Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
         if not may_copy or records.intents == NO_INTENTS or _intents_in(seen) == str(records.intents):
             return Repairs(settle=settle, watch=watch, observation=noted)
-        limit = policy.redrives_per_job if records.intents.cancelled else len(records.links)
+        everything = waits.copy | waits.working
         return Repairs(
             settle=settle,
             watch=watch,
             # Split wakes copy for all of a cancelled job, from its root down.
             split=(ROOT_RANGE,) if records.intents.cancelled else tuple(sorted(waits.split)),
-            copy=_window(waits.copy | waits.working, limit, 0),
+            copy=_window(everything, policy.redrives_per_job, 0)
+            if records.intents.cancelled
+            else tuple(sorted(in_line(records, priority, policy))),
             observation=noted,
         )
     times = int(doublings or "0")
@@ -161,6 +178,7 @@ def decide(
         split=() if paused else _window(waits.split, policy.redrives_per_job, times),
         copy=() if not may_copy else _window(waits.copy, policy.redrives_per_job, times),
         verify=_window(waits.verify, policy.redrives_per_job, times),
+        again=True,
         delay_ms=delay_ms,
         observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms + delay_ms),
     )

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from chalicelib.core.errors import EftError, OutOfTime, Retry
-from chalicelib.core.parts import PartShare
 from chalicelib.core.report import ReportFormat
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import Message, Unreadable, read
@@ -106,11 +105,8 @@ def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
 
 
 def _copy(env: Env, wake: Wake, deadline_ms: int) -> None:
-    if wake.share:
-        share = PartShare.parse(wake.share)
-        copy_step.help_with_parts(env, wake.job_id, wake.control_region, wake.part, share, deadline_ms)
-    else:
-        copy_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms, fresh=wake.fresh)
+    work = copy_step.help_with_parts if wake.share else copy_step.run
+    work(env, wake, deadline_ms)
 
 
 def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:

@@ -11,6 +11,7 @@ from chalicelib.core.model import Claim, Manifest, RowOutcome
 from chalicelib.ports import Env
 from chalicelib.protocol.records import JobRecords
 from chalicelib.protocol.regions import region_sight
+from chalicelib.protocol.slots import Slots
 from chalicelib.protocol.table import tell
 
 CHECK_EVERY_BEATS = 4
@@ -89,6 +90,8 @@ class Holding:
     deadline_ms: int
     """When this invocation ends, by our own clock."""
     started_ms: int
+    slots: Slots
+    """Freed when the partition is given back or finished, before others are woken who may need them."""
     decided_before: int | None = None
     """Bitmap of the rows that earlier epochs, in any Region, had decided; None until it is read. They are looked at
     again; but progress doesn't go back."""
@@ -130,6 +133,7 @@ class Holding:
 
     def tick_holding(self) -> None:
         self.check_holding()
+        self.slots.renew()
         if self.env.clock.now_ms() - self.last_beat_ms < self.env.policy.heartbeat_ms:
             return
         self.beat(LeasePhase.COPYING)
@@ -152,6 +156,8 @@ class Holding:
         self.heartbeat += 1
         self.last_beat_ms = self.env.clock.now_ms()
         tell(self.env, self._put_lease, phase)
+        if phase is not LeasePhase.COPYING:
+            self.slots.free()
 
     def _put_lease(self, phase: LeasePhase) -> None:
         """Not before it is known what earlier epochs have decided: without it, this would take their progress back. If

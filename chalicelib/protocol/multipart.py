@@ -172,8 +172,11 @@ class MultipartPublisher:
         part, _, index = self.name.rpartition("/")
         own, *others = shares_of(int(index), len(missing), policy.parts_per_worker, policy.workers_per_object)
         job_id, region = self.publisher.route.job_id, self.publisher.control.region
+        tenant = self.publisher.route.target.tenant
         # A helper that never comes, or dies, is missed below. One that is woken twice copies some parts twice.
-        env.queue.send([Wake(QueueName.COPY, job_id, region, part, share=str(other)) for other in others])
+        env.queue.send(
+            [Wake(QueueName.COPY, job_id, region, part, share=str(other), tenant=tenant) for other in others]
+        )
         todo = [wanted for wanted in missing if own.takes(wanted.number)]
         while True:
             env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), todo)

@@ -179,6 +179,9 @@ class JobRecords:
         body = self.link_bytes(part)
         return None if body is None else self._link(body)
 
+    def has_link(self, part: str) -> bool:
+        return self._there(f"manifest/{part}")
+
     def manifest_bytes(self, part: str) -> bytes | None:
         return self.control.get(self._key(f"manifest/{part}"))
 
@@ -214,6 +217,10 @@ class JobRecords:
     def claim(self, part: str, epoch: int) -> Claim | None:
         return self._read(f"claim/{part}/{epoch:06d}", Claim)
 
+    def claimed(self, part: str) -> bool:
+        """Somebody works on the partition, or has."""
+        return self._there(f"claim/{part}/{1:06d}")
+
     def highest_claim(self, part: str) -> int:
         """0 if nobody has claimed the partition yet."""
         facts = self.control.list_all(self._key(f"claim/{part}/"))
@@ -232,6 +239,12 @@ class JobRecords:
         facts = self.control.list_all(self._key(f"copied/{part}/"))
         body = self.control.get(max(f.key for f in facts)) if facts else None
         return None if body is None else codec.loads(body, CopyRecord)
+
+    def finished(self, part: str) -> bool:
+        """A claimed partition is copied or receipted. Mostly one HEAD; a LIST only if it has changed hands."""
+        if self._there(f"copied/{part}/{1:06d}") or self.done(part):
+            return True
+        return self._there(f"claim/{part}/{2:06d}") and bool(self.control.list_all(self._key(f"copied/{part}/")))
 
     def create_receipt(self, receipt: Receipt) -> Receipt:
         made = self.control.create(self._key(f"done/{receipt.part}"), codec.dumps(receipt))

@@ -11,7 +11,7 @@ from chalicelib.core.deletions import Deletion, by_globs_alone
 from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode, Scheduled
+from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode, Priority, Scheduled
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.places import find_endpoint
@@ -57,6 +57,7 @@ class Submission:
     every_object: bool = False
     deletion: Deletion | None = None
     """Remove at the target what has no counterpart at the source."""
+    priority: Priority = Priority.NORMAL
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -114,6 +115,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         planned_first=submission.planned_first,
         every_object=submission.every_object,
         deletion=submission.deletion,
+        priority=submission.priority,
     )
 
 
@@ -198,6 +200,8 @@ def _digest(submission: Submission) -> str:
         asked["plan"] = "every-object" if submission.every_object else "listing"
     if submission.deletion is not None:
         asked["delete"] = asdict(submission.deletion)
+    if submission.priority is not Priority.NORMAL:
+        asked["priority"] = submission.priority
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

@@ -19,7 +19,7 @@ from chalicelib.core.model import (
     Terminal,
 )
 from chalicelib.core.progress import Progress, derive
-from chalicelib.core.sweep import waiting
+from chalicelib.core.sweep import in_line, waiting
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.accepting import accept, prepare
 from chalicelib.protocol.intents import intents_note, want
@@ -86,10 +86,18 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
         return spec, False
     source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix))
     target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix))
-    return submit(
-        env,
-        Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec, cancel_mode=spec.cancel_mode),
+    again = Submission(
+        tenant,
+        token,
+        source,
+        target,
+        spec.mode,
+        spec.labels,
+        retry_of=spec,
+        cancel_mode=spec.cancel_mode,
+        priority=spec.priority,
     )
+    return submit(env, again)
 
 
 def _deletions_begun(env: Env, spec: JobSpec) -> bool:
@@ -111,7 +119,7 @@ def cancel(env: Env, tenant: str, job_id: str) -> JobView:
         # copied, and nobody can approve it any more.
         if spec.planned_first and records.terminal() is None:
             records.control.open_job(job_id)
-        env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, ids.ROOT_RANGE)])
+        env.queue.send([_wake(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
         # Crash here: a paused job is shown as paused until a sweep of any Region notes what it sees.
         env.ledger.put_observation(intents_note(env, job_id, Intents(cancelled=True)))
         env.log("job-cancelled", job=job_id, tenant=tenant)
@@ -141,13 +149,17 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
         # Also if it had been resumed before: perhaps by this very request, whose answer the client never got.
         survey = records.survey(limit=NAMES_PER_RESUME, planned_first=spec.planned_first)
         waits = waiting(survey, deletes=spec.deletion is not None)
-        env.queue.send([Wake(QueueName.SPLIT, job_id, spec.control_region, part) for part in sorted(waits.split)])
-        copies = [] if survey.intents.unapproved else sorted(waits.copy | waits.working)
-        env.queue.send([Wake(QueueName.COPY, job_id, spec.control_region, part) for part in copies])
+        env.queue.send([_wake(spec, QueueName.SPLIT, range_id) for range_id in sorted(waits.split)])
+        copies = [] if survey.intents.unapproved else sorted(in_line(survey, spec.priority, env.policy))
+        env.queue.send([_wake(spec, QueueName.COPY, part) for part in copies])
     # Crash here: taken and obeyed, but shown only when the next sweep of any Region has noted it.
     env.ledger.put_observation(intents_note(env, job_id, intents))
     env.log("job-intent", job=job_id, tenant=tenant, wanted=kind, number=intents.highest)
     return get_job(env, tenant, job_id)
+
+
+def _wake(spec: JobSpec, queue: QueueName, part: str) -> Wake:
+    return Wake(queue, spec.job_id, spec.control_region, part, tenant=spec.tenant)
 
 
 def get_job(env: Env, tenant: str, job_id: str) -> JobView:

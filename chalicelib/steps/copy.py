@@ -4,27 +4,30 @@ from dataclasses import replace
 
 from chalicelib.core import ids
 from chalicelib.core.errors import EftError, JobCancelled, JobPaused, OutOfTime, Retry, Superseded
+from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import CopyRecord, Manifest, Method, Outcome, Row, RowOutcome
+from chalicelib.core.model import CopyRecord, JobSpec, Manifest, Method, Outcome, Row, RowOutcome
 from chalicelib.core.parts import PartShare
 from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import Deleter, may_be_carried_out
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
 from chalicelib.protocol.multipart import MultipartPublisher
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.slots import Slots, take_slots
 
 RELEASE_DELAY_MS = 15_000
 """How long a partition rests after S3 throttled it."""
 
 
-def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int, *, fresh: bool) -> None:
-    """Work on a partition if nobody else does, for as long as this invocation lasts."""
-    control = ControlRecords(env, control_region)
-    records = control.job(job_id)
-    spec, manifest = records.spec(), records.link(part)
-    if spec is None or not isinstance(manifest, Manifest):
+def run(env: Env, wake: Wake, deadline_ms: int) -> None:
+    """Work on a partition if nobody else does and a slot is free, for as long as this invocation lasts."""
+    job_id, part = wake.job_id, wake.part
+    records = ControlRecords(env, wake.control_region).job(job_id)
+    spec = records.spec()
+    if spec is None:
         env.log("copy-nothing-to-do", job=job_id, part=part)
         return
     intents = records.intents(planned_first=spec.planned_first)
@@ -36,19 +39,36 @@ def run(env: Env, job_id: str, control_region: str, part: str, deadline_ms: int,
         # The message is dropped: who ends the chain wakes all of it, or receipts it as kept; else the sweep.
         env.log("copy-not-yet", job=job_id, part=part)
         return
-    epoch = acquire(env, records, part, fresh=fresh)
+    # Before anything is claimed: what has to wait is nobody's.
+    slots = take_slots(env, spec, wake)
+    if slots is not None:
+        slots.during(lambda: _claim_and_work(env, records, spec, wake, intents, slots, deadline_ms))
+
+
+def _claim_and_work(
+    env: Env, records: JobRecords, spec: JobSpec, wake: Wake, intents: Intents, slots: Slots, deadline_ms: int
+) -> None:
+    manifest = records.link(wake.part)
+    if not isinstance(manifest, Manifest):
+        env.log("copy-nothing-to-do", job=wake.job_id, part=wake.part)
+        return
+    line = Line(env, records, spec)
+    epoch = acquire(env, records, wake.part, fresh=wake.fresh)
     if epoch is None:
+        if records.done(wake.part):
+            line.pass_on(manifest)  # Its line may have stopped here.
         return
     before = 0 if epoch == 1 else None
-    holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), before)
+    holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled
-    publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), holding.check)
-    _work(env, holding, publisher, control_region)
+    publisher = Publisher(env, records.control, Route(wake.job_id, spec.source, spec.target), holding.check)
+    _work(env, holding, publisher, line)
 
 
-def help_with_parts(env: Env, job_id: str, control_region: str, part: str, share: PartShare, deadline_ms: int) -> None:
+def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
     """Copy a share of one large row's parts for the worker that holds the partition, while this invocation lasts."""
+    job_id, control_region, part, share = wake.job_id, wake.control_region, wake.part, PartShare.parse(wake.share)
     control = ControlRecords(env, control_region)
     records = control.job(job_id)
     spec, manifest = records.spec(), records.link(part)
@@ -61,6 +81,9 @@ def help_with_parts(env: Env, job_id: str, control_region: str, part: str, share
     lookout = Lookout.begin(env, records, planned_first=spec.planned_first)
     if lookout.intents.cancelled or not lookout.intents.may_copy:
         return
+    slots = take_slots(env, spec, wake)
+    if slots is None:
+        return  # Nobody waits for it: the owner copies what doesn't arrive.
 
     def check() -> None:
         if lookout.intents.paused:
@@ -70,21 +93,23 @@ def help_with_parts(env: Env, job_id: str, control_region: str, part: str, share
 
     def tick() -> None:
         lookout.look()
+        slots.renew()
         check()
 
     publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), check)
+    helper = MultipartPublisher(publisher, row, f"{part}/{share.row}")
     try:
-        MultipartPublisher(publisher, row, f"{part}/{share.row}").help(share, tick)
+        slots.during(lambda: helper.help(share, tick))
     except JobPaused:
         # The next worker that holds the partition wakes helpers for what is missing then.
         env.log("help-paused", job=job_id, part=part)
     except OutOfTime:
         # Crash before this: the owner sees no more parts arrive, and copies them itself.
-        env.queue.send([Wake(QueueName.COPY, job_id, control_region, part, share=str(share))])
+        env.queue.send([replace(wake, waited=0)])
 
 
-def _work(env: Env, holding: Holding, publisher: Publisher, control_region: str) -> None:
-    wake = Wake(QueueName.COPY, holding.records.job_id, control_region, holding.manifest.part)
+def _work(env: Env, holding: Holding, publisher: Publisher, line: Line) -> None:
+    wake = line.wake(holding.manifest.part)
     unsettled: list[str] = []
     try:
         _carry_out_rows(env, holding, publisher, unsettled)
@@ -106,7 +131,7 @@ def _work(env: Env, holding: Holding, publisher: Publisher, control_region: str)
         holding.beat(LeasePhase.RELEASED)
         env.queue.send([wake], delay_ms=RELEASE_DELAY_MS)
         return
-    _record(env, holding, wake)
+    _record(env, holding, line)
 
 
 def _give_back_paused(env: Env, holding: Holding, wake: Wake) -> None:
@@ -179,20 +204,22 @@ def _multipart(holding: Holding, publisher: Publisher, index: int, row: Row) -> 
     return MultipartPublisher(publisher, row, f"{holding.manifest.part}/{index}")
 
 
-def _record(env: Env, holding: Holding, wake: Wake) -> None:
-    """Every row is decided: say so, and have it verified."""
-    records: JobRecords = holding.records
+def _record(env: Env, holding: Holding, line: Line) -> None:
+    """Every row is decided: say so, have it verified, and wake who is next."""
+    records, manifest = holding.records, holding.manifest
     records.create_copied(
         CopyRecord(
-            job_id=wake.job_id,
-            part=wake.part,
+            job_id=manifest.job_id,
+            part=manifest.part,
             epoch=holding.epoch,
             region=env.region,
-            rows=tuple(holding.outcomes[index] for index in range(len(holding.manifest.rows))),
+            rows=tuple(holding.outcomes[index] for index in range(len(manifest.rows))),
             started_ms=holding.started_ms,
             finished_ms=env.clock.now_ms(),
         )
     )
     # Crash here: copied and recorded, nobody woken to verify. The sweep sees a copy record without a receipt.
     holding.beat(LeasePhase.COPIED)
-    env.queue.send([Wake(QueueName.VERIFY, wake.job_id, wake.control_region, wake.part)])
+    env.queue.send([replace(line.wake(manifest.part), queue=QueueName.VERIFY)])
+    # Crash here: the line stops. The sweep wakes it when nothing else of the job moves.
+    line.pass_on(manifest)

@@ -127,7 +127,7 @@ class _Batch:
         known = [d for d in self.env.ledger.get_deliveries(self.feed.id, row.key) if d.pin == pin]
         statuses = {d.status for d in known}
         if DeliveryStatus.COPIED in statuses and DeliveryStatus.VERIFIED not in statuses:
-            self.env.queue.send_verify_deliveries([VerifyDelivery(self.feed.id, row.key, pin)])
+            self.env.queue.send_verify_deliveries([VerifyDelivery(self.feed.id, row.key, pin, self.feed.tenant)])
         if statuses & set(DELIVERED):
             return True
         region = self.target.bucket.region
@@ -157,7 +157,11 @@ class _Batch:
         # Crash before this line: the event comes again, finds the destination as wanted, and notes that.
         # Crash after it: it comes again, finds the record, and wakes verify again.
         self.env.queue.send_verify_deliveries(
-            [VerifyDelivery(d.feed_id, d.key, d.pin) for d in delivered if d.status is DeliveryStatus.COPIED]
+            [
+                VerifyDelivery(d.feed_id, d.key, d.pin, self.feed.tenant)
+                for d in delivered
+                if d.status is DeliveryStatus.COPIED
+            ]
         )
         for delivery in delivered:
             if delivery.status is DeliveryStatus.FAILED:
@@ -233,7 +237,7 @@ class _Batch:
         self.env.ledger.put_deliveries(
             [delivery_of(self.env, self.feed.id, row, None, job_id=spec.job_id, verified=False) for row in rows]
         )
-        wake = Wake(QueueName.COPY, spec.job_id, spec.control_region, FEED_PART, fresh=True)
+        wake = Wake(QueueName.COPY, spec.job_id, spec.control_region, FEED_PART, fresh=True, tenant=spec.tenant)
         self.env.queue.send([wake])
         self.env.log("feed-job", feed=self.feed.id, job=spec.job_id, rows=len(rows))
 

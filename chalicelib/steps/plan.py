@@ -9,7 +9,7 @@ from chalicelib.core.errors import NotYet, Unknown
 from chalicelib.core.model import JobSpec, Link, Manifest, Outcome, Row
 from chalicelib.core.planned import Approval, PlanState, PlanSummary, predicted
 from chalicelib.core.progress import Progress, derive
-from chalicelib.core.sweep import waiting
+from chalicelib.core.sweep import in_line
 from chalicelib.ports import Env, JobItems, QueueName, Wake
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
@@ -107,12 +107,16 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
     # From here on the job is safe: the first sweep that finds it there wakes all of it.
     env.ledger.put_job(spec)
     # Split only to settle it, where there is nothing to copy.
-    wakes = [Wake(QueueName.SPLIT, plan_id, spec.control_region, ids.ROOT_RANGE)]
-    waits = waiting(records.survey(limit=NAMES_PER_RESUME, planned_first=True))
+    wakes = [_wake(spec, QueueName.SPLIT, ids.ROOT_RANGE)]
+    survey = records.survey(limit=NAMES_PER_RESUME, planned_first=True)
     # Also if it had been approved before: perhaps by this very request, whose answer the client never got.
-    wakes += [Wake(QueueName.COPY, plan_id, spec.control_region, part, fresh=True) for part in sorted(waits.copy)]
+    wakes += [_wake(spec, QueueName.COPY, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
     env.queue.send(wakes)
     env.log("plan-approved", job=plan_id, tenant=tenant)
+
+
+def _wake(spec: JobSpec, queue: QueueName, part: str) -> Wake:
+    return Wake(queue, spec.job_id, spec.control_region, part, tenant=spec.tenant)
 
 
 def _check_approvable(env: Env, records: JobRecords) -> None:

@@ -71,7 +71,7 @@ def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
     before = env.ledger.get_observation(spec.job_id, note.subject, env.region)
     if before is not None and note.since_ms - before.since_ms < ASK_AGAIN_MS:
         return
-    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report)])
+    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report, tenant=spec.tenant)])
     # Crash here: ordered, and not noted that it was. The next request orders it again, which is harmless.
     env.ledger.put_observation(note)
     env.log("report-ordered", job=spec.job_id, report=report)
@@ -109,7 +109,8 @@ class _Maker:
         tail = self._cut()
         if tail is None:
             # Crash before the send: the message that brought us here comes again by itself, later.
-            wake = Wake(QueueName.SPLIT, self.spec.job_id, self.spec.control_region, report=self.reports.format)
+            spec, report = self.spec, self.reports.format
+            wake = Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report, tenant=spec.tenant)
             self.env.queue.send([wake])
             return
         made = self._small(tail) if tail.ordinal == 1 else self._large(tail)

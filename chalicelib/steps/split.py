@@ -7,6 +7,7 @@ after the other's death, build one and the same chain.
 from dataclasses import dataclass
 
 from chalicelib.core import ids, keyrange
+from chalicelib.core.admission import heads
 from chalicelib.core.deletions import NOT_ALL_DELIVERED, NOTHING
 from chalicelib.core.errors import Denied, NoSuchBucket, Permanent
 from chalicelib.core.filters import Sieve
@@ -18,6 +19,7 @@ from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
 from chalicelib.core.totals import Totals
 from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import cut_deletions, delivered, end_of_chain, keep_all
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.listing import cut_list
@@ -83,20 +85,33 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
 
 
 def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> None:
-    """Plan no further: close the range and its halves where they stand, and wake copy to decide what was planned."""
+    """Plan no further: close the range and its halves where they stand, and wake copy to decide what was planned: the
+    first of each line, of whom each wakes the next as ever."""
     bounds = _bounds(records, range_id)
     if bounds is None:
         return
     chain = _Chain.read(env, records, spec, range_id, bounds)
-    planned = [ids.part_id(range_id, ordinal) for ordinal in range(1, chain.links + 1 - chain.forked)]
+    planned = chain.links - chain.forked
     while not chain.ended:
         # Lost to another splitter's link: then go on from that one.
         chain.append(chain.manifest(Cut((), chain.end, last=True, error=CANCELLED)))
     for half in "01" if chain.forked else "":
         _cancel_range(env, records, spec, f"{range_id}{half}")
     # Crash before this: the sweep sees partitions that nobody decides, and wakes copy.
-    waiting = [part for part in planned if not records.done(part)]
-    env.queue.send([Wake(QueueName.COPY, spec.job_id, spec.control_region, part) for part in waiting])
+    line = Line(env, records, spec)
+    env.queue.send([line.wake(part) for part in _undecided(records, range_id, planned, line.ahead(range_id))])
+
+
+def _undecided(records: JobRecords, range_id: str, planned: int, lines: int) -> list[str]:
+    """The first partition without a receipt of each of a range's lines."""
+    found: dict[int, str] = {}
+    for ordinal in range(1, planned + 1):
+        part = ids.part_id(range_id, ordinal)
+        if ordinal % lines not in found and not records.done(part):
+            found[ordinal % lines] = part
+        if len(found) == lines:
+            break
+    return list(found.values())
 
 
 def _begin_deletions(env: Env, chain: "_Chain") -> bool:
@@ -120,15 +135,16 @@ def _conclude_deletions(env: Env, chain: "_Chain", deadline_ms: int, *, wake: bo
         _hand_over(env, chain, may_fork=False)
     elif not end.error and wake:
         # Crash before this: the sweep sees partitions that nobody works on, and wakes copy.
-        parts = [part for part in chain.records.links_of_range(ids.DELETE_RANGE) if not chain.records.done(part)]
-        env.queue.send([chain.wake(QueueName.COPY, part, fresh=True) for part in parts])
+        line = Line(env, chain.records, chain.spec)
+        parts = heads(chain.records.links_of_range(ids.DELETE_RANGE), line.ahead)
+        env.queue.send([line.wake(part, fresh=True) for part in parts])
 
 
 def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
     """Leave the rest to further invocations: two of them side by side where the range can be divided."""
     middle = _find_middle(env, chain) if may_fork else None
     if middle is None:
-        env.queue.send([Wake(QueueName.SPLIT, chain.spec.job_id, chain.spec.control_region, chain.range_id)])
+        env.queue.send([chain.wake_split(chain.range_id)])
         return
     chain.append(
         Fork(
@@ -277,16 +293,19 @@ class _Chain:
         self._report()
         if there != link:
             return  # The winner wakes its own.
+        line = Line(self.env, self.records, self.spec)
         if isinstance(link, Fork):
-            self.env.queue.send([self.wake(QueueName.SPLIT, f"{self.range_id}{side}") for side in "01"])
+            self.env.queue.send([self.wake_split(f"{self.range_id}{side}") for side in "01"])
         elif self.deletes and link.rows:
             return  # Not before the whole chain is planned.
-        elif any(row.method is not Method.NONE for row in link.rows):
-            if self.spec.planned_first:
-                return  # Whoever approves it wakes copy; until then nobody would be let to.
-            self.env.queue.send([self.wake(QueueName.COPY, link.part, fresh=True)])
-        else:
+        elif all(row.method is Method.NONE for row in link.rows):
             self._receipt_at_once(link)
+            if not self.spec.planned_first:
+                line.pass_over(link)
+        elif self.spec.planned_first:
+            return  # Whoever approves it wakes copy; until then nobody would be let to.
+        elif line.is_due(link.part):
+            self.env.queue.send([line.wake(link.part, fresh=True)])
 
     def _receipt_at_once(self, manifest: Manifest) -> None:
         """Every row was decided by looking at both sides: there is nothing to copy, and nothing more to verify."""
@@ -295,8 +314,9 @@ class _Chain:
         receipt = receipt_of(self.env, self.records, manifest, outcomes, started_ms=now)
         self.env.log("partition-unchanged", job=self.spec.job_id, part=manifest.part, rows=len(receipt.rows))
 
-    def wake(self, queue: QueueName, part: str, *, fresh: bool = False) -> Wake:
-        return Wake(queue, self.spec.job_id, self.spec.control_region, part, fresh)
+    def wake_split(self, range_id: str) -> Wake:
+        spec = self.spec
+        return Wake(QueueName.SPLIT, spec.job_id, spec.control_region, range_id, tenant=spec.tenant)
 
     def _move_to(self, link: Link) -> None:
         _, self.links = ids.split_part_id(link.part)

@@ -5,6 +5,7 @@ stopped. Everything it does is safe to do twice and by both Regions at once.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
 from chalicelib.core.ids import object_id
@@ -21,6 +22,7 @@ from chalicelib.protocol.places import Places, read_places
 from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
 from chalicelib.protocol.regions import beat, note_storage, region_sight, watch_region
 from chalicelib.protocol.settling import finish, settle
+from chalicelib.protocol.slots import waits_for_slot
 from chalicelib.protocol.summing import sum_up
 from chalicelib.protocol.table import tell
 
@@ -103,6 +105,7 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_m
         now_ms=env.clock.now_ms(),
         policy=env.policy,
         deletes=spec.deletion is not None,
+        priority=spec.priority,
     )
     _execute(env, records, spec, repairs, sights, unapproved=survey.intents.unapproved)
 
@@ -124,10 +127,11 @@ def _execute(
         return
     if repairs.settle and (sum_up if unapproved else settle)(env, records, spec):
         return
-    _wake_expiring(env, records, repairs.watch, sights)
-    wakes = [_wake(records, QueueName.SPLIT, range_id) for range_id in repairs.split]
-    wakes += [_wake(records, QueueName.COPY, part) for part in repairs.copy]
-    wakes += [_wake(records, QueueName.VERIFY, part) for part in repairs.verify]
+    _wake_expiring(env, records, spec, repairs.watch, sights)
+    wakes = [_wake(spec, QueueName.SPLIT, range_id) for range_id in repairs.split]
+    if not (repairs.again and repairs.copy and waits_for_slot(env, spec)):
+        wakes += [_wake(spec, QueueName.COPY, part) for part in repairs.copy]
+    wakes += [_wake(spec, QueueName.VERIFY, part) for part in repairs.verify]
     if wakes:
         env.log("redriven", job=records.job_id, wakes=len(wakes), delay_ms=repairs.delay_ms)
     env.queue.send(wakes, delay_ms=repairs.delay_ms)
@@ -137,7 +141,7 @@ def _execute(
 
 
 def _wake_expiring(
-    env: Env, records: JobRecords, watch: tuple[tuple[str, int], ...], sights: Mapping[str, str]
+    env: Env, records: JobRecords, spec: JobSpec, watch: tuple[tuple[str, int], ...], sights: Mapping[str, str]
 ) -> None:
     """Wake copy for claims that have expired, or will before the next sweep: then when they do. Copy looks again."""
     for part, epoch in watch:
@@ -146,11 +150,12 @@ def _wake_expiring(
             found.standing is Standing.WAITING and due_before_next_sweep(found.wait_ms, env.policy)
         ):
             env.log("lease-expires", job=records.job_id, part=part, epoch=epoch, in_ms=found.wait_ms)
-            env.queue.send([_wake(records, QueueName.COPY, part)], delay_ms=found.wait_ms)
+            wake = replace(_wake(spec, QueueName.COPY, part), takeover=True)
+            env.queue.send([wake], delay_ms=found.wait_ms)
 
 
-def _wake(records: JobRecords, queue: QueueName, part: str) -> Wake:
-    return Wake(queue, records.job_id, records.control.region, part)
+def _wake(spec: JobSpec, queue: QueueName, part: str) -> Wake:
+    return Wake(queue, spec.job_id, spec.control_region, part, tenant=spec.tenant)
 
 
 # --- multipart uploads ----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import Delivery, JobItems, JobPage
 
@@ -36,6 +37,10 @@ class MemoryLedger:
     """By feed, key, pin, Region."""
     webhook_healths: dict[tuple[str, str, str], WebhookHealth] = field(default_factory=dict)
     """By tenant, webhook, Region."""
+    slots: dict[tuple[str, str, int], Slot] = field(default_factory=dict)
+    """By Region, pool, number."""
+    waiters: dict[tuple[str, str, str], Waiter] = field(default_factory=dict)
+    """By Region, pool, job."""
     _beacons: dict[str, Beacon] = field(default_factory=dict)
     _takeovers: dict[tuple[int, str, str, str], Takeover] = field(default_factory=dict)
     _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
@@ -114,6 +119,22 @@ class MemoryLedger:
 
     def takeovers(self, limit: int) -> Sequence[Takeover]:
         return [self._takeovers[key] for key in sorted(self._takeovers, reverse=True)[:limit]]
+
+    def get_slots(self, region: str, pool: str) -> SlotPool:
+        return SlotPool(
+            tuple(self.slots[key] for key in sorted(self.slots) if key[:2] == (region, pool)),
+            tuple(self.waiters[key] for key in sorted(self.waiters) if key[:2] == (region, pool)),
+        )
+
+    def swap_slot(self, slot: Slot, holder: str) -> bool:
+        key = (slot.region, slot.pool, slot.number)
+        if key in self.slots and self.slots[key].holder not in (holder, slot.holder):
+            return False
+        self.slots[key] = slot
+        return True
+
+    def put_waiter(self, waiter: Waiter) -> None:
+        self.waiters[waiter.region, waiter.pool, waiter.job_id] = waiter
 
     def put_beacon(self, beacon: Beacon) -> None:
         self._beacons[beacon.region] = beacon

@@ -9,6 +9,7 @@ _LEASE = "chalicelib.protocol.lease"
 _PROGRESS = "chalicelib.core.progress"
 _RECORDS = "chalicelib.protocol.records"
 _SETTLE = "chalicelib.core.settle"
+_SLOTS = "chalicelib.core.slots"
 _SETTLING = "chalicelib.protocol.settling"
 _SPLIT = "chalicelib.steps.split"
 _SWEEP = "chalicelib.steps.sweep"
@@ -219,6 +220,21 @@ COORDINATION = (
 """,
                 """\
                 self.env.store.overwrite(self.bucket, key, body)
+""",
+            ),
+        ),
+    ),
+    Mutant(
+        "slots-of-the-dead",
+        "a slot is its holder's until it is freed, also if he has died",
+        (
+            Edit(
+                _SLOTS,
+                """\
+        return bool(self.holder) and now_ms < self.until_ms
+""",
+                """\
+        return bool(self.holder)
 """,
             ),
         ),

@@ -210,6 +210,7 @@ class Actors:
                 planned_first=job.planned_first,
                 every_object=job.every_object,
                 deletion=Deletion(job.delete) if job.delete else None,
+                priority=job.priority,
             )
             accepted, _ = control.submit(env, wanted)
             before = self.truth.asked.setdefault(number, accepted)

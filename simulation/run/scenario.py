@@ -5,7 +5,7 @@ from enum import StrEnum
 from random import Random
 
 from chalicelib.core.deletions import by_globs_alone
-from chalicelib.core.model import OverwriteMode
+from chalicelib.core.model import OverwriteMode, Priority
 from chalicelib.core.policy import Policy
 from chalicelib.core.schedules import Overlap
 from simulation.memory.buckets import Limits
@@ -105,6 +105,7 @@ class Job:
     """A plan that nobody approves is just that for ever."""
     delete: int = 0
     """It may delete so many objects that its source doesn't have; 0: it deletes nothing."""
+    priority: Priority = Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,8 @@ class Scenario:
     duplicates: float
     """The share of messages that arrive twice."""
     pool_width: int
+    endpoint_max: int | None
+    """How many partitions at once may read from, or write to, each endpoint in a Region."""
     runtime_ms: int
     """How long an invocation may last. A zombie's is endless."""
     target_events: bool
@@ -178,6 +181,8 @@ def draw(seed: int) -> Scenario:
     events += more
     timetable, changes = _timetable(Random(f"timetable {seed}"))
     events += changes
+    fairness = Random(f"fairness {seed}")
+    jobs = tuple(replace(job, priority=fairness.choice(tuple(Priority))) for job in jobs)
     versioned_sources = random.random() < 0.4
     if not jobs and random.random() < 0.4:
         # One key, version after version, and workers that fall asleep between two looks.
@@ -185,7 +190,7 @@ def draw(seed: int) -> Scenario:
         events += [Event(_some_time(random, calm_at_ms), Act.DROP, "f/0") for _ in range(2)]
     return Scenario(
         seed=seed,
-        policy=_policy(random),
+        policy=_fair(fairness, _policy(random)),
         weather=weather,
         encryption=random.choice(("AES256", "AES256", "aws:kms")),
         versioned_sources=versioned_sources,
@@ -196,6 +201,7 @@ def draw(seed: int) -> Scenario:
         transit_ms=random.choice((50, 500, 20 * SECOND)),
         duplicates=random.choice((0.0, 0.05, 0.5)),
         pool_width=random.choice((1, 1, 2, 4)),
+        endpoint_max=fairness.choice((None, None, None, 1)),
         runtime_ms=random.choice((15 * MINUTE, 15 * MINUTE, 1000 * HOUR)),
         target_events=random.random() < 0.3,
         forwards=random.random() < 0.7,
@@ -229,6 +235,15 @@ def _policy(random: Random) -> Policy:
         inline_objects=random.choice((0, 2, 2)),
         # As if workers slept for a day: the protocol must keep what is in use however impatient the collector is.
         stale_upload_ms=random.choice((24 * HOUR, 24 * HOUR, 5 * MINUTE, 1)),
+    )
+
+
+def _fair(random: Random, policy: Policy) -> Policy:
+    """Few partitions at once, so that lines and slots matter although there are few partitions."""
+    return replace(
+        policy,
+        partitions_ahead=random.choice((1, 1, 2, 4, 32)),
+        tenant_partitions_max=random.choice((1, 1, 2, 3, 24)),
     )
 
 

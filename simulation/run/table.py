@@ -28,6 +28,10 @@ def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ..
             return [((method, d.feed_id, d.key, d.pin, d.region), ([d],), d.region) for d in item]
         case "put_takeover":
             return [((method, item.job_id, item.part, str(item.epoch), item.to_region), args, item.to_region)]
+        case "swap_slot":
+            return [((method, item.region, item.pool, str(item.number)), args, item.region)]
+        case "put_waiter":
+            return [((method, item.region, item.pool, item.job_id), args, item.region)]
         case "put_beacon":
             return [((method, item.region), args, item.region)]
     raise KeyError(f"{method} is no put that the table knows")
@@ -36,6 +40,8 @@ def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ..
 def _is_there(ledger: MemoryLedger, method: str, key: Key, item: Any) -> bool:
     if method == "put_lease":
         return ledger.leases[key[1], key[2], key[3]] is item
+    if method == "swap_slot":
+        return ledger.slots[key[1], key[2], int(key[3])] is item
     return method != "put_plan" or ledger.plans[key[1], key[2], key[3]] is item
 
 
@@ -60,11 +66,11 @@ class Table:
     stalled: set[str] = field(default_factory=set)
     """Regions whose writes don't leave them."""
 
-    def write(self, region: str, method: str, args: tuple[Any, ...]) -> None:
-        """A put in one Region: there at once, elsewhere later."""
+    def write(self, region: str, method: str, args: tuple[Any, ...]) -> Any:
+        """A put in one Region: there at once, elsewhere later. Returns what it answers there."""
         replica = self.replicas[region]
         stamp = replica.clock()
-        getattr(replica.ledger, method)(*args)
+        answer = getattr(replica.ledger, method)(*args)
         for key, alone, named in keys_of(method, args):
             self.written(key, region, named)
             if not _is_there(replica.ledger, method, key, args[0]):
@@ -73,6 +79,7 @@ class Table:
             for other in self.replicas.values():
                 if other is not replica:
                     self._replicate(replica, other, method, key, alone, stamp)
+        return answer
 
     def _replicate(
         self, source: Replica, target: Replica, method: str, key: Key, args: tuple[Any, ...], stamp: int

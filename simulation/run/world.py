@@ -38,7 +38,16 @@ _ENDPOINTS = ENDPOINTS | {
     "delivery": replace(ENDPOINTS["target-east"], id="delivery", prefix="out/f/"),
 }
 _FEEDS = {"drops": Feed("drops", TENANT, "drop", "delivery")}
-_READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "takeovers", "beacons")
+_READS = (
+    "list_jobs",
+    "job_items",
+    "get_leases",
+    "get_observation",
+    "get_deliveries",
+    "takeovers",
+    "beacons",
+    "get_slots",
+)
 
 
 @dataclass(slots=True)
@@ -126,7 +135,9 @@ class World:
             pool=pool,
             log=cast(Log, self._log),
             policy=self.scenario.policy,
-            endpoints=_ENDPOINTS,
+            endpoints={
+                name: replace(end, max_concurrency=self.scenario.endpoint_max) for name, end in _ENDPOINTS.items()
+            },
             feeds=_FEEDS,
             worker=f"worker-{region}",
         )

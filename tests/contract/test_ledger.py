@@ -15,6 +15,7 @@ from chalicelib.core.model import (
     JobKind,
 )
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import DeliveryStatus
 from local.gateway.process import free_port
@@ -396,3 +397,76 @@ def test_webhook_health_is_each_webhooks_own(ledger: Subject) -> None:
     for tenant, webhook in names:
         [found] = ledger.east.get_webhook_health(tenant, webhook)
         assert (found.tenant, found.webhook) == (tenant, webhook)
+
+
+# --- slots --------------------------------------------------------------------------------------------------------
+
+
+def slot(number: int = 1, holder: str = "n-1", region: str = WEST, pool: str = "tenant#acme") -> Slot:
+    return Slot(region, pool, number, holder, JOB, 4, 1_800_000_000_000)
+
+
+def test_a_pool_nobody_has_used(ledger: Subject) -> None:
+    assert ledger.west.get_slots(WEST, "tenant#acme") == SlotPool()
+
+
+def test_a_slot_is_one_holders(ledger: Subject) -> None:
+    """Two that saw the same: the first has it."""
+    assert ledger.west.swap_slot(slot(), "")
+    assert not ledger.west.swap_slot(slot(holder="n-2"), "")
+    assert not ledger.west.swap_slot(slot(holder="n-2"), "n-3")
+    assert ledger.west.get_slots(WEST, "tenant#acme").slots == (slot(),)
+
+
+def test_the_same_request_twice_has_the_answer_of_the_first(ledger: Subject) -> None:
+    """The SDK repeats it when the first one's answer is lost."""
+    for _ in range(2):
+        assert ledger.west.swap_slot(slot(), "")
+    for _ in range(2):
+        assert ledger.west.swap_slot(replace(slot(), holder="", until_ms=0), "n-1")
+    assert ledger.west.get_slots(WEST, "tenant#acme").slots == (replace(slot(), holder="", until_ms=0),)
+
+
+def test_a_slot_is_renewed_freed_and_taken_by_the_next(ledger: Subject) -> None:
+    free = replace(slot(), holder="", until_ms=0)
+    assert ledger.west.swap_slot(slot(), "")
+    assert ledger.west.swap_slot(replace(slot(), until_ms=5), "n-1")
+    assert ledger.west.swap_slot(free, "n-1")
+    assert ledger.west.swap_slot(slot(holder="n-2"), "")
+    # What the one before says now comes too late.
+    assert not ledger.west.swap_slot(replace(slot(), until_ms=9), "n-1")
+    assert not ledger.west.swap_slot(free, "n-1")
+    assert ledger.west.get_slots(WEST, "tenant#acme").slots == (slot(holder="n-2"),)
+
+
+def test_an_expired_slot_is_taken_from_its_holder(ledger: Subject) -> None:
+    assert ledger.west.swap_slot(slot(), "")
+    assert ledger.west.swap_slot(slot(holder="n-2"), "n-1")
+    assert not ledger.west.swap_slot(slot(holder="n-3"), "n-1"), "who comes second has seen what is no more"
+
+
+def test_pools_and_regions_are_apart(ledger: Subject) -> None:
+    other, theirs = slot(pool="tenant#acme2"), slot(region=EAST, holder="n-9")
+    for one in (slot(), slot(2), other):
+        assert ledger.west.swap_slot(one, "")
+    assert ledger.east.swap_slot(theirs, "")
+    assert ledger.west.get_slots(WEST, "tenant#acme").slots == (slot(), slot(2))
+    assert ledger.west.get_slots(WEST, "tenant#acme2").slots == (other,)
+    assert ledger.east.get_slots(EAST, "tenant#acme").slots == (theirs,)
+
+
+def test_who_waits(ledger: Subject) -> None:
+    first = Waiter(WEST, "tenant#acme", JOB, 4, 1_800_000_000_000)
+    ledger.west.put_waiter(first)
+    ledger.west.put_waiter(replace(first, until_ms=1_800_000_005_000))
+    assert ledger.west.swap_slot(slot(), "")
+    there = ledger.west.get_slots(WEST, "tenant#acme")
+    assert there == SlotPool((slot(),), (replace(first, until_ms=1_800_000_005_000),))
+
+
+def test_any_number_of_jobs_wait_in_few_items(ledger: Subject) -> None:
+    for number in range(100):
+        ledger.west.put_waiter(Waiter(WEST, "p", f"job-{number}", 4, number))
+    waiters = ledger.west.get_slots(WEST, "p").waiters
+    assert 32 <= len(waiters) <= 100
+    assert len({waiter.job_id for waiter in waiters}) == len(waiters)

@@ -63,10 +63,29 @@ def test_each_wake_goes_to_its_queue(subject: Subject) -> None:
 
 
 def test_everything_a_wake_says(subject: Subject) -> None:
-    sent = [Wake(QueueName.COPY, JOB, WEST, "r01-000012", fresh=True), Wake(QueueName.SPLIT, JOB, WEST)]
+    sent = [
+        Wake(QueueName.COPY, JOB, WEST, "r01-000012", fresh=True, share="1:2/3", tenant="acme", waited=7),
+        Wake(QueueName.SPLIT, JOB, WEST),
+    ]
     subject.queue.send(sent)
     assert subject.received("copy") == sent[:1]
     assert subject.received("split") == sent[1:]
+
+
+def test_a_message_says_whose_it_is(sqs: tuple[SqsQueue, Stubber]) -> None:
+    """SQS takes 128 ASCII letters, digits and punctuation (API reference, SendMessage): any tenant has such a name."""
+    queue, stub = sqs
+    groups = {"acme": "acme", "a b/ü": "a%20b%2F%C3%BC", "x" * 300: "x" * 128, "": None}
+    for tenant, group in groups.items():
+        for send in (
+            lambda tenant=tenant: queue.send([replace(wake(), tenant=tenant)]),
+            lambda tenant=tenant: queue.send_verify_deliveries([VerifyDelivery("f", "k", "v", tenant)]),
+        ):
+            entry = {"Id": "0", "MessageBody": ANY, "DelaySeconds": 0} | ({"MessageGroupId": group} if group else {})
+            stub.add_response(
+                "send_message_batch", {"Successful": [], "Failed": []}, {"QueueUrl": ANY, "Entries": [entry]}
+            )
+            send()
 
 
 def test_deliveries_to_verify(subject: Subject) -> None:

@@ -105,7 +105,7 @@ def _work(api: Api, tenant: Tenant) -> None:
         if wake.queue == "split":
             split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
         elif wake.queue == "copy":
-            copy.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS, fresh=wake.fresh)
+            copy.run(api.env, wake, FAR_MS)
         else:
             verify.run(api.env, wake.job_id, wake.control_region, wake.part)
     hook = {"url": f"https://{tenant.word}.example/hook", "events": ["job.settled"]}

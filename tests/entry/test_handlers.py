@@ -337,4 +337,4 @@ def test_sweep_wakes_what_lost_its_message(api: Api, job: str) -> None:
     for _ in range(3):
         app.sweep(TICK, Context())
         api.env.clock.sleep_ms(61_000)
-    assert Wake(QueueName.SPLIT, job, EAST, "r") in api.queue.wakes
+    assert Wake(QueueName.SPLIT, job, EAST, "r", tenant="acme") in api.queue.wakes

@@ -129,7 +129,7 @@ def _settled(api: Api) -> str:
         if wake.queue == "split":
             split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
         elif wake.queue == "copy":
-            copy.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS, fresh=wake.fresh)
+            copy.run(api.env, wake, FAR_MS)
         else:
             verify.run(api.env, wake.job_id, wake.control_region, wake.part)
     assert api.get(f"/jobs/{job_id}").json["state"] == "SUCCEEDED"

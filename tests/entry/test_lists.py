@@ -162,7 +162,7 @@ def settled(api: Api) -> Iterator[str]:
             if wake.queue == "split":
                 split.run(env, wake.job_id, wake.control_region, wake.part, FAR_MS)
             elif wake.queue == "copy":
-                copy.run(env, wake.job_id, wake.control_region, wake.part, FAR_MS, fresh=wake.fresh)
+                copy.run(env, wake, FAR_MS)
             else:
                 verify.run(env, wake.job_id, wake.control_region, wake.part)
         yield job_id
@@ -235,6 +235,7 @@ def test_endpoints_are_the_tenants_own(api: Api) -> None:
         "kms_key": None,
         "requester_pays": False,
         "website": False,
+        "max_concurrency": None,
         "managed_by": "deployment",
         "changed_at": None,
     }

@@ -27,7 +27,7 @@ def test_paused_and_resumed(api: Api) -> None:
     assert resumed.status == 202
     assert resumed.json == job
     assert api.get(f"/jobs/{job['id']}").json == job
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r")]
+    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r", tenant="acme")]
 
 
 def test_repeating_changes_nothing(api: Api) -> None:

@@ -74,7 +74,7 @@ def test_it_is_made_and_then_there(api: Api, settled: str) -> None:
     reply = api.get(f"/jobs/{settled}/report")
     assert (reply.status, reply.headers["retry-after"]) == (202, "5")
     assert reply.json == {"format": "csv", "retry_after_seconds": 5}
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, settled, EAST, report="csv")]
+    assert api.queue.wakes == [Wake(QueueName.SPLIT, settled, EAST, report="csv", tenant="acme")]
     work(api)
     reply = api.get(f"/jobs/{settled}/report")
     assert (reply.status, reply.json["format"], reply.json["rows"]) == (200, "csv", len(ODD))

@@ -35,9 +35,9 @@ def test_a_new_job(api: Api) -> None:
     assert reply.headers["location"] == f"/jobs/{job['id']}"
     old = api.get(f"/jobs/{old_id}").json
     assert (job["retry_of"], old["retry_of"]) == (old_id, None)
-    for name in ("source", "target", "mode", "labels"):
+    for name in ("source", "target", "mode", "labels", "priority"):
         assert job[name] == old[name]
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r")]
+    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r", tenant="acme")]
     listed = {entry["id"]: entry["retry_of"] for entry in api.get("/jobs").json["jobs"]}
     assert listed == {job["id"]: old_id, old_id: None}
 

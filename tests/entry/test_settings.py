@@ -46,10 +46,11 @@ def test_a_whole_environment() -> None:
 
 def test_all_that_an_endpoint_may_say() -> None:
     more = {"owner": "210987654321", "prefix": "données/", "kms_key": "arn:aws-us-gov:kms:x", "requester_pays": True}
-    entry = endpoint("e", "bucket", WEST, "read", website=True, **more)
+    entry = endpoint("e", "bucket", WEST, "read", website=True, max_concurrency=8, **more)
     found = settings.read(environ(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")).endpoints["e"]
     assert found.bucket == Bucket("bucket", WEST, "210987654321", requester_pays=True)
     assert (found.prefix, found.kms_key, found.website) == ("données/", "arn:aws-us-gov:kms:x", True)
+    assert found.max_concurrency == 8
 
 
 def test_a_source_may_lie_in_a_third_region() -> None:
@@ -213,6 +214,8 @@ def test_numbers_that_just_work(policy: dict[str, int]) -> None:
         {"prefix": 5},
         {"prefix": None},
         {"website": "perhaps"},
+        {"max_concurrency": 0},
+        {"max_concurrency": "8"},
         {"acces": "read"},
     ],
     ids=str,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.core import codec
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.ports import QueueName, Wake
 from chalicelib.protocol.records import ControlRecords
@@ -21,7 +22,7 @@ def test_a_new_job(api: Api) -> None:
     assert job["target"] == {"endpoint": "target-east", "prefix": ""}
     assert (job["mode"], job["labels"], job["home_region"]) == ("if-changed", {"order": "4711"}, WEST)
     assert (job["state"], job["created_at"]) == ("PLANNING", "2027-01-15T08:00:00.000Z")
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r")]
+    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r", tenant="acme")]
 
 
 def test_its_location_shows_it(api: Api) -> None:
@@ -80,8 +81,9 @@ def test_the_same_key_of_another_tenant_is_another_job(api: Api) -> None:
         {"labels": {"a": "b"}},
         {"source": {"endpoint": "source-west", "prefix": "x/"}},
         {"filter": {"include": ["*.csv"]}},
+        {"priority": "high"},
     ],
-    ids=["mode", "labels", "prefix", "filter"],
+    ids=["mode", "labels", "prefix", "filter", "priority"],
 )
 def test_a_key_may_not_be_used_for_something_else(api: Api, change: dict[str, object]) -> None:
     first = api.submit("k-1")
@@ -103,6 +105,27 @@ def test_any_printable_key(api: Api, key: str) -> None:
 @pytest.mark.parametrize("mode", ["if-changed", "never", "always", "fail"])
 def test_modes(api: Api, mode: str) -> None:
     assert api.submit(mode=mode).json["mode"] == mode
+
+
+@pytest.mark.parametrize("priority", ["low", "normal", "high"])
+def test_priorities(api: Api, priority: str) -> None:
+    made = api.submit(priority=priority)
+    assert (made.status, made.json["priority"]) == (201, priority)
+    assert api.get(f"/jobs/{made.json['id']}").json["priority"] == priority
+    assert api.get("/jobs").json["jobs"][0]["priority"] == priority
+
+
+@pytest.mark.parametrize("priority", ["urgent", "HIGH", 3, None])
+def test_no_priority(api: Api, priority: object) -> None:
+    assert "priority" in api.submit(priority=priority).problem(400, "InvalidRequest")
+
+
+def test_normal_is_as_if_nothing_were_asked_for(api: Api) -> None:
+    """So a request that is repeated over an upgrade is the same, and records are what they always were."""
+    first = api.submit("k-1")
+    again = api.submit("k-1", priority="normal")
+    assert (again.status, again.json) == (200, first.json)
+    assert b"priority" not in codec.dumps(api.ledger.jobs[first.json["id"]])
 
 
 @pytest.mark.parametrize("prefix", ["", "a b/", "données/", "鍵/", "smile-\U0001f600", "a//b", "../x", "100%25+"])

@@ -146,6 +146,6 @@ def _work(api: Api, steps: int) -> None:
         elif wake.queue == "split":
             split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
         elif wake.queue == "copy":
-            copy.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS, fresh=wake.fresh)
+            copy.run(api.env, wake, FAR_MS)
         else:
             verify.run(api.env, wake.job_id, wake.control_region, wake.part)

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.core.deletions import Deletion
 from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.ports import QueueName, Wake
 from chalicelib.steps import control, copy, split
 from simulation.memory.clock import SequentialIds
 from simulation.memory.env import EAST, SOURCE, TARGET, TENANT, WEST
@@ -173,7 +174,7 @@ def worker(world: World, turns: Turns, number: int, spec: JobSpec, *, wait: bool
 
     def work() -> None:
         for _ in range(4 if wait else 1):
-            copy.run(env, spec.job_id, EAST, "d-000001", world.clock.now_ms() + 15 * MINUTE, fresh=False)
+            copy.run(env, Wake(QueueName.COPY, spec.job_id, EAST, "d-000001"), world.clock.now_ms() + 15 * MINUTE)
             if wait:  # Looks until the first one's lease has run out.
                 world.clock.advance(2 * MINUTE)
 
@@ -249,7 +250,8 @@ def test_a_copy_message_before_the_chain_is_planned_deletes_nothing() -> None:
         world.handle(world.mail.pop(0))
     first = world.records(spec).link("d-000001")
     assert not first.last  # type: ignore[union-attr]
-    copy.run(world.west, spec.job_id, EAST, "d-000001", world.clock.now_ms() + HOUR, fresh=True)
+    wake = Wake(QueueName.COPY, spec.job_id, EAST, "d-000001", fresh=True)
+    copy.run(world.west, wake, world.clock.now_ms() + HOUR)
     assert [deletes(world, key) for key in STRAYS] == [0] * 3
     assert "d-000001" not in world.records(spec).survey().claims
     world.settle()

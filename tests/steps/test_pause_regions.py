@@ -81,8 +81,8 @@ def test_what_was_copied_is_verified_and_a_job_that_was_all_copied_settles_thoug
     assert state(world, spec) is JobState.SUCCEEDED
 
 
-def test_a_job_of_very_many_partitions_is_woken_whole_within_a_minute() -> None:
-    """One LIST shows the request but a part of them; the sweep, which wakes a hundred at a time otherwise, the rest."""
+def test_a_job_of_very_many_partitions_goes_on_at_once_and_by_itself() -> None:
+    """The request wakes the first of each line, and each of them the next: no queue is filled, and no sweep needed."""
     world = World(policy=replace(SMALL, partition_rows=1, split_links_per_run=2000))
     keys = [f"in/a/{number:04d}" for number in range(1100)]
     for key in keys:
@@ -98,7 +98,9 @@ def test_a_job_of_very_many_partitions_is_woken_whole_within_a_minute() -> None:
     world.run(HOUR)
     resume(world, spec)
     world.collect()
-    assert 900 <= sum(mail.queue == "copy" for mail in world.mail) < 1100
+    assert sum(mail.queue == "copy" for mail in world.mail) == world.policy.partitions_ahead
+    world.pump()
+    assert len(world.written(keys[-1].replace("in/a", "out/b"))) == 1
     world.run(2 * MINUTE)
     assert world.terminal(spec).counts == {Outcome.COPIED: 1100}
 

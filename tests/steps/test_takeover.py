@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.model import JobSpec, JobState, Outcome
-from chalicelib.ports import SourceRef, UploadRef
+from chalicelib.ports import QueueName, SourceRef, UploadRef, Wake
 from chalicelib.steps import copy, split
 from simulation.memory.clock import SequentialIds
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
@@ -92,7 +92,7 @@ def worker(world: World, turns: Turns, number: int, spec: JobSpec) -> Callable[[
     env = replace(world.west, store=store, worker=name, ids=SequentialIds(name))
 
     def work() -> None:
-        copy.run(env, spec.job_id, EAST, PART, world.clock.now_ms() + 15 * MINUTE, fresh=False)
+        copy.run(env, Wake(QueueName.COPY, spec.job_id, EAST, PART), world.clock.now_ms() + 15 * MINUTE)
 
     return work
 

@@ -122,8 +122,9 @@ CONTRACTS = (
         JOBS,
         "Retry what a settled job didn't deliver",
         scope=WRITE,
-        description="A new job of the same source, target, mode and labels, of just the objects that were planned "
-        "and not delivered. They are looked at anew: what is there now is delivered, or the version that was named. "
+        description="A new job of the same source, target, mode, labels and priority, of just the objects that were "
+        "planned and not delivered. They are looked at anew: what is there now is delivered, or the version that was "
+        "named. "
         "What was never planned (the job was cancelled, or its source could not be listed) is not in it, and keeps it "
         "from succeeding: submit the job again. Send an Idempotency-Key, as to `POST /jobs`.",
         idempotent=True,

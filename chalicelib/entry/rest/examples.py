@@ -14,6 +14,7 @@ from chalicelib.core.model import (
     Method,
     Outcome,
     OverwriteMode,
+    Priority,
     Verification,
 )
 from chalicelib.core.planned import PlanState
@@ -108,6 +109,7 @@ def _requests() -> dict[str, BaseModel]:
         "nightly": schedules.ScheduleRequest(
             cron="0 2 * * *", timezone="America/New_York", job=requests.JobRequest(source=source, target=target)
         ),
+        "urgent": requests.JobRequest(source=source, target=target, priority=Priority.HIGH),
     }
 
 
@@ -205,6 +207,7 @@ def _endpoint() -> places.Endpoint:
         kms_key=None,
         requester_pays=False,
         website=False,
+        max_concurrency=8,
         managed_by="api",
         changed_at=_SUBMITTED,
     )
@@ -252,6 +255,7 @@ def _job() -> dict[str, Any]:
         "mode": OverwriteMode.IF_CHANGED,
         "cancel": CancelMode.FAST,
         "labels": {"order": "4711"},
+        "priority": Priority.NORMAL,
         "retry_of": None,
         "schedule": None,
         "home_region": _WEST,

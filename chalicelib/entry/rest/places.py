@@ -18,6 +18,7 @@ BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 """S3 user guide, "General purpose bucket naming rules"."""
 REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 ACCOUNT = r"^[0-9]{12}$"
+MAX_CONCURRENCY = 10_000
 Access = Literal["read", "write", "read-write"]
 
 
@@ -37,6 +38,8 @@ class EndpointRequest(RequestBody):
     requester_pays: bool = False
     website: bool = False
     """Objects may carry a website redirect, which is then carried over (one HEAD more for each)."""
+    max_concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] | None = None
+    """How many partitions at once are read from or written to here in a Region; without it: no limit of its own."""
 
     @field_validator("prefix")
     @classmethod
@@ -55,6 +58,7 @@ class EndpointRequest(RequestBody):
             writable="write" in self.access,
             kms_key=self.kms_key,
             website=self.website,
+            max_concurrency=self.max_concurrency,
         )
 
 
@@ -78,6 +82,8 @@ class Endpoint(Response):
     kms_key: str | None
     requester_pays: bool
     website: bool
+    max_concurrency: int | None
+    """How many partitions at once are read from or written to here in a Region; null: no limit of its own."""
     managed_by: Literal["deployment", "api"]
     """What came with the deployment can't be changed here."""
     changed_at: Timestamp | None
@@ -96,6 +102,7 @@ class Endpoint(Response):
             kms_key=endpoint.kms_key,
             requester_pays=endpoint.bucket.requester_pays,
             website=endpoint.website,
+            max_concurrency=endpoint.max_concurrency,
             managed_by="api" if entry else "deployment",
             changed_at=timestamp(entry.changed_ms) if entry else None,
         )

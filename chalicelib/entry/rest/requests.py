@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chalicelib.core.deletions import OBJECTS_MAX, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
 from chalicelib.core.inputs import NO_FILTERS, Filters, StorageClass
-from chalicelib.core.model import CancelMode, Outcome, OverwriteMode
+from chalicelib.core.model import CancelMode, Outcome, OverwriteMode, Priority
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.report import ReportFormat
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
@@ -168,6 +168,9 @@ class JobRequest(RequestBody):
     object, and objects that could not be verified then (no full-object CRC, one part) end as FAILED."""
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
+    priority: Priority = Priority.NORMAL
+    """Its share beside others of your jobs that are to be copied at the same time, as 1 to 4 to 16. No order: a `low`
+    job goes on beside a `high` one. It can't be changed later."""
 
     def submission(self, tenant: str, token: str) -> Submission:
         return Submission(
@@ -182,6 +185,7 @@ class JobRequest(RequestBody):
             manifest=ManifestPlace(self.manifest.endpoint, self.manifest.key) if self.manifest else None,
             filters=self.filter.filters() if self.filter else NO_FILTERS,
             deletion=Deletion(self.delete.max_objects) if self.delete else None,
+            priority=self.priority,
         )
 
 

@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import model
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import (
+    CancelMode,
+    ChecksumType,
+    JobKind,
+    JobState,
+    Outcome,
+    OverwriteMode,
+    Priority,
+    Verification,
+)
 from chalicelib.core.progress import Phase
 from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
@@ -104,6 +113,7 @@ class JobBase(Response):
     cancel: CancelMode
     """What a cancel means: `fast`, or `strict`."""
     labels: dict[str, str]
+    priority: Priority
     retry_of: str | None
     """The job of which it retries what was not delivered."""
     schedule: Occurrence | None
@@ -126,6 +136,7 @@ def base_of(spec: model.JobSpec) -> dict[str, Any]:
         "mode": spec.mode,
         "cancel": spec.cancel_mode,
         "labels": spec.labels,
+        "priority": spec.priority,
         "retry_of": spec.retry_of,
         "schedule": Occurrence(id=due.name, occurrence_at=timestamp(due.occurrence_ms)) if due else None,
         "home_region": spec.home,

@@ -1,0 +1,133 @@
+"""Taking, keeping and giving back slots (`core.slots`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from chalicelib.core.errors import Retry
+from chalicelib.core.model import JobSpec
+from chalicelib.core.retry import backoff_ms
+from chalicelib.core.slots import Pool, Slot, Waiter, choose
+from chalicelib.ports import Env, Wake
+from chalicelib.protocol.table import tell
+
+TRIES = 4
+"""How often a worker that loses a slot to another looks again."""
+WAIT_MIN_MS = 1_000
+WAIT_BASE_MS, WAIT_MAX_MS = 2_000, 60_000
+"""How long a message without a slot rests: full jitter below a doubling bound. At the most, thousands of waiting
+messages take a few workers."""
+ARRIVES_MS = 5_000
+"""A message's way and a cold start, allowed for beside its delay."""
+
+
+@dataclass(slots=True)
+class Slots:
+    """Those that one worker holds while it works on a partition."""
+
+    env: Env
+    renewed_ms: int
+    held: list[Slot] = field(default_factory=list)
+
+    def during(self, work: Callable[[], None]) -> None:
+        """Give them back when the work has ended, however it ended."""
+        try:
+            work()
+        except Exception:
+            self.free()
+            raise
+        self.free()
+
+    def renew(self) -> None:
+        """Once a heartbeat, however often it is called."""
+        now = self.env.clock.now_ms()
+        if now - self.renewed_ms < self.env.policy.heartbeat_ms:
+            return
+        self.renewed_ms, until = now, now + self.env.policy.lease_ttl_ms
+        renewed = [replace(slot, until_ms=until) for slot in self.held]
+        self.held = [slot for slot in renewed if self._put(slot, slot.holder)]
+
+    def free(self) -> None:
+        """Crash before this: they expire."""
+        held, self.held = self.held, []
+        for slot in held:
+            self._put(replace(slot, holder="", until_ms=0), slot.holder)
+
+    def _put(self, slot: Slot, holder: str) -> bool:
+        """False if it was not this worker's any more."""
+        try:
+            kept = self.env.ledger.swap_slot(slot, holder)
+        except Retry as error:
+            self.env.log("slot-not-told", pool=slot.pool, number=slot.number, error=str(error))
+            return True
+        if not kept:
+            # It expired, and somebody took it: there is one worker too many for a while, which does no harm.
+            self.env.log("slot-lost", pool=slot.pool, number=slot.number)
+        return kept
+
+
+def pools_of(env: Env, spec: JobSpec) -> tuple[Pool, ...]:
+    """Its tenant's, and those of its endpoints that have a limit, as they were when the job was accepted."""
+    limits = {end.id: end.max_concurrency for end in (spec.source, spec.target) if end.max_concurrency is not None}
+    return (
+        Pool(f"tenant#{spec.tenant}", env.policy.tenant_partitions_max),
+        *(Pool(f"endpoint#{spec.tenant}#{name}", size) for name, size in sorted(limits.items())),
+    )
+
+
+def take_slots(env: Env, spec: JobSpec, wake: Wake) -> Slots | None:
+    """A slot of each pool. Without one of them: None, and the message is sent anew, later.
+
+    Nothing is held while one waits. A pool that the table doesn't tell of is done without. So is one without a free
+    slot when a partition is taken over: it was begun before those that are at work, and users are promised when.
+    """
+    slots = Slots(env, env.clock.now_ms())
+    for pool in pools_of(env, spec):
+        try:
+            slot = _take(env, spec, pool)
+        except Retry as error:
+            # Perhaps it is taken all the same; then it expires.
+            env.log("without-a-slot", job=spec.job_id, pool=pool.name, error=str(error))
+            continue
+        if slot is not None:
+            slots.held.append(slot)
+        elif not wake.takeover:
+            slots.free()
+            _come_again(env, spec, pool, wake)
+            return None
+    return slots
+
+
+def waits_for_slot(env: Env, spec: JobSpec) -> bool:
+    """Messages of the job are known to come again, so they are not lost: others, sent beside them, would wait with
+    them. What is noted counts until they should have come."""
+    now = env.clock.now_ms()
+    try:
+        pools = [env.ledger.get_slots(env.region, pool.name) for pool in pools_of(env, spec)]
+    except Retry as error:
+        env.log("waiters-not-read", job=spec.job_id, error=str(error))
+        return False
+    return any(w.job_id == spec.job_id and now < w.until_ms for there in pools for w in there.waiters)
+
+
+def _take(env: Env, spec: JobSpec, pool: Pool) -> Slot | None:
+    weight = spec.priority.weight
+    for _ in range(TRIES):
+        there, now = env.ledger.get_slots(env.region, pool.name), env.clock.now_ms()
+        found = choose(there, pool.size, spec.job_id, weight, now, env.rng.uniform())
+        if found is None:
+            return None
+        number, before = found
+        until = now + env.policy.lease_ttl_ms
+        slot = Slot(env.region, pool.name, number, env.ids.nonce(), spec.job_id, weight, until)
+        if env.ledger.swap_slot(slot, before):
+            return slot
+    return None
+
+
+def _come_again(env: Env, spec: JobSpec, pool: Pool, wake: Wake) -> None:
+    delay_ms = WAIT_MIN_MS + backoff_ms(wake.waited, WAIT_BASE_MS, WAIT_MAX_MS, env.rng.uniform())
+    until = env.clock.now_ms() + delay_ms + ARRIVES_MS
+    tell(env, env.ledger.put_waiter, Waiter(env.region, pool.name, spec.job_id, spec.priority.weight, until))
+    # Crash before the send: the message comes again by itself, later; or the sweep sends another.
+    env.queue.send([replace(wake, waited=wake.waited + 1)], delay_ms=delay_ms)
+    env.log("waits-for-a-slot", job=spec.job_id, part=wake.part, pool=pool.name, waited=wake.waited)
