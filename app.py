@@ -12,6 +12,8 @@ from chalicelib.entry.rest import routes
 
 app = Chalice(app_name="eft")
 app.api.cors = False
+NO_BODY: list[str] = []
+"""As `content_types`: Chalice lets any pass. The type of a body that isn't there says nothing."""
 
 
 @app.middleware("http")
@@ -29,72 +31,97 @@ def submit_job() -> Response:
     return runtime.respond(app.current_request, routes.submit_job)
 
 
-@app.route("/jobs", methods=["GET"], authorizer=bearer)
+@app.route("/jobs", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_jobs() -> Response:
     return runtime.respond(app.current_request, routes.list_jobs)
 
 
-@app.route("/jobs/{job_id}", methods=["GET"], authorizer=bearer)
+@app.route("/jobs/{job_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=bearer)
+@app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def cancel_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.cancel_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/pause", methods=["POST"], authorizer=bearer)
+@app.route("/jobs/{job_id}/pause", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def pause_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.pause_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/resume", methods=["POST"], authorizer=bearer)
+@app.route("/jobs/{job_id}/resume", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def resume_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.resume_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/retry", methods=["POST"], authorizer=bearer)
+@app.route("/jobs/{job_id}/retry", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def retry_job(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.retry_job, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/objects", methods=["GET"], authorizer=bearer)
+@app.route("/jobs/{job_id}/objects", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_objects(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.list_objects, job_id=job_id))
 
 
-@app.route("/jobs/{job_id}/report", methods=["GET"], authorizer=bearer)
+@app.route("/jobs/{job_id}/report", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_report(job_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.get_report, job_id=job_id))
 
 
-@app.route("/endpoints", methods=["GET"], authorizer=bearer)
+@app.route("/endpoints", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_endpoints() -> Response:
     return runtime.respond(app.current_request, routes.list_endpoints)
 
 
-@app.route("/feeds", methods=["GET"], authorizer=bearer)
+@app.route("/endpoints/{endpoint_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def get_endpoint(endpoint_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_endpoint, endpoint_id=endpoint_id))
+
+
+@app.route("/endpoints/{endpoint_id}", methods=["PUT"], authorizer=bearer)
+def put_endpoint(endpoint_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.put_endpoint, endpoint_id=endpoint_id))
+
+
+@app.route("/endpoints/{endpoint_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
+def remove_endpoint(endpoint_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.remove_endpoint, endpoint_id=endpoint_id))
+
+
+@app.route("/endpoints/{endpoint_id}/check", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
+def check_endpoint(endpoint_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.check_endpoint, endpoint_id=endpoint_id))
+
+
+@app.route("/audit", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def list_changes() -> Response:
+    return runtime.respond(app.current_request, routes.list_changes)
+
+
+@app.route("/feeds", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_feeds() -> Response:
     return runtime.respond(app.current_request, routes.list_feeds)
 
 
-@app.route("/regions", methods=["GET"], authorizer=bearer)
+@app.route("/regions", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def regions() -> Response:
     return runtime.respond(app.current_request, routes.regions)
 
 
-@app.route("/leases", methods=["GET"], authorizer=bearer)
+@app.route("/leases", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def leases() -> Response:
     return runtime.respond(app.current_request, routes.leases)
 
 
-@app.route("/health", methods=["GET"])
+@app.route("/health", methods=["GET"], content_types=NO_BODY)
 def health() -> Response:
     return runtime.respond(app.current_request, routes.health)
 
 
-@app.route("/openapi.json", methods=["GET"])
+@app.route("/openapi.json", methods=["GET"], content_types=NO_BODY)
 def describe() -> Response:
     return runtime.respond(app.current_request, routes.describe)
 

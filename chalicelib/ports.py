@@ -5,11 +5,12 @@ looks before it writes again. No implementation retries a write by itself: a hid
 a 412.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from chalicelib.core.entries import Change, Entry, EntryKind
 from chalicelib.core.keys import Issuer
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import (
@@ -93,6 +94,14 @@ class Part:
     number: int
     etag: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFacts:
+    """Where a bucket really is, and its tags."""
+
+    region: str
+    tags: Mapping[str, str]
 
 
 class ObjectStore(Protocol):
@@ -195,6 +204,11 @@ class ObjectStore(Protocol):
 
     def list_uploads(self, bucket: Bucket, prefix: str) -> Sequence[UploadInfo]: ...
 
+    def describe(self, bucket: Bucket) -> BucketFacts:
+        """What the bucket says of itself. NoSuchBucket, or Denied: not under this name, owner and Region, or not for
+        us."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class JobItems:
@@ -290,6 +304,44 @@ class Ledger(Protocol):
 
     def put_beacon(self, beacon: Beacon) -> None: ...
     def beacons(self) -> Sequence[Beacon]: ...
+    def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
+        """Count one more request of a tenant to this Region in the window that began then, and say how many that makes.
+        Gives up soon; a count whose answer was lost may have been taken, or taken twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """A page of a tenant's audit, newest first. `cursor` is None on the last page."""
+
+    changes: tuple[Change, ...]
+    cursor: str | None
+
+
+class Registry(Protocol):
+    """What tenants have registered (`core.entries`). Strongly consistent in a Region; the other one sees a change about
+    a second later, and of two changes at once the later one counts."""
+
+    def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
+        """Also one that was removed."""
+        ...
+
+    def of_tenant(self, kind: EntryKind, tenant: str) -> Sequence[Entry]:
+        """By name, removed ones too."""
+        ...
+
+    def all(self, kind: EntryKind) -> Sequence[Entry]:
+        """Of all tenants, removed ones too."""
+        ...
+
+    def put(self, entry: Entry, change: Change) -> bool:
+        """Write the entry, and its change beside it, both or neither, if the version before `entry.version` is there
+        (0: there has never been one). False: another one is. Retry: look."""
+        ...
+
+    def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:
+        """Invalid cursors raise Permanent("InvalidCursor")."""
+        ...
 
 
 class QueueName(StrEnum):
@@ -391,12 +443,15 @@ class Env:
     region: str
     control_buckets: dict[str, Bucket]
     """Region -> control bucket."""
-    endpoints: dict[str, Endpoint]
-    feeds: dict[str, Feed]
+    declared_endpoints: dict[str, Endpoint]
+    declared_feeds: dict[str, Feed]
+    """By id: what came with the deployment. What tenants have registered since is in the registry: `protocol.places`
+    knows both."""
     issuers: tuple[Issuer, ...]
     policy: Policy
     store: ObjectStore
     ledger: Ledger
+    registry: Registry
     queue: Queue
     notifier: Notifier
     key_source: KeySource
@@ -409,5 +464,6 @@ class Env:
     log: Log
     worker: str
     """Who this process is: shown to operators, never compared."""
-    own_role: str
-    """Name of the IAM role whose multipart uploads are ours."""
+    own_roles: tuple[str, ...]
+    """What the names of the IAM roles begin with whose multipart uploads are ours: of copy, and of the API, which tries
+    endpoints by them."""

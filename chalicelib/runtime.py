@@ -14,6 +14,7 @@ from chalicelib.adapters import http, tracing
 from chalicelib.adapters.keysource import HttpsKeySource
 from chalicelib.adapters.ledger import DynamoLedger
 from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
+from chalicelib.adapters.registry import DynamoRegistry
 from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.adapters.system import SystemClock, SystemRng, ThreadPool, UuidIds, log
 from chalicelib.entry.rest.keyring import Keyring
@@ -80,12 +81,13 @@ def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
     return Env(
         region=found.region,
         control_buckets=found.control_buckets,
-        endpoints=found.endpoints,
-        feeds=found.feeds,
+        declared_endpoints=found.endpoints,
+        declared_feeds=found.feeds,
         issuers=found.issuers,
         policy=found.policy,
         store=S3ObjectStore(),
         ledger=DynamoLedger(found.table, found.region, sorted(found.control_buckets)),
+        registry=DynamoRegistry(found.table, found.region),
         queue=SqsQueue(found.queue_urls, found.region),
         notifier=EventBridgeNotifier(found.event_bus, found.region),
         key_source=HttpsKeySource(),
@@ -96,7 +98,7 @@ def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
         part_pool=ThreadPool(found.policy.parts_in_flight, "part"),
         log=log,
         worker=environ.get("AWS_LAMBDA_LOG_STREAM_NAME", f"pid-{os.getpid()}"),
-        own_role=found.own_role,
+        own_roles=found.own_roles,
     )
 
 

@@ -114,7 +114,7 @@ class _Environment(BaseModel):
     account: Name
     table: Name
     event_bus: Name
-    own_role: Name
+    own_roles: Json[Annotated[list[Name], Field(min_length=1)]]
     control_buckets: Json[dict[str, Name]]
     queue_urls: Json[dict[str, Name]]
     endpoints: Json[list[EndpointEntry]]
@@ -129,7 +129,7 @@ class Settings:
     peer_region: str
     table: str
     event_bus: str
-    own_role: str
+    own_roles: tuple[str, ...]
     control_buckets: dict[str, Bucket]
     queue_urls: dict[str, str]
     endpoints: dict[str, Endpoint]
@@ -156,7 +156,10 @@ def read(environ: Mapping[str, str]) -> Settings:
     _check_names("EFT_FEEDS", (entry.id for entry in found.feeds))
     _check_names("EFT_AUTH", (entry.issuer for entry in found.auth.issuers))
     endpoints = {entry.id: _endpoint(entry) for entry in found.endpoints}
-    feeds = {entry.id: Feed(entry.id, entry.tenant, entry.source, entry.target, entry.mode) for entry in found.feeds}
+    feeds = {
+        entry.id: Feed(entry.id, entry.tenant, entry.source, entry.target, entry.mode, name=entry.id)
+        for entry in found.feeds
+    }
     _check_regions(region, found)
     check_feeds(endpoints, feeds)
     return Settings(
@@ -164,7 +167,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         peer_region=found.peer_region,
         table=found.table,
         event_bus=found.event_bus,
-        own_role=found.own_role,
+        own_roles=tuple(found.own_roles),
         control_buckets={name: Bucket(bucket, name, found.account) for name, bucket in found.control_buckets.items()},
         queue_urls=found.queue_urls,
         endpoints=endpoints,

@@ -110,7 +110,7 @@ def act_on_region(name: str, action: str, region: str, storage: bool) -> None:
 @main.command()
 @_name
 @click.option("--tenant", default="demo", show_default=True)
-@click.option("--scope", default="read write operate", show_default=True)
+@click.option("--scope", default="read write administer operate", show_default=True)
 def token(name: str, tenant: str, scope: str) -> None:
     """Mint a bearer token for a cloud that is up."""
     click.echo(_issuer(name).token(tenant=tenant, scope=scope))

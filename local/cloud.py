@@ -103,7 +103,7 @@ class Cloud:
         """The product's one name, which fails over."""
         return self._started_gateway().api_url
 
-    def token(self, *, tenant: str = "demo", scope: str = "read write operate") -> str:
+    def token(self, *, tenant: str = "demo", scope: str = "read write administer operate") -> str:
         """A bearer token that both Regions accept."""
         self._started_key_server()
         return Issuer.load(self.run.issuer_file).token(tenant=tenant, scope=scope)

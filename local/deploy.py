@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import yaml
 from botocore.config import Config
 
 from chalicelib.core.keys import record_key
+from chalicelib.protocol.probing import TENANTS_TAG
 from local.adapt import CodeLocation, Template, adapt, table_request, table_ttl
 from local.gateway.launch import EAST, WEST
 from local.package import Package
@@ -133,7 +134,15 @@ class Deployer:
             Parameters=[{"ParameterKey": name, "ParameterValue": str(value)} for name, value in values.items()],
         )
         outputs = _await_stack(cloudformation, region)
+        self._tag_buckets(region, (outputs["SourceBucketName"], outputs["TargetBucketName"]), values)
         return Stack(region=region, api_path=f"/_aws/execute-api/{outputs['RestAPIId']}/api", outputs=outputs)
+
+    def _tag_buckets(self, region: str, buckets: Iterable[str], values: Mapping[str, str | int]) -> None:
+        """As the template says; the emulator makes buckets without their tags."""
+        tenant = str(values.get("DefaultTenant", self._template["Parameters"]["DefaultTenant"]["Default"]))
+        s3 = session(region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)
+        for bucket in buckets:
+            s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": TENANTS_TAG, "Value": tenant}]})
 
     def start_event_sources(self, region: str) -> None:
         """Let the functions of a Region see their queues."""

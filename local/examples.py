@@ -7,13 +7,18 @@ from typing import Any
 from local.package import REPOSITORY
 from local.run import DEFAULT_NAME, Run
 
+_SETTINGS = """\
+export AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_DEFAULT_REGION={west[region]}
+API={api_url} ENDPOINT={endpoint_url}
+SOURCE_BUCKET={west[source_bucket]} TARGET_BUCKET={west[target_bucket]} EAST_TARGET_BUCKET={east[target_bucket]}
+TOKEN={token}
+"""
+
 _TEXT = """
 Both Regions are up. Settings: {settings_file}   Logs: {folder}/   Take it down: make down{argument}
 
-# Settings for this shell
-export AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_DEFAULT_REGION={west[region]}
-TOKEN={token}
-
+# Settings for this shell; docs/api.md goes on from here
+{shell}
 # Drop a file: it appears at the target within seconds
 aws --endpoint-url {endpoint_url} s3 cp README.md s3://{west[source_bucket]}/inbox/
 aws --endpoint-url {endpoint_url} s3 ls s3://{west[target_bucket]}/inbox/
@@ -36,12 +41,18 @@ _RCLONE = (
 )
 
 
+def settings_for_shell(settings: dict[str, Any]) -> str:
+    """Commands that set what docs/api.md and the README begin with."""
+    return _SETTINGS.format(**settings, **settings["regions"])
+
+
 def examples(settings: dict[str, Any], run: Run) -> str:
     """The text for a cloud's settings (the contents of `out/local.json`)."""
     regions = settings["regions"]
     return _TEXT.format(
         **{name: value for name, value in settings.items() if name != "regions"},
         **regions,
+        shell=settings_for_shell(settings),
         rclone=_RCLONE.format(region=regions["west"]["region"], **settings),
         settings_file=run.settings_file.relative_to(REPOSITORY),
         folder=run.folder.relative_to(REPOSITORY),

@@ -73,7 +73,7 @@ class Issuer:
         *,
         tenant: str = "demo",
         subject: str = "developer",
-        scope: str = "read write operate",
+        scope: str = "read write administer operate",
         lifetime_s: int = 30 * _DAY_S,
     ) -> str:
         now = int(time.time())

@@ -33,7 +33,9 @@ def _response(answer: Answer) -> Response:
         "Cache-Control": "no-store",
         **answer.headers,
     }
-    return Response(body=answer.body, status_code=answer.status, headers=headers)
+    if answer.body is None:
+        del headers["Content-Type"]
+    return Response(body="" if answer.body is None else answer.body, status_code=answer.status, headers=headers)
 
 
 def authorize(keyring: Keyring, request: Any) -> AuthResponse:  # noqa: ANN401 - Chalice ships no types
@@ -55,6 +57,7 @@ def _request(request: Any) -> Request:  # noqa: ANN401 - Chalice ships no types
         headers={name.lower(): value for name, value in (request.headers or {}).items()},
         body=request.raw_body or b"",
         tenant=authorizer.get("tenant") or "",
+        subject=authorizer.get("principalId") or "",
         scopes=frozenset((authorizer.get("scopes") or "").split()),
         request_id=_request_id(request),
     )

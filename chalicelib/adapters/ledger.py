@@ -27,6 +27,8 @@ T = TypeVar("T")
 GSI = "tenant"
 DELIVERY_KEPT_S = 90 * 24 * 3600
 """Delivery records are housekept by TTL. TTL deletes days late and is used for nothing else."""
+COUNT_KEPT_S = 3600
+"""How long after a window began its count goes. Nobody asks for it once the window is over."""
 _BATCH_WRITE_ITEMS = 25
 _BATCH_GET_ITEMS = 100
 _ROUNDS = 5
@@ -43,9 +45,16 @@ Item = dict[str, Any]
 
 
 def make_client(region: str) -> "DynamoDBClient":
-    """Gives up before API Gateway does, after 29 s: a table that can't be reached is to be a 503, not a 504."""
+    """Gives up before API Gateway does, after 29 s, the count of the request before it included: a table that can't
+    be reached is to be a 503, not a 504."""
     retries: Any = {"mode": "standard", "total_max_attempts": 3}
     config = Config(retries=retries, connect_timeout=2, read_timeout=5, max_pool_connections=32)
+    return boto3.client("dynamodb", region_name=region, config=config)
+
+
+def make_counting_client(region: str) -> "DynamoDBClient":
+    """For counts, which every request of the API waits for, and which may fail: one quick try."""
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1, max_pool_connections=4)
     return boto3.client("dynamodb", region_name=region, config=config)
 
 
@@ -67,6 +76,9 @@ class DynamoLedger:
         self._table = table
         self._regions = tuple(regions)
         self._client: Any = client or make_client(region)
+        self._counting_client: Any = client
+        """Made when first needed: of all functions, only the API's counts."""
+        self._region = region
         self._sleep = sleep
 
     # --- jobs -------------------------------------------------------------------------------------------------
@@ -218,6 +230,23 @@ class DynamoLedger:
 
     def beacons(self) -> Sequence[Beacon]:
         return [_read(_BEACON, item["body"]) for item in self._query("REGIONS")]
+
+    # --- requests ---------------------------------------------------------------------------------------------
+
+    def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
+        """ADD is one atomic step in a Region (developer guide, "Atomic counters"). Between Regions the last writer
+        would win, but no other Region writes this item."""
+        if self._counting_client is None:
+            self._counting_client = make_counting_client(self._region)
+        with translating():
+            answer = self._counting_client.update_item(
+                TableName=self._table,
+                Key=_attributes({"pk": f"REQUESTS#{tenant}", "sk": f"M#{window_start_ms:015d}#{region}"}),
+                UpdateExpression="SET expires_at = :gone ADD requests :one",
+                ExpressionAttributeValues=_attributes({":gone": window_start_ms // 1000 + COUNT_KEPT_S, ":one": 1}),
+                ReturnValues="UPDATED_NEW",
+            )
+        return int(_item(answer["Attributes"])["requests"])
 
     # --- calls ------------------------------------------------------------------------------------------------
 

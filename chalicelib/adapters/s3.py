@@ -15,10 +15,10 @@ from botocore.config import Config
 
 from chalicelib.adapters import s3_shapes as shapes
 from chalicelib.adapters.s3_errors import translating
-from chalicelib.core.errors import Denied, NoSuchUpload, NotFound, Permanent
+from chalicelib.core.errors import Denied, NoSuchBucket, NoSuchUpload, NotFound, Permanent
 from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS
-from chalicelib.ports import Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
+from chalicelib.ports import BucketFacts, Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -339,3 +339,23 @@ class S3ObjectStore:
                 return uploads
             request["KeyMarker"] = shapes.decoded(answer, answer["NextKeyMarker"])
             request["UploadIdMarker"] = answer["NextUploadIdMarker"]
+
+    def describe(self, bucket: Bucket) -> BucketFacts:
+        """HEAD answers have no body: its 404 is the bucket's."""
+        client, request = self._client(bucket.region, Kind.READ), shapes.at(bucket)
+        try:
+            with translating():
+                head = client.head_bucket(**request)
+        except NotFound as error:
+            raise NoSuchBucket(error.code, error.message) from error
+        try:
+            with translating():
+                tags = client.get_bucket_tagging(**request)["TagSet"]
+        except (NotFound, Permanent) as error:
+            if error.code != "NoSuchTagSet":
+                raise
+            tags = []
+        return BucketFacts(
+            region=head.get("BucketRegion") or bucket.region,
+            tags={tag["Key"]: tag["Value"] for tag in tags},
+        )

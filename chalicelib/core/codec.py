@@ -15,6 +15,8 @@ from chalicelib.core.model import (
     Cancel,
     Claim,
     CopyRecord,
+    Endpoint,
+    Feed,
     Fork,
     JobSpec,
     Link,
@@ -38,6 +40,8 @@ Record = (
     | ReportMade
     | Terminal
     | KeyRecord
+    | Endpoint
+    | Feed
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -52,6 +56,8 @@ _KINDS: dict[str, type[Any]] = {
     "registration": Registration,
     "terminal": Terminal,
     "keys": KeyRecord,
+    "endpoint": Endpoint,
+    "feed": Feed,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

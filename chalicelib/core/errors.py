@@ -87,3 +87,16 @@ class KeyReused(EftError):
 
 class NotYet(EftError):
     """The request can be carried out only when the job has got further; the message says when."""
+
+
+class Stale(EftError):
+    """What the client has seen is not what is there now: If-Match or If-None-Match does not hold."""
+
+
+class InUse(EftError):
+    """It can't be removed or changed so, since something else needs it; the message says what."""
+
+
+class Unusable(EftError):
+    """What is named can't be used as it is now, for reasons outside the request; the message says which, and what would
+    help."""

@@ -62,6 +62,16 @@ class OverwriteMode(StrEnum):
     FAIL = "fail"
 
 
+class CancelMode(StrEnum):
+    """What a cancel of a job means, chosen when it is submitted."""
+
+    FAST = "fast"
+    """Nothing more is begun. A CopyObject that is under way can't be recalled, and may still arrive."""
+    STRICT = "strict"
+    """All is copied by multipart uploads, whose abort is a real revocation: what the receipts call CANCELLED never
+    arrives."""
+
+
 class Method(StrEnum):
     """How a row is carried out."""
 
@@ -130,13 +140,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A standing rule: what appears under `source` goes to `target`."""
+    """A standing rule: what appears under `source` goes to `target`, both ids of the tenant's endpoints."""
 
     id: str
+    """Unique among all tenants' feeds of all times: delivery records are kept under it."""
     tenant: str
     source: str
     target: str
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
+    name: str = ""
+    """The tenant's own for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +402,7 @@ class JobSpec:
     listed: ObjectList | None = None
     deletion: Deletion | None = None
     """What is at the target and has no counterpart at the source is to be deleted, when all is delivered."""
+    cancel_mode: CancelMode = CancelMode.FAST
 
     @property
     def control_region(self) -> str:

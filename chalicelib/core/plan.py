@@ -50,9 +50,15 @@ def target_key(key: str, source_prefix: str, target_prefix: str) -> str:
 
 
 def look_needed(
-    sight: Sight, mode: OverwriteMode, source: Endpoint, policy: Policy, since_ms: int | None = None
+    sight: Sight,
+    mode: OverwriteMode,
+    source: Endpoint,
+    policy: Policy,
+    since_ms: int | None = None,
+    *,
+    strict: bool = False,
 ) -> Look | None:
-    """Which HEADs a row can't be planned without. For most rows LIST is enough: None."""
+    """Which HEADs a row can't be planned without. For most rows LIST is enough: None. For arguments see `plan_row`."""
     if _refusal(sight, target=""):
         return None
     if _written_since(sight, since_ms) and mode is OverwriteMode.ALWAYS:
@@ -69,14 +75,25 @@ def look_needed(
     if sight.source_head is not None:
         return None
     plain_small = etag_parts(sight.source.etag) == 0 and sight.source.size <= policy.multipart_threshold_bytes
-    return None if plain_small and not source.website else Look.SOURCE
+    by_parts = strict and sight.source.size > 0
+    return None if plain_small and not source.website and not by_parts else Look.SOURCE
 
 
-def plan_row(sight: Sight, target: str, mode: OverwriteMode, policy: Policy, since_ms: int | None = None) -> Row:
+def plan_row(
+    sight: Sight,
+    target: str,
+    mode: OverwriteMode,
+    policy: Policy,
+    since_ms: int | None = None,
+    *,
+    strict: bool = False,
+) -> Row:
     """The row, once everything `look_needed` asked for has been looked at. May be decided already.
 
     `since_ms`: when its job was accepted, by the destination's own time, if the job may name a key twice. What was
     written there since may be the other row's copy, and must not be written again, whatever the mode.
+
+    `strict`: only a copy that can be revoked will do (`CancelMode.STRICT`).
     """
     facts = sight.source_head.facts if sight.source_head else sight.source
     row = Row(
@@ -95,8 +112,16 @@ def plan_row(sight: Sight, target: str, mode: OverwriteMode, policy: Policy, sin
     decided = _refusal(sight, target) or _decide_by_mode(sight, mode, written_since=_written_since(sight, since_ms))
     if decided is not None:
         return replace(row, decided=decided)
-    method, plan = _method(sight, policy)
+    method, plan = _method(sight, policy, strict=strict)
+    if strict and method is Method.COPY and facts.size > 0:
+        return replace(row, decided=RowOutcome(row.key, Outcome.FAILED, _IRREVOCABLE))
     return replace(row, method=method, parts=plan)
+
+
+_IRREVOCABLE = (
+    "the job's cancel is strict, and without a full-object CRC at the source a multipart copy of this could not be "
+    "verified: copy it by a job whose cancel is fast"
+)
 
 
 def _refusal(sight: Sight, target: str) -> RowOutcome | None:
@@ -146,10 +171,10 @@ def _decide_by_mode(sight: Sight, mode: OverwriteMode, *, written_since: bool) -
     return None
 
 
-def _method(sight: Sight, policy: Policy) -> tuple[Method, PartPlan | None]:
+def _method(sight: Sight, policy: Policy, *, strict: bool) -> tuple[Method, PartPlan | None]:
     """One CopyObject, or parts. The order is that of what can be verified afterwards (design, section 5)."""
     facts = sight.source_head.facts if sight.source_head else sight.source
-    small = facts.size <= policy.multipart_threshold_bytes
+    small = facts.size <= policy.multipart_threshold_bytes and not strict
     if facts.size == 0:
         return Method.COPY, None
     checksum = facts.checksum

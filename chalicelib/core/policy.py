@@ -55,3 +55,5 @@ class Policy:
     """How often an issuer is asked for its keys."""
     keys_grace_ms: int = 3_600_000
     """For how long a key counts that its issuer doesn't publish any more: what it signed just before is still good."""
+    requests_per_minute_per_tenant: int = 600
+    """What the API of one Region answers a tenant in a minute, by that Region's clock."""

@@ -7,8 +7,9 @@ itself: what was delivered already, by the dead Region or from a forwarded event
 
 from chalicelib.core.errors import Denied, NoSuchBucket, Retry
 from chalicelib.core.leases import Observation
-from chalicelib.core.model import Feed
+from chalicelib.core.model import Endpoint, Feed
 from chalicelib.ports import Arrival, Env
+from chalicelib.protocol.places import Places
 from chalicelib.protocol.regions import last_seen_by_store_ms
 
 CATCH_UP = "catch-up"
@@ -17,27 +18,27 @@ MARGIN_MS = 3_600_000
 PAGES_PER_RUN = 50
 
 
-def catch_up(env: Env, dead_region: str) -> None:
+def catch_up(env: Env, places: Places, dead_region: str) -> None:
     """Go on with each feed whose source lies in the dead Region; begin anew when `feed_catch_up_ms` has passed."""
     last_seen_ms = last_seen_by_store_ms(env, dead_region)
     if last_seen_ms == 0:
         return  # It has never been alive, so it has left nothing behind: it may not even be deployed yet.
     since_ms = last_seen_ms - MARGIN_MS
-    for feed in env.feeds.values():
-        if env.endpoints[feed.source].bucket.region == dead_region:
+    for feed in places.feeds.values():
+        source = places.source(feed)
+        if source.bucket.region == dead_region:
             try:
-                _catch_up_feed(env, feed, since_ms)
+                _catch_up_feed(env, feed, source, since_ms)
             except (Denied, NoSuchBucket, Retry) as error:
                 env.log("catch-up-failed", feed=feed.id, error=str(error))
 
 
-def _catch_up_feed(env: Env, feed: Feed, since_ms: int) -> None:
+def _catch_up_feed(env: Env, feed: Feed, source: Endpoint, since_ms: int) -> None:
     before = env.ledger.get_observation(CATCH_UP, feed.id, env.region)
     now = env.clock.now_ms()
     cursor = before.seen if before else ""
     if before and not cursor and now - before.since_ms < env.policy.feed_catch_up_ms:
         return
-    source = env.endpoints[feed.source]
     for _ in range(PAGES_PER_RUN):
         page = env.store.list(source.bucket, source.prefix, start_after=cursor)
         fresh = [facts.key for facts in page.objects if facts.last_modified_ms >= since_ms]

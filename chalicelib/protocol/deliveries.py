@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.model import Feed, JobSpec, Manifest, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.model import Endpoint, JobSpec, Manifest, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.plan import target_key
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -22,9 +22,8 @@ def pin_of(row: Row) -> str:
     return row.version_id if row.version_id not in (None, "null") else f"{row.etag}@{row.modified_ms}"
 
 
-def source_key_of(env: Env, feed: Feed, bucket: str, key: str) -> str | None:
-    """The source key that a destination key of this feed comes from, or None if it isn't one."""
-    source, target = env.endpoints[feed.source], env.endpoints[feed.target]
+def source_key_of(source: Endpoint, target: Endpoint, bucket: str, key: str) -> str | None:
+    """The source key that a destination key of a feed between these comes from, or None if it isn't one."""
     if target.bucket.name != bucket or not key.startswith(target.prefix):
         return None
     return target_key(key, target.prefix, source.prefix)

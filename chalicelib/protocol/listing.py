@@ -8,6 +8,7 @@ from chalicelib.core.inputs import Named
 from chalicelib.core.keylist import BadLine, Cursor, Lines, NoList, read_line, write_line
 from chalicelib.core.model import JobKind, JobSpec, ObjectList, Row
 from chalicelib.ports import Env
+from chalicelib.protocol.places import find_endpoint
 from chalicelib.protocol.planning import Cut, plan_named
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.submitting import Submission
@@ -41,7 +42,8 @@ def _keep_keys(env: Env, records: JobRecords, spec: JobSpec, submission: Submiss
 def _pin_manifest(env: Env, submission: Submission) -> ObjectList:
     place = submission.manifest
     assert place is not None, "only of a job by manifest"
-    endpoint = env.endpoints[place.endpoint]
+    endpoint = find_endpoint(env, submission.tenant, place.endpoint)
+    assert endpoint is not None, "checked with the rest of the submission"
     key = endpoint.prefix + place.key
     try:
         head = env.store.head(endpoint.bucket, key)

@@ -7,6 +7,7 @@ from chalicelib.core.errors import EftError, NotFound
 from chalicelib.core.inputs import Named
 from chalicelib.core.keyrange import just_below
 from chalicelib.core.model import (
+    CancelMode,
     Endpoint,
     JobSpec,
     Method,
@@ -34,9 +35,11 @@ class Planner:
     mode: OverwriteMode
     since_ms: int | None = None
     """When the job was accepted, if it may name a key twice (`core.plan.plan_row`)."""
+    strict: bool = False
+    """Only copies that can be revoked."""
 
     def look_needed(self, sight: Sight) -> Look | None:
-        return look_needed(sight, self.mode, self.source, self.env.policy, self.since_ms)
+        return look_needed(sight, self.mode, self.source, self.env.policy, self.since_ms, strict=self.strict)
 
     def row(self, sight: Sight, target: str) -> Row | None:
         """The row, or None if the source has vanished since it was listed. A HEAD that is refused decides the row, not
@@ -50,7 +53,7 @@ class Planner:
         look = self.look_needed(sight)
         if look is not None:
             sight = self._look(sight, target, look)
-        return plan_row(sight, target, self.mode, self.env.policy, self.since_ms)
+        return plan_row(sight, target, self.mode, self.env.policy, self.since_ms, strict=self.strict)
 
     def _look(self, sight: Sight, target: str, look: Look) -> Sight:
         """HEAD what LIST couldn't tell. What is there *now* gets pinned: LIST's facts may be older."""
@@ -89,8 +92,13 @@ class Cut:
 def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], after: str) -> tuple[Row, ...]:
     """The rows of one page of a job's source, of keys above `after`. One LIST of the destination; HEADs only where LIST
     can't tell."""
-    rows = _rows(env, spec, Planner(env, spec.source, spec.target, spec.mode), objects, after)
+    rows = _rows(env, spec, _planner(env, spec), objects, after)
     return tuple(row for row in rows.values() if row is not None)
+
+
+def _planner(env: Env, spec: JobSpec, since_ms: int | None = None) -> Planner:
+    strict = spec.cancel_mode is CancelMode.STRICT
+    return Planner(env, spec.source, spec.target, spec.mode, since_ms, strict)
 
 
 def _rows(
@@ -119,7 +127,7 @@ def plan_named(env: Env, spec: JobSpec, named: Sequence[Named], since_ms: int) -
     """A row for each of `named`, in their order; no key is there twice. What isn't there is a row too: SOURCE_GONE."""
     found = _look_at_sources(env, spec, named)
     objects = [facts for _, facts in sorted(found.items()) if not isinstance(facts, EftError)]
-    rows = _rows(env, spec, Planner(env, spec.source, spec.target, spec.mode, since_ms), objects, "")
+    rows = _rows(env, spec, _planner(env, spec, since_ms), objects, "")
     return tuple(_row_of(spec, name, found.get(name.key), rows.get(name.key)) for name in named)
 
 

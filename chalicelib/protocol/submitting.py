@@ -8,12 +8,15 @@ from typing import Any
 
 from chalicelib.core import ids
 from chalicelib.core.deletions import Deletion, by_globs_alone
-from chalicelib.core.errors import BadRequest
+from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import Endpoint, JobKind, JobSpec, OverwriteMode
+from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
+from chalicelib.protocol.places import find_endpoint
+from chalicelib.protocol.probing import glance
+from chalicelib.protocol.regions import storage_reachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Submission:
     """Not all that is under the source's prefix: what this object names."""
     deletion: Deletion | None = None
     """Remove at the target what has no counterpart at the source."""
+    cancel_mode: CancelMode = CancelMode.FAST
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
@@ -62,6 +66,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    _check_usable(env, source, target)
     source_prefix = source.prefix + submission.source.prefix
     target_prefix = target.prefix + submission.target.prefix
     for role, prefix in (("source", source_prefix), ("target", target_prefix)):
@@ -71,11 +76,12 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
     _check_keys(source_prefix, submission)
     if submission.manifest is not None:
         place = submission.manifest
-        if not _endpoint(env, submission.tenant, Place(place.endpoint), "manifest").readable:
+        listed = _endpoint(env, submission.tenant, Place(place.endpoint), "manifest")
+        if not listed.readable:
             raise BadRequest(
                 "NotReadable", f"endpoint {place.endpoint!r} may not be read from: keep the manifest elsewhere"
             )
-        _check_key("manifest", env.endpoints[place.endpoint].prefix + place.key)
+        _check_key("manifest", listed.prefix + place.key)
     same_bucket = source.bucket.name == target.bucket.name
     if same_bucket and (source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)):
         raise BadRequest(
@@ -101,7 +107,23 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         filters=submission.filters,
         retry_of=submission.retry_of.job_id if submission.retry_of else None,
         deletion=submission.deletion,
+        cancel_mode=submission.cancel_mode,
     )
+
+
+def _check_usable(env: Env, *endpoints: Endpoint) -> None:
+    """A place may have changed since it was registered. What came with the deployment its operators vouch for. Where a
+    Region's storage can't be reached nothing is said: the job waits for it."""
+    for endpoint in endpoints:
+        if env.declared_endpoints.get(endpoint.id) is endpoint or not storage_reachable(env, endpoint.bucket.region):
+            continue
+        try:
+            findings = glance(env, endpoint)
+        except Retry as error:
+            env.log("endpoint-not-checked", endpoint=endpoint.id, tenant=endpoint.tenant, error=str(error))
+            continue
+        if findings:
+            raise Unusable("EndpointUnusable", f"endpoint {endpoint.id!r}: {'; '.join(findings)}")
 
 
 def _kind(submission: Submission) -> JobKind:
@@ -119,6 +141,11 @@ def _kind(submission: Submission) -> JobKind:
             "ConflictingInput",
             "delete goes with a prefix, and with a filter of include and exclude alone: of an object that isn't at the "
             "source nobody knows whether a list, a size, a time or a class would mean it",
+        )
+    if submission.deletion is not None and submission.cancel_mode is CancelMode.STRICT:
+        raise BadRequest(
+            "ConflictingInput",
+            "delete doesn't go with a strict cancel: a delete that is under way can't be recalled; send one of them",
         )
     return kinds[0] if kinds else JobKind.PREFIX
 
@@ -159,6 +186,8 @@ def _digest(submission: Submission) -> str:
         asked["retry_of"] = submission.retry_of.job_id
     if submission.keys:
         asked["keys"] = submission.keys
+    if submission.cancel_mode is not CancelMode.FAST:
+        asked["cancel"] = submission.cancel_mode
     if submission.manifest is not None:
         asked["manifest"] = asdict(submission.manifest)
     if submission.deletion is not None:
@@ -167,7 +196,7 @@ def _digest(submission: Submission) -> str:
 
 
 def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
-    endpoint = env.endpoints.get(place.endpoint)
-    if endpoint is None or endpoint.tenant != tenant:
+    endpoint = find_endpoint(env, tenant, place.endpoint)
+    if endpoint is None:
         raise BadRequest("UnknownEndpoint", f"{role}: you have no endpoint {place.endpoint!r}")
     return endpoint

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
 from chalicelib.core.errors import BadRequest, KeyReused, NotYet, Retry
-from chalicelib.core.intents import IntentKind, Intents, intents_seen
+from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_seen
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
-    Endpoint,
     Feed,
     JobSpec,
     JobState,
@@ -17,6 +16,7 @@ from chalicelib.core.model import (
     Manifest,
     Outcome,
     RowOutcome,
+    Terminal,
 )
 from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import waiting
@@ -24,6 +24,7 @@ from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.listing import pinned
+from chalicelib.protocol.places import feeds_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 from chalicelib.protocol.submitting import Place, Submission, spec_of
@@ -44,6 +45,15 @@ class JobView:
     chain_sha256: str | None
     filtered: int | None = None
     """How many objects were looked at and filtered out; known when the job has settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobGlance:
+    """A job in a list, in the state that `get_job` shows."""
+
+    spec: JobSpec
+    state: JobState
+    settled_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,10 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
         return spec, False
     source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix))
     target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix))
-    return submit(env, Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec))
+    return submit(
+        env,
+        Submission(tenant, token, source, target, spec.mode, spec.labels, retry_of=spec, cancel_mode=spec.cancel_mode),
+    )
 
 
 def _deletions_begun(env: Env, spec: JobSpec) -> bool:
@@ -164,9 +177,7 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
     progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents, deletes=deletes)
     if progress.state is JobState.PAUSED:
         return JobView(spec, progress, "paused by request: it goes on when it is resumed", None, None)
-    lists = {spec.listed.bucket.region} if spec.listed else set()
-    needed = ({spec.source.bucket.region, spec.control_region} | lists) & env.control_buckets.keys()
-    down = [region for region in sorted(needed) if end is None and not storage_reachable(env, region)]
+    down = [region for region in sorted(_needed(env, spec)) if end is None and not storage_reachable(env, region)]
     if down:
         waiting = f"the storage of {', '.join(down)} can't be reached; the job goes on when it can"
         return JobView(spec, replace(progress, state=JobState.WAITING_FOR_REGION), waiting, None, None)
@@ -180,12 +191,14 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
     )
 
 
-def list_endpoints(env: Env, tenant: str) -> list[Endpoint]:
-    return sorted((e for e in env.endpoints.values() if e.tenant == tenant), key=lambda e: e.id)
+def _needed(env: Env, spec: JobSpec) -> set[str]:
+    """The Regions, of ours, without whose storage the job can't go on."""
+    lists = {spec.listed.bucket.region} if spec.listed else set()
+    return ({spec.source.bucket.region, spec.control_region} | lists) & env.control_buckets.keys()
 
 
 def list_feeds(env: Env, tenant: str) -> list[Feed]:
-    return sorted((f for f in env.feeds.values() if f.tenant == tenant), key=lambda f: f.id)
+    return feeds_of(env, tenant)
 
 
 def health(env: Env) -> None:
@@ -196,6 +209,29 @@ def health(env: Env) -> None:
 
 def list_jobs(env: Env, tenant: str, cursor: str | None, limit: int) -> JobPage:
     return env.ledger.list_jobs(tenant, cursor, limit)
+
+
+def glances(env: Env, page: JobPage) -> list[JobGlance]:
+    """Each job of a page, with its state. Of one that is settled the page tells; each other one costs three small
+    reads, however large the job is, side by side."""
+    opened = any(end is None for _, end in page.jobs)
+    down = {region for region in env.control_buckets if opened and not storage_reachable(env, region)}
+    return env.pool.map(lambda job: _glance(env, *job, down), page.jobs)
+
+
+def _glance(env: Env, spec: JobSpec, end: Terminal | None, down: set[str]) -> JobGlance:
+    if end is not None:
+        return JobGlance(spec, end.state, end.settled_ms)
+    # Its first items: the terminal record, if it has come since, else a lease, if there is any.
+    first = env.ledger.job_items(spec.job_id, limit=1)
+    if first.terminal is not None:
+        return JobGlance(spec, first.terminal.state, first.terminal.settled_ms)
+    notes = (env.ledger.get_observation(spec.job_id, INTENTS_SUBJECT, region) for region in sorted(env.control_buckets))
+    if intents_seen(note for note in notes if note is not None).paused:
+        return JobGlance(spec, JobState.PAUSED, None)
+    if _needed(env, spec) & down:
+        return JobGlance(spec, JobState.WAITING_FOR_REGION, None)
+    return JobGlance(spec, JobState.RUNNING if first.leases else JobState.PLANNING, None)
 
 
 def list_objects(

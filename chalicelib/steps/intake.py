@@ -13,6 +13,7 @@ from itertools import count
 from chalicelib.core import ids
 from chalicelib.core.errors import EftError, NoSuchBucket, Retry
 from chalicelib.core.model import (
+    Endpoint,
     Feed,
     JobKind,
     JobSpec,
@@ -28,6 +29,7 @@ from chalicelib.core.plan import Sight, target_key
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued, pin_of
+from chalicelib.protocol.places import read_places
 from chalicelib.protocol.planning import Planner, unplannable
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import Publisher, Route
@@ -40,15 +42,17 @@ REPLANS = 4
 def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
     """Deliver what the arrivals hint at. Returns those that must come again (throttled, unreachable)."""
     again: set[Arrival] = set()
-    for feed in env.feeds.values():
-        wanted = sorted({a for a in arrivals if _matches(env, feed, a)}, key=lambda a: a.key)
+    places = read_places(env)
+    for feed in places.feeds.values():
+        source = places.source(feed)
+        wanted = sorted({a for a in arrivals if _matches(source, a)}, key=lambda a: a.key)
+        batch = _Batch(env, feed, source, places.target(feed))
         for start in range(0, len(wanted), env.policy.partition_rows):
-            again |= _Batch(env, feed).deliver(wanted[start : start + env.policy.partition_rows])
+            again |= batch.deliver(wanted[start : start + env.policy.partition_rows])
     return again
 
 
-def _matches(env: Env, feed: Feed, arrival: Arrival) -> bool:
-    source = env.endpoints[feed.source]
+def _matches(source: Endpoint, arrival: Arrival) -> bool:
     return source.bucket.name == arrival.bucket and arrival.key.startswith(source.prefix)
 
 
@@ -58,6 +62,8 @@ class _Batch:
 
     env: Env
     feed: Feed
+    source: Endpoint
+    target: Endpoint
 
     def deliver(self, arrivals: Sequence[Arrival]) -> set[Arrival]:
         planned = self.env.pool.map(self._plan_safely, arrivals)
@@ -75,7 +81,7 @@ class _Batch:
         return again
 
     def _arrival(self, row: Row) -> Arrival:
-        return Arrival(self.env.endpoints[self.feed.source].bucket.name, row.key)
+        return Arrival(self.source.bucket.name, row.key)
 
     def _is_small(self, row: Row) -> bool:
         return row.method is Method.COPY and row.size <= self.env.policy.multipart_threshold_bytes
@@ -94,7 +100,7 @@ class _Batch:
 
     def _plan(self, key: str) -> Row | None:
         """Pin what is there now; None if there is nothing to do about it."""
-        source, target = self.env.endpoints[self.feed.source], self.env.endpoints[self.feed.target]
+        source, target = self.source, self.target
         wanted = target_key(key, source.prefix, target.prefix)
         if not wanted:
             return None  # The folder marker of the source prefix itself.
@@ -124,7 +130,7 @@ class _Batch:
             self.env.queue.send_verify_deliveries([VerifyDelivery(self.feed.id, row.key, pin)])
         if statuses & set(DELIVERED):
             return True
-        region = self.env.endpoints[self.feed.target].bucket.region
+        region = self.target.bucket.region
         return any(is_queued(self.env, region, d) for d in known if d.status is DeliveryStatus.QUEUED)
 
     @staticmethod
@@ -193,9 +199,9 @@ class _Batch:
         return delivery_of(self.env, self.feed.id, row, outcome, job_id=None, verified=False)
 
     def _publisher(self) -> Publisher:
-        source, target = self.env.endpoints[self.feed.source], self.env.endpoints[self.feed.target]
-        control = ControlRecords(self.env, target.bucket.region)
-        return Publisher(self.env, control, Route(f"feed/{self.feed.id}", source, target), check=lambda: None)
+        control = ControlRecords(self.env, self.target.bucket.region)
+        route = Route(f"feed/{self.feed.id}", self.source, self.target)
+        return Publisher(self.env, control, route, check=lambda: None)
 
     # --- as a job ---------------------------------------------------------------------------------------------
 
@@ -232,7 +238,7 @@ class _Batch:
         self.env.log("feed-job", feed=self.feed.id, job=spec.job_id, rows=len(rows))
 
     def _spec(self, rows: Sequence[Row], attempt: int) -> JobSpec:
-        source, target = self.env.endpoints[self.feed.source], self.env.endpoints[self.feed.target]
+        source, target = self.source, self.target
         pins = [(row.key, pin_of(row), row.expect or "") for row in rows]
         job_id = ids.feed_job_id(self.feed.id, pins, attempt)
         return JobSpec(

@@ -17,6 +17,7 @@ from chalicelib.ports import Env, QueueName, UploadInfo, Wake
 from chalicelib.protocol.catchup import catch_up
 from chalicelib.protocol.intents import intents_note
 from chalicelib.protocol.lease import observe
+from chalicelib.protocol.places import Places, read_places
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.regions import beat, note_storage, region_sight, watch_region
 from chalicelib.protocol.settling import finish, settle
@@ -38,10 +39,11 @@ def run(env: Env, deadline_ms: int) -> None:
             # That Region's storage can't be reached: its jobs wait, and go on by themselves when it is back.
             env.log("control-bucket-unreachable", region=region, error=str(error))
             note_storage(env, region, reachable=False)
+    places = read_places(env)
     for region, sight in sights.items():
         if watch_region(env, region, sight) >= env.policy.takeover_after_ms:
-            catch_up(env, region)
-    _sweep_uploads(env, deadline_ms)
+            catch_up(env, places, region)
+    _sweep_uploads(env, places, deadline_ms)
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------
@@ -145,10 +147,10 @@ def _wake(records: JobRecords, queue: QueueName, part: str) -> Wake:
 # --- multipart uploads ----------------------------------------------------------------------------------------
 
 
-def _sweep_uploads(env: Env, deadline_ms: int) -> None:
+def _sweep_uploads(env: Env, found: Places, deadline_ms: int) -> None:
     """Abort what is old, ours, and provably in nobody's use, in all target buckets: also the other Region's, whose own
     sweep may be dead."""
-    places = {(e.bucket, e.prefix) for e in env.endpoints.values() if e.writable}
+    places = {(e.bucket, e.prefix) for e in found.endpoints.values() if e.writable}
     seen: set[str] = set()
     for bucket, prefix in sorted(places, key=lambda place: (place[0].name, place[1])):
         if any(prefix.startswith(earlier) for name, earlier in places if name == bucket and earlier != prefix):
@@ -167,9 +169,9 @@ def _sweep_uploads(env: Env, deadline_ms: int) -> None:
 
 
 def _is_stale(env: Env, info: UploadInfo) -> bool:
-    """Old by the store's own clock, and begun by our own role: other applications' uploads are none of our business."""
-    own = f":assumed-role/{env.own_role}"
-    return info.age_ms >= env.policy.stale_upload_ms and own in info.initiator
+    """Old by the store's own clock, and begun by a role of ours: other applications' uploads are not our business."""
+    ours = any(f":assumed-role/{role}" in info.initiator for role in env.own_roles)
+    return info.age_ms >= env.policy.stale_upload_ms and ours
 
 
 def _collect_safely(env: Env, control: ControlRecords, info: UploadInfo) -> None:

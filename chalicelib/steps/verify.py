@@ -9,6 +9,7 @@ from chalicelib.core.ids import is_delete_part, object_id
 from chalicelib.core.keyrange import just_below
 from chalicelib.core.model import (
     CopyRecord,
+    Endpoint,
     JobSpec,
     Manifest,
     Method,
@@ -23,6 +24,7 @@ from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified, verified_deletion
 from chalicelib.ports import Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
 from chalicelib.protocol.deliveries import source_key_of
+from chalicelib.protocol.places import read_places
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import with_checksum
 from chalicelib.protocol.receipts import receipt_of
@@ -130,27 +132,34 @@ def _abort(env: Env, control: ControlRecords, spec: JobSpec, target: str, name: 
 
 def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
     """Verify one object that intake delivered itself."""
-    _verify_copied(env, [d for d in env.ledger.get_deliveries(wake.feed_id, wake.key) if d.pin == wake.pin])
+    places = read_places(env)
+    feed = places.feeds.get(wake.feed_id) or places.removed.get(wake.feed_id)
+    if feed is None:
+        env.log("verify-unknown-feed", feed=wake.feed_id, key=wake.key)
+        return
+    there = [d for d in env.ledger.get_deliveries(wake.feed_id, wake.key) if d.pin == wake.pin]
+    _verify_copied(env, places.target(feed), there)
 
 
 def destination_created(env: Env, bucket: str, key: str) -> None:
     """The destination itself says that an object was created: if it is a delivery of ours, verify it now."""
-    for feed in env.feeds.values():
-        source_key = source_key_of(env, feed, bucket, key)
+    places = read_places(env)
+    for feed in places.feeds.values():
+        source_key = source_key_of(places.source(feed), places.target(feed), bucket, key)
         if source_key is not None:
-            _verify_copied(env, [d for d in env.ledger.get_deliveries(feed.id, source_key) if d.target == key])
+            there = [d for d in env.ledger.get_deliveries(feed.id, source_key) if d.target == key]
+            _verify_copied(env, places.target(feed), there)
 
 
-def _verify_copied(env: Env, deliveries: Sequence[Delivery]) -> None:
+def _verify_copied(env: Env, target: Endpoint, deliveries: Sequence[Delivery]) -> None:
     """Each Region has an item of its own for a version: what one of them has verified is."""
     verified_pins = {d.pin for d in deliveries if d.status is DeliveryStatus.VERIFIED}
     copied = {d.pin: d for d in deliveries if d.status is DeliveryStatus.COPIED and d.pin not in verified_pins}
     for delivery in copied.values():
-        _verify_one(env, delivery)
+        _verify_one(env, target, delivery)
 
 
-def _verify_one(env: Env, delivery: Delivery) -> None:
-    target = env.endpoints[env.feeds[delivery.feed_id].target]
+def _verify_one(env: Env, target: Endpoint, delivery: Delivery) -> None:
     head = env.store.head(target.bucket, delivery.target)
     pinned = ObjectFacts(delivery.key, delivery.size, delivery.etag, checksum=delivery.checksum)
     if head is not None and recognise(pinned, head.facts).same:

@@ -24,6 +24,8 @@ SIZES = {
     "partition_rows": 100,
     "rows_in_flight": 8,
     "parts_in_flight": 4,
+    # The drill's customers are many, of one tenant, and impatient.
+    "requests_per_minute_per_tenant": 100_000,
 }
 HINT_DELAY_S = 240
 PAUSE_S = 20 * 60

@@ -88,6 +88,8 @@ class Call:
     key: str
     access_key: str
     query: Mapping[str, str]
+    source: str = ""
+    """Bucket and key, with a slash between, that a copy reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,10 @@ def classify(caller: str, method: str, target: str, headers: Mapping[str, str]) 
     service = _service(scope, raw_path, headers)
     if service == "s3":
         bucket, key = split_path(raw_path)
+        copied = headers.get("x-amz-copy-source", "")
         operation = s3_operation(method, bucket, key, query, "x-amz-copy-source" in headers)
-        return Call(caller, service, operation, scope.region, bucket, key, scope.access_key, query)
+        source = "/".join(split_copy_source(copied)[:2]) if copied else ""
+        return Call(caller, service, operation, scope.region, bucket, key, scope.access_key, query, source)
     operation = _operation(method, raw_path, query, headers)
     return Call(caller, service, operation, scope.region, "", "", scope.access_key, query)
 

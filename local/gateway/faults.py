@@ -25,6 +25,8 @@ class Match(_Model):
     region: str | None = None
     bucket: str | None = None
     key_prefix: str | None = None
+    source_prefix: str | None = None
+    """Of a copy: how the bucket and key that it reads begin."""
 
     def matches(self, call: Call) -> bool:
         return (
@@ -34,6 +36,7 @@ class Match(_Model):
             and self.region in (None, call.region)
             and self.bucket in (None, call.bucket)
             and (self.key_prefix is None or call.key.startswith(self.key_prefix))
+            and (self.source_prefix is None or call.source.startswith(self.source_prefix))
         )
 
 

@@ -143,6 +143,7 @@ class MemoryBucket:
     encryption: str = "AES256"
     """Default encryption: `AES256` or `aws:kms`."""
     requester_pays: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
     history: dict[str, list[Version]] = field(default_factory=dict)
     """Every version and delete marker a key ever had, in the order in which they appeared, also those replaced."""
     live: dict[str, list[Version]] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from chalicelib.core.keys import Issuer
 from chalicelib.core.model import Bucket, Endpoint, Feed
 from chalicelib.core.policy import Policy
-from chalicelib.ports import Clock, Env, Ids, KeySource, Ledger, Log, Notifier, ObjectStore, Pool, Queue, Rng
+from chalicelib.ports import Clock, Env, Ids, KeySource, Ledger, Log, Notifier, ObjectStore, Pool, Queue, Registry, Rng
 from simulation.memory.buckets import Limits
 from simulation.memory.clock import (
     CollectingLog,
@@ -16,12 +16,13 @@ from simulation.memory.clock import (
 from simulation.memory.keysource import MemoryKeySource
 from simulation.memory.ledger import MemoryLedger
 from simulation.memory.queue import MemoryQueue
+from simulation.memory.registry import MemoryRegistry
 from simulation.memory.store import MemoryObjectStore
 
 WEST = "us-gov-west-1"
 EAST = "us-gov-east-1"
 TENANT = "acme"
-OWN_ROLE = "eft-worker"
+OWN_ROLES = ("eft-worker",)
 
 CONTROL = {WEST: Bucket("control-west", WEST), EAST: Bucket("control-east", EAST)}
 SOURCE = {WEST: Bucket("source-west", WEST), EAST: Bucket("source-east", EAST)}
@@ -40,7 +41,7 @@ ENDPOINTS = {
         _endpoint(TARGET[region], "out/", writable=True),
     )
 }
-FEEDS = {"west-to-east": Feed("west-to-east", TENANT, "source-west", "target-east")}
+FEEDS = {"west-to-east": Feed("west-to-east", TENANT, "source-west", "target-east", name="west-to-east")}
 
 
 def make_store(
@@ -61,6 +62,7 @@ def make_env(
     *,
     clock: Clock | None = None,
     ledger: Ledger | None = None,
+    registry: Registry | None = None,
     queue: Queue | None = None,
     notifier: Notifier | None = None,
     rng: Rng | None = None,
@@ -82,12 +84,13 @@ def make_env(
     return Env(
         region=region,
         control_buckets=dict(CONTROL),
-        endpoints=dict(ENDPOINTS if endpoints is None else endpoints),
-        feeds=dict(FEEDS if feeds is None else feeds),
+        declared_endpoints=dict(ENDPOINTS if endpoints is None else endpoints),
+        declared_feeds=dict(FEEDS if feeds is None else feeds),
         issuers=issuers,
         policy=policy or Policy(),
         store=store or make_store(clock),
         ledger=ledger or MemoryLedger(),
+        registry=registry or MemoryRegistry(),
         queue=queue or MemoryQueue(),
         notifier=notifier or MemoryNotifier(),
         key_source=key_source or MemoryKeySource(),
@@ -98,5 +101,5 @@ def make_env(
         part_pool=pool,
         log=log or CollectingLog(),
         worker=worker,
-        own_role=OWN_ROLE,
+        own_roles=OWN_ROLES,
     )

@@ -12,7 +12,7 @@ from typing import TypeVar
 from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS
-from chalicelib.ports import ObjectStore, Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
+from chalicelib.ports import BucketFacts, ObjectStore, Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
 from simulation.memory.operations import Operation
 
 T = TypeVar("T")
@@ -181,3 +181,6 @@ class FaultyStore:
 
     def list_uploads(self, bucket: Bucket, prefix: str) -> Sequence[UploadInfo]:
         return self._call(Operation.LIST_UPLOADS, bucket, prefix, lambda: self.store.list_uploads(bucket, prefix))
+
+    def describe(self, bucket: Bucket) -> BucketFacts:
+        return self._call(Operation.HEAD_BUCKET, bucket, "", lambda: self.store.describe(bucket))

@@ -3,6 +3,7 @@
 Items are keyed as in the real table: one item has one writing Region, and a put replaces the item as a whole.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -34,6 +35,8 @@ class MemoryLedger:
     """By feed, key, pin, Region."""
     _beacons: dict[str, Beacon] = field(default_factory=dict)
     _takeovers: dict[tuple[int, str, str, str], Takeover] = field(default_factory=dict)
+    _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    """By tenant, Region, window."""
 
     def put_job(self, spec: JobSpec) -> None:
         self.jobs[spec.job_id] = spec
@@ -114,6 +117,10 @@ class MemoryLedger:
 
     def beacons(self) -> Sequence[Beacon]:
         return [self._beacons[region] for region in sorted(self._beacons)]
+
+    def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
+        self._requests[tenant, region, window_start_ms] += 1
+        return self._requests[tenant, region, window_start_ms]
 
     def _terminal(self, job_id: str) -> Terminal | None:
         """All Regions copy the one record of the control bucket, so any of theirs will do."""

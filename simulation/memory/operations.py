@@ -18,6 +18,7 @@ class Operation(StrEnum):
     COMPLETE = "CompleteMultipartUpload"
     ABORT = "AbortMultipartUpload"
     LIST_UPLOADS = "ListMultipartUploads"
+    HEAD_BUCKET = "HeadBucket"
 
 
 class Action(StrEnum):
@@ -37,6 +38,7 @@ ACTIONS: dict[Operation, Action] = {
     Operation.LIST: Action.LIST,
     Operation.LIST_PARTS: Action.LIST,
     Operation.LIST_UPLOADS: Action.LIST,
+    Operation.HEAD_BUCKET: Action.LIST,
     Operation.PUT: Action.WRITE,
     Operation.DELETE: Action.WRITE,
     Operation.COPY: Action.WRITE,

@@ -46,7 +46,14 @@ class StoreState:
 
     # --- for tests: setting up, acting as somebody else, looking inside ---------------------------------------
 
-    def make_bucket(self, bucket: Bucket, *, versioned: bool = False, encryption: str = "AES256") -> Bucket:
+    def make_bucket(
+        self,
+        bucket: Bucket,
+        *,
+        versioned: bool = False,
+        encryption: str = "AES256",
+        tags: dict[str, str] | None = None,
+    ) -> Bucket:
         """`requester_pays` and `owner` are as the Bucket says (no owner: this account)."""
         self._buckets[bucket.name] = MemoryBucket(
             name=bucket.name,
@@ -55,8 +62,13 @@ class StoreState:
             versioned=versioned,
             encryption=encryption,
             requester_pays=bucket.requester_pays,
+            tags=tags or {},
         )
         return bucket
+
+    def tag_bucket(self, bucket: Bucket, tags: dict[str, str]) -> None:
+        """Whoever administers the bucket says something of it."""
+        self._buckets[bucket.name].tags = dict(tags)
 
     def drop_bucket(self, bucket: Bucket) -> None:
         del self._buckets[bucket.name]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from chalicelib.core.errors import NoSuchBucket, Permanent, PreconditionFailed
 from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS
-from chalicelib.ports import Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
+from chalicelib.ports import BucketFacts, Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
 from simulation.memory import digests
 from simulation.memory.buckets import StoredPart, stored_properties
 from simulation.memory.links import sign
@@ -190,3 +190,7 @@ class MemoryObjectStore(StoreState):
             return [
                 UploadInfo(UploadRef(bucket, u.key, u.upload_id), u.initiator, now_ms - u.initiated_ms) for u in found
             ]
+
+    def describe(self, bucket: Bucket) -> BucketFacts:
+        with self._request(Operation.HEAD_BUCKET, bucket, "") as store:
+            return BucketFacts(store.region, dict(store.tags))

@@ -230,7 +230,7 @@ COORDINATION = (
             Edit(
                 _SWEEP,
                 """\
-            catch_up(env, region)
+            catch_up(env, places, region)
 """,
                 """\
             pass

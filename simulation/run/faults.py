@@ -58,10 +58,12 @@ CALLS = (
     *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
     *(f"ledger.{name}" for name in ("put_deliveries", "get_deliveries", "put_takeover", "takeovers")),
     *(f"ledger.{name}" for name in ("put_beacon", "beacons")),
+    *(f"registry.{name}" for name in ("get", "all")),
     *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),
     *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),
 )
-"""Every call of every port that has effects or answers. Not `store.presign`, which asks nobody."""
+"""Every call of every port that has effects or answers. Not `store.presign`, which asks nobody, and not
+`ledger.count_request`: it is the edge's, which customers here don't come by, and decides nothing but an HTTP status."""
 PAIRS = tuple((fault, call) for call in CALLS for fault in Fault if fault is not Fault.CONFLICT or call in CONDITIONAL)
 PAIRS_THAT_PUBLISH = tuple(
     (fault, call)

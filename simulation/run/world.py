@@ -16,6 +16,7 @@ from chalicelib.ports import Arrival, Delivery, Env, Log, VerifyDelivery, Wake
 from chalicelib.protocol import messages
 from simulation.memory.clock import START_MS, SeededRng, SequentialIds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST, make_env, make_store
+from simulation.memory.registry import MemoryRegistry
 from simulation.run.calls import Calls, PoolOfThreads
 from simulation.run.faults import CALLS, FaultPlan
 from simulation.run.monitors import Monitors
@@ -115,6 +116,7 @@ class World:
             self.calls.port("store", self.store, methods("store."), _storage_of),
             clock=clock,
             ledger=self.calls.port("ledger", _LedgerOf(self.table, region), methods("ledger."), table),
+            registry=self.calls.port("registry", MemoryRegistry(), methods("registry."), table),
             queue=self.calls.port("queue", _QueueOf(self, region), methods("queue."), _nothing),
             notifier=self.calls.port("notifier", _NotifierOf(self), methods("notifier."), _nothing),
             rng=SeededRng(self.random.randrange(2**32)),

@@ -13,8 +13,10 @@ from botocore.config import Config
 from moto import mock_aws
 
 from chalicelib.adapters.ledger import DynamoLedger
-from chalicelib.ports import Ledger
+from chalicelib.adapters.registry import DynamoRegistry
+from chalicelib.ports import Ledger, Registry
 from simulation.memory.ledger import MemoryLedger
+from simulation.memory.registry import MemoryRegistry
 from tests import template
 from tests.contract import aws
 
@@ -33,12 +35,14 @@ class Subject:
 
     west: Ledger
     east: Ledger
+    west_registry: Registry
+    east_registry: Registry
 
 
 @contextmanager
 def memory() -> Iterator[Subject]:
-    ledger = MemoryLedger()
-    yield Subject(ledger, ledger)
+    ledger, registry = MemoryLedger(), MemoryRegistry()
+    yield Subject(ledger, ledger, registry, registry)
 
 
 @contextmanager
@@ -60,7 +64,7 @@ def on_aws() -> Iterator[Subject]:
     client.create_table(TableName=name, **_shape())
     client.get_waiter("table_exists").wait(TableName=name)
     try:
-        yield Subject(DynamoLedger(name, WEST, REGIONS, client), DynamoLedger(name, EAST, REGIONS, client))
+        yield _subject(name, client)
     finally:
         client.delete_table(TableName=name)
 
@@ -85,7 +89,12 @@ def over(client: "DynamoDBClient") -> Subject:
     """A new table with the keys and the index of template.yaml's."""
     name = f"eft-{next(_NUMBERS)}"
     client.create_table(TableName=name, **_shape())
-    return Subject(DynamoLedger(name, WEST, REGIONS, client), DynamoLedger(name, EAST, REGIONS, client))
+    return _subject(name, client)
+
+
+def _subject(name: str, client: "DynamoDBClient") -> Subject:
+    west, east = (DynamoLedger(name, region, REGIONS, client) for region in (WEST, EAST))
+    return Subject(west, east, DynamoRegistry(name, WEST, client), DynamoRegistry(name, EAST, client))
 
 
 @cache

@@ -55,6 +55,10 @@ class Outside(Protocol):
 
     def put_parts(self, bucket: Bucket, key: str, parts: Sequence[bytes]) -> Uploaded: ...
     def remove(self, bucket: Bucket, key: str) -> None: ...
+    def tag(self, bucket: Bucket, tags: dict[str, str]) -> None:
+        """The bucket itself; none takes all away."""
+        ...
+
     def follow(self, url: str) -> Fetched:
         """GET it, without credentials."""
         ...
@@ -128,6 +132,9 @@ class MemoryOutside:
     def remove(self, bucket: Bucket, key: str) -> None:
         self._store.remove(bucket, key)
 
+    def tag(self, bucket: Bucket, tags: dict[str, str]) -> None:
+        self._store.tag_bucket(bucket, tags)
+
     def follow(self, url: str) -> Fetched:
         return follow(self._store, url)
 
@@ -181,6 +188,13 @@ class S3Outside:
 
     def remove(self, bucket: Bucket, key: str) -> None:
         self._client.delete_object(Bucket=bucket.name, Key=key)
+
+    def tag(self, bucket: Bucket, tags: dict[str, str]) -> None:
+        if tags:
+            tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
+            self._client.put_bucket_tagging(Bucket=bucket.name, Tagging={"TagSet": tag_set})
+        else:
+            self._client.delete_bucket_tagging(Bucket=bucket.name)
 
     def follow(self, url: str) -> Fetched:
         try:

@@ -1,6 +1,7 @@
 """The Ledger contract, over memory, and over DynamoDB as moto, ministack and AWS's own DynamoDB Local understand it."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -348,6 +349,20 @@ def test_the_same_delivery_twice_in_a_batch(ledger: Subject) -> None:
 
 
 # --- beacons ------------------------------------------------------------------------------------------------------
+
+
+def test_requests_are_counted_by_tenant_region_and_window(ledger: Subject) -> None:
+    assert [ledger.west.count_request("acme", WEST, 60_000) for _ in range(3)] == [1, 2, 3]
+    others = (("acme", EAST, 60_000), ("acme", WEST, 120_000), ("acme#", WEST, 60_000), ("acm", WEST, 60_000))
+    assert [ledger.west.count_request(*other) for other in others] == [1, 1, 1, 1]
+    assert ledger.east.count_request("acme", EAST, 60_000) == 2
+    assert ledger.west.count_request("acme", WEST, 60_000) == 4
+
+
+def test_requests_at_once_are_each_counted(ledger: Subject) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        counted = list(pool.map(lambda _: ledger.west.count_request("acme", WEST, 0), range(200)))
+    assert sorted(counted) == list(range(1, 201))
 
 
 def test_beacons(ledger: Subject) -> None:

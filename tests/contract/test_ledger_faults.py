@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from chalicelib.adapters.ledger import DynamoLedger, make_client
+from chalicelib.adapters.ledger import DynamoLedger, make_client, make_counting_client
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt, Denied, EftError, Permanent, Retry
 from chalicelib.core.leases import Beacon
@@ -21,6 +21,7 @@ CALLS: dict[str, Callable[[DynamoLedger], object]] = {
     "get_item": lambda ledger: ledger.get_observation(JOB, "s", WEST),
     "query": lambda ledger: ledger.job_items(JOB),
     "batch_write_item": lambda ledger: ledger.put_deliveries([delivery("k")]),
+    "update_item": lambda ledger: ledger.count_request("acme", WEST, 0),
 }
 ANSWERS: list[tuple[str, int, type[EftError]]] = [
     ("ProvisionedThroughputExceededException", 400, Retry),
@@ -82,7 +83,9 @@ def test_it_gives_up_before_api_gateway_does() -> None:
     longest_try = max(config.connect_timeout, config.read_timeout)
     tries = config.retries["total_max_attempts"]
     backoff = sum(2**n for n in range(tries - 1))
-    assert tries * longest_try + backoff < 29
+    counting: Any = make_counting_client(WEST).meta.config
+    assert counting.retries["total_max_attempts"] == 1
+    assert counting.connect_timeout + counting.read_timeout + tries * longest_try + backoff < 29
 
 
 def unprocessed(*keys: str) -> dict[str, Any]:
@@ -177,6 +180,18 @@ def test_reads_are_strongly_consistent_but_for_the_index(scripted: Scripted) -> 
     scripted.ledger.beacons()
     scripted.stub.add_response("get_item", {}, {"TableName": "eft", "Key": ANY, "ConsistentRead": True})
     scripted.ledger.get_observation(JOB, "s", WEST)
+
+
+def test_counts_of_requests_are_housekept_after_an_hour(scripted: Scripted) -> None:
+    sent = {
+        "TableName": "eft",
+        "Key": {"pk": ANY, "sk": ANY},
+        "UpdateExpression": ANY,
+        "ExpressionAttributeValues": {":gone": {"N": str(60 + 3600)}, ":one": {"N": "1"}},
+        "ReturnValues": "UPDATED_NEW",
+    }
+    scripted.stub.add_response("update_item", {"Attributes": {"requests": {"N": "7"}}}, sent)
+    assert scripted.ledger.count_request("acme", WEST, 60_000) == 7
 
 
 def test_deliveries_are_housekept_after_ninety_days(scripted: Scripted) -> None:

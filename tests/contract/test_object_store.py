@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core.errors import Denied, NoSuchBucket, NotFound, Permanent, PreconditionFailed
 from chalicelib.core.model import Bucket, ChecksumType, Properties
-from chalicelib.ports import Placement, SourceRef
+from chalicelib.ports import BucketFacts, Placement, SourceRef
 from simulation.memory.digests import full
 from tests.contract.subjects import PART_BYTES, Subject
 
@@ -439,3 +439,30 @@ def test_bucket_of_another_owner_is_denied(subject: Subject) -> None:
         with pytest.raises(Denied):
             call()
     assert subject.store.head(subject.plain, key) is None
+
+
+# --- buckets ------------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_says_where_it_is_and_what_its_tags_are(subject: Subject) -> None:
+    for bucket in (subject.plain, subject.versioned):
+        subject.outside.tag(bucket, {})
+        assert subject.store.describe(bucket) == BucketFacts(bucket.region, {})
+        subject.outside.tag(bucket, {"eft-tenants": "acme other", "env": "é"})
+        assert subject.store.describe(bucket).tags == {"eft-tenants": "acme other", "env": "é"}
+    subject.outside.tag(subject.plain, {})
+
+
+def test_a_missing_bucket_says_nothing(subject: Subject) -> None:
+    with pytest.raises(NoSuchBucket):
+        subject.store.describe(subject.missing)
+
+
+def test_another_owners_bucket_says_nothing(subject: Subject) -> None:
+    with pytest.raises((Denied, NoSuchBucket)):
+        subject.store.describe(Bucket(subject.plain.name, subject.plain.region, owner="999999999999"))
+
+
+def test_a_stranger_is_told_nothing_of_a_bucket(subject: Subject) -> None:
+    with pytest.raises((Denied, NoSuchBucket)):
+        subject.stranger.describe(subject.plain)

@@ -38,7 +38,7 @@ def environ(**changes: str | None) -> dict[str, str]:
         "EFT_ACCOUNT": "123456789012",
         "EFT_TABLE": "eft",
         "EFT_EVENT_BUS": "eft",
-        "EFT_OWN_ROLE": "eft-copy-",
+        "EFT_OWN_ROLES": '["eft-copy-", "eft-api-"]',
         "EFT_CONTROL_BUCKETS": json.dumps({WEST: "control-west", EAST: "control-east"}),
         "EFT_QUEUE_URLS": json.dumps({name: f"https://queues.example/{name}" for name in queues}),
         "EFT_ENDPOINTS": json.dumps([*ENDPOINTS, THEIRS_TOO]),

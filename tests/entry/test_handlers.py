@@ -125,7 +125,12 @@ def test_a_throttled_object_comes_again_by_itself(api: Api) -> None:
 def flaky_env(api: Api, ledger: MemoryLedger, queue: MemoryQueue | None = None) -> Any:
     env = api.env
     return make_env(
-        store=api.store, ledger=ledger, queue=queue or api.queue, log=api.log, endpoints=env.endpoints, feeds=env.feeds
+        store=api.store,
+        ledger=ledger,
+        queue=queue or api.queue,
+        log=api.log,
+        endpoints=env.declared_endpoints,
+        feeds=env.declared_feeds,
     )
 
 

@@ -13,15 +13,17 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from app import app
 from chalicelib.core.errors import Denied, Retry
 from chalicelib.entry.rest import openapi, problems, requests
-from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
-from chalicelib.entry.rest.contracts import CONTRACTS, TAGS, Contract
+from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
+from chalicelib.entry.rest.contract import TAGS, Contract
+from chalicelib.entry.rest.contracts import CONTRACTS
 from chalicelib.entry.rest.problems import Kind
 from simulation.memory.faults import Rule
 from tests.entry.api import Api, Reply
 from tests.entry.gateway import answer as gateway_answer
 from tests.entry.gateway import event
+from tests.entry.paths import JOB as GOOD
+from tests.entry.paths import body_of, path_of
 
-GOOD = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
 BY_NAME = {contract.name: contract for contract in CONTRACTS}
 
 
@@ -38,8 +40,7 @@ def operation(contract: Contract) -> dict[str, Any]:
 
 
 def ask(api: Api, contract: Contract) -> Reply:
-    body = GOOD if contract.body else None
-    return api.call(contract.method, contract.path.format(job_id="job-" + "a" * 26), body)
+    return api.call(contract.method, path_of(contract), body_of(contract))
 
 
 # --- the document -------------------------------------------------------------------------------------------------
@@ -93,11 +94,19 @@ def test_a_token_is_asked_for_where_it_says_so() -> None:
         assert bool(entry.authorizer) is bool(contract.scope) is bool(operation(contract)["security"]), contract.name
 
 
+def test_a_type_of_body_is_asked_for_where_there_is_one() -> None:
+    routed = {(method, path): entry for path, methods in app.routes.items() for method, entry in methods.items()}
+    for contract in CONTRACTS:
+        accepted = routed[contract.method, contract.path].content_types
+        assert accepted == ([openapi.JSON] if contract.body else []), contract.name
+        assert ("415" in operation(contract)["responses"]) is bool(contract.body)
+
+
 @pytest.mark.parametrize("name", [contract.name for contract in CONTRACTS if contract.scope])
 def test_the_scope_is_the_one_that_is_asked_for(api: Api, name: str) -> None:
     contract = BY_NAME[name]
     assert operation(contract)["security"] == [{"bearer": [contract.scope]}]
-    for scope in (READ, WRITE, OPERATE):
+    for scope in (READ, WRITE, ADMINISTER, OPERATE):
         api.scope = scope
         assert (ask(api, contract).status == 403) is (scope != contract.scope)
 
@@ -124,7 +133,8 @@ def contents() -> list[tuple[str, dict[str, Any]]]:
         described = operation(contract)
         if "requestBody" in described:
             found.append((f"{contract.name} body", described["requestBody"]["content"]))
-        found += [(f"{contract.name} {status}", answer["content"]) for status, answer in described["responses"].items()]
+        answers = {status: answer for status, answer in described["responses"].items() if status != "204"}
+        found += [(f"{contract.name} {status}", answer["content"]) for status, answer in answers.items()]
     return found
 
 

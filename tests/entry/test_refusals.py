@@ -86,6 +86,15 @@ def test_another_content_type(api: Api, media_type: str) -> None:
     assert reply.json["instance"] == "/jobs"
 
 
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
+def test_the_type_of_a_body_that_is_not_there(api: Api, media_type: str) -> None:
+    """Some clients send one with every POST."""
+    job_id = api.submit().json["id"]
+    headers = {"Content-Type": media_type}
+    assert api.call("POST", f"/jobs/{job_id}/cancel", headers=headers).status == 202
+    assert api.call("GET", f"/jobs/{job_id}", headers=headers).status == 200
+
+
 @pytest.mark.usefixtures("api")
 def test_a_body_in_base64() -> None:
     """API Gateway encodes bodies whose type is listed as binary."""
@@ -218,7 +227,7 @@ def test_the_answer_of_a_submission_is_lost_and_the_client_tries_again(api: Api)
         def send(self, wakes: object, delay_ms: int = 0) -> None:
             raise Retry("QueueUnreachable")
 
-    broken = make_env(store=api.store, ledger=api.ledger, queue=Broken(), endpoints=api.env.endpoints)
+    broken = make_env(store=api.store, ledger=api.ledger, queue=Broken(), endpoints=api.env.declared_endpoints)
     assert broken.queue is not api.queue
     with api.over(broken):
         api.submit("k-1").problem(503, "TryAgain")

@@ -27,7 +27,12 @@ def refused(**changes: str | None) -> str:
 
 def test_a_whole_environment() -> None:
     found = settings.read(environ(EFT_POLICY='{"attempts": 3, "lease_ttl_ms": 40000}'))
-    assert (found.region, found.peer_region, found.table, found.own_role) == (WEST, EAST, "eft", "eft-copy-")
+    assert (found.region, found.peer_region, found.table, found.own_roles) == (
+        WEST,
+        EAST,
+        "eft",
+        ("eft-copy-", "eft-api-"),
+    )
     assert found.control_buckets[EAST] == Bucket("control-east", EAST, "123456789012")
     assert found.endpoints["target-east"].readable
     assert found.endpoints["target-east"].writable

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from chalicelib.entry.rest import problems
 from chalicelib.entry.rest.openapi import PATH
 from tests.fuzz.application import Spoil, application, unspoiled
-from tests.fuzz.world import PLACES, World
+from tests.fuzz.world import PLACES, REGISTRABLE, World
 
 CONFORMS = [
     status_code_conformance,
@@ -49,6 +49,8 @@ MISSHAPEN = {
 }
 CURSORS = ("r-000001.1", "r-000002.0", "r-000009.99", "1800000003000:job-" + "z" * 26)
 MEDIA_TYPES = st.sampled_from(["", "", "", "", "application/json; charset=utf-8", "text/plain", "x", "*/*", ";"])
+NAMES = ("drops", "source-west", "new-one")
+"""Of endpoints: one that is registered, one that came with the deployment, and one that there may be."""
 KEYS = ("again", "k" * 255, "~")
 
 
@@ -152,7 +154,13 @@ def _name_what_exists(case: Case[Any], world: World, known: int) -> None:
         case.path_parameters["job_id"] = world.job_ids[known % len(world.job_ids)]
     if "cursor" in (case.query or {}):
         case.query["cursor"] = CURSORS[known % len(CURSORS)]
-    if isinstance(case.body, dict):
+    if "endpoint_id" in case.path_parameters:
+        case.path_parameters["endpoint_id"] = NAMES[known % len(NAMES)]
+        for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
+            case.headers.pop(condition, None)
+        if isinstance(case.body, dict):
+            case.body = {**case.body, **REGISTRABLE}
+    elif isinstance(case.body, dict):
         source, target = PLACES[known % len(PLACES)]
         case.body = {**case.body, "source": source, "target": target}
         if known % 2 and case.headers is not None:

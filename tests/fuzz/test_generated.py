@@ -42,10 +42,18 @@ def test_there_is_something_to_answer_with() -> None:
     """Empty lists would be as described whatever is described."""
     world = World.make()
     with world.api.over(world.api.env):
-        world.api.scope = "read write operate"
+        world.api.scope = "read write administer operate"
         found = {
             name: len(rows)
-            for path in ("/jobs", f"/jobs/{world.job_ids[2]}/objects", "/endpoints", "/feeds", "/regions", "/leases")
+            for path in (
+                "/jobs",
+                f"/jobs/{world.job_ids[2]}/objects",
+                "/endpoints",
+                "/audit",
+                "/feeds",
+                "/regions",
+                "/leases",
+            )
             for name, rows in world.api.get(path).json.items()
             if isinstance(rows, list)
         }

@@ -7,12 +7,14 @@ from typing import Any
 from chalicelib import settings
 from chalicelib.core.errors import Denied
 from chalicelib.core.leases import Takeover
+from chalicelib.core.model import Bucket
 from chalicelib.core.policy import Policy
 from chalicelib.core.report import ReportFormat
 from chalicelib.steps import copy, report, split, sweep, verify
 from simulation.memory.env import EAST, SOURCE, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
+from simulation.memory.state import ACCOUNT
 from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api, make_api
 from tests.entry.environ import environ
@@ -21,7 +23,7 @@ from tests.entry.tokens import Signer, auth_json
 FAR_MS = 2_000_000_000_000
 RENEW_AFTER_CASES = 300
 """Lists of thousands of jobs would only cost time."""
-SCOPES = ("read write operate", "read write", "read", "write", "operate", "")
+SCOPES = ("read write administer operate", "read write", "read", "write", "administer", "operate", "")
 Place = dict[str, Any]
 PLACES: tuple[tuple[Place, Place], ...] = (
     ({"endpoint": "source-west"}, {"endpoint": "target-east"}),
@@ -29,6 +31,11 @@ PLACES: tuple[tuple[Place, Place], ...] = (
     ({"endpoint": "target-east", "prefix": "a/"}, {"endpoint": "target-east", "prefix": "b/"}),
 )
 """Sources and targets of which jobs can be made."""
+
+
+DROPS = Bucket("acme-drops", WEST, ACCOUNT)
+REGISTRABLE: dict[str, Any] = {"bucket": DROPS.name, "region": WEST, "owner_account": ACCOUNT, "prefix": "d/"}
+"""Of a place that says that it is the tenant's."""
 
 
 @dataclass
@@ -84,6 +91,10 @@ def _make_api(signer: Signer) -> Api:
     assert isinstance(memory, MemoryObjectStore)
     for name in ("0", "1", "2", "a b+c", "données", "\U0001f600", "new\nline", "x" * 1000):
         memory.put(SOURCE[WEST], f"in/{name}", name.encode())
+    memory.make_bucket(DROPS, tags={"eft-tenants": "acme"})
+    made.scope = "read write administer"
+    with made.over(made.env):
+        made.call("PUT", "/endpoints/drops", {**REGISTRABLE, "access": "read"})
     made.store.rule(Rule(Operation.COPY, key="out/1", times=None, error=lambda: Denied("AccessDenied", "no")))
     return made
 

@@ -53,7 +53,8 @@ def signed(service: str, region: str = "us-gov-west-1", **headers: str) -> CIMul
 )
 def test_s3_operations(method: str, target: str, copy: bool, operation: str) -> None:
     headers = signed("s3", **({"x_amz_copy_source": "/c/d"} if copy else {}))
-    assert classify("aws", method, target, headers).operation == operation
+    call = classify("aws", method, target, headers)
+    assert (call.operation, call.source) == (operation, "c/d" if copy else "")
 
 
 def test_what_a_call_carries() -> None:

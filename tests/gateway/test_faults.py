@@ -22,6 +22,7 @@ def call(**fields: Any) -> Call:
         "key": "a/b",
         "access_key": "",
         "query": {},
+        "source": "from/c/d",
     }
     return Call(**(base | fields))
 
@@ -43,6 +44,8 @@ def faults(*rules: dict[str, Any]) -> Faults:
         ({"region": "us-gov-east-1"}, False),
         ({"bucket": "c"}, False),
         ({"key_prefix": "b"}, False),
+        ({"key_prefix": "a/b", "source_prefix": "from/c/"}, True),
+        ({"source_prefix": "from/a/b"}, False),
     ],
 )
 def test_every_given_field_must_agree(match: dict[str, str], expected: bool) -> None:

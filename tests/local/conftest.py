@@ -13,7 +13,12 @@ MIB = 1024 * 1024
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """Both Regions with every function held to its role's policy: what a policy forgets shows as a failure here."""
-    policy = {"multipart_threshold_bytes": 8 * MIB, "part_size_bytes": 5 * MIB, "keys_refresh_ms": 1000}
+    policy = {
+        "multipart_threshold_bytes": 8 * MIB,
+        "part_size_bytes": 5 * MIB,
+        "keys_refresh_ms": 1000,
+        "requests_per_minute_per_tenant": 100_000,
+    }
     with Cloud(f"test-local-{os.getpid()}", policy=policy, enforce_iam=True) as started:
         yield started
     shutil.rmtree(started.run.folder)

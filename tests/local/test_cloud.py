@@ -25,14 +25,18 @@ FUNCTION_OF_QUEUE = {
 }
 
 
-def call(cloud: Cloud, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
-    return call_at(cloud.api_url, path, body, token)
+def call(
+    cloud: Cloud, path: str, body: Any = None, token: str | None = None, method: str | None = None
+) -> tuple[int, Any]:
+    return call_at(cloud.api_url, path, body, token, method)
 
 
-def call_at(api_url: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+def call_at(
+    api_url: str, path: str, body: Any = None, token: str | None = None, method: str | None = None
+) -> tuple[int, Any]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(api_url + path, data=data, headers=headers)
+    request = urllib.request.Request(api_url + path, data=data, headers=headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=35) as answer:
             return answer.status, json.load(answer)
@@ -46,6 +50,18 @@ def exists(s3: Any, bucket: str, key: str) -> bool:
 
 def has_item(dynamodb: Any, pk: str) -> bool:
     return "Item" in dynamodb.get_item(TableName="eft", Key={"pk": {"S": pk}, "sk": {"S": "x"}})
+
+
+@pytest.mark.parametrize("side", ["west", "east"])
+def test_each_region_counts_requests(cloud: Cloud, side: str) -> None:
+    """What can't be counted, for lack of a permission, say, would be answered without a word."""
+    headers = {"Authorization": f"Bearer {cloud.token(tenant=f'counted-{side}')}"}
+    left = []
+    for _ in range(2):
+        request = urllib.request.Request(f"{cloud.regions[side].api_url}/endpoints", headers=headers)
+        with urllib.request.urlopen(request, timeout=35) as answer:
+            left.append(int(answer.headers["RateLimit-Remaining"]))
+    assert left[0] - left[1] == 1
 
 
 @pytest.mark.parametrize("region", [WEST, EAST])
@@ -159,6 +175,19 @@ def test_a_job_that_deletes_under_enforced_policies(cloud: Cloud) -> None:
         if exists(target, east.target_bucket, key)
     ]
     assert there == ["mirrored/here", "beside/stray"]
+
+
+@pytest.mark.parametrize("side", ["west", "east"])
+def test_an_endpoint_is_tried_under_enforced_policies(cloud: Cloud, side: str) -> None:
+    """Listing, reading and writing, in both Regions' buckets, by the API's own role."""
+    stack = cloud.regions[side]
+    cloud.client("s3").put_object(Bucket=stack.source_bucket, Key="tried/there", Body=b"x")
+    owner = cloud.client("sts").get_caller_identity()["Account"]
+    for bucket, access in ((stack.source_bucket, "read"), (stack.target_bucket, "write")):
+        body = {"bucket": bucket, "region": stack.region, "owner_account": owner, "prefix": "tried/", "access": access}
+        status, answer = call(cloud, f"/endpoints/{side}-{access}", body, cloud.token(), "PUT")
+        assert status == 201, answer
+    assert cloud.client("s3").list_multipart_uploads(Bucket=stack.target_bucket).get("Uploads", []) == []
 
 
 @pytest.mark.parametrize("region", [WEST, EAST])

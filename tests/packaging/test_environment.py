@@ -57,7 +57,7 @@ def test_settings_read_it(sam: dict[str, Any], region: str, auth: str) -> None:
     peers = {"us-gov-west-1": "us-gov-east-1", "us-gov-east-1": "us-gov-west-1"}
     found = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
     assert (found.region, found.peer_region) == (region, peers[region])
-    assert (found.table, found.event_bus, found.own_role) == ("eft", "eft", "eft-copy-")
+    assert (found.table, found.event_bus, found.own_roles) == ("eft", "eft", ("eft-copy-", "eft-api-"))
     assert set(found.control_buckets) == set(peers)
     assert found.queue_urls["copy"] == f"https://sqs.{region}.amazonaws.com/123456789012/eft-copy"
 

@@ -20,7 +20,7 @@ def test_every_function_has_a_role_of_its_own(sam: dict[str, Any]) -> None:
 
 
 def test_roles_are_named_after_stack_function_and_region(sam: dict[str, Any]) -> None:
-    """The prefix in EFT_OWN_ROLE goes by it; role names are one for all Regions of an account."""
+    """The prefixes in EFT_OWN_ROLES go by it; role names are one for all Regions of an account."""
     names = {name: role["RoleName"]["Fn::Sub"] for name, role in of_type(sam, ROLE).items()}
     assert names["CopyRole"] == "${AWS::StackName}-copy-${AWS::Region}"
     assert all(name.startswith("${AWS::StackName}-") and name.endswith("-${AWS::Region}") for name in names.values())
@@ -56,10 +56,15 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
             if action in statement["Action"] and f"-{bucket}-" in json.dumps(statement["Resource"])
         }
 
-    assert may("s3:PutObject", "target") == {"IntakeRole", "CopyRole"}
+    # The API's may only begin an upload under the name by which endpoints are tried.
+    assert may("s3:PutObject", "target") == {"IntakeRole", "CopyRole", "ApiHandlerRole"}
+    for role, statement in _statements(cloudformation):
+        if role == "ApiHandlerRole" and {"s3:PutObject", "s3:AbortMultipartUpload"} & set(statement["Action"]):
+            resources = json.dumps(statement["Resource"])
+            assert "-control-" in resources or resources.count("/*.eft-probe/*") == 4, resources
     # The API looks at a job's manifest when it accepts it, so that nobody reads another one later.
     assert may("s3:GetObject", "source") == {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole"}
-    assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole"}
+    assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole", "ApiHandlerRole"}
     assert may("s3:AbortMultipartUpload", "control") == {"SplitRole"}
     assert may("s3:PutObject", "source") == may("s3:DeleteObject", "source") == set()
     assert may("s3:DeleteObject", "target") == {"CopyRole"}

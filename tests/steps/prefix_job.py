@@ -1,5 +1,7 @@
 """A prefix job of everything that makes a difference: empty, small, large, unchanged, changed; in two partitions."""
 
+from typing import Any
+
 from chalicelib.core.errors import Retry
 from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome
 from simulation.memory.env import CONTROL, EAST, TARGET
@@ -24,11 +26,11 @@ def filled(world: World) -> World:
     return world
 
 
-def submit_until_accepted(world: World) -> JobSpec:
+def submit_until_accepted(world: World, **more: Any) -> JobSpec:
     """A client repeats its request, with the same key, until it gets an answer."""
     for _ in range(20):
         try:
-            return world.submit("a/", "b/")
+            return world.submit("a/", "b/", **more)
         except Crash as died:
             world.crashes.append(str(died))
         except Retry:

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.core.errors import NoSuchUpload
 from chalicelib.core.ids import object_id
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.model import CancelMode, JobSpec, JobState, Manifest, Method, Outcome
 from chalicelib.core.registers import Mark, Registration
 from chalicelib.ports import UploadRef
 from chalicelib.protocol.records import ControlRecords
@@ -57,16 +57,17 @@ def test_a_job_is_cancelled_at_any_moment() -> None:
     assert seen == {JobState.CANCELLED, JobState.SUCCEEDED}
 
 
+def cancel_and_let_others_end_it(world: World) -> Act:
+    def act(_: str) -> None:
+        cancel(world)("")
+        world.run(45 * MINUTE)
+
+    return act
+
+
 def test_a_worker_that_wakes_up_after_the_cancel_can_not_complete_an_upload() -> None:
     """Paused at any call; meanwhile the job is cancelled, and others end it. (A CopyObject can't be recalled: what it
     writes is only known not to have been there when the row was decided.)"""
-
-    def cancel_and_let_others_end_it(world: World) -> Act:
-        def act(_: str) -> None:
-            cancel(world)("")
-            world.run(45 * MINUTE)
-
-        return act
 
     seen = set()
 
@@ -194,3 +195,57 @@ def test_the_answer_to_a_cancel_is_lost() -> None:
     world.settle()
     assert world.terminal(spec).state is JobState.CANCELLED
     assert world.records(spec).control.region == EAST
+
+
+# --- strict -------------------------------------------------------------------------------------------------------
+
+
+def run_strict(world: World) -> JobSpec:
+    spec = prefix_job.submit_until_accepted(world, cancel_mode=CancelMode.STRICT)
+    world.settle()
+    world.calls.paused = True
+    world.tidy()
+    return spec
+
+
+def test_what_a_strict_job_calls_cancelled_never_arrives() -> None:
+    """Whoever sleeps at whatever call, and wakes up when the job has long ended. Empty objects but, which hold nothing
+    to be recalled."""
+    seen = set()
+
+    def make() -> World:
+        return prefix_job.filled(World(runtime_ms=FOREVER_MS))
+
+    for world, spec, call in at_every_call(make, run_strict, cancel_and_let_others_end_it, least=80):
+        for key, outcome in world.outcomes(spec).items():
+            if not key.endswith("0-empty"):
+                assert len(world.written(key.replace("in/a", "out/b"))) == (outcome is Outcome.COPIED), (call, key)
+            seen.add(outcome)
+        assert world.all_uploads() == [], call
+    assert {Outcome.COPIED, Outcome.CANCELLED} <= seen
+
+
+def test_a_strict_job_delivers_the_same() -> None:
+    world = prefix_job.filled(World())
+    spec = run_strict(world)
+    prefix_job.check(world, spec)
+    links = ControlRecords(world.observer, EAST).job(spec.job_id).links_from("")
+    methods = {row.key: row.method for link in links if isinstance(link, Manifest) for row in link.rows}
+    assert methods == {
+        "in/a/0-empty": Method.COPY,
+        "in/a/1-small": Method.MULTIPART,
+        "in/a/2-large": Method.MULTIPART,
+        "in/a/3-same": Method.NONE,
+        "in/a/4-changed": Method.MULTIPART,
+        "in/a/5-more": Method.MULTIPART,
+    }
+
+
+def test_what_a_strict_job_could_not_verify_it_does_not_copy() -> None:
+    world = World()
+    world.put("in/a/old", b"from before S3 added checksums", algorithm=None)
+    world.put("in/a/new", b"today's")
+    spec = run_strict(world)
+    assert world.outcomes(spec) == {"in/a/old": Outcome.FAILED, "in/a/new": Outcome.COPIED}
+    assert world.terminal(spec).state is JobState.PARTIAL
+    assert world.written("out/b/old") == []

@@ -75,9 +75,12 @@ def test_a_region_that_lives_is_not_caught_up() -> None:
 
 def test_the_feeds_of_both_directions() -> None:
     feeds = {
-        "west-to-east": replace(next(iter(World().west.feeds.values()))),
+        "west-to-east": replace(next(iter(World().west.declared_feeds.values()))),
         "east-to-west": replace(
-            next(iter(World().west.feeds.values())), id="east-to-west", source="source-east", target="target-west"
+            next(iter(World().west.declared_feeds.values())),
+            id="east-to-west",
+            source="source-east",
+            target="target-west",
         ),
     }
     world = dead_west(World(feeds=feeds))

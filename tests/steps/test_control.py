@@ -8,7 +8,7 @@ import pytest
 from chalicelib.core.errors import BadRequest, KeyReused, Retry, Unknown
 from chalicelib.core.model import Bucket, Endpoint, JobState, Outcome, OverwriteMode
 from chalicelib.protocol.submitting import Place, Submission
-from chalicelib.steps import control
+from chalicelib.steps import control, places
 from simulation.memory.env import EAST, ENDPOINTS, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps import prefix_job
@@ -232,8 +232,8 @@ def test_cursors_that_nobody_gave_out(cursor: str) -> None:
 
 def test_endpoints_and_feeds_of_a_tenant() -> None:
     world = World()
-    assert [e.id for e in control.list_endpoints(world.west, TENANT)] == sorted(ENDPOINTS)
-    assert control.list_endpoints(world.west, "other") == []
+    assert [view.endpoint.id for view in places.list_endpoints(world.west, TENANT)] == sorted(ENDPOINTS)
+    assert places.list_endpoints(world.west, "other") == []
     assert [feed.id for feed in control.list_feeds(world.west, TENANT)] == ["west-to-east"]
     assert control.list_feeds(world.west, "other") == []
 

@@ -251,7 +251,7 @@ def test_what_endpoints_allow_today_counts(name: str, change: dict[str, object])
     old = settled(world)
     endpoints = ENDPOINTS | {name: replace(ENDPOINTS[name], **change)}  # type: ignore[arg-type] # one field of it
     with pytest.raises(BadRequest):
-        control.retry(replace(world.west, endpoints=endpoints), TENANT, old.job_id, "again")
+        control.retry(replace(world.west, declared_endpoints=endpoints), TENANT, old.job_id, "again")
     assert world.open_jobs() == []
 
 

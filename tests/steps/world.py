@@ -26,6 +26,7 @@ from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST, m
 from simulation.memory.faults import FaultyStore
 from simulation.memory.ledger import MemoryLedger
 from simulation.memory.queue import MemoryQueue
+from simulation.memory.registry import MemoryRegistry
 from simulation.memory.state import WORKER
 from simulation.memory.store import MemoryObjectStore
 from tests.steps.calls import Calls, Crash
@@ -76,6 +77,7 @@ class World:
     clock: VirtualClock = field(default_factory=VirtualClock)
     calls: Calls = field(default_factory=Calls)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    registry: MemoryRegistry = field(default_factory=MemoryRegistry)
     mail: list[Mail] = field(default_factory=list)
     dead_letters: list[Mail] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
@@ -104,7 +106,9 @@ class World:
         }
 
         # Looks without being counted, and without faults.
-        self.observer = make_env(EAST, self.store, clock=self.clock, ledger=self.ledger, feeds=self.feeds)
+        self.observer = make_env(
+            EAST, self.store, clock=self.clock, ledger=self.ledger, registry=self.registry, feeds=self.feeds
+        )
 
     store: MemoryObjectStore = field(init=False)
     faults: FaultyStore = field(init=False)
@@ -118,6 +122,7 @@ class World:
             self.calls.tap("store", self.faults),
             clock=self.clock,
             ledger=self.calls.tap("ledger", self.ledger),
+            registry=self.calls.tap("registry", self.registry),
             queue=self.calls.tap("queue", queue),
             notifier=self.calls.tap("notifier", notifier),
             log=log,

@@ -1,70 +1,11 @@
 """What every operation of the API promises: the table that `openapi` is made from. Tests hold it against the routes,
 against the scopes that they ask for, and, with generated requests, against every answer."""
 
-from dataclasses import dataclass, field
-
-from pydantic import BaseModel
-
 from chalicelib.entry.rest import operations, problems, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
-from chalicelib.entry.rest.problems import Kind
+from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLACES, SERVICE, Contract, Success
+from chalicelib.entry.rest.contracts_places import CONTRACTS_OF_PLACES
 
-JOBS, PLACES, OPERATIONS, SERVICE = "jobs", "places", "operations", "service"
-TAGS = {
-    JOBS: "Copy what is under one place to another, and watch it.",
-    PLACES: "What your tenant may name in a job, and its standing feeds.",
-    OPERATIONS: "For operators: Regions, leases, takeovers, of all tenants.",
-    SERVICE: "About the service itself; needs no token.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Success:
-    """An answer to a request that was carried out. `headers` are the names of those in HEADERS."""
-
-    status: int
-    model: type[BaseModel] | None
-    """None: any JSON object."""
-    description: str
-    headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """One operation. Path parameters are named in `path`; `scope` is "" where no token is asked for."""
-
-    method: str
-    path: str
-    name: str
-    """Unique: generated clients call it so."""
-    tag: str
-    summary: str
-    successes: tuple[Success, ...]
-    scope: str = ""
-    description: str = ""
-    query: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
-    idempotent: bool = False
-    """Takes an Idempotency-Key."""
-    problems: tuple[Kind, ...] = ()
-    """Its own; `all_problems` adds those that every operation may answer with."""
-    links: dict[str, str] = field(default_factory=dict)
-    """Names of operations that take the id in the answer as their job_id, by what they do then."""
-
-    @property
-    def all_problems(self) -> tuple[Kind, ...]:
-        token = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE) if self.scope else ()
-        return (*token, *self.problems, *_EVERYWHERE)
-
-
-_EVERYWHERE = (
-    problems.UNSUPPORTED_MEDIA_TYPE,
-    problems.THROTTLED,
-    problems.INTERNAL,
-    problems.MISCONFIGURED,
-    problems.TRY_AGAIN,
-    problems.NO_ANSWER,
-)
 _ABOUT_A_JOB = {
     "getJob": "Watch it.",
     "listObjects": "What became of each object.",
@@ -229,15 +170,7 @@ CONTRACTS = (
         ),
         problems=(problems.INVALID_REQUEST, problems.UNKNOWN_JOB, problems.JOB_NOT_SETTLED),
     ),
-    Contract(
-        "GET",
-        "/endpoints",
-        "listEndpoints",
-        PLACES,
-        "What you may name in a job",
-        scope=READ,
-        successes=(Success(200, responses.EndpointList, "All of your tenant's."),),
-    ),
+    *CONTRACTS_OF_PLACES,
     Contract(
         "GET",
         "/feeds",

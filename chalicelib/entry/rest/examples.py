@@ -4,13 +4,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from chalicelib.core.entries import Action, EntryKind
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.report import ReportFormat
-from chalicelib.entry.rest import operations, reports, requests, responses
+from chalicelib.entry.rest import operations, places, reports, requests, responses
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
+PATH_IDS = {"job_id": JOB_ID, "endpoint_id": "west-source", "feed_id": "west-inbox"}
 _WEST, _EAST = "us-gov-west-1", "us-gov-east-1"
 _CHAIN = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
@@ -23,7 +25,7 @@ def of(model: type[BaseModel]) -> dict[str, BaseModel]:
 
 def problem(kind: Kind, path: str) -> dict[str, object]:
     """As it would be answered. What `detail` says differs from case to case."""
-    return dict(answer_of(Problem(kind, _DETAILS.get(kind.code, kind.title)), path.format(job_id=JOB_ID)).body)
+    return dict(answer_of(Problem(kind, _DETAILS.get(kind.code, kind.title)), path.format(**PATH_IDS)).body or {})
 
 
 _DETAILS = {
@@ -35,6 +37,7 @@ _DETAILS = {
     "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
     "MissingScope": "this needs a token with the scope 'write'",
     "JobNotSettled": f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final states",
+    "RateLimited": "your tenant has sent more than 600 requests to us-gov-west-1 in this minute: ask again in 9 s",
     "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
     "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
@@ -65,6 +68,9 @@ def _requests() -> dict[str, BaseModel]:
             target=target,
             delete=requests.DeleteRequest(consent="DELETE-AT-TARGET", max_objects=500),
         ),
+        "endpoint": places.EndpointRequest(
+            bucket="acme-drops", region=_WEST, owner_account="123456789012", prefix="inbox/", access="read"
+        ),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -80,17 +86,10 @@ def _responses() -> dict[str, BaseModel]:
         "objects": responses.ObjectList(objects=_objects(), next_cursor="r-000001.2"),
         "report": _report(),
         "in-making": reports.ReportInMaking(format=ReportFormat.CSV, retry_after_seconds=5),
-        "endpoints": responses.EndpointList(
-            endpoints=[
-                responses.Endpoint(
-                    id="west-source",
-                    bucket="eft-source-123456789012",
-                    region=_WEST,
-                    prefix="",
-                    access="read",
-                )
-            ]
-        ),
+        "endpoints": places.EndpointList(endpoints=[_endpoint()]),
+        "registered": _endpoint(),
+        "checked": places.EndpointCheck(id="west-source", usable=True, findings=[]),
+        "audit": places.AuditList(changes=[_change()], next_cursor=None),
         "feeds": responses.FeedList(
             feeds=[
                 responses.Feed(
@@ -104,6 +103,37 @@ def _responses() -> dict[str, BaseModel]:
     }
 
 
+def _endpoint() -> places.Endpoint:
+    return places.Endpoint(
+        id="west-source",
+        bucket="acme-drops",
+        region=_WEST,
+        owner_account="123456789012",
+        prefix="inbox/",
+        access="read",
+        kms_key=None,
+        requester_pays=False,
+        website=False,
+        managed_by="api",
+        changed_at=_SUBMITTED,
+    )
+
+
+def _change() -> places.AuditEntry:
+    return places.AuditEntry(
+        at=_SUBMITTED,
+        by="ann@acme.example",
+        action=Action.CREATED,
+        kind=EntryKind.ENDPOINT,
+        id="west-source",
+        version=1,
+        region=_WEST,
+        request_id="c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+        before=None,
+        after={"id": "west-source", "prefix": "inbox/"},
+    )
+
+
 def _job() -> dict[str, Any]:
     return {
         "id": JOB_ID,
@@ -114,6 +144,7 @@ def _job() -> dict[str, Any]:
         "manifest": None,
         "delete": None,
         "mode": OverwriteMode.IF_CHANGED,
+        "cancel": CancelMode.FAST,
         "labels": {"order": "4711"},
         "retry_of": None,
         "home_region": _WEST,

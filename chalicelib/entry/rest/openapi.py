@@ -12,8 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from chalicelib.entry.rest import examples, operations, problems, reports, requests, responses
-from chalicelib.entry.rest.contracts import CONTRACTS, TAGS, Contract, Success
+from chalicelib.core.entries import NAME
+from chalicelib.entry.rest import examples, operations, places, problems, reports, requests, responses
+from chalicelib.entry.rest.contract import TAGS, Contract, Success
+from chalicelib.entry.rest.contracts import CONTRACTS
 from chalicelib.entry.rest.problems import Kind
 
 PATH = "/openapi.json"
@@ -30,6 +32,8 @@ Managed S3-to-S3 file transfer that survives the death of a Region. One name, tw
 - Errors are problem details (RFC 9457). Go by `type`; `detail` is for people and says what to do. A path or method that
   is not described here is answered with 404 and `{problems.NO_SUCH_OPERATION.type}`. Errors of API Gateway that
   no operation names may lack `status`.
+- A tenant that sends a Region too many requests in a minute is answered with 429 until the next begins, which
+  `Retry-After` says; `RateLimit-Limit`, `-Remaining` and `-Reset` say beforehand how far away that is.
 - Every answer but this one says `Cache-Control: no-store`. `x-amzn-RequestId` identifies a request to the operators.
 """
 _SECURITY: Json = {
@@ -39,14 +43,24 @@ _SECURITY: Json = {
         "bearerFormat": "JWT",
         "description": "A token of an issuer that the service trusts, for its audience. Its claim `tenant` (or "
         "the one agreed on with your issuer) says whose jobs, endpoints and feeds are seen; its claim `scope` (or the "
-        "array `scp`) what may be done: `read`, `write`, `operate`.",
+        "array `scp`) what may be done: `read`, `write`, `administer`, `operate`.",
     }
 }
 _HEADERS: Json = {
+    "ETag": {"description": "For If-Match.", "required": True, "schema": {"type": "string"}},
     "Location": {"description": "The job's own path.", "required": True, "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "`Bearer`.", "required": True, "schema": {"type": "string"}},
 }
+_RATE_LIMIT: Json = {
+    name: {"description": text, "schema": {"type": "integer", "minimum": 0}}
+    for name, text in (
+        ("RateLimit-Limit", "How many requests of your tenant this Region answers in a minute."),
+        ("RateLimit-Remaining", "How many more it answers in this minute."),
+        ("RateLimit-Reset", "In how many seconds the next minute begins."),
+    )
+}
+"""With every answer that a token was needed for, unless the count is not to be had."""
 _JOB_ID: Json = {
     "name": "job_id",
     "in": "path",
@@ -54,6 +68,34 @@ _JOB_ID: Json = {
     "description": "The `id` in the answer to its submission.",
     "schema": {"type": "string", "pattern": "^(job|feed)-[a-z2-7]{26}$"},
 }
+
+
+def _name(parameter: str, what: str) -> Json:
+    """A parameter of a path: the tenant's own name for something."""
+    return {
+        "name": parameter,
+        "in": "path",
+        "required": True,
+        "description": f"Your own name for the {what}.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": f"^{NAME.pattern}$"},
+    }
+
+
+_PATH: Json = {"job_id": _JOB_ID, "endpoint_id": _name("endpoint_id", "endpoint")}
+_CONDITIONS: list[Json] = [
+    {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The ETag of what you have seen, or several, or `*`: the request counts only if that is there.",
+        "schema": {"type": "string", "maxLength": 1024},
+    },
+    {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "`*`: the request counts only if nothing is there yet. Not together with If-Match.",
+        "schema": {"type": "string", "const": "*"},
+    },
+]
 _IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -108,9 +150,11 @@ def _operation(contract: Contract) -> Json:
 
 
 def _parameters(contract: Contract) -> list[Json]:
-    found = [_JOB_ID] if "{job_id}" in contract.path else []
+    found = [_PATH[name] for name in re.findall(r"{([a-z_]+)}", contract.path)]
     if contract.idempotent:
         found = [*found, _IDEMPOTENCY_KEY]
+    if contract.conditional:
+        found = [*found, *_CONDITIONS]
     if contract.query:
         schema = contract.query.model_json_schema(ref_template="#/components/schemas/{model}")
         for name, described in schema["properties"].items():
@@ -126,13 +170,16 @@ def _parameter(schema: Json, description: str) -> Json:
 
 
 def _success(contract: Contract, success: Success) -> Json:
+    if success.status == 204:
+        return {"description": success.description}
     schema = _ref(success.model) if success.model else {"type": "object"}
     content: Json = {"schema": schema}
     if success.model:
         content["examples"] = _examples(success.model)
     found: Json = {"description": success.description, "content": {JSON: content}}
-    if success.headers:
-        found["headers"] = {name: _HEADERS[name] for name in success.headers}
+    headers = {name: _HEADERS[name] for name in success.headers} | (_RATE_LIMIT if contract.scope else {})
+    if headers:
+        found["headers"] = headers
     if contract.links:
         found["links"] = {
             name: {"operationId": name, "description": what, "parameters": {"job_id": "$response.body#/id"}}
@@ -199,7 +246,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations):
+    for module in (requests, responses, reports, operations, places):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.core.errors import BadRequest, Denied, EftError, KeyReused, NotYet, Permanent, Retry, Unknown
+from chalicelib.core.errors import (
+    BadRequest,
+    Denied,
+    EftError,
+    InUse,
+    KeyReused,
+    NotYet,
+    Permanent,
+    Retry,
+    Stale,
+    Unknown,
+    Unusable,
+)
 from chalicelib.entry.rest.http import Answer
 from chalicelib.entry.rest.responses import ProblemDetails
 
@@ -46,9 +58,19 @@ OVERLAP = Kind(400, "Overlap", _CANT)
 MISSING_SCOPE = Kind(403, "MissingScope", "Your token doesn't allow this")
 UNKNOWN_JOB = Kind(404, "UnknownJob", "Not found")
 JOB_NOT_SETTLED = Kind(409, "JobNotSettled", "The job is not settled yet")
+UNKNOWN_NAMED_ENDPOINT = Kind(404, "UnknownEndpoint", "Not found")
+INVALID_NAME = Kind(400, "InvalidName", _CANT)
+INVALID_CONDITION = Kind(400, "InvalidCondition", _CANT)
+IN_USE = Kind(409, "InUse", "Something else needs it")
+DECLARED = Kind(409, "DeclaredByDeployment", "It came with the deployment")
+ALREADY_THERE = Kind(412, "AlreadyThere", "It is there already")
+HAS_CHANGED = Kind(412, "HasChanged", "It is not as you have seen it")
+ENDPOINT_UNUSABLE = Kind(422, "EndpointUnusable", "The endpoint can't be used as it is")
 BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
 KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
+RATE_LIMITED = Kind(429, "RateLimited", "Your tenant has asked too often", retry_after_s=60)
+"""`retry_after_s` is the most; each answer says how long it is from then."""
 INTERNAL = Kind(500, "Internal", "Something is wrong on our side")
 MISCONFIGURED = Kind(500, "ServiceMisconfigured", "The service lacks a permission")
 TRY_AGAIN = Kind(503, "TryAgain", "Temporarily unavailable", retry_after_s=RETRY_AFTER_S)
@@ -104,6 +126,12 @@ def problem_of(error: EftError, request_id: str) -> Problem:
     detail = f"{error.message}: {advice}" if advice else error.message
     if isinstance(error, Unknown):
         return Problem(Kind(404, error.code, UNKNOWN_JOB.title), detail)
+    if isinstance(error, Stale):
+        return Problem(Kind(412, error.code, HAS_CHANGED.title), detail)
+    if isinstance(error, InUse):
+        return Problem(Kind(409, error.code, IN_USE.title), detail)
+    if isinstance(error, Unusable):
+        return Problem(Kind(422, error.code, ENDPOINT_UNUSABLE.title), detail)
     if isinstance(error, NotYet):
         return Problem(JOB_NOT_SETTLED, detail)
     if isinstance(error, KeyReused):

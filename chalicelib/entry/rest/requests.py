@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chalicelib.core.deletions import OBJECTS_MAX, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
 from chalicelib.core.inputs import NO_FILTERS, Filters, StorageClass
-from chalicelib.core.model import Outcome, OverwriteMode
+from chalicelib.core.model import CancelMode, Outcome, OverwriteMode
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.report import ReportFormat
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
@@ -29,11 +29,13 @@ _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
-class _Request(BaseModel):
+class RequestBody(BaseModel):
+    """What every body and query has in common."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PlaceRequest(_Request):
+class PlaceRequest(RequestBody):
     """An endpoint of yours and a prefix below its own."""
 
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
@@ -66,6 +68,13 @@ def _a_number(value: object) -> object:
     return value
 
 
+def _digits(text: object) -> object:
+    """A query's integer, as JSON writes integers: not " 5", "5.0" or "1_000", which Python would take."""
+    if isinstance(text, str) and not re.fullmatch("-?(0|[1-9][0-9]*)", text):
+        raise ValueError("Input should be an integer")
+    return text
+
+
 def _is_instant(text: str) -> str:
     _instant_ms(text)
     return text
@@ -79,7 +88,7 @@ Instant = Annotated[str, AfterValidator(_is_instant), Field(json_schema_extra={"
 Key = Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
 
 
-class FilterRequest(_Request):
+class FilterRequest(RequestBody):
     """Which objects under the source's prefix are meant. All that is given must hold; what is left out lets everything
     pass. The rest is no part of the job."""
 
@@ -112,7 +121,7 @@ class FilterRequest(_Request):
         )
 
 
-class ManifestRequest(_Request):
+class ManifestRequest(RequestBody):
     """An object that names the objects to copy, as S3 Batch Operations reads it: CSV without a header, one object a
     line, `bucket,key` or `bucket,key,version`, keys URL-encoded, not compressed. The bucket must be the source
     endpoint's, the keys lie under the source's prefix. It is pinned when the job is accepted."""
@@ -124,7 +133,7 @@ class ManifestRequest(_Request):
     format: Literal["csv"] = "csv"
 
 
-class DeleteRequest(_Request):
+class DeleteRequest(RequestBody):
     """Consent to removing, below the target's prefix, the objects that have no counterpart below the source's. When
     every object of the job is delivered, and only then; none at all if there are more of them than you say. Of what a
     `filter` doesn't mean, nothing is removed, and nothing below the prefix of another endpoint."""
@@ -135,7 +144,7 @@ class DeleteRequest(_Request):
     """If there are more objects to remove than this, none is removed."""
 
 
-class JobRequest(_Request):
+class JobRequest(RequestBody):
     """Copy everything that is under the source when the job is planned to the target."""
 
     source: PlaceRequest
@@ -150,8 +159,12 @@ class JobRequest(_Request):
     one can be sent."""
     delete: DeleteRequest | None = None
     """Make the target like the source: also remove what the source doesn't have. Not together with `keys` or
-    `manifest`, nor with a `filter` of anything but `include` and `exclude`."""
+    `manifest`, nor with a `filter` of anything but `include` and `exclude`, nor with a strict `cancel`."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
+    cancel: CancelMode = CancelMode.FAST
+    """What a cancel will mean. `fast`: nothing more is begun; what is under way may still arrive. `strict`: what ends
+    as CANCELLED never arrives. All but empty objects are then copied by multipart uploads, which costs three writes an
+    object, and objects that could not be verified then (no full-object CRC, one part) end as FAILED."""
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
 
@@ -162,6 +175,7 @@ class JobRequest(_Request):
             source=Place(self.source.endpoint, self.source.prefix),
             target=Place(self.target.endpoint, self.target.prefix),
             mode=self.mode,
+            cancel_mode=self.cancel,
             labels=self.labels,
             keys=tuple(dict.fromkeys(self.keys)),
             manifest=ManifestPlace(self.manifest.endpoint, self.manifest.key) if self.manifest else None,
@@ -170,8 +184,8 @@ class JobRequest(_Request):
         )
 
 
-class PageQuery(_Request):
-    limit: int = Field(default=50, ge=1, le=PAGE_MAX)
+class PageQuery(RequestBody):
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX), BeforeValidator(_digits)] = 50
     """How many a page holds at most. It may hold fewer."""
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     """`next_cursor` of the page before, unchanged. Without it: the first page."""
@@ -182,7 +196,7 @@ class ObjectsQuery(PageQuery):
     """Only objects that ended so. Without it: also those still undecided."""
 
 
-class ReportQuery(_Request):
+class ReportQuery(RequestBody):
     format: ReportFormat = ReportFormat.CSV
     """`csv` and `ndjson`: every object and what became of it. `failures`: what was not delivered, as a manifest for
     another job. `receipts`: the records that prove it all."""

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import model
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.core.model import ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.model import CancelMode, ChecksumType, JobKind, JobState, Outcome, OverwriteMode, Verification
 from chalicelib.core.progress import Phase
-from chalicelib.steps.control import JobView, ObjectPage, ObjectView
+from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 in UTC, to the millisecond."""
@@ -93,6 +93,8 @@ class _JobBase(Response):
     delete: Delete | None
     """Its owner consents that it removes, at the target, what the source doesn't have. Null: it removes nothing."""
     mode: OverwriteMode
+    cancel: CancelMode
+    """What a cancel means: `fast`, or `strict`."""
     labels: dict[str, str]
     retry_of: str | None
     """The job of which it retries what was not delivered."""
@@ -112,6 +114,7 @@ def _base(spec: model.JobSpec) -> dict[str, Any]:
         "manifest": ManifestLocation(endpoint=listed.endpoint, key=listed.name) if listed and listed.endpoint else None,
         "delete": Delete(max_objects=spec.deletion.max_objects) if spec.deletion else None,
         "mode": spec.mode,
+        "cancel": spec.cancel_mode,
         "labels": spec.labels,
         "retry_of": spec.retry_of,
         "home_region": spec.home,
@@ -179,18 +182,14 @@ class Job(_JobBase):
 
 
 class JobSummary(_JobBase):
-    """A job in a list: of one that is not settled, just that."""
+    """A job in a list, in the state that `GET /jobs/{id}` shows."""
 
     state: JobState
     settled_at: Timestamp | None
 
     @classmethod
-    def of(cls, spec: model.JobSpec, end: model.Terminal | None) -> Self:
-        return cls(
-            **_base(spec),
-            state=end.state if end else JobState.RUNNING,
-            settled_at=timestamp(end.settled_ms) if end else None,
-        )
+    def of(cls, job: JobGlance) -> Self:
+        return cls(**_base(job.spec), state=job.state, settled_at=_timestamp_or_none(job.settled_ms))
 
 
 class JobList(Response):
@@ -201,8 +200,8 @@ class JobList(Response):
     """Null on the last page."""
 
     @classmethod
-    def of(cls, jobs: Iterable[tuple[model.JobSpec, model.Terminal | None]], cursor: str | None) -> Self:
-        return cls(jobs=[JobSummary.of(*job) for job in jobs], next_cursor=cursor)
+    def of(cls, jobs: Iterable[JobGlance], cursor: str | None) -> Self:
+        return cls(jobs=[JobSummary.of(job) for job in jobs], next_cursor=cursor)
 
 
 class Checksum(Response):
@@ -262,38 +261,6 @@ class ObjectList(Response):
     @classmethod
     def of(cls, page: ObjectPage) -> Self:
         return cls(objects=[ObjectStatus.of(row) for row in page.objects], next_cursor=page.cursor)
-
-
-class Endpoint(Response):
-    """A registered place: what a job may name."""
-
-    id: str
-    bucket: str
-    region: str
-    prefix: str
-    """Everything that jobs read or write here lies below it."""
-    access: Literal["read", "write", "read-write"]
-
-    @classmethod
-    def of(cls, endpoint: model.Endpoint) -> Self:
-        access = [name for name, granted in (("read", endpoint.readable), ("write", endpoint.writable)) if granted]
-        return cls(
-            id=endpoint.id,
-            bucket=endpoint.bucket.name,
-            region=endpoint.bucket.region,
-            prefix=endpoint.prefix,
-            access="-".join(access),  # type: ignore[arg-type] # checked here
-        )
-
-
-class EndpointList(Response):
-    """All of them, by id."""
-
-    endpoints: list[Endpoint]
-
-    @classmethod
-    def of(cls, endpoints: Iterable[model.Endpoint]) -> Self:
-        return cls(endpoints=[Endpoint.of(endpoint) for endpoint in endpoints])
 
 
 class Feed(Response):

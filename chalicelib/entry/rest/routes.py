@@ -1,6 +1,7 @@
 """The API's operations: a request in, an answer out. Every error becomes a problem, none a stack trace."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,12 +10,14 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry import strictjson
-from chalicelib.entry.rest import openapi, operations, problems, reports, requests, responses
-from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
+from chalicelib.entry.rest import limits, openapi, operations, places, problems, reports, requests, responses
+from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
+from chalicelib.entry.rest.conditions import author_of, condition_of, etag_of
 from chalicelib.entry.rest.http import Answer, Request
 from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
 from chalicelib.ports import Env
 from chalicelib.steps import control
+from chalicelib.steps import places as places_step
 from chalicelib.steps import report as report_step
 
 ERRORS_SHOWN = 10
@@ -24,7 +27,19 @@ Operation = Callable[[Env, Request], Answer]
 
 
 def serve(env: Env, request: Request, operation: Operation) -> Answer:
-    """Run an operation; whatever goes wrong is answered, logged where it is ours, and never shown raw."""
+    """Run an operation, within what its tenant may ask. Routes without a token have no tenant, and no limit."""
+    allowance = limits.count(env, request.tenant) if request.tenant else None
+    if allowance is None:
+        return _carried_out(env, request, operation)
+    if allowance.exceeded:
+        answer = answer_of(limits.refusal(env, allowance), request.path)
+    else:
+        answer = _carried_out(env, request, operation)
+    return replace(answer, headers={**allowance.headers, **answer.headers})
+
+
+def _carried_out(env: Env, request: Request, operation: Operation) -> Answer:
+    """Whatever goes wrong is answered, logged where it is ours, and never shown raw."""
     try:
         return operation(env, request)
     except Problem as problem:
@@ -63,7 +78,7 @@ def list_jobs(env: Env, request: Request) -> Answer:
     _require(request, READ)
     query = _query(request, requests.PageQuery)
     page = control.list_jobs(env, request.tenant, query.cursor, query.limit)
-    return Answer(200, responses.JobList.of(page.jobs, page.cursor).body())
+    return Answer(200, responses.JobList.of(control.glances(env, page), page.cursor).body())
 
 
 def get_job(env: Env, request: Request, job_id: str) -> Answer:
@@ -118,9 +133,50 @@ def get_report(env: Env, request: Request, job_id: str) -> Answer:
 
 
 def list_endpoints(env: Env, request: Request) -> Answer:
-    """GET /endpoints: `responses.EndpointList`."""
+    """GET /endpoints: `places.EndpointList`."""
     _require(request, READ)
-    return Answer(200, responses.EndpointList.of(control.list_endpoints(env, request.tenant)).body())
+    return Answer(200, places.EndpointList.of(places_step.list_endpoints(env, request.tenant)).body())
+
+
+def get_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
+    """GET /endpoints/{endpoint_id}: `places.Endpoint`, and its ETag if it can be changed."""
+    _require(request, READ)
+    return _endpoint_answer(200, places_step.get_endpoint(env, request.tenant, endpoint_id))
+
+
+def put_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
+    """PUT /endpoints/{endpoint_id} with `places.EndpointRequest`: 201 if new, else 200, with `places.Endpoint`."""
+    _require(request, ADMINISTER)
+    condition = condition_of(request)
+    wanted = _body(request, places.EndpointRequest).endpoint(request.tenant, endpoint_id)
+    view, new = places_step.put_endpoint(env, author_of(request), wanted, condition)
+    return _endpoint_answer(201 if new else 200, view)
+
+
+def _endpoint_answer(status: int, view: places_step.EndpointView) -> Answer:
+    headers = {"ETag": etag_of(view.entry)} if view.entry else {}
+    return Answer(status, places.Endpoint.of(view).body(), headers)
+
+
+def remove_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
+    """DELETE /endpoints/{endpoint_id}: 204."""
+    _require(request, ADMINISTER)
+    places_step.remove_endpoint(env, author_of(request), endpoint_id, condition_of(request))
+    return Answer(204, None)
+
+
+def check_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
+    """POST /endpoints/{endpoint_id}/check: `places.EndpointCheck`."""
+    _require(request, WRITE)
+    findings = places_step.check_endpoint(env, request.tenant, endpoint_id)
+    return Answer(200, places.EndpointCheck(id=endpoint_id, usable=not findings, findings=list(findings)).body())
+
+
+def list_changes(env: Env, request: Request) -> Answer:
+    """GET /audit with `requests.PageQuery`: `places.AuditList`."""
+    _require(request, ADMINISTER)
+    query = _query(request, requests.PageQuery)
+    return Answer(200, places.AuditList.of(places_step.changes(env, request.tenant, query.cursor, query.limit)).body())
 
 
 def list_feeds(env: Env, request: Request) -> Answer:

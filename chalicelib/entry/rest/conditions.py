@@ -1,0 +1,40 @@
+"""Conditional requests (RFC 9110, section 13.1): what a client wants to be so, and the ETags it goes by."""
+
+import re
+
+from chalicelib.core.entries import ANY, Condition, Entry
+from chalicelib.entry.rest import problems
+from chalicelib.entry.rest.http import Request
+from chalicelib.entry.rest.problems import Problem
+from chalicelib.protocol.registering import Author
+
+_TAG = re.compile(r'"([\x21\x23-\x7e]*)"', re.ASCII)
+_TAGS = re.compile(r'\s*"[\x21\x23-\x7e]*"(\s*,\s*"[\x21\x23-\x7e]*")*\s*', re.ASCII)
+
+
+def condition_of(request: Request) -> Condition:
+    """`If-Match: "etag"` (or several, or `*`), or `If-None-Match: *`. Raises a Problem if it is neither."""
+    match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
+    if match is not None and none is not None:
+        raise Problem(problems.INVALID_CONDITION, "send If-Match or If-None-Match, not both")
+    if none is not None:
+        if none.strip() != "*":
+            raise Problem(problems.INVALID_CONDITION, "If-None-Match: send *, which means: only if it isn't there yet")
+        return Condition(absent=True)
+    if match is None:
+        return ANY
+    if match.strip() == "*":
+        return Condition(match=("*",))
+    if not _TAGS.fullmatch(match):
+        detail = "If-Match: send the ETag of what you have read, in its quotes, or *"
+        raise Problem(problems.INVALID_CONDITION, detail)
+    return Condition(match=tuple(_TAG.findall(match)))
+
+
+def etag_of(entry: Entry) -> str:
+    """As a header's value."""
+    return f'"{entry.etag}"'
+
+
+def author_of(request: Request) -> Author:
+    return Author(request.tenant, request.subject, request.request_id)

@@ -1,0 +1,67 @@
+"""What an operation of the API promises: the form of the table (`contracts`) that `openapi` is made from."""
+
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+from chalicelib.entry.rest import problems
+from chalicelib.entry.rest.problems import Kind
+
+JOBS, PLACES, OPERATIONS, SERVICE = "jobs", "places", "operations", "service"
+TAGS = {
+    JOBS: "Copy what is under one place to another, and watch it.",
+    PLACES: "What your tenant may name in a job, and its standing feeds.",
+    OPERATIONS: "For operators: Regions, leases, takeovers, of all tenants.",
+    SERVICE: "About the service itself; needs no token.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """An answer to a request that was carried out. `headers` are the names of those in HEADERS."""
+
+    status: int
+    model: type[BaseModel] | None
+    """None: any JSON object, or, with 204, nothing."""
+    description: str
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One operation. Path parameters are named in `path`; `scope` is "" where no token is asked for."""
+
+    method: str
+    path: str
+    name: str
+    """Unique: generated clients call it so."""
+    tag: str
+    summary: str
+    successes: tuple[Success, ...]
+    scope: str = ""
+    description: str = ""
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    idempotent: bool = False
+    """Takes an Idempotency-Key."""
+    conditional: bool = False
+    """Takes If-Match or If-None-Match."""
+    problems: tuple[Kind, ...] = ()
+    """Its own; `all_problems` adds those that every operation may answer with."""
+    links: dict[str, str] = field(default_factory=dict)
+    """Names of operations that take the id in the answer as their job_id, by what they do then."""
+
+    @property
+    def all_problems(self) -> tuple[Kind, ...]:
+        with_body = (problems.UNSUPPORTED_MEDIA_TYPE,) if self.body else ()
+        return (*(_WITH_TOKEN if self.scope else ()), *self.problems, *with_body, *_EVERYWHERE)
+
+
+_WITH_TOKEN = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE, problems.RATE_LIMITED)
+_EVERYWHERE = (
+    problems.THROTTLED,
+    problems.INTERNAL,
+    problems.MISCONFIGURED,
+    problems.TRY_AGAIN,
+    problems.NO_ANSWER,
+)

@@ -1,0 +1,100 @@
+"""What the operations about endpoints, and about all changes, promise."""
+
+from chalicelib.entry.rest import places, problems, requests
+from chalicelib.entry.rest.auth import ADMINISTER, READ, WRITE
+from chalicelib.entry.rest.contract import PLACES, Contract, Success
+
+BAD_BODY = (
+    problems.NO_BODY,
+    problems.NOT_JSON,
+    problems.NOT_AN_OBJECT,
+    problems.INVALID_REQUEST,
+    problems.BODY_TOO_LARGE,
+)
+CHANGED = (problems.INVALID_CONDITION, problems.ALREADY_THERE, problems.HAS_CHANGED)
+
+CONTRACTS_OF_PLACES = (
+    Contract(
+        "GET",
+        "/endpoints",
+        "listEndpoints",
+        PLACES,
+        "What you may name in a job",
+        scope=READ,
+        successes=(Success(200, places.EndpointList, "All of your tenant's."),),
+    ),
+    Contract(
+        "GET",
+        "/endpoints/{endpoint_id}",
+        "getEndpoint",
+        PLACES,
+        "One endpoint",
+        scope=READ,
+        description="With its ETag, unless it came with the deployment.",
+        successes=(Success(200, places.Endpoint, "The endpoint."),),
+        problems=(problems.UNKNOWN_NAMED_ENDPOINT,),
+    ),
+    Contract(
+        "PUT",
+        "/endpoints/{endpoint_id}",
+        "putEndpoint",
+        PLACES,
+        "Register an endpoint, or change it",
+        scope=ADMINISTER,
+        description="The name is yours to choose: 1 to 64 letters, digits, dots, dashes and underscores. The place is "
+        "tried first: whose the bucket says it is, where it is, listing, reading, writing. An endpoint stays the place "
+        "that it is: what can change is how it may be used. With `If-None-Match: *` only a new one is made; with "
+        "`If-Match` only what you have seen is changed. Sending the same again changes nothing.",
+        body=places.EndpointRequest,
+        conditional=True,
+        successes=(
+            Success(
+                201, places.Endpoint, "Registered: jobs may name it, in the other Region within seconds.", ("ETag",)
+            ),
+            Success(200, places.Endpoint, "Changed, or as it was.", ("ETag",)),
+        ),
+        problems=(
+            *BAD_BODY,
+            *CHANGED,
+            problems.INVALID_NAME,
+            problems.IN_USE,
+            problems.DECLARED,
+            problems.ENDPOINT_UNUSABLE,
+        ),
+    ),
+    Contract(
+        "DELETE",
+        "/endpoints/{endpoint_id}",
+        "removeEndpoint",
+        PLACES,
+        "Remove an endpoint",
+        scope=ADMINISTER,
+        description="Jobs that were accepted go on. A feed that names it must be removed first.",
+        conditional=True,
+        successes=(Success(204, None, "Removed."),),
+        problems=(*CHANGED, problems.UNKNOWN_NAMED_ENDPOINT, problems.IN_USE, problems.DECLARED),
+    ),
+    Contract(
+        "POST",
+        "/endpoints/{endpoint_id}/check",
+        "checkEndpoint",
+        PLACES,
+        "Try an endpoint now",
+        scope=WRITE,
+        description="The same trial as at registration. It leaves nothing behind.",
+        successes=(Success(200, places.EndpointCheck, "What was found."),),
+        problems=(problems.UNKNOWN_NAMED_ENDPOINT,),
+    ),
+    Contract(
+        "GET",
+        "/audit",
+        "listChanges",
+        PLACES,
+        "Who changed what",
+        scope=ADMINISTER,
+        description="Every change of what your tenant has registered, the newest first.",
+        query=requests.PageQuery,
+        successes=(Success(200, places.AuditList, "A page of them."),),
+        problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR),
+    ),
+)

@@ -1,0 +1,55 @@
+"""How often a tenant may ask one Region's API: fixed windows of a minute, counted in the Region's table."""
+
+from dataclasses import dataclass, replace
+
+from chalicelib.core.errors import EftError
+from chalicelib.entry.rest import problems
+from chalicelib.entry.rest.problems import Problem
+from chalicelib.ports import Env
+
+WINDOW_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left to a tenant in this window, the present request taken off."""
+
+    limit: int
+    used: int
+    reset_s: int
+    """Until the next window, rounded up: at least 1."""
+
+    @property
+    def exceeded(self) -> bool:
+        return self.used > self.limit
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As in draft-ietf-httpapi-ratelimit-headers-06, section 5, which most clients that know any know."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(max(self.limit - self.used, 0)),
+            "RateLimit-Reset": str(self.reset_s),
+        }
+
+
+def count(env: Env, tenant: str) -> Allowance | None:
+    """Count one request of a tenant. None if it can't be counted, which is no reason to refuse it."""
+    now_ms = env.clock.now_ms()
+    start_ms = now_ms - now_ms % WINDOW_MS
+    try:
+        used = env.ledger.count_request(tenant, env.region, start_ms)
+    except EftError as error:
+        env.log("request-not-counted", tenant=tenant, error=str(error))
+        return None
+    reset_s = -((now_ms - start_ms - WINDOW_MS) // 1000)
+    return Allowance(env.policy.requests_per_minute_per_tenant, used, reset_s)
+
+
+def refusal(env: Env, allowance: Allowance) -> Problem:
+    kind = replace(problems.RATE_LIMITED, retry_after_s=allowance.reset_s)
+    detail = (
+        f"your tenant has sent more than {allowance.limit} requests to {env.region} in this minute: "
+        f"ask again in {allowance.reset_s} s"
+    )
+    return Problem(kind, detail)

@@ -1,0 +1,127 @@
+"""Is a place what its registration says, and may this service use it? Found out by really asking, without leaving a
+trace that anybody else sees.
+
+**Whose bucket it is.** The service can reach the buckets of many tenants, so that it can reach a bucket says nothing
+about who asks. A bucket is a tenant's if the bucket says so: its tag `eft-tenants` names the tenant. Only whoever
+administers the bucket can set tags (s3:PutBucketTagging); a partner who may drop objects can't.
+"""
+
+from collections.abc import Callable
+
+from chalicelib.core.errors import Archived, Denied, EftError, NoSuchBucket, NotFound, Retry
+from chalicelib.core.model import Endpoint, ObjectFacts, Properties
+from chalicelib.core.plan import ARCHIVE_CLASSES
+from chalicelib.ports import BucketFacts, Env, Placement
+
+TENANTS_TAG = "eft-tenants"
+"""A bucket tag: the tenants that may use the bucket, with spaces between. Its value has at most 256 characters (S3 user
+guide, "Using cost allocation S3 bucket tags")."""
+PROBE_NAME = ".eft-probe"
+"""Of the multipart upload by which writing is tried: begun and aborted, never an object."""
+_LOOKED_AT = 20
+"""How many of the first keys are looked at for one whose first byte can be read."""
+
+
+def probe(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
+    """What stands against using the endpoint as it says; empty if nothing does. Raises Retry if S3 doesn't answer."""
+    facts = _described(env, endpoint)
+    if facts is None:
+        return (_not_yours(endpoint),)
+    findings = _misplaced(env, endpoint, facts)
+    if findings:
+        return findings
+    tries: list[Callable[[Env, Endpoint], str]] = [_try_listing]
+    tries += [_try_reading] if endpoint.readable else []
+    tries += [_try_writing] if endpoint.writable else []
+    return tuple(found for attempt in tries if (found := attempt(env, endpoint)))
+
+
+def glance(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
+    """The same without reading or writing: before each job. What it doesn't see, the job's own rows will tell."""
+    facts = _described(env, endpoint)
+    if facts is None:
+        return (_not_yours(endpoint),)
+    return _misplaced(env, endpoint, facts) or tuple(found for found in (_try_listing(env, endpoint),) if found)
+
+
+def _described(env: Env, endpoint: Endpoint) -> BucketFacts | None:
+    """None if it can't be seen, or isn't the tenant's: which of them is nobody's business who can't prove more."""
+    if endpoint.bucket.name in {bucket.name for bucket in env.control_buckets.values()}:
+        return None
+    try:
+        facts = env.store.describe(endpoint.bucket)
+    except (Denied, NoSuchBucket):
+        return None
+    return facts if endpoint.tenant in facts.tags.get(TENANTS_TAG, "").split() else None
+
+
+def _not_yours(endpoint: Endpoint) -> str:
+    owner = f" in account {endpoint.bucket.owner}" if endpoint.bucket.owner else ""
+    return (
+        f"bucket {endpoint.bucket.name!r} can't be used: it must exist in {endpoint.bucket.region}{owner}, let the "
+        f"service's roles look at it (s3:ListBucket, s3:GetBucketTagging), and its tag {TENANTS_TAG!r} must name your "
+        "tenant"
+    )
+
+
+def _misplaced(env: Env, endpoint: Endpoint, facts: BucketFacts) -> tuple[str, ...]:
+    if facts.region != endpoint.bucket.region:
+        return (f"bucket {endpoint.bucket.name!r} is in {facts.region}, not in {endpoint.bucket.region}: say so",)
+    if endpoint.writable and endpoint.bucket.region not in env.control_buckets:
+        ours = ", ".join(sorted(env.control_buckets))
+        return (f"it can't be written to in {endpoint.bucket.region}: the service keeps its records in {ours} only",)
+    return ()
+
+
+def _try_listing(env: Env, endpoint: Endpoint) -> str:
+    try:
+        env.store.list(endpoint.bucket, endpoint.prefix, limit=1)
+    except Retry:
+        raise
+    except EftError as error:
+        return f"listing {endpoint.prefix!r} is refused ({error}): allow s3:ListBucket for the service's roles"
+    return ""
+
+
+def _try_reading(env: Env, endpoint: Endpoint) -> str:
+    """One byte of an object that is there. An empty place can't be tried: its first job will tell."""
+    for facts in env.store.list(endpoint.bucket, endpoint.prefix, limit=_LOOKED_AT).objects:
+        if facts.size == 0 or (facts.storage_class in ARCHIVE_CLASSES and not facts.restored):
+            continue
+        return _try_reading_one(env, endpoint, facts)
+    return ""
+
+
+def _try_reading_one(env: Env, endpoint: Endpoint, facts: ObjectFacts) -> str:
+    try:
+        env.store.read(endpoint.bucket, facts.key, facts.etag, 0, 0)
+    except (Retry, NotFound, Archived):
+        # Archived: Intelligent-Tiering has tiers that LIST doesn't show.
+        return ""
+    except Denied as error:
+        return (
+            f"reading {facts.key!r} is refused ({error}): allow s3:GetObject, s3:GetObjectVersion, "
+            "s3:GetObjectTagging and, where a KMS key encrypts it, kms:Decrypt for the service's roles"
+        )
+    except EftError:
+        return ""  # It has changed since it was listed: somebody else could write, and we could look.
+    return ""
+
+
+def _try_writing(env: Env, endpoint: Endpoint) -> str:
+    """Begins a multipart upload, which needs all that publishing needs (s3:PutObject, kms:GenerateDataKey), and aborts
+    it: no object, no version and no event ever comes of it."""
+    key = f"{endpoint.prefix}{PROBE_NAME}/{env.ids.nonce()}"
+    placement = Placement(kms_key=endpoint.kms_key)
+    try:
+        upload = env.store.create_upload(endpoint.bucket, key, Properties(), {}, placement, None)
+        # Crash here: an upload that nothing belongs to. The sweep aborts it when it is old, as any of ours.
+        env.store.abort(upload)
+    except Retry:
+        raise
+    except EftError as error:
+        return (
+            f"writing below {endpoint.prefix!r} is refused ({error}): allow s3:PutObject, s3:PutObjectTagging and "
+            f"s3:AbortMultipartUpload and, with a KMS key, kms:GenerateDataKey and kms:Decrypt for the service's roles"
+        )
+    return ""

@@ -1,0 +1,98 @@
+"""Changing what a tenant has registered: conditions, versions, and the audit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.core.entries import Action, Change, Condition, Entry, EntryKind, check_name, same_body, successor
+from chalicelib.core.errors import Stale, Unknown
+from chalicelib.ports import Env
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who asks for a change, for whom, and by which request."""
+
+    tenant: str
+    subject: str
+    request_id: str
+
+
+def _as_it_is(body: str) -> str:
+    return body
+
+
+def live(env: Env, kind: EntryKind, tenant: str, name: str) -> Entry:
+    """The entry; raises Unknown if there is none, or no longer. Another tenant's costs the same call."""
+    entry = env.registry.get(kind, tenant, name)
+    if entry is None or entry.removed:
+        raise Unknown(f"Unknown{kind.capitalize()}", f"you have no {kind} {name[:80]!r}")
+    return entry
+
+
+def register(
+    env: Env,
+    author: Author,
+    kind: EntryKind,
+    name: str,
+    condition: Condition,
+    body_after: Callable[[Entry | None], str],
+    *,
+    shown: Callable[[str], str] = _as_it_is,
+) -> tuple[Entry, bool]:
+    """Make or change an entry; also says whether it is a new one. `body_after` gives what it is to say, from what is
+    there now (None: nothing); `shown` takes out of a body what the audit must not keep.
+
+    Sending the same again changes nothing: so a client whose answer was lost repeats its request.
+    """
+    check_name(name, str(kind))
+    there = env.registry.get(kind, author.tenant, name)
+    before = None if there is None or there.removed else there
+    condition.check(before, f"{kind} {name!r}")
+    body = body_after(before)
+    if before is not None and same_body(before.body, body):
+        return before, False
+    now, nonce = env.clock.now_ms(), env.ids.nonce()
+    after = successor(there, Entry(kind, author.tenant, name, 1, body, nonce, now, now))
+    action = Action.CREATED if before is None else Action.CHANGED
+    _put(env, author, action, before, after, shown)
+    return after, before is None
+
+
+def unregister(
+    env: Env,
+    author: Author,
+    kind: EntryKind,
+    name: str,
+    condition: Condition,
+    *,
+    shown: Callable[[str], str] = _as_it_is,
+) -> None:
+    """Remove an entry. Raises Unknown if it isn't there."""
+    before = live(env, kind, author.tenant, name)
+    condition.check(before, f"{kind} {name!r}")
+    now, nonce = env.clock.now_ms(), env.ids.nonce()
+    gone = Entry(kind, author.tenant, name, 1, before.body, nonce, now, now, removed=True)
+    _put(env, author, Action.REMOVED, before, successor(before, gone), shown)
+
+
+def _put(
+    env: Env, author: Author, action: Action, before: Entry | None, after: Entry, shown: Callable[[str], str]
+) -> None:
+    change = Change(
+        tenant=author.tenant,
+        kind=after.kind,
+        name=after.name,
+        action=action,
+        version=after.version,
+        by=author.subject,
+        request_id=author.request_id,
+        region=env.region,
+        at_ms=after.changed_ms,
+        nonce=after.nonce,
+        before=shown(before.body) if before else None,
+        after=None if after.removed else shown(after.body),
+    )
+    # The change and its audit are one transaction: a crash leaves both or neither. The client repeats its request.
+    if not env.registry.put(after, change):
+        raise Stale("HasChanged", f"{after.kind} {after.name!r} was changed by somebody else just now: read it again")
+    env.log("registered", kind=after.kind, tenant=after.tenant, name=after.name, action=action, by=author.subject)

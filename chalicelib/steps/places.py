@@ -1,0 +1,98 @@
+"""Registering endpoints: what the REST API does about them, without HTTP."""
+
+from dataclasses import dataclass, replace
+
+from chalicelib.core import codec
+from chalicelib.core.entries import Condition, Entry, EntryKind
+from chalicelib.core.errors import InUse, Unknown, Unusable
+from chalicelib.core.model import Endpoint
+from chalicelib.ports import ChangePage, Env
+from chalicelib.protocol.places import endpoints_of, feeds_of, find_endpoint
+from chalicelib.protocol.probing import probe
+from chalicelib.protocol.registering import Author, live, register, unregister
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """An endpoint, and its entry; None for one that came with the deployment."""
+
+    endpoint: Endpoint
+    entry: Entry | None
+
+
+def list_endpoints(env: Env, tenant: str) -> list[EndpointView]:
+    """By id."""
+    entries = {entry.name: entry for entry in env.registry.of_tenant(EntryKind.ENDPOINT, tenant)}
+    return [_view(env, endpoint, entries.get(endpoint.id)) for endpoint in endpoints_of(env, tenant)]
+
+
+def get_endpoint(env: Env, tenant: str, name: str) -> EndpointView:
+    endpoint = find_endpoint(env, tenant, name)
+    if endpoint is None:
+        raise _unknown(name)
+    return _view(env, endpoint, env.registry.get(EntryKind.ENDPOINT, tenant, name))
+
+
+def _view(env: Env, endpoint: Endpoint, entry: Entry | None) -> EndpointView:
+    return EndpointView(endpoint, None if endpoint is env.declared_endpoints.get(endpoint.id) else entry)
+
+
+def put_endpoint(env: Env, author: Author, wanted: Endpoint, condition: Condition) -> tuple[EndpointView, bool]:
+    """Register an endpoint, or change one; also says whether it is a new one. It is probed first, each time."""
+    _refuse_declared(env, author.tenant, wanted.id)
+
+    def body_after(before: Entry | None) -> str:
+        if before is not None:
+            _check_same_place(codec.loads(before.body.encode(), Endpoint), wanted)
+        findings = probe(env, wanted)
+        if findings:
+            raise Unusable("EndpointUnusable", "; ".join(findings))
+        return codec.dumps(wanted).decode()
+
+    entry, new = register(env, author, EntryKind.ENDPOINT, wanted.id, condition, body_after)
+    return EndpointView(wanted, entry), new
+
+
+def _check_same_place(before: Endpoint, wanted: Endpoint) -> None:
+    """Delivery records and running feeds are about the place, so it stays what it is."""
+    same = replace(wanted.bucket, requester_pays=before.bucket.requester_pays) == before.bucket
+    if not same or wanted.prefix != before.prefix:
+        raise InUse(
+            "InUse",
+            f"endpoint {wanted.id!r} is {before.prefix!r} in bucket {before.bucket.name!r} in {before.bucket.region}: "
+            "another place is another endpoint; register one",
+        )
+
+
+def remove_endpoint(env: Env, author: Author, name: str, condition: Condition) -> None:
+    """No new job or feed may name it. Jobs that were accepted go on: they hold what they need of it."""
+    _refuse_declared(env, author.tenant, name)
+    live(env, EntryKind.ENDPOINT, author.tenant, name)
+    users = [feed.name for feed in feeds_of(env, author.tenant) if name in (feed.source, feed.target)]
+    if users:
+        # Of a feed that is made in the other Region just now this Region doesn't know: it then goes on with what the
+        # removed entry said (`protocol.places`).
+        raise InUse(
+            "InUse", f"endpoint {name!r} is used by {', '.join(map(repr, users[:5]))}: remove or change that first"
+        )
+    unregister(env, author, EntryKind.ENDPOINT, name, condition)
+
+
+def check_endpoint(env: Env, tenant: str, name: str) -> tuple[str, ...]:
+    """Probe it now: what stands against using it."""
+    return probe(env, get_endpoint(env, tenant, name).endpoint)
+
+
+def changes(env: Env, tenant: str, cursor: str | None, limit: int) -> ChangePage:
+    return env.registry.changes(tenant, cursor, limit)
+
+
+def _refuse_declared(env: Env, tenant: str, name: str) -> None:
+    declared = env.declared_endpoints.get(name)
+    if declared is not None and declared.tenant == tenant:
+        detail = f"endpoint {name!r} came with the deployment: its operators change it there; choose another name"
+        raise InUse("DeclaredByDeployment", detail)
+
+
+def _unknown(name: str) -> Unknown:
+    return Unknown("UnknownEndpoint", f"you have no endpoint {name[:80]!r}")

@@ -1,0 +1,92 @@
+"""Pages of shell blocks: to carry them out, and to hold what they print against what the page says they print."""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_EXACT = re.compile("[A-Z][A-Z_]+|urn:.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A `sh` block, and the `json` block right after it, if there is one."""
+
+    line: int
+    script: str
+    printed: str | None
+
+
+def blocks(page: str) -> list[Block]:
+    found: list[Block] = []
+    follows = False
+    for match in _BLOCK.finditer(page):
+        language, text = match.groups()
+        line = page.count("\n", 0, match.start()) + 1
+        if language == "sh":
+            found.append(Block(line, text, None))
+        elif language == "json":
+            assert follows, f"line {line}: a json block with no sh block before it"
+            found[-1] = Block(found[-1].line, found[-1].script, text)
+        follows = language == "sh"
+    return found
+
+
+def run(steps: list[Block], *, folder: Path, cwd: Path, env: dict[str, str], timeout_s: float) -> list[str]:
+    """All of them in one shell, `set -eu`; returns what each printed. AssertionError names the one that failed."""
+    each = [f"echo {step.line} > '{folder}/at'\n{{\n{step.script}\n}} > '{folder}/{step.line}'\n" for step in steps]
+    script = folder / "script"
+    script.write_text("".join(["set -eu\n", *each]))
+    with (folder / "stderr").open("wb") as errors:
+        try:
+            subprocess.run(["bash", script], cwd=cwd, env=env, stderr=errors, timeout=timeout_s, check=True)
+            return [(folder / str(step.line)).read_text() for step in steps]
+        except subprocess.CalledProcessError as error:
+            failure = f"ends with {error.returncode}"
+        except subprocess.TimeoutExpired:
+            failure = f"is not through after {timeout_s:.0f} s"
+    at = (folder / "at").read_text().strip()
+    told = [(folder / name).read_text()[-2000:] for name in (at, "stderr")]
+    raise AssertionError(f"the block at line {at} {failure}:\n" + "\n".join(told))
+
+
+def differences(shown: Any, printed: Any, at: str = "") -> list[str]:
+    """Where they differ by the page's rule: the same members, of the same types, and the same words in capitals,
+    problem types, `true` and `false`; other values are examples, and null stands for what isn't known yet. Of an array
+    each item must be as one of those shown, and one that is shown with items has some."""
+    if isinstance(shown, dict) and isinstance(printed, dict):
+        odd = shown.keys() ^ printed.keys()
+        wrong = [f"{at or '.'}: {', '.join(sorted(odd))} on one side only"] if odd else []
+        return wrong + [
+            why
+            for name in shown.keys() & printed.keys()
+            for why in differences(shown[name], printed[name], f"{at}.{name}")
+        ]
+    if isinstance(shown, list) and isinstance(printed, list):
+        if bool(shown) is not bool(printed):
+            return [f"{at}: {len(shown)} items are shown, {len(printed)} were printed"]
+        found = [
+            min((differences(one, item, f"{at}[{i}]") for one in shown), key=len) for i, item in enumerate(printed)
+        ]
+        return [why for item in found for why in item]
+    if shown is None or printed is None:
+        return []
+    exact = isinstance(shown, bool) or (isinstance(shown, str) and _EXACT.fullmatch(shown))
+    if _kind(shown) is not _kind(printed) or (exact and shown != printed):
+        return [f"{at}: {shown!r} is shown, {printed!r} was printed"]
+    return []
+
+
+def _kind(value: object) -> type:
+    return float if type(value) is int else type(value)
+
+
+def unlike(step: Block, printed: str) -> list[str]:
+    """How what a block printed differs from what the page shows."""
+    if step.printed is None:
+        return []
+    found = differences(json.loads(step.printed), json.loads(printed))
+    return [f"line {step.line}: {why}" for why in found]

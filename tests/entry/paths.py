@@ -1,0 +1,29 @@
+"""A request that each operation understands, for tests that go through all of them."""
+
+from typing import Any
+
+from chalicelib.entry.rest import places, requests
+from chalicelib.entry.rest.contract import Contract
+
+NO_JOB = "job-" + "a" * 26
+NAMES = {"endpoint_id": "not-there"}
+"""Of things that nobody has registered, by path parameter."""
+JOB: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
+ENDPOINT: dict[str, Any] = {
+    "bucket": "target-west",
+    "region": "us-gov-west-1",
+    "owner_account": "111122223333",
+    "access": "read-write",
+}
+BODIES: dict[type, dict[str, Any]] = {requests.JobRequest: JOB, places.EndpointRequest: ENDPOINT}
+
+
+def path_of(contract: Contract, job_id: str = NO_JOB) -> str:
+    return contract.path.format(job_id=job_id, **NAMES)
+
+
+def body_of(contract: Contract, job: dict[str, Any] = JOB) -> dict[str, Any] | None:
+    """`job`: what is sent where a job is asked for."""
+    if contract.body is None:
+        return None
+    return job if contract.body is requests.JobRequest else BODIES[contract.body]
