@@ -146,15 +146,15 @@ def may_be_carried_out(records: JobRecords) -> bool:
 
 
 def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> bool:
-    """Nothing of the chain may be deleted: receipt its rows so. False if there was no time for all of them. Needs no
-    claim, since nothing is done; safe to repeat, by anybody."""
+    """Nothing of the chain may be deleted: receipt its links so, also those without rows, whose writer may have died
+    before he did. False if there was no time for all of them. Needs no claim, since nothing is done; safe to repeat."""
     if end.error == CANCELLED:
         return True  # Copy decides them: it looks at what had been deleted by then.
     for part in records.links_of_range(ids.DELETE_RANGE):
         if env.clock.now_ms() >= until_ms:
             return False
         link = records.link(part)
-        if isinstance(link, Manifest) and link.rows and not records.done(part):
+        if isinstance(link, Manifest) and not records.done(part):
             kept = [RowOutcome(row.key, Outcome.KEPT, end.error, row.expect) for row in link.rows]
             # Crash here: the sweep sees links without a receipt, and wakes split, which goes on.
             receipt_of(env, records, link, kept, started_ms=env.clock.now_ms())
