@@ -71,10 +71,9 @@ def cut_deletions(env: Env, spec: JobSpec, sieve: Sieve, after: str, planned: in
 
 
 def _other_places(env: Env, spec: JobSpec) -> tuple[str, ...]:
-    """Prefixes of other endpoints beneath the target: what lies there has owners of its own."""
-    bucket = spec.target.bucket.name
-    places = read_places(env).endpoints.values()
-    return beneath(spec.target_prefix, (e.prefix for e in places if e.bucket.name == bucket))
+    """Prefixes of other endpoints beneath the target, also of removed ones: what lies there has owners of its own."""
+    bucket, endpoints = spec.target.bucket.name, read_places(env).endpoints.values()
+    return beneath(spec.target_prefix, (e.prefix for e in endpoints if e.bucket.name == bucket))
 
 
 def _is_meant(spec: JobSpec, sieve: Sieve, others: tuple[str, ...], facts: ObjectFacts) -> bool:
@@ -147,15 +146,15 @@ def may_be_carried_out(records: JobRecords) -> bool:
 
 
 def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> bool:
-    """Nothing of the chain may be deleted: receipt its rows so. False if there was no time for all of them. Needs no
-    claim, since nothing is done; safe to repeat, by anybody."""
+    """Nothing of the chain may be deleted: receipt its links so, also those without rows, whose writer may have died
+    before he did. False if there was no time for all of them. Needs no claim, since nothing is done; safe to repeat."""
     if end.error == CANCELLED:
         return True  # Copy decides them: it looks at what had been deleted by then.
     for part in records.links_of_range(ids.DELETE_RANGE):
         if env.clock.now_ms() >= until_ms:
             return False
         link = records.link(part)
-        if isinstance(link, Manifest) and link.rows and not records.done(part):
+        if isinstance(link, Manifest) and not records.done(part):
             kept = [RowOutcome(row.key, Outcome.KEPT, end.error, row.expect) for row in link.rows]
             # Crash here: the sweep sees links without a receipt, and wakes split, which goes on.
             receipt_of(env, records, link, kept, started_ms=env.clock.now_ms())

@@ -153,6 +153,11 @@ def _kind(submission: Submission) -> JobKind:
     if submission.deletion is not None and submission.planned_first:
         detail = "a plan can't foresee what is to be deleted when all is delivered: send delete in a job, not in a plan"
         raise BadRequest("ConflictingInput", detail)
+    if submission.deletion is not None and submission.cancel_mode is CancelMode.STRICT:
+        raise BadRequest(
+            "ConflictingInput",
+            "delete doesn't go with a strict cancel: a delete that is under way can't be recalled; send one of them",
+        )
     return kinds[0] if kinds else JobKind.PREFIX
 
 

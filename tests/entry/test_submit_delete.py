@@ -74,6 +74,11 @@ def test_what_it_does_not_go_with(api: Api, more: dict[str, Any]) -> None:
     assert api.queue.wakes == []
 
 
+def test_a_strict_cancel_promises_what_a_delete_can_not_keep(api: Api) -> None:
+    assert "strict cancel" in api.submit(delete=DELETE, cancel="strict").problem(400, "ConflictingInput")
+    assert api.submit(delete=DELETE, cancel="fast").status == 201
+
+
 def test_globs_go_with_it(api: Api) -> None:
     assert api.submit(delete=DELETE, filter={"include": ["**/*.csv"], "exclude": ["tmp/**"]}).status == 201
 

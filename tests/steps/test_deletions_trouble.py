@@ -13,7 +13,7 @@ from chalicelib.steps import control, copy, split
 from simulation.memory.clock import SequentialIds
 from simulation.memory.env import EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.faults import Rule
-from simulation.memory.operations import Operation
+from simulation.memory.operations import Action, Operation
 from tests.steps import deleting, prefix_job
 from tests.steps.calls import Act, crash, lose_answer, refuse
 from tests.steps.deleting import STRAYS, deletes, deletions, source_of
@@ -101,6 +101,21 @@ def test_a_crash_at_any_call_of_a_job_over_its_cap(redeliver: bool) -> None:
     for world, spec, call in at_every_call(make, lambda world: run(world, 2), lambda _: crash, least=100):
         assert "3 objects would be deleted, the cap is 2" in deleting.nothing_deleted(world, spec), call
         assert set(deletions(world, spec).values()) == {Outcome.KEPT}, call
+
+
+@pytest.mark.parametrize("redeliver", [True, False])
+def test_a_crash_at_any_call_of_a_job_that_delivers_not_all(redeliver: bool) -> None:
+    """Simulation, seeds 2341 and 2819: the link that says why nothing is deleted has no rows; its writer died before
+    he receipted it."""
+
+    def make() -> World:
+        world = deleting.filled(World(redeliver=redeliver))
+        world.store.deny(SOURCE[WEST], Action.READ, key="in/a/1-small")
+        return world
+
+    for world, spec, call in at_every_call(make, run, lambda _: crash, least=80):
+        assert "nothing was deleted: not every object" in deleting.nothing_deleted(world, spec), call
+        assert deletions(world, spec) == {}, call
 
 
 # --- two workers, two Regions -------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ class JobRequest(RequestBody):
     one can be sent."""
     delete: DeleteRequest | None = None
     """Make the target like the source: also remove what the source doesn't have. Not together with `keys` or
-    `manifest`, nor with a `filter` of anything but `include` and `exclude`."""
+    `manifest`, nor with a `filter` of anything but `include` and `exclude`, nor with a strict `cancel`."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     cancel: CancelMode = CancelMode.FAST
     """What a cancel will mean. `fast`: nothing more is begun; what is under way may still arrive. `strict`: what ends
