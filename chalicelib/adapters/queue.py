@@ -68,7 +68,7 @@ class EventBridgeNotifier:
         detail = {
             "jobId": spec.job_id,
             "tenant": spec.tenant,
-            "feedId": spec.feed_id,
+            "feedId": spec.feed_name or spec.feed_id,
             "state": terminal.state,
             "reason": terminal.reason,
             "objectsPlanned": terminal.planned,
@@ -79,9 +79,10 @@ class EventBridgeNotifier:
         }
         self._put("Job Settled", detail)
 
-    def delivery_failed(self, delivery: Delivery) -> None:
+    def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
         detail = {
-            "feedId": delivery.feed_id,
+            "tenant": tenant,
+            "feedId": feed,
             "key": delivery.key,
             "target": delivery.target,
             "outcome": delivery.outcome,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
+from chalicelib.core.feeds import Fill, Filled
 from chalicelib.core.intents import Intent
 from chalicelib.core.keys import KeyRecord
 from chalicelib.core.model import (
@@ -45,6 +46,8 @@ Record = (
     | Feed
     | PlanSummary
     | Approval
+    | Fill
+    | Filled
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -63,6 +66,8 @@ _KINDS: dict[str, type[Any]] = {
     "feed": Feed,
     "planned": PlanSummary,
     "approved": Approval,
+    "fill": Fill,
+    "filled": Filled,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

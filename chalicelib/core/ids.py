@@ -9,7 +9,8 @@ _PART = re.compile(r"(r[01]*)-([0-9]{6})")
 ROOT_RANGE = "r"
 
 
-def _digest(*words: str) -> str:
+def digest_of(*words: str) -> str:
+    """26 letters and digits that follow from the words, and from no others."""
     joined = "\x00".join(f"{len(word)}:{word}" for word in words)
     return b32encode(hashlib.sha256(joined.encode()).digest()).decode().lower()[:26]
 
@@ -18,14 +19,14 @@ def job_id(tenant: str, token: str, control_region: str) -> str:
     """A submission retried in the other Region, with the same Idempotency-Key, is the same job. The Region that decides
     whether it is the same is the target's: a request for another target's Region can't be told from it there, so it
     must not get the same name."""
-    return "job-" + _digest("job", tenant, token, control_region)
+    return "job-" + digest_of("job", tenant, token, control_region)
 
 
 def feed_job_id(feed_id: str, pins: list[tuple[str, str, str]], attempt: int) -> str:
     """A batch of events delivered twice is the same job. A pin is (key, version, the destination's ETag or ""): planned
     against another destination, the same versions are a new job. So they are at another `attempt` (from 0), after a job
     of these very pins has ended without delivering them."""
-    return "feed-" + _digest("feed", feed_id, str(attempt), *(word for pin in sorted(pins) for word in pin))
+    return "feed-" + digest_of("feed", feed_id, str(attempt), *(word for pin in sorted(pins) for word in pin))
 
 
 def is_job_id(text: str) -> bool:
@@ -51,3 +52,8 @@ def split_part_id(part: str) -> tuple[str, int]:
 def object_id(bucket: str, key: str) -> str:
     """The name under which a destination object's uploads are registered: one register for all jobs."""
     return hashlib.sha256(f"{bucket}\x00{key}".encode()).hexdigest()[:40]
+
+
+def feed_id(tenant: str, name: str, nonce: str) -> str:
+    """Of a feed that is registered: one that is removed and made again is another one, which has delivered nothing."""
+    return "f-" + digest_of("feed-id", tenant, name, nonce)

@@ -73,12 +73,15 @@ class MemoryNotifier:
     def __init__(self) -> None:
         self.settled: list[tuple[JobSpec, Terminal]] = []
         self.failed: list[Delivery] = []
+        self.failed_feeds: list[tuple[str, str]] = []
+        """Tenant and name of each one's feed."""
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self.settled.append((spec, terminal))
 
-    def delivery_failed(self, delivery: Delivery) -> None:
+    def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
         self.failed.append(delivery)
+        self.failed_feeds.append((tenant, feed))
 
 
 class CollectingLog:

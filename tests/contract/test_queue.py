@@ -216,9 +216,16 @@ def test_a_job_has_settled(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
 
 def test_a_delivery_has_failed(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
     notifier, stub = bus
-    detail = {"feedId": "feed", "key": "a b", "target": "out/a b", "outcome": "COPIED", "detail": "why"}
+    detail = {
+        "tenant": "acme",
+        "feedId": "inbox",
+        "key": "a b",
+        "target": "out/a b",
+        "outcome": "COPIED",
+        "detail": "why",
+    }
     stub.add_response("put_events", TAKEN, expected("Delivery Failed", detail))
-    notifier.delivery_failed(delivery("a b", detail="why"))
+    notifier.delivery_failed("acme", "inbox", delivery("a b", detail="why"))
 
 
 def test_a_bus_that_does_not_take_it(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
@@ -229,4 +236,4 @@ def test_a_bus_that_does_not_take_it(bus: tuple[EventBridgeNotifier, Stubber]) -
     stub.add_client_error("put_events", "AccessDeniedException", "no", 400)
     for kind in (Retry, Retry, Denied):
         with pytest.raises(kind):
-            notifier.delivery_failed(delivery("k"))
+            notifier.delivery_failed("acme", "inbox", delivery("k"))

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from chalicelib.entry.rest import places, requests
+from chalicelib.entry.rest import feeds, places, requests
 from chalicelib.entry.rest.contract import Contract
 
 NO_JOB = "job-" + "a" * 26
-NAMES = {"endpoint_id": "not-there"}
+NAMES = {"endpoint_id": "not-there", "feed_id": "not-there"}
 """Of things that nobody has registered, by path parameter."""
 JOB: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
 ENDPOINT: dict[str, Any] = {
@@ -15,7 +15,13 @@ ENDPOINT: dict[str, Any] = {
     "owner_account": "111122223333",
     "access": "read-write",
 }
-BODIES: dict[type, dict[str, Any]] = {requests.JobRequest: JOB, places.EndpointRequest: ENDPOINT}
+FEED: dict[str, Any] = {"source": "source-west", "target": "not-there"}
+BODIES: dict[type, dict[str, Any]] = {
+    requests.JobRequest: JOB,
+    places.EndpointRequest: ENDPOINT,
+    feeds.FeedRequest: FEED,
+    feeds.BackfillRequest: {},
+}
 
 
 def path_of(contract: Contract, job_id: str = NO_JOB) -> str:

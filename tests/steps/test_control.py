@@ -234,8 +234,8 @@ def test_endpoints_and_feeds_of_a_tenant() -> None:
     world = World()
     assert [view.endpoint.id for view in places.list_endpoints(world.west, TENANT)] == sorted(ENDPOINTS)
     assert places.list_endpoints(world.west, "other") == []
-    assert [feed.id for feed in control.list_feeds(world.west, TENANT)] == ["west-to-east"]
-    assert control.list_feeds(world.west, "other") == []
+    assert [view.feed.id for view in feeds.list_feeds(world.west, TENANT)] == ["west-to-east"]
+    assert feeds.list_feeds(world.west, "other") == []
 
 
 def test_health_asks_its_own_region_only() -> None:

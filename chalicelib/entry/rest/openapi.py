@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.core.entries import NAME
-from chalicelib.entry.rest import examples, operations, places, plans, problems, reports, requests, responses
+from chalicelib.entry.rest import examples, feeds, operations, places, plans, problems, reports, requests, responses
 from chalicelib.entry.rest.contract import TAGS, Contract, Success
 from chalicelib.entry.rest.contracts import CONTRACTS
 from chalicelib.entry.rest.problems import Kind
@@ -82,7 +82,12 @@ def _name(parameter: str, what: str) -> Json:
 
 
 _PLAN_ID: Json = {**_JOB_ID, "name": "plan_id", "schema": {"type": "string", "pattern": "^job-[a-z2-7]{26}$"}}
-_PATH: Json = {"job_id": _JOB_ID, "plan_id": _PLAN_ID, "endpoint_id": _name("endpoint_id", "endpoint")}
+_PATH: Json = {
+    "job_id": _JOB_ID,
+    "plan_id": _PLAN_ID,
+    "endpoint_id": _name("endpoint_id", "endpoint"),
+    "feed_id": _name("feed_id", "feed"),
+}
 _CONDITIONS: list[Json] = [
     {
         "name": "If-Match",
@@ -146,7 +151,7 @@ def _operation(contract: Contract) -> Json:
     }
     if contract.body:
         content = {"schema": _ref(contract.body), "examples": _examples(contract.body)}
-        found["requestBody"] = {"required": True, "content": {JSON: content}}
+        found["requestBody"] = {"required": not contract.body_optional, "content": {JSON: content}}
     for status in sorted({kind.status for kind in contract.all_problems}):
         kinds = [kind for kind in contract.all_problems if kind.status == status]
         found["responses"][str(status)] = _failure(contract, kinds)
@@ -259,7 +264,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations, places, plans):
+    for module in (requests, responses, reports, operations, places, plans, feeds):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found
