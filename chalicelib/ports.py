@@ -234,6 +234,8 @@ class Arrival:
 
 
 class DeliveryStatus(StrEnum):
+    """How far one version of an object is on its way through a feed."""
+
     QUEUED = "QUEUED"
     """In the manifest of a feed job that is on the list of open jobs: it will be carried out."""
     COPIED = "COPIED"

@@ -164,8 +164,14 @@ def _refuse_declared(env: Env, tenant: str, name: str) -> None:
 
 
 def get_feed(env: Env, tenant: str, name: str) -> FeedDetail:
+    """While its target's Region can't be asked, without what is wanted of it."""
     view = find_feed(env, tenant, name)
-    return _detail(env, view, _log(env, view.feed))
+    log = _log(env, view.feed)
+    try:
+        return _detail(env, view, log)
+    except Retry as error:
+        env.log("feed-log-not-read", feed=view.feed.id, error=str(error))
+        return FeedDetail(view, None, None, ())
 
 
 def pause_feed(env: Env, author: Author, name: str) -> FeedDetail:
@@ -206,14 +212,10 @@ def _log(env: Env, feed: Feed) -> FeedLog:
 
 
 def _detail(env: Env, view: FeedView, log: FeedLog) -> FeedDetail:
-    try:
-        history = log.history()
-        fills = tuple(_fills(env, log, history))
-    except Retry as error:
-        env.log("feed-log-not-read", feed=view.feed.id, error=str(error))
-        return FeedDetail(view, None, None, ())
+    history = log.history()
     steering = history.steering
-    return FeedDetail(view, steering.paused, steering.changed_ms if steering.paused else None, fills)
+    paused_ms = steering.changed_ms if steering.paused else None
+    return FeedDetail(view, steering.paused, paused_ms, tuple(_fills(env, log, history)))
 
 
 def _fills(env: Env, log: FeedLog, history: History) -> Iterable[FillView]:

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.core.errors import BadRequest, KeyReused, Retry, Unknown
 from chalicelib.core.model import Bucket, Endpoint, JobState, Outcome, OverwriteMode
 from chalicelib.protocol.submitting import Place, Submission
-from chalicelib.steps import control, places
+from chalicelib.steps import control, feeds, places
 from simulation.memory.env import EAST, ENDPOINTS, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps import prefix_job

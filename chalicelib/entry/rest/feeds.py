@@ -57,6 +57,7 @@ class BackfillRequest(RequestBody):
 
 class DeliveriesQuery(PageQuery):
     status: DeliveryStatus | None = None
+    """Only those that stand so."""
     key: Key | None = None
     """Only of the object of this key at the source, whole."""
     prefix: Key | None = None

@@ -276,7 +276,7 @@ def _texts(model: type[BaseModel]) -> dict[str, str]:
     module is imported."""
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        if base.__module__ == model.__module__:
+        if base.__module__.startswith(f"{__package__}."):
             found |= _texts_in(textwrap.dedent(inspect.getsource(base)))
     return found
 
