@@ -36,7 +36,8 @@ _ENDPOINTS = ENDPOINTS | {
     "drop": replace(ENDPOINTS["source-west"], id="drop", prefix="in/f/"),
     "delivery": replace(ENDPOINTS["target-east"], id="delivery", prefix="out/f/"),
 }
-_FEEDS = {"drops": Feed("drops", TENANT, "drop", "delivery")}
+FEED = "drops"
+_FEEDS = {FEED: Feed(FEED, TENANT, "drop", "delivery", name=FEED)}
 _READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "list_deliveries")
 _READS_OF_ALL = ("takeovers", "beacons")
 

@@ -15,6 +15,7 @@ from chalicelib.core.policy import Policy
 from chalicelib.steps import copy, split, verify
 from simulation.memory.env import EAST, TARGET, WEST
 from simulation.memory.store import MemoryObjectStore
+from tests.contract.items import delivery
 from tests.entry.api import Api, Reply, make_api
 from tests.entry.environ import endpoint, environ, feed
 from tests.entry.tokens import Signer, auth_json
@@ -74,6 +75,7 @@ def world(signer: Signer, tenants: tuple[Tenant, Tenant]) -> Iterator[Api]:
     made = make_api(settings.read(environ(EFT_AUTH=auth_json(signer), **changes)), signer)
     made.env = replace(made.env, policy=Policy(partition_rows=4))
     with made.over(made.env):
+        made.scope = "read write administer"
         for tenant in tenants:
             _work(made, tenant)
         yield made
@@ -100,7 +102,11 @@ def _work(api: Api, tenant: Tenant) -> None:
             verify.run(api.env, wake.job_id, wake.control_region, wake.part)
     seen = api.get(f"/jobs/{tenant.jobs[0]}").json
     assert (seen["state"], seen["outcomes"]) == ("SUCCEEDED", {"COPIED": tenant.objects}), seen
-    tenant.cursors += [str(api.get(f"{path}limit=2").json["next_cursor"]) for path in _lists(tenant.jobs[0])]
+    feed_id, size = f"{tenant.word}-feed", tenant.size
+    keys = [f"{tenant.word}/in/{tenant.word}-{index:04}" for index in range(tenant.objects)]
+    api.ledger.put_deliveries([delivery(key, feed_id=feed_id, size=size, target=f"{key}-out") for key in keys])
+    lists = (*_lists(tenant.jobs[0]), f"/feeds/{feed_id}/deliveries?")
+    tenant.cursors += [str(api.get(f"{path}limit=2").json["next_cursor"]) for path in lists]
     assert "None" not in tenant.cursors
 
 
@@ -121,13 +127,17 @@ def test_two_tenants_hammering_each_others_ids(world: Api, tenants: tuple[Tenant
         assert leaks(reply, request, other) == [], request
         if reply.status == 201:
             asking.jobs.append(reply.json["id"])
-    # No 202: nobody's job was paused, resumed or cancelled, and each is what its owner made it.
+    # No 202: nobody's job or feed was paused, resumed, cancelled or back-filled, and each is what its owner made it.
     assert statuses == {200, 201, 400, 404, 422}
     for tenant in tenants:
         world.tenant = tenant.name
         assert world.get(f"/jobs/{tenant.jobs[0]}").json["outcomes"] == {"COPIED": tenant.objects}
         assert {spec.job_id for spec in world.ledger.jobs.values() if spec.tenant == tenant.name} == set(tenant.jobs)
         assert {world.get(f"/jobs/{job_id}").json["state"] for job_id in tenant.jobs[1:]} == {"PLANNING"}
+        [feed_id] = [found["id"] for found in world.get("/feeds").json["feeds"]]
+        feed = world.get(f"/feeds/{feed_id}").json
+        assert (feed["paused"], feed["backfills"]) == (False, [])
+        assert len(world.get(f"/feeds/{feed_id}/deliveries").json["deliveries"]) == tenant.objects
 
 
 def test_the_same_key_of_two_tenants_is_two_jobs(world: Api, tenants: tuple[Tenant, Tenant]) -> None:
@@ -145,7 +155,9 @@ def test_a_leak_would_be_found(world: Api, tenants: tuple[Tenant, Tenant]) -> No
     """What one tenant rightly sees is a leak in the other's hands, each of it."""
     quince, medlar = tenants
     world.tenant = medlar.name
-    for path in ("/jobs", f"/jobs/{medlar.jobs[0]}", f"/jobs/{medlar.jobs[0]}/objects", "/endpoints", "/feeds"):
+    feed = f"/feeds/{medlar.word}-feed"
+    job = f"/jobs/{medlar.jobs[0]}"
+    for path in ("/jobs", job, f"{job}/objects", "/endpoints", "/feeds", feed, f"{feed}/deliveries"):
         reply = world.get(path)
         assert leaks(reply, Asked("GET", "/jobs"), medlar), path
         assert not leaks(reply, Asked("GET", path), quince), path
@@ -168,7 +180,7 @@ class Asked:
 
 def _draw(random: Random, asking: Tenant, other: Tenant) -> Asked:
     job_id = random.choice(other.jobs if random.random() < 0.8 else asking.jobs[:1])
-    kind = random.randrange(6)
+    kind = random.randrange(7)
     if kind == 0:
         return Asked("GET", f"/jobs/{job_id}")
     if kind == 1:
@@ -180,11 +192,30 @@ def _draw(random: Random, asking: Tenant, other: Tenant) -> Asked:
         path = random.choice(_lists(random.choice([job_id, asking.jobs[0]])))
         cursor = random.choice([*other.cursors, *asking.cursors, job_id, f"0:{job_id}", "r-000001.0"])
         return Asked("GET", f"{path}limit={random.choice([1, 3, 1000])}&cursor={quote(cursor)}")
+    if kind == 4:
+        return _draw_of_feeds(random, asking, other)
     places = [tenant.body[end] for tenant in (asking, other) for end in ("source", "target")]
     body = asking.body if random.random() < 0.5 else {"source": random.choice(places), "target": random.choice(places)}
     key = random.choice([*KEYS, job_id, f"k-{random.randrange(20)}"])
     changes = {"mode": random.choice(["if-changed", "never"])} if random.random() < 0.3 else {}
     return Asked("POST", "/jobs", {**body, **changes}, {"Idempotency-Key": key})
+
+
+def _draw_of_feeds(random: Random, asking: Tenant, other: Tenant) -> Asked:
+    """Its own feed it only looks at."""
+    mine, theirs = f"{asking.word}-feed", f"{other.word}-feed"
+    if random.random() < 0.4:
+        cursor = quote(random.choice([*other.cursors, *asking.cursors]))
+        name = random.choice([mine, theirs])
+        key = quote(f"{other.word}/in/{other.word}-0001")
+        more = random.choice(["", f"cursor={cursor}&limit=3", f"key={key}", f"prefix={quote(other.word)}"])
+        return Asked("GET", f"/feeds/{name}{random.choice(['', f'/deliveries?{more}'])}")
+    if random.random() < 0.5:
+        method, path = random.choice([("DELETE", ""), *(("POST", f"/{a}") for a in ("pause", "resume", "backfill"))])
+        return Asked(method, f"/feeds/{theirs}{path}", headers={"Idempotency-Key": random.choice(KEYS)})
+    ends = random.choice([(asking, other), (other, asking), (other, other)])
+    body = {"source": f"{ends[0].word}-in", "target": f"{ends[1].word}-out"}
+    return Asked("PUT", f"/feeds/{random.choice([theirs, 'a-new-one'])}", body)
 
 
 # --- the answers --------------------------------------------------------------------------------------------------
@@ -198,7 +229,8 @@ def leaks(reply: Reply, request: Asked, other: Tenant) -> list[str]:
     found += [etag for etag in other.etags if etag in text]
     # Every name, key and prefix of its has its word in it: only those that the question itself named may be there.
     rest = text
-    for own_word in (f"{other.word}-in", f"{other.word}-out"):
+    rest = rest.replace(request.path.partition("?")[0], "")
+    for own_word in (f"{other.word}-in", f"{other.word}-out", f"{other.word}-feed"):
         if own_word in said:
             rest = rest.replace(f"'{own_word}'", "")
     found += [other.word] if other.word in rest else []
