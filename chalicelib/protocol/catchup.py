@@ -58,31 +58,33 @@ def catch_up(env: Env, places: Places, dead_region: str, deadline_ms: int) -> No
     for feed in places.feeds.values():
         if places.source(feed).bucket.region == dead_region:
             try:
-                _catch_up_feed(env, places, feed, last_seen_ms - MARGIN_MS, deadline_ms)
+                listed = _catch_up_feed(env, places, feed, last_seen_ms - MARGIN_MS, deadline_ms)
             except (Denied, NoSuchBucket, Retry) as error:
                 env.log("catch-up-failed", feed=feed.id, error=str(error))
+                continue
+            if listed and env.clock.now_ms() >= deadline_ms:
+                return
 
 
-def _catch_up_feed(env: Env, places: Places, feed: Feed, since_ms: int, deadline_ms: int) -> None:
+def _catch_up_feed(env: Env, places: Places, feed: Feed, since_ms: int, deadline_ms: int) -> bool:
+    """False if there was nothing to be done yet."""
     noted = env.ledger.get_observation(CATCH_UP, feed.id, env.region)
     before = Listing.parse(noted.seen) if noted else None
     if noted and before and not before.cursor and env.clock.now_ms() - noted.since_ms < env.policy.feed_catch_up_ms:
-        return
+        return False
     if FeedLog.of(env, feed, places.target(feed)).steering().paused:
-        return  # Intake would put off all of it. It goes on when the feed does, if the Region is still dead then.
+        return False  # Intake would put off all of it. It goes on when the feed does, if the Region is still dead then.
     begin = before if before and before.cursor else Listing(started_ms=env.clock.now_ms())
     at, _ = _list(env, places.source(feed), since_ms, begin, deadline_ms)
-    if at is not begin:
-        # Crash before this: the same pages again, whose arrivals intake recognises as delivered.
-        env.ledger.put_observation(Observation(CATCH_UP, feed.id, env.region, str(at), env.clock.now_ms()))
+    # Crash before this: the same pages again, whose arrivals intake recognises as delivered.
+    env.ledger.put_observation(Observation(CATCH_UP, feed.id, env.region, str(at), env.clock.now_ms()))
+    return True
 
 
 def _list(env: Env, source: Endpoint, since_ms: int, begin: Listing, deadline_ms: int) -> tuple[Listing, bool]:
-    """Some pages of a source; also says whether that was the end. `begin` itself if there was no time for any."""
+    """Some pages of a source, and one at least, or a slow day would never end; also says whether that was the end."""
     at = begin
     for _ in range(PAGES_PER_RUN):
-        if env.clock.now_ms() >= deadline_ms:
-            break
         page = env.store.list(source.bucket, source.prefix, start_after=at.cursor)
         fresh = [Arrival(source.bucket.name, f.key) for f in page.objects if f.last_modified_ms >= since_ms]
         env.queue.send_arrivals(fresh)
@@ -94,6 +96,8 @@ def _list(env: Env, source: Endpoint, since_ms: int, begin: Listing, deadline_ms
         )
         if not page.truncated:
             return at, True
+        if env.clock.now_ms() >= deadline_ms:
+            break
     return at, False
 
 
@@ -118,6 +122,8 @@ def fill_feeds(env: Env, places: Places, dead: Collection[str], deadline_ms: int
             except EftError as error:
                 # One feed's trouble must not hold up the others.
                 env.log("fill-failed", feed=feed_id, fills=names, error=str(error))
+            if env.clock.now_ms() >= deadline_ms:
+                break
 
 
 def _fill(env: Env, places: Places, log: FeedLog, names: list[str], dead: Collection[str], deadline_ms: int) -> None:
@@ -128,7 +134,7 @@ def _fill(env: Env, places: Places, log: FeedLog, names: list[str], dead: Collec
                 log.forget(name)
         return  # Else this Region doesn't know of it yet.
     source = places.source(feed)
-    if not is_mine(env, source, log.control.region, dead) or env.clock.now_ms() >= deadline_ms:
+    if not is_mine(env, source, log.control.region, dead):
         return
     if log.steering().paused:
         return  # Intake would put off all of it.
@@ -148,9 +154,8 @@ def _fill_one(env: Env, log: FeedLog, feed: Feed, source: Endpoint, fill: Fill, 
     begin = (Listing.parse(noted.seen) if noted else None) or Listing(started_ms=env.clock.now_ms())
     at, ended = _list(env, source, fill.since_ms, begin, deadline_ms)
     if not ended:
-        if at is not begin:
-            # Crash before this: the same pages again.
-            env.ledger.put_observation(Observation(CATCH_UP, subject, env.region, str(at), env.clock.now_ms()))
+        # Crash before this: the same pages again.
+        env.ledger.put_observation(Observation(CATCH_UP, subject, env.region, str(at), env.clock.now_ms()))
         return False
     # Crash before this: the last pages again.
     now, nonce = env.clock.now_ms(), env.ids.nonce()

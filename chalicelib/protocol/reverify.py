@@ -47,22 +47,24 @@ class _Window:
 def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: int) -> None:
     """Of the feeds whose listings are this Region's work."""
     for feed in places.feeds.values():
-        if env.clock.now_ms() >= deadline_ms:
-            return
         if is_mine(env, places.source(feed), places.target(feed).bucket.region, dead):
             try:
-                _go_through(env, feed, deadline_ms)
+                looked = _go_through(env, feed, deadline_ms)
             except EftError as error:
                 # One feed's trouble must not hold up the others.
                 env.log("deliveries-not-looked-at", feed=feed.id, error=str(error))
+                continue
+            if looked and env.clock.now_ms() >= deadline_ms:
+                return  # The others are due in the next sweeps, in which this one isn't.
 
 
-def _go_through(env: Env, feed: Feed, deadline_ms: int) -> None:
+def _go_through(env: Env, feed: Feed, deadline_ms: int) -> bool:
+    """False if it is too early for that."""
     now = env.clock.now_ms()
     noted = env.ledger.get_observation(VERIFY_AGAIN, feed.id, env.region)
     window = _next_window(noted, now)
     if window is None:
-        return
+        return False
     cursor: str | None = window.cursor or None
     for _ in range(PAGES_PER_RUN):
         page = env.ledger.list_deliveries(feed.id, window.since_ms, window.until_ms, cursor, _PAGE)
@@ -75,6 +77,7 @@ def _go_through(env: Env, feed: Feed, deadline_ms: int) -> None:
     # Crash before this: the same messages again, which change nothing.
     at = _Window(window.since_ms, window.until_ms, cursor or "")
     env.ledger.put_observation(Observation(VERIFY_AGAIN, feed.id, env.region, str(at), now))
+    return True
 
 
 def _next_window(noted: Observation | None, now_ms: int) -> _Window | None:
