@@ -176,6 +176,41 @@ def test_webhook(webhook_id: str) -> Response:
     return runtime.respond(app.current_request, partial(routes.test_webhook, webhook_id=webhook_id))
 
 
+@app.route("/feeds/{feed_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def get_feed(feed_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.get_feed, feed_id=feed_id))
+
+
+@app.route("/feeds/{feed_id}", methods=["PUT"], authorizer=bearer)
+def put_feed(feed_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.put_feed, feed_id=feed_id))
+
+
+@app.route("/feeds/{feed_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
+def remove_feed(feed_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.remove_feed, feed_id=feed_id))
+
+
+@app.route("/feeds/{feed_id}/pause", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
+def pause_feed(feed_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.pause_feed, feed_id=feed_id))
+
+
+@app.route("/feeds/{feed_id}/resume", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
+def resume_feed(feed_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.resume_feed, feed_id=feed_id))
+
+
+@app.route("/feeds/{feed_id}/backfill", methods=["POST"], authorizer=bearer)
+def backfill_feed(feed_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.backfill_feed, feed_id=feed_id))
+
+
+@app.route("/feeds/{feed_id}/deliveries", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
+def list_deliveries(feed_id: str) -> Response:
+    return runtime.respond(app.current_request, partial(routes.list_deliveries, feed_id=feed_id))
+
+
 @app.route("/regions", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def regions() -> Response:
     return runtime.respond(app.current_request, routes.regions)

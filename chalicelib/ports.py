@@ -242,6 +242,8 @@ class Arrival:
 
 
 class DeliveryStatus(StrEnum):
+    """How far one version of an object is on its way through a feed."""
+
     QUEUED = "QUEUED"
     """In the manifest of a feed job that is on the list of open jobs: it will be carried out."""
     COPIED = "COPIED"
@@ -271,6 +273,24 @@ class Delivery:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that a Region has said about one version of an object of a feed."""
+
+    delivery: Delivery
+    """As the index has it: perhaps not the latest."""
+    now: tuple[Delivery, ...]
+    """What each Region says about that version by now. Empty if it is gone meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """`cursor` is None on the last page."""
+
+    said: tuple[Said, ...]
+    cursor: str | None
+
+
 class Ledger(Protocol):
     """The table. Each item is written by one Region only, so last-writer-wins never bites."""
 
@@ -298,6 +318,13 @@ class Ledger(Protocol):
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> None: ...
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
         """What is known of a key's versions, from all Regions' items."""
+        ...
+
+    def list_deliveries(
+        self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
+    ) -> DeliveryPage:
+        """What was said at times in [since, until) about a feed's deliveries, newest first, at most `limit`; perhaps
+        fewer, though more follow. From an index, which may lag. Invalid cursors raise Permanent("InvalidCursor")."""
         ...
 
     def put_takeover(self, takeover: Takeover) -> None: ...
@@ -422,7 +449,9 @@ class Notifier(Protocol):
     """EventBridge: what other systems are told."""
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None: ...
-    def delivery_failed(self, tenant: str, delivery: Delivery) -> None: ...
+    def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
+        """`feed`: the tenant's own name for it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
+from chalicelib.core.feeds import loop_from
 from chalicelib.core.inputs import StorageClass
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
@@ -295,31 +296,7 @@ def check_feeds(endpoints: Mapping[str, Endpoint], feeds: Mapping[str, Feed]) ->
                 raise SettingsError(f"EFT_FEEDS: {feed.id}: its tenant has no endpoint {name!r} ({role})")
             if not (endpoint.readable if role == "source" else endpoint.writable):
                 raise SettingsError(f"EFT_FEEDS: {feed.id}: endpoint {name!r} can't be its {role}: access")
-    wakes = {
-        feed.id: [other.id for other in feeds.values() if _overlap(endpoints[feed.target], endpoints[other.source])]
-        for feed in feeds.values()
-    }
+    ends = {feed.id: (endpoints[feed.source], endpoints[feed.target]) for feed in feeds.values()}
     for start in feeds:
-        came_from = dict.fromkeys(wakes[start], start)
-        todo = list(came_from)
-        while todo:
-            at = todo.pop()
-            if at == start:
-                raise SettingsError(f"EFT_FEEDS: a loop, what one writes the next one reads: {_path(came_from, start)}")
-            for following in wakes[at]:
-                if following not in came_from:
-                    came_from[following] = at
-                    todo.append(following)
-
-
-def _path(came_from: Mapping[str, str], start: str) -> str:
-    path = [start, came_from[start]]
-    while path[-1] != start:
-        path.append(came_from[path[-1]])
-    return " -> ".join(reversed(path))
-
-
-def _overlap(left: Endpoint, right: Endpoint) -> bool:
-    if left.bucket.name != right.bucket.name:
-        return False
-    return left.prefix.startswith(right.prefix) or right.prefix.startswith(left.prefix)
+        if loop := loop_from(start, ends):
+            raise SettingsError(f"EFT_FEEDS: a loop, what one writes the next one reads: {' -> '.join(loop)}")

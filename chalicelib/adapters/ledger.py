@@ -21,7 +21,7 @@ from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
-from chalicelib.ports import Delivery, JobItems, JobPage
+from chalicelib.ports import Delivery, DeliveryPage, JobItems, JobPage, Said
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,6 +46,7 @@ _NOBODY = "-"
 _FROM_HOLDER = "attribute_not_exists(#holder) OR #holder = :before OR #holder = :now"
 """Nothing is there, or what was seen there, or (a repeated request) what this very request has put there."""
 _CREATED = re.compile(r"[0-9]{15}")
+_DELIVERY_CURSOR = re.compile(r"([0-9]{15}#(D#[0-9a-f]{32}#[a-z0-9-]{1,40}))#([0-9a-f]{32})", re.ASCII)
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
 _DELIVERY, _BEACON, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(Beacon), TypeAdapter(Takeover)
@@ -126,25 +127,26 @@ class DynamoLedger:
         )
 
     def _terminals(self, job_ids: Sequence[str]) -> dict[str, Terminal]:
-        left: Any = [
-            _attributes({"pk": f"JOB#{job_id}", "sk": f"END#{region}"})
-            for job_id in job_ids
-            for region in self._regions
-        ]
-        ends: dict[str, Terminal] = {}
+        keys = [(f"JOB#{job_id}", f"END#{region}") for job_id in job_ids for region in self._regions]
+        found = (codec.loads(item["body"].encode(), Terminal) for item in self._batch_get(keys).values())
+        return {end.job_id: end for end in found}
+
+    def _batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+        """Those that are there, at most 100, strongly consistent."""
+        left: Any = [_attributes({"pk": pk, "sk": sk}) for pk, sk in dict.fromkeys(keys)]
+        found: dict[tuple[str, str], Item] = {}
         for tries in range(_ROUNDS):
             if not left:
-                return ends
+                return found
             self._pause(tries)
             wanted = {self._table: {"Keys": left, "ConsistentRead": True}}
             answer = self._call("batch_get_item", whole_table=False, RequestItems=wanted)
-            for raw in answer["Responses"].get(self._table, []):
-                end = codec.loads(_item(raw)["body"].encode(), Terminal)
-                ends[end.job_id] = end
+            for item in map(_item, answer["Responses"].get(self._table, [])):
+                found[item["pk"], item["sk"]] = item
             left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
         if left:
             raise Retry("Throttled", "the table left keys unread")
-        return ends
+        return found
 
     def _pause(self, tries: int) -> None:
         if tries:
@@ -221,6 +223,48 @@ class DynamoLedger:
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
         found = (_read(_DELIVERY, item["body"]) for item in self._query(_delivery_pk(feed_id, key)))
         return [delivery for delivery in found if delivery.key == key]
+
+    def list_deliveries(
+        self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
+    ) -> DeliveryPage:
+        limit = min(limit, _BATCH_GET_ITEMS // len(self._regions))
+        if since_ms >= until_ms:
+            return DeliveryPage((), None)
+        bounds = {":since": f"{since_ms:015d}", ":until": f"{until_ms - 1:015d}~"}
+        start: dict[str, Any] = {}
+        if cursor is not None:
+            # DynamoDB refuses a place outside the bounds.
+            if not bounds[":since"] <= cursor <= bounds[":until"]:
+                raise Permanent("InvalidCursor", "cursor: ask for the same times as for the previous page")
+            start = {"ExclusiveStartKey": _delivery_start(feed_id, cursor)}
+        answer = self._call(
+            "query",
+            IndexName=GSI,
+            KeyConditionExpression="gsi_pk = :feed AND gsi_sk BETWEEN :since AND :until",
+            ExpressionAttributeValues=_attributes({":feed": f"FEED#{feed_id}", **bounds}),
+            ScanIndexForward=False,
+            Limit=limit + 1,
+            **start,
+        )
+        items = [_item(raw) for raw in answer["Items"]]
+        shown = items[:limit]
+        # The index may say less than the table, and of one Region only.
+        keys = [(item["pk"], sk) for item in shown for sk in self._peers(item["sk"])]
+        now = {key: _read(_DELIVERY, found["body"]) for key, found in self._batch_get(keys).items()}
+        said = tuple(
+            Said(
+                _read(_DELIVERY, item["body"]),
+                tuple(now[item["pk"], sk] for sk in self._peers(item["sk"]) if (item["pk"], sk) in now),
+            )
+            for item in shown
+        )
+        more = (len(items) > limit or "LastEvaluatedKey" in answer) and bool(shown)
+        return DeliveryPage(said, _delivery_cursor(shown[-1]) if more else None)
+
+    def _peers(self, sk: str) -> list[str]:
+        """The items of all Regions about one version, by that of one of them."""
+        version = sk.rpartition("#")[0]
+        return [f"{version}#{region}" for region in self._regions]
 
     def put_takeover(self, takeover: Takeover) -> None:
         key = f"T#{takeover.at_ms:015d}#{takeover.job_id}#{takeover.part}#{takeover.to_region}"
@@ -391,6 +435,20 @@ def _delivery_pk(feed_id: str, key: str) -> str:
 
 def _delivery_sk(delivery: Delivery) -> str:
     return f"D#{hashlib.sha256(delivery.pin.encode()).hexdigest()[:32]}#{delivery.region}"
+
+
+def _delivery_cursor(item: Item) -> str:
+    return f"{item['gsi_sk']}#{item['pk'].rpartition('#')[2]}"
+
+
+def _delivery_start(feed_id: str, cursor: str) -> dict[str, Any]:
+    """Made of the feed that was asked for, so that no cursor leads to another one's deliveries."""
+    found = _DELIVERY_CURSOR.fullmatch(cursor)
+    if not found:
+        raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+    gsi_sk, sk, key = found.groups()
+    index = f"FEED#{feed_id}"
+    return _attributes({"pk": f"{index}#{key}", "sk": sk, "gsi_pk": index, "gsi_sk": gsi_sk})
 
 
 def _delivery_item(pk: str, sk: str, delivery: Delivery) -> Item:

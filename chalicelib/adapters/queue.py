@@ -88,8 +88,8 @@ class EventBridgeNotifier:
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self._put(notices.JOB_SETTLED, notices.job_settled(spec, terminal))
 
-    def delivery_failed(self, tenant: str, delivery: Delivery) -> None:
-        self._put(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, delivery))
+    def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
+        self._put(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, feed, delivery))
 
     def _put(self, kind: str, detail: Mapping[str, object]) -> None:
         entry: Any = {

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
+from chalicelib.core.feeds import Fill, Filled
 from chalicelib.core.hooks import Webhook
 from chalicelib.core.intents import Intent
 from chalicelib.core.keys import KeyRecord
@@ -50,6 +51,8 @@ Record = (
     | Webhook
     | PlanSummary
     | Approval
+    | Fill
+    | Filled
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -71,6 +74,8 @@ _KINDS: dict[str, type[Any]] = {
     "webhook": Webhook,
     "planned": PlanSummary,
     "approved": Approval,
+    "fill": Fill,
+    "filled": Filled,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

@@ -11,7 +11,8 @@ DELETE_RANGE = "d"
 """The chain of what a job deletes at its target. It never forks, so that its last link knows how many that are."""
 
 
-def _digest(*words: str) -> str:
+def digest_of(*words: str) -> str:
+    """26 letters and digits that follow from the words, and from no others."""
     joined = "\x00".join(f"{len(word)}:{word}" for word in words)
     return b32encode(hashlib.sha256(joined.encode()).digest()).decode().lower()[:26]
 
@@ -20,25 +21,25 @@ def job_id(tenant: str, token: str, control_region: str) -> str:
     """A submission retried in the other Region, with the same Idempotency-Key, is the same job. The Region that decides
     whether it is the same is the target's: a request for another target's Region can't be told from it there, so it
     must not get the same name."""
-    return "job-" + _digest("job", tenant, token, control_region)
+    return "job-" + digest_of("job", tenant, token, control_region)
 
 
 def feed_job_id(feed_id: str, pins: list[tuple[str, str, str]], attempt: int) -> str:
     """A batch of events delivered twice is the same job. A pin is (key, version, the destination's ETag or ""): planned
     against another destination, the same versions are a new job. So they are at another `attempt` (from 0), after a job
     of these very pins has ended without delivering them."""
-    return "feed-" + _digest("feed", feed_id, str(attempt), *(word for pin in sorted(pins) for word in pin))
+    return "feed-" + digest_of("feed", feed_id, str(attempt), *(word for pin in sorted(pins) for word in pin))
 
 
 def schedule_id(tenant: str, name: str, nonce: str) -> str:
     """One that is removed and made again under its name is another schedule."""
-    return "schedule-" + _digest("schedule", tenant, name, nonce)
+    return "schedule-" + digest_of("schedule", tenant, name, nonce)
 
 
 def webhook_message_id(tenant: str, webhook: str, topic: str, identity: str) -> str:
     """The same whichever Region tells of the same thing, however often: receivers know repeats by it. It holds no dot,
     which in what is signed stands between id, time and body."""
-    return "msg_" + _digest("webhook", tenant, webhook, topic, identity)
+    return "msg_" + digest_of("webhook", tenant, webhook, topic, identity)
 
 
 def is_job_id(text: str) -> bool:
@@ -69,3 +70,8 @@ def split_part_id(part: str) -> tuple[str, int]:
 def object_id(bucket: str, key: str) -> str:
     """The name under which a destination object's uploads are registered: one register for all jobs."""
     return hashlib.sha256(f"{bucket}\x00{key}".encode()).hexdigest()[:40]
+
+
+def feed_id(tenant: str, name: str, nonce: str) -> str:
+    """Of a feed that is registered: one that is removed and made again is another one, which has delivered nothing."""
+    return "f-" + digest_of("feed-id", tenant, name, nonce)

@@ -1,4 +1,5 @@
-"""What its owner wants of a job: that it pause, that it go on. A numbered log, in which the number says which.
+"""What its owner wants of a job, or of a feed: that it pause, that it go on. A numbered log, in which the number says
+which.
 
 A wish that holds already is not written again. So pauses and resumes alternate: odd numbers pause, even ones resume,
 and names alone (one LIST) say whether a job is paused. Two requests for the same thing at once race for one number, and
@@ -42,11 +43,14 @@ class Intent:
     """One entry of the log. `kind` is for people: it follows from the number."""
 
     job_id: str
+    """Or the feed's id."""
     number: int
     kind: IntentKind
     region: str
     requested_ms: int
     nonce: str
+    by: str = ""
+    """Of a feed's: whose token asked for it, its subject."""
 
 
 @dataclass(frozen=True, slots=True)

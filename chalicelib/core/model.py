@@ -168,6 +168,7 @@ class Feed:
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     name: str = ""
     """The tenant's own for it."""
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +428,8 @@ class JobSpec:
     request_sha256: str
     """Digest of what was asked, to tell a retried submission from a different one under the same Idempotency-Key."""
     feed_id: str | None = None
+    feed_name: str = ""
+    """The tenant's own for that feed."""
     labels: dict[str, str] = field(default_factory=dict)
     filters: Filters = NO_FILTERS
     retry_of: str | None = None

@@ -268,7 +268,7 @@ def job_settled(tenant: str, job_id: str, settled_ms: int, data: Mapping[str, ob
     return Notice(Topic.JOB_SETTLED, tenant, job_id, settled_ms, shown)
 
 
-def delivery_failed(tenant: str, feed_id: str, version: str, at_ms: int, data: Mapping[str, object]) -> Notice:
+def delivery_failed(tenant: str, feed: str, version: str, at_ms: int, data: Mapping[str, object]) -> Notice:
     """`version` is what was to be delivered: another version of that key, or another outcome, is other news."""
-    identity = json.dumps([feed_id, data["key"], version, data["outcome"]])
-    return Notice(Topic.DELIVERY_FAILED, tenant, identity, at_ms, {"feed": feed_id, **data})
+    identity = json.dumps([feed, data["key"], version, data["outcome"]])
+    return Notice(Topic.DELIVERY_FAILED, tenant, identity, at_ms, {"feed": feed, **data})

@@ -1,50 +1,183 @@
-"""Feeds of a dead Region: objects that were dropped while nobody there took its events are found by listing.
+"""Feeds are caught up by listing: their source is listed, and what was written there at some time or later goes to
+intake as an arrival. Intake looks at each for itself: what was delivered already is left alone.
 
-Whatever was written to a feed's source since shortly before the Region's last sign of life goes to this Region's
-intake as an arrival. Both times are S3's own: the objects' LastModified and the beacon's. Intake looks at each for
-itself: what was delivered already, by the dead Region or from a forwarded event, is left alone.
+Three things ask for it: a back-fill, the end of a pause (both are fills, in the feed's log), and the death of the
+Region whose events nobody takes meanwhile. All times that are compared are S3's own: the objects' LastModified with
+the beacon's, or with the pause's.
+
+A fill is worked on by the sweep of the Region where the source lies, or by the other one while that is dead. How far
+it is, each Region notes for itself, in the table: what it has sent on went to its own queue, so another Region begins
+anew. Both may be at it; then objects arrive twice, and are delivered once.
 """
 
-from chalicelib.core.errors import Denied, NoSuchBucket, Retry
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
+from chalicelib.core.feeds import MARGIN_MS, Fill, Filled
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import Endpoint, Feed
 from chalicelib.ports import Arrival, Env
+from chalicelib.protocol.feedlog import FeedLog, feeds_to_be_filled
 from chalicelib.protocol.places import Places
+from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.regions import last_seen_by_store_ms
 
 CATCH_UP = "catch-up"
-MARGIN_MS = 3_600_000
-"""S3 may send an event minutes late, and the Region may have left messages unread for a while before it died."""
 PAGES_PER_RUN = 50
+"""Of one feed's source, in one sweep."""
+_NOTED = re.compile(r"(\d+) (\d+) (\d+) (.*)", re.DOTALL | re.ASCII)
 
 
-def catch_up(env: Env, places: Places, dead_region: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How far a source is listed. `cursor`: the last key that was looked at; "" before the first, and after the last.
+
+    `started_ms` is by the clock of the Region that lists."""
+
+    objects_seen: int = 0
+    arrivals_sent: int = 0
+    started_ms: int = 0
+    cursor: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.objects_seen} {self.arrivals_sent} {self.started_ms} {self.cursor}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Listing | None":
+        found = _NOTED.fullmatch(text)
+        return cls(int(found[1]), int(found[2]), int(found[3]), found[4]) if found else None
+
+
+def catch_up(env: Env, places: Places, dead_region: str, deadline_ms: int) -> None:
     """Go on with each feed whose source lies in the dead Region; begin anew when `feed_catch_up_ms` has passed."""
     last_seen_ms = last_seen_by_store_ms(env, dead_region)
     if last_seen_ms == 0:
         return  # It has never been alive, so it has left nothing behind: it may not even be deployed yet.
-    since_ms = last_seen_ms - MARGIN_MS
     for feed in places.feeds.values():
-        source = places.source(feed)
-        if source.bucket.region == dead_region:
+        if places.source(feed).bucket.region == dead_region:
             try:
-                _catch_up_feed(env, feed, source, since_ms)
+                listed = _catch_up_feed(env, places, feed, last_seen_ms - MARGIN_MS, deadline_ms)
             except (Denied, NoSuchBucket, Retry) as error:
                 env.log("catch-up-failed", feed=feed.id, error=str(error))
+                continue
+            if listed and env.clock.now_ms() >= deadline_ms:
+                return
 
 
-def _catch_up_feed(env: Env, feed: Feed, source: Endpoint, since_ms: int) -> None:
-    before = env.ledger.get_observation(CATCH_UP, feed.id, env.region)
-    now = env.clock.now_ms()
-    cursor = before.seen if before else ""
-    if before and not cursor and now - before.since_ms < env.policy.feed_catch_up_ms:
-        return
-    for _ in range(PAGES_PER_RUN):
-        page = env.store.list(source.bucket, source.prefix, start_after=cursor)
-        fresh = [facts.key for facts in page.objects if facts.last_modified_ms >= since_ms]
-        env.queue.send_arrivals([Arrival(source.bucket.name, key) for key in fresh])
-        cursor = page.objects[-1].key if page.truncated else ""
-        if not cursor:
-            break
+def _catch_up_feed(env: Env, places: Places, feed: Feed, since_ms: int, deadline_ms: int) -> bool:
+    """False if there was nothing to be done yet."""
+    noted = env.ledger.get_observation(CATCH_UP, feed.id, env.region)
+    before = Listing.parse(noted.seen) if noted else None
+    if noted and before and not before.cursor and env.clock.now_ms() - noted.since_ms < env.policy.feed_catch_up_ms:
+        return False
+    if FeedLog.of(env, feed, places.target(feed)).steering().paused:
+        return False  # Intake would put off all of it. It goes on when the feed does, if the Region is still dead then.
+    begin = before if before and before.cursor else Listing(started_ms=env.clock.now_ms())
+    at, _ = _list(env, places.source(feed), since_ms, begin, deadline_ms)
     # Crash before this: the same pages again, whose arrivals intake recognises as delivered.
-    env.ledger.put_observation(Observation(CATCH_UP, feed.id, env.region, cursor, now))
+    env.ledger.put_observation(Observation(CATCH_UP, feed.id, env.region, str(at), env.clock.now_ms()))
+    return True
+
+
+def _list(env: Env, source: Endpoint, since_ms: int, begin: Listing, deadline_ms: int) -> tuple[Listing, bool]:
+    """Some pages of a source, and one at least, or a slow day would never end; also says whether that was the end."""
+    at = begin
+    for _ in range(PAGES_PER_RUN):
+        page = env.store.list(source.bucket, source.prefix, start_after=at.cursor)
+        fresh = [Arrival(source.bucket.name, f.key) for f in page.objects if f.last_modified_ms >= since_ms]
+        env.queue.send_arrivals(fresh)
+        at = replace(
+            at,
+            objects_seen=at.objects_seen + len(page.objects),
+            arrivals_sent=at.arrivals_sent + len(fresh),
+            cursor=page.objects[-1].key if page.truncated else "",
+        )
+        if not page.truncated:
+            return at, True
+        if env.clock.now_ms() >= deadline_ms:
+            break
+    return at, False
+
+
+# --- fills ----------------------------------------------------------------------------------------------------
+
+
+def fill_feeds(env: Env, places: Places, dead: Collection[str], deadline_ms: int) -> None:
+    """Go on with the oldest fill of each feed that is not paused. `dead`: Regions whose work is this one's now."""
+    for region in sorted(env.control_buckets):
+        control = ControlRecords(env, region)
+        try:
+            waiting = list(feeds_to_be_filled(control))
+        except (Retry, Denied, NoSuchBucket) as error:
+            env.log("fills-not-listed", region=region, error=str(error))
+            continue
+        # Another feed first in each sweep: a long one must not keep the others waiting.
+        first = env.clock.now_ms() // env.policy.sweep_interval_ms % len(waiting) if waiting else 0
+        for feed_id, names in waiting[first:] + waiting[:first]:
+            log = FeedLog(control, feed_id)
+            try:
+                _fill(env, places, log, names, dead, deadline_ms)
+            except EftError as error:
+                # One feed's trouble must not hold up the others.
+                env.log("fill-failed", feed=feed_id, fills=names, error=str(error))
+            if env.clock.now_ms() >= deadline_ms:
+                break
+
+
+def _fill(env: Env, places: Places, log: FeedLog, names: list[str], dead: Collection[str], deadline_ms: int) -> None:
+    feed = places.feeds.get(log.feed_id)
+    if feed is None:
+        if log.feed_id in places.removed:
+            for name in names:
+                log.forget(name)
+        return  # Else this Region doesn't know of it yet.
+    source = places.source(feed)
+    if not is_mine(env, source, log.control.region, dead):
+        return
+    if log.steering().paused:
+        return  # Intake would put off all of it.
+    for name in names:
+        if log.filled(name) is not None:
+            log.forget(name)
+            continue
+        fill = log.fill(name)
+        if fill is not None and not _fill_one(env, log, feed, source, fill, deadline_ms):
+            return
+
+
+def _fill_one(env: Env, log: FeedLog, feed: Feed, source: Endpoint, fill: Fill, deadline_ms: int) -> bool:
+    """True when it is done."""
+    subject = fill_subject(feed.id, fill.name)
+    noted = env.ledger.get_observation(CATCH_UP, subject, env.region)
+    begin = (Listing.parse(noted.seen) if noted else None) or Listing(started_ms=env.clock.now_ms())
+    at, ended = _list(env, source, fill.since_ms, begin, deadline_ms)
+    if not ended:
+        # Crash before this: the same pages again.
+        env.ledger.put_observation(Observation(CATCH_UP, subject, env.region, str(at), env.clock.now_ms()))
+        return False
+    # Crash before this: the last pages again.
+    now, nonce = env.clock.now_ms(), env.ids.nonce()
+    log.finish(Filled(feed.id, fill.name, at.objects_seen, at.arrivals_sent, at.started_ms, now, env.region, nonce))
+    env.log("feed-filled", feed=feed.id, fill=fill.name, objects=at.objects_seen, arrivals=at.arrivals_sent)
+    return True
+
+
+def listings(env: Env, feed_id: str, name: str) -> Iterator[Listing]:
+    """How far each Region is with a fill that isn't done, if it has begun."""
+    for region in sorted(env.control_buckets):
+        noted = env.ledger.get_observation(CATCH_UP, fill_subject(feed_id, name), region)
+        if noted and (at := Listing.parse(noted.seen)):
+            yield at
+
+
+def fill_subject(feed_id: str, name: str) -> str:
+    return f"{feed_id}/{name}"
+
+
+def is_mine(env: Env, source: Endpoint, control_region: str, dead: Collection[str]) -> bool:
+    """Is what has to be listed for a feed this Region's work? Its source's Region's, or, where that is none of the
+    service's, its target's; and that of a dead one."""
+    home = source.bucket.region if source.bucket.region in env.control_buckets else control_region
+    return home == env.region or home in dead

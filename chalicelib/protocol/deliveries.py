@@ -1,6 +1,6 @@
 """What a feed's delivery record says, how keys map between its two ends, and how the end of a feed job is noted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
@@ -88,7 +88,14 @@ def note_feed_job(env: Env, records: JobRecords, spec: JobSpec) -> None:
     env.queue.send_arrivals([Arrival(spec.source.bucket.name, row.delivery.key) for row in ended if row.again])
     for row in ended:
         if row.delivery.status is DeliveryStatus.FAILED and not row.again:
-            env.notifier.delivery_failed(spec.tenant, row.delivery)
+            env.notifier.delivery_failed(spec.tenant, spec.feed_name or spec.feed_id or "", row.delivery)
+
+
+def furthest(items: Iterable[Delivery]) -> Delivery:
+    """What is to be believed of one version, of what each Region says about it: that it was delivered, whoever says so;
+    else what was said last."""
+    ranks = {DeliveryStatus.VERIFIED: 2, DeliveryStatus.COPIED: 1}
+    return max(items, key=lambda d: (ranks.get(d.status, 0), d.at_ms, d.region))
 
 
 def is_queued(env: Env, control_region: str, delivery: Delivery) -> bool:

@@ -19,7 +19,7 @@ def job_settled(spec: JobSpec, terminal: Terminal) -> dict[str, Any]:
     return {
         "jobId": spec.job_id,
         "tenant": spec.tenant,
-        "feedId": spec.feed_id,
+        "feedId": spec.feed_name or spec.feed_id,
         "state": terminal.state,
         "reason": terminal.reason,
         "objectsPlanned": terminal.planned,
@@ -31,11 +31,11 @@ def job_settled(spec: JobSpec, terminal: Terminal) -> dict[str, Any]:
     }
 
 
-def delivery_failed(tenant: str, delivery: Delivery) -> dict[str, Any]:
-    """The detail of "Delivery Failed"."""
+def delivery_failed(tenant: str, feed: str, delivery: Delivery) -> dict[str, Any]:
+    """The detail of "Delivery Failed". `feed`: the tenant's own name for it."""
     return {
         "tenant": tenant,
-        "feedId": delivery.feed_id,
+        "feedId": feed,
         "key": delivery.key,
         "version": delivery.pin,
         "target": delivery.target,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from chalicelib.core import codec
 from chalicelib.core.entries import Entry, EntryKind
+from chalicelib.core.errors import Retry
 from chalicelib.core.model import Endpoint, Feed
 from chalicelib.ports import Env
 
@@ -41,11 +42,17 @@ def read_places(env: Env) -> Places:
         if not {(feed.tenant, feed.source), (feed.tenant, feed.target)} <= endpoints.keys():
             # The other Region's change of the endpoint isn't here yet, or was made at the same time as the feed's.
             env.log("feed-without-endpoint", feed=feed.id, tenant=feed.tenant)
-        elif entry.removed:
+        elif entry.removed or _is_declared(env, feed):
             removed[feed.id] = feed
         else:
             feeds[feed.id] = feed
     return Places(endpoints, feeds, removed)
+
+
+def _is_declared(env: Env, feed: Feed) -> bool:
+    """A later deployment has declared one of that name: it counts, and what was registered delivers no more."""
+    declared = env.declared_feeds.get(feed.name)
+    return declared is not None and declared.tenant == feed.tenant
 
 
 def _all(env: Env, kind: EntryKind) -> list[Entry]:
@@ -63,6 +70,17 @@ def find_endpoint(env: Env, tenant: str, name: str) -> Endpoint | None:
     if declared is not None and declared.tenant == tenant:
         return declared
     return None if entry is None or entry.removed else codec.loads(entry.body.encode(), Endpoint)
+
+
+def last_known_endpoint(env: Env, tenant: str, name: str) -> Endpoint:
+    """Also one that was removed: a feed of the other Region's may have been made with it at that moment."""
+    declared = env.declared_endpoints.get(name)
+    if declared is not None and declared.tenant == tenant:
+        return declared
+    entry = env.registry.get(EntryKind.ENDPOINT, tenant, name)
+    if entry is None:
+        raise Retry("NotReplicated", f"endpoint {name!r} is not known here yet")
+    return codec.loads(entry.body.encode(), Endpoint)
 
 
 def endpoints_of(env: Env, tenant: str) -> list[Endpoint]:

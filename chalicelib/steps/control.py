@@ -9,7 +9,6 @@ from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intent
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
-    Feed,
     JobSpec,
     JobState,
     Link,
@@ -25,7 +24,6 @@ from chalicelib.protocol.accepting import accept, prepare
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
-from chalicelib.protocol.places import feeds_of
 from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 from chalicelib.protocol.submitting import Place, Submission
@@ -202,10 +200,6 @@ def _unapproved_view(records: JobRecords, spec: JobSpec, progress: Progress) -> 
     state = progress.state if progress.state is JobState.PAUSED else JobState.PLANNED if made else JobState.PLANNING
     reason = "it is carried out when the plan is approved" if made else ""
     return JobView(spec, replace(progress, state=state, phase="split", eta_ms=None), reason, None, None)
-
-
-def list_feeds(env: Env, tenant: str) -> list[Feed]:
-    return feeds_of(env, tenant)
 
 
 def health(env: Env) -> None:

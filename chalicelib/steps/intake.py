@@ -29,12 +29,15 @@ from chalicelib.core.plan import Sight, target_key
 from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued, pin_of
+from chalicelib.protocol.feedlog import FeedLog
 from chalicelib.protocol.places import read_places
 from chalicelib.protocol.planning import Planner, unplannable
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import Publisher, Route
 from chalicelib.protocol.records import ControlRecords, JobRecords
 
+KEPT_MS = 900_000
+"""How long an arrival is put off that must not be forgotten while its feed is paused: as long as SQS can."""
 REPLANS = 4
 """How often a key that keeps changing under our hands is planned again before it goes back to the queue."""
 
@@ -46,9 +49,23 @@ def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
     for feed in places.feeds.values():
         source = places.source(feed)
         wanted = sorted({a for a in arrivals if _matches(source, a)}, key=lambda a: a.key)
-        batch = _Batch(env, feed, source, places.target(feed))
-        for start in range(0, len(wanted), env.policy.partition_rows):
-            again |= batch.deliver(wanted[start : start + env.policy.partition_rows])
+        if wanted:
+            again |= _deliver(env, _Batch(env, feed, source, places.target(feed)), wanted)
+    return again
+
+
+def _deliver(env: Env, batch: "_Batch", wanted: Sequence[Arrival]) -> set[Arrival]:
+    """Unless the feed is paused. A pause is in S3, so that both Regions know the same about it at the same time."""
+    try:
+        steering = FeedLog.of(env, batch.feed, batch.target).steering()
+    except Retry as error:
+        env.log("arrivals-again", feed=batch.feed.id, arrivals=len(wanted), error=str(error))
+        return set(wanted)
+    if steering.paused:
+        return batch.put_off(wanted, steering.since_ms)
+    again: set[Arrival] = set()
+    for start in range(0, len(wanted), env.policy.partition_rows):
+        again |= batch.deliver(wanted[start : start + env.policy.partition_rows])
     return again
 
 
@@ -79,6 +96,29 @@ class _Batch:
             self.env.log("feed-job-again", feed=self.feed.id, error=str(error))
             again |= {self._arrival(row) for row in work}
         return again
+
+    def put_off(self, arrivals: Sequence[Arrival], since_ms: int) -> set[Arrival]:
+        """The feed is paused. When it is resumed, its source is listed for what was written at `since_ms` or later, by
+        the very times of S3 that are compared here: those arrivals may be forgotten. They were there before this
+        step asked whether the feed is paused, and so before it is resumed, and so before that listing. Older ones (of
+        an event that is very late, or a multipart upload that took long: S3 dates it by its beginning) it will not
+        find, so they are kept, and come again until the pause is over."""
+        looks = self.env.pool.map(self._modified_ms, arrivals)
+        kept = [arrival for arrival, ms in zip(arrivals, looks, strict=True) if isinstance(ms, int) and ms < since_ms]
+        # Crash before or after this: the messages come again by themselves.
+        self.env.queue.send_arrivals(kept, delay_ms=KEPT_MS)
+        self.env.log("feed-paused", feed=self.feed.id, arrivals=len(arrivals), kept=len(kept))
+        return {arrival for arrival, ms in zip(arrivals, looks, strict=True) if isinstance(ms, Retry)}
+
+    def _modified_ms(self, arrival: Arrival) -> int | Retry | None:
+        """By S3's own time; None if it is gone, 0 if that can't be seen: then its failure is for later."""
+        try:
+            head = self.env.store.head(self.source.bucket, arrival.key)
+        except Retry as error:
+            return error
+        except EftError:
+            return 0
+        return head.facts.last_modified_ms if head else None
 
     def _arrival(self, row: Row) -> Arrival:
         return Arrival(self.source.bucket.name, row.key)
@@ -146,7 +186,7 @@ class _Batch:
         self.env.ledger.put_deliveries(noted)
         for delivery in noted:
             if delivery.status is DeliveryStatus.FAILED:
-                self.env.notifier.delivery_failed(self.feed.tenant, delivery)
+                self.env.notifier.delivery_failed(self.feed.tenant, self.feed.name, delivery)
 
     # --- on the spot ------------------------------------------------------------------------------------------
 
@@ -165,7 +205,7 @@ class _Batch:
         )
         for delivery in delivered:
             if delivery.status is DeliveryStatus.FAILED:
-                self.env.notifier.delivery_failed(self.feed.tenant, delivery)
+                self.env.notifier.delivery_failed(self.feed.tenant, self.feed.name, delivery)
         return {done_or_again for done_or_again in done if isinstance(done_or_again, Arrival)}
 
     def _deliver_one(self, row: Row) -> Delivery | Arrival | None:
@@ -258,6 +298,7 @@ class _Batch:
             created_ms=self.env.clock.now_ms(),
             request_sha256=hashlib.sha256(job_id.encode()).hexdigest(),
             feed_id=self.feed.id,
+            feed_name=self.feed.name,
         )
 
     def _manifest(self, job_id: str, rows: Sequence[Row]) -> Manifest:

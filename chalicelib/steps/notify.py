@@ -9,7 +9,7 @@ from dataclasses import replace
 from chalicelib.core import codec
 from chalicelib.core.entries import Condition, Entry, EntryKind
 from chalicelib.core.errors import Retry, Stale
-from chalicelib.core.hooks import Topic, Webhook
+from chalicelib.core.hooks import Webhook
 from chalicelib.core.webhooks import (
     Notice,
     Notification,
@@ -24,7 +24,6 @@ from chalicelib.core.webhooks import (
     without_secrets,
 )
 from chalicelib.ports import Env, Reply
-from chalicelib.protocol.places import read_places
 from chalicelib.protocol.registering import Author, register
 
 SERVICE = "service"
@@ -42,18 +41,8 @@ def fan_out(env: Env, notice: Notice) -> None:
     ]
     if not wanting:
         return
-    if notice.topic is Topic.DELIVERY_FAILED:
-        notice = _with_feeds_name(env, notice)
     # Crash after some of them: the notice comes again, and with it all of them, under the same ids.
     env.queue.send_notices([notification(notice, name) for name in wanting])
-
-
-def _with_feeds_name(env: Env, notice: Notice) -> Notice:
-    """The tenant's own name for the feed, instead of ours."""
-    places = read_places(env)
-    feed_id = str(notice.data["feed"])
-    feed = places.feeds.get(feed_id) or places.removed.get(feed_id)
-    return replace(notice, data={**notice.data, "feed": feed.name if feed else feed_id})
 
 
 def post(env: Env, waiting: Notification) -> None:

@@ -15,12 +15,13 @@ from chalicelib.core.model import JobSpec
 from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
 from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
 from chalicelib.ports import Env, QueueName, UploadInfo, Wake
-from chalicelib.protocol.catchup import catch_up
+from chalicelib.protocol.catchup import catch_up, fill_feeds
 from chalicelib.protocol.intents import intents_note
 from chalicelib.protocol.lease import observe
 from chalicelib.protocol.places import Places, read_places
 from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
 from chalicelib.protocol.regions import beat, note_storage, region_sight, watch_region
+from chalicelib.protocol.reverify import verify_again
 from chalicelib.protocol.settling import finish, settle
 from chalicelib.protocol.slots import waits_for_slot
 from chalicelib.protocol.summing import sum_up
@@ -28,6 +29,8 @@ from chalicelib.protocol.table import tell
 
 CURSOR_JOB = "sweep"
 RESERVE_MS = 10_000
+LISTING_MS = 20_000
+"""For how long one sweep catches up with feeds."""
 
 
 def run(env: Env, deadline_ms: int) -> None:
@@ -43,9 +46,13 @@ def run(env: Env, deadline_ms: int) -> None:
             env.log("control-bucket-unreachable", region=region, error=str(error))
             note_storage(env, region, reachable=False)
     places = read_places(env)
-    for region, sight in sights.items():
-        if watch_region(env, region, sight) >= env.policy.takeover_after_ms:
-            catch_up(env, places, region)
+    dead = [name for name, sight in sights.items() if watch_region(env, name, sight) >= env.policy.takeover_after_ms]
+    # What lists sources may take long, and must not take the time of all the rest.
+    listing_until_ms = min(env.clock.now_ms() + LISTING_MS, deadline_ms - RESERVE_MS)
+    for region in dead:
+        catch_up(env, places, region, listing_until_ms)
+    fill_feeds(env, places, dead, listing_until_ms)
+    verify_again(env, places, dead, listing_until_ms)
     _sweep_uploads(env, places, deadline_ms)
 
 

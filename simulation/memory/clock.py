@@ -81,14 +81,17 @@ class MemoryNotifier:
         self.failed: list[Delivery] = []
         self.events: list[str] = []
         """What rules put on queues."""
+        self.failed_feeds: list[tuple[str, str]] = []
+        """Tenant and name of each one's feed."""
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self.settled.append((spec, terminal))
         self._tell(notices.JOB_SETTLED, notices.job_settled(spec, terminal))
 
-    def delivery_failed(self, tenant: str, delivery: Delivery) -> None:
+    def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
         self.failed.append(delivery)
-        self._tell(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, delivery))
+        self.failed_feeds.append((tenant, feed))
+        self._tell(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, feed, delivery))
 
     def _tell(self, kind: str, detail: dict[str, Any]) -> None:
         """As EventBridge hands it on."""

@@ -3,6 +3,7 @@
 Items are keyed as in the real table: one item has one writing Region, and a put replaces the item as a whole.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
-from chalicelib.ports import Delivery, JobItems, JobPage
+from chalicelib.ports import Delivery, DeliveryPage, JobItems, JobPage, Said
 
 Ranked = TypeVar("Ranked", PartLease, PlanProgress)
 
@@ -114,6 +115,20 @@ class MemoryLedger:
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
         return [self.deliveries[item] for item in sorted(self.deliveries) if item[:2] == (feed_id, key)]
 
+    def list_deliveries(
+        self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
+    ) -> DeliveryPage:
+        after = None if cursor is None else _read_delivery_cursor(cursor)
+        mine = [d for d in self.deliveries.values() if d.feed_id == feed_id and since_ms <= d.at_ms < until_ms]
+        mine.sort(key=_delivery_place, reverse=True)
+        left = [d for d in mine if after is None or _delivery_place(d) < after]
+        said = tuple(
+            Said(d, tuple(self.deliveries[k] for k in sorted(self.deliveries) if k[:3] == (feed_id, d.key, d.pin)))
+            for d in left[:limit]
+        )
+        more = len(left) > limit and bool(said)
+        return DeliveryPage(said, "{}:{}".format(*_delivery_place(said[-1].delivery)) if more else None)
+
     def put_takeover(self, takeover: Takeover) -> None:
         self._takeovers[takeover.at_ms, takeover.job_id, takeover.part, takeover.to_region] = takeover
 
@@ -168,3 +183,16 @@ def _read_cursor(cursor: str) -> tuple[int, str]:
     if not (created.isascii() and created.isdigit() and is_job_id(job_id)):
         raise Permanent("InvalidCursor", "this cursor was not made by this list")
     return int(created), job_id
+
+
+def _delivery_place(delivery: Delivery) -> tuple[int, str]:
+    """Where it stands in the list of a feed's."""
+    identity = repr((delivery.key, delivery.pin, delivery.region)).encode()
+    return delivery.at_ms, hashlib.sha256(identity).hexdigest()
+
+
+def _read_delivery_cursor(cursor: str) -> tuple[int, str]:
+    at, _, place = cursor.partition(":")
+    if not (at.isascii() and at.isdigit() and len(place) == 64):
+        raise Permanent("InvalidCursor", "this cursor was not made by this list")
+    return int(at), place

@@ -246,10 +246,10 @@ COORDINATION = (
             Edit(
                 _SWEEP,
                 """\
-            catch_up(env, places, region)
+        catch_up(env, places, region, listing_until_ms)
 """,
                 """\
-            pass
+        pass
 """,
             ),
         ),

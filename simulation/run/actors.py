@@ -9,18 +9,23 @@ from chalicelib.core.deletions import Deletion
 from chalicelib.core.errors import NotYet
 from chalicelib.core.model import JobSpec, Properties
 from chalicelib.ports import Env
+from chalicelib.protocol.registering import Author
 from chalicelib.protocol.submitting import Place, Submission
-from chalicelib.steps import control, plan
+from chalicelib.steps import control, feeds, plan
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action
 from simulation.run import timetable
 from simulation.run.inputs import manifest_body, place
 from simulation.run.scenario import MINUTE, REGIONS, SECOND, Act, Event, Item
-from simulation.run.world import World
+from simulation.run.world import FEED, World
 
 ASK_AGAIN_MS = 5 * SECOND
 POLL_EVERY_MS = 2 * MINUTE
 RETRY_AGAIN_MS = 2 * MINUTE
+OWNER = Author(TENANT, "owner", "request")
+"""Of the feed."""
+FEED_TARGET = EAST
+"""Where the feed delivers to, and so keeps its log."""
 
 
 @dataclass(slots=True)
@@ -135,6 +140,12 @@ class Actors:
             case Act.CHANGE_MANIFEST:
                 self.truth.relisted.add(int(subject))
                 world.store.put(self.source, f"in/{place(int(subject)).key}", b"source-west,in/f/other\n")
+            case Act.PAUSE_FEED:
+                self._ask("pause-feed", event.region, lambda env: feeds.pause_feed(env, OWNER, FEED))
+            case Act.RESUME_FEED:
+                self._ask("resume-feed", event.region, lambda env: feeds.resume_feed(env, OWNER, FEED))
+            case Act.BACKFILL_FEED:
+                self._ask("backfill-feed", event.region, lambda env: feeds.back_fill(env, OWNER, FEED, 0, subject))
             case Act.OPERATE:
                 self._ask("operator", event.region, self._operate)
             case _:
@@ -168,7 +179,7 @@ class Actors:
 
     # --- customers --------------------------------------------------------------------------------------------
 
-    def _ask(self, who: str, region: str, work: Callable[[Env], None]) -> None:
+    def _ask(self, who: str, region: str, work: Callable[[Env], object]) -> None:
         """A request to the API of a Region. What gets no answer, or a bad one, is asked again: of the other Region if
         this one is dead."""
         stacks = self.world.stacks
@@ -270,13 +281,16 @@ class Actors:
         self._ask(f"{change.__name__}-{number}", region, work)
 
     def resume_all(self) -> None:
-        """The owner of a paused job wants it to go on after all, also if an old request of his to pause it arrives
+        """The owner of a paused job or feed wants it to go on after all, also if an old request to pause it arrives
         late."""
         for number, spec in self.truth.asked.items():
             names = self.world.store.keys(CONTROL[spec.control_region])
             intents = sum(name.startswith(f"jobs/{spec.job_id}/intent/") for name in names)
             if intents % 2:
                 self._change(number, WEST, control.resume)
+        names = self.world.store.keys(CONTROL[FEED_TARGET])
+        if sum(name.startswith(f"feeds/{FEED}/intent/") for name in names) % 2:
+            self._ask("resume-feed", WEST, lambda env: feeds.resume_feed(env, OWNER, FEED))
         if self.world.sweeping:
             self.world.scheduler.at(self.world.scheduler.now_ms + 5 * MINUTE, self.resume_all)
 

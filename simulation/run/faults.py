@@ -56,7 +56,10 @@ CALLS = (
     "store.delete_pinned",
     *(f"ledger.{name}" for name in ("put_job", "list_jobs", "job_items", "put_lease", "get_leases")),
     *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
-    *(f"ledger.{name}" for name in ("put_deliveries", "get_deliveries", "put_takeover", "takeovers")),
+    *(
+        f"ledger.{name}"
+        for name in ("put_deliveries", "get_deliveries", "list_deliveries", "put_takeover", "takeovers")
+    ),
     *(f"ledger.{name}" for name in ("put_beacon", "beacons", "get_slots", "swap_slot", "put_waiter")),
     *(f"registry.{name}" for name in ("get", "all")),
     *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),

@@ -88,7 +88,7 @@ def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], boo
             return False
         look_ms = world.scheduler.now_ms + MINUTE // 2
         answered = len(actors.truth.asked) + len(actors.truth.needless)
-        if len(actors.scenario.jobs) != answered or _open_jobs(world):
+        if len(actors.scenario.jobs) != answered or _open_jobs(world) or _fills(world):
             return False
         if not all_submitted(world):
             return False
@@ -102,6 +102,11 @@ def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], boo
 
 def _open_jobs(world: World) -> list[str]:
     return [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("open/")]
+
+
+def _fills(world: World) -> list[str]:
+    """What is still to be listed for a feed that was resumed, or is to be back-filled."""
+    return [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("fills/")]
 
 
 def _tidy(world: World) -> None:

@@ -51,6 +51,10 @@ class Act(StrEnum):
     DELETE_SOURCE = "delete-source"
     DROP = "drop"
     """A partner uploads under the feed's source, and S3 sends an event."""
+    PAUSE_FEED = "pause-feed"
+    RESUME_FEED = "resume-feed"
+    BACKFILL_FEED = "backfill-feed"
+    """Its owner asks for it; the subject is his Idempotency-Key."""
     DROP_ARCHIVED = "drop-archived"
     """The same with an object that can't be delivered."""
     PUT_TARGET = "put-target"
@@ -183,6 +187,7 @@ def draw(seed: int) -> Scenario:
     events += changes
     fairness = Random(f"fairness {seed}")
     jobs = tuple(replace(job, priority=fairness.choice(tuple(Priority))) for job in jobs)
+    events += _feed_owner(Random(f"feeds {seed}"), events, calm_at_ms)
     versioned_sources = random.random() < 0.4
     if not jobs and random.random() < 0.4:
         # One key, version after version, and workers that fall asleep between two looks.
@@ -390,6 +395,24 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
     if rare in ("ledger.list_jobs", "ledger.takeovers") or random.random() < 0.1:
         events += [Event(some_time(), Act.OPERATE, region=random.choice(REGIONS)) for _ in range(3)]
     return events
+
+
+def _feed_owner(random: Random, events: list[Event], calm_at_ms: int) -> list[Event]:
+    """Where something is dropped: its owner pauses it, resumes it, and has it back-filled, in any order."""
+    if not any(event.act is Act.DROP for event in events) or random.random() < 0.5:
+        return []
+    acts = random.choice(
+        (
+            (Act.BACKFILL_FEED,),
+            (Act.PAUSE_FEED,),
+            (Act.PAUSE_FEED, Act.RESUME_FEED),
+            (Act.PAUSE_FEED, Act.RESUME_FEED, Act.BACKFILL_FEED),
+            (Act.PAUSE_FEED, Act.RESUME_FEED, Act.PAUSE_FEED, Act.RESUME_FEED),
+        )
+    )
+    return [
+        Event(_some_time(random, calm_at_ms), act, f"key-{random.randrange(2)}", random.choice(REGIONS)) for act in acts
+    ]
 
 
 def _some_time(random: Random, calm_at_ms: int) -> int:

@@ -37,17 +37,10 @@ _ENDPOINTS = ENDPOINTS | {
     "drop": replace(ENDPOINTS["source-west"], id="drop", prefix="in/f/"),
     "delivery": replace(ENDPOINTS["target-east"], id="delivery", prefix="out/f/"),
 }
-_FEEDS = {"drops": Feed("drops", TENANT, "drop", "delivery")}
-_READS = (
-    "list_jobs",
-    "job_items",
-    "get_leases",
-    "get_observation",
-    "get_deliveries",
-    "takeovers",
-    "beacons",
-    "get_slots",
-)
+FEED = "drops"
+_FEEDS = {FEED: Feed(FEED, TENANT, "drop", "delivery", name=FEED)}
+_READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "list_deliveries", "get_slots")
+_READS_OF_ALL = ("takeovers", "beacons")
 
 
 @dataclass(slots=True)
@@ -313,7 +306,7 @@ class _LedgerOf:
         self._table, self._region = table, region
 
     def __getattr__(self, method: str) -> Any:
-        if method in _READS:
+        if method in _READS + _READS_OF_ALL:
             return getattr(self._table.replicas[self._region].ledger, method)
         return lambda *args: self._table.write(self._region, method, args)
 
@@ -346,6 +339,6 @@ class _NotifierOf:
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self._world.trace.event(f"told: {spec.job_id} {terminal.state}")
 
-    def delivery_failed(self, _tenant: str, delivery: Delivery) -> None:
+    def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
         self._world.failed.append(delivery)
-        self._world.trace.event(f"delivery failed: {delivery.key} {delivery.detail}")
+        self._world.trace.event(f"delivery failed: {tenant} {feed} {delivery.key} {delivery.detail}")

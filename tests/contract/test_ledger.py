@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -470,3 +471,79 @@ def test_any_number_of_jobs_wait_in_few_items(ledger: Subject) -> None:
     waiters = ledger.west.get_slots(WEST, "p").waiters
     assert 32 <= len(waiters) <= 100
     assert len({waiter.job_id for waiter in waiters}) == len(waiters)
+
+
+# --- deliveries of a feed -----------------------------------------------------------------------------------------
+
+
+def all_said(
+    side: Subject, since_ms: int = 0, until_ms: int = 10**13, limit: int = 10, feed: str = "feed"
+) -> list[Any]:
+    """(key, pin, Region) of all pages, each page a list."""
+    pages, cursor = [], None
+    while True:
+        page = side.east.list_deliveries(feed, since_ms, until_ms, cursor, limit)
+        pages.append([(said.delivery.key, said.delivery.pin, said.delivery.region) for said in page.said])
+        cursor = page.cursor
+        if cursor is None:
+            return pages
+
+
+def test_a_feeds_deliveries_the_newest_first(ledger: Subject) -> None:
+    ledger.west.put_deliveries([delivery(f"k{n}", at_ms=100 - n) for n in range(5)])
+    ledger.west.put_deliveries([delivery("k0", feed_id="feed2", at_ms=1000)])
+    names = [(f"k{n}", "v1", WEST) for n in range(5)]
+    assert all_said(ledger) == [names]
+    assert all_said(ledger, limit=5) == [names]
+    assert all_said(ledger, limit=2) == [names[:2], names[2:4], names[4:]]
+    assert all_said(ledger, feed="fee") == [[]]
+
+
+def test_deliveries_of_one_moment_are_all_there(ledger: Subject) -> None:
+    """The same bytes, dropped at the same time under many names, have one pin."""
+    ledger.west.put_deliveries([delivery(key, at_ms=7) for key in [*LONG_KEYS, "a", "b"]])
+    found = [key for page in all_said(ledger, limit=3) for key, _, _ in page]
+    assert sorted(found) == sorted([*LONG_KEYS, "a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("since_ms", "until_ms", "expected"),
+    [(0, 2, [1]), (2, 4, [3, 2]), (4, 4, []), (9, 3, []), (0, 0, []), (4, 253_402_300_800_000, [4])],
+)
+def test_deliveries_between_two_times(ledger: Subject, since_ms: int, until_ms: int, expected: list[int]) -> None:
+    ledger.west.put_deliveries([delivery(str(n), at_ms=n) for n in range(1, 5)])
+    [page] = all_said(ledger, since_ms, until_ms)
+    assert [int(key) for key, _, _ in page] == expected
+
+
+def test_what_all_regions_say_by_now_of_what_one_of_them_said(ledger: Subject) -> None:
+    there = [delivery("k", region=WEST, at_ms=1), delivery("k", region=EAST, status=DeliveryStatus.VERIFIED, at_ms=2)]
+    other = delivery("k", pin="v2", region=WEST, at_ms=3)
+    ledger.west.put_deliveries([there[0], other])
+    ledger.east.put_deliveries([there[1]])
+    page = ledger.west.list_deliveries("feed", 0, 10, None, 10)
+    assert [said.delivery for said in page.said] == [other, *reversed(there)]
+    assert [sorted(d.region for d in said.now) for said in page.said] == [[WEST], [EAST, WEST], [EAST, WEST]]
+    assert {d for said in page.said[1:] for d in said.now} == set(there)
+
+
+def test_a_delivery_that_is_noted_again_has_one_place_in_the_list(ledger: Subject) -> None:
+    ledger.west.put_deliveries([delivery("k", status=DeliveryStatus.QUEUED, at_ms=1), delivery("l", at_ms=2)])
+    ledger.west.put_deliveries([delivery("k", status=DeliveryStatus.VERIFIED, at_ms=3)])
+    assert all_said(ledger) == [[("k", "v1", WEST), ("l", "v1", WEST)]]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "1", "0" * 15, f"{5:015d}#D#x#us-gov-west-1#y", "5:x", "\ud800"])
+def test_cursors_of_deliveries_that_nobody_gave_out(ledger: Subject, cursor: str) -> None:
+    ledger.west.put_deliveries([delivery("k", at_ms=5)])
+    with pytest.raises(Permanent, match="InvalidCursor"):
+        ledger.west.list_deliveries("feed", 0, 10, cursor, 10)
+
+
+def test_a_cursor_of_another_feed_shows_nothing_of_it(ledger: Subject) -> None:
+    ledger.west.put_deliveries([delivery(f"k{n}", at_ms=5 + n) for n in range(3)])
+    cursor = ledger.west.list_deliveries("feed", 0, 10, None, 1).cursor
+    assert cursor is not None
+    ledger.west.put_deliveries([delivery("mine", feed_id="feed2", at_ms=1)])
+    page = ledger.west.list_deliveries("feed2", 0, 10, cursor, 10)
+    assert [said.delivery.key for said in page.said] in (["mine"], [])

@@ -121,7 +121,7 @@ def test_what_a_batch_leaves_unread_is_asked_for_again(scripted: Scripted) -> No
     scripted.stub.add_response("query", page_of("token"))
     left = {"eft": {"Keys": [key_of(EAST)]}}
     scripted.stub.add_response("batch_get_item", {"Responses": {"eft": []}, "UnprocessedKeys": left})
-    found = {"Responses": {"eft": [{"body": {"S": codec.dumps(terminal(JOB)).decode()}}]}}
+    found = {"Responses": {"eft": [{**key_of(EAST), "body": {"S": codec.dumps(terminal(JOB)).decode()}}]}}
     again = {"eft": {"Keys": [key_of(EAST)], "ConsistentRead": True}}
     scripted.stub.add_response("batch_get_item", found, {"RequestItems": again})
     assert scripted.ledger.list_jobs("acme", None, 10).jobs == ((spec("token"), terminal(JOB)),)

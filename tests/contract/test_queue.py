@@ -266,7 +266,7 @@ def test_a_delivery_has_failed(bus: tuple[EventBridgeNotifier, Stubber]) -> None
     notifier, stub = bus
     detail = {
         "tenant": "acme",
-        "feedId": "feed",
+        "feedId": "inbox",
         "key": "a b",
         "version": "v1",
         "target": "out/a b",
@@ -275,7 +275,7 @@ def test_a_delivery_has_failed(bus: tuple[EventBridgeNotifier, Stubber]) -> None
         "failedMs": 1_800_000_000_000,
     }
     stub.add_response("put_events", TAKEN, expected("Delivery Failed", detail))
-    notifier.delivery_failed("acme", delivery("a b", detail="why"))
+    notifier.delivery_failed("acme", "inbox", delivery("a b", detail="why"))
 
 
 def test_a_bus_that_does_not_take_it(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
@@ -286,4 +286,4 @@ def test_a_bus_that_does_not_take_it(bus: tuple[EventBridgeNotifier, Stubber]) -
     stub.add_client_error("put_events", "AccessDeniedException", "no", 400)
     for kind in (Retry, Retry, Denied):
         with pytest.raises(kind):
-            notifier.delivery_failed("acme", delivery("k"))
+            notifier.delivery_failed("acme", "inbox", delivery("k"))

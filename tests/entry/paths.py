@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from chalicelib.entry.rest import places, requests, schedules, webhooks
+from chalicelib.entry.rest import feeds, places, requests, schedules, webhooks
 from chalicelib.entry.rest.contract import Contract
 
 NO_JOB = "job-" + "a" * 26
-NAMES = {"endpoint_id": "not-there", "schedule_id": "not-there", "webhook_id": "not-there"}
+NAMES = {"feed_id": "not-there", "endpoint_id": "not-there", "schedule_id": "not-there", "webhook_id": "not-there"}
 """Of things that nobody has registered, by path parameter."""
 JOB: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
 ENDPOINT: dict[str, Any] = {
@@ -15,6 +15,7 @@ ENDPOINT: dict[str, Any] = {
     "owner_account": "111122223333",
     "access": "read-write",
 }
+FEED: dict[str, Any] = {"source": "source-west", "target": "not-there"}
 WEBHOOK: dict[str, Any] = {"url": "https://acme.example/hook", "events": ["job.settled"]}
 SCHEDULE: dict[str, Any] = {"cron": "0 2 * * *", "job": JOB}
 BODIES: dict[type, dict[str, Any]] = {
@@ -22,6 +23,8 @@ BODIES: dict[type, dict[str, Any]] = {
     places.EndpointRequest: ENDPOINT,
     schedules.ScheduleRequest: SCHEDULE,
     webhooks.WebhookRequest: WEBHOOK,
+    feeds.FeedRequest: FEED,
+    feeds.BackfillRequest: {},
 }
 
 

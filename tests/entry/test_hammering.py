@@ -15,6 +15,7 @@ from chalicelib.core.policy import Policy
 from chalicelib.steps import copy, split, verify
 from simulation.memory.env import EAST, TARGET, WEST
 from simulation.memory.store import MemoryObjectStore
+from tests.contract.items import delivery
 from tests.entry.api import Api, Reply, make_api
 from tests.entry.environ import endpoint, environ, feed
 from tests.entry.tokens import Signer, auth_json
@@ -81,6 +82,7 @@ def world(signer: Signer, tenants: tuple[Tenant, Tenant]) -> Iterator[Api]:
     made.env = replace(made.env, policy=Policy(partition_rows=4))
     made.scope = "read write administer"
     with made.over(made.env):
+        made.scope = "read write administer"
         for tenant in tenants:
             _work(made, tenant)
         yield made
@@ -112,7 +114,11 @@ def _work(api: Api, tenant: Tenant) -> None:
     assert api.call("PUT", f"/webhooks/{tenant.word}-hook", hook).status == 201
     seen = api.get(f"/jobs/{tenant.jobs[0]}").json
     assert (seen["state"], seen["outcomes"]) == ("SUCCEEDED", {"COPIED": tenant.objects}), seen
-    tenant.cursors += [str(api.get(f"{path}limit=2").json["next_cursor"]) for path in _lists(tenant.jobs[0])]
+    feed_id, size = f"{tenant.word}-feed", tenant.size
+    keys = [f"{tenant.word}/in/{tenant.word}-{index:04}" for index in range(tenant.objects)]
+    api.ledger.put_deliveries([delivery(key, feed_id=feed_id, size=size, target=f"{key}-out") for key in keys])
+    lists = (*_lists(tenant.jobs[0]), f"/feeds/{feed_id}/deliveries?")
+    tenant.cursors += [str(api.get(f"{path}limit=2").json["next_cursor"]) for path in lists]
     assert "None" not in tenant.cursors
 
 
@@ -133,7 +139,7 @@ def test_two_tenants_hammering_each_others_ids(world: Api, tenants: tuple[Tenant
         assert leaks(reply, request, other) == [], request
         if reply.status == 201:
             asking.jobs.append(reply.json["id"])
-    # No 202: nobody's job was paused, resumed or cancelled, and each is what its owner made it.
+    # No 202: nobody's job or feed was paused, resumed, cancelled or back-filled, and each is what its owner made it.
     assert statuses == {200, 201, 400, 404, 422}
     for tenant in tenants:
         world.tenant = tenant.name
@@ -144,6 +150,10 @@ def test_two_tenants_hammering_each_others_ids(world: Api, tenants: tuple[Tenant
             name: {"endpoint": f"{tenant.word}-in", "prefix": ""} for name in tenant.schedules
         }
         assert [hook["id"] for hook in world.get("/webhooks").json["webhooks"]] == [f"{tenant.word}-hook"]
+        [feed_id] = [found["id"] for found in world.get("/feeds").json["feeds"]]
+        feed = world.get(f"/feeds/{feed_id}").json
+        assert (feed["paused"], feed["backfills"]) == (False, [])
+        assert len(world.get(f"/feeds/{feed_id}/deliveries").json["deliveries"]) == tenant.objects
 
 
 def test_the_same_key_of_two_tenants_is_two_jobs(world: Api, tenants: tuple[Tenant, Tenant]) -> None:
@@ -161,15 +171,10 @@ def test_a_leak_would_be_found(world: Api, tenants: tuple[Tenant, Tenant]) -> No
     """What one tenant rightly sees is a leak in the other's hands, each of it."""
     quince, medlar = tenants
     world.tenant = medlar.name
-    for path in (
-        "/jobs",
-        f"/jobs/{medlar.jobs[0]}",
-        f"/jobs/{medlar.jobs[0]}/objects",
-        "/endpoints",
-        "/feeds",
-        "/schedules",
-        "/webhooks",
-    ):
+    feed = f"/feeds/{medlar.word}-feed"
+    job = f"/jobs/{medlar.jobs[0]}"
+    of_feeds = ("/feeds", feed, f"{feed}/deliveries")
+    for path in ("/jobs", job, f"{job}/objects", "/endpoints", *of_feeds, "/schedules", "/webhooks"):
         reply = world.get(path)
         assert leaks(reply, Asked("GET", "/jobs"), medlar), path
         assert not leaks(reply, Asked("GET", path), quince), path
@@ -210,7 +215,7 @@ def _draw(random: Random, asking: Tenant, other: Tenant) -> Asked:
         cursor = random.choice([*other.cursors, *asking.cursors, job_id, f"0:{job_id}", "r-000001.0"])
         return Asked("GET", f"{path}limit={random.choice([1, 3, 1000])}&cursor={quote(cursor)}")
     if kind == 4:
-        return _draw_schedule(random, asking, other)
+        return random.choice([_draw_schedule, _draw_of_feeds])(random, asking, other)
     places = [tenant.body[end] for tenant in (asking, other) for end in ("source", "target")]
     body = asking.body if random.random() < 0.5 else {"source": random.choice(places), "target": random.choice(places)}
     key = random.choice([*KEYS, job_id, f"k-{random.randrange(20)}"])
@@ -229,6 +234,23 @@ def _draw_schedule(random: Random, asking: Tenant, other: Tenant) -> Asked:
     return random.choice([Asked("GET", "/schedules/nightly"), Asked("PUT", "/schedules/nightly", body)])
 
 
+def _draw_of_feeds(random: Random, asking: Tenant, other: Tenant) -> Asked:
+    """Its own feed it only looks at."""
+    mine, theirs = f"{asking.word}-feed", f"{other.word}-feed"
+    if random.random() < 0.4:
+        cursor = quote(random.choice([*other.cursors, *asking.cursors]))
+        name = random.choice([mine, theirs])
+        key = quote(f"{other.word}/in/{other.word}-0001")
+        more = random.choice(["", f"cursor={cursor}&limit=3", f"key={key}", f"prefix={quote(other.word)}"])
+        return Asked("GET", f"/feeds/{name}{random.choice(['', f'/deliveries?{more}'])}")
+    if random.random() < 0.5:
+        method, path = random.choice([("DELETE", ""), *(("POST", f"/{a}") for a in ("pause", "resume", "backfill"))])
+        return Asked(method, f"/feeds/{theirs}{path}", headers={"Idempotency-Key": random.choice(KEYS)})
+    ends = random.choice([(asking, other), (other, asking), (other, other)])
+    body = {"source": f"{ends[0].word}-in", "target": f"{ends[1].word}-out"}
+    return Asked("PUT", f"/feeds/{random.choice([theirs, 'a-new-one'])}", body)
+
+
 # --- the answers --------------------------------------------------------------------------------------------------
 
 
@@ -239,8 +261,14 @@ def leaks(reply: Reply, request: Asked, other: Tenant) -> list[str]:
     found = [job_id for job_id in other.jobs if job_id in text and job_id not in said]
     found += [etag for etag in other.etags if etag in text]
     # Every name, key and prefix of its has its word in it: only those that the question itself named may be there.
-    rest = text.replace(request.path, "")  # A problem's `instance`.
-    for own_word in (f"{other.word}-in", f"{other.word}-out", f"{other.word}-hook", other.schedules[1]):
+    rest = text.replace(request.path.partition("?")[0], "")  # A problem's `instance`.
+    for own_word in (
+        f"{other.word}-in",
+        f"{other.word}-out",
+        f"{other.word}-feed",
+        f"{other.word}-hook",
+        other.schedules[1],
+    ):
         if own_word in said:
             rest = rest.replace(f"'{own_word}'", "").replace(f'/schedules/{own_word}"', "")
     found += [other.word] if other.word in rest else []

@@ -243,7 +243,17 @@ def test_endpoints_are_the_tenants_own(api: Api) -> None:
 
 def test_feeds_are_the_tenants_own(api: Api) -> None:
     assert api.get("/feeds").json == {
-        "feeds": [{"id": "west-to-east", "source": "source-west", "target": "target-east", "mode": "if-changed"}]
+        "feeds": [
+            {
+                "id": "west-to-east",
+                "source": "source-west",
+                "target": "target-east",
+                "mode": "if-changed",
+                "labels": {},
+                "managed_by": "deployment",
+                "changed_at": None,
+            }
+        ]
     }
     api.tenant = "other"
     assert [feed["id"] for feed in api.get("/feeds").json["feeds"]] == ["their-feed"]

@@ -96,10 +96,35 @@ def test_targets_objects_are_deleted_only_by_a_request_that_says_which(cloudform
     assert deleting["Condition"] == {"Null": {"s3:if-match": "false"}}
 
 
-def test_control_records_are_never_deleted_but_open_markers(cloudformation: dict[str, Any]) -> None:
-    for _, statement in _statements(cloudformation):
+def test_control_records_are_never_deleted_but_markers_of_what_is_open(cloudformation: dict[str, Any]) -> None:
+    for role, statement in _statements(cloudformation):
         if "s3:DeleteObject" in statement["Action"] and "-control-" in json.dumps(statement["Resource"]):
-            assert all(resource["Fn::Sub"].endswith("/open/*") for resource in statement["Resource"])
+            allowed = ("/open/*", "/fills/*") if role == "SweepRole" else ("/open/*",)
+            assert all(resource["Fn::Sub"].endswith(allowed) for resource in statement["Resource"])
+
+
+def test_the_sweep_may_catch_up_with_feeds(cloudformation: dict[str, Any]) -> None:
+    """It lists sources and hands what it finds to intake; it goes through deliveries by the index; and it notes what
+    became of a feed job that it settles."""
+    sweep = [statement for role, statement in _statements(cloudformation) if role == "SweepRole"]
+
+    def resources(action: str) -> str:
+        return json.dumps([statement["Resource"] for statement in sweep if action in statement["Action"]])
+
+    assert "-source-" in resources("s3:ListBucket")
+    assert "IntakeQueue" in resources("sqs:SendMessage")
+    assert "/index/tenant" in resources("dynamodb:Query")
+    for action in ("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"):
+        assert "table/" in resources(action)
+
+
+def test_intake_may_see_whether_a_feed_is_paused(cloudformation: dict[str, Any]) -> None:
+    for action in ("s3:GetObject", "s3:ListBucket"):
+        assert any(
+            "-control-" in json.dumps(statement["Resource"])
+            for role, statement in _statements(cloudformation)
+            if role == "IntakeRole" and action in statement["Action"]
+        )
 
 
 def test_whoever_makes_reports_wakes_itself_and_gives_up_only_their_uploads(cloudformation: dict[str, Any]) -> None:

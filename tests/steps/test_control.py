@@ -8,7 +8,7 @@ import pytest
 from chalicelib.core.errors import BadRequest, KeyReused, Retry, Unknown
 from chalicelib.core.model import Bucket, Endpoint, JobState, Outcome, OverwriteMode
 from chalicelib.protocol.submitting import Place, Submission
-from chalicelib.steps import control, places
+from chalicelib.steps import control, feeds, places
 from simulation.memory.env import EAST, ENDPOINTS, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps import prefix_job
@@ -234,8 +234,8 @@ def test_endpoints_and_feeds_of_a_tenant() -> None:
     world = World()
     assert [view.endpoint.id for view in places.list_endpoints(world.west, TENANT)] == sorted(ENDPOINTS)
     assert places.list_endpoints(world.west, "other") == []
-    assert [feed.id for feed in control.list_feeds(world.west, TENANT)] == ["west-to-east"]
-    assert control.list_feeds(world.west, "other") == []
+    assert [view.feed.id for view in feeds.list_feeds(world.west, TENANT)] == ["west-to-east"]
+    assert feeds.list_feeds(world.west, "other") == []
 
 
 def test_health_asks_its_own_region_only() -> None:

@@ -46,6 +46,7 @@ class Contract:
     description: str = ""
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    body_optional: bool = False
     idempotent: bool = False
     """Takes an Idempotency-Key."""
     conditional: bool = False

@@ -3,7 +3,8 @@ against the scopes that they ask for, and, with generated requests, against ever
 
 from chalicelib.entry.rest import operations, plans, problems, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
-from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLACES, PLANS, SERVICE, Contract, Success
+from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLANS, SERVICE, Contract, Success
+from chalicelib.entry.rest.contracts_feeds import CONTRACTS_OF_FEEDS
 from chalicelib.entry.rest.contracts_places import CONTRACTS_OF_PLACES
 from chalicelib.entry.rest.contracts_schedules import CONTRACTS_OF_SCHEDULES
 from chalicelib.entry.rest.contracts_webhooks import CONTRACTS_OF_WEBHOOKS
@@ -241,15 +242,7 @@ CONTRACTS = (
         links=_ABOUT_A_JOB,
     ),
     *CONTRACTS_OF_PLACES,
-    Contract(
-        "GET",
-        "/feeds",
-        "listFeeds",
-        PLACES,
-        "Your standing feeds",
-        scope=READ,
-        successes=(Success(200, responses.FeedList, "All of your tenant's."),),
-    ),
+    *CONTRACTS_OF_FEEDS,
     *CONTRACTS_OF_WEBHOOKS,
     Contract(
         "GET",

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from chalicelib.core.entries import Action, EntryKind
+from chalicelib.core.feeds import FillState
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import (
     CancelMode,
@@ -20,8 +21,9 @@ from chalicelib.core.model import (
 from chalicelib.core.planned import PlanState
 from chalicelib.core.report import ReportFormat
 from chalicelib.core.schedules import Overlap, RunState
-from chalicelib.entry.rest import operations, places, plans, reports, requests, responses, schedules, webhooks
+from chalicelib.entry.rest import feeds, operations, places, plans, reports, requests, responses, schedules, webhooks
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
+from chalicelib.ports import DeliveryStatus
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
 PATH_IDS = {
@@ -71,6 +73,8 @@ _DETAILS = {
     "UnknownWebhook": "you have no webhook 'to-erp': GET /webhooks lists yours",
     "UnknownPlan": f"you have no plan '{JOB_ID}': its id is in the answer to POST /plans",
     "PlanNotMade": f"{JOB_ID} is still being made: approve it when GET /plans/{{id}} shows PLANNED",
+    "UnknownFeed": "you have no feed 'west-inbox': GET /feeds lists yours",
+    "FeedLoop": "what it writes would come back to its source: west-inbox -> back -> west-inbox; choose another target",
     "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
 }
 
@@ -103,6 +107,9 @@ def _requests() -> dict[str, BaseModel]:
             target=target,
             delete=requests.DeleteRequest(consent="DELETE-AT-TARGET", max_objects=500),
         ),
+        "new-feed": feeds.FeedRequest(source="west-source", target="east-target", labels={"team": "orders"}),
+        "all": feeds.BackfillRequest(),
+        "lately": feeds.BackfillRequest(since="2027-01-01T00:00:00Z"),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
@@ -137,13 +144,11 @@ def _responses() -> dict[str, BaseModel]:
             **_webhook(), replaced_secrets_until="2027-01-16T08:00:00.000Z", secret=_SECRET
         ),
         "test": webhooks.TestSent(message_id="msg_aq5ho2ez6qsw4tdlhvqaqdrrgm"),
-        "feeds": responses.FeedList(
-            feeds=[
-                responses.Feed(
-                    id="west-inbox", source="west-inbox", target="west-delivered", mode=OverwriteMode.IF_CHANGED
-                )
-            ]
-        ),
+        "feeds": feeds.FeedList(feeds=[feeds.Feed(**_feed())]),
+        "set-up": feeds.Feed(**_feed()),
+        "feed": feeds.FeedDetail(**_feed(), paused=False, paused_at=None, backfills=[_backfill()]),
+        "running": _backfill(),
+        "deliveries": feeds.DeliveryList(deliveries=[_delivery()], next_cursor=None),
         "regions": operations.RegionList(answered_by=_WEST, regions=[_region(_EAST), _region(_WEST)]),
         "leases": operations.LeaseList(leases=[_lease()], takeovers=[_takeover()]),
         "healthy": responses.Health(status="ok", region=_WEST),
@@ -210,6 +215,49 @@ def _endpoint() -> places.Endpoint:
         max_concurrency=8,
         managed_by="api",
         changed_at=_SUBMITTED,
+    )
+
+
+def _feed() -> dict[str, Any]:
+    return {
+        "id": "west-inbox",
+        "source": "west-source",
+        "target": "east-target",
+        "mode": OverwriteMode.IF_CHANGED,
+        "labels": {"team": "orders"},
+        "managed_by": "api",
+        "changed_at": _SUBMITTED,
+    }
+
+
+def _backfill() -> feeds.Backfill:
+    return feeds.Backfill(
+        id="backfill-aq5ho2ez6qsw4tdlhvqaqdrrgm",
+        state=FillState.RUNNING,
+        since="1970-01-01T00:00:00.000Z",
+        requested_at=_SUBMITTED,
+        objects_seen=50_000,
+        objects_handed_on=50_000,
+        started_at="2027-01-15T08:00:41.000Z",
+        finished_at=None,
+    )
+
+
+def _delivery() -> feeds.Delivery:
+    return feeds.Delivery(
+        key="inbox/2027/a.csv",
+        target_key="from-west/2027/a.csv",
+        version="3/L4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo",
+        size=7,
+        source_etag="d41d8cd98f00b204e9800998ecf8427e",
+        status=DeliveryStatus.VERIFIED,
+        outcome=Outcome.COPIED,
+        detail="",
+        target_etag="d41d8cd98f00b204e9800998ecf8427e",
+        checksum=responses.Checksum(algorithm="CRC64NVME", type=ChecksumType.FULL_OBJECT, value="AAAAAAAAAAA="),
+        job_id=None,
+        region=_EAST,
+        at=_SUBMITTED,
     )
 
 

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from chalicelib.core.entries import NAME
 from chalicelib.entry.rest import (
     examples,
+    feeds,
     operations,
     places,
     plans,
@@ -99,6 +100,7 @@ _PATH: Json = {
     "endpoint_id": _name("endpoint_id", "endpoint"),
     "schedule_id": _name("schedule_id", "schedule"),
     "webhook_id": _name("webhook_id", "webhook"),
+    "feed_id": _name("feed_id", "feed"),
 }
 _CONDITIONS: list[Json] = [
     {
@@ -163,7 +165,7 @@ def _operation(contract: Contract) -> Json:
     }
     if contract.body:
         content = {"schema": _ref(contract.body), "examples": _examples(contract.body)}
-        found["requestBody"] = {"required": True, "content": {JSON: content}}
+        found["requestBody"] = {"required": not contract.body_optional, "content": {JSON: content}}
     for status in sorted({kind.status for kind in contract.all_problems}):
         kinds = [kind for kind in contract.all_problems if kind.status == status]
         found["responses"][str(status)] = _failure(contract, kinds)
@@ -276,7 +278,7 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations, places, plans, schedules, webhooks):
+    for module in (requests, responses, reports, operations, places, plans, schedules, webhooks, feeds):
         for name, found in vars(module).items():
             if isinstance(found, type) and issubclass(found, BaseModel):
                 yield name, found
@@ -288,7 +290,7 @@ def _texts(model: type[BaseModel]) -> dict[str, str]:
     module is imported."""
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        if base.__module__ == model.__module__:
+        if base.__module__.startswith(f"{__package__}."):
             found |= _texts_in(textwrap.dedent(inspect.getsource(base)))
     return found
 

@@ -53,7 +53,7 @@ class PlaceRequest(RequestBody):
         return prefix
 
 
-def _instant_ms(text: str) -> int:
+def instant_ms(text: str) -> int:
     """Whole milliseconds since the epoch. What lies before it, or after all times that can be written, is as far away
     for every object."""
     if not _RFC_3339.fullmatch(text):
@@ -77,7 +77,7 @@ def _digits(text: object) -> object:
 
 
 def _is_instant(text: str) -> str:
-    _instant_ms(text)
+    instant_ms(text)
     return text
 
 
@@ -116,8 +116,8 @@ class FilterRequest(RequestBody):
             exclude=tuple(self.exclude),
             size_min_bytes=self.min_size,
             size_max_bytes=self.max_size,
-            modified_since_ms=_instant_ms(self.modified_since) if self.modified_since else None,
-            modified_before_ms=_instant_ms(self.modified_before) if self.modified_before else None,
+            modified_since_ms=instant_ms(self.modified_since) if self.modified_since else None,
+            modified_before_ms=instant_ms(self.modified_before) if self.modified_before else None,
             storage_classes=tuple(sorted(set(self.storage_classes))),
         )
 

@@ -285,29 +285,6 @@ class ObjectList(Response):
         return cls(objects=[ObjectStatus.of(row) for row in page.objects], next_cursor=page.cursor)
 
 
-class Feed(Response):
-    """A standing rule: what appears under the endpoint `source` goes to the endpoint `target`."""
-
-    id: str
-    source: str
-    target: str
-    mode: OverwriteMode
-
-    @classmethod
-    def of(cls, feed: model.Feed) -> Self:
-        return cls(id=feed.id, source=feed.source, target=feed.target, mode=feed.mode)
-
-
-class FeedList(Response):
-    """All of them, by id."""
-
-    feeds: list[Feed]
-
-    @classmethod
-    def of(cls, feeds: Iterable[model.Feed]) -> Self:
-        return cls(feeds=[Feed.of(feed) for feed in feeds])
-
-
 class Health(Response):
     """This Region can serve."""
 

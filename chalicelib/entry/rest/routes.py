@@ -11,6 +11,7 @@ from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry import strictjson
 from chalicelib.entry.rest import (
+    feeds,
     limits,
     openapi,
     operations,
@@ -29,6 +30,7 @@ from chalicelib.entry.rest.http import Answer, Request
 from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
 from chalicelib.ports import Env
 from chalicelib.steps import control, plan
+from chalicelib.steps import feeds as feeds_step
 from chalicelib.steps import places as places_step
 from chalicelib.steps import report as report_step
 from chalicelib.steps import schedules as schedules_step
@@ -263,9 +265,67 @@ def list_changes(env: Env, request: Request) -> Answer:
 
 
 def list_feeds(env: Env, request: Request) -> Answer:
-    """GET /feeds: `responses.FeedList`."""
+    """GET /feeds: `feeds.FeedList`."""
     _require(request, READ)
-    return Answer(200, responses.FeedList.of(control.list_feeds(env, request.tenant)).body())
+    return Answer(200, feeds.FeedList.of(feeds_step.list_feeds(env, request.tenant)).body())
+
+
+def get_feed(env: Env, request: Request, feed_id: str) -> Answer:
+    """GET /feeds/{feed_id}: `feeds.FeedDetail`, and its ETag if it can be changed."""
+    _require(request, READ)
+    return _feed_detail(200, feeds_step.get_feed(env, request.tenant, feed_id))
+
+
+def _feed_detail(status: int, detail: feeds_step.FeedDetail) -> Answer:
+    return Answer(status, feeds.FeedDetail.of_detail(detail).body(), _feed_headers(detail.view))
+
+
+def _feed_headers(view: feeds_step.FeedView) -> dict[str, str]:
+    return {"ETag": etag_of(view.entry)} if view.entry else {}
+
+
+def put_feed(env: Env, request: Request, feed_id: str) -> Answer:
+    """PUT /feeds/{feed_id} with `feeds.FeedRequest`: 201 if new, else 200, with `feeds.Feed`."""
+    _require(request, ADMINISTER)
+    condition = condition_of(request)
+    wanted = _body(request, feeds.FeedRequest).wanted()
+    view, new = feeds_step.put_feed(env, author_of(request), feed_id, wanted, condition)
+    return Answer(201 if new else 200, feeds.Feed.of(view).body(), _feed_headers(view))
+
+
+def remove_feed(env: Env, request: Request, feed_id: str) -> Answer:
+    """DELETE /feeds/{feed_id}: 204."""
+    _require(request, ADMINISTER)
+    feeds_step.remove_feed(env, author_of(request), feed_id, condition_of(request))
+    return Answer(204, None)
+
+
+def pause_feed(env: Env, request: Request, feed_id: str) -> Answer:
+    """POST /feeds/{feed_id}/pause: 202 with `feeds.FeedDetail`. Repeating it changes nothing."""
+    _require(request, ADMINISTER)
+    return _feed_detail(202, feeds_step.pause_feed(env, author_of(request), feed_id))
+
+
+def resume_feed(env: Env, request: Request, feed_id: str) -> Answer:
+    """POST /feeds/{feed_id}/resume: 202 with `feeds.FeedDetail`. Repeating it changes nothing."""
+    _require(request, ADMINISTER)
+    return _feed_detail(202, feeds_step.resume_feed(env, author_of(request), feed_id))
+
+
+def backfill_feed(env: Env, request: Request, feed_id: str) -> Answer:
+    """POST /feeds/{feed_id}/backfill, perhaps with `feeds.BackfillRequest`: 202 with `feeds.Backfill`."""
+    _require(request, ADMINISTER)
+    asked = _body(request, feeds.BackfillRequest) if request.body else feeds.BackfillRequest()
+    fill = feeds_step.back_fill(env, author_of(request), feed_id, asked.since_ms, _token(env, request))
+    return Answer(202, feeds.Backfill.of(fill).body())
+
+
+def list_deliveries(env: Env, request: Request, feed_id: str) -> Answer:
+    """GET /feeds/{feed_id}/deliveries with `feeds.DeliveriesQuery`: `feeds.DeliveryList`."""
+    _require(request, READ)
+    query = _query(request, feeds.DeliveriesQuery)
+    page = feeds_step.list_deliveries(env, request.tenant, feed_id, query.wanted(), query.cursor, query.limit)
+    return Answer(200, feeds.DeliveryList.of(page).body())
 
 
 def list_webhooks(env: Env, request: Request) -> Answer:

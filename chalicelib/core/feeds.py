@@ -1,0 +1,106 @@
+"""Feeds, decided purely: whether one can wake itself, and which objects are looked for when a source is listed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chalicelib.core.ids import digest_of
+from chalicelib.core.model import Endpoint
+
+MARGIN_MS = 3_600_000
+"""How much earlier than a pause, or than a dead Region's last sign of life, an object may have been written that is
+still looked for: S3 may send an event minutes late, and a Region may leave messages unread for a while."""
+Ends = tuple[Endpoint, Endpoint]
+"""Where a feed reads and where it writes."""
+
+
+class FillState(StrEnum):
+    """How far a listing of a feed's source is."""
+
+    WAITING = "WAITING"
+    """Not begun, or not to be gone on with: while the feed is paused."""
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    """The source was listed to its end, and all that was found there was handed on to be delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Somebody wants a feed's source listed, and what lies there delivered."""
+
+    feed_id: str
+    name: str
+    since_ms: int
+    """Objects last modified then or later, by S3's own time."""
+    region: str
+    requested_ms: int
+    nonce: str
+    by: str = ""
+    """Whose token asked for it: its subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A feed's source was listed to its end for one fill. Written once, by whoever came to the end first."""
+
+    feed_id: str
+    name: str
+    objects_seen: int
+    arrivals_sent: int
+    """Objects that were handed on. Intake leaves alone what was delivered before."""
+    started_ms: int
+    finished_ms: int
+    region: str
+    nonce: str
+
+
+def backfill_name(feed_id: str, token: str) -> str:
+    """Asked for again with the same Idempotency-Key, it is the same back-fill, in either Region."""
+    return f"backfill-{digest_of('backfill', feed_id, token)}"
+
+
+def resume_name(number: int) -> str:
+    """Of the fill that belongs to the intent by which a feed was resumed."""
+    return f"resume-{number:06d}"
+
+
+def resume_number(name: str) -> int | None:
+    """The intent that a fill belongs to; None for a back-fill."""
+    kind, _, number = name.partition("-")
+    return int(number) if kind == "resume" else None
+
+
+def since_of_pause_ms(paused_ms: int) -> int:
+    """What was written since then is looked for when the pause ends. Whatever arrives during the pause and is older
+    must not be forgotten."""
+    return max(0, paused_ms - MARGIN_MS)
+
+
+def loop_from(start: str, feeds: Mapping[str, Ends]) -> list[str]:
+    """The feeds, from `start` to `start`, by which it wakes itself: what one writes lies where the next one reads.
+    Empty if there is no such loop."""
+    came_from: dict[str, str] = {}
+    todo = [start]
+    while todo:
+        at = todo.pop()
+        for following, (source, _) in feeds.items():
+            if following in came_from or not _overlap(feeds[at][1], source):
+                continue
+            came_from[following] = at
+            if following == start:
+                return _path(came_from, start)
+            todo.append(following)
+    return []
+
+
+def _path(came_from: Mapping[str, str], start: str) -> list[str]:
+    path = [start, came_from[start]]
+    while path[-1] != start:
+        path.append(came_from[path[-1]])
+    return path[::-1]
+
+
+def _overlap(left: Endpoint, right: Endpoint) -> bool:
+    if left.bucket.name != right.bucket.name:
+        return False
+    return left.prefix.startswith(right.prefix) or right.prefix.startswith(left.prefix)

@@ -1,0 +1,132 @@
+"""What the operations about feeds promise."""
+
+from chalicelib.entry.rest import feeds, problems
+from chalicelib.entry.rest.auth import ADMINISTER, READ
+from chalicelib.entry.rest.contract import PLACES, Contract, Success
+from chalicelib.entry.rest.contracts_places import BAD_BODY, CHANGED
+
+CONTRACTS_OF_FEEDS = (
+    Contract(
+        "GET",
+        "/feeds",
+        "listFeeds",
+        PLACES,
+        "Your standing feeds",
+        scope=READ,
+        successes=(Success(200, feeds.FeedList, "All of your tenant's."),),
+    ),
+    Contract(
+        "GET",
+        "/feeds/{feed_id}",
+        "getFeed",
+        PLACES,
+        "One feed, and what is wanted of it",
+        scope=READ,
+        description="With its ETag, unless it came with the deployment. Pauses and back-fills don't change that.",
+        successes=(Success(200, feeds.FeedDetail, "The feed."),),
+        problems=(problems.UNKNOWN_FEED,),
+    ),
+    Contract(
+        "PUT",
+        "/feeds/{feed_id}",
+        "putFeed",
+        PLACES,
+        "Set up a feed, or change it",
+        scope=ADMINISTER,
+        description="The name is yours to choose: 1 to 64 letters, digits, dots, dashes and underscores. A feed "
+        "delivers what appears from now on: `POST /feeds/{feed_id}/backfill` delivers what is there already. Its "
+        "source and its target stay what they are: make another feed for others. With `If-None-Match: *` only a new "
+        "one is made; with `If-Match` only what you have seen is changed. Sending the same again changes nothing.",
+        body=feeds.FeedRequest,
+        conditional=True,
+        successes=(
+            Success(201, feeds.Feed, "Set up: it delivers, in the other Region within seconds.", ("ETag",)),
+            Success(200, feeds.Feed, "Changed, or as it was.", ("ETag",)),
+        ),
+        problems=(
+            *BAD_BODY,
+            *CHANGED,
+            problems.INVALID_NAME,
+            problems.UNKNOWN_ENDPOINT,
+            problems.NOT_READABLE,
+            problems.NOT_WRITABLE,
+            problems.FEED_LOOP,
+            problems.IN_USE,
+            problems.DECLARED,
+        ),
+    ),
+    Contract(
+        "DELETE",
+        "/feeds/{feed_id}",
+        "removeFeed",
+        PLACES,
+        "Remove a feed",
+        scope=ADMINISTER,
+        description="What it has begun to deliver arrives. A feed that is made again under this name is another one: "
+        "it knows nothing of what this one has delivered.",
+        conditional=True,
+        successes=(Success(204, None, "Removed."),),
+        problems=(*CHANGED, problems.UNKNOWN_FEED, problems.DECLARED),
+    ),
+    Contract(
+        "POST",
+        "/feeds/{feed_id}/pause",
+        "pauseFeed",
+        PLACES,
+        "Pause a feed",
+        scope=ADMINISTER,
+        description="What arrives is not delivered until the feed is resumed. What is under way may still arrive. "
+        "Repeating it changes nothing.",
+        successes=(Success(202, feeds.FeedDetail, "It pauses, in both Regions."),),
+        problems=(problems.UNKNOWN_FEED,),
+    ),
+    Contract(
+        "POST",
+        "/feeds/{feed_id}/resume",
+        "resumeFeed",
+        PLACES,
+        "Have a paused feed go on",
+        scope=ADMINISTER,
+        description="What has arrived meanwhile is delivered: its source is listed for it, which `backfills` shows as "
+        "`resume-...`. Repeating it changes nothing.",
+        successes=(Success(202, feeds.FeedDetail, "It goes on."),),
+        problems=(problems.UNKNOWN_FEED,),
+    ),
+    Contract(
+        "POST",
+        "/feeds/{feed_id}/backfill",
+        "backfillFeed",
+        PLACES,
+        "Deliver what is already at the source",
+        scope=ADMINISTER,
+        description="The source is listed, and what lies there is delivered, unless this feed has delivered that very "
+        "version before, as far as its records go back (90 days): what a receiver has taken away does not come back. "
+        "It begins within a minute or two; of a paused feed when that is resumed. Send an Idempotency-Key, and the "
+        "same again when no answer came, in either Region: it stays one back-fill.",
+        body=feeds.BackfillRequest,
+        body_optional=True,
+        idempotent=True,
+        successes=(Success(202, feeds.Backfill, "It will be done. `GET /feeds/{feed_id}` shows how far it is."),),
+        problems=(
+            problems.NOT_JSON,
+            problems.NOT_AN_OBJECT,
+            problems.INVALID_REQUEST,
+            problems.BODY_TOO_LARGE,
+            problems.INVALID_KEY,
+            problems.UNKNOWN_FEED,
+            problems.IN_USE,
+            problems.KEY_REUSED,
+        ),
+    ),
+    Contract(
+        "GET",
+        "/feeds/{feed_id}/deliveries",
+        "listDeliveries",
+        PLACES,
+        "What a feed has delivered, and what it has not",
+        scope=READ,
+        query=feeds.DeliveriesQuery,
+        successes=(Success(200, feeds.DeliveryList, "A page of them, the newest first."),),
+        problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR, problems.UNKNOWN_FEED),
+    ),
+)

@@ -1,0 +1,93 @@
+"""Deliveries whose verification nobody was told of: whoever made one may have died before it sent the message.
+
+Each feed's deliveries are gone through once, by the index, when they are some minutes old: those that are still only
+copied are to be verified now. A delivery that isn't one more time is one that was taken away or replaced: verify has
+looked, and has noted that.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from chalicelib.core.errors import EftError
+from chalicelib.core.leases import Observation
+from chalicelib.core.model import Feed
+from chalicelib.ports import DeliveryStatus, Env, VerifyDelivery
+from chalicelib.protocol.catchup import is_mine
+from chalicelib.protocol.deliveries import furthest
+from chalicelib.protocol.places import Places
+
+VERIFY_AGAIN = "verify-again"
+OVERDUE_MS = 600_000
+EVERY_MS = 600_000
+"""How often a feed's deliveries are gone through."""
+FIRST_MS = 24 * 3_600_000
+"""How far back, when it is done for the first time."""
+PAGES_PER_RUN = 100
+_PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Which deliveries are gone through, by when they were noted, and how far that is."""
+
+    since_ms: int
+    until_ms: int
+    cursor: str
+    """"" when all of them were."""
+
+    def __str__(self) -> str:
+        return f"{self.since_ms} {self.until_ms} {self.cursor}"
+
+    @classmethod
+    def parse(cls, text: str) -> "_Window":
+        since, until, cursor = text.split(" ", 2)
+        return cls(int(since), int(until), cursor)
+
+
+def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: int) -> None:
+    """Of the feeds whose listings are this Region's work."""
+    for feed in places.feeds.values():
+        if is_mine(env, places.source(feed), places.target(feed).bucket.region, dead):
+            try:
+                looked = _go_through(env, feed, deadline_ms)
+            except EftError as error:
+                # One feed's trouble must not hold up the others.
+                env.log("deliveries-not-looked-at", feed=feed.id, error=str(error))
+                continue
+            if looked and env.clock.now_ms() >= deadline_ms:
+                return  # The others are due in the next sweeps, in which this one isn't.
+
+
+def _go_through(env: Env, feed: Feed, deadline_ms: int) -> bool:
+    """False if it is too early for that."""
+    now = env.clock.now_ms()
+    noted = env.ledger.get_observation(VERIFY_AGAIN, feed.id, env.region)
+    window = _next_window(noted, now)
+    if window is None:
+        return False
+    cursor: str | None = window.cursor or None
+    for _ in range(PAGES_PER_RUN):
+        page = env.ledger.list_deliveries(feed.id, window.since_ms, window.until_ms, cursor, _PAGE)
+        known = [furthest(said.now or (said.delivery,)) for said in page.said]
+        overdue = [VerifyDelivery(d.feed_id, d.key, d.pin) for d in known if d.status is DeliveryStatus.COPIED]
+        env.queue.send_verify_deliveries(list(dict.fromkeys(overdue)))
+        cursor = page.cursor
+        if cursor is None or env.clock.now_ms() >= deadline_ms:
+            break
+    # Crash before this: the same messages again, which change nothing.
+    at = _Window(window.since_ms, window.until_ms, cursor or "")
+    env.ledger.put_observation(Observation(VERIFY_AGAIN, feed.id, env.region, str(at), now))
+    return True
+
+
+def _next_window(noted: Observation | None, now_ms: int) -> _Window | None:
+    """What to go on with; None if it is too early for anything."""
+    if noted is None:
+        return _Window(now_ms - FIRST_MS, now_ms - OVERDUE_MS, "")
+    before = _Window.parse(noted.seen)
+    if before.cursor:
+        return before
+    if now_ms - noted.since_ms < EVERY_MS:
+        return None
+    # The other Region's clock, and what it notes, may be behind: what was gone through last is looked at once more.
+    return _Window(max(0, before.until_ms - EVERY_MS), max(before.until_ms, now_ms - OVERDUE_MS), "")

@@ -1,0 +1,314 @@
+"""Registering, pausing and back-filling feeds, and looking at what they have delivered: what the REST API does about
+them, without HTTP."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from chalicelib.core import codec, ids
+from chalicelib.core.entries import Condition, Entry, EntryKind
+from chalicelib.core.errors import BadRequest, InUse, Retry, Unknown
+from chalicelib.core.feeds import Fill, FillState, backfill_name, loop_from, resume_number
+from chalicelib.core.intents import IntentKind
+from chalicelib.core.model import Feed, OverwriteMode
+from chalicelib.ports import Delivery, DeliveryStatus, Env
+from chalicelib.protocol.catchup import listings
+from chalicelib.protocol.deliveries import furthest
+from chalicelib.protocol.feedlog import FeedLog, History
+from chalicelib.protocol.places import feeds_of, find_endpoint, last_known_endpoint, read_places
+from chalicelib.protocol.registering import Author, live, register, unregister
+
+FILLS_SHOWN = 5
+BACKFILLS_MAX = 5
+"""Of one feed, not finished: each of them lists the whole source."""
+ROUNDS_PER_PAGE = 10
+"""How often one request for deliveries reads the index, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedView:
+    """A feed, and its entry; None for one that came with the deployment."""
+
+    feed: Feed
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class FillView:
+    """How far a listing of a feed's source is, as far as this Region knows."""
+
+    name: str
+    state: FillState
+    since_ms: int
+    requested_ms: int
+    objects_seen: int = 0
+    arrivals_sent: int = 0
+    started_ms: int | None = None
+    finished_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDetail:
+    """What is wanted of a feed, too. `paused` is None where its target's Region can't be asked."""
+
+    view: FeedView
+    paused: bool | None
+    paused_ms: int | None
+    """Since when, by S3's time."""
+    fills: tuple[FillView, ...]
+    """The latest ones, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFeed:
+    """What a client registers."""
+
+    source: str
+    target: str
+    mode: OverwriteMode
+    labels: dict[str, str]
+
+
+# --- registering ----------------------------------------------------------------------------------------------
+
+
+def list_feeds(env: Env, tenant: str) -> list[FeedView]:
+    """By name."""
+    entries = {entry.name: entry for entry in env.registry.of_tenant(EntryKind.FEED, tenant)}
+    declared = env.declared_feeds
+    return [
+        FeedView(feed, None if feed is declared.get(feed.id) else entries[feed.name]) for feed in feeds_of(env, tenant)
+    ]
+
+
+def find_feed(env: Env, tenant: str, name: str) -> FeedView:
+    """Another tenant's costs the same call as one that there isn't."""
+    entry = env.registry.get(EntryKind.FEED, tenant, name)
+    declared = env.declared_feeds.get(name)
+    if declared is not None and declared.tenant == tenant:
+        return FeedView(declared, None)
+    if entry is None or entry.removed:
+        raise Unknown("UnknownFeed", f"you have no feed {name[:80]!r}")
+    return FeedView(codec.loads(entry.body.encode(), Feed), entry)
+
+
+def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition: Condition) -> tuple[FeedView, bool]:
+    """Register a feed, or change one; also says whether it is a new one."""
+    _refuse_declared(env, author.tenant, name)
+
+    def body_after(before: Entry | None) -> str:
+        if before is not None:
+            there = codec.loads(before.body.encode(), Feed)
+            _check_same_ends(there, wanted)
+            return codec.dumps(replace(there, mode=wanted.mode, labels=wanted.labels)).decode()
+        feed = Feed(
+            id=ids.feed_id(author.tenant, name, env.ids.nonce()),
+            tenant=author.tenant,
+            source=wanted.source,
+            target=wanted.target,
+            mode=wanted.mode,
+            name=name,
+            labels=wanted.labels,
+        )
+        _check_ends(env, feed)
+        return codec.dumps(feed).decode()
+
+    entry, new = register(env, author, EntryKind.FEED, name, condition, body_after)
+    return FeedView(codec.loads(entry.body.encode(), Feed), entry), new
+
+
+def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
+    """Delivery records say what was delivered from there to there."""
+    if (wanted.source, wanted.target) != (before.source, before.target):
+        detail = f"feed {before.name!r} goes from {before.source!r} to {before.target!r} and nowhere else: make another"
+        raise InUse("InUse", f"{detail} feed")
+
+
+def _check_ends(env: Env, feed: Feed) -> None:
+    """Both ends exist and may be used so, and the feed can't wake itself, not even by way of others."""
+    source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
+    for role, name, endpoint in (("source", feed.source, source), ("target", feed.target, target)):
+        if endpoint is None:
+            raise BadRequest("UnknownEndpoint", f"{role}: you have no endpoint {name!r}")
+    assert source is not None
+    assert target is not None
+    if not source.readable:
+        raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
+    if not target.writable:
+        raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    places = read_places(env)
+    ends = {f.id: (places.source(f), places.target(f)) for f in places.feeds.values()}
+    # Of a feed that is made in the other Region just now this one doesn't know (docs/adr/0019-feeds.md).
+    loop = loop_from(feed.id, ends | {feed.id: (source, target)})
+    if loop:
+        own = {f.id: f.name for f in places.feeds.values() if f.tenant == feed.tenant} | {feed.id: feed.name}
+        path = " -> ".join(own.get(at, "(another tenant's)") for at in loop)
+        raise BadRequest("FeedLoop", f"what it writes would come back to its source: {path}; choose another target")
+
+
+def remove_feed(env: Env, author: Author, name: str, condition: Condition) -> None:
+    """What it has begun ends; what arrives from now on is not delivered. Made again, it is another one."""
+    _refuse_declared(env, author.tenant, name)
+    live(env, EntryKind.FEED, author.tenant, name)
+    unregister(env, author, EntryKind.FEED, name, condition)
+
+
+def _refuse_declared(env: Env, tenant: str, name: str) -> None:
+    declared = env.declared_feeds.get(name)
+    if declared is not None and declared.tenant == tenant:
+        detail = f"feed {name!r} came with the deployment: its operators change it there; choose another name"
+        raise InUse("DeclaredByDeployment", detail)
+
+
+# --- steering -------------------------------------------------------------------------------------------------
+
+
+def get_feed(env: Env, tenant: str, name: str) -> FeedDetail:
+    """While its target's Region can't be asked, without what is wanted of it."""
+    view = find_feed(env, tenant, name)
+    log = _log(env, view.feed)
+    try:
+        return _detail(env, view, log)
+    except Retry as error:
+        env.log("feed-log-not-read", feed=view.feed.id, error=str(error))
+        return FeedDetail(view, None, None, ())
+
+
+def pause_feed(env: Env, author: Author, name: str) -> FeedDetail:
+    """Ask that nothing of what arrives be delivered. What is under way may still arrive."""
+    return _want(env, author, name, IntentKind.PAUSE)
+
+
+def resume_feed(env: Env, author: Author, name: str) -> FeedDetail:
+    """Ask that a paused feed go on, and deliver what has arrived meanwhile."""
+    return _want(env, author, name, IntentKind.RESUME)
+
+
+def _want(env: Env, author: Author, name: str, kind: IntentKind) -> FeedDetail:
+    view = find_feed(env, author.tenant, name)
+    log = _log(env, view.feed)
+    log.want(kind, author.subject)
+    env.log("feed-intent", feed=view.feed.id, tenant=author.tenant, wanted=kind, by=author.subject)
+    return _detail(env, view, log)
+
+
+def back_fill(env: Env, author: Author, name: str, since_ms: int, token: str) -> FillView:
+    """Ask that what lies at the source be delivered, as far as it was written at `since_ms` or later."""
+    view = find_feed(env, author.tenant, name)
+    log = _log(env, view.feed)
+    fill_name = backfill_name(view.feed.id, token)
+    history = log.history()
+    open_ones = [n for n in history.fills if n not in history.done and resume_number(n) is None]
+    if fill_name not in history.fills and len(open_ones) >= BACKFILLS_MAX:
+        raise InUse("InUse", f"{len(open_ones)} back-fills of feed {name!r} are not finished: wait for one of them")
+    now, nonce = env.clock.now_ms(), env.ids.nonce()
+    fill = log.order(Fill(view.feed.id, fill_name, since_ms, env.region, now, nonce, author.subject))
+    env.log("feed-backfill", feed=view.feed.id, tenant=author.tenant, fill=fill_name, by=author.subject)
+    return _fill_view(env, log, fill, paused=history.steering.paused)
+
+
+def _log(env: Env, feed: Feed) -> FeedLog:
+    return FeedLog.of(env, feed, last_known_endpoint(env, feed.tenant, feed.target))
+
+
+def _detail(env: Env, view: FeedView, log: FeedLog) -> FeedDetail:
+    history = log.history()
+    steering = history.steering
+    paused_ms = steering.changed_ms if steering.paused else None
+    return FeedDetail(view, steering.paused, paused_ms, tuple(_fills(env, log, history)))
+
+
+def _fills(env: Env, log: FeedLog, history: History) -> Iterable[FillView]:
+    for name in history.fills[:FILLS_SHOWN]:
+        fill = log.fill(name)
+        if fill is not None:
+            yield _fill_view(env, log, fill, paused=history.steering.paused)
+
+
+def _fill_view(env: Env, log: FeedLog, fill: Fill, *, paused: bool) -> FillView:
+    asked = FillView(fill.name, FillState.WAITING, fill.since_ms, fill.requested_ms)
+    filled = log.filled(fill.name)
+    if filled is not None:
+        return replace(
+            asked,
+            state=FillState.DONE,
+            objects_seen=filled.objects_seen,
+            arrivals_sent=filled.arrivals_sent,
+            started_ms=filled.started_ms,
+            finished_ms=filled.finished_ms,
+        )
+    # Both Regions may have been at it, one after the other: what counts is the one that is further.
+    at = max(listings(env, log.feed_id, fill.name), key=lambda found: found.objects_seen, default=None)
+    if at is None:
+        return asked
+    state = FillState.WAITING if paused else FillState.RUNNING
+    return replace(
+        asked, state=state, objects_seen=at.objects_seen, arrivals_sent=at.arrivals_sent, started_ms=at.started_ms
+    )
+
+
+# --- deliveries -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDeliveries:
+    """Which of a feed's deliveries are asked for: all that is given must hold."""
+
+    status: DeliveryStatus | None
+    key: str | None
+    prefix: str
+    """Of keys."""
+    since_ms: int
+    until_ms: int
+
+    def holds(self, delivery: Delivery) -> bool:
+        return (
+            self.since_ms <= delivery.at_ms < self.until_ms
+            and (self.status is None or delivery.status is self.status)
+            and delivery.key.startswith(self.prefix)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveriesView:
+    """A page, newest first. `cursor` is None on the last one."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str | None
+
+
+def list_deliveries(
+    env: Env, tenant: str, name: str, wanted: WantedDeliveries, cursor: str | None, limit: int
+) -> DeliveriesView:
+    """One delivery for each version of an object, whatever the Regions say about it."""
+    feed = find_feed(env, tenant, name).feed
+    if wanted.key is not None:
+        return _of_key(env, feed, wanted.key, wanted, cursor, limit)
+    found: list[Delivery] = []
+    for _ in range(ROUNDS_PER_PAGE):
+        left = limit - len(found)
+        page = env.ledger.list_deliveries(feed.id, wanted.since_ms, wanted.until_ms, cursor, left)
+        for said in page.said:
+            newest = furthest(said.now or (said.delivery,))
+            # What a Region said and another one has overtaken is not shown: the other's place in the list is another.
+            if newest.region == said.delivery.region and wanted.holds(newest):
+                found.append(newest)
+        cursor = page.cursor
+        if cursor is None or len(found) == limit:
+            break
+    return DeliveriesView(tuple(found), cursor)
+
+
+def _of_key(env: Env, feed: Feed, key: str, wanted: WantedDeliveries, cursor: str | None, limit: int) -> DeliveriesView:
+    """From the table itself, which doesn't lag behind what this Region has noted."""
+    versions: dict[str, list[Delivery]] = {}
+    for delivery in env.ledger.get_deliveries(feed.id, key):
+        versions.setdefault(delivery.pin, []).append(delivery)
+    known = sorted((furthest(items) for items in versions.values()), key=_place, reverse=True)
+    found = [d for d in known if wanted.holds(d) and (cursor is None or _place(d) < cursor)]
+    return DeliveriesView(tuple(found[:limit]), _place(found[limit - 1]) if len(found) > limit else None)
+
+
+def _place(delivery: Delivery) -> str:
+    """Of a version among those of its key, the newest being the greatest."""
+    return f"{delivery.at_ms:015d}.{hashlib.sha256(delivery.pin.encode()).hexdigest()[:32]}"
