@@ -35,6 +35,13 @@ class Filters:
 NO_FILTERS = Filters()
 
 
+class ListFormat(StrEnum):
+    """How an object lists others."""
+
+    CSV = "csv"
+    INVENTORY = "inventory"
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """An object that somebody has named: whatever is there under its key, or just this version of it."""

@@ -7,7 +7,7 @@ Lists may be of any length, so they are read in pieces, and a place in them is a
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote_to_bytes
 
 from chalicelib.core.inputs import Named
@@ -30,18 +30,28 @@ class NoList(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The first byte of a line, and how many lines are before it. As text it is a manifest's `after`."""
+    """The first byte of a line, and how many lines are before it. As text it is a manifest's `after`.
+
+    In an inventory: in which of its files, decompressed, and which ETag that had when its first line was read."""
 
     offset: int = 0
     lines: int = 0
+    file: int = 0
+    etag: str = ""
 
     def __str__(self) -> str:
-        return f"{self.offset}:{self.lines}"
+        place = f"{self.offset}:{self.lines}"
+        return f"{place}:{self.file}:{self.etag}" if self.file or self.etag else place
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        offset, _, lines = text.partition(":")
-        return cls(int(offset or "0"), int(lines or "0"))
+        offset, lines, file, etag = (*text.split(":", 3), *[""] * 4)[:4]
+        return cls(int(offset or "0"), int(lines or "0"), int(file or "0"), etag)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Grows along the list."""
+        return self.file, self.offset
 
 
 def write_line(bucket: str, name: Named) -> str:
@@ -52,21 +62,33 @@ def write_line(bucket: str, name: Named) -> str:
 
 def read_line(raw: bytes, bucket: str, prefix: str) -> Named | None:
     """The object that a line names, which must be in `bucket` and under `prefix`; None for an empty line."""
-    try:
-        text = raw.decode().strip("\r\n")
-        [fields] = list(csv.reader([text], strict=True)) or [[]]
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise BadLine(f"it is no line of CSV in UTF-8: {error}") from None
+    fields = fields_of(raw)
     if not fields:
         return None
     if len(fields) not in (2, 3):
         raise BadLine(f"it has {len(fields)} fields: send bucket,key or bucket,key,version")
     if fields[0] != bucket:
         raise BadLine(f"bucket {fields[0][:64]!r} is not the source's, {bucket!r}")
-    return Named(_key(fields[1], prefix), fields[2] if len(fields) == 3 and fields[2] else None)
+    key = key_of(fields[1])
+    if not key.startswith(prefix):
+        raise BadLine(f"its key is not under the source's prefix, {prefix[:64]!r}")
+    if key == prefix:
+        raise BadLine("its key is the source's prefix itself: it names nothing below it")
+    return Named(key, fields[2] if len(fields) == 3 and fields[2] else None)
 
 
-def _key(encoded: str, prefix: str) -> str:
+def fields_of(raw: bytes) -> list[str]:
+    """A line's fields; none of an empty line."""
+    try:
+        text = raw.decode().strip("\r\n")
+        [fields] = list(csv.reader([text], strict=True)) or [[]]
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise BadLine(f"it is no line of CSV in UTF-8: {error}") from None
+    return fields
+
+
+def key_of(encoded: str) -> str:
+    """An S3 key that is URL-encoded."""
     if _BAD_ESCAPE.search(encoded):
         raise BadLine("its key has a '%' that encodes nothing: keys must be URL-encoded")
     try:
@@ -75,10 +97,6 @@ def _key(encoded: str, prefix: str) -> str:
         raise BadLine("its key is not UTF-8") from None
     if not 1 <= len(key.encode()) <= KEY_MAX_BYTES:
         raise BadLine(f"its key has {len(key.encode())} bytes; S3 keys have 1 to {KEY_MAX_BYTES}")
-    if not key.startswith(prefix):
-        raise BadLine(f"its key is not under the source's prefix, {prefix[:64]!r}")
-    if key == prefix:
-        raise BadLine("its key is the source's prefix itself: it names nothing below it")
     return key
 
 
@@ -88,6 +106,7 @@ class Lines:
 
     cursor: Cursor
     rest: bytes = b""
+    line_max_bytes: int = LINE_MAX_BYTES
 
     def feed(self, piece: bytes, *, end: bool) -> Iterator[tuple[bytes, Cursor]]:
         """The lines that are complete now, each with the cursor after it. `end`: the list ends with this piece."""
@@ -100,13 +119,13 @@ class Lines:
             if not stop and not end:
                 break
             line = data[at : stop or len(data)]
-            if len(line) > LINE_MAX_BYTES:
+            if len(line) > self.line_max_bytes:
                 break
             at += len(line)
-            after = Cursor(self.cursor.offset + len(line), self.cursor.lines + 1)
+            after = replace(self.cursor, offset=self.cursor.offset + len(line), lines=self.cursor.lines + 1)
             bare = line.removeprefix(_BYTE_ORDER_MARK) if self.cursor.offset == 0 else line
             self.cursor = after
             yield bare, after
         self.rest = data[at:]
-        if len(self.rest) > LINE_MAX_BYTES and b"\n" not in self.rest[:LINE_MAX_BYTES]:
-            raise NoList(f"line {self.cursor.lines + 1} has more than {LINE_MAX_BYTES} bytes: is it CSV?")
+        if len(self.rest) > self.line_max_bytes and b"\n" not in self.rest[: self.line_max_bytes]:
+            raise NoList(f"line {self.cursor.lines + 1} has more than {self.line_max_bytes} bytes: is it CSV?")

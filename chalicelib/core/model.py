@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chalicelib.core.deletions import Deletion
-from chalicelib.core.inputs import NO_FILTERS, Filters
+from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
 from chalicelib.core.totals import Totals
 
 
@@ -388,7 +388,8 @@ class JobKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
-    """A list of objects (`core.keylist`), pinned at acceptance; `endpoint` and `name`: where its client said it is."""
+    """A list of objects (`core.keylist`, `core.inventory`), pinned at acceptance; `endpoint` and `name`: where its
+    client said it is."""
 
     bucket: Bucket
     key: str
@@ -397,6 +398,7 @@ class ObjectList:
     version_id: str | None = None
     endpoint: str = ""
     name: str = ""
+    format: ListFormat = ListFormat.CSV
 
 
 @dataclass(frozen=True, slots=True)

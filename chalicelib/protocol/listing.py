@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from chalicelib.core.errors import BadRequest, EftError, NotFound, PreconditionFailed, Retry
-from chalicelib.core.inputs import Named
+from chalicelib.core.inputs import ListFormat, Named
 from chalicelib.core.keylist import BadLine, Cursor, Lines, NoList, read_line, write_line
 from chalicelib.core.model import JobKind, JobSpec, ObjectList, Row
 from chalicelib.ports import Env
+from chalicelib.protocol.inventory import InventoryLines, inventory_of
 from chalicelib.protocol.places import find_endpoint
 from chalicelib.protocol.planning import Cut, plan_named
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -15,6 +16,9 @@ from chalicelib.protocol.submitting import Submission
 
 PIECE_BYTES = 128 * 1024
 """About 1,000 lines."""
+LINES_PER_ROW = 100
+"""So many lines of an inventory are read at most, on average, for each row that there may be: lines of old versions and
+of other prefixes are none. Then a link is written even without rows: it keeps the place."""
 
 
 def pinned(env: Env, records: JobRecords, spec: JobSpec, submission: Submission) -> JobSpec:
@@ -54,7 +58,26 @@ def _pin_manifest(env: Env, submission: Submission) -> ObjectList:
     if head is None:
         raise _unreadable(place.key, "is not there")
     facts = head.facts
-    return ObjectList(endpoint.bucket, key, facts.etag, facts.size, facts.version_id, place.endpoint, place.key)
+    listed = ObjectList(
+        endpoint.bucket, key, facts.etag, facts.size, facts.version_id, place.endpoint, place.key, place.format
+    )
+    if place.format is ListFormat.INVENTORY:
+        _check_inventory(env, submission, listed)
+    return listed
+
+
+def _check_inventory(env: Env, submission: Submission, listed: ObjectList) -> None:
+    """What is wrong with it as a whole is better said now than when the job has failed."""
+    try:
+        inventory = inventory_of(env, listed)
+    except NoList as error:
+        raise _unreadable(listed.name, f"can't be read: {error}") from None
+    except (PreconditionFailed, NotFound):
+        raise _unreadable(listed.name, "was changed just now: submit the job again") from None
+    bucket = env.endpoints[submission.source.endpoint].bucket.name
+    if inventory.source_bucket != bucket:
+        why = f"is an inventory of bucket {inventory.source_bucket[:64]!r}; the source's is {bucket!r}"
+        raise _unreadable(listed.name, why)
 
 
 def _unreadable(name: str, why: str) -> BadRequest:
@@ -74,6 +97,32 @@ class _Read:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _CsvLines:
+    """The lines of a list, and what they name."""
+
+    env: Env
+    spec: JobSpec
+    listed: ObjectList
+
+    def named(self, raw: bytes) -> Named | None:
+        return read_line(raw, self.spec.source.bucket.name, self.spec.source_prefix)
+
+    def where(self, at: Cursor) -> str:
+        return f"line {at.lines + 1} of the manifest"
+
+    def lines(self, cursor: Cursor) -> Iterator[tuple[bytes, Cursor]]:
+        """From `cursor` on, read piece by piece, each with the cursor after it."""
+        listed, lines, at = self.listed, Lines(cursor), cursor.offset
+        while at < listed.size:
+            end = min(at + PIECE_BYTES, listed.size)
+            piece = self.env.store.read(
+                listed.bucket, listed.key, listed.etag, at, end - 1, version_id=listed.version_id
+            )
+            yield from lines.feed(piece, end=end == listed.size)
+            at = end
+
+
 def cut_list(env: Env, spec: JobSpec, after: str) -> Cut:
     """The objects named by the next lines, as many as make one partition.
 
@@ -86,7 +135,7 @@ def cut_list(env: Env, spec: JobSpec, after: str) -> Cut:
     taken = _within_bytes(rows, env.policy.partition_bytes)
     if len(taken) < len(rows):
         upto = found.before[rows[len(taken)].key]
-        bad = [why for at, why in found.bad if at.offset < upto.offset]
+        bad = [why for at, why in found.bad if at.position < upto.position]
         return Cut(taken, str(upto), last=False, error=_told(bad))
     errors = [_told([why for _, why in found.bad]), found.error]
     return Cut(rows, str(found.upto), found.last, error="; ".join(filter(None, errors)))
@@ -108,12 +157,16 @@ def _within_bytes(rows: tuple[Row, ...], limit: int) -> tuple[Row, ...]:
 
 def _read_lines(env: Env, spec: JobSpec, cursor: Cursor) -> _Read:
     found = _Read(upto=cursor)
+    assert spec.listed is not None, "only of a job by list"
+    inventory = spec.listed.format is ListFormat.INVENTORY
     try:
-        for index, (raw, after) in enumerate(_lines(env, spec, cursor)):
-            if index == env.policy.partition_rows:
+        source = InventoryLines.open(env, spec) if inventory else _CsvLines(env, spec, spec.listed)
+        lines_max = env.policy.partition_rows * (LINES_PER_ROW if inventory else 1)
+        for index, (raw, after) in enumerate(source.lines(cursor)):
+            if index == lines_max or len(found.named) + len(found.bad) == env.policy.partition_rows:
                 found.last = False
                 break
-            _take(found, spec, raw)
+            _take(found, source, raw)
             found.upto = after
     except NoList as error:
         found.error = f"the manifest can't be read on: {error}"
@@ -126,31 +179,19 @@ def _read_lines(env: Env, spec: JobSpec, cursor: Cursor) -> _Read:
     return found
 
 
-def _take(found: _Read, spec: JobSpec, raw: bytes) -> None:
+def _take(found: _Read, source: InventoryLines | _CsvLines, raw: bytes) -> None:
     """One line, which begins at `found.upto`."""
     at = found.upto
     try:
-        name = read_line(raw, spec.source.bucket.name, spec.source_prefix)
+        name = source.named(raw)
         if name is None:
             return
         known = found.named.get(name.key)
         if known is not None and known != name:
             raise BadLine("it names another version of an object that was named before: one can be delivered")
     except BadLine as error:
-        found.bad.append((at, f"line {at.lines + 1} of the manifest: {error}"))
+        found.bad.append((at, f"{source.where(at)}: {error}"))
         return
     if known is None:
         found.named[name.key] = name
         found.before[name.key] = at
-
-
-def _lines(env: Env, spec: JobSpec, cursor: Cursor) -> Iterator[tuple[bytes, Cursor]]:
-    """The list's lines from `cursor` on, read piece by piece."""
-    listed = spec.listed
-    assert listed is not None, "only of a job by list"
-    lines, at = Lines(cursor), cursor.offset
-    while at < listed.size:
-        end = min(at + PIECE_BYTES, listed.size)
-        piece = env.store.read(listed.bucket, listed.key, listed.etag, at, end - 1, version_id=listed.version_id)
-        yield from lines.feed(piece, end=end == listed.size)
-        at = end

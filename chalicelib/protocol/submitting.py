@@ -10,7 +10,7 @@ from chalicelib.core import ids
 from chalicelib.core.deletions import Deletion, by_globs_alone
 from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
-from chalicelib.core.inputs import NO_FILTERS, Filters
+from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
 from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode, Priority, Scheduled
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
@@ -33,6 +33,7 @@ class ManifestPlace:
 
     endpoint: str
     key: str
+    format: ListFormat = ListFormat.CSV
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,8 @@ def _digest(submission: Submission) -> str:
         asked["cancel"] = submission.cancel_mode
     if submission.manifest is not None:
         asked["manifest"] = asdict(submission.manifest)
+        if submission.manifest.format is ListFormat.CSV:
+            del asked["manifest"]["format"]
     if submission.planned_first:
         asked["plan"] = "every-object" if submission.every_object else "listing"
     if submission.deletion is not None:

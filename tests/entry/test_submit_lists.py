@@ -29,7 +29,7 @@ def test_kinds_are_shown(listed: Api) -> None:
     }
     for kind, job in kinds.items():
         assert job["kind"] == kind
-        assert job["manifest"] == (PLACE if kind == "MANIFEST" else None)
+        assert job["manifest"] == ({**PLACE, "format": "csv"} if kind == "MANIFEST" else None)
         assert listed.get(f"/jobs/{job['id']}").json == job
     assert {job["id"]: job["kind"] for job in listed.get("/jobs").json["jobs"]} == {
         job["id"]: kind for kind, job in kinds.items()

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from chalicelib.core.deletions import OBJECTS_MAX, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
-from chalicelib.core.inputs import NO_FILTERS, Filters, StorageClass
+from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat, StorageClass
 from chalicelib.core.model import CancelMode, Outcome, OverwriteMode, Priority
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.report import ReportFormat
@@ -123,15 +123,21 @@ class FilterRequest(RequestBody):
 
 
 class ManifestRequest(RequestBody):
-    """An object that names the objects to copy, as S3 Batch Operations reads it: CSV without a header, one object a
-    line, `bucket,key` or `bucket,key,version`, keys URL-encoded, not compressed. The bucket must be the source
-    endpoint's, the keys lie under the source's prefix. It is pinned when the job is accepted."""
+    """An object that names the objects to copy. It is pinned when the job is accepted. The bucket that it names must be
+    the source endpoint's."""
 
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
     """Where it is: one of `GET /endpoints` that may be read from."""
     key: Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
     """Below the endpoint's prefix."""
-    format: Literal["csv"] = "csv"
+    format: ListFormat = ListFormat.CSV
+    """`csv`: as S3 Batch Operations reads it: CSV without a header, one object a line, `bucket,key` or
+    `bucket,key,version`, keys URL-encoded and under the source's prefix, not compressed. `inventory`: the manifest.json
+    of an S3 Inventory in CSV, whose data files the endpoint covers, too; copied are the objects under the source's
+    prefix that it shows as the latest versions, as they are now."""
+
+    def place(self) -> ManifestPlace:
+        return ManifestPlace(self.endpoint, self.key, self.format)
 
 
 class DeleteRequest(RequestBody):
@@ -182,7 +188,7 @@ class JobRequest(RequestBody):
             cancel_mode=self.cancel,
             labels=self.labels,
             keys=tuple(dict.fromkeys(self.keys)),
-            manifest=ManifestPlace(self.manifest.endpoint, self.manifest.key) if self.manifest else None,
+            manifest=self.manifest.place() if self.manifest else None,
             filters=self.filter.filters() if self.filter else NO_FILTERS,
             deletion=Deletion(self.delete.max_objects) if self.delete else None,
             priority=self.priority,

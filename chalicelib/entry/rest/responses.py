@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import model
-from chalicelib.core.inputs import NO_FILTERS, Filters
+from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
 from chalicelib.core.model import (
     CancelMode,
     ChecksumType,
@@ -80,6 +80,11 @@ class ManifestLocation(Response):
 
     endpoint: str
     key: str
+    format: ListFormat
+
+    @classmethod
+    def of(cls, listed: model.ObjectList) -> Self:
+        return cls(endpoint=listed.endpoint, key=listed.name, format=listed.format)
 
 
 class Delete(Response):
@@ -131,7 +136,7 @@ def base_of(spec: model.JobSpec) -> dict[str, Any]:
         "source": Place(endpoint=spec.source.id, prefix=spec.source_prefix.removeprefix(spec.source.prefix)),
         "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
         "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
-        "manifest": ManifestLocation(endpoint=listed.endpoint, key=listed.name) if listed and listed.endpoint else None,
+        "manifest": ManifestLocation.of(listed) if listed and listed.endpoint else None,
         "delete": Delete(max_objects=spec.deletion.max_objects) if spec.deletion else None,
         "mode": spec.mode,
         "cancel": spec.cancel_mode,

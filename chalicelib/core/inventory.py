@@ -1,0 +1,92 @@
+"""S3 Inventory: a bucket's objects as S3 lists them by the day or week, in files of CSV compressed with gzip, which a
+manifest.json names (S3 user guide, "Amazon S3 inventory": "Inventory manifest", "Locating your inventory list")."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chalicelib.core.inputs import Named
+from chalicelib.core.keylist import BadLine, NoList, fields_of, key_of
+from chalicelib.core.policy import GIB, MIB
+
+MANIFEST_MAX_BYTES = 16 * MIB
+"""Names some 100,000 files."""
+FILE_MAX_BYTES = GIB
+"""Each place in a data file is found by decompressing it from its beginning: in minutes, not hours."""
+LINE_MAX_BYTES = 256 * 1024
+"""A line may hold an access control list of 100 grants, in base64."""
+
+
+class _Raw(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _RawFile(_Raw):
+    key: str = Field(min_length=1)
+    size: int = Field(ge=0)
+    md5: str = Field(alias="MD5checksum", pattern="^[0-9a-f]{32}$")
+
+
+class _RawManifest(_Raw):
+    source_bucket: str = Field(alias="sourceBucket")
+    destination_bucket: str = Field(alias="destinationBucket")
+    """Its ARN."""
+    file_format: str = Field(alias="fileFormat")
+    file_schema: str = Field(alias="fileSchema")
+    files: list[_RawFile]
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryFile:
+    """A data file, in the bucket that the inventory was written to."""
+
+    key: str
+    size: int
+    md5: str
+    """Of the file as it lies there, compressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    source_bucket: str
+    destination_bucket: str
+    columns: tuple[str, ...]
+    files: tuple[InventoryFile, ...]
+
+    def named(self, raw: bytes, prefix: str) -> Named | None:
+        """The object that a line names. None: it isn't under `prefix`, or the line is of a delete marker or of a
+        version that was not the latest. No version is named: an inventory is days old, and what is there now is
+        meant."""
+        fields = fields_of(raw)
+        if not fields:
+            return None
+        if len(fields) != len(self.columns):
+            raise BadLine(f"it has {len(fields)} fields; manifest.json says {len(self.columns)}")
+        told = dict(zip(self.columns, fields, strict=True))
+        if told["Bucket"] != self.source_bucket:
+            raise BadLine(f"bucket {told['Bucket'][:64]!r} is not the inventory's, {self.source_bucket!r}")
+        if told.get("IsLatest") == "false" or told.get("IsDeleteMarker") == "true":
+            return None
+        key = key_of(told["Key"])
+        return Named(key) if key.startswith(prefix) and key != prefix else None
+
+
+def read_manifest(raw: bytes) -> Inventory:
+    """What a manifest.json says. Raises NoList if it can't be one, or one that is read here."""
+    try:
+        found = _RawManifest.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(["it", *map(str, first["loc"])])
+        raise NoList(f"it is no manifest.json of an S3 Inventory: {where}: {first['msg']}") from None
+    if found.file_format != "CSV":
+        raise NoList(f"the inventory's format is {found.file_format[:16]!r}: configure one in CSV")
+    columns = tuple(name.strip() for name in found.file_schema.split(","))
+    missing = [name for name in ("Bucket", "Key") if name not in columns]
+    if missing or len(set(columns)) < len(columns):
+        raise NoList("its fileSchema must name each column once, Bucket and Key among them")
+    for file in found.files:
+        if file.size > FILE_MAX_BYTES:
+            raise NoList(f"its file {file.key[-64:]!r} has {file.size} bytes; at most {FILE_MAX_BYTES} are read")
+    files = tuple(InventoryFile(file.key, file.size, file.md5) for file in found.files)
+    return Inventory(found.source_bucket, found.destination_bucket.rpartition(":")[2], columns, files)
