@@ -49,7 +49,7 @@ def test_the_guides_example() -> None:
         ({"files": [{**FILE, "size": FILE_MAX_BYTES + 1}]}, "at most 1073741824 are read"),
         ({"files": [{**FILE, "size": -1}]}, "files.0.size"),
         ({"files": [{**FILE, "MD5checksum": "x"}]}, "files.0.MD5checksum"),
-        ({"files": {}}, "files: Input should be a valid list"),
+        ({"files": {}}, "it.files: Input should be a valid array"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

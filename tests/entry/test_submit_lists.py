@@ -1,5 +1,7 @@
 """POST /jobs with `keys` or `manifest`."""
 
+import json
+
 import pytest
 
 from chalicelib.core.errors import Denied
@@ -34,6 +36,25 @@ def test_kinds_are_shown(listed: Api) -> None:
     assert {job["id"]: job["kind"] for job in listed.get("/jobs").json["jobs"]} == {
         job["id"]: kind for kind, job in kinds.items()
     }
+
+
+def test_an_inventory(listed: Api) -> None:
+    place = {"endpoint": "source-west", "key": "inventory/manifest.json", "format": "inventory"}
+    assert "is not there" in listed.submit("k", manifest=place).problem(400, "ManifestUnreadable")
+    memory = listed.store.store
+    assert isinstance(memory, MemoryObjectStore)
+    manifest = {
+        "sourceBucket": "source-west",
+        "destinationBucket": "arn:aws-us-gov:s3:::source-west",
+        "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key",
+        "files": [],
+    }
+    memory.put(SOURCE[WEST], "in/inventory/manifest.json", json.dumps(manifest).encode())
+    job = listed.submit("k", manifest=place)
+    assert (job.status, job.json["kind"], job.json["manifest"]) == (201, "MANIFEST", place)
+    listed.submit("k", manifest={**place, "format": "csv"}).problem(422, "IdempotencyKeyReused")
+    assert "not valid" in listed.submit(manifest={**place, "format": "orc"}).json["title"]
 
 
 @pytest.mark.parametrize("change", [{"keys": ["a"]}, {"manifest": PLACE}], ids=["keys", "manifest"])

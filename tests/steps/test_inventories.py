@@ -17,6 +17,8 @@ from chalicelib.protocol import inventory as reading
 from chalicelib.protocol.submitting import ManifestPlace
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.operations import Operation
+from tests.steps.calls import Crash, crash
+from tests.steps.everywhere import at_every_call
 from tests.steps.splitters import split_side_by_side
 from tests.steps.world import SMALL, World
 
@@ -34,9 +36,9 @@ def current(keys: Sequence[str]) -> bytes:
     return gzip.compress("".join(row(key, "5") for key in keys).encode(), mtime=0)
 
 
-def put_inventory(world: World, files: Sequence[bytes], schema: str = CURRENT, **changes: Any) -> None:
+def put_inventory(world: World, bodies: Sequence[bytes], schema: str = CURRENT, **changes: Any) -> None:
     named = []
-    for number, body in enumerate(files):
+    for number, body in enumerate(bodies):
         key = f"in/inventory/data/{number}.csv.gz"
         world.put(key, body)
         named.append({"key": key, "size": len(body), "MD5checksum": hashlib.md5(body).hexdigest()})
@@ -144,32 +146,35 @@ def test_gzip_of_several_members() -> None:
     check(world, spec)
 
 
-def test_a_retry_and_a_crash_at_every_call() -> None:
-    def made() -> World:
-        world = filled(World())
-        put_inventory(world, [current(KEYS[:5]), current(KEYS[5:])])
-        return world
+def two_files() -> World:
+    world = filled(World())
+    put_inventory(world, [current(KEYS[:5]), current(KEYS[5:])])
+    return world
 
+
+def test_a_death_at_any_call_loses_nothing_and_copies_nothing_twice() -> None:
     def run(world: World) -> JobSpec:
-        spec = (
-            world.submit("a/", "b/", manifest=PLACE)
-            if not world.ledger.jobs
-            else next(iter(world.ledger.jobs.values()))
-        )
+        spec = None
+        while spec is None:
+            try:
+                spec = submit(world)
+            except Crash as died:
+                world.crashes.append(str(died))
         world.settle()
         return spec
 
-    world = made()
+    for world, spec, call in at_every_call(two_files, run, lambda _: crash, least=60):
+        check(world, spec, call=call)
+
+
+@pytest.mark.parametrize("first", range(1, 20, 3))
+def test_two_splitters_build_one_chain(first: int) -> None:
+    world = two_files()
     spec = submit(world)
+    world.collect(lost=True)
+    split_side_by_side(world, spec, [first, 4, 7, 3, 5, 2])
     world.settle()
     check(world, spec)
-    for lengths in ([1, 1], [3, 2, 5], [7, 7, 7]):
-        world = made()
-        spec = submit(world)
-        split_side_by_side(world, spec, lengths)
-        world.settle()
-        check(world, spec, call=str(lengths))
-    del run, crash, at_every_call
 
 
 # --- long ones ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from chalicelib.core.entries import Action, EntryKind
 from chalicelib.core.feeds import FillState
+from chalicelib.core.inputs import ListFormat
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import (
     CancelMode,
@@ -110,6 +111,13 @@ def _requests() -> dict[str, BaseModel]:
         "new-feed": feeds.FeedRequest(source="west-source", target="east-target", labels={"team": "orders"}),
         "all": feeds.BackfillRequest(),
         "lately": feeds.BackfillRequest(since="2027-01-01T00:00:00Z"),
+        "inventory": requests.JobRequest(
+            source=source,
+            target=target,
+            manifest=requests.ManifestRequest(
+                endpoint="west-source", key="inventory/2027-01-15T01-00Z/manifest.json", format=ListFormat.INVENTORY
+            ),
+        ),
         "labelled": requests.JobRequest(
             source=source, target=target, mode=OverwriteMode.NEVER, labels={"order": "4711", "by": "ann"}
         ),
