@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from chalicelib.core.errors import BadRequest, EftError, NotFound, PreconditionFailed, Retry
 from chalicelib.core.inputs import ListFormat, Named
 from chalicelib.core.keylist import BadLine, Cursor, Lines, NoList, read_line, write_line
-from chalicelib.core.model import JobKind, JobSpec, ObjectList, Row
+from chalicelib.core.model import Endpoint, JobKind, JobSpec, ObjectList, Row
 from chalicelib.ports import Env
 from chalicelib.protocol.inventory import InventoryLines, inventory_of
 from chalicelib.protocol.places import find_endpoint
@@ -27,7 +27,7 @@ def pinned(env: Env, records: JobRecords, spec: JobSpec, submission: Submission)
         return spec  # Or a request that is repeated: what was pinned then counts, wherever the list is now.
     if spec.kind is JobKind.KEYS:
         return replace(spec, listed=_keep_keys(env, records, spec, submission))
-    return replace(spec, listed=_pin_manifest(env, submission))
+    return replace(spec, listed=_pin_manifest(env, spec.source, submission))
 
 
 def _keep_keys(env: Env, records: JobRecords, spec: JobSpec, submission: Submission) -> ObjectList:
@@ -43,7 +43,7 @@ def _keep_keys(env: Env, records: JobRecords, spec: JobSpec, submission: Submiss
     return ObjectList(records.control.bucket, key, head.facts.etag, len(body))
 
 
-def _pin_manifest(env: Env, submission: Submission) -> ObjectList:
+def _pin_manifest(env: Env, source: Endpoint, submission: Submission) -> ObjectList:
     place = submission.manifest
     assert place is not None, "only of a job by manifest"
     endpoint = find_endpoint(env, submission.tenant, place.endpoint)
@@ -62,11 +62,11 @@ def _pin_manifest(env: Env, submission: Submission) -> ObjectList:
         endpoint.bucket, key, facts.etag, facts.size, facts.version_id, place.endpoint, place.key, place.format
     )
     if place.format is ListFormat.INVENTORY:
-        _check_inventory(env, submission, listed)
+        _check_inventory(env, source, listed)
     return listed
 
 
-def _check_inventory(env: Env, submission: Submission, listed: ObjectList) -> None:
+def _check_inventory(env: Env, source: Endpoint, listed: ObjectList) -> None:
     """What is wrong with it as a whole is better said now than when the job has failed."""
     try:
         inventory = inventory_of(env, listed)
@@ -74,9 +74,8 @@ def _check_inventory(env: Env, submission: Submission, listed: ObjectList) -> No
         raise _unreadable(listed.name, f"can't be read: {error}") from None
     except (PreconditionFailed, NotFound):
         raise _unreadable(listed.name, "was changed just now: submit the job again") from None
-    bucket = env.endpoints[submission.source.endpoint].bucket.name
-    if inventory.source_bucket != bucket:
-        why = f"is an inventory of bucket {inventory.source_bucket[:64]!r}; the source's is {bucket!r}"
+    if inventory.source_bucket != source.bucket.name:
+        why = f"is an inventory of bucket {inventory.source_bucket[:64]!r}; the source's is {source.bucket.name!r}"
         raise _unreadable(listed.name, why)
 
 

@@ -362,7 +362,10 @@ def test_requests_are_counted_by_tenant_region_and_window(ledger: Subject) -> No
     assert ledger.west.count_request("acme", WEST, 60_000) == 4
 
 
-def test_requests_at_once_are_each_counted(ledger: Subject) -> None:
+def test_requests_at_once_are_each_counted(ledger: Subject, request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.params["table"] == "moto":
+        # Not a strict xfail, since it is a race that moto mostly wins.
+        pytest.skip("moto reads and writes an item without a lock: of two ADDs at once one may be lost")
     with ThreadPoolExecutor(8) as pool:
         counted = list(pool.map(lambda _: ledger.west.count_request("acme", WEST, 0), range(200)))
     assert sorted(counted) == list(range(1, 201))

@@ -182,7 +182,9 @@ def _scheduled_job() -> schedules.ScheduledJob:
         keys=[],
         manifest=None,
         mode=OverwriteMode.IF_CHANGED,
+        delete=None,
         cancel=CancelMode.FAST,
+        priority=Priority.NORMAL,
         labels={},
     )
 

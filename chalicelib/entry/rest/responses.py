@@ -21,6 +21,7 @@ from chalicelib.core.model import (
     Verification,
 )
 from chalicelib.core.progress import Phase
+from chalicelib.protocol.submitting import ManifestPlace
 from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -85,6 +86,10 @@ class ManifestLocation(Response):
     @classmethod
     def of(cls, listed: model.ObjectList) -> Self:
         return cls(endpoint=listed.endpoint, key=listed.name, format=listed.format)
+
+    @classmethod
+    def of_place(cls, place: ManifestPlace) -> Self:
+        return cls(endpoint=place.endpoint, key=place.key, format=place.format)
 
 
 class Delete(Response):

@@ -7,10 +7,10 @@ from pydantic import StringConstraints
 
 from chalicelib.core.cron import EXPRESSION_MAX_CHARACTERS
 from chalicelib.core.inputs import NO_FILTERS
-from chalicelib.core.model import CancelMode, JobState, OverwriteMode
+from chalicelib.core.model import CancelMode, JobState, OverwriteMode, Priority
 from chalicelib.core.schedules import Overlap, RunState
 from chalicelib.entry.rest.requests import JobRequest, RequestBody
-from chalicelib.entry.rest.responses import Filter, ManifestLocation, Place, Response, Timestamp, timestamp
+from chalicelib.entry.rest.responses import Delete, Filter, ManifestLocation, Place, Response, Timestamp, timestamp
 from chalicelib.protocol.submitting import Submission
 from chalicelib.steps.schedules import RunView, ScheduleView, Wanted
 
@@ -43,7 +43,9 @@ class ScheduledJob(Response):
     keys: list[str]
     manifest: ManifestLocation | None
     mode: OverwriteMode
+    delete: Delete | None
     cancel: CancelMode
+    priority: Priority
     labels: dict[str, str]
 
     @classmethod
@@ -53,9 +55,11 @@ class ScheduledJob(Response):
             target=Place(endpoint=job.target.endpoint, prefix=job.target.prefix),
             filter=None if job.filters == NO_FILTERS else Filter.of(job.filters),
             keys=list(job.keys),
-            manifest=ManifestLocation(endpoint=job.manifest.endpoint, key=job.manifest.key) if job.manifest else None,
+            manifest=ManifestLocation.of_place(job.manifest) if job.manifest else None,
             mode=job.mode,
+            delete=Delete(max_objects=job.deletion.max_objects) if job.deletion else None,
             cancel=job.cancel_mode,
+            priority=job.priority,
             labels=dict(job.labels),
         )
 
