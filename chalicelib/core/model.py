@@ -4,7 +4,7 @@ Everything here is frozen. Times are whole milliseconds since the Unix epoch and
 safety ever compares two of them. ETags are kept without their quotes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from chalicelib.core.deletions import Deletion
@@ -155,10 +155,15 @@ class Endpoint:
     max_concurrency: int | None = None
     """How many partitions at once a Region's workers read from or write to here; None: as many as there are."""
 
+    def below(self, prefix: str) -> "Endpoint":
+        """The same, of what lies under a prefix below its own."""
+        return replace(self, prefix=self.prefix + prefix) if prefix else self
+
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A standing rule: what appears under `source` goes to `target`, both ids of the tenant's endpoints."""
+    """A standing rule: what appears under `source` goes to `target`, both ids of the tenant's endpoints, and prefixes
+    below theirs."""
 
     id: str
     """Unique among all tenants' feeds of all times: delivery records are kept under it."""
@@ -169,6 +174,8 @@ class Feed:
     name: str = ""
     """The tenant's own for it."""
     labels: dict[str, str] = field(default_factory=dict)
+    source_prefix: str = ""
+    target_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

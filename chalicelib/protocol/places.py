@@ -24,10 +24,10 @@ class Places:
     removed: Mapping[str, Feed]
 
     def source(self, feed: Feed) -> Endpoint:
-        return self.endpoints[feed.tenant, feed.source]
+        return self.endpoints[feed.tenant, feed.source].below(feed.source_prefix)
 
     def target(self, feed: Feed) -> Endpoint:
-        return self.endpoints[feed.tenant, feed.target]
+        return self.endpoints[feed.tenant, feed.target].below(feed.target_prefix)
 
 
 def read_places(env: Env) -> Places:

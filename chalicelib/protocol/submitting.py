@@ -75,9 +75,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
     source_prefix = source.prefix + submission.source.prefix
     target_prefix = target.prefix + submission.target.prefix
     for role, prefix in (("source", source_prefix), ("target", target_prefix)):
-        if len(prefix.encode()) > KEY_MAX_BYTES:
-            detail = f"{role}: with the endpoint's own, the prefix has {len(prefix.encode())} bytes"
-            raise BadRequest("PrefixTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
+        check_prefix(role, prefix)
     _check_keys(source_prefix, submission)
     if submission.manifest is not None:
         place = submission.manifest
@@ -160,6 +158,13 @@ def _kind(submission: Submission) -> JobKind:
             "delete doesn't go with a strict cancel: a delete that is under way can't be recalled; send one of them",
         )
     return kinds[0] if kinds else JobKind.PREFIX
+
+
+def check_prefix(role: str, prefix: str) -> None:
+    """Raises BadRequest for one that no key of S3 can have. With the endpoint's own."""
+    if len(prefix.encode()) > KEY_MAX_BYTES:
+        detail = f"{role}: with the endpoint's own, the prefix has {len(prefix.encode())} bytes"
+        raise BadRequest("PrefixTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
 
 
 def _check_keys(source_prefix: str, submission: Submission) -> None:

@@ -17,6 +17,7 @@ from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
 from chalicelib.protocol.places import feeds_of, find_endpoint, last_known_endpoint, read_places
 from chalicelib.protocol.registering import Author, live, register, unregister
+from chalicelib.protocol.submitting import Place, check_prefix
 
 FILLS_SHOWN = 5
 BACKFILLS_MAX = 5
@@ -63,8 +64,8 @@ class FeedDetail:
 class WantedFeed:
     """What a client registers."""
 
-    source: str
-    target: str
+    source: Place
+    target: Place
     mode: OverwriteMode
     labels: dict[str, str]
 
@@ -104,8 +105,10 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
         feed = Feed(
             id=ids.feed_id(author.tenant, name, env.ids.nonce()),
             tenant=author.tenant,
-            source=wanted.source,
-            target=wanted.target,
+            source=wanted.source.endpoint,
+            source_prefix=wanted.source.prefix,
+            target=wanted.target.endpoint,
+            target_prefix=wanted.target.prefix,
             mode=wanted.mode,
             name=name,
             labels=wanted.labels,
@@ -119,9 +122,13 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
 
 def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
     """Delivery records say what was delivered from there to there."""
-    if (wanted.source, wanted.target) != (before.source, before.target):
-        detail = f"feed {before.name!r} goes from {before.source!r} to {before.target!r} and nowhere else: make another"
-        raise InUse("InUse", f"{detail} feed")
+    source, target = Place(before.source, before.source_prefix), Place(before.target, before.target_prefix)
+    if (wanted.source, wanted.target) != (source, target):
+        raise InUse(
+            "InUse",
+            f"feed {before.name!r} goes from {source.prefix!r} at {source.endpoint!r} to {target.prefix!r} at "
+            f"{target.endpoint!r} and nowhere else: make another feed",
+        )
 
 
 def _check_ends(env: Env, feed: Feed) -> None:
@@ -136,6 +143,9 @@ def _check_ends(env: Env, feed: Feed) -> None:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    source, target = source.below(feed.source_prefix), target.below(feed.target_prefix)
+    for role, end in (("source", source), ("target", target)):
+        check_prefix(role, end.prefix)
     places = read_places(env)
     ends = {f.id: (places.source(f), places.target(f)) for f in places.feeds.values()}
     # Of a feed that is made in the other Region just now this one doesn't know (docs/adr/0019-feeds.md).

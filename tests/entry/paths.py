@@ -15,7 +15,7 @@ ENDPOINT: dict[str, Any] = {
     "owner_account": "111122223333",
     "access": "read-write",
 }
-FEED: dict[str, Any] = {"source": "source-west", "target": "not-there"}
+FEED: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "not-there"}}
 WEBHOOK: dict[str, Any] = {"url": "https://acme.example/hook", "events": ["job.settled"]}
 SCHEDULE: dict[str, Any] = {"cron": "0 2 * * *", "job": JOB}
 BODIES: dict[type, dict[str, Any]] = {

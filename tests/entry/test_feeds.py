@@ -23,7 +23,7 @@ from tests.entry.api import Api, Reply, make_api
 from tests.entry.environ import ENDPOINTS, THEIRS_TOO, endpoint, environ
 from tests.entry.tokens import Signer, auth_json
 
-BODY: dict[str, Any] = {"source": "drops", "target": "shelf"}
+BODY: dict[str, Any] = {"source": {"endpoint": "drops"}, "target": {"endpoint": "shelf"}}
 MINE = [
     endpoint("drops", "source-west", WEST, "read", prefix="drops/"),
     endpoint("shelf", "target-east", EAST, "read-write", prefix="shelf/"),
@@ -43,7 +43,9 @@ def api(signer: Signer) -> Iterator[Api]:
 
 
 def put(api: Api, name: str = "inbox", headers: dict[str, str] | None = None, **changes: Any) -> Reply:
-    return api.call("PUT", f"/feeds/{name}", {**BODY, **changes}, headers=headers)
+    """Ends may be given by their endpoints alone."""
+    ends = {end: {"endpoint": changes.pop(end)} for end in ("source", "target") if isinstance(changes.get(end), str)}
+    return api.call("PUT", f"/feeds/{name}", {**BODY, **changes, **ends}, headers=headers)
 
 
 def remove(api: Api, name: str = "inbox", headers: dict[str, str] | None = None) -> Reply:
@@ -69,8 +71,8 @@ def test_a_feeds_life(api: Api) -> None:
     assert made.status == 201
     assert made.json | {"changed_at": ""} == {
         "id": "inbox",
-        "source": "drops",
-        "target": "shelf",
+        "source": {"endpoint": "drops", "prefix": ""},
+        "target": {"endpoint": "shelf", "prefix": ""},
         "mode": "if-changed",
         "labels": {"team": "orders"},
         "managed_by": "api",
@@ -104,6 +106,21 @@ def test_it_delivers(api: Api) -> None:
     assert memory(api).keys(TARGET[EAST]) == ("shelf/a",)
 
 
+def test_it_delivers_from_prefix_to_prefix(api: Api) -> None:
+    source, target = {"endpoint": "drops", "prefix": "2027/"}, {"endpoint": "shelf", "prefix": "new/"}
+    made = put(api, source=source, target=target)
+    assert (made.json["source"], made.json["target"]) == (source, target)
+    for key in ("drops/2027/a", "drops/2026/a"):
+        memory(api).put(SOURCE[WEST], key, b"x")
+        intake.run(api.env, [Arrival("source-west", key)])
+    assert memory(api).keys(TARGET[EAST]) == ("shelf/new/a",)
+    assert "make another feed" in put(api, source="drops", target=target).problem(409, "InUse")
+
+
+def test_a_prefix_that_no_key_can_have(api: Api) -> None:
+    put(api, source={"endpoint": "drops", "prefix": "x" * 1020}).problem(400, "PrefixTooLong")
+
+
 def test_the_same_again_changes_nothing(api: Api) -> None:
     made = put(api)
     again = put(api)
@@ -114,7 +131,7 @@ def test_its_ends_stay_what_they_are(api: Api) -> None:
     put(api)
     for other in (put(api, source="source-west"), put(api, target="sink")):
         assert "make another feed" in other.problem(409, "InUse")
-    assert api.get("/feeds/inbox").json["source"] == "drops"
+    assert api.get("/feeds/inbox").json["source"]["endpoint"] == "drops"
 
 
 def test_conditions(api: Api) -> None:

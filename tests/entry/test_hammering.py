@@ -247,7 +247,7 @@ def _draw_of_feeds(random: Random, asking: Tenant, other: Tenant) -> Asked:
         method, path = random.choice([("DELETE", ""), *(("POST", f"/{a}") for a in ("pause", "resume", "backfill"))])
         return Asked(method, f"/feeds/{theirs}{path}", headers={"Idempotency-Key": random.choice(KEYS)})
     ends = random.choice([(asking, other), (other, asking), (other, other)])
-    body = {"source": f"{ends[0].word}-in", "target": f"{ends[1].word}-out"}
+    body = {"source": ends[0].body["source"], "target": ends[1].body["target"]}
     return Asked("PUT", f"/feeds/{random.choice([theirs, 'a-new-one'])}", body)
 
 

@@ -246,8 +246,8 @@ def test_feeds_are_the_tenants_own(api: Api) -> None:
         "feeds": [
             {
                 "id": "west-to-east",
-                "source": "source-west",
-                "target": "target-east",
+                "source": {"endpoint": "source-west", "prefix": ""},
+                "target": {"endpoint": "target-east", "prefix": ""},
                 "mode": "if-changed",
                 "labels": {},
                 "managed_by": "deployment",

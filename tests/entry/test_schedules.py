@@ -88,7 +88,7 @@ def test_the_job_is_shown_as_it_was_asked_for(api: Api) -> None:
     assert shown[0]["filter"]["include"] == ["*.csv"]
     assert shown[0]["filter"]["modified_since"] == "2027-01-01T00:00:00.000Z"
     assert (shown[0]["mode"], shown[1]["keys"], shown[1]["labels"]) == ("never", ["a", "b/c"], {"order": "4711"})
-    assert shown[2]["manifest"] == {"endpoint": "source-west", "key": "list.csv"}
+    assert shown[2]["manifest"] == {"endpoint": "source-west", "key": "list.csv", "format": "csv"}
 
 
 def test_the_same_again_changes_nothing(api: Api) -> None:

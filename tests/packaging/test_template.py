@@ -73,9 +73,10 @@ def test_a_message_is_hidden_for_six_function_timeouts_and_the_window(sam: dict[
         assert visibility_s >= 6 * function["Timeout"] + source.get("MaximumBatchingWindowInSeconds", 0)
 
 
-def test_what_is_sent_anew_all_day_is_no_loop(sam: dict[str, Any]) -> None:
-    """Lambda stops a function that its own messages wake for the sixteenth time, unless it is told not to."""
-    assert of_type(sam, FUNCTION)["Notify"]["RecursiveLoop"] == "Allow"
+def test_steps_that_wake_each_other_all_day_are_no_loop(cloudformation: dict[str, Any]) -> None:
+    """Lambda stops functions that wake themselves by messages for about the sixteenth time, unless told not to."""
+    functions = of_type(cloudformation, "AWS::Lambda::Function")
+    assert {name: found["RecursiveLoop"] for name, found in functions.items()} == dict.fromkeys(functions, "Allow")
 
 
 def test_webhooks_are_told_what_other_systems_are_told(sam: dict[str, Any]) -> None:

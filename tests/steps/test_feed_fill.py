@@ -15,6 +15,7 @@ from chalicelib.protocol import catchup
 from chalicelib.protocol.feedlog import feeds_to_be_filled
 from chalicelib.protocol.places import read_places
 from chalicelib.protocol.records import ControlRecords
+from chalicelib.protocol.submitting import Place
 from chalicelib.steps import feeds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
@@ -285,7 +286,7 @@ def test_a_source_that_can_not_be_listed_holds_up_no_other_feed() -> None:
 
 # --- registered feeds ---------------------------------------------------------------------------------------------
 
-WANTED = feeds.WantedFeed("source-west", "target-west", OverwriteMode.IF_CHANGED, {})
+WANTED = feeds.WantedFeed(Place("source-west"), Place("target-west"), OverwriteMode.IF_CHANGED, {})
 
 
 def test_a_registered_feed_is_filled_and_delivers() -> None:
@@ -338,7 +339,7 @@ def test_a_loop_through_two_feeds_is_refused() -> None:
         "in": Endpoint("in", TENANT, SOURCE[WEST], "in/", readable=True, writable=True),
     }
     world = World(endpoints=ENDPOINTS | there_and_back)
-    back = feeds.WantedFeed("out", "in", OverwriteMode.ALWAYS, {})
+    back = feeds.WantedFeed(Place("out"), Place("in"), OverwriteMode.ALWAYS, {})
     with pytest.raises(BadRequest, match="back -> west-to-east -> back"):
         feeds.put_feed(world.west, OWNER, "back", back, ANY)
 

@@ -50,6 +50,7 @@ CONTRACTS_OF_FEEDS = (
             problems.UNKNOWN_ENDPOINT,
             problems.NOT_READABLE,
             problems.NOT_WRITABLE,
+            problems.PREFIX_TOO_LONG,
             problems.FEED_LOOP,
             problems.IN_USE,
             problems.DECLARED,

@@ -108,7 +108,7 @@ def _requests() -> dict[str, BaseModel]:
             target=target,
             delete=requests.DeleteRequest(consent="DELETE-AT-TARGET", max_objects=500),
         ),
-        "new-feed": feeds.FeedRequest(source="west-source", target="east-target", labels={"team": "orders"}),
+        "new-feed": feeds.FeedRequest(source=source, target=target, labels={"team": "orders"}),
         "all": feeds.BackfillRequest(),
         "lately": feeds.BackfillRequest(since="2027-01-01T00:00:00Z"),
         "inventory": requests.JobRequest(
@@ -231,8 +231,8 @@ def _endpoint() -> places.Endpoint:
 def _feed() -> dict[str, Any]:
     return {
         "id": "west-inbox",
-        "source": "west-source",
-        "target": "east-target",
+        "source": responses.Place(endpoint="west-source", prefix="inbox/"),
+        "target": responses.Place(endpoint="east-target", prefix="from-west/"),
         "mode": OverwriteMode.IF_CHANGED,
         "labels": {"team": "orders"},
         "managed_by": "api",

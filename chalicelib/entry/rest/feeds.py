@@ -1,47 +1,49 @@
 """Feeds over HTTP: what is asked about them, and what is answered."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from chalicelib.core.feeds import FillState
 from chalicelib.core.model import Outcome, OverwriteMode
 from chalicelib.entry.rest.requests import (
-    ENDPOINT_MAX_CHARACTERS,
     LABELS_MAX,
     Instant,
     Key,
     Label,
     PageQuery,
+    PlaceRequest,
     RequestBody,
     instant_ms,
 )
 from chalicelib.entry.rest.responses import Checksum, Count, Response, Timestamp, timestamp
+from chalicelib.entry.rest.responses import Place as PlaceShown
 from chalicelib.ports import Delivery as Delivered
 from chalicelib.ports import DeliveryStatus
+from chalicelib.protocol.submitting import Place
 from chalicelib.steps.feeds import DeliveriesView, FeedView, FillView, WantedDeliveries, WantedFeed
 from chalicelib.steps.feeds import FeedDetail as DetailView
 
 FAR_MS = 253_402_300_800_000
 """The year 10000: later than all times that can be asked for."""
-EndpointName = Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
 
 
 class FeedRequest(RequestBody):
     """A standing rule: what appears under one of your endpoints goes to another."""
 
-    source: EndpointName
-    """One of `GET /endpoints` that may be read from."""
-    target: EndpointName
-    """One of `GET /endpoints` that may be written to. What is written there must not come back to the source, not even
-    by way of other feeds."""
+    source: PlaceRequest
+    """An endpoint that may be read from, and a prefix below its own."""
+    target: PlaceRequest
+    """An endpoint that may be written to, and a prefix below its own. What is written there must not come back to the
+    source, not even by way of other feeds."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
 
     def wanted(self) -> WantedFeed:
-        return WantedFeed(self.source, self.target, self.mode, self.labels)
+        source, target = (Place(end.endpoint, end.prefix) for end in (self.source, self.target))
+        return WantedFeed(source, target, self.mode, self.labels)
 
 
 class BackfillRequest(RequestBody):
@@ -78,11 +80,11 @@ class DeliveriesQuery(PageQuery):
 
 
 class Feed(Response):
-    """A standing rule: what appears under the endpoint `source` goes to the endpoint `target`."""
+    """A standing rule: what appears under `source` goes to `target`."""
 
     id: str
-    source: str
-    target: str
+    source: PlaceShown
+    target: PlaceShown
     mode: OverwriteMode
     labels: dict[str, str]
     managed_by: Literal["deployment", "api"]
@@ -99,8 +101,8 @@ def _feed(view: FeedView) -> dict[str, Any]:
     feed, entry = view.feed, view.entry
     return {
         "id": feed.name,
-        "source": feed.source,
-        "target": feed.target,
+        "source": PlaceShown(endpoint=feed.source, prefix=feed.source_prefix),
+        "target": PlaceShown(endpoint=feed.target, prefix=feed.target_prefix),
         "mode": feed.mode,
         "labels": feed.labels,
         "managed_by": "api" if entry else "deployment",
