@@ -8,7 +8,7 @@ from chalice.app import AuthResponse, Chalice, Response
 from chalicelib import runtime
 from chalicelib.adapters import http
 from chalicelib.entry import handlers
-from chalicelib.entry.rest import routes
+from chalicelib.entry.rest import routes, routes_registry
 
 app = Chalice(app_name="eft")
 app.api.cors = False
@@ -73,22 +73,22 @@ def get_report(job_id: str) -> Response:
 
 @app.route("/schedules", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_schedules() -> Response:
-    return runtime.respond(app.current_request, routes.list_schedules)
+    return runtime.respond(app.current_request, routes_registry.list_schedules)
 
 
 @app.route("/schedules/{schedule_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_schedule(schedule_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.get_schedule, schedule_id=schedule_id))
+    return runtime.respond(app.current_request, partial(routes_registry.get_schedule, schedule_id=schedule_id))
 
 
 @app.route("/schedules/{schedule_id}", methods=["PUT"], authorizer=bearer)
 def put_schedule(schedule_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.put_schedule, schedule_id=schedule_id))
+    return runtime.respond(app.current_request, partial(routes_registry.put_schedule, schedule_id=schedule_id))
 
 
 @app.route("/schedules/{schedule_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
 def remove_schedule(schedule_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.remove_schedule, schedule_id=schedule_id))
+    return runtime.respond(app.current_request, partial(routes_registry.remove_schedule, schedule_id=schedule_id))
 
 
 @app.route("/plans", methods=["POST"], authorizer=bearer)
@@ -113,102 +113,102 @@ def approve_plan(plan_id: str) -> Response:
 
 @app.route("/endpoints", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_endpoints() -> Response:
-    return runtime.respond(app.current_request, routes.list_endpoints)
+    return runtime.respond(app.current_request, routes_registry.list_endpoints)
 
 
 @app.route("/endpoints/{endpoint_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_endpoint(endpoint_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.get_endpoint, endpoint_id=endpoint_id))
+    return runtime.respond(app.current_request, partial(routes_registry.get_endpoint, endpoint_id=endpoint_id))
 
 
 @app.route("/endpoints/{endpoint_id}", methods=["PUT"], authorizer=bearer)
 def put_endpoint(endpoint_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.put_endpoint, endpoint_id=endpoint_id))
+    return runtime.respond(app.current_request, partial(routes_registry.put_endpoint, endpoint_id=endpoint_id))
 
 
 @app.route("/endpoints/{endpoint_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
 def remove_endpoint(endpoint_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.remove_endpoint, endpoint_id=endpoint_id))
+    return runtime.respond(app.current_request, partial(routes_registry.remove_endpoint, endpoint_id=endpoint_id))
 
 
 @app.route("/endpoints/{endpoint_id}/check", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def check_endpoint(endpoint_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.check_endpoint, endpoint_id=endpoint_id))
+    return runtime.respond(app.current_request, partial(routes_registry.check_endpoint, endpoint_id=endpoint_id))
 
 
 @app.route("/audit", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_changes() -> Response:
-    return runtime.respond(app.current_request, routes.list_changes)
+    return runtime.respond(app.current_request, routes_registry.list_changes)
 
 
 @app.route("/feeds", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_feeds() -> Response:
-    return runtime.respond(app.current_request, routes.list_feeds)
+    return runtime.respond(app.current_request, routes_registry.list_feeds)
 
 
 @app.route("/webhooks", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_webhooks() -> Response:
-    return runtime.respond(app.current_request, routes.list_webhooks)
+    return runtime.respond(app.current_request, routes_registry.list_webhooks)
 
 
 @app.route("/webhooks/{webhook_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_webhook(webhook_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.get_webhook, webhook_id=webhook_id))
+    return runtime.respond(app.current_request, partial(routes_registry.get_webhook, webhook_id=webhook_id))
 
 
 @app.route("/webhooks/{webhook_id}", methods=["PUT"], authorizer=bearer)
 def put_webhook(webhook_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.put_webhook, webhook_id=webhook_id))
+    return runtime.respond(app.current_request, partial(routes_registry.put_webhook, webhook_id=webhook_id))
 
 
 @app.route("/webhooks/{webhook_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
 def remove_webhook(webhook_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.remove_webhook, webhook_id=webhook_id))
+    return runtime.respond(app.current_request, partial(routes_registry.remove_webhook, webhook_id=webhook_id))
 
 
 @app.route("/webhooks/{webhook_id}/rotate", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def rotate_secret(webhook_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.rotate_secret, webhook_id=webhook_id))
+    return runtime.respond(app.current_request, partial(routes_registry.rotate_secret, webhook_id=webhook_id))
 
 
 @app.route("/webhooks/{webhook_id}/test", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def test_webhook(webhook_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.test_webhook, webhook_id=webhook_id))
+    return runtime.respond(app.current_request, partial(routes_registry.test_webhook, webhook_id=webhook_id))
 
 
 @app.route("/feeds/{feed_id}", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def get_feed(feed_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.get_feed, feed_id=feed_id))
+    return runtime.respond(app.current_request, partial(routes_registry.get_feed, feed_id=feed_id))
 
 
 @app.route("/feeds/{feed_id}", methods=["PUT"], authorizer=bearer)
 def put_feed(feed_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.put_feed, feed_id=feed_id))
+    return runtime.respond(app.current_request, partial(routes_registry.put_feed, feed_id=feed_id))
 
 
 @app.route("/feeds/{feed_id}", methods=["DELETE"], authorizer=bearer, content_types=NO_BODY)
 def remove_feed(feed_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.remove_feed, feed_id=feed_id))
+    return runtime.respond(app.current_request, partial(routes_registry.remove_feed, feed_id=feed_id))
 
 
 @app.route("/feeds/{feed_id}/pause", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def pause_feed(feed_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.pause_feed, feed_id=feed_id))
+    return runtime.respond(app.current_request, partial(routes_registry.pause_feed, feed_id=feed_id))
 
 
 @app.route("/feeds/{feed_id}/resume", methods=["POST"], authorizer=bearer, content_types=NO_BODY)
 def resume_feed(feed_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.resume_feed, feed_id=feed_id))
+    return runtime.respond(app.current_request, partial(routes_registry.resume_feed, feed_id=feed_id))
 
 
 @app.route("/feeds/{feed_id}/backfill", methods=["POST"], authorizer=bearer)
 def backfill_feed(feed_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.backfill_feed, feed_id=feed_id))
+    return runtime.respond(app.current_request, partial(routes_registry.backfill_feed, feed_id=feed_id))
 
 
 @app.route("/feeds/{feed_id}/deliveries", methods=["GET"], authorizer=bearer, content_types=NO_BODY)
 def list_deliveries(feed_id: str) -> Response:
-    return runtime.respond(app.current_request, partial(routes.list_deliveries, feed_id=feed_id))
+    return runtime.respond(app.current_request, partial(routes_registry.list_deliveries, feed_id=feed_id))
 
 
 @app.route("/regions", methods=["GET"], authorizer=bearer, content_types=NO_BODY)

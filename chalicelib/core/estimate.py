@@ -93,8 +93,8 @@ def requests(summary: PlanSummary, spec: JobSpec) -> Requests:
         # copy reads spec and manifest; verify those, the copy record, and whether there is a receipt; settling reads
         # all receipts, and the forks.
         "GetObject": 6 * copying + totals.partitions + forks + 10,
-        # Whether it is approved, cancelled, paused, and whose turn is next; the sources of uploads; what LIST can't tell
-        # after the copy.
+        # Whether it is approved, cancelled, paused, and whose turn is next; the sources of uploads; what LIST can't
+        # tell after the copy.
         "HeadObject": 5 * copying + wanted.uploads + _comparing(summary, spec) + 6,
     }
     return Requests(_some(planning), _some(carried))
@@ -138,8 +138,8 @@ def _lines(summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) 
     yield CostLine("Lambda, invocations", 2 * parts / 1e6, "1,000,000", prices.lambda_per_million)
     # Each message is sent, received and deleted.
     yield CostLine("SQS requests", 3 * 2 * parts / 1e6, "1,000,000", prices.sqs_per_million)
-    # Lease when it is claimed, when it is copied and when it is receipted, a slot taken and given back, in both replicas,
-    # each of 1 or 2 KB.
+    # Lease when it is claimed, when it is copied and when it is receipted, a slot taken and given back, in both
+    # replicas, each of 1 or 2 KB.
     yield CostLine("DynamoDB writes", 2 * 6 * parts / 1e6, "1,000,000", prices.table_write_per_million)
     yield CostLine("DynamoDB reads", 13 * parts / 1e6, "1,000,000", prices.table_read_per_million)
     if spec.target.kms_key:

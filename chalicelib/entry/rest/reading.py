@@ -1,0 +1,66 @@
+"""Reading requests: what is not as described becomes a Problem that says so."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from chalicelib.entry import strictjson
+from chalicelib.entry.rest import problems, requests
+from chalicelib.entry.rest.http import Request
+from chalicelib.entry.rest.problems import Problem
+from chalicelib.ports import Env
+
+ERRORS_SHOWN = 10
+M = TypeVar("M", bound=BaseModel)
+
+
+def require(request: Request, scope: str) -> None:
+    if scope not in request.scopes:
+        detail = f"this needs a token with the scope {scope!r}"
+        raise Problem(problems.MISSING_SCOPE, detail)
+
+
+def token_of(env: Env, request: Request) -> str:
+    """The Idempotency-Key, or a unique one where the client gave none: then a retry is a new job."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return f"generated:{env.ids.nonce()}"
+    if not (1 <= len(key) <= requests.IDEMPOTENCY_KEY_MAX_CHARACTERS and key.isascii() and key.isprintable()):
+        detail = f"Idempotency-Key must have 1 to {requests.IDEMPOTENCY_KEY_MAX_CHARACTERS} printable ASCII characters"
+        raise Problem(problems.INVALID_KEY, detail)
+    return f"client:{key}"
+
+
+def body_of(request: Request, model: type[M]) -> M:
+    if len(request.body) > requests.BODY_MAX_BYTES:
+        detail = f"the body has {len(request.body)} bytes; at most {requests.BODY_MAX_BYTES} are accepted"
+        raise Problem(problems.BODY_TOO_LARGE, detail)
+    if not request.body:
+        raise Problem(problems.NO_BODY, "send one JSON object")
+    try:
+        decoded = strictjson.loads(request.body)
+    except ValueError as error:
+        raise Problem(problems.NOT_JSON, f"send one JSON object in UTF-8: {error}") from None
+    if not isinstance(decoded, dict):
+        raise Problem(problems.NOT_AN_OBJECT, "send one JSON object")
+    return _validate(model, decoded, "body")
+
+
+def query_of(request: Request, model: type[M]) -> M:
+    """Of a name that is there twice, no value is preferred to the other, as in bodies."""
+    for name, values in request.query.items():
+        if len(values) > 1:
+            detail = f"query.{name}: it is there {len(values)} times; send it once"
+            raise Problem(problems.INVALID_REQUEST, detail)
+    return _validate(model, {name: values[0] for name, values in request.query.items() if values}, "query")
+
+
+def _validate(model: type[M], values: dict[str, object], where: str) -> M:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        wrong = [f"{'.'.join([where, *map(str, e['loc'])])}: {e['msg']}" for e in found[:ERRORS_SHOWN]]
+        if len(found) > ERRORS_SHOWN:
+            wrong.append(f"and {len(found) - ERRORS_SHOWN} more")
+        raise Problem(problems.INVALID_REQUEST, "; ".join(wrong)) from None
