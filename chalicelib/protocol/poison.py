@@ -1,10 +1,13 @@
 """One object's trouble is its own: it becomes that row's outcome, and never holds up the others."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from chalicelib.core.errors import Archived, Denied, EftError, NoSuchBucket, Retry
 from chalicelib.core.model import Outcome
-from chalicelib.ports import Env, R
+from chalicelib.ports import Env
+
+R = TypeVar("R")
 
 
 def safely(env: Env, key: str, work: Callable[[], R]) -> R | EftError:

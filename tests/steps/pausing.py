@@ -1,12 +1,12 @@
 """Pausing and resuming jobs in a world where copying takes its time."""
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from chalicelib.core import codec
 from chalicelib.core.intents import Intent
 from chalicelib.core.model import JobSpec, JobState, Outcome
 from chalicelib.core.policy import Policy
-from chalicelib.ports import R, T
 from chalicelib.steps import control
 from simulation.memory.clock import SerialPool
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
@@ -14,6 +14,9 @@ from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
 from tests.steps.calls import Act
 from tests.steps.world import MINUTE, SECOND, SMALL, World
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 LOOK_MS = 2 * MINUTE
 """Workers look for a pause every minute: then all of them know."""

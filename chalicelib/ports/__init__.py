@@ -1,0 +1,68 @@
+"""What the product needs of the world, as protocols. Adapters, the simulation and the tests implement them.
+
+Every call may fail with an error of `core.errors`. `Retry` always means "perhaps it happened": a caller that wrote
+looks before it writes again. No implementation retries a write by itself: a hidden retry turns your own success into
+a 412.
+"""
+
+from chalicelib.ports.env import Clock, Env, Ids, Log, Pool, Rng
+from chalicelib.ports.messages import Courier, KeySource, Notifier, Queue, QueueName, Reply, VerifyDelivery, Wake
+from chalicelib.ports.store import (
+    BucketFacts,
+    ObjectStore,
+    Page,
+    Part,
+    Placement,
+    SourceRef,
+    UploadInfo,
+    UploadRef,
+    Written,
+)
+from chalicelib.ports.table import (
+    Arrival,
+    ChangePage,
+    Delivery,
+    DeliveryPage,
+    DeliveryStatus,
+    JobItems,
+    JobPage,
+    Ledger,
+    Registry,
+    Said,
+)
+
+__all__ = [
+    "Arrival",
+    "BucketFacts",
+    "ChangePage",
+    "Clock",
+    "Courier",
+    "Delivery",
+    "DeliveryPage",
+    "DeliveryStatus",
+    "Env",
+    "Ids",
+    "JobItems",
+    "JobPage",
+    "KeySource",
+    "Ledger",
+    "Log",
+    "Notifier",
+    "ObjectStore",
+    "Page",
+    "Part",
+    "Placement",
+    "Pool",
+    "Queue",
+    "QueueName",
+    "Registry",
+    "Reply",
+    "Rng",
+    "Said",
+    "SourceRef",
+    "UploadInfo",
+    "UploadRef",
+    "VerifyDelivery",
+    "Wake",
+    "Written",
+]
