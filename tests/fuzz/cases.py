@@ -54,6 +54,8 @@ NAMES = ("drops", "source-west", "new-one")
 """Of endpoints: one that is registered, one that came with the deployment, and one that there may be."""
 SCHEDULES = ("nightly", "new-one")
 """One that is there, and one that there may be."""
+FEEDS = ("west-to-east", "new-one")
+"""One that came with the deployment, and one that there may be."""
 HOOKS = ("to-erp", "one-more")
 """Of webhooks: one that is registered, and one that there may be."""
 KEYS = ("again", "k" * 255, "~")
@@ -174,6 +176,13 @@ def _name_what_exists(case: Case[Any], world: World, known: int) -> None:
             source, target = PLACES[known % len(PLACES)]
             job: Any = {"source": source, "target": target}
             case.body = {**case.body, "cron": "0 2 * * *", "timezone": "Europe/London", "job": job}
+    elif "feed_id" in case.path_parameters:
+        case.path_parameters["feed_id"] = FEEDS[known // 3 % len(FEEDS)]
+        for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
+            case.headers.pop(condition, None)
+        if isinstance(case.body, dict) and "source" in case.body:
+            source, target = PLACES[known % len(PLACES)]
+            case.body = {**case.body, "source": source, "target": target}
     elif "webhook_id" in case.path_parameters:
         case.path_parameters["webhook_id"] = HOOKS[known % len(HOOKS)]
         for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
