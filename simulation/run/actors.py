@@ -7,7 +7,7 @@ from functools import partial
 
 from chalicelib.core.deletions import Deletion
 from chalicelib.core.errors import NotYet
-from chalicelib.core.model import JobSpec, Properties
+from chalicelib.core.model import CancelMode, JobSpec, Properties
 from chalicelib.ports import Env
 from chalicelib.protocol.registering import Author
 from chalicelib.protocol.submitting import Place, Submission
@@ -222,6 +222,7 @@ class Actors:
                 every_object=job.every_object,
                 deletion=Deletion(job.delete) if job.delete else None,
                 priority=job.priority,
+                cancel_mode=CancelMode.STRICT if job.strict else CancelMode.FAST,
             )
             accepted, _ = control.submit(env, wanted)
             before = self.truth.asked.setdefault(number, accepted)

@@ -110,6 +110,8 @@ class Job:
     delete: int = 0
     """It may delete so many objects that its source doesn't have; 0: it deletes nothing."""
     priority: Priority = Priority.NORMAL
+    strict: bool = False
+    """What a cancel calls CANCELLED must never arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,8 @@ def draw(seed: int) -> Scenario:
     events += changes
     fairness = Random(f"fairness {seed}")
     jobs = tuple(replace(job, priority=fairness.choice(tuple(Priority))) for job in jobs)
+    strictness = Random(f"strict {seed}")
+    jobs = tuple(replace(job, strict=not job.delete and strictness.random() < 0.15) for job in jobs)
     events += _feed_owner(Random(f"feeds {seed}"), events, calm_at_ms)
     versioned_sources = random.random() < 0.4
     if not jobs and random.random() < 0.4:

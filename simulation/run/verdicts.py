@@ -77,6 +77,8 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
         violated("I6 one true end", f"{end.planned} planned, {end.counts}, and {len(rows)} rows are receipted")
     proven = all(outcome.outcome.good and outcome.verification.value in ("etag", "checksum") for _, outcome in copies)
     _deletions(world, actors, number, end, [pair for pair in rows if pair[0].method is Method.DELETE])
+    if job.strict and len(actors.truth.asked) == 1:
+        _revoked(world, spec, copies)
     never = job.mode is OverwriteMode.NEVER
     if end.state is JobState.SUCCEEDED and not (proven or (never and all(o.outcome.good for _, o in rows))):
         violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
@@ -117,6 +119,14 @@ def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: l
     meant = {key for key in strays if job.input.means(key.removeprefix(f"out/{job.target}"), 1)}
     if meant & left:
         world.monitors.violated("I3 nothing lost", f"job {number} SUCCEEDED, and these were to go: {meant & left}")
+
+
+def _revoked(world: World, spec: JobSpec, rows: list[tuple[Row, RowOutcome]]) -> None:
+    """What a strict cancel called CANCELLED has not arrived, and never will: nobody sleeps any more."""
+    for row, outcome in rows:
+        written = [v for v in world.store.versions(spec.target.bucket, row.target) if v.by == WORKER]
+        if outcome.outcome is Outcome.CANCELLED and row.size and any(not v.delete_marker for v in written):
+            world.monitors.violated("a strict cancel is final", f"{row.key} is CANCELLED, and {row.target} was written")
 
 
 def _retries_manifest(actors: Actors, number: int) -> bool:
@@ -161,6 +171,9 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
         if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
             violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
         return
+    provable = item.checksum or item.part_sizes or not item.size
+    if actors.scenario.jobs[number].strict and not provable and outcome.outcome is Outcome.FAILED:
+        return  # A copy that could be revoked could not be verified.
     first = [n for n in actors.truth.asked if actors.scenario.jobs[n].input.retries is None]
     if len(first) > 1 and (outcome.outcome.good or outcome.outcome is Outcome.DESTINATION_CONFLICT):
         return  # Two jobs for one destination: each may meet what the other has put there.
