@@ -9,6 +9,7 @@ from typing import Any
 from chalice.test import Client
 
 from app import app
+from chalicelib.entry.rest import problems
 from chalicelib.entry.rest.keyring import Keyring
 from chalicelib.ports import Env
 from chalicelib.runtime import Composition, using
@@ -21,6 +22,8 @@ from simulation.memory.queue import MemoryQueue
 from tests.entry.tokens import Signer
 
 PROBLEM = "application/problem+json"
+TITLES = {(kind.status, kind.code): kind.title for kind in vars(problems).values() if isinstance(kind, problems.Kind)}
+"""What `openapi` promises, and each answer has: RFC 9457, section 3.1.3."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Reply:
         assert {"type", "title", "status", "detail", "instance"} <= found.keys()
         assert found["type"] == f"urn:eft:problem:{code}", found
         assert found["status"] == status
-        assert found["title"]
+        assert found["title"] == (problems.INVALID_REQUEST.title if code == "Refused" else TITLES[(status, code)])
         detail: str = found["detail"]
         assert detail
         return detail

@@ -114,7 +114,20 @@ _ADVICE: Mapping[str, str] = {
 """What to do next, where the error's own message doesn't say."""
 
 
-_NOT_YET = {kind.code: kind for kind in (JOB_NOT_SETTLED, PLAN_NOT_MADE, PLAN_EXPIRED, PLAN_CANCELLED)}
+_BY_CODE = {
+    kind.code: kind
+    for kind in (
+        JOB_NOT_SETTLED,
+        PLAN_NOT_MADE,
+        PLAN_EXPIRED,
+        PLAN_CANCELLED,
+        ALREADY_THERE,
+        HAS_CHANGED,
+        IN_USE,
+        DECLARED,
+    )
+}
+"""Where one class of errors has several titles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +164,10 @@ def problem_of(error: EftError, request_id: str) -> Problem:
     detail = f"{error.message}: {advice}" if advice else error.message
     if isinstance(error, Unknown):
         return Problem(Kind(404, error.code, UNKNOWN_JOB.title), detail)
-    if isinstance(error, Stale):
-        return Problem(Kind(412, error.code, HAS_CHANGED.title), detail)
-    if isinstance(error, InUse):
-        return Problem(Kind(409, error.code, IN_USE.title), detail)
+    if isinstance(error, NotYet | Stale | InUse):
+        return Problem(_BY_CODE[error.code], detail)
     if isinstance(error, Unusable):
         return Problem(Kind(422, error.code, ENDPOINT_UNUSABLE.title), detail)
-    if isinstance(error, NotYet):
-        return Problem(_NOT_YET[error.code], detail)
     if isinstance(error, KeyReused):
         return Problem(KEY_REUSED, detail)
     if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == INVALID_CURSOR.code):
