@@ -41,7 +41,7 @@ class HttpsCourier:
             connection = _Pinned(host, port, self._addresses(host, port), self._timeout_s, self._context)
             return self._ask(connection, target, headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Retry("NoAnswer", f"{type(error).__name__}: {str(error)[:200]}") from error
+            raise Retry("NoAnswer", _in_words(error)) from error
 
     def _ask(self, connection: "_Pinned", target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         # Not only each wait, but all of them together: one that sends a byte a second would hold us for ever.
@@ -118,6 +118,24 @@ class _Pinned(http.client.HTTPSConnection):
                 socket.socket.shutdown(self._open, socket.SHUT_RDWR)
             except OSError:
                 return  # It has ended by itself.
+
+
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (socket.gaierror, "its name has no address"),
+    (TimeoutError, f"no answer in {TIMEOUT_S:g} s"),
+    (ssl.SSLCertVerificationError, "its certificate is not accepted"),
+    (ssl.SSLError, "no TLS connection could be made"),
+    (ConnectionRefusedError, "it refuses connections"),
+    (ConnectionError, "the connection was closed before it answered"),
+    (http.client.HTTPException, "what it answered is no HTTP"),
+)
+"""What a tenant is told who looks at its webhook. Subclasses before their bases."""
+
+
+def _in_words(error: Exception) -> str:
+    what = next((words for kind, words in _WORDS if isinstance(error, kind)), "it can't be reached")
+    why = getattr(error, "verify_message", "")
+    return f"{what}: {why}" if why else what
 
 
 def _retry_after_ms(value: str) -> int | None:

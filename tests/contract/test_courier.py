@@ -195,7 +195,7 @@ def test_a_receiver_that_takes_its_time(courier: HttpsCourier, receiver: Receive
 
     receiver.paths["/hook"] = slow
     began_s = time.monotonic()
-    with pytest.raises(Retry, match="timed out"):
+    with pytest.raises(Retry, match="no answer in 5 s"):
         courier.post(f"{receiver.url}/hook", HEADERS, BODY)
     assert time.monotonic() - began_s < 10, "it did not wait for the receiver"
     over.set()
@@ -206,7 +206,7 @@ def test_a_receiver_that_says_nothing_at_all(courier: HttpsCourier) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with pytest.raises(Retry, match="timed out"):
+        with pytest.raises(Retry, match="no answer in 5 s"):
             courier.post(f"https://127.0.0.1:{silent.getsockname()[1]}/hook", HEADERS, BODY)
 
 
@@ -224,7 +224,7 @@ def test_a_receiver_that_speaks_otherwise(courier: HttpsCourier, receiver: Recei
 
 def test_a_certificate_that_nobody_trusts(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    with pytest.raises(Retry, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(Retry, match="its certificate is not accepted"):
         HttpsCourier(LOOPBACK, timeout_s=TIMEOUT_S).post(receiver.answer("/hook"), HEADERS, BODY)
     assert receiver.got == []
 
@@ -232,7 +232,7 @@ def test_a_certificate_that_nobody_trusts(receiver: Receiver, monkeypatch: pytes
 def test_a_certificate_of_another_name(courier: HttpsCourier, receiver: Receiver) -> None:
     """The address is the one of the certificate: what counts is the name."""
     url = receiver.answer("/hook").replace("127.0.0.1", "localhost")
-    with pytest.raises(Retry, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(Retry, match="its certificate is not accepted"):
         courier.post(url, HEADERS, BODY)
     assert receiver.got == []
 
