@@ -21,11 +21,20 @@ def _as_it_is(body: str) -> str:
     return body
 
 
+_UNKNOWN = {
+    # As the path of a request. Named in a body, an unknown endpoint is another problem, of another status.
+    EntryKind.ENDPOINT: "NoSuchEndpoint",
+    EntryKind.FEED: "UnknownFeed",
+    EntryKind.SCHEDULE: "UnknownSchedule",
+    EntryKind.WEBHOOK: "UnknownWebhook",
+}
+
+
 def live(env: Env, kind: EntryKind, tenant: str, name: str) -> Entry:
     """The entry; raises Unknown if there is none, or no longer. Another tenant's costs the same call."""
     entry = env.registry.get(kind, tenant, name)
     if entry is None or entry.removed:
-        raise Unknown(f"Unknown{kind.capitalize()}", f"you have no {kind} {name[:80]!r}")
+        raise Unknown(_UNKNOWN[kind], f"you have no {kind} {name[:80]!r}")
     return entry
 
 

@@ -97,4 +97,4 @@ def _refuse_declared(env: Env, tenant: str, name: str) -> None:
 
 
 def _unknown(name: str) -> Unknown:
-    return Unknown("UnknownEndpoint", f"you have no endpoint {name[:80]!r}")
+    return Unknown("NoSuchEndpoint", f"you have no endpoint {name[:80]!r}")

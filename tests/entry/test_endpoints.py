@@ -59,8 +59,8 @@ def test_an_endpoints_life(api: Api) -> None:
     gone = remove(api, headers={"If-Match": changed.headers["etag"]})
     assert (gone.status, gone.body) == (204, b"")
     assert "content-type" not in gone.headers
-    api.get("/endpoints/drops").problem(404, "UnknownEndpoint")
-    remove(api).problem(404, "UnknownEndpoint")
+    api.get("/endpoints/drops").problem(404, "NoSuchEndpoint")
+    remove(api).problem(404, "NoSuchEndpoint")
     assert put(api).status == 201, "and made again"
 
 
@@ -134,7 +134,7 @@ def test_another_tenants_names_are_free(api: Api) -> None:
     assert put(api, "drops").status == 201
     assert api.get("/endpoints/theirs").json["managed_by"] == "deployment"
     api.tenant = "acme"
-    api.get("/endpoints/drops").problem(404, "UnknownEndpoint")
+    api.get("/endpoints/drops").problem(404, "NoSuchEndpoint")
     assert put(api, "drops").status == 201
 
 
@@ -196,7 +196,7 @@ def test_a_bucket_that_does_not_say_so(
         "bucket 'acme-drops' can't be used: it must exist in us-gov-west-1 in account 111122223333, let the service's "
         "roles look at it (s3:ListBucket, s3:GetBucketTagging), and its tag 'eft-tenants' must name your tenant"
     )
-    api.get("/endpoints/drops").problem(404, "UnknownEndpoint")
+    api.get("/endpoints/drops").problem(404, "NoSuchEndpoint")
 
 
 def test_the_services_own_bucket(api: Api, memory: MemoryObjectStore) -> None:

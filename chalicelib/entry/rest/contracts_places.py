@@ -32,7 +32,7 @@ CONTRACTS_OF_PLACES = (
         scope=READ,
         description="With its ETag, unless it came with the deployment.",
         successes=(Success(200, places.Endpoint, "The endpoint."),),
-        problems=(problems.UNKNOWN_NAMED_ENDPOINT,),
+        problems=(problems.NO_SUCH_ENDPOINT,),
     ),
     Contract(
         "PUT",
@@ -72,7 +72,7 @@ CONTRACTS_OF_PLACES = (
         description="Jobs that were accepted go on. A feed or a schedule that names it must be removed first.",
         conditional=True,
         successes=(Success(204, None, "Removed."),),
-        problems=(*CHANGED, problems.UNKNOWN_NAMED_ENDPOINT, problems.IN_USE, problems.DECLARED),
+        problems=(*CHANGED, problems.NO_SUCH_ENDPOINT, problems.IN_USE, problems.DECLARED),
     ),
     Contract(
         "POST",
@@ -83,7 +83,7 @@ CONTRACTS_OF_PLACES = (
         scope=WRITE,
         description="The same trial as at registration. It leaves nothing behind.",
         successes=(Success(200, places.EndpointCheck, "What was found."),),
-        problems=(problems.UNKNOWN_NAMED_ENDPOINT,),
+        problems=(problems.NO_SUCH_ENDPOINT,),
     ),
     Contract(
         "GET",

@@ -56,6 +56,7 @@ _DETAILS = {
     "InvalidFilter": "pattern 'report[': a '[' is not closed; '[[]' stands for the character",
     "InvalidRequest": "query.limit: Input should be less than or equal to 1000",
     "InvalidCursor": "cursor: take it unchanged from the previous page's answer",
+    "NoSuchEndpoint": "you have no endpoint 'west-sauce': GET /endpoints lists yours",
     "UnknownEndpoint": "source: you have no endpoint 'west-sauce': GET /endpoints lists yours",
     "NotReadable": "endpoint 'east-target' may not be read from: choose another source",
     "NotWritable": "endpoint 'west-source' may not be written to: choose another target",

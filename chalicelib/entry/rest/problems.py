@@ -64,7 +64,7 @@ PLAN_CANCELLED = Kind(409, "PlanCancelled", "The plan was cancelled")
 JOB_NOT_SETTLED = Kind(409, "JobNotSettled", "The job is not settled yet")
 UNKNOWN_FEED = Kind(404, "UnknownFeed", "Not found")
 FEED_LOOP = Kind(400, "FeedLoop", _CANT)
-UNKNOWN_NAMED_ENDPOINT = Kind(404, "UnknownEndpoint", "Not found")
+NO_SUCH_ENDPOINT = Kind(404, "NoSuchEndpoint", "Not found")
 INVALID_NAME = Kind(400, "InvalidName", _CANT)
 INVALID_URL = Kind(400, "InvalidUrl", _CANT)
 TOO_MANY_WEBHOOKS = Kind(400, "TooManyWebhooks", _CANT)
@@ -106,6 +106,7 @@ _ADVICE: Mapping[str, str] = {
     PLAN_EXPIRED.code: "what it says may no longer be true; submit the same plan anew, under another Idempotency-Key",
     PLAN_CANCELLED.code: "submit it anew, under another Idempotency-Key",
     UNKNOWN_ENDPOINT.code: "GET /endpoints lists yours",
+    NO_SUCH_ENDPOINT.code: "GET /endpoints lists yours",
     UNKNOWN_WEBHOOK.code: "GET /webhooks lists yours",
     UNKNOWN_FEED.code: "GET /feeds lists yours",
     JOB_NOT_SETTLED.code: "ask again when GET /jobs/{id} shows one of the final states; until then "
