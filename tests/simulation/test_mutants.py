@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.core.model import Outcome
 from simulation.mutants.catalogue import MUTANTS
 from simulation.mutants.hunt import NOTHING, Found, hunt_all
 from simulation.mutants.plant import CannotBePlanted, Edit, Mutant, plant
@@ -49,7 +50,7 @@ def test_nothing_is_found_where_nothing_is_planted() -> None:
 
 def test_it_must_be_planted_before_the_import() -> None:
     with pytest.raises(CannotBePlanted, match="has been imported"):
-        plant([Edit("chalicelib.core.model", "a", "b")])
+        plant([Edit(Outcome.__module__, "a", "b")])
 
 
 def test_the_page_lists_every_mutant() -> None:
