@@ -42,6 +42,11 @@ class Wake:
     takeover: bool = False
     """For copy: a lease has expired. What was begun goes on, with a slot or without."""
 
+    @classmethod
+    def of(cls, spec: JobSpec, queue: QueueName, part: str, *, fresh: bool = False) -> "Wake":
+        """A job's message, in its tenant's name."""
+        return cls(queue, spec.job_id, spec.control_region, part, fresh=fresh, tenant=spec.tenant)
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyDelivery:

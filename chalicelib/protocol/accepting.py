@@ -34,7 +34,7 @@ def accept(env: Env, spec: JobSpec) -> tuple[JobSpec, bool]:
     # shows it.
     if not accepted.planned_first:
         env.ledger.put_job(accepted)
-    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.ROOT_RANGE, tenant=spec.tenant)])
+    env.queue.send([Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
     env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
     return accepted, accepted is spec
 

@@ -78,6 +78,4 @@ class Line:
         return [self.wake(part)]
 
     def wake(self, part: str, *, fresh: bool = False) -> Wake:
-        return Wake(
-            QueueName.COPY, self.spec.job_id, self.spec.control_region, part, fresh=fresh, tenant=self.spec.tenant
-        )
+        return Wake.of(self.spec, QueueName.COPY, part, fresh=fresh)

@@ -182,9 +182,6 @@ class JobRecords:
     def has_link(self, part: str) -> bool:
         return self._there(f"manifest/{part}")
 
-    def manifest_bytes(self, part: str) -> bytes | None:
-        return self.control.get(self._key(f"manifest/{part}"))
-
     def link_bytes(self, part: str) -> bytes | None:
         return self.control.get(self._key(f"manifest/{part}"))
 

@@ -30,7 +30,7 @@ def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
         begun = any(plan.range_id == ids.DELETE_RANGE for plan in items.plans)
         if not settle(env, records, spec) and spec.deletion is not None and not begun:
             # All is delivered: now what is to be deleted is planned. Crash before this: the sweep sees it.
-            wake = Wake(QueueName.SPLIT, spec.job_id, spec.control_region, ids.DELETE_RANGE, tenant=spec.tenant)
+            wake = Wake.of(spec, QueueName.SPLIT, ids.DELETE_RANGE)
             env.queue.send([wake])
 
 

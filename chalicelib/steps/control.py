@@ -117,7 +117,7 @@ def cancel(env: Env, tenant: str, job_id: str) -> JobView:
         # copied, and nobody can approve it any more.
         if spec.planned_first and records.terminal() is None:
             records.control.open_job(job_id)
-        env.queue.send([_wake(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
+        env.queue.send([Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
         # Crash here: a paused job is shown as paused until a sweep of any Region notes what it sees.
         env.ledger.put_observation(intents_note(env, job_id, Intents(cancelled=True)))
         env.log("job-cancelled", job=job_id, tenant=tenant)
@@ -147,17 +147,13 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
         # Also if it had been resumed before: perhaps by this very request, whose answer the client never got.
         survey = records.survey(limit=NAMES_PER_RESUME, planned_first=spec.planned_first)
         waits = waiting(survey, deletes=spec.deletion is not None)
-        env.queue.send([_wake(spec, QueueName.SPLIT, range_id) for range_id in sorted(waits.split)])
+        env.queue.send([Wake.of(spec, QueueName.SPLIT, range_id) for range_id in sorted(waits.split)])
         copies = [] if survey.intents.unapproved else sorted(in_line(survey, spec.priority, env.policy))
-        env.queue.send([_wake(spec, QueueName.COPY, part) for part in copies])
+        env.queue.send([Wake.of(spec, QueueName.COPY, part) for part in copies])
     # Crash here: taken and obeyed, but shown only when the next sweep of any Region has noted it.
     env.ledger.put_observation(intents_note(env, job_id, intents))
     env.log("job-intent", job=job_id, tenant=tenant, wanted=kind, number=intents.highest)
     return get_job(env, tenant, job_id)
-
-
-def _wake(spec: JobSpec, queue: QueueName, part: str) -> Wake:
-    return Wake(queue, spec.job_id, spec.control_region, part, tenant=spec.tenant)
 
 
 def get_job(env: Env, tenant: str, job_id: str) -> JobView:

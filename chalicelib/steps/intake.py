@@ -277,7 +277,7 @@ class _Batch:
         self.env.ledger.put_deliveries(
             [delivery_of(self.env, self.feed.id, row, None, job_id=spec.job_id, verified=False) for row in rows]
         )
-        wake = Wake(QueueName.COPY, spec.job_id, spec.control_region, FEED_PART, fresh=True, tenant=spec.tenant)
+        wake = Wake.of(spec, QueueName.COPY, FEED_PART, fresh=True)
         self.env.queue.send([wake])
         self.env.log("feed-job", feed=self.feed.id, job=spec.job_id, rows=len(rows))
 

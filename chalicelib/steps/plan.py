@@ -107,16 +107,12 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
     # From here on the job is safe: the first sweep that finds it there wakes all of it.
     env.ledger.put_job(spec)
     # Split only to settle it, where there is nothing to copy.
-    wakes = [_wake(spec, QueueName.SPLIT, ids.ROOT_RANGE)]
+    wakes = [Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)]
     survey = records.survey(limit=NAMES_PER_RESUME, planned_first=True)
     # Also if it had been approved before: perhaps by this very request, whose answer the client never got.
-    wakes += [_wake(spec, QueueName.COPY, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
+    wakes += [Wake.of(spec, QueueName.COPY, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
     env.queue.send(wakes)
     env.log("plan-approved", job=plan_id, tenant=tenant)
-
-
-def _wake(spec: JobSpec, queue: QueueName, part: str) -> Wake:
-    return Wake(queue, spec.job_id, spec.control_region, part, tenant=spec.tenant)
 
 
 def _check_approvable(env: Env, records: JobRecords) -> None:

@@ -144,7 +144,7 @@ def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
     """Leave the rest to further invocations: two of them side by side where the range can be divided."""
     middle = _find_middle(env, chain) if may_fork else None
     if middle is None:
-        env.queue.send([chain.wake_split(chain.range_id)])
+        env.queue.send([Wake.of(chain.spec, QueueName.SPLIT, chain.range_id)])
         return
     chain.append(
         Fork(
@@ -295,7 +295,7 @@ class _Chain:
             return  # The winner wakes its own.
         line = Line(self.env, self.records, self.spec)
         if isinstance(link, Fork):
-            self.env.queue.send([self.wake_split(f"{self.range_id}{side}") for side in "01"])
+            self.env.queue.send([Wake.of(self.spec, QueueName.SPLIT, f"{self.range_id}{side}") for side in "01"])
         elif self.deletes and link.rows:
             return  # Not before the whole chain is planned.
         elif all(row.method is Method.NONE for row in link.rows):
@@ -313,10 +313,6 @@ class _Chain:
         outcomes = tuple(row.decided for row in manifest.rows if row.decided is not None)
         receipt = receipt_of(self.env, self.records, manifest, outcomes, started_ms=now)
         self.env.log("partition-unchanged", job=self.spec.job_id, part=manifest.part, rows=len(receipt.rows))
-
-    def wake_split(self, range_id: str) -> Wake:
-        spec = self.spec
-        return Wake(QueueName.SPLIT, spec.job_id, spec.control_region, range_id, tenant=spec.tenant)
 
     def _move_to(self, link: Link) -> None:
         _, self.links = ids.split_part_id(link.part)

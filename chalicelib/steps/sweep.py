@@ -135,10 +135,10 @@ def _execute(
     if repairs.settle and (sum_up if unapproved else settle)(env, records, spec):
         return
     _wake_expiring(env, records, spec, repairs.watch, sights)
-    wakes = [_wake(spec, QueueName.SPLIT, range_id) for range_id in repairs.split]
+    wakes = [Wake.of(spec, QueueName.SPLIT, range_id) for range_id in repairs.split]
     if not (repairs.again and repairs.copy and waits_for_slot(env, spec)):
-        wakes += [_wake(spec, QueueName.COPY, part) for part in repairs.copy]
-    wakes += [_wake(spec, QueueName.VERIFY, part) for part in repairs.verify]
+        wakes += [Wake.of(spec, QueueName.COPY, part) for part in repairs.copy]
+    wakes += [Wake.of(spec, QueueName.VERIFY, part) for part in repairs.verify]
     if wakes:
         env.log("redriven", job=records.job_id, wakes=len(wakes), delay_ms=repairs.delay_ms)
     env.queue.send(wakes, delay_ms=repairs.delay_ms)
@@ -157,12 +157,8 @@ def _wake_expiring(
             found.standing is Standing.WAITING and due_before_next_sweep(found.wait_ms, env.policy)
         ):
             env.log("lease-expires", job=records.job_id, part=part, epoch=epoch, in_ms=found.wait_ms)
-            wake = replace(_wake(spec, QueueName.COPY, part), takeover=True)
+            wake = replace(Wake.of(spec, QueueName.COPY, part), takeover=True)
             env.queue.send([wake], delay_ms=found.wait_ms)
-
-
-def _wake(spec: JobSpec, queue: QueueName, part: str) -> Wake:
-    return Wake(queue, spec.job_id, spec.control_region, part, tenant=spec.tenant)
 
 
 # --- multipart uploads ----------------------------------------------------------------------------------------
