@@ -15,8 +15,8 @@ from chalicelib.ports import Delivery, DeliveryStatus, Env
 from chalicelib.protocol.catchup import listings
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
-from chalicelib.protocol.places import feeds_of, find_endpoint, last_known_endpoint, read_places
-from chalicelib.protocol.registering import Author, live, register, unregister
+from chalicelib.protocol.places import declared_feed, feeds_of, find_endpoint, last_known_endpoint, read_places
+from chalicelib.protocol.registering import Author, register, unregister
 from chalicelib.protocol.submitting import Place, check_prefix
 
 FILLS_SHOWN = 5
@@ -85,8 +85,8 @@ def list_feeds(env: Env, tenant: str) -> list[FeedView]:
 def find_feed(env: Env, tenant: str, name: str) -> FeedView:
     """Another tenant's costs the same call as one that there isn't."""
     entry = env.registry.get(EntryKind.FEED, tenant, name)
-    declared = env.declared_feeds.get(name)
-    if declared is not None and declared.tenant == tenant:
+    declared = declared_feed(env, tenant, name)
+    if declared is not None:
         return FeedView(declared, None)
     if entry is None or entry.removed:
         raise Unknown("UnknownFeed", f"you have no feed {name[:80]!r}")
@@ -159,13 +159,11 @@ def _check_ends(env: Env, feed: Feed) -> None:
 def remove_feed(env: Env, author: Author, name: str, condition: Condition) -> None:
     """What it has begun ends; what arrives from now on is not delivered. Made again, it is another one."""
     _refuse_declared(env, author.tenant, name)
-    live(env, EntryKind.FEED, author.tenant, name)
     unregister(env, author, EntryKind.FEED, name, condition)
 
 
 def _refuse_declared(env: Env, tenant: str, name: str) -> None:
-    declared = env.declared_feeds.get(name)
-    if declared is not None and declared.tenant == tenant:
+    if declared_feed(env, tenant, name) is not None:
         detail = f"feed {name!r} came with the deployment: its operators change it there; choose another name"
         raise InUse("DeclaredByDeployment", detail)
 

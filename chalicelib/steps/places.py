@@ -7,7 +7,7 @@ from chalicelib.core.entries import Condition, Entry, EntryKind
 from chalicelib.core.errors import InUse, Unknown, Unusable
 from chalicelib.core.model import Endpoint
 from chalicelib.ports import ChangePage, Env
-from chalicelib.protocol.places import endpoints_of, feeds_of, find_endpoint
+from chalicelib.protocol.places import declared_endpoint, endpoints_of, feeds_of, find_endpoint
 from chalicelib.protocol.probing import probe
 from chalicelib.protocol.registering import Author, live, register, unregister
 from chalicelib.protocol.schedules import names_endpoint, schedules_of
@@ -90,8 +90,7 @@ def changes(env: Env, tenant: str, cursor: str | None, limit: int) -> ChangePage
 
 
 def _refuse_declared(env: Env, tenant: str, name: str) -> None:
-    declared = env.declared_endpoints.get(name)
-    if declared is not None and declared.tenant == tenant:
+    if declared_endpoint(env, tenant, name) is not None:
         detail = f"endpoint {name!r} came with the deployment: its operators change it there; choose another name"
         raise InUse("DeclaredByDeployment", detail)
 
