@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints
 
 from chalicelib.core import model
 from chalicelib.core.entries import Action, Change, EntryKind
-from chalicelib.core.policy import KEY_MAX_BYTES
-from chalicelib.entry.rest.requests import RequestBody
+from chalicelib.entry.rest.requests import Prefix, RequestBody
 from chalicelib.entry.rest.responses import Response, Timestamp, timestamp
 from chalicelib.ports import ChangePage
 from chalicelib.steps.places import EndpointView
@@ -30,7 +29,7 @@ class EndpointRequest(RequestBody):
     """Where the bucket is. What is written to must be in a Region of the service."""
     owner_account: Annotated[str, StringConstraints(pattern=ACCOUNT)]
     """The account that must own the bucket: each request to S3 says so."""
-    prefix: str = Field(default="", json_schema_extra={"maxLength": KEY_MAX_BYTES})
+    prefix: Prefix = ""
     """Everything that jobs read or write here lies below it. At most 1,024 bytes of UTF-8."""
     access: Access
     kms_key: Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^arn:[!-~]+$")] | None = None
@@ -40,13 +39,6 @@ class EndpointRequest(RequestBody):
     """Objects may carry a website redirect, which is then carried over (one HEAD more for each)."""
     max_concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] | None = None
     """How many partitions at once are read from or written to here in a Region; without it: no limit of its own."""
-
-    @field_validator("prefix")
-    @classmethod
-    def _fits_a_key(cls, prefix: str) -> str:
-        if len(prefix.encode()) > KEY_MAX_BYTES:
-            raise ValueError(f"a prefix may have at most {KEY_MAX_BYTES} bytes of UTF-8")
-        return prefix
 
     def endpoint(self, tenant: str, name: str) -> model.Endpoint:
         return model.Endpoint(

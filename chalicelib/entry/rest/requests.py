@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from chalicelib.core.deletions import OBJECTS_MAX, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
@@ -36,21 +36,23 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _fits_a_key(prefix: str) -> str:
+    if len(prefix.encode()) > KEY_MAX_BYTES:
+        raise ValueError(f"a prefix may have at most {KEY_MAX_BYTES} bytes of UTF-8")
+    return prefix
+
+
+# The schema's limit is of characters, since JSON Schema can't count bytes.
+Prefix = Annotated[str, AfterValidator(_fits_a_key), Field(json_schema_extra={"maxLength": KEY_MAX_BYTES})]
+
+
 class PlaceRequest(RequestBody):
     """An endpoint of yours and a prefix below its own."""
 
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
     """One of `GET /endpoints`."""
-    # The schema's limit is of characters, since JSON Schema can't count bytes.
-    prefix: str = Field(default="", json_schema_extra={"maxLength": KEY_MAX_BYTES})
+    prefix: Prefix = ""
     """Below the endpoint's own. With that it may have at most 1,024 bytes of UTF-8, as S3 keys."""
-
-    @field_validator("prefix")
-    @classmethod
-    def _fits_a_key(cls, prefix: str) -> str:
-        if len(prefix.encode()) > KEY_MAX_BYTES:
-            raise ValueError(f"a prefix may have at most {KEY_MAX_BYTES} bytes of UTF-8")
-        return prefix
 
 
 def instant_ms(text: str) -> int:
