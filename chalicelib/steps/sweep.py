@@ -13,6 +13,7 @@ from chalicelib.core.intents import INTENTS_SUBJECT, NO_INTENTS, Intents
 from chalicelib.core.leases import Observation, Standing
 from chalicelib.core.model import JobSpec
 from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
+from chalicelib.core.roles import acts_in
 from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
 from chalicelib.ports import Env, QueueName, UploadInfo, Wake
 from chalicelib.protocol.catchup import catch_up, fill_feeds
@@ -184,9 +185,9 @@ def _sweep_uploads(env: Env, found: Places, deadline_ms: int) -> None:
 
 
 def _is_stale(env: Env, info: UploadInfo) -> bool:
-    """Old by the store's own clock, and begun by a role of ours: other applications' uploads are not our business."""
-    ours = any(f":assumed-role/{role}" in info.initiator for role in env.own_roles)
-    return info.age_ms >= env.policy.stale_upload_ms and ours
+    """Old by the store's own clock, and begun by a role of ours: the uploads of other applications, and of another
+    deployment of this one, are not our business."""
+    return info.age_ms >= env.policy.stale_upload_ms and acts_in(info.initiator, env.own_roles)
 
 
 def _collect_safely(env: Env, control: ControlRecords, info: UploadInfo) -> None:
