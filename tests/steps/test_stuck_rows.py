@@ -41,7 +41,8 @@ def claims(world: World, spec: JobSpec) -> int:
 def check_given_up(world: World, spec: JobSpec, seen: str) -> None:
     rows = world.rows(spec)
     assert rows[STUCK].outcome is Outcome.FAILED
-    assert seen in rows[STUCK].detail and f"after {SMALL.row_rounds_max} rounds" in rows[STUCK].detail
+    assert seen in rows[STUCK].detail
+    assert f"after {SMALL.row_rounds_max} rounds" in rows[STUCK].detail
     assert {rows[key].outcome for key in NEIGHBOURS} == {Outcome.COPIED}
     assert world.terminal(spec).state is JobState.PARTIAL
     assert world.all_uploads() == []
@@ -52,7 +53,8 @@ def test_at_defaults_a_row_is_tried_for_some_six_hours() -> None:
     policy = Policy()
     rests = sum(rest_ms(rounds) for rounds in range(1, policy.row_rounds_max))
     assert 6 * HOUR <= rests <= 6.5 * HOUR
-    assert rest_ms(1) == REST_MIN_MS and rest_ms(policy.row_rounds_max) == REST_MAX_MS
+    assert rest_ms(1) == REST_MIN_MS
+    assert rest_ms(policy.row_rounds_max) == REST_MAX_MS
 
 
 @pytest.mark.parametrize(
