@@ -96,17 +96,7 @@ COORDINATION = (
     Mutant(
         "takeover-by-table-alone",
         "the other Region's beacons are not asked before a takeover",
-        (
-            Edit(
-                _LEASE,
-                """\
-    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region=sights.get(owner, ""))
-""",
-                """\
-    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region="")
-""",
-            ),
-        ),
+        (Edit(_LEASE, 'owner_region=sights.get(owner, "")', 'owner_region=""'),),
     ),
     Mutant(
         "settled-without-halves",
