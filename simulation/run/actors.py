@@ -16,7 +16,7 @@ from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action
 from simulation.run import timetable
 from simulation.run.inputs import manifest_body, place
-from simulation.run.scenario import MINUTE, REGIONS, SECOND, Act, Event, Item
+from simulation.run.story import MINUTE, REGIONS, SECOND, Act, Event, Item
 from simulation.run.world import FEED, World
 
 ASK_AGAIN_MS = 5 * SECOND

@@ -9,7 +9,8 @@ from simulation.memory.env import CONTROL, EAST, WEST
 from simulation.run.actors import Actors
 from simulation.run.faults import Fault
 from simulation.run.monitors import Violation
-from simulation.run.scenario import HOUR, MINUTE, draw
+from simulation.run.scenario import draw
+from simulation.run.story import HOUR, MINUTE
 from simulation.run.timetable import all_submitted, judge_runs
 from simulation.run.verdicts import delivered, judge, told_of_failures, uploads_left
 from simulation.run.world import World

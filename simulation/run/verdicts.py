@@ -23,7 +23,7 @@ from simulation.run import naive
 from simulation.run.actors import Actors
 from simulation.run.deletions import I9
 from simulation.run.inputs import GONE
-from simulation.run.scenario import Act
+from simulation.run.story import Act
 from simulation.run.world import World
 
 

@@ -21,8 +21,8 @@ from simulation.memory.registry import MemoryRegistry
 from simulation.run.calls import Calls, PoolOfThreads
 from simulation.run.faults import CALLS, FaultPlan
 from simulation.run.monitors import Monitors
-from simulation.run.scenario import MINUTE, SECOND, TINY, Scenario
 from simulation.run.scheduler import Process, Scheduler
+from simulation.run.story import MINUTE, SECOND, TINY, Scenario
 from simulation.run.table import Replica, Table
 from simulation.run.trace import Trace
 
