@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from random import Random
 
 from chalicelib.core.inputs import NO_FILTERS, Filters
-from chalicelib.protocol.submitting import ManifestPlace
 from simulation.run import naive
 
 FILTERS = (
@@ -55,10 +54,6 @@ def draw_input(random: Random, names: Sequence[str], *, manifest: bool) -> Input
     if kind == "manifest":  # Some are named again, near or far.
         return Input(manifest=(*some, *random.choices(some, k=random.choice((0, 0, 1, 5)))))
     return EVERYTHING
-
-
-def place(number: int) -> ManifestPlace:
-    return ManifestPlace("source-west", f"lists/{number}")
 
 
 def manifest_body(bucket: str, prefix: str, names: Sequence[str]) -> bytes:

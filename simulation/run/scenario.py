@@ -6,6 +6,7 @@ from random import Random
 from chalicelib.core.model import OverwriteMode, Priority
 from chalicelib.core.policy import Policy
 from chalicelib.core.schedules import Overlap
+from simulation.run.draws import more
 from simulation.run.faults import PAIRS, PAIRS_THAT_PUBLISH, Fault, Target, Weather
 from simulation.run.inputs import Input, draw_input
 from simulation.run.story import HOUR, MINUTE, REGIONS, SECOND, SMALL, Act, Event, Item, Job, Scenario, Timetable
@@ -27,13 +28,13 @@ def draw(seed: int) -> Scenario:
         dead_for_good = random.choice(REGIONS)
         events = _death_in_mid_work(random, dead_for_good)
     # Of a stream of its own: what else a seed draws doesn't depend on it.
-    jobs, more = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
-    events += more
-    jobs, more = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
-    events += more
-    jobs, strays, more = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
+    jobs, added = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
+    events += added
+    jobs, added = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
+    events += added
+    jobs, strays, added = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
     items += strays
-    events += more
+    events += added
     timetable, changes = _timetable(Random(f"timetable {seed}"))
     events += changes
     fairness = Random(f"fairness {seed}")
@@ -46,7 +47,7 @@ def draw(seed: int) -> Scenario:
         # One key, version after version, and workers that fall asleep between two looks.
         versioned_sources, weather = True, Weather(12, (Fault.PAUSE_BEFORE, Fault.PAUSE_AFTER))
         events += [Event(_some_time(random, calm_at_ms), Act.DROP, "f/0") for _ in range(2)]
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         policy=_fair(fairness, _policy(random)),
         weather=weather,
@@ -70,6 +71,7 @@ def draw(seed: int) -> Scenario:
         dead_for_good=dead_for_good,
         timetable=timetable,
     )
+    return more(scenario)
 
 
 def _timetable(random: Random) -> tuple[Timetable | None, list[Event]]:

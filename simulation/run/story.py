@@ -55,6 +55,10 @@ class Act(StrEnum):
     """Its owner asks for it; the subject is his Idempotency-Key."""
     DROP_ARCHIVED = "drop-archived"
     """The same with an object that can't be delivered."""
+    DROP_UPLOAD = "drop-upload"
+    """The same with a multipart upload that was begun hours before, by which S3 dates it."""
+    REGISTER_FEED = "register-feed"
+    REMOVE_FEED = "remove-feed"
     PUT_TARGET = "put-target"
     DELETE_TARGET = "delete-target"
     CHANGE_SCHEDULE = "change-schedule"
@@ -84,6 +88,8 @@ class Item:
     target: bool = False
     same: bool = False
     """At the destination: with the source's content."""
+    older: bool = False
+    """At the destination: with what the source held before its last overwrite."""
     part_sizes: tuple[int, ...] = ()
     checksum: bool = True
     tags: tuple[tuple[str, str], ...] = ()
@@ -158,3 +164,7 @@ class Scenario:
     dead_for_good: str
     """A Region that never returns, or ""."""
     timetable: Timetable | None = None
+    contents: int = 0
+    """How many different contents what is written later has; 0: no two are alike."""
+    receiver_ms: int = 0
+    """How often the receiver of the feed takes away what he finds; 0: never."""

@@ -1,7 +1,11 @@
 """What the judges hold for right is said twice, independently: here both are compared, so that neither goes wrong
 alone."""
 
+import ast
 import random
+from pathlib import Path
+
+import pytest
 
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import Filters
@@ -9,6 +13,22 @@ from chalicelib.core.keylist import Cursor, Lines, read_line
 from chalicelib.core.model import ObjectFacts, Outcome
 from simulation.run import naive
 
+JUDGES = ("monitors", "verdicts", "deletions", "inbox", "timetable", "naive", "inputs", "contents")
+DATA = {
+    "codec",
+    "entries",
+    "errors",
+    "ids",
+    "inputs",
+    "intents",
+    "leases",
+    "model",
+    "planned",
+    "policy",
+    "registers",
+    "schedules",
+}
+"""What of `chalicelib.core` a judge may import: formats, data, names."""
 PIECES = ("*", "**", "**/", "?", "a", "b", "/", "[ab]", "[!a]", "[^b-c]", "[a-c]", "[]a]")
 
 
@@ -35,3 +55,16 @@ def test_what_is_good_is_good() -> None:
     assert {outcome for outcome in Outcome if naive.is_good(outcome)} == {
         outcome for outcome in Outcome if outcome.good
     }
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_no_judge_asks_the_product_what_is_right(judge: str) -> None:
+    tree = ast.parse(Path(naive.__file__).with_name(f"{judge}.py").read_text())
+    imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    rules = {name for name in imported if name.startswith("chalicelib.") and not _is_data(name)}
+    assert not rules, f"{judge} goes by {rules}"
+
+
+def _is_data(module: str) -> bool:
+    package, name = module.split(".")[1], module.split(".")[-1]
+    return package == "ports" or module == "chalicelib.core" or (package == "core" and name in DATA)
