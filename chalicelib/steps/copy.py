@@ -62,7 +62,7 @@ def _claim_and_work(
     holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled
-    publisher = Publisher(env, records.control, Route(wake.job_id, spec.source, spec.target), holding.check)
+    publisher = Publisher(env, records.control, Route.of(spec), holding.check)
     _work(env, holding, publisher, line)
 
 
@@ -96,7 +96,7 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
         slots.renew()
         check()
 
-    publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), check)
+    publisher = Publisher(env, control, Route.of(spec), check)
     helper = MultipartPublisher(publisher, row, f"{part}/{share.row}")
     try:
         slots.during(lambda: helper.help(share, tick))
