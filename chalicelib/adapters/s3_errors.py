@@ -18,6 +18,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
+    ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
@@ -27,6 +28,7 @@ from chalicelib.core.errors import (
     Conflict,
     Denied,
     EftError,
+    NoAnswer,
     NoSuchBucket,
     NoSuchUpload,
     NotFound,
@@ -84,10 +86,12 @@ BY_EXCEPTION: tuple[tuple[type[Exception], type[EftError]], ...] = (
     (NoCredentialsError, Denied),
     (PartialCredentialsError, Denied),
     (CredentialRetrievalError, Retry),
-    # No connection, TLS, timeouts, connections closed early: perhaps S3 carried it out. botocore has two families.
-    (HTTPClientError, Retry),
-    (BotocoreConnectionError, Retry),
+    # An answer that ended early: somebody is there.
+    (ResponseStreamingError, Retry),
     (IncompleteReadError, Retry),
+    # No connection, TLS, timeouts, connections closed early: perhaps S3 carried it out. botocore has two families.
+    (HTTPClientError, NoAnswer),
+    (BotocoreConnectionError, NoAnswer),
     # A damaged answer: damaged on the way.
     (FlexibleChecksumError, Retry),
     (ResponseParserError, Retry),

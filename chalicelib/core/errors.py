@@ -20,6 +20,16 @@ class Retry(EftError):
     """The answer says nothing about the effect: throttled, a 5xx, a timeout, a 409. Look, then perhaps try again."""
 
 
+class NoAnswer(Retry):
+    """Nobody answered within the call's time budget: no connection, or it closed, or nothing came. Whoever is asked
+    next at the same place most likely won't answer either, and each asking costs its whole budget: callers that go on
+    with other work ask elsewhere first. The request may have been carried out all the same."""
+
+
+class Unsettled(Retry):
+    """It was tried as often as one invocation tries, and is as undecided as before."""
+
+
 class Conflict(Retry):
     """409 ConditionalRequestConflict: a concurrent write to the key. At CompleteMultipartUpload the upload is spent and
     must be started anew (S3 user guide, "Conditional writes")."""

@@ -10,7 +10,7 @@ from botocore.stub import ANY, Stubber
 
 from chalicelib.adapters.ledger import DynamoLedger, make_client, make_counting_client
 from chalicelib.core import codec
-from chalicelib.core.errors import Corrupt, Denied, EftError, Permanent, Retry
+from chalicelib.core.errors import Corrupt, Denied, EftError, NoAnswer, Permanent, Retry
 from chalicelib.core.leases import Beacon
 from local.gateway.process import free_port
 from tests.contract.items import JOB, delivery, lease, spec, terminal
@@ -73,7 +73,7 @@ def test_what_an_answer_means(scripted: Scripted, code: str, status: int, kind: 
 def test_a_table_that_can_not_be_reached(operation: str) -> None:
     """Nobody listens: perhaps in passing. The message says what was tried."""
     ledger = DynamoLedger("eft", WEST, REGIONS, client_of(f"http://127.0.0.1:{free_port()}"))
-    with pytest.raises(Retry, match=r"127\.0\.0\.1"):
+    with pytest.raises(NoAnswer, match=r"127\.0\.0\.1"):
         CALLS[operation](ledger)
 
 

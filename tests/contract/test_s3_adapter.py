@@ -10,11 +10,15 @@ import boto3
 import pytest
 from botocore.exceptions import (
     ClientError,
+    ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     ParamValidationError,
     ReadTimeoutError,
+    ResponseStreamingError,
 )
 
 from chalicelib.adapters import s3_shapes as shapes
@@ -25,6 +29,7 @@ from chalicelib.core.errors import (
     Conflict,
     Denied,
     EftError,
+    NoAnswer,
     NoSuchBucket,
     NoSuchUpload,
     NotFound,
@@ -256,9 +261,13 @@ def test_errors_are_translated(status: int, code: str, kind: type[EftError]) -> 
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [
-        (EndpointConnectionError(endpoint_url="http://s3"), Retry),
-        (ConnectTimeoutError(endpoint_url="http://s3"), Retry),
-        (ReadTimeoutError(endpoint_url="http://s3"), Retry),
+        (EndpointConnectionError(endpoint_url="http://s3"), NoAnswer),
+        (ConnectTimeoutError(endpoint_url="http://s3"), NoAnswer),
+        (ReadTimeoutError(endpoint_url="http://s3"), NoAnswer),
+        (ConnectionClosedError(endpoint_url="http://s3"), NoAnswer),
+        (HTTPClientError(error="reset by peer"), NoAnswer),
+        (ResponseStreamingError(error="it ended early"), Retry),
+        (IncompleteReadError(actual_bytes=1, expected_bytes=2), Retry),
         (NoCredentialsError(), Denied),
         (ParamValidationError(report="wrong"), Permanent),
     ],

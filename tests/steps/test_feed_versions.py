@@ -195,8 +195,8 @@ def test_a_receiver_that_takes_files_away_gets_no_older_version_after_a_newer_on
     for world, _, call in at_every_call(make, run, newer_delivered_and_taken, wanted=writes_or_looks, least=4):
         bodies = [version.body for version in world.written(TARGET_KEY)]
         if call.endswith("store.complete"):
-            # Asleep between its last look and CompleteMultipartUpload, which has no precondition on the source. S3 dates
-            # an upload by its beginning, so where versions are kept, what it made lies below the newer one's.
+            # Asleep between its last look and CompleteMultipartUpload, which has no precondition on the source. S3
+            # dates an upload by its beginning: where versions are kept, what it made lies below the newer one's.
             assert bodies in ([A], [middle, A], [A, middle]), call
             assert world.body(TARGET_KEY) is None or bodies[-1] == A, call
         else:
