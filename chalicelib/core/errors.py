@@ -21,9 +21,9 @@ class Retry(EftError):
 
 
 class NoAnswer(Retry):
-    """Nobody answered within the call's time budget: no connection, or it closed, or nothing came. Whoever is asked next
-    at the same place most likely won't answer either, and each asking costs its whole budget: callers that go on with
-    other work ask elsewhere first. The request may have been carried out all the same."""
+    """Nobody answered within the call's time budget: no connection, or it closed, or nothing came. The next call to the
+    same place most likely gets no answer either, and costs its whole budget: who has other work does that first. The
+    request may have been carried out all the same."""
 
 
 class Conflict(Retry):
