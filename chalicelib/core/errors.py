@@ -26,6 +26,11 @@ class NoAnswer(Retry):
     request may have been carried out all the same."""
 
 
+class NotAsked(NoAnswer):
+    """The call was not made: whom it would have gone to has not answered this invocation before. So it did not
+    happen."""
+
+
 class Conflict(Retry):
     """409 ConditionalRequestConflict: a concurrent write to the key. At CompleteMultipartUpload the upload is spent and
     must be started anew (S3 user guide, "Conditional writes")."""
