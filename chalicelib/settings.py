@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
 from chalicelib.core.feeds import loop_from
 from chalicelib.core.inputs import StorageClass
@@ -17,6 +17,7 @@ from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
 from chalicelib.core.prices import LIST_PRICES, Prices, with_overrides
+from chalicelib.core.roles import session_prefix
 from chalicelib.core.webhooks import Network
 
 PREFIX = "EFT_"
@@ -113,6 +114,14 @@ class _Auth(_Strict):
 Name = Annotated[str, Field(min_length=1)]
 
 
+def _is_role(arn: str) -> str:
+    session_prefix(arn)
+    return arn
+
+
+RoleArn = Annotated[str, AfterValidator(_is_role)]
+
+
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _ByClass = dict[StorageClass, Dollars]
 
@@ -143,7 +152,7 @@ class _Environment(BaseModel):
     account: Name
     table: Name
     event_bus: Name
-    own_roles: Json[Annotated[list[Name], Field(min_length=1)]]
+    own_roles: Json[Annotated[list[RoleArn], Field(min_length=1)]]
     control_buckets: Json[dict[str, Name]]
     queue_urls: Json[dict[str, Name]]
     endpoints: Json[list[EndpointEntry]]

@@ -31,6 +31,10 @@ class NotAsked(NoAnswer):
     happen."""
 
 
+class Unsettled(Retry):
+    """It was tried as often as one invocation tries, and is as undecided as before."""
+
+
 class Conflict(Retry):
     """409 ConditionalRequestConflict: a concurrent write to the key. At CompleteMultipartUpload the upload is spent and
     must be started anew (S3 user guide, "Conditional writes")."""

@@ -17,13 +17,13 @@ class Stage(StrEnum):
 
 
 SHARES: Mapping[Stage, int] = {
-    Stage.HEARTBEATS: 16,
-    Stage.OWN_JOBS: 26,
-    Stage.PEER_JOBS: 14,
-    Stage.FEEDS: 14,
-    Stage.UPLOADS: 10,
+    Stage.HEARTBEATS: 14,
+    Stage.OWN_JOBS: 32,
+    Stage.PEER_JOBS: 16,
+    Stage.FEEDS: 12,
+    Stage.UPLOADS: 8,
     Stage.SCHEDULES: 10,
-    Stage.KEYS: 10,
+    Stage.KEYS: 8,
 }
 """In hundredths. What a stage does not need is for those after it."""
 

@@ -92,5 +92,5 @@ class Env:
     prices: dict[str, Prices]
     """Region -> what AWS asks for there."""
     own_roles: tuple[str, ...]
-    """What the names of the IAM roles begin with whose multipart uploads are ours: of copy, and of the API, which tries
+    """The ARNs of the IAM roles whose multipart uploads are ours, in both Regions: of copy, and of the API, which tries
     endpoints by them."""

@@ -15,6 +15,7 @@ from chalicelib.core.intents import INTENTS_SUBJECT, NO_INTENTS, Intents
 from chalicelib.core.leases import Observation, Standing
 from chalicelib.core.model import JobSpec
 from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
+from chalicelib.core.roles import acts_in
 from chalicelib.core.shares import Stage
 from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
 from chalicelib.ports import Env, QueueName, UploadInfo, Wake
@@ -189,7 +190,7 @@ def _execute(
         return
     if repairs.settle and (sum_up if unapproved else settle)(env, records, spec):
         return
-    _wake_expiring(env, records, spec, repairs.watch, sights)
+    _wake_expiring(env, records, spec, repairs, sights)
     wakes = [Wake.of(spec, QueueName.SPLIT, range_id) for range_id in repairs.split]
     if not (repairs.again and repairs.copy and waits_for_slot(env, spec)):
         wakes += [Wake.of(spec, QueueName.COPY, part) for part in repairs.copy]
@@ -202,12 +203,10 @@ def _execute(
         env.ledger.put_observation(repairs.observation)
 
 
-def _wake_expiring(
-    env: Env, records: JobRecords, spec: JobSpec, watch: tuple[tuple[str, int], ...], sights: Mapping[str, str]
-) -> None:
+def _wake_expiring(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
     """Wake copy for claims that have expired, or will before the next sweep: then when they do. Copy looks again."""
-    for part, epoch in watch:
-        found = observe(env, records, part, epoch, sights)
+    for part, epoch in repairs.watch:
+        found = observe(env, records, part, epoch, sights, rounds=repairs.resting.get(part, 0))
         if found.standing is Standing.EXPIRED or (
             found.standing is Standing.WAITING and due_before_next_sweep(found.wait_ms, env.policy)
         ):
@@ -244,9 +243,9 @@ def _sweep_uploads(env: Env, found: Places, until_ms: int) -> None:
 
 
 def _is_stale(env: Env, info: UploadInfo) -> bool:
-    """Old by the store's own clock, and begun by a role of ours: other applications' uploads are not our business."""
-    ours = any(f":assumed-role/{role}" in info.initiator for role in env.own_roles)
-    return info.age_ms >= env.policy.stale_upload_ms and ours
+    """Old by the store's own clock, and begun by a role of ours: the uploads of other applications, and of another
+    deployment of this one, are not our business."""
+    return info.age_ms >= env.policy.stale_upload_ms and acts_in(info.initiator, env.own_roles)
 
 
 def _collect_safely(env: Env, control: ControlRecords, info: UploadInfo) -> None:

@@ -34,12 +34,13 @@ from simulation.memory.keysource import MemoryKeySource
 from simulation.memory.ledger import MemoryLedger
 from simulation.memory.queue import MemoryQueue
 from simulation.memory.registry import MemoryRegistry
+from simulation.memory.state import ACCOUNT
 from simulation.memory.store import MemoryObjectStore
 
 WEST = "us-gov-west-1"
 EAST = "us-gov-east-1"
 TENANT = "acme"
-OWN_ROLES = ("eft-worker",)
+OWN_ROLES = (f"arn:aws-us-gov:iam::{ACCOUNT}:role/eft-worker",)
 
 CONTROL = {WEST: Bucket("control-west", WEST), EAST: Bucket("control-east", EAST)}
 SOURCE = {WEST: Bucket("source-west", WEST), EAST: Bucket("source-east", EAST)}

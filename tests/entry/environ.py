@@ -25,6 +25,7 @@ FEEDS = [
     feed("west-to-east", "source-west", "target-east"),
     feed("their-feed", "theirs", "theirs-too", tenant="other"),
 ]
+OWN_ROLES = [f"arn:aws-us-gov:iam::123456789012:role/eft-{name}" for name in ("copy", "api")]
 THEIRS_TOO = endpoint("theirs-too", "target-east", EAST, "write", prefix="theirs/", tenant="other")
 
 
@@ -38,7 +39,7 @@ def environ(**changes: str | None) -> dict[str, str]:
         "EFT_ACCOUNT": "123456789012",
         "EFT_TABLE": "eft",
         "EFT_EVENT_BUS": "eft",
-        "EFT_OWN_ROLES": '["eft-copy-", "eft-api-"]',
+        "EFT_OWN_ROLES": json.dumps(OWN_ROLES),
         "EFT_CONTROL_BUCKETS": json.dumps({WEST: "control-west", EAST: "control-east"}),
         "EFT_QUEUE_URLS": json.dumps({name: f"https://queues.example/{name}" for name in queues}),
         "EFT_ENDPOINTS": json.dumps([*ENDPOINTS, THEIRS_TOO]),

@@ -16,7 +16,7 @@ from chalicelib.core.policy import Policy
 from chalicelib.ports import Env
 from simulation.memory.env import make_env
 from tests.entry.api import Api
-from tests.entry.environ import EAST, WEST, environ
+from tests.entry.environ import EAST, OWN_ROLES, WEST, environ
 from tests.entry.gateway import answer, event
 
 
@@ -24,7 +24,7 @@ def test_the_real_thing_is_made_without_asking_anybody() -> None:
     """No credentials, no network: making clients must not need them."""
     found = settings.read(environ(EFT_POLICY='{"attempts": 3}'))
     env = runtime.compose(found, {"AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/12/[$LATEST]abc"})
-    assert (env.region, set(env.control_buckets), env.own_roles) == (WEST, {EAST, WEST}, ("eft-copy-", "eft-api-"))
+    assert (env.region, set(env.control_buckets), env.own_roles) == (WEST, {EAST, WEST}, tuple(OWN_ROLES))
     assert env.policy == Policy(attempts=3)
     assert env.worker == "2026/11/12/[$LATEST]abc"
     assert env.pool is not env.part_pool

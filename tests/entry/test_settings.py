@@ -12,7 +12,7 @@ from chalicelib.core.policy import GIB, MIB, Policy
 from chalicelib.core.prices import LIST_PRICES
 from chalicelib.settings import SettingsError
 from tests import template
-from tests.entry.environ import EAST, ENDPOINTS, FEEDS, THEIRS_TOO, WEST, endpoint, environ, feed
+from tests.entry.environ import EAST, ENDPOINTS, FEEDS, OWN_ROLES, THEIRS_TOO, WEST, endpoint, environ, feed
 
 VARIABLES = sorted(name for name in environ() if name.startswith("EFT_"))
 
@@ -32,7 +32,7 @@ def test_a_whole_environment() -> None:
         WEST,
         EAST,
         "eft",
-        ("eft-copy-", "eft-api-"),
+        tuple(OWN_ROLES),
     )
     assert found.control_buckets[EAST] == Bucket("control-east", EAST, "123456789012")
     assert found.endpoints["target-east"].readable
@@ -102,6 +102,7 @@ def test_the_template_gives_a_whole_environment(region: str) -> None:
     """With the parameters' defaults, in both Regions: what the deployed functions start with."""
     loaded = template.load()
     names = {"AWS::Region": region, "AWS::AccountId": "123456789012", "AWS::StackName": "eft"}
+    names["AWS::Partition"] = "aws-us-gov"
     queues = {f"{name}Queue": f"https://sqs.example/{name}" for name in ("Intake", "Split", "Copy", "Verify", "Notify")}
     queues["NotifyDeadLetters"] = "https://sqs.example/NotifyDeadLetters"
     given = template.resolve(
@@ -127,6 +128,13 @@ def test_a_variable_that_is_missing(name: str) -> None:
 @pytest.mark.parametrize("name", [*VARIABLES, "AWS_REGION"])
 def test_a_variable_that_is_empty(name: str) -> None:
     assert name in refused(**{name: ""})
+
+
+@pytest.mark.parametrize("role", ["eft-copy-", "arn:aws-us-gov:sts::123456789012:assumed-role/eft-copy/x", ""])
+def test_a_role_of_ours_is_named_whole(role: str) -> None:
+    said = refused(EFT_OWN_ROLES=json.dumps([role]))
+    assert "EFT_OWN_ROLES" in said
+    assert "is no role's ARN" in said
 
 
 @pytest.mark.parametrize("name", ["EFT_POLICIES", "EFT_", "EFT_X_Y"])

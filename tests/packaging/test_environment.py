@@ -57,9 +57,20 @@ def test_settings_read_it(sam: dict[str, Any], region: str, auth: str) -> None:
     peers = {"us-gov-west-1": "us-gov-east-1", "us-gov-east-1": "us-gov-west-1"}
     found = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
     assert (found.region, found.peer_region) == (region, peers[region])
-    assert (found.table, found.event_bus, found.own_roles) == ("eft", "eft", ("eft-copy-", "eft-api-"))
+    assert (found.table, found.event_bus) == ("eft", "eft")
     assert set(found.control_buckets) == set(peers)
     assert found.queue_urls["copy"] == f"https://sqs.{region}.amazonaws.com/123456789012/eft-copy"
+
+
+def test_uploads_of_both_regions_copy_and_api_roles_are_ours(sam: dict[str, Any], region: str, auth: str) -> None:
+    """By the names that the roles really have, in this account."""
+    found = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
+    names = [
+        Stack(sam, there, {}).resolve(sam["Resources"][role]["Properties"]["RoleName"])
+        for role in ("CopyRole", "ApiHandlerRole")
+        for there in ("us-gov-west-1", "us-gov-east-1")
+    ]
+    assert set(found.own_roles) == {f"arn:aws-us-gov:iam::123456789012:role/{name}" for name in names}
 
 
 def test_default_endpoints_and_feeds(sam: dict[str, Any], region: str, auth: str) -> None:

@@ -20,7 +20,7 @@ def test_every_function_has_a_role_of_its_own(sam: dict[str, Any]) -> None:
 
 
 def test_roles_are_named_after_stack_function_and_region(sam: dict[str, Any]) -> None:
-    """The prefixes in EFT_OWN_ROLES go by it; role names are one for all Regions of an account."""
+    """EFT_OWN_ROLES goes by it; role names are one for all Regions of an account."""
     names = {name: role["RoleName"]["Fn::Sub"] for name, role in of_type(sam, ROLE).items()}
     assert names["CopyRole"] == "${AWS::StackName}-copy-${AWS::Region}"
     assert all(name.startswith("${AWS::StackName}-") and name.endswith("-${AWS::Region}") for name in names.values())

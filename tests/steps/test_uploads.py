@@ -11,7 +11,7 @@ from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
-from simulation.memory.state import OUTSIDER, WORKER
+from simulation.memory.state import ACCOUNT, OUTSIDER, WORKER
 from tests.steps.calls import crash
 from tests.steps.world import HOUR, MINUTE, World
 
@@ -124,6 +124,24 @@ def test_uploads_of_others_are_never_aborted() -> None:
         world.tidy()
     assert world.outcomes(spec) == {KEY: Outcome.COPIED}
     assert len(world.all_uploads()) == len(theirs)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (ACCOUNT, "444455556666"),
+        ("aws-us-gov", "aws"),
+        ("eft-worker/", "eft-worker-2/"),
+        ("eft-worker/", "eft/"),
+    ],
+)
+def test_an_old_upload_of_another_deployment_is_never_aborted(ours: str, theirs: str) -> None:
+    """Its role is called the same in another account or partition, or nearly the same in this one."""
+    world = world_of()
+    world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER.replace(ours, theirs))
+    world.run(DAY + 2 * MINUTE)
+    assert world.all_uploads() == [TARGET_KEY]
+    assert register(world) == {}
 
 
 def test_our_stale_upload_that_nobody_registered_is_fenced_and_aborted() -> None:
