@@ -33,6 +33,8 @@ class Route:
     job_id: str
     source: Endpoint
     target: Endpoint
+    for_ever: str = ""
+    """Why what is deleted at the target could not be brought back, to which nobody consented: then nothing is."""
 
     def source_ref(self, row: Row) -> SourceRef:
         return SourceRef(self.source.bucket, row.key, row.etag, row.version_id)

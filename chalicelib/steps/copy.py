@@ -14,6 +14,7 @@ from chalicelib.protocol.deletions import Deleter, may_be_carried_out
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
 from chalicelib.protocol.multipart import MultipartPublisher
+from chalicelib.protocol.probing import why_for_ever
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.slots import Slots, take_slots
@@ -53,6 +54,10 @@ def _claim_and_work(
         env.log("copy-nothing-to-do", job=wake.job_id, part=wake.part)
         return
     line = Line(env, records, spec)
+    for_ever = ""
+    if spec.deletion is not None and ids.is_delete_part(wake.part) and not intents.cancelled:
+        # Asked again, for each claim: the owner may have suspended the bucket's versioning since this was planned.
+        for_ever = why_for_ever(env, spec.target.bucket, spec.deletion.consent)
     epoch = acquire(env, records, wake.part, fresh=wake.fresh)
     if epoch is None:
         if records.done(wake.part):
@@ -62,7 +67,7 @@ def _claim_and_work(
     holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled
-    publisher = Publisher(env, records.control, Route(wake.job_id, spec.source, spec.target), holding.check)
+    publisher = Publisher(env, records.control, Route(wake.job_id, spec.source, spec.target, for_ever), holding.check)
     _work(env, holding, publisher, line)
 
 
