@@ -23,7 +23,7 @@ from chalicelib.ports import Env
 from chalicelib.protocol.places import read_places
 from chalicelib.protocol.planning import Cut
 from chalicelib.protocol.probing import why_for_ever
-from chalicelib.protocol.publish import Publisher
+from chalicelib.protocol.publish import Publisher, refused_as_planned
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.scan import look_at
@@ -166,6 +166,23 @@ def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> boo
 # --- carrying out -------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class Finality:
+    """Asks, when the first row of a claim wants to know, whether what is deleted can be brought back; keeps the
+    answer."""
+
+    env: Env
+    spec: JobSpec
+    _why: str | None = None
+
+    def why(self) -> str:
+        """Say why it can't, if nobody consented to that; else "". Raises Retry if S3 doesn't answer."""
+        if self._why is None:
+            assert self.spec.deletion is not None, "only of a job that deletes"
+            self._why = why_for_ever(self.env, self.spec.target.bucket, self.spec.deletion.consent)
+        return self._why
+
+
 @dataclass(frozen=True, slots=True)
 class Deleter:
     """Carries out one row to DELETE."""
@@ -186,7 +203,7 @@ class Deleter:
         if look and (decided := self.look()) is not None:
             return decided
         row = self.row
-        if why := self.publisher.route.for_ever:
+        if why := self.publisher.route.for_ever():
             return RowOutcome(row.key, Outcome.KEPT, f"not deleted: {why}; {CONSENT_NEEDED} in another job", row.expect)
         if self._is_at_source():
             return RowOutcome(row.key, Outcome.KEPT, "it has appeared at the source since this was planned", row.expect)
@@ -196,8 +213,8 @@ class Deleter:
             marker = self.publisher.env.store.delete_pinned(target, row.target, row.expect)
         except NotFound:
             return RowOutcome(row.key, Outcome.DELETED, etag=row.expect)
-        except PreconditionFailed:
-            return self.look()
+        except PreconditionFailed as error:
+            return self.look() or refused_as_planned(row, error)
         # Crash here: deleted and recorded nowhere. The next epoch's HEAD finds nothing there: DELETED.
         return RowOutcome(row.key, Outcome.DELETED, etag=row.expect, version_id=marker)
 
