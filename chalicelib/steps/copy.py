@@ -65,7 +65,7 @@ def _claim_and_work(
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled
     # Asked anew for each claim: the owner may have suspended the bucket's versioning since deletions were planned.
-    route = Route(wake.job_id, spec.source, spec.target, Finality(env, spec).why)
+    route = replace(Route.of(spec), for_ever=Finality(env, spec).why)
     publisher = Publisher(env, records.control, route, holding.check)
     _work(env, trial, publisher, line)
 
@@ -100,7 +100,7 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
         slots.renew()
         check()
 
-    publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), check)
+    publisher = Publisher(env, control, Route.of(spec), check)
     helper = MultipartPublisher(publisher, row, f"{part}/{share.row}")
     try:
         slots.during(lambda: helper.help(share, tick))
