@@ -63,7 +63,7 @@ def settled_ms(works: Sequence[Work]) -> int | None:
     """When the last of the jobs was settled, as the service told their customers; None if one doesn't know of it.
     Asking a Region here instead would ask its replica of the table, which may lag behind the one that answered them."""
     found = [work.customer.settled_at for work in works if work.customer is not None]
-    times = [_ms(at) for at in found if at is not None]
+    times = [epoch_ms(at) for at in found if at is not None]
     return max(times) if times and len(times) == len(found) else None
 
 
@@ -74,7 +74,7 @@ def takeovers(stage: Stage, job_ids: Sequence[str]) -> list[Takeover]:
             entry["partition"],
             entry["from_region"],
             entry["to_region"],
-            _ms(entry["at"]),
+            epoch_ms(entry["at"]),
             entry["waited_seconds"],
         )
         for entry in stage.operator("/leases")["takeovers"]
@@ -132,5 +132,5 @@ def _rows(stage: Stage, job_id: str) -> dict[str, str]:
         params["cursor"] = page["next_cursor"]
 
 
-def _ms(timestamp: str) -> int:
+def epoch_ms(timestamp: str) -> int:
     return round(datetime.fromisoformat(timestamp).timestamp() * 1000)

@@ -55,7 +55,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 def _feed(stage: Stage, name: str) -> Work:
     """The feed `west-inbox`, from and to West's buckets."""
-    return Work(name, f"inbox/drill-{name}/", "", stage.west, {})
+    return Work(name, f"inbox/drill-{name}/", "", stage.west, stage.west, {})
 
 
 def _forward(stage: Stage, work: Work) -> None:
