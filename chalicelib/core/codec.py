@@ -30,6 +30,7 @@ from chalicelib.core.model import (
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.schedules import Run, Schedule
+from chalicelib.core.tries import Tried
 
 Record = (
     JobSpec
@@ -53,6 +54,7 @@ Record = (
     | Approval
     | Fill
     | Filled
+    | Tried
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -76,6 +78,7 @@ _KINDS: dict[str, type[Any]] = {
     "approved": Approval,
     "fill": Fill,
     "filled": Filled,
+    "tried": Tried,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

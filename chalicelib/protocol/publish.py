@@ -6,6 +6,7 @@ trusted but a plain success: a timeout, a 5xx, a 409 and a 412 are all decided b
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NoReturn, Protocol
 
 from chalicelib.core.errors import (
     Archived,
@@ -16,11 +17,12 @@ from chalicelib.core.errors import (
     Permanent,
     PreconditionFailed,
     Retry,
+    Unsettled,
 )
 from chalicelib.core.identity import Match, compare_checksums, recognise
-from chalicelib.core.model import Endpoint, Method, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.model import Endpoint, JobKind, JobSpec, Method, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.retry import backoff_ms
-from chalicelib.core.verdict import Undecided, pinned_source, verdict
+from chalicelib.core.verdict import Undecided, is_pinned, pinned_source, verdict
 from chalicelib.ports import Env, Placement, SourceRef, Written
 from chalicelib.protocol.poison import outcome_of
 from chalicelib.protocol.records import ControlRecords
@@ -33,12 +35,44 @@ class Route:
     job_id: str
     source: Endpoint
     target: Endpoint
+    for_ever: Callable[[], str] = str
+    """Says why what is deleted at the target could not be brought back, if nobody consented to that: then nothing is.
+    Else ""."""
+    newest: bool = False
+    """Of a feed: rows are copied only while what they pin is the newest version (docs/adr/0023-feed-deliveries.md)."""
+
+    @classmethod
+    def of(cls, spec: JobSpec) -> "Route":
+        return cls(spec.job_id, spec.source, spec.target, newest=spec.kind is JobKind.FEED)
 
     def source_ref(self, row: Row) -> SourceRef:
-        return SourceRef(self.source.bucket, row.key, row.etag, row.version_id)
+        """Without a VersionId for feeds: CopySourceIfMatch then asks S3 for what is newest, in the copying itself."""
+        return SourceRef(self.source.bucket, row.key, row.etag, None if self.newest else row.version_id)
 
     def placement(self, row: Row) -> Placement:
         return Placement(row.storage_class, self.target.kms_key, row.redirect)
+
+
+class RowNotes(Protocol):
+    """Whoever wants to know why a row stays undecided."""
+
+    def saw(self, error: EftError, *, of_part: bool = False) -> None:
+        """A try was in vain: of the row, or of one of its parts."""
+        ...
+
+    def went_on(self) -> None:
+        """A part of the row has arrived."""
+        ...
+
+
+class _NoNotes:
+    """Nobody wants to know."""
+
+    def saw(self, error: EftError, *, of_part: bool = False) -> None: ...
+    def went_on(self) -> None: ...
+
+
+NO_NOTES = _NoNotes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,40 +84,54 @@ class Publisher:
     route: Route
     check: Callable[[], None]
     """Called between requests; raises (OutOfTime, Superseded) to stop the work."""
+    notes: RowNotes = NO_NOTES
+    """Told of what goes wrong on the way."""
 
-    def small(self, row: Row, *, look_first: bool) -> RowOutcome:
+    def small(self, row: Row, *, look_first: bool, planned_now: bool = False) -> RowOutcome:
         """One CopyObject. `look_first` unless nobody can have tried this row before (first epoch)."""
-        return self.persist(row, lambda attempt: self._small_once(row, look=look_first or attempt > 0))
+        return self.persist(
+            row, lambda attempt: self._small_once(row, look=look_first or attempt > 0, planned_now=planned_now)
+        )
 
-    def _small_once(self, row: Row, *, look: bool) -> RowOutcome | None:
+    def _small_once(self, row: Row, *, look: bool, planned_now: bool) -> RowOutcome | None:
         if look and (decided := self.look(row)) is not None:
             return decided
+        if self.route.newest and not planned_now and (changed := self.source_outcome(row)) is not None:
+            # It may have waited for long. Where the receiver takes files away, nothing at the destination would stop
+            # an older version; nor does its ETag, if a newer one has the same contents.
+            return self.look(row) or changed
         target = self.route.target.bucket
         try:
             written = self.env.store.copy(
                 self.route.source_ref(row), target, row.target, row.expect, self.route.placement(row)
             )
-        except (PreconditionFailed, NotFound):
-            return self.refusal(row)
+        except (PreconditionFailed, NotFound) as error:
+            return self.refusal(row, error)
         # Crash here: the object is published and recorded nowhere. The next epoch's HEAD finds it: COPIED.
         return self.published(row, written)
 
     def persist(self, row: Row, once: Callable[[int], RowOutcome | None]) -> RowOutcome:
         """Try until the row is decided. `once` is given the attempt (from 0) and returns None to be called again."""
+        seen: EftError = Unsettled("LostToOthers", "others were at it each time")
         for attempt in range(self.env.policy.attempts):
             self.check()
             try:
                 outcome = once(attempt)
                 if outcome is not None:
                     return outcome
+                self.notes.saw(seen)
             except Retry as error:
                 # Perhaps it happened, perhaps not: the next attempt begins by looking.
+                seen = error
+                if not isinstance(error, Unsettled):  # A part's: noted where it happened.
+                    self.notes.saw(error)
                 self.env.log("publish-retry", job=self.route.job_id, key=row.key, attempt=attempt, error=str(error))
             except (Denied, Archived, NoSuchBucket, Permanent) as error:
                 return refused(row, error)
             self.pause(attempt)
         # Not a fact about the row: the partition is released and tried again later, so that a storm loses nothing.
-        raise Retry("Unsettled", f"{row.key} is still undecided after {self.env.policy.attempts} tries")
+        tries = self.env.policy.attempts
+        raise Unsettled("Unsettled", f"{row.key} is still undecided after {tries} tries: {seen}")
 
     def look(self, row: Row) -> RowOutcome | None:
         """HEAD the destination and decide; None while undecided."""
@@ -98,20 +146,25 @@ class Publisher:
             decided = verdict(with_checksum(self.env, self.route.source, row), there)
         return None if isinstance(decided, Undecided) else decided
 
-    def refusal(self, row: Row) -> RowOutcome | None:
+    def refusal(self, row: Row, error: EftError) -> RowOutcome:
         """S3 answered 412 or 404, and doesn't say which side failed; one's own earlier success answers 412 too. So the
         verdict comes first, and once more after the source was found changed: another worker may have published this
-        row in between, and the source may have changed only then."""
+        row in between, and the source may have changed only then. Raises Retry if both sides are as planned: whatever
+        S3 means by it, it is tried again like an answer that says nothing."""
         decided = self.look(row)
-        if decided is None and (changed := self._source_outcome(row)) is not None:
+        if decided is None and (changed := self.source_outcome(row)) is not None:
             return self.look(row) or changed
-        return decided
+        return decided or refused_as_planned(row, error)
 
-    def _source_outcome(self, row: Row) -> RowOutcome | None:
-        """Is the source still what was pinned?"""
-        head = self.env.store.head(self.route.source.bucket, row.key, version_id=row.version_id)
+    def source_outcome(self, row: Row) -> RowOutcome | None:
+        """Is the source still what was pinned? None if it is."""
+        version_id = None if self.route.newest else row.version_id
+        head = self.env.store.head(self.route.source.bucket, row.key, version_id=version_id)
         if head is None:
             return RowOutcome(row.key, Outcome.SOURCE_GONE, "deleted after it was planned")
+        if self.route.newest and not is_pinned(row, head.facts):
+            detail = f"a newer version was there than was planned: its ETag is {head.facts.etag}"
+            return RowOutcome(row.key, Outcome.SOURCE_CHANGED, detail)
         if head.facts.etag != row.etag:
             detail = f"overwritten after it was planned: its ETag is now {head.facts.etag}"
             return RowOutcome(row.key, Outcome.SOURCE_CHANGED, detail)
@@ -162,6 +215,10 @@ def cancelled_row(row: Row) -> RowOutcome:
         Outcome.CANCELLED,
         f"the job was cancelled before this was {'deleted' if row.method is Method.DELETE else 'copied'}",
     )
+
+
+def refused_as_planned(row: Row, error: EftError) -> NoReturn:
+    raise Retry("RefusedAsPlanned", f"S3 refuses it ({error}), and shows both sides of {row.key} as planned")
 
 
 def refused(row: Row, error: EftError) -> RowOutcome:
