@@ -21,6 +21,16 @@ def versions(stage: Stage, bucket: str, prefix: str) -> dict[str, tuple[str, ...
     return {key: tuple(ids) for key, ids in found.items()}
 
 
+def writes(stage: Stage, bucket: str, prefix: str) -> dict[str, list[tuple[str, int]]]:
+    """(version id, when it was written, epoch ms) by key, the newest first: also of what was deleted since."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for page in stage.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Versions", ()):
+            written = (entry["VersionId"], round(entry["LastModified"].timestamp() * 1000))
+            found.setdefault(entry["Key"], []).append(written)
+    return found
+
+
 def uploads(stage: Stage, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
     """(key, upload id) of every multipart upload that is open."""
     pages = stage.s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)

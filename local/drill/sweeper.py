@@ -23,6 +23,8 @@ class Sweeper:
     def __init__(self, clients: Mapping[str, Any], every_s: float) -> None:
         self.asleep: set[str] = set()
         """Regions that are dead, frozen or hanging."""
+        self.excused: set[str] = set()
+        """Regions that are in trouble: nobody judges how long their sweeps take."""
         self.paused = False
         """No Region sweeps: while a case brings work to a moment, which takes longer than a scaled minute."""
         self.rounds = dict.fromkeys(clients, 0)
@@ -61,7 +63,7 @@ class Sweeper:
                 self.failed[region] = failure
             else:
                 self.rounds[region] += 1
-            if region not in self.asleep:
+            if region not in self.asleep | self.excused:
                 self._swept.append(Swept(region, began_ms, now_ms() - began_ms, failure))
 
 
