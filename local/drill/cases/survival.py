@@ -32,8 +32,8 @@ class Survival:
         """The feed `east-inbox`, from and to East's buckets."""
         self._scheduled = stage.work(record.case, "scheduled", small_sizes(Random(0), SCHEDULED), source=stage.east)
         self._schedule = f"/schedules/{name}"
-        self._every_s = max(60, round(stage.times.policy.schedule_interval_min_ms / 1000))
-        cron = f"*/{self._every_s // 60} * * * *"
+        minutes = -(-stage.times.policy.schedule_interval_min_ms // 60_000)
+        self._every_s, cron = 60 * minutes, f"*/{minutes} * * * *"
         self._etag = stage.send("PUT", self._schedule, {"cron": cron, "job": self._scheduled.body}).headers["etag"]
         self._inquirer: Inquirer | None = None
         self._rotated_at = 0.0
