@@ -134,10 +134,10 @@ def _merge(items: list[PartLease]) -> PartLease:
     """One partition as all Regions saw it: rows decided in any of them, the furthest phase, the first start."""
     order = {LeasePhase.RELEASED: 0, LeasePhase.COPYING: 1, LeasePhase.COPIED: 2, LeasePhase.DONE: 3}
     lead = max(items, key=lambda item: (order[item.phase], item.epoch))
-    # Who has recorded all of it knows best: rows that were set aside since are not among these any more.
-    recorded = lead.phase in (LeasePhase.COPIED, LeasePhase.DONE)
-    bits = lead.decided if recorded else 0
-    for item in () if recorded else items:
+    # The receipt knows best: rows that were set aside are not among its own, whoever had decided them before.
+    receipted = lead.phase is LeasePhase.DONE
+    bits = lead.decided if receipted else 0
+    for item in () if receipted else items:
         bits |= item.decided
     return PartLease(
         job_id=lead.job_id,
@@ -149,7 +149,7 @@ def _merge(items: list[PartLease]) -> PartLease:
         phase=lead.phase,
         rows=lead.rows,
         decided=bits,
-        bytes_decided=lead.bytes_decided if recorded else max(item.bytes_decided for item in items),
+        bytes_decided=lead.bytes_decided if receipted else max(item.bytes_decided for item in items),
         started_ms=min(item.started_ms for item in items),
         counts=lead.counts,
         verification=lead.verification,
