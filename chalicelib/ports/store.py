@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.model import (
     Bucket,
     Checksum,
@@ -23,7 +24,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """The pinned source of a copy. `etag` becomes CopySourceIfMatch, always."""
+    """The pinned source of a copy. `etag` becomes CopySourceIfMatch, always. Without a version that means: the newest
+    one must be it."""
 
     bucket: Bucket
     key: str
@@ -38,6 +40,8 @@ class Written:
     etag: str
     version_id: str | None = None
     checksum: Checksum | None = None
+    source_version_id: str | None = None
+    """Which version of its source CopyObject took, where S3 says so: of a source that keeps versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +192,9 @@ class ObjectStore(Protocol):
     def describe(self, bucket: Bucket) -> BucketFacts:
         """What the bucket says of itself. NoSuchBucket, or Denied: not under this name, owner and Region, or not for
         us."""
+        ...
+
+    def versioning(self, bucket: Bucket) -> Versioning:
+        """What becomes of what is deleted in the bucket. It may be changed at any time, and S3 may take minutes to
+        notice (S3 user guide, "Enabling versioning on buckets")."""
         ...

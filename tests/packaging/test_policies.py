@@ -63,8 +63,8 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
             resources = json.dumps(statement["Resource"])
             assert "-control-" in resources or resources.count("/*.eft-probe/*") == 4, resources
     # Who accepts a job looks at its manifest then, so that nobody reads another one later: the API and, for schedules,
-    # the sweep.
-    readers = {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole", "SweepRole"}
+    # the sweep. Verify asks a feed's source whether what was delivered is still the newest.
+    readers = {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole", "VerifyRole", "SweepRole"}
     assert may("s3:GetObject", "source") == readers
     assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole", "ApiHandlerRole"}
     assert may("s3:AbortMultipartUpload", "control") == {"SplitRole"}
@@ -94,6 +94,20 @@ def test_targets_objects_are_deleted_only_by_a_request_that_says_which(cloudform
         if "s3:DeleteObject" in statement["Action"] and "-target-" in json.dumps(statement["Resource"])
     ]
     assert deleting["Condition"] == {"Null": {"s3:if-match": "false"}}
+
+
+def test_whoever_accepts_plans_or_carries_out_deletions_may_see_whether_they_can_be_undone(
+    cloudformation: dict[str, Any],
+) -> None:
+    asking = {
+        role: json.dumps(statement["Resource"])
+        for role, statement in _statements(cloudformation)
+        if "s3:GetBucketVersioning" in statement["Action"]
+    }
+    assert set(asking) == {"ApiHandlerRole", "SweepRole", "SplitRole", "CopyRole"}
+    for resources in asking.values():
+        assert resources.count("-target-") == 2
+        assert "/*" not in resources, "it is the bucket's, not an object's"
 
 
 def test_control_records_are_never_deleted_but_markers_of_what_is_open(cloudformation: dict[str, Any]) -> None:

@@ -9,18 +9,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import model
+from chalicelib.core.deletions import Consent, Deletion
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
 from chalicelib.core.model import (
     CancelMode,
     ChecksumType,
     JobKind,
     JobState,
-    Outcome,
     OverwriteMode,
     Priority,
     Verification,
 )
 from chalicelib.core.progress import Phase
+from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.protocol.submitting import ManifestPlace
 from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
@@ -95,7 +96,12 @@ class ManifestLocation(Response):
 class Delete(Response):
     """What may be removed at the target."""
 
+    consent: Consent
     max_objects: Count
+
+    @classmethod
+    def of(cls, deletion: Deletion) -> Self:
+        return cls(consent=deletion.consent, max_objects=deletion.max_objects)
 
 
 class Occurrence(Response):
@@ -142,7 +148,7 @@ def base_of(spec: model.JobSpec) -> dict[str, Any]:
         "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
         "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
         "manifest": ManifestLocation.of(listed) if listed and listed.endpoint else None,
-        "delete": Delete(max_objects=spec.deletion.max_objects) if spec.deletion else None,
+        "delete": Delete.of(spec.deletion) if spec.deletion else None,
         "mode": spec.mode,
         "cancel": spec.cancel_mode,
         "labels": spec.labels,
@@ -179,7 +185,7 @@ class Job(JobBase):
     reason: str
     """Why it waits, or why it ended so; "" where there is nothing to say."""
     progress: Progress
-    outcomes: dict[Outcome, Count]
+    outcomes: dict[RowEnd, Count]
     """How many objects ended how, of the partitions that are verified."""
     filtered_out: Count | None
     """How many objects under the prefix were looked at and not meant, by the job's filter; null until it has
@@ -254,7 +260,7 @@ class ObjectStatus(Response):
     source_etag: str
     """Of the version that the job pinned when it planned the object; "" of one to be deleted, which has no source."""
     partition: str
-    outcome: Outcome | None
+    outcome: RowEnd | None
     """Null while it is undecided."""
     detail: str
     target_etag: str | None
