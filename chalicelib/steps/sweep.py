@@ -52,7 +52,7 @@ def run(env: Env, deadline_ms: int) -> None:
     listing_until_ms = min(env.clock.now_ms() + LISTING_MS, deadline_ms - RESERVE_MS)
     for region in dead:
         catch_up(env, places, region, listing_until_ms)
-    fill_feeds(env, places, dead, listing_until_ms)
+    fill_feeds(env, dead, listing_until_ms)
     verify_again(env, places, dead, listing_until_ms)
     _sweep_uploads(env, places, deadline_ms)
 
