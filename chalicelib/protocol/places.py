@@ -24,7 +24,6 @@ from chalicelib.protocol.table import tell
 P = TypeVar("P", Endpoint, Feed)
 WALK = "places"
 """The "job" under which a Region notes how far its sweeps have gone through what is registered."""
-_PAGE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,7 @@ def _next(env: Env, kind: EntryKind, cursor: str | None, *, removed: bool = Fals
     """What comes after the cursor, and where to go on: from the start, None, when the end is reached."""
     found: list[Entry] = []
     while len(found) < env.policy.places_per_sweep:
-        page = env.registry.page(kind, cursor, min(_PAGE, env.policy.places_per_sweep - len(found)), removed=removed)
+        page = env.registry.page(kind, cursor, env.policy.places_per_sweep - len(found), removed=removed)
         found += page.entries
         cursor = page.cursor
         if cursor is None:

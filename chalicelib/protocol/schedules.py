@@ -23,7 +23,7 @@ from chalicelib.protocol.submitting import Submission
 NOT_THE_JOBS = {"tenant", "token", "retry_of", "scheduled"}
 """Fields of a submission that a schedule's job doesn't have: each occurrence has its own."""
 
-_PAGE = 250
+_PAGE = 1000
 
 
 @cache
