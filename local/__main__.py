@@ -93,11 +93,13 @@ def package(out: Path | None) -> None:
 
 @main.command("region")
 @_name
-@click.argument("action", type=click.Choice(["kill", "restore", "freeze", "thaw", "isolate", "rejoin", "status"]))
+@click.argument(
+    "action", type=click.Choice(["kill", "hang", "restore", "freeze", "thaw", "isolate", "rejoin", "status"])
+)
 @click.argument("region", type=click.Choice(sorted(NAMES)))
 @click.option("--storage", is_flag=True, help="kill: its buckets die, too.")
 def act_on_region(name: str, action: str, region: str, storage: bool) -> None:
-    """Kill, freeze or isolate a Region of a cloud that is up, and bring it back."""
+    """Kill, hang, freeze or isolate a Region of a cloud that is up, and bring it back."""
     regions = Regions.of_run(Run(name))
     if action == "status":
         click.echo(json.dumps(regions.status(region), indent=2))

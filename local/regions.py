@@ -1,4 +1,4 @@
-"""Death, freezing, isolation and return of one Region of a running local cloud.
+"""Death, hanging, freezing, isolation and return of one Region of a running local cloud.
 
     regions = Regions.of(cloud)         # or Regions.of_run(Run("main")), for a cloud that `make up` holds
     regions.kill("west")
@@ -105,12 +105,25 @@ class Regions:
         done.step(f"{len(done.pids)} function processes killed")
         return done
 
+    def hang(self, region: str) -> Done:
+        """The whole Region stops in mid-work, and nobody is told: its processes are asleep, its API, its services and
+        its storage accept connections and answer nothing, and its table replicates nothing."""
+        done, name = _begin("hang", region)
+        self._stop_once(done, name)
+        self._stall(name)
+        done.step("replication stalled")
+        control(self._gateway_url, "PUT", f"cut/{name}?s3=true&how=hang")
+        done.step("API, functions, services and storage hang")
+        self._keep_asleep(done, name)
+        return done
+
     def restore(self, region: str) -> Done:
         """A killed Region returns, with its old messages and schedules, and with a table that is behind: replication
-        resumes last."""
+        resumes last. The workers of one that hung go on where they were."""
         done, name = _begin("restore", region)
         control(self._gateway_url, "DELETE", f"cut/{name}")
         done.step("API, functions and storage joined again")
+        self._wake(done, name)
         self._switch(done, name, on=True)
         self._release(done, name)
         return done
@@ -120,17 +133,13 @@ class Regions:
         table goes on replicating."""
         done, name = _begin("freeze", region)
         self._stop_once(done, name)
-        self._switch(done, name, on=False)
-        done.pids |= until_quiet(lambda: [p.pid for p in self._find(name) if not p.stopped], signal.SIGSTOP)
-        done.step(f"{len(done.pids)} function processes stopped")
+        self._keep_asleep(done, name)
         return done
 
     def thaw(self, region: str) -> Done:
         """A frozen Region goes on as if no time had passed."""
         done, name = _begin("thaw", region)
-        done.pids |= {process.pid for process in self._find(name) if process.stopped}
-        send(signal.SIGCONT, done.pids)
-        done.step(f"{len(done.pids)} function processes continued")
+        self._wake(done, name)
         if name not in self._cut():
             self._switch(done, name, on=True)
         return done
@@ -188,6 +197,18 @@ class Regions:
         send(signal.SIGSTOP, pids)
         done.pids.update(pids)
         done.step(f"{len(pids)} function processes stopped in mid-work")
+
+    def _keep_asleep(self, done: Done, name: str) -> None:
+        """Nothing is started any more, and what was being started meanwhile is stopped, too."""
+        self._switch(done, name, on=False)
+        done.pids |= until_quiet(lambda: [p.pid for p in self._find(name) if not p.stopped], signal.SIGSTOP)
+        done.step(f"{len(done.pids)} function processes stopped")
+
+    def _wake(self, done: Done, name: str) -> None:
+        stopped = {process.pid for process in self._find(name) if process.stopped}
+        send(signal.SIGCONT, stopped)
+        done.pids |= stopped
+        done.step(f"{len(stopped)} function processes continued")
 
     def _switch(self, done: Done, name: str, *, on: bool) -> None:
         """Concurrency first: with none reserved, the emulator takes no message and starts no process."""

@@ -30,6 +30,7 @@ from chalicelib.core.model import (
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.schedules import Run, Schedule
+from chalicelib.core.tries import Tried
 
 Record = (
     JobSpec
@@ -55,6 +56,7 @@ Record = (
     | Filled
     | FeedEnds
     | FeedPlace
+    | Tried
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -80,6 +82,7 @@ _KINDS: dict[str, type[Any]] = {
     "filled": Filled,
     "feed-ends": FeedEnds,
     "feed-place": FeedPlace,
+    "tried": Tried,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

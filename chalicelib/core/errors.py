@@ -21,9 +21,13 @@ class Retry(EftError):
 
 
 class NoAnswer(Retry):
-    """Nobody answered within the call's time budget: no connection, or it closed, or nothing came. Whoever is asked next
-    at the same place most likely won't answer either, and each asking costs its whole budget: callers that go on with
-    other work ask elsewhere first. The request may have been carried out all the same."""
+    """Nobody answered within the call's time budget: no connection, or it closed, or nothing came. Whoever is asked
+    next at the same place most likely won't answer either, and each asking costs its whole budget: callers that go on
+    with other work ask elsewhere first. The request may have been carried out all the same."""
+
+
+class Unsettled(Retry):
+    """It was tried as often as one invocation tries, and is as undecided as before."""
 
 
 class Conflict(Retry):

@@ -122,15 +122,18 @@ def look(
     *,
     claiming: bool,
     owner_region: str = "",
+    resting: bool = False,
 ) -> Look:
     """May the claim at `epoch` be superseded? `lease` is the table's item for it, perhaps stale or missing.
 
     `claiming`: asked by a worker with a message in hand, who may take a released partition at once. The sweep waits
     its time there too: whoever released it has sent a message, and one more at every sweep would leave a throttled
-    partition no rest.
+    partition no rest. `resting`: such a message is on its way, and the worker's is another one, which would double the
+    partition's rounds for good.
     """
     sight = lease_sight(epoch, lease, owner_region)
-    if claiming and lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED:
+    given_back = lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED
+    if claiming and given_back and not resting:
         return Look(Standing.RELEASED, sight)
     if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.COPIED:
         # Its copy record was written before this item: verification comes next, not a claim.

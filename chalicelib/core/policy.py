@@ -47,6 +47,9 @@ class Policy:
     parts_per_worker: int = 1000
     """A large object with more parts to copy is divided among several workers."""
     workers_per_object: int = 16
+    row_rounds_max: int = 30
+    """A row that is still undecided after so many rounds, each with `attempts` tries, is given up. Rests grow from 15
+    seconds to 15 minutes (`core.tries`), so that these come to six hours."""
     attempts: int = 8
     """Tries of one row in one invocation while S3 answers with retryable errors; then the partition is released."""
     backoff_base_ms: int = 100

@@ -36,6 +36,8 @@ class Records:
     terminal: bool = False
     planned: bool = False
     """Of a plan: what it comes to is on record."""
+    resting: Mapping[str, int] = field(default_factory=dict)
+    """Partition whose highest claim has ended its round in vain -> how many such rounds there were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Repairs:
     """Settle the job if it is complete; of a plan, sum it up."""
     watch: tuple[tuple[str, int], ...] = ()
     """Claimed partitions without a copy record, and at which epoch: look at their leases."""
+    resting: Mapping[str, int] = field(default_factory=dict)
+    """Of those that rest (`core.tries`): after how many rounds."""
     split: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
@@ -154,11 +158,12 @@ def decide(
     if before is None or seen != looks:
         noted = Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
         if not may_copy or records.intents == NO_INTENTS or _intents_in(seen) == str(records.intents):
-            return Repairs(settle=settle, watch=watch, observation=noted)
+            return Repairs(settle=settle, watch=watch, resting=records.resting, observation=noted)
         everything = waits.copy | waits.working
         return Repairs(
             settle=settle,
             watch=watch,
+            resting=records.resting,
             # Split wakes copy for all of a cancelled job, from its root down.
             split=(ROOT_RANGE,) if records.intents.cancelled else tuple(sorted(waits.split)),
             copy=_window(everything, policy.redrives_per_job, 0)
@@ -170,11 +175,12 @@ def decide(
     patience = policy.redrive_after_ms if region == home else policy.takeover_after_ms
     wait_ms = patience * 2 ** min(times, MAX_DOUBLINGS) - (now_ms - before.since_ms)
     if wait_ms > 0 and not due_before_next_sweep(wait_ms, policy):
-        return Repairs(settle=settle, watch=watch)
+        return Repairs(settle=settle, watch=watch, resting=records.resting)
     delay_ms = max(0, wait_ms)
     return Repairs(
         settle=settle,
         watch=watch,
+        resting=records.resting,
         split=() if paused else _window(waits.split, policy.redrives_per_job, times),
         copy=() if not may_copy else _window(waits.copy, policy.redrives_per_job, times),
         verify=_window(waits.verify, policy.redrives_per_job, times),

@@ -39,6 +39,8 @@ class Wake:
     """Whose message it is: queues deal with tenants in turn. It is believed for nothing else."""
     waited: int = 0
     """For copy: how often it was sent anew because no slot was free."""
+    rested: int = 0
+    """For copy: the partition's rest after this epoch's round in vain is over."""
     takeover: bool = False
     """For copy: a lease has expired. What was begun goes on, with a slot or without."""
 

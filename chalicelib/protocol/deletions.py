@@ -22,7 +22,7 @@ from chalicelib.core.verdict import Undecided, deletion
 from chalicelib.ports import Env
 from chalicelib.protocol.places import prefixes_in
 from chalicelib.protocol.planning import Cut
-from chalicelib.protocol.publish import Publisher
+from chalicelib.protocol.publish import Publisher, refused_as_planned
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.scan import look_at
@@ -191,8 +191,8 @@ class Deleter:
             marker = self.publisher.env.store.delete_pinned(target, row.target, row.expect)
         except NotFound:
             return RowOutcome(row.key, Outcome.DELETED, etag=row.expect)
-        except PreconditionFailed:
-            return self.look()
+        except PreconditionFailed as error:
+            return self.look() or refused_as_planned(row, error)
         # Crash here: deleted and recorded nowhere. The next epoch's HEAD finds nothing there: DELETED.
         return RowOutcome(row.key, Outcome.DELETED, etag=row.expect, version_id=marker)
 

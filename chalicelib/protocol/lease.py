@@ -6,8 +6,10 @@ from functools import partial, reduce
 from operator import or_
 
 from chalicelib.core.errors import JobCancelled, JobPaused, OutOfTime, Retry, Superseded
+from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import LeasePhase, Look, Observation, PartLease, Standing, Takeover, look
 from chalicelib.core.model import Claim, Manifest, RowOutcome
+from chalicelib.core.tries import rest_ms
 from chalicelib.ports import Env
 from chalicelib.protocol.records import JobRecords
 from chalicelib.protocol.regions import region_sight
@@ -21,32 +23,50 @@ RESERVE_MS = 20_000
 """Stop working so long before the invocation ends, to leave time for recording what is done."""
 
 
-def observe(env: Env, records: JobRecords, part: str, epoch: int, sights: Mapping[str, str]) -> Look:
+def observe(
+    env: Env, records: JobRecords, part: str, epoch: int, sights: Mapping[str, str], *, rounds: int = 0
+) -> Look:
     """Look at a claim and note what was seen, by this Region's own clock. The table may be stale or empty: that costs
-    time, never safety. `sights` is what other Regions' beacons look like."""
+    time, never safety. `sights` is what other Regions' beacons look like; `rounds`: it rests after so many rounds."""
     claim = records.claim(part, epoch)
     owner = claim.region if claim else env.region
-    return _look(env, records, part, epoch, owner, sights, claiming=False)
+    return _look(env, records, part, epoch, owner, sights, claiming=False, rounds=rounds)
 
 
 def _look(
-    env: Env, records: JobRecords, part: str, epoch: int, owner: str, sights: Mapping[str, str], *, claiming: bool
+    env: Env,
+    records: JobRecords,
+    part: str,
+    epoch: int,
+    owner: str,
+    sights: Mapping[str, str],
+    *,
+    claiming: bool,
+    rounds: int,
 ) -> Look:
     leases = env.ledger.get_leases(records.job_id, part)
     lease = next((item for item in leases if item.epoch == epoch), None)
     before = env.ledger.get_observation(records.job_id, part, env.region)
-    patience = env.policy.lease_ttl_ms if owner == env.region else env.policy.takeover_after_ms
+    # Another Region's message is lost only with the Region: while its beacons move, patience begins anew.
+    own_patience = env.policy.lease_ttl_ms + (rest_ms(rounds) if rounds else 0)
+    patience = own_patience if owner == env.region else env.policy.takeover_after_ms
     now = env.clock.now_ms()
-    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region=sights.get(owner, ""))
+    found = look(
+        epoch, lease, before, now, patience, claiming=claiming, owner_region=sights.get(owner, ""), resting=rounds > 0
+    )
     if found.standing is Standing.MOVED:
         tell(env, env.ledger.put_observation, Observation(records.job_id, part, env.region, found.sight, now))
     return found
 
 
-def acquire(env: Env, records: JobRecords, part: str, *, fresh: bool) -> int | None:
-    """Claim the partition. Returns the epoch held, or None: it is done, or somebody works on it.
+def acquire(
+    env: Env, records: JobRecords, part: str, *, fresh: bool, rested: int = 0, intents: Intents = NO_INTENTS
+) -> int | None:
+    """Claim the partition. Returns the epoch held, or None: it is done, somebody works on it, or it rests.
 
-    `fresh` hints that there is no claim yet; then one create-only PUT decides. A wrong hint merely loses.
+    `fresh` hints that there is no claim yet; then one create-only PUT decides. A wrong hint merely loses. `rested`: the
+    message was sent for the end of the rest after this epoch. A partition that rests is claimed by no other message,
+    unless its lease expires, or what is wanted of the job has changed.
     """
     if fresh and records.create_claim(_claim(env, records.job_id, part, 1)):
         return 1
@@ -56,7 +76,15 @@ def acquire(env: Env, records: JobRecords, part: str, *, fresh: bool) -> int | N
     held = records.claim(part, epoch) if epoch else None
     if held is not None:
         sights = {held.region: region_sight(env, held.region)} if held.region != env.region else {}
-        if not _look(env, records, part, epoch, held.region, sights, claiming=True).may_claim:
+        tried = records.tried(part)
+        tried = tried if tried is not None and tried.epoch == epoch else None
+        # Then its worker has given it up, whatever the table says.
+        awaited = tried is not None and (rested == epoch or tried.intents != str(intents))
+        rounds = tried.rounds if tried is not None else 0
+        if (
+            not awaited
+            and not _look(env, records, part, epoch, held.region, sights, claiming=True, rounds=rounds).may_claim
+        ):
             return None
     if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
         return None

@@ -7,7 +7,7 @@ that have arrived and copies only the rest. ListParts is the truth about parts; 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, Permanent, PreconditionFailed, Retry
+from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, Permanent, PreconditionFailed, Retry, Unsettled
 from chalicelib.core.ids import object_id
 from chalicelib.core.model import Checksum, ChecksumType, Row, RowOutcome
 from chalicelib.core.parts import PartRange, PartShare, part_ranges, parts_total, shares_of
@@ -83,8 +83,8 @@ class MultipartPublisher:
             return self._complete(upload, parts)
         except NoSuchUpload:
             return None  # Completed by another, or aborted: the next round looks.
-        except (PreconditionFailed, NotFound):
-            return self.publisher.refusal(self.row)
+        except (PreconditionFailed, NotFound) as error:
+            return self.publisher.refusal(self.row, error)
         except Permanent as error:
             if error.code == INVALID_PART and not last:
                 return None  # A superseded worker has just sent a part anew: the next round lists what is there now.
@@ -193,6 +193,8 @@ class MultipartPublisher:
             kept, missing = self._kept_and_missing(there)
             if not missing or len(missing) == missing_before:
                 return kept, missing
+            if 0 <= len(missing) < missing_before:
+                self.publisher.notes.went_on()
             missing_before = len(missing)
             self.publisher.check()
             self.publisher.env.clock.sleep_ms(HELP_WAIT_MS)
@@ -206,15 +208,19 @@ class MultipartPublisher:
         for attempt in range(publisher.env.policy.attempts):
             publisher.check()
             try:
-                return publisher.env.store.upload_part_copy(
+                part = publisher.env.store.upload_part_copy(
                     upload, wanted.number, source, wanted.first_byte, wanted.last_byte, whole=whole
                 )
+                publisher.notes.went_on()
+                return part
             except Retry as error:
+                publisher.notes.saw(error, of_part=True)
                 publisher.env.log("part-retry", key=self.row.key, part=wanted.number, error=str(error))
                 publisher.pause(attempt)
-        raise Retry("Unsettled", f"part {wanted.number} of {self.row.key} could not be copied")
+        raise Unsettled("Unsettled", f"part {wanted.number} of {self.row.key} could not be copied")
 
-    def _complete(self, upload: UploadRef, parts: list[Part]) -> RowOutcome | None:
+    def _complete(self, upload: UploadRef, parts: list[Part]) -> RowOutcome:
+        """Raises Conflict if the upload is spent."""
         publisher, row = self.publisher, self.row
         publisher.check()
         checksum: Checksum | None = row.checksum
@@ -233,6 +239,6 @@ class MultipartPublisher:
                 # Crash here: marked, and still open. The sweep aborts it when it is old.
                 publisher.env.store.abort(upload)
             # Else another record took that generation: Complete is answered 409 again, and the mark is tried again.
-            return None
+            raise
         # Crash here: published and recorded nowhere; a successor finds NoSuchUpload, looks, and decides COPIED.
         return publisher.published(row, written)

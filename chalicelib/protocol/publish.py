@@ -6,6 +6,7 @@ trusted but a plain success: a timeout, a 5xx, a 409 and a 412 are all decided b
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NoReturn, Protocol
 
 from chalicelib.core.errors import (
     Archived,
@@ -16,6 +17,7 @@ from chalicelib.core.errors import (
     Permanent,
     PreconditionFailed,
     Retry,
+    Unsettled,
 )
 from chalicelib.core.identity import Match, compare_checksums, recognise
 from chalicelib.core.model import Endpoint, Method, Outcome, Row, RowOutcome, Verification
@@ -41,6 +43,28 @@ class Route:
         return Placement(row.storage_class, self.target.kms_key, row.redirect)
 
 
+class RowNotes(Protocol):
+    """Whoever wants to know why a row stays undecided."""
+
+    def saw(self, error: EftError, *, of_part: bool = False) -> None:
+        """A try was in vain: of the row, or of one of its parts."""
+        ...
+
+    def went_on(self) -> None:
+        """A part of the row has arrived."""
+        ...
+
+
+class _NoNotes:
+    """Nobody wants to know."""
+
+    def saw(self, error: EftError, *, of_part: bool = False) -> None: ...
+    def went_on(self) -> None: ...
+
+
+NO_NOTES = _NoNotes()
+
+
 @dataclass(frozen=True, slots=True)
 class Publisher:
     """Carries out rows by CopyObject, and has what the multipart copy shares with it."""
@@ -50,6 +74,8 @@ class Publisher:
     route: Route
     check: Callable[[], None]
     """Called between requests; raises (OutOfTime, Superseded) to stop the work."""
+    notes: RowNotes = NO_NOTES
+    """Told of what goes wrong on the way."""
 
     def small(self, row: Row, *, look_first: bool) -> RowOutcome:
         """One CopyObject. `look_first` unless nobody can have tried this row before (first epoch)."""
@@ -63,27 +89,33 @@ class Publisher:
             written = self.env.store.copy(
                 self.route.source_ref(row), target, row.target, row.expect, self.route.placement(row)
             )
-        except (PreconditionFailed, NotFound):
-            return self.refusal(row)
+        except (PreconditionFailed, NotFound) as error:
+            return self.refusal(row, error)
         # Crash here: the object is published and recorded nowhere. The next epoch's HEAD finds it: COPIED.
         return self.published(row, written)
 
     def persist(self, row: Row, once: Callable[[int], RowOutcome | None]) -> RowOutcome:
         """Try until the row is decided. `once` is given the attempt (from 0) and returns None to be called again."""
+        seen: EftError = Unsettled("LostToOthers", "others were at it each time")
         for attempt in range(self.env.policy.attempts):
             self.check()
             try:
                 outcome = once(attempt)
                 if outcome is not None:
                     return outcome
+                self.notes.saw(seen)
             except Retry as error:
                 # Perhaps it happened, perhaps not: the next attempt begins by looking.
+                seen = error
+                if not isinstance(error, Unsettled):  # A part's: noted where it happened.
+                    self.notes.saw(error)
                 self.env.log("publish-retry", job=self.route.job_id, key=row.key, attempt=attempt, error=str(error))
             except (Denied, Archived, NoSuchBucket, Permanent) as error:
                 return refused(row, error)
             self.pause(attempt)
         # Not a fact about the row: the partition is released and tried again later, so that a storm loses nothing.
-        raise Retry("Unsettled", f"{row.key} is still undecided after {self.env.policy.attempts} tries")
+        tries = self.env.policy.attempts
+        raise Unsettled("Unsettled", f"{row.key} is still undecided after {tries} tries: {seen}")
 
     def look(self, row: Row) -> RowOutcome | None:
         """HEAD the destination and decide; None while undecided."""
@@ -98,14 +130,15 @@ class Publisher:
             decided = verdict(with_checksum(self.env, self.route.source, row), there)
         return None if isinstance(decided, Undecided) else decided
 
-    def refusal(self, row: Row) -> RowOutcome | None:
+    def refusal(self, row: Row, error: EftError) -> RowOutcome:
         """S3 answered 412 or 404, and doesn't say which side failed; one's own earlier success answers 412 too. So the
         verdict comes first, and once more after the source was found changed: another worker may have published this
-        row in between, and the source may have changed only then."""
+        row in between, and the source may have changed only then. Raises Retry if both sides are as planned: whatever
+        S3 means by it, it is tried again like an answer that says nothing."""
         decided = self.look(row)
         if decided is None and (changed := self._source_outcome(row)) is not None:
             return self.look(row) or changed
-        return decided
+        return decided or refused_as_planned(row, error)
 
     def _source_outcome(self, row: Row) -> RowOutcome | None:
         """Is the source still what was pinned?"""
@@ -162,6 +195,10 @@ def cancelled_row(row: Row) -> RowOutcome:
         Outcome.CANCELLED,
         f"the job was cancelled before this was {'deleted' if row.method is Method.DELETE else 'copied'}",
     )
+
+
+def refused_as_planned(row: Row, error: EftError) -> NoReturn:
+    raise Retry("RefusedAsPlanned", f"S3 refuses it ({error}), and shows both sides of {row.key} as planned")
 
 
 def refused(row: Row, error: EftError) -> RowOutcome:

@@ -3,13 +3,14 @@
 `create` is the protocol's only way to write here (but for the marker of open jobs, which is a mere index), so every
 record is written once and says for ever what it said. Key layout, all under `jobs/<job id>/`:
 
-    spec · keys/<digest> · manifest/<part> · claim/<part>/<epoch> · copied/<part>/<epoch> · done/<part> · cancel
-    intent/<n> · terminal; of a plan also: planned · approved
+    spec · keys/<digest> · manifest/<part> · claim/<part>/<epoch> · tried/<part>/<epoch> · copied/<part>/<epoch>
+    done/<part> · cancel · intent/<n> · terminal; of a plan also: planned · approved
 
 and beside the jobs: `open/<job id>` (index of unsettled jobs), `open/<job id>.plan` (of plans in the making),
 `reg/<object>/<generation>` (uploads) and `report/<job id>/` (files made of these records: `reports`).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -31,6 +32,7 @@ from chalicelib.core.model import (
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.sweep import Records
+from chalicelib.core.tries import Tried
 from chalicelib.ports import Env
 
 T = TypeVar("T")
@@ -223,6 +225,16 @@ class JobRecords:
         facts = self.control.list_all(self._key(f"claim/{part}/"))
         return max((int(f.key.rsplit("/", 1)[1]) for f in facts), default=0)
 
+    def create_tried(self, tried: Tried) -> None:
+        # The key holds the epoch, which is one worker's: nobody else writes it.
+        self.control.create(self._key(f"tried/{tried.part}/{tried.epoch:06d}"), codec.dumps(tried))
+
+    def tried(self, part: str) -> Tried | None:
+        """What the last round in vain left: it adds up those before it. None if there was none."""
+        facts = self.control.list_all(self._key(f"tried/{part}/"))
+        body = self.control.get(max(f.key for f in facts)) if facts else None
+        return None if body is None else codec.loads(body, Tried)
+
     def create_copied(self, record: CopyRecord) -> None:
         # The key holds the epoch, which is one worker's: nobody else writes it.
         self.control.create(self._key(f"copied/{record.part}/{record.epoch:06d}"), codec.dumps(record))
@@ -312,6 +324,8 @@ class JobRecords:
         done: set[str] = set()
         claims: dict[str, int] = {}
         copied: dict[str, int] = {}
+        tried: dict[str, int] = {}
+        rounds: Counter[str] = Counter()
         highest = 0
         names = {facts.key.removeprefix(self._key("")) for facts in self.control.list_all(self._key(""), limit=limit)}
         for name in names:
@@ -321,15 +335,18 @@ class JobRecords:
                 links.add(part)
             elif kind == "done":
                 done.add(part)
-            elif kind in ("claim", "copied"):
-                into = claims if kind == "claim" else copied
+            elif kind in ("claim", "copied", "tried"):
+                into = claims if kind == "claim" else copied if kind == "copied" else tried
                 into[part] = max(into.get(part, 0), int(epoch))
+                rounds[part] += kind == "tried"
             elif kind == "intent":
                 highest = max(highest, int(rest))
         approved = approval_of(planned_first=planned_first, given="approved" in names)
         intents = Intents(highest, "cancel" in names, approved)
         ended, planned = "terminal" in names, "planned" in names
-        return Records(frozenset(links), claims, copied, frozenset(done), intents, ended, planned)
+        # Who has claimed it since has not ended its round yet.
+        resting = {part: rounds[part] for part, epoch in tried.items() if claims.get(part) == epoch}
+        return Records(frozenset(links), claims, copied, frozenset(done), intents, ended, planned, resting)
 
     @staticmethod
     def _link(body: bytes) -> Link:

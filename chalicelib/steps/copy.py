@@ -1,6 +1,8 @@
 """copy: carries out a partition's manifest under a claim."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from chalicelib.core import ids
 from chalicelib.core.errors import EftError, JobCancelled, JobPaused, OutOfTime, Retry, Superseded
@@ -8,6 +10,7 @@ from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, JobSpec, Manifest, Method, Outcome, Row, RowOutcome
 from chalicelib.core.parts import PartShare
+from chalicelib.core.tries import TriedRow, given_up
 from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import Deleter, may_be_carried_out
@@ -17,9 +20,7 @@ from chalicelib.protocol.multipart import MultipartPublisher
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.slots import Slots, take_slots
-
-RELEASE_DELAY_MS = 15_000
-"""How long a partition rests after S3 throttled it."""
+from chalicelib.protocol.trial import Trial
 
 
 def run(env: Env, wake: Wake, deadline_ms: int) -> None:
@@ -53,17 +54,18 @@ def _claim_and_work(
         env.log("copy-nothing-to-do", job=wake.job_id, part=wake.part)
         return
     line = Line(env, records, spec)
-    epoch = acquire(env, records, wake.part, fresh=wake.fresh)
+    epoch = acquire(env, records, wake.part, fresh=wake.fresh, rested=wake.rested, intents=intents)
     if epoch is None:
         if records.done(wake.part):
             line.pass_on(manifest)  # Its line may have stopped here.
         return
     before = 0 if epoch == 1 else None
     holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
+    trial = Trial.begin(env, spec, holding, intents)
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled
     publisher = Publisher(env, records.control, Route(wake.job_id, spec.source, spec.target), holding.check)
-    _work(env, holding, publisher, line)
+    _work(env, trial, publisher, line)
 
 
 def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
@@ -108,11 +110,10 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
         env.queue.send([replace(wake, waited=0)])
 
 
-def _work(env: Env, holding: Holding, publisher: Publisher, line: Line) -> None:
-    wake = line.wake(holding.manifest.part)
-    unsettled: list[str] = []
+def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
+    holding, wake = trial.holding, line.wake(trial.holding.manifest.part)
     try:
-        _carry_out_rows(env, holding, publisher, unsettled)
+        _carry_out_rows(env, trial, publisher)
     except Superseded as error:
         env.log("superseded", job=wake.job_id, part=wake.part, epoch=holding.epoch, why=str(error))
         return  # Another worker goes on; what this one published is found by its HEADs.
@@ -121,15 +122,13 @@ def _work(env: Env, holding: Holding, publisher: Publisher, line: Line) -> None:
             _give_back_paused(env, holding, wake)
             return
     except OutOfTime:
-        # Give the partition back, so that nobody waits for the lease to expire. Crash before the message: the sweep.
-        holding.beat(LeasePhase.RELEASED)
-        env.queue.send([wake])
+        trial.give_back(wake)
         return
-    if unsettled:
-        # S3 throttled or failed throughout. No row's outcome is made up: rest, then another epoch looks again.
-        env.log("unsettled", job=wake.job_id, part=wake.part, rows=len(unsettled), first=unsettled[0])
-        holding.beat(LeasePhase.RELEASED)
-        env.queue.send([wake], delay_ms=RELEASE_DELAY_MS)
+    if holding.undecided:
+        # S3 throttled or failed throughout. No row's outcome is made up, until so many rounds were in vain.
+        trial.conclude(partial(_give_up, publisher))
+    if holding.undecided:
+        trial.give_back(wake)
         return
     _record(env, holding, line)
 
@@ -144,42 +143,65 @@ def _give_back_paused(env: Env, holding: Holding, wake: Wake) -> None:
         env.queue.send([wake])
 
 
-def _carry_out_rows(env: Env, holding: Holding, publisher: Publisher, unsettled: list[str]) -> None:
+def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
     """Decide every row: by copying, or, from the moment that the job is known to be cancelled, without."""
+    holding, wake = trial.holding, Wake.of(trial.spec, QueueName.COPY, trial.holding.manifest.part)
 
     def copying(index: int) -> None:
         holding.check()
-        _carry_out(holding, publisher, index, unsettled, cancel=False)
+        _carry_out(trial, publisher, index, cancel=False)
 
     def cancelling(index: int) -> None:
         holding.check_holding()
-        _carry_out(holding, publisher, index, unsettled, cancel=True)
+        _carry_out(trial, publisher, index, cancel=True)
+
+    def in_time(tick: Callable[[], None]) -> None:
+        try:
+            tick()
+        except OutOfTime:
+            # At once: a call that hangs may outlast this invocation, which then dies before its rows' threads end.
+            trial.give_back(wake)
+            raise
 
     try:
-        env.pool.map(copying, holding.undecided, holding.tick)
+        env.pool.map(copying, trial.in_order(), partial(in_time, holding.tick))
     except JobCancelled:
-        unsettled.clear()
+        trial.forget()
         publisher = replace(publisher, check=holding.check_holding)
-        env.pool.map(cancelling, holding.undecided, holding.tick_holding)
+        env.pool.map(cancelling, trial.in_order(), partial(in_time, holding.tick_holding))
 
 
-def _carry_out(holding: Holding, publisher: Publisher, index: int, unsettled: list[str], *, cancel: bool) -> None:
+def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) -> None:
+    holding = trial.holding
     row = holding.manifest.rows[index]
     if row.decided is not None:
         holding.decide(index, row.decided)
         return
+    publisher = replace(publisher, notes=trial.notes(index))
     try:
         decide = _cancel if cancel else _publish
-        holding.decide(index, decide(holding, publisher, index, row))
+        tried = None if cancel else trial.spent(index)
+        holding.decide(index, _give_up(publisher, row, tried) if tried else decide(holding, publisher, index, row))
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
     except Retry as error:
-        unsettled.append(f"{row.key}: {error}")
+        trial.undecided(index, error)
     except EftError as error:
         holding.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
     except Exception as error:  # noqa: BLE001 - a poison object fails its row, never the partition
         publisher.env.log("row-crashed", job=holding.records.job_id, key=row.key, error=repr(error), trace=True)
         holding.decide(index, RowOutcome(row.key, Outcome.FAILED, f"internal error: {error!r}"))
+
+
+def _give_up(publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
+    """The last try's answer may have been lost: look once more. What is under way even now may still arrive, as after a
+    fast cancel; uploads are aborted when the row is receipted."""
+    try:
+        found = Deleter(publisher, row).look() if row.method is Method.DELETE else publisher.look(row)
+    except EftError as error:
+        publisher.env.log("last-look-failed", job=publisher.route.job_id, key=row.key, error=str(error))
+        found = None
+    return found or given_up(row, tried)
 
 
 def _publish(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:

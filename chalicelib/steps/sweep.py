@@ -135,7 +135,7 @@ def _execute(
         return
     if repairs.settle and (sum_up if unapproved else settle)(env, records, spec):
         return
-    _wake_expiring(env, records, spec, repairs.watch, sights)
+    _wake_expiring(env, records, spec, repairs, sights)
     wakes = [Wake.of(spec, QueueName.SPLIT, range_id) for range_id in repairs.split]
     if not (repairs.again and repairs.copy and waits_for_slot(env, spec)):
         wakes += [Wake.of(spec, QueueName.COPY, part) for part in repairs.copy]
@@ -148,12 +148,10 @@ def _execute(
         env.ledger.put_observation(repairs.observation)
 
 
-def _wake_expiring(
-    env: Env, records: JobRecords, spec: JobSpec, watch: tuple[tuple[str, int], ...], sights: Mapping[str, str]
-) -> None:
+def _wake_expiring(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
     """Wake copy for claims that have expired, or will before the next sweep: then when they do. Copy looks again."""
-    for part, epoch in watch:
-        found = observe(env, records, part, epoch, sights)
+    for part, epoch in repairs.watch:
+        found = observe(env, records, part, epoch, sights, rounds=repairs.resting.get(part, 0))
         if found.standing is Standing.EXPIRED or (
             found.standing is Standing.WAITING and due_before_next_sweep(found.wait_ms, env.policy)
         ):

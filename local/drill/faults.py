@@ -7,16 +7,11 @@ from typing import Any
 Rules = list[dict[str, Any]]
 Match = dict[str, str]
 """Of the gateway's `faults.Match`: every field given must agree."""
-HOLD_MS = 600_000
 
 
 def hold(name: str, match: Match, *, skip: int = 0) -> Rules:
     """From the one after `skip` on, matching requests get no answer, and are never carried out. `name` counts them."""
-    rule = {"match": match, "skip": skip}
-    return [
-        {"id": name, "action": {"kind": "delay", "delay_ms": HOLD_MS}, **rule},
-        {"id": f"{name} (dropped)", "action": {"kind": "drop_request"}, **rule},
-    ]
+    return [{"id": name, "match": match, "skip": skip, "action": {"kind": "hang"}}]
 
 
 def lose_answer(name: str, match: Match, *, skip: int = 0, times: int = 1) -> Rules:

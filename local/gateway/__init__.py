@@ -7,7 +7,8 @@ name that fails over, `api-<region>` that Region's own. What it does, a module e
 
 - `server`, `exchange`, `upstream`: passes everything on, byte for byte; `classify` says what it is
 - `writes`, `uploads`, `partcopy`, `reads`: what S3 does and the emulator doesn't (the table below)
-- `counters`, `faults`, `cuts`: counts requests, injects faults, cuts Regions off; `control` is their HTTP face
+- `counters`, `faults`, `cuts`: counts requests, injects faults, cuts Regions off; `control` is their HTTP face;
+  `hanging`, `responding`: what is not answered, late, or broken off
 - `replication`, `replicator`, `tablewrites`: two tables of one name replicate as a global table does (MREC)
 - `callers`: who makes a request, which listings of multipart uploads show
 - `apis`, `routing`: one name for two Regions, as Route 53 would answer it
@@ -18,7 +19,9 @@ Control, on the `aws` listener:
     GET | DELETE      /_gateway/requests                 counts by caller, service, operation, bucket, status class
     GET | PUT | DELETE /_gateway/faults                  rules, see `faults.Rule`
     GET               /_gateway/cut
-    PUT | DELETE      /_gateway/cut/<region>[?s3=true]   its API and its functions; with s3 its buckets for everyone too
+    PUT | DELETE      /_gateway/cut/<region>[?s3=true&how=hang]  its API, its functions, and its services for the other
+                                                         Region's; with s3 its buckets for everyone too. Connections
+                                                         close; how=hang: nothing is answered until DELETE
     GET | PUT         /_gateway/apis                     {"us-gov-west-1": {"path": "/_aws/execute-api/<id>/<stage>"}}
     GET               /_gateway/routing                  health, resolver's cache, every change with its time
     GET | PUT         /_gateway/replication              lag, stalled directions, queues; see `replication`

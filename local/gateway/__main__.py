@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import functools
 import logging
+import resource
 import signal
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from local.gateway.control import Control
 from local.gateway.counters import Counters
 from local.gateway.cuts import Cuts
 from local.gateway.faults import Faults
+from local.gateway.hanging import Hanging
 from local.gateway.launch import EAST, WEST
 from local.gateway.limits import SizeLimits
 from local.gateway.locks import KeyLocks
@@ -58,7 +60,9 @@ def _listener(text: str) -> tuple[str, int]:
     return name, int(port)
 
 
-def _build(arguments: argparse.Namespace, upstream: Upstream, owners: Owners) -> tuple[Gateway, Apis, Replicator]:
+def _build(
+    arguments: argparse.Namespace, upstream: Upstream, owners: Owners, hanging: Hanging
+) -> tuple[Gateway, Apis, Replicator]:
     limits = SizeLimits(arguments.part_min_bytes, arguments.copy_max_bytes, arguments.range_source_min_bytes)
     uploads, replicator = Uploads(), Replicator(upstream, Replication([WEST, EAST]))
     state = S3State(upstream, KeyLocks(), ObjectMemory(), uploads, Callers(upstream), owners, limits)
@@ -67,14 +71,15 @@ def _build(arguments: argparse.Namespace, upstream: Upstream, owners: Owners) ->
     names = [name for name, _ in arguments.listen]
     regions = frozenset(name for name in names if REGION_API_PREFIX + name in names)
     control = Control(Counters(), faults, cuts, apis, replicator, uploads, regions)
-    return Gateway(control, apis, Rules(state, replicator)), apis, replicator
+    return Gateway(control, apis, Rules(state, replicator), hanging), apis, replicator
 
 
 async def _run(arguments: argparse.Namespace) -> None:
     upstream = Upstream(arguments.upstream)
     await upstream.open()
     await upstream.detect_auth()
-    gateway, apis, replicator = _build(arguments, upstream, Owners(await upstream.default_account()))
+    hanging = Hanging()
+    gateway, apis, replicator = _build(arguments, upstream, Owners(await upstream.default_account()), hanging)
     runners = []
     for name, port in arguments.listen:
         server = web.Server(
@@ -90,7 +95,10 @@ async def _run(arguments: argparse.Namespace) -> None:
         await runner.setup()
         await web.TCPSite(runner, _HOST, port, backlog=_BACKLOG).start()
         runners.append(runner)
-    endless = [asyncio.create_task(apis.check_forever()), asyncio.create_task(replicator.deliver_forever())]
+    endless = [
+        asyncio.create_task(work)
+        for work in (apis.check_forever(), replicator.deliver_forever(), hanging.watch_forever())
+    ]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -103,6 +111,9 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    # Each request that hangs holds a connection, and there may be thousands.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     asyncio.run(_run(_arguments(argv)))
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import aiohttp
 
 from local.gateway.classify import Call
-from local.gateway.cuts import Cuts
+from local.gateway.cuts import Cuts, Fate
 from local.gateway.exchange import Answer, Exchange
-from local.gateway.faults import DropRequest, Error, Faults
+from local.gateway.faults import Dribble, DropRequest, Error, Faults, Hang
 from local.gateway.routing import Router, RoutingTimes
 from local.gateway.upstream import Upstream
 
@@ -22,6 +22,8 @@ _HEALTH_PATH = "/health"
 # health check is healthy"). Scaled like the interval, but never below what a cold start takes on a busy small machine.
 _HEALTH_TIMEOUT_SECONDS = 6.0
 _HEALTH_TIMEOUT_MIN_SECONDS = 3.0
+_HANGING_SECONDS = 2.0
+"""What is cut off so that it hangs is no cold start: Route 53 gives up after this, and here after its scaled part."""
 
 
 def now_ms() -> int:
@@ -71,9 +73,8 @@ class Apis:
             await asyncio.sleep(self.router.times.interval_ms / 1000)
 
     async def _check(self, region: str) -> None:
-        timeout = _HEALTH_TIMEOUT_SECONDS * self.router.times.interval_ms / RoutingTimes().interval_ms
         try:
-            async with asyncio.timeout(max(timeout, _HEALTH_TIMEOUT_MIN_SECONDS)):
+            async with asyncio.timeout(max(self._scaled(_HEALTH_TIMEOUT_SECONDS), _HEALTH_TIMEOUT_MIN_SECONDS)):
                 ok, detail = await self._probe(region)
         except TimeoutError:
             ok, detail = False, "no answer in time"
@@ -82,19 +83,26 @@ class Apis:
         if region in self.paths:  # not taken back meanwhile
             self.router.observe(region, ok, detail, now_ms())
 
+    def _scaled(self, seconds: float) -> float:
+        return seconds * self.router.times.interval_ms / RoutingTimes().interval_ms
+
     async def _probe(self, region: str) -> tuple[bool, str]:
         """Faults and cuts hit a health check as they hit a client; it isn't counted."""
-        if region in self._cuts.regions:
-            return False, "the Region is cut off"
         call = Call(REGION_API_PREFIX + region, "execute-api", "GET", region, "", _HEALTH_PATH, "", {})
-        verdict = self._faults.decide(call)
+        fate = self._cuts.fate(call, region)
+        if fate is Fate.CLOSES:
+            return False, "the Region is cut off"
+        verdict = self._faults.decide(call, now_ms())
+        if fate is Fate.HANGS or isinstance(verdict.action, Hang):
+            await asyncio.sleep(self._scaled(_HANGING_SECONDS))
+            raise TimeoutError
         if verdict.delay_ms:
             await asyncio.sleep(verdict.delay_ms / 1000)
         if isinstance(verdict.action, Error):
             return False, f"status {verdict.action.status}"
         path = self.paths.get(region, "")
         answer = await self._upstream.get(path.rstrip("/") + _HEALTH_PATH, call)
-        if verdict.action is not None:
+        if verdict.action is not None and not isinstance(verdict.action, Dribble):
             return False, "dropped" if isinstance(verdict.action, DropRequest) else "answer dropped"
         # Route 53 takes any status from 200 to 399 for healthy.
         return 200 <= answer.status < 400, f"status {answer.status}"

@@ -87,7 +87,7 @@ class Control:
             rules = parse_rules(body)
         except BadRules as error:
             return 400, {"error": str(error)}
-        self.faults.replace(rules)
+        self.faults.replace(rules, now_ms())
         return 200, self.faults.report()
 
     def _put_replication(self, body: bytes) -> Reply:
@@ -123,8 +123,11 @@ class Control:
     def _cut(self, method: str, region: str, query: dict[str, str]) -> Reply:
         if region not in self.regions:
             return 400, {"error": f"no such Region: {region}; Regions: {', '.join(sorted(self.regions))}"}
+        how = query.get("how", "close")
+        if how not in ("close", "hang"):
+            return 400, {"error": f"how={how}: a Region is cut off by how=close or how=hang"}
         if method == "PUT":
-            self.cuts.cut(region, s3=query.get("s3", "").lower() == "true")
+            self.cuts.cut(region, s3=query.get("s3", "").lower() == "true", hangs=how == "hang")
         elif method == "DELETE":
             self.cuts.restore(region)
         else:

@@ -41,7 +41,7 @@ class Match(_Model):
 
 
 class Delay(_Model):
-    """The request waits, then goes on; rules after this one still apply."""
+    """A slow service: the request waits, then is carried out and answered; rules after this one still apply."""
 
     kind: Literal["delay"]
     delay_ms: int = Field(ge=0)
@@ -75,7 +75,47 @@ class ErrorIn200(_Model):
     code: str = "InternalError"
 
 
-Action = Annotated[Delay | Error | DropAnswer | DropRequest | ErrorIn200, Field(discriminator="kind")]
+class Hang(_Model):
+    """The request is read, not carried out, and never answered. It ends when its client goes away; or when the rule is
+    taken back, and then the connection is closed."""
+
+    kind: Literal["hang"]
+
+
+class CutAnswer(_Model):
+    """Carried out; the connection is closed in the middle of the answer: after its headers and half of its body; if
+    it has none, after half of its headers. Python's clients take the latter for an answer that has no more headers."""
+
+    kind: Literal["cut_answer"]
+
+
+class Dribble(_Model):
+    """Carried out; the answer's headers come at once, and its body little by little over so many milliseconds. No
+    timeout that begins anew with each byte notices."""
+
+    kind: Literal["dribble"]
+    over_ms: int = Field(ge=1)
+
+
+Final = Error | DropAnswer | DropRequest | ErrorIn200 | Hang | CutAnswer | Dribble
+"""What may become of a request; it is not looked at any further."""
+Steady = Annotated[Delay | Final, Field(discriminator="kind")]
+
+
+class Flap(_Model):
+    """The service is well for `well_ms`, then `gone` happens for `gone_ms`, and so on, beginning well when the rule is
+    put."""
+
+    kind: Literal["flap"]
+    well_ms: int = Field(ge=1)
+    gone_ms: int = Field(ge=1)
+    gone: Steady
+
+    def is_gone(self, since_ms: int, now_ms: int) -> bool:
+        return (now_ms - since_ms) % (self.well_ms + self.gone_ms) >= self.well_ms
+
+
+Action = Annotated[Delay | Final | Flap, Field(discriminator="kind")]
 
 
 class Rule(_Model):
@@ -114,6 +154,7 @@ def parse_rules(body: bytes) -> list[Rule]:
 class _State:
     rule: Rule
     rng: random.Random
+    since_ms: int
     matched: int = 0
     fired: int = 0
 
@@ -123,8 +164,13 @@ class Verdict:
     """What happens to one request: it waits `delay_ms`, then `action`, if any."""
 
     delay_ms: int = 0
-    action: Error | DropAnswer | DropRequest | ErrorIn200 | None = None
+    action: Final | None = None
     rules: tuple[str, ...] = field(default=())
+
+    @property
+    def rule(self) -> str:
+        """The one whose action it is, or the last that delays."""
+        return self.rules[-1]
 
 
 NO_FAULT = Verdict()
@@ -136,24 +182,28 @@ class Faults:
     def __init__(self) -> None:
         self._states: list[_State] = []
 
-    def replace(self, rules: Iterable[Rule]) -> None:
+    def replace(self, rules: Iterable[Rule], now_ms: int) -> None:
         """New rules start at zero, those of before are gone."""
-        self._states = [_State(rule, random.Random(rule.seed)) for rule in rules]
+        self._states = [_State(rule, random.Random(rule.seed), now_ms) for rule in rules]
 
-    def decide(self, call: Call) -> Verdict:
+    def decide(self, call: Call, now_ms: int) -> Verdict:
         if not self._states:
             return NO_FAULT
         delay_ms = 0
         fired: list[str] = []
         for state in self._states:
-            if not _fires(state, call):
+            action = _strikes(state, call, now_ms)
+            if action is None:
                 continue
             fired.append(state.rule.id)
-            action = state.rule.action
             if not isinstance(action, Delay):
                 return Verdict(delay_ms, action, tuple(fired))
             delay_ms += action.delay_ms
         return Verdict(delay_ms, None, tuple(fired))
+
+    def hangs(self, rule_id: str, now_ms: int) -> bool:
+        """Whether there is (still) a rule of this id that lets requests hang now."""
+        return any(state.rule.id == rule_id and isinstance(_action(state, now_ms), Hang) for state in self._states)
 
     def report(self) -> list[dict[str, object]]:
         return [
@@ -162,15 +212,25 @@ class Faults:
         ]
 
 
-def _fires(state: _State, call: Call) -> bool:
+def _action(state: _State, now_ms: int) -> Delay | Final | None:
+    """What the rule does now; None while what it flaps is well."""
+    action = state.rule.action
+    if not isinstance(action, Flap):
+        return action
+    return action.gone if action.is_gone(state.since_ms, now_ms) else None
+
+
+def _strikes(state: _State, call: Call, now_ms: int) -> Delay | Final | None:
+    """What the rule does to this request; None: nothing."""
     rule = state.rule
     if (rule.times is not None and state.fired >= rule.times) or not rule.match.matches(call):
-        return False
+        return None
     state.matched += 1
-    if state.matched <= rule.skip:
-        return False
+    action = _action(state, now_ms)
+    if state.matched <= rule.skip or action is None:
+        return None
     # Drawn for every match, so that the nth match fares alike in every run with this seed.
     if rule.probability < 1.0 and state.rng.random() >= rule.probability:
-        return False
+        return None
     state.fired += 1
-    return True
+    return action

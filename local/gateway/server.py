@@ -5,21 +5,38 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from local.gateway.apis import API_CALLER, REGION_API_PREFIX, Apis
+from local.gateway import responding
+from local.gateway.apis import API_CALLER, REGION_API_PREFIX, Apis, now_ms
 from local.gateway.classify import Call, classify
 from local.gateway.control import PREFIX, Control
+from local.gateway.cuts import Fate
 from local.gateway.errors import error_answer
-from local.gateway.exchange import BUFFERED_MAX_BYTES, Answer, Exchange
-from local.gateway.faults import DropAnswer, DropRequest, Error, ErrorIn200
+from local.gateway.exchange import Answer, Exchange
+from local.gateway.faults import (
+    NO_FAULT,
+    CutAnswer,
+    Dribble,
+    DropAnswer,
+    DropRequest,
+    Error,
+    ErrorIn200,
+    Hang,
+    Verdict,
+)
+from local.gateway.hanging import Hanging
 from local.gateway.rules import Rules
 
 _LOG = logging.getLogger("gateway")
+SOURCE_PATIENCE_SECONDS = 5.0
+"""After so long S3 gives up on the source of a copy that doesn't answer it. AWS doesn't say how long it takes; that it
+ends in an error is the point: the S3 that the client talks to is well, and a well one answers."""
 
 
 class _Dropped(Exception):
@@ -30,31 +47,47 @@ class _Dropped(Exception):
         self.status = status
 
 
+class _Hung(_Dropped):
+    """Nor does it hear that it gets none, for as long as `held()`."""
+
+    def __init__(self, status: int | None, held: Callable[[], bool]) -> None:
+        super().__init__(status)
+        self.held = held
+
+
 class Gateway:
-    def __init__(self, control: Control, apis: Apis, rules: Rules) -> None:
+    def __init__(self, control: Control, apis: Apis, rules: Rules, hanging: Hanging) -> None:
         self._control = control
         self._apis = apis
         self._rules = rules
+        self._hanging = hanging
 
     async def serve(self, caller: str, request: web.BaseRequest) -> web.StreamResponse:
         if caller == "aws" and request.raw_path.startswith(PREFIX):
             return await self._serve_control(request)
         call, region = self._understand(caller, request)
         try:
-            answer = await self._under_faults(call, region, request)
+            answer, verdict = await self._under_faults(call, region, request)
         except _Dropped as dropped:
             self._control.counters.count(call, dropped.status)
-            return _hang_up(request)
+            if isinstance(dropped, _Hung):
+                await self._hanging.hold(request, dropped.held)
+            return responding.hang_up(request)
         except (aiohttp.ClientError, ConnectionError) as error:
             # The emulator is gone, or the client is. Whoever is still there sees what a dead server looks like.
             _LOG.warning("%s %s %s/%s broke off: %r", call.caller, call.operation, call.bucket, call.key, error)
             self._control.counters.count(call, None)
-            return _hang_up(request)
+            return responding.hang_up(request)
         self._control.counters.count(call, answer.status)
         try:
-            return await _respond(request, answer)
+            match verdict.action:
+                case CutAnswer():
+                    return await responding.respond_half(request, answer)
+                case Dribble(over_ms=over_ms):
+                    return await responding.respond_slowly(request, answer, over_ms / 1000)
+            return await responding.respond(request, answer)
         except (aiohttp.ClientError, ConnectionError):
-            return _hang_up(request)
+            return responding.hang_up(request)
 
     def _understand(self, caller: str, request: web.BaseRequest) -> tuple[Call, str]:
         """What is asked for, and, for an API name, the Region that answers."""
@@ -65,30 +98,64 @@ class Gateway:
         call = classify(caller, request.method, request.raw_path, request.headers)
         return call, ""
 
-    async def _under_faults(self, call: Call, api_region: str, request: web.BaseRequest) -> Answer:
+    async def _under_faults(self, call: Call, api_region: str, request: web.BaseRequest) -> tuple[Answer, Verdict]:
         copy_source = request.headers.get("x-amz-copy-source", "")
-        if self._is_cut(call, api_region, copy_source):
-            raise _Dropped(None)
-        verdict = self._control.faults.decide(call)
+
+        def fate() -> Fate:
+            return self._control.cuts.fate(call, api_region, copy_source)
+
+        cut = await self._meet(fate, None)
+        if cut is not None:
+            return cut, NO_FAULT
+        verdict = self._control.faults.decide(call, now_ms())
         if verdict.delay_ms:
             await asyncio.sleep(verdict.delay_ms / 1000)
+        injected = self._inject(call, verdict, request.method)
+        if injected is not None:
+            return injected, verdict
+        answer = await self._carry_out(call, api_region, request)
+        try:
+            # Cut while it was under way: the answer has no way back.
+            cut = await self._meet(fate, answer.status)
+            if isinstance(verdict.action, DropAnswer):
+                raise _Dropped(answer.status)
+        except _Dropped:
+            answer.close()
+            raise
+        if cut is not None:
+            answer.close()
+            return cut, NO_FAULT
+        if answer.ok:
+            self._control.cuts.learn(call)
+        return answer, verdict
+
+    async def _meet(self, fate: Callable[[], Fate], status: int | None) -> Answer | None:
+        """What a cut makes of a request that the emulator has answered with `status`, or not yet. None: nothing."""
+        match fate():
+            case Fate.CLOSES:
+                raise _Dropped(status)
+            case Fate.HANGS:
+                raise _Hung(status, lambda: fate() is Fate.HANGS)
+            case Fate.SOURCE_HANGS:
+                await asyncio.sleep(SOURCE_PATIENCE_SECONDS)
+                headers, body = error_answer("s3", 500, "InternalError", "The source of the copy does not answer.")
+                return Answer(500, headers, body)
+        return None
+
+    def _inject(self, call: Call, verdict: Verdict, method: str) -> Answer | None:
+        """What happens in place of carrying the request out; None: it is carried out."""
         match verdict.action:
             case DropRequest():
                 raise _Dropped(None)
+            case Hang():
+                raise _Hung(None, lambda: self._control.faults.hangs(verdict.rule, now_ms()))
             case Error(status=status, code=code, message=message):
                 headers, body = error_answer(call.service, status, code, message, f"/{call.bucket}/{call.key}")
-                return Answer(status, headers, b"" if request.method == "HEAD" else body)
+                return Answer(status, headers, b"" if method == "HEAD" else body)
             case ErrorIn200(code=code):
                 headers, body = error_answer("s3", 200, code, "We encountered an internal error. Please try again.")
                 return Answer(200, headers, body)
-        answer = await self._carry_out(call, api_region, request)
-        # Cut while it was under way: the answer has no way back.
-        if isinstance(verdict.action, DropAnswer) or self._is_cut(call, api_region, copy_source):
-            answer.close()
-            raise _Dropped(answer.status)
-        if answer.ok:
-            self._control.cuts.learn(call)
-        return answer
+        return None
 
     async def _carry_out(self, call: Call, api_region: str, request: web.BaseRequest) -> Answer:
         exchange = Exchange(call, request)
@@ -101,46 +168,8 @@ class Gateway:
             )
         return await self._apis.forward(exchange, api_region)
 
-    def _is_cut(self, call: Call, api_region: str, copy_source: str) -> bool:
-        return api_region in self._control.cuts.regions or self._control.cuts.drops(call, copy_source)
-
     async def _serve_control(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, raw_query = request.raw_path.partition("?")
         body = await request.content.read()
         status, reply = self._control.answer(request.method, path, dict(parse_qsl(raw_query)), body)
         return web.Response(status=status, body=reply, headers={"Content-Type": "application/json"})
-
-
-async def _respond(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    response: web.StreamResponse
-    if answer.stream is None:
-        response = web.Response(status=answer.status, headers=answer.headers, body=answer.body)
-        await _settle_unread_body(request, response)
-        return response
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
-    async with answer.stream as source:
-        await response.prepare(request)
-        async for chunk in source.content.iter_any():
-            await response.write(chunk)
-        await response.write_eof()
-    return response
-
-
-async def _settle_unread_body(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Answered without looking at the body: then this connection can't carry another request unless it is read.
-
-    A client that asked for 100 Continue won't send it now, and would have its next request taken for it.
-    """
-    if request.content.is_eof():
-        return
-    length = request.content_length
-    if length is None or length > BUFFERED_MAX_BYTES or "Expect" in request.headers:
-        response.force_close()
-    else:
-        await request.content.read()
-
-
-def _hang_up(request: web.BaseRequest) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()

@@ -135,7 +135,7 @@ PUBLISHING = (
             Edit(
                 _COPY,
                 """\
-        unsettled.append(f"{row.key}: {error}")
+        trial.undecided(index, error)
 """,
                 """\
         holding.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))

@@ -4,13 +4,15 @@ import json
 
 from local.drill.faults import count, hold, lose_answer
 from local.gateway.classify import Call
-from local.gateway.faults import DropAnswer, DropRequest, Faults, Verdict, parse_rules
+from local.gateway.faults import DropAnswer, Faults, Hang, Verdict, parse_rules
 from local.gateway.launch import EAST, WEST
+
+NOW = 1_000_000
 
 
 def faults(*groups: list[dict[str, object]]) -> Faults:
     made = Faults()
-    made.replace(parse_rules(json.dumps([rule for group in groups for rule in group]).encode()))
+    made.replace(parse_rules(json.dumps([rule for group in groups for rule in group]).encode()), NOW)
     return made
 
 
@@ -19,7 +21,7 @@ def call(operation: str, key: str = "p/1", caller: str = WEST) -> Call:
 
 
 def decide(made: Faults, *calls: Call) -> list[Verdict]:
-    return [made.decide(each) for each in calls]
+    return [made.decide(each, NOW) for each in calls]
 
 
 def fired(made: Faults) -> dict[object, object]:
@@ -30,7 +32,7 @@ def test_a_hold_lets_some_pass_and_then_carries_out_nothing() -> None:
     made = faults(hold("held", {"caller": WEST, "operation": "CopyObject"}, skip=2))
     verdicts = decide(made, *[call("CopyObject")] * 4, call("CopyObject", caller=EAST), call("HeadObject"))
     assert [verdict.action for verdict in verdicts[:2] + verdicts[4:]] == [None] * 4
-    assert all(isinstance(verdict.action, DropRequest) and verdict.delay_ms for verdict in verdicts[2:4])
+    assert all(isinstance(verdict.action, Hang) for verdict in verdicts[2:4])
     assert fired(made)["held"] == 2
 
 
@@ -40,7 +42,7 @@ def test_the_answer_is_lost_of_exactly_the_one_before_the_hold() -> None:
     actions = [verdict.action for verdict in decide(made, *[call("CopyObject")] * 5)]
     assert actions[:3] == [None] * 3
     assert isinstance(actions[3], DropAnswer)
-    assert isinstance(actions[4], DropRequest)
+    assert isinstance(actions[4], Hang)
 
 
 def test_a_counting_rule_does_nothing_else() -> None:

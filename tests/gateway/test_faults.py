@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from local.gateway.classify import Call
-from local.gateway.cuts import Cuts
-from local.gateway.faults import BadRules, DropAnswer, Error, Faults, Match, parse_rules
+from local.gateway.cuts import Cuts, Fate
+from local.gateway.faults import BadRules, DropAnswer, Error, Faults, Hang, Match, parse_rules
+
+WEST, EAST = "us-gov-west-1", "us-gov-east-1"
+NOW = 1_000_000
 
 
 def call(**fields: Any) -> Call:
@@ -27,9 +30,12 @@ def call(**fields: Any) -> Call:
     return Call(**(base | fields))
 
 
+FLAPPING = {"kind": "flap", "well_ms": 1000, "gone_ms": 500, "gone": {"kind": "hang"}}
+
+
 def faults(*rules: dict[str, Any]) -> Faults:
     engine = Faults()
-    engine.replace(parse_rules(json.dumps([{"id": f"r{n}"} | rule for n, rule in enumerate(rules)]).encode()))
+    engine.replace(parse_rules(json.dumps([{"id": f"r{n}"} | rule for n, rule in enumerate(rules)]).encode()), NOW)
     return engine
 
 
@@ -54,7 +60,7 @@ def test_every_given_field_must_agree(match: dict[str, str], expected: bool) -> 
 
 def test_skip_then_times() -> None:
     engine = faults({"action": {"kind": "drop_answer"}, "skip": 2, "times": 2})
-    outcomes = [engine.decide(call()).action is not None for _ in range(6)]
+    outcomes = [engine.decide(call(), NOW).action is not None for _ in range(6)]
     assert outcomes == [False, False, True, True, False, False]
     (report,) = engine.report()
     assert (report["matched"], report["fired"]) == (4, 2)
@@ -63,8 +69,8 @@ def test_skip_then_times() -> None:
 def test_probability_repeats_with_its_seed() -> None:
     rule = {"action": {"kind": "drop_request"}, "probability": 0.5, "seed": 7}
     first, second = faults(rule), faults(rule)
-    outcomes = [first.decide(call()).action is not None for _ in range(200)]
-    assert outcomes == [second.decide(call()).action is not None for _ in range(200)]
+    outcomes = [first.decide(call(), NOW).action is not None for _ in range(200)]
+    assert outcomes == [second.decide(call(), NOW).action is not None for _ in range(200)]
     assert 70 < sum(outcomes) < 130
 
 
@@ -75,7 +81,7 @@ def test_delays_add_up_and_the_first_other_action_wins() -> None:
         {"action": {"kind": "error", "status": 503, "code": "SlowDown"}},
         {"action": {"kind": "drop_answer"}},
     )
-    verdict = engine.decide(call())
+    verdict = engine.decide(call(), NOW)
     assert verdict.delay_ms == 12
     assert isinstance(verdict.action, Error)
     assert verdict.rules == ("r0", "r1", "r2")
@@ -87,8 +93,8 @@ def test_a_used_up_rule_gives_way_to_the_next() -> None:
         {"action": {"kind": "error", "status": 500, "code": "InternalError"}, "times": 1},
         {"action": {"kind": "drop_answer"}},
     )
-    assert isinstance(engine.decide(call()).action, Error)
-    assert isinstance(engine.decide(call()).action, DropAnswer)
+    assert isinstance(engine.decide(call(), NOW).action, Error)
+    assert isinstance(engine.decide(call(), NOW).action, DropAnswer)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +108,9 @@ def test_a_used_up_rule_gives_way_to_the_next() -> None:
         ([{"id": "a", "action": {"kind": "error", "status": 200, "code": "x"}}], "greater than or equal to 400"),
         ([{"id": "a", "action": {"kind": "drop_answer"}, "match": {"operatoin": "x"}}], "operatoin"),
         ([{"id": "a", "action": {"kind": "drop_answer"}, "times": 0}], "times"),
+        ([{"id": "a", "action": {"kind": "dribble"}}], "over_ms"),
+        ([{"id": "a", "action": {"kind": "flap", "well_ms": 5, "gone_ms": 5}}], "gone: Field required"),
+        ([{"id": "a", "action": FLAPPING | {"gone": FLAPPING}}], "gone: Input tag 'flap'"),
         ([{"id": "a", "action": {"kind": "drop_answer"}}] * 2, "repeated: a"),
     ],
 )
@@ -111,21 +120,86 @@ def test_bad_rules_say_what_is_wrong(rules: object, said: str) -> None:
         parse_rules(body)
 
 
-def test_a_cut_region_reaches_nothing_but_its_s3_goes_on() -> None:
+def test_a_flapping_service_is_well_and_gone_in_turn() -> None:
+    engine = faults({"action": FLAPPING})
+    gone = [engine.decide(call(), NOW + at_ms).action is not None for at_ms in range(0, 3000, 250)]
+    assert gone == [False, False, False, False, True, True] * 2
+    assert engine.report()[0]["fired"] == 4
+
+
+def test_a_flapping_service_may_be_gone_in_any_way() -> None:
+    delay = {"kind": "delay", "delay_ms": 7}
+    engine = faults({"action": FLAPPING | {"gone": delay}}, {"action": {"kind": "error", "status": 503, "code": "x"}})
+    assert [engine.decide(call(), NOW + at_ms).delay_ms for at_ms in (0, 1000)] == [0, 7]
+    assert all(isinstance(engine.decide(call(), NOW + at_ms).action, Error) for at_ms in (0, 1000))
+
+
+def test_a_request_hangs_until_its_rule_is_gone() -> None:
+    engine = faults({"action": {"kind": "hang"}, "times": 1})
+    verdict = engine.decide(call(), NOW)
+    assert isinstance(verdict.action, Hang)
+    assert engine.hangs(verdict.rule, NOW), "used up, but what it holds stays held"
+    engine.replace(parse_rules(b'[{"id": "another", "action": {"kind": "hang"}}]'), NOW)
+    assert not engine.hangs(verdict.rule, NOW)
+
+
+def test_what_hangs_while_a_service_is_gone_ends_when_it_is_well() -> None:
+    engine = faults({"action": FLAPPING})
+    verdict = engine.decide(call(), NOW + 1000)
+    assert isinstance(verdict.action, Hang)
+    assert [engine.hangs(verdict.rule, NOW + at_ms) for at_ms in (1499, 1500)] == [True, False]
+
+
+@pytest.mark.parametrize(("hangs", "fate"), [(False, Fate.CLOSES), (True, Fate.HANGS)])
+def test_a_cut_region_reaches_nothing_but_its_s3_goes_on(hangs: bool, fate: Fate) -> None:
     cuts = Cuts()
-    cuts.cut("us-gov-west-1", s3=False)
-    assert cuts.drops(call(caller="us-gov-west-1", region="us-gov-east-1"))
-    assert not cuts.drops(call(caller="us-gov-east-1"))
-    cuts.restore("us-gov-west-1")
-    assert not cuts.drops(call(caller="us-gov-west-1"))
+    cuts.cut(WEST, s3=False, hangs=hangs)
+    assert cuts.fate(call(caller=WEST, region=EAST)) is fate
+    assert cuts.fate(call(caller=EAST)) is Fate.PASSES
+    cuts.restore(WEST)
+    assert cuts.fate(call(caller=WEST)) is Fate.PASSES
 
 
-def test_cutting_s3_takes_copies_from_its_buckets_too() -> None:
+@pytest.mark.parametrize(("hangs", "fate"), [(False, Fate.CLOSES), (True, Fate.HANGS)])
+def test_a_cut_region_answers_the_others_functions_nothing(hangs: bool, fate: Fate) -> None:
+    cuts = Cuts()
+    cuts.cut(WEST, s3=False, hangs=hangs)
+    for service in ("dynamodb", "sqs", "lambda"):
+        assert cuts.fate(call(caller=EAST, service=service, bucket="")) is fate
+        assert cuts.fate(call(caller=EAST, service=service, bucket="", region=EAST)) is Fate.PASSES
+        assert cuts.fate(call(caller="aws", service=service, bucket="")) is Fate.PASSES, "whoever looks from outside"
+    api = call(caller="api", service="execute-api", bucket="")
+    assert cuts.fate(api, api_region=WEST) is fate
+    assert cuts.fate(call(caller="api", service="execute-api", region=EAST), api_region=EAST) is Fate.PASSES
+
+
+@pytest.mark.parametrize("caller", ["aws", EAST])
+def test_cutting_s3_takes_its_buckets_from_everyone(caller: str) -> None:
+    for hangs, fate in ((False, Fate.CLOSES), (True, Fate.HANGS)):
+        cuts = Cuts()
+        cuts.learn(call(bucket="west"))
+        cuts.cut(WEST, s3=True, hangs=hangs)
+        assert cuts.fate(call(caller=caller)) is fate
+        assert cuts.fate(call(caller=caller, region="", bucket="west")) is fate
+        assert cuts.fate(call(caller=caller, region=EAST, bucket="east")) is Fate.PASSES
+
+
+def test_copies_from_its_buckets_close_or_fail_after_a_while() -> None:
     cuts = Cuts()
     cuts.learn(call(bucket="west"))
-    cuts.cut("us-gov-west-1", s3=True)
-    assert cuts.drops(call())
-    assert cuts.drops(call(region="us-gov-east-1", bucket="east"), copy_source="/west/key")
-    assert cuts.drops(call(region="", bucket="west"))
-    assert not cuts.drops(call(region="us-gov-east-1", bucket="east"), copy_source="/other/key")
-    assert not cuts.drops(call(service="dynamodb", bucket=""))
+    east = call(caller=EAST, region=EAST, bucket="east")
+    cuts.cut(WEST, s3=True)
+    assert cuts.fate(east, copy_source="/west/key") is Fate.CLOSES
+    assert cuts.fate(east, copy_source="/other/key") is Fate.PASSES
+    cuts.cut(WEST, s3=True, hangs=True)
+    assert cuts.fate(east, copy_source="/west/key") is Fate.SOURCE_HANGS
+    assert cuts.fate(call(caller=WEST, region=EAST, bucket="east"), copy_source="/west/key") is Fate.HANGS
+    cuts.cut(WEST, s3=False, hangs=True)
+    assert cuts.fate(east, copy_source="/west/key") is Fate.PASSES
+
+
+def test_where_one_region_hangs_and_the_other_closes_nobody_waits() -> None:
+    cuts = Cuts()
+    cuts.cut(WEST, s3=True, hangs=True)
+    cuts.cut(EAST, s3=True)
+    assert cuts.fate(call(caller=EAST)) is Fate.CLOSES

@@ -160,16 +160,20 @@ def test_faults_are_put_shown_and_deleted(control: Control) -> None:
     rule = {"id": "a", "action": {"kind": "error", "status": 503, "code": "SlowDown"}, "match": {"service": "s3"}}
     status, reply = ask(control, "PUT", "faults", [rule])
     assert (status, reply[0]["fired"]) == (200, 0)
-    control.faults.decide(call())
+    control.faults.decide(call(), 0)
     assert ask(control, "GET", "faults")[1][0]["fired"] == 1
     assert ask(control, "PUT", "faults", [{"id": "a"}])[0] == 400
     assert ask(control, "DELETE", "faults") == (200, [])
 
 
 def test_regions_are_cut_and_joined(control: Control) -> None:
-    assert ask(control, "PUT", "cut/west", s3="true") == (200, {"regions": ["west"], "s3_regions": ["west"]})
-    assert ask(control, "DELETE", "cut/west") == (200, {"regions": [], "s3_regions": []})
+    cut = {"regions": ["west"], "s3_regions": ["west"], "hanging": []}
+    assert ask(control, "PUT", "cut/west", s3="true") == (200, cut)
+    assert ask(control, "PUT", "cut/west", s3="true", how="hang") == (200, cut | {"hanging": ["west"]})
+    assert ask(control, "DELETE", "cut/west") == (200, {"regions": [], "s3_regions": [], "hanging": []})
     assert ask(control, "PUT", "cut/north")[0] == 400
+    status, reply = ask(control, "PUT", "cut/west", how="slam")
+    assert (status, "how=hang" in reply["error"]) == (400, True)
     assert ask(control, "GET", "cut/west")[0] == 405
 
 

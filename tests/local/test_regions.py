@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import BotoCoreError
 from click.testing import CliRunner
@@ -169,6 +170,28 @@ def test_a_frozen_region_sleeps_and_goes_on(world: World) -> None:
     assert world.regions.status("west")["stopped"] == []
     wait_until(lambda: world.answers(world.west.api_url + "/health"), "West's API is back", 60)
     view = f"{world.west.api_url}/jobs/{job}"
+    wait_until(lambda: world.ask(view)["state"] not in ("PLANNING", "RUNNING"), "the job settles", 120)
+    assert world.ask(view)["state"] == "SUCCEEDED"
+
+
+def test_a_region_hangs_and_nobody_is_told(world: World) -> None:
+    """What it had in work goes on when it is back, and what it had sent to its table arrives."""
+    job = world.copying("hangs")
+    busy = world.regions.processes("west", "copy")
+    done = world.regions.hang("west")
+    status = world.regions.status("west")
+    assert set(busy) <= set(status["stopped"]) <= done.pids, "they are asleep, not dead"
+    for url in (world.west.api_url, f"{world.cloud.endpoint_url}/{world.west.source_bucket}"):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(f"{url}/health", timeout=1, trust_env=False)
+    assert world.answers(world.east.api_url + "/health")
+    world.put_item(WEST, "written by the hanging")
+    assert not world.has_item(EAST, "written by the hanging")
+    world.slow_copies(0)
+    world.regions.restore("west")
+    assert world.regions.status("west")["stopped"] == []
+    wait_until(lambda: world.has_item(EAST, "written by the hanging"), "what had not been sent is sent", 10)
+    view = f"{world.east.api_url}/jobs/{job}"
     wait_until(lambda: world.ask(view)["state"] not in ("PLANNING", "RUNNING"), "the job settles", 120)
     assert world.ask(view)["state"] == "SUCCEEDED"
 

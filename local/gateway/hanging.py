@@ -1,0 +1,53 @@
+"""Requests that are accepted and never answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import aiohttp
+from aiohttp import web
+
+_LOOK_EVERY_SECONDS = 0.2
+
+
+class Hanging:
+    """Holds requests until their client goes away or what holds them is taken back.
+
+    One task looks after all of them: a held request costs its connection and a little memory, and no processor time of
+    its own. So thousands of them keep nobody else from being answered.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[asyncio.Future[None], tuple[web.BaseRequest, Callable[[], bool]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    async def hold(self, request: web.BaseRequest, held: Callable[[], bool]) -> None:
+        """Read the request and answer nothing, for as long as `held()`."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._held[ended] = (request, held)
+        # Without an end of its own a body that is sent slowly would keep the rule's end from being seen.
+        reading = None if request.content.is_eof() else asyncio.create_task(_read(request))
+        try:
+            await ended
+        finally:
+            del self._held[ended]
+            if reading is not None:
+                reading.cancel()
+
+    async def watch_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            for ended, (request, held) in list(self._held.items()):
+                gone = request.transport is None or request.transport.is_closing()
+                if not ended.done() and (gone or not held()):
+                    ended.set_result(None)
+
+
+async def _read(request: web.BaseRequest) -> None:
+    with contextlib.suppress(OSError, aiohttp.ClientError, web.RequestPayloadError):
+        async for _ in request.content.iter_any():
+            pass
