@@ -179,7 +179,7 @@ def listed(entry: Mapping[str, Any]) -> ObjectFacts:
 def written(result: Mapping[str, Any], answer: Mapping[str, Any]) -> Written:
     """A publish that succeeded. CopyObject nests its ETag in a result; Complete doesn't."""
     etag = unquoted(result.get("ETag"))
-    return Written(etag, _version(answer), checksum_of(result, etag))
+    return Written(etag, _version(answer), checksum_of(result, etag), answer.get("CopySourceVersionId") or None)
 
 
 def part_of(entry: Mapping[str, Any]) -> Part:

@@ -21,6 +21,14 @@ def pinned_source(row: Row) -> ObjectFacts:
     )
 
 
+def is_pinned(row: Row, source: ObjectFacts) -> bool:
+    """Tell whether the source's newest version is still the one that the row pins: by its VersionId, or by ETag and
+    LastModified where the bucket keeps no versions."""
+    if row.version_id not in (None, "null"):
+        return source.version_id == row.version_id
+    return (source.etag, source.last_modified_ms) == (row.etag, row.modified_ms)
+
+
 def verdict(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided:
     """Decide a row by HEAD of its destination.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from chalicelib.core.errors import Corrupt
 from chalicelib.entry import strictjson
@@ -28,6 +28,12 @@ class _Named(BaseModel):
 
 class _Keyed(BaseModel):
     key: Text
+    etag: str | None = Field(None, validation_alias=AliasChoices("etag", "eTag"))
+    """EventBridge writes it otherwise than notifications do."""
+
+    @property
+    def older(self) -> tuple[str, ...]:
+        return (self.etag,) if self.etag else ()
 
 
 class _S3Entity(BaseModel):
@@ -109,7 +115,7 @@ def _test_event(_: dict[str, Any]) -> list[messages.Message]:
 def _notification(decoded: dict[str, Any]) -> list[messages.Message]:
     records = [_S3Record.model_validate(raw) for raw in decoded["Records"]]
     return [
-        Arrival(record.s3.bucket.name, _decoded(record.s3.object.key))
+        Arrival(record.s3.bucket.name, _decoded(record.s3.object.key), record.s3.object.older)
         for record in records
         if record.eventName.removeprefix("s3:").startswith("ObjectCreated:")
     ]
@@ -127,7 +133,7 @@ def _bridge(decoded: dict[str, Any]) -> list[messages.Message]:
     if decoded["detail-type"] != "Object Created":
         return []
     detail = _BridgeEvent.model_validate(decoded).detail
-    return [Arrival(detail.bucket.name, detail.object.key)]
+    return [Arrival(detail.bucket.name, detail.object.key, detail.object.older)]
 
 
 def _own(decoded: dict[str, Any]) -> list[messages.Message]:

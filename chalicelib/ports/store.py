@@ -23,7 +23,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """The pinned source of a copy. `etag` becomes CopySourceIfMatch, always."""
+    """The pinned source of a copy. `etag` becomes CopySourceIfMatch, always. Without a version that means: the newest
+    one must be it."""
 
     bucket: Bucket
     key: str
@@ -38,6 +39,8 @@ class Written:
     etag: str
     version_id: str | None = None
     checksum: Checksum | None = None
+    source_version_id: str | None = None
+    """Which version of its source CopyObject took, where S3 says so: of a source that keeps versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,9 @@ class Arrival:
 
     bucket: str
     key: str
+    older: tuple[str, ...] = ()
+    """ETags of versions that were delivered, or are spoken of here. Where the destination shows one of these, and the
+    source has another version by now, an older version lies there: the newest is delivered, even if it was before."""
 
 
 class DeliveryStatus(StrEnum):

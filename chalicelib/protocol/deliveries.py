@@ -1,18 +1,33 @@
 """What a feed's delivery record says, how keys map between its two ends, and how the end of a feed job is noted."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.model import Endpoint, JobSpec, Manifest, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.errors import EftError
+from chalicelib.core.keyrange import just_below
+from chalicelib.core.model import (
+    Endpoint,
+    JobSpec,
+    Manifest,
+    ObjectFacts,
+    Outcome,
+    OverwriteMode,
+    Row,
+    RowOutcome,
+    Verification,
+)
 from chalicelib.core.plan import target_key
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env
 from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.scan import look_at
 
 FEED_PART = ids.part_id(ids.ROOT_RANGE, 1)
 """A feed job has one partition."""
 AGAIN = (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT)
 """A feed delivers what is there now: rows that met a newer source or another destination are planned again."""
+REPLACING = (OverwriteMode.IF_CHANGED, OverwriteMode.ALWAYS)
+"""Of feeds in these modes the destination ends up with the newest version."""
 DELIVERED = (DeliveryStatus.COPIED, DeliveryStatus.VERIFIED)
 
 
@@ -60,6 +75,7 @@ def delivery_of(
 class Ended:
     """What a feed job did about one key."""
 
+    row: Row
     delivery: Delivery
     again: bool
     """Its key must be looked at again."""
@@ -77,18 +93,53 @@ def ended_rows(env: Env, records: JobRecords, feed_id: str) -> Iterator[Ended]:
             # must not bring the object back.
             outcome = replace(outcome, outcome=Outcome.COPIED)
         delivery = delivery_of(env, feed_id, row, outcome, job_id=records.job_id, verified=True)
-        yield Ended(delivery, outcome.outcome in AGAIN)
+        yield Ended(row, delivery, outcome.outcome in AGAIN)
 
 
 def note_feed_job(env: Env, records: JobRecords, spec: JobSpec) -> None:
     """The delivery record of each row; rows to be looked at again go back to intake; failures are told. Safe to
     repeat."""
     ended = list(ended_rows(env, records, spec.feed_id or ""))
-    env.ledger.put_deliveries([row.delivery for row in ended])
-    env.queue.send_arrivals([Arrival(spec.source.bucket.name, row.delivery.key) for row in ended if row.again])
+    newest = _newest(env, spec, ended)
+    again = [Arrival(spec.source.bucket.name, row.row.key) for row in ended if row.again]
+    again += [_replaced(spec, row) for row in ended if _is_behind(spec, row, newest.get(row.row.key))]
+    # Before anything is called verified. Crash before this, or after it: the job is still listed as open, and is noted
+    # once more.
+    env.queue.send_arrivals(again)
+    env.ledger.put_deliveries([_as_far_as_seen(row.delivery, newest) for row in ended])
     for row in ended:
         if row.delivery.status is DeliveryStatus.FAILED and not row.again:
             env.notifier.delivery_failed(spec.tenant, spec.feed_name or spec.feed_id or "", row.delivery)
+
+
+def _newest(env: Env, spec: JobSpec, ended: Sequence[Ended]) -> dict[str, ObjectFacts | EftError]:
+    """What is at the source now of what was delivered. All of it was verified at the destination before this look: what
+    has become newer until now is seen here; what does so later has an event, and whoever handles that finds at the
+    destination what this job has put there."""
+    keys = sorted(row.row.key for row in ended if row.delivery.status in DELIVERED)
+    if not keys:
+        return {}
+    try:
+        return look_at(env, spec.source.bucket, spec.source_prefix, just_below(keys[0]), keys)
+    except EftError as error:
+        # Nobody waits for the source's Region: what isn't called verified is looked at again by a sweep.
+        env.log("newest-not-looked-at", bucket=spec.source.bucket.name, key=keys[0], error=str(error))
+        return dict.fromkeys(keys, error)
+
+
+def _is_behind(spec: JobSpec, ended: Ended, newest: ObjectFacts | EftError | None) -> bool:
+    """Another version is newest by now than was delivered."""
+    return spec.mode in REPLACING and isinstance(newest, ObjectFacts) and newest.etag != ended.row.etag
+
+
+def _replaced(spec: JobSpec, ended: Ended) -> Arrival:
+    older = {ended.row.etag, ended.delivery.destination_etag or ended.row.etag}
+    return Arrival(spec.source.bucket.name, ended.row.key, older=tuple(sorted(older)))
+
+
+def _as_far_as_seen(delivery: Delivery, newest: Mapping[str, ObjectFacts | EftError]) -> Delivery:
+    unseen = isinstance(newest.get(delivery.key), EftError) and delivery.status is DeliveryStatus.VERIFIED
+    return replace(delivery, status=DeliveryStatus.COPIED) if unseen else delivery
 
 
 def furthest(items: Iterable[Delivery]) -> Delivery:

@@ -20,9 +20,9 @@ from chalicelib.core.errors import (
     Unsettled,
 )
 from chalicelib.core.identity import Match, compare_checksums, recognise
-from chalicelib.core.model import Endpoint, Method, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.model import Endpoint, JobKind, JobSpec, Method, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.retry import backoff_ms
-from chalicelib.core.verdict import Undecided, pinned_source, verdict
+from chalicelib.core.verdict import Undecided, is_pinned, pinned_source, verdict
 from chalicelib.ports import Env, Placement, SourceRef, Written
 from chalicelib.protocol.poison import outcome_of
 from chalicelib.protocol.records import ControlRecords
@@ -35,9 +35,16 @@ class Route:
     job_id: str
     source: Endpoint
     target: Endpoint
+    newest: bool = False
+    """Of a feed: rows are copied only while what they pin is the newest version (docs/adr/0023-feed-deliveries.md)."""
+
+    @classmethod
+    def of(cls, spec: JobSpec) -> "Route":
+        return cls(spec.job_id, spec.source, spec.target, newest=spec.kind is JobKind.FEED)
 
     def source_ref(self, row: Row) -> SourceRef:
-        return SourceRef(self.source.bucket, row.key, row.etag, row.version_id)
+        """Without a VersionId for feeds: CopySourceIfMatch then asks S3 for what is newest, in the copying itself."""
+        return SourceRef(self.source.bucket, row.key, row.etag, None if self.newest else row.version_id)
 
     def placement(self, row: Row) -> Placement:
         return Placement(row.storage_class, self.target.kms_key, row.redirect)
@@ -77,13 +84,19 @@ class Publisher:
     notes: RowNotes = NO_NOTES
     """Told of what goes wrong on the way."""
 
-    def small(self, row: Row, *, look_first: bool) -> RowOutcome:
+    def small(self, row: Row, *, look_first: bool, planned_now: bool = False) -> RowOutcome:
         """One CopyObject. `look_first` unless nobody can have tried this row before (first epoch)."""
-        return self.persist(row, lambda attempt: self._small_once(row, look=look_first or attempt > 0))
+        return self.persist(
+            row, lambda attempt: self._small_once(row, look=look_first or attempt > 0, planned_now=planned_now)
+        )
 
-    def _small_once(self, row: Row, *, look: bool) -> RowOutcome | None:
+    def _small_once(self, row: Row, *, look: bool, planned_now: bool) -> RowOutcome | None:
         if look and (decided := self.look(row)) is not None:
             return decided
+        if self.route.newest and not planned_now and (changed := self.source_outcome(row)) is not None:
+            # It may have waited for long. Where the receiver takes files away, nothing at the destination would stop
+            # an older version; nor does its ETag, if a newer one has the same contents.
+            return self.look(row) or changed
         target = self.route.target.bucket
         try:
             written = self.env.store.copy(
@@ -136,15 +149,19 @@ class Publisher:
         row in between, and the source may have changed only then. Raises Retry if both sides are as planned: whatever
         S3 means by it, it is tried again like an answer that says nothing."""
         decided = self.look(row)
-        if decided is None and (changed := self._source_outcome(row)) is not None:
+        if decided is None and (changed := self.source_outcome(row)) is not None:
             return self.look(row) or changed
         return decided or refused_as_planned(row, error)
 
-    def _source_outcome(self, row: Row) -> RowOutcome | None:
-        """Is the source still what was pinned?"""
-        head = self.env.store.head(self.route.source.bucket, row.key, version_id=row.version_id)
+    def source_outcome(self, row: Row) -> RowOutcome | None:
+        """Is the source still what was pinned? None if it is."""
+        version_id = None if self.route.newest else row.version_id
+        head = self.env.store.head(self.route.source.bucket, row.key, version_id=version_id)
         if head is None:
             return RowOutcome(row.key, Outcome.SOURCE_GONE, "deleted after it was planned")
+        if self.route.newest and not is_pinned(row, head.facts):
+            detail = f"a newer version was there than was planned: its ETag is {head.facts.etag}"
+            return RowOutcome(row.key, Outcome.SOURCE_CHANGED, detail)
         if head.facts.etag != row.etag:
             detail = f"overwritten after it was planned: its ETag is now {head.facts.etag}"
             return RowOutcome(row.key, Outcome.SOURCE_CHANGED, detail)

@@ -64,7 +64,7 @@ def _claim_and_work(
     trial = Trial.begin(env, spec, holding, intents)
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled
-    publisher = Publisher(env, records.control, Route(wake.job_id, spec.source, spec.target), holding.check)
+    publisher = Publisher(env, records.control, Route.of(spec), holding.check)
     _work(env, trial, publisher, line)
 
 
@@ -98,7 +98,7 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
         slots.renew()
         check()
 
-    publisher = Publisher(env, control, Route(job_id, spec.source, spec.target), check)
+    publisher = Publisher(env, control, Route.of(spec), check)
     helper = MultipartPublisher(publisher, row, f"{part}/{share.row}")
     try:
         slots.during(lambda: helper.help(share, tick))

@@ -6,8 +6,8 @@ more become a feed job whose one manifest is cut here, and take the same way as 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 
 from chalicelib.core import ids
@@ -48,10 +48,19 @@ def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
     places = places_reading(env, [(arrival.bucket, arrival.key) for arrival in arrivals])
     for feed in places.feeds.values():
         source = places.source(feed)
-        wanted = sorted({a for a in arrivals if _matches(source, a)}, key=lambda a: a.key)
+        wanted = _by_key(a for a in arrivals if _matches(source, a))
         if wanted:
-            again |= _deliver(env, _Batch(env, feed, source, places.target(feed)), wanted)
+            again |= _deliver(env, _Batch(env, feed, source, places.target(feed), wanted), list(wanted.values()))
     return again
+
+
+def _by_key(arrivals: Iterable[Arrival]) -> dict[str, Arrival]:
+    """One for each key, in the keys' order: what several say of a key together."""
+    found: dict[str, Arrival] = {}
+    for arrival in sorted(arrivals, key=lambda a: (a.key, a.older)):
+        said = found.get(arrival.key, arrival)
+        found[arrival.key] = replace(said, older=tuple(dict.fromkeys(said.older + arrival.older)))
+    return found
 
 
 def _deliver(env: Env, batch: "_Batch", wanted: Sequence[Arrival]) -> set[Arrival]:
@@ -81,6 +90,8 @@ class _Batch:
     feed: Feed
     source: Endpoint
     target: Endpoint
+    arrivals: Mapping[str, Arrival]
+    """By key."""
 
     def deliver(self, arrivals: Sequence[Arrival]) -> set[Arrival]:
         planned = self.env.pool.map(self._plan_safely, arrivals)
@@ -121,7 +132,7 @@ class _Batch:
         return head.facts.last_modified_ms if head else None
 
     def _arrival(self, row: Row) -> Arrival:
-        return Arrival(self.source.bucket.name, row.key)
+        return self.arrivals[row.key]
 
     def _is_small(self, row: Row) -> bool:
         return row.method is Method.COPY and row.size <= self.env.policy.multipart_threshold_bytes
@@ -163,6 +174,9 @@ class _Batch:
     def _delivered_before(self, row: Row) -> bool:
         """This very version is delivered, or is in an open job's manifest: a repeated event must not bring it back
         after the receiver has taken it away. The record is written after the fact, so skipping on it loses nothing."""
+        if row.expect is not None and row.expect in self.arrivals[row.key].older and row.expect != row.etag:
+            # An older version of ours lies there: a copy that was late. The receiver has taken nothing away.
+            return False
         pin = pin_of(row)
         known = [d for d in self.env.ledger.get_deliveries(self.feed.id, row.key) if d.pin == pin]
         statuses = {d.status for d in known}
@@ -231,7 +245,7 @@ class _Batch:
                 return self._delivery(planned, planned.decided)
             if not self._is_small(planned):
                 break
-            outcome = self._publisher().small(planned, look_first=False)
+            outcome = self._publisher().small(planned, look_first=False, planned_now=True)
             if outcome.outcome is Outcome.SOURCE_GONE:
                 return None
             if outcome.outcome not in (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT):
@@ -244,7 +258,7 @@ class _Batch:
 
     def _publisher(self) -> Publisher:
         control = ControlRecords(self.env, self.target.bucket.region)
-        route = Route(f"feed/{self.feed.id}", self.source, self.target)
+        route = Route(f"feed/{self.feed.id}", self.source, self.target, newest=True)
         return Publisher(self.env, control, route, check=lambda: None)
 
     # --- as a job ---------------------------------------------------------------------------------------------

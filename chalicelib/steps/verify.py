@@ -1,6 +1,6 @@
 """verify: looks at the destination again, independently of what copy believed, and writes the receipt."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Permanent
@@ -10,10 +10,12 @@ from chalicelib.core.keyrange import just_below
 from chalicelib.core.model import (
     CopyRecord,
     Endpoint,
+    Feed,
     JobSpec,
     Manifest,
     Method,
     ObjectFacts,
+    ObjectHead,
     Outcome,
     Receipt,
     Row,
@@ -22,8 +24,8 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified, verified_deletion
-from chalicelib.ports import Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
-from chalicelib.protocol.deliveries import source_key_of
+from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
+from chalicelib.protocol.deliveries import REPLACING, source_key_of
 from chalicelib.protocol.places import places_of_feed, places_writing
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import with_checksum
@@ -137,35 +139,72 @@ def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
     if feed is None:
         env.log("verify-unknown-feed", feed=wake.feed_id, key=wake.key)
         return
-    there = [d for d in env.ledger.get_deliveries(wake.feed_id, wake.key) if d.pin == wake.pin]
-    _verify_copied(env, places.target(feed), there)
+    known = env.ledger.get_deliveries(wake.feed_id, wake.key)
+    unverified = _unverified([d for d in known if d.pin == wake.pin])
+    if unverified:
+        _look_again(env, feed, places.source(feed), places.target(feed), known, unverified)
 
 
 def destination_created(env: Env, bucket: str, key: str) -> None:
-    """The destination itself says that an object was created: if it is a delivery of ours, verify it now."""
+    """The destination itself says that an object was created: if it is a delivery of ours, verify it now. If several
+    versions of its key are known, it may be a late copy of an older one, whose worker is dead."""
     places = places_writing(env, bucket, key)
     for feed in places.feeds.values():
-        source_key = source_key_of(places.source(feed), places.target(feed), bucket, key)
+        source, target = places.source(feed), places.target(feed)
+        source_key = source_key_of(source, target, bucket, key)
         if source_key is not None:
-            there = [d for d in env.ledger.get_deliveries(feed.id, source_key) if d.target == key]
-            _verify_copied(env, places.target(feed), there)
+            known = [d for d in env.ledger.get_deliveries(feed.id, source_key) if d.target == key]
+            unverified = _unverified(known)
+            if unverified or len({d.pin for d in known}) > 1:
+                _look_again(env, feed, source, target, known, unverified)
 
 
-def _verify_copied(env: Env, target: Endpoint, deliveries: Sequence[Delivery]) -> None:
+def _unverified(deliveries: Sequence[Delivery]) -> list[Delivery]:
     """Each Region has an item of its own for a version: what one of them has verified is."""
     verified_pins = {d.pin for d in deliveries if d.status is DeliveryStatus.VERIFIED}
     copied = {d.pin: d for d in deliveries if d.status is DeliveryStatus.COPIED and d.pin not in verified_pins}
-    for delivery in copied.values():
-        _verify_one(env, target, delivery)
+    return list(copied.values())
 
 
-def _verify_one(env: Env, target: Endpoint, delivery: Delivery) -> None:
-    head = env.store.head(target.bucket, delivery.target)
-    pinned = ObjectFacts(delivery.key, delivery.size, delivery.etag, checksum=delivery.checksum)
-    if head is not None and recognise(pinned, head.facts).same:
-        found = replace(delivery, status=DeliveryStatus.VERIFIED, region=env.region, at_ms=env.clock.now_ms())
-    else:
-        # S3 answered the copy with 200, so it was there: somebody has taken or replaced it since. Not called verified.
-        what = "taken away" if head is None else "replaced"
-        found = replace(delivery, detail=f"{what} before it was verified", region=env.region)
-    env.ledger.put_deliveries([found])
+def _look_again(
+    env: Env,
+    feed: Feed,
+    source: Endpoint,
+    target: Endpoint,
+    known: Sequence[Delivery],
+    unverified: Sequence[Delivery],
+) -> None:
+    """Look at one destination key: verify what is to be verified there, and see to it that it shows the newest version.
+    `known` is what is noted of all versions of its source key."""
+    head = env.store.head(target.bucket, known[0].target)
+    found = [_verified(env, delivery, head) for delivery in unverified]
+    shown = [d for d in known if head is not None and recognise(_pinned(d), head.facts).same]
+    if head is not None and shown and feed.mode in REPLACING:
+        # After the destination, in which it is: a version that is newer at the source now is seen here; one that comes
+        # later has an event, and whoever handles that finds this one at the destination.
+        _newest_again(env, source, known[0].key, head.facts, {d.etag for d in shown})
+    # Crash before this: they are still only copied, and are looked at again.
+    env.ledger.put_deliveries(found)
+
+
+def _newest_again(env: Env, source: Endpoint, key: str, there: ObjectFacts, shown: Collection[str]) -> None:
+    """Have the newest version of a key delivered, if the destination shows an older one that we have put there: its
+    copy was late, and what became newest meanwhile may have found its own contents still in place."""
+    newest = safely(env, key, lambda: env.store.head(source.bucket, key))
+    if isinstance(newest, EftError):
+        env.log("newest-not-looked-at", bucket=source.bucket.name, key=key, error=str(newest))
+    elif newest is not None and newest.facts.etag not in shown and not recognise(newest.facts, there).same:
+        env.log("older-delivered", bucket=source.bucket.name, key=key, shown=there.etag, newest=newest.facts.etag)
+        env.queue.send_arrivals([Arrival(source.bucket.name, key, older=(there.etag,))])
+
+
+def _pinned(delivery: Delivery) -> ObjectFacts:
+    return ObjectFacts(delivery.key, delivery.size, delivery.etag, checksum=delivery.checksum)
+
+
+def _verified(env: Env, delivery: Delivery, head: ObjectHead | None) -> Delivery:
+    if head is not None and recognise(_pinned(delivery), head.facts).same:
+        return replace(delivery, status=DeliveryStatus.VERIFIED, region=env.region, at_ms=env.clock.now_ms())
+    # S3 answered the copy with 200, so it was there: somebody has taken or replaced it since. Not called verified.
+    what = "taken away" if head is None else "replaced"
+    return replace(delivery, detail=f"{what} before it was verified", region=env.region)

@@ -60,6 +60,19 @@ class MemoryRegistry:
         self.audit.append(change)
         return True
 
+    def apply(self, entry: Entry) -> None:
+        """What another Region has written arrives: the last writer wins, of a removal too."""
+        key = (entry.kind, entry.tenant, entry.name)
+        written = [other for other in (self.entries.get(key), *self.removed.values()) if other is not None]
+        same = [other.changed_ms for other in written if (other.kind, other.tenant, other.name) == key]
+        newest = entry.changed_ms >= max(same, default=0)
+        if entry.removed:
+            self.removed[(*key, entry.nonce)] = entry
+            if newest:
+                self.entries.pop(key, None)
+        elif newest:
+            self.entries[key] = entry
+
     def point(self, entry: Entry) -> bool:
         return self.entries.get((entry.kind, entry.tenant, entry.name)) == entry
 

@@ -92,9 +92,10 @@ class StoreState:
         part_sizes: Sequence[int] = (),
         algorithm: str | None = digests.DEFAULT_ALGORITHM,
         composite: bool = False,
+        begun_ms_ago: int = 0,
     ) -> Version:
         """An outside client uploads: in one piece, or in parts of the given sizes. `algorithm` None makes an object as
-        of old, without any checksum."""
+        of old, without any checksum. S3 dates what comes in parts by when that was begun."""
         assert not part_sizes or sum(part_sizes) == len(body), "the parts must make up the body"
         with self._lock:
             store = self._buckets[bucket.name]
@@ -114,6 +115,7 @@ class StoreState:
             if composite and algorithm is not None:
                 parts = list(digests.cut(body, part_sizes))
                 version = replace(version, checksum=digests.composite(algorithm, parts))
+            version = replace(version, at_ms=version.at_ms - begun_ms_ago) if begun_ms_ago else version
             self._publish(store, version)
             return version
 
@@ -145,6 +147,11 @@ class StoreState:
 
     def current(self, bucket: Bucket, key: str) -> Version | None:
         return self._buckets[bucket.name].current(key)
+
+    @property
+    def writes(self) -> int:
+        """The number of the last version or upload that was made."""
+        return self._sequence
 
     def keys(self, bucket: Bucket) -> Sequence[str]:
         return tuple(self._buckets[bucket.name].keys)

@@ -118,7 +118,7 @@ class MemoryObjectStore(StoreState):
                 placement=placement,
                 algorithm=original.checksum.algorithm if original.checksum else digests.DEFAULT_ALGORITHM,
             )
-            return self._publish(store, version)
+            return replace(self._publish(store, version), source_version_id=original.version_id)
 
     def create_upload(
         self,

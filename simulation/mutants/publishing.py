@@ -118,12 +118,12 @@ PUBLISHING = (
                 _PUBLISH,
                 """\
         decided = self.look(row)
-        if decided is None and (changed := self._source_outcome(row)) is not None:
+        if decided is None and (changed := self.source_outcome(row)) is not None:
 """,
                 """\
         return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, "412")
         decided = self.look(row)
-        if decided is None and (changed := self._source_outcome(row)) is not None:
+        if decided is None and (changed := self.source_outcome(row)) is not None:
 """,
             ),
         ),

@@ -29,25 +29,28 @@ KEYS = [
 ]
 
 
+NOTIFIED, BRIDGED = ("e",), ("b1946ac92492d2347c6235b4d2611184",)
+"""Which version an event speaks of, by its ETag."""
+
 # --- what is understood -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_comes_through_either_way(key: str) -> None:
     """Encoded by S3's own notifications, and as it is by EventBridge."""
-    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key)]
-    assert commands_of(sqs.bridge("b", key)) == [Arrival("b", key)]
+    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key, NOTIFIED)]
+    assert commands_of(sqs.bridge("b", key)) == [Arrival("b", key, BRIDGED)]
 
 
 def test_a_plus_in_a_notification_is_a_space() -> None:
     raw = sqs.s3_record("b", "x")
     raw["s3"]["object"]["key"] = "a+b%2Bc%C3%A9"
-    assert commands_of(sqs.notification(raw)) == [Arrival("b", "a b+cé")]
+    assert commands_of(sqs.notification(raw)) == [Arrival("b", "a b+cé", NOTIFIED)]
 
 
 def test_several_records_in_one_notification() -> None:
     records = [sqs.s3_record("b", f"k{n}") for n in range(3)]
-    assert commands_of(sqs.notification(*records)) == [Arrival("b", f"k{n}") for n in range(3)]
+    assert commands_of(sqs.notification(*records)) == [Arrival("b", f"k{n}", NOTIFIED) for n in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,7 @@ def test_several_records_in_one_notification() -> None:
     ["ObjectCreated:Put", "ObjectCreated:Copy", "ObjectCreated:CompleteMultipartUpload", "s3:ObjectCreated:Post"],
 )
 def test_every_way_to_create_an_object(name: str) -> None:
-    assert commands_of(sqs.notification(sqs.s3_record("b", "k", name))) == [Arrival("b", "k")]
+    assert commands_of(sqs.notification(sqs.s3_record("b", "k", name))) == [Arrival("b", "k", NOTIFIED)]
 
 
 @pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"])
@@ -82,6 +85,7 @@ OURS: list[messages.Message] = [
     Wake(QueueName.VERIFY, "feed-x", "us-gov-east-1", "r01-000012"),
     VerifyDelivery("feed", "données/a b+c", "v1"),
     *(Arrival("b", key) for key in KEYS),
+    Arrival("b", "k", older=("e1", "e2")),
 ]
 
 
@@ -92,8 +96,8 @@ def test_our_own_messages(command: messages.Message) -> None:
 
 @given(key=st.text(min_size=1, max_size=300))
 def test_any_key(key: str) -> None:
-    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key)]
-    assert commands_of(sqs.bridge("b", key)) == [Arrival("b", key)]
+    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key, NOTIFIED)]
+    assert commands_of(sqs.bridge("b", key)) == [Arrival("b", key, BRIDGED)]
     assert commands_of(messages.dumps(Arrival("b", key))) == [Arrival("b", key)]
 
 

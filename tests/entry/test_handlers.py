@@ -116,7 +116,7 @@ def test_a_throttled_object_comes_again_by_itself(api: Api) -> None:
     bodies = drop(api, "a", "slow")
     api.store.rule(Rule(Operation.HEAD, key="in/slow", times=None, error=lambda: Retry("SlowDown")))
     assert invoke(app.intake, sqs.event(*bodies)) == []
-    again = Arrival("source-west", "in/slow")
+    again = Arrival("source-west", "in/slow", older=("e",))
     assert api.queue.arrivals == [again]
     assert api.queue.delays == [(again, AGAIN_MS)]
     assert delivered(api) == {"in/a": DeliveryStatus.COPIED}
@@ -141,7 +141,7 @@ def test_without_the_table_the_batch_comes_again_soon(api: Api) -> None:
     with api.over(flaky_env(api, ledger)):
         assert invoke(app.intake, sqs.event(*bodies)) == []
         again = api.queue.arrivals[:]
-        assert again == [Arrival("source-west", "in/a"), Arrival("source-west", "in/b")]
+        assert again == [Arrival("source-west", key, older=("e",)) for key in ("in/a", "in/b")]
         assert {delay for _, delay in api.queue.delays} == {AGAIN_MS}
         ledger.error = None
         assert invoke(app.intake, sqs.ours(*again)) == []

@@ -63,8 +63,8 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
             resources = json.dumps(statement["Resource"])
             assert "-control-" in resources or resources.count("/*.eft-probe/*") == 4, resources
     # Who accepts a job looks at its manifest then, so that nobody reads another one later: the API and, for schedules,
-    # the sweep.
-    readers = {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole", "SweepRole"}
+    # the sweep. Verify asks a feed's source whether what was delivered is still the newest.
+    readers = {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole", "VerifyRole", "SweepRole"}
     assert may("s3:GetObject", "source") == readers
     assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole", "ApiHandlerRole"}
     assert may("s3:AbortMultipartUpload", "control") == {"SplitRole"}

@@ -21,6 +21,7 @@ def at_every_call(
     """For every call that `wanted` picks: a new world, in which `act` happens just before it (or after), run to its
     end. Yields the world, what `run` returned, and which call it was."""
     first = make()
+    first.calls.labels.clear()  # What making it called.
     first.calls.wanted = wanted
     run(first)
     labels = list(first.calls.labels)

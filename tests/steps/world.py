@@ -187,11 +187,15 @@ class World:
                 "eventSource": "aws:s3",
                 "awsRegion": bucket.region,
                 "eventName": name,
-                "s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key)}},
+                "s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key), **self._etag(bucket, key)}},
             }
             for key in keys
         ]
         self.post(bucket.region, "intake", json.dumps({"Records": records}))
+
+    def _etag(self, bucket: Bucket, key: str) -> dict[str, str]:
+        there = self.store.current(bucket, key)
+        return {"eTag": there.etag} if there else {}
 
     # --- messages ---------------------------------------------------------------------------------------------
 
