@@ -8,7 +8,6 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.adapters.aws_errors import translating
-from chalicelib.adapters.ledger import make_client
 from chalicelib.core.entries import Change, Entry, EntryKind
 from chalicelib.core.errors import Corrupt, Permanent, Retry
 from chalicelib.ports import ChangePage
@@ -29,9 +28,9 @@ class DynamoRegistry:
     developer guide, "Transactions and global tables").
     """
 
-    def __init__(self, table: str, region: str, client: "DynamoDBClient | None" = None) -> None:
+    def __init__(self, table: str, client: "DynamoDBClient") -> None:
         self._table = table
-        self._client: Any = client or make_client(region)
+        self._client: Any = client
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
         key = {"pk": _TO.serialize(_pk(kind)), "sk": _TO.serialize(_sk(tenant, name))}
