@@ -79,6 +79,17 @@ class Policy:
     """With these, a receiver may be down for 13 hours, on average 20, before it misses anything."""
     requests_per_minute_per_tenant: int = 600
     """What the API of one Region answers a tenant in a minute, by that Region's clock."""
+    endpoints_per_tenant: int = 100
+    feeds_per_tenant: int = 200
+    schedules_per_tenant: int = 100
+    webhooks_per_tenant: int = 20
+    """What a tenant may have registered at once. Two Regions that take requests at the same moment may exceed it."""
+    removed_kept_ms: int = 30 * 24 * 3_600_000
+    """For how long a removed one is kept, for what was begun under it."""
+    removed_per_tenant: int = 1000
+    """So many of a kind are kept: who has removed more lately makes no new ones for now."""
+    places_per_sweep: int = 1000
+    """Of the feeds, the endpoints and the removed endpoints of all tenants, so many are looked at by one sweep."""
     own_connect_ms: int = 1_000
     """Of each call of the sweep and the API to what is in their own Region: S3, table, queues, event bus."""
     own_read_ms: int = 2_000

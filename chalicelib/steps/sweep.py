@@ -98,7 +98,7 @@ def _sweep_feeds(env: Env, found: _Found, until_ms: int) -> None:
     third_ms = max(0, until_ms - env.clock.now_ms()) // 3
     for region in found.dead:
         catch_up(env, places, region, until_ms - 2 * third_ms)
-    fill_feeds(env, places, found.dead, until_ms - third_ms)
+    fill_feeds(env, found.dead, until_ms - third_ms)
     verify_again(env, places, found.dead, until_ms)
 
 

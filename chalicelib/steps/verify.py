@@ -26,7 +26,7 @@ from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified, verified_deletion
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
 from chalicelib.protocol.deliveries import REPLACING, source_key_of
-from chalicelib.protocol.places import read_places
+from chalicelib.protocol.places import places_of_feed, places_writing
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import with_checksum
 from chalicelib.protocol.receipts import receipt_of
@@ -134,7 +134,7 @@ def _abort(env: Env, control: ControlRecords, spec: JobSpec, target: str, name: 
 
 def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
     """Verify one object that intake delivered itself."""
-    places = read_places(env)
+    places = places_of_feed(env, wake.feed_id)
     feed = places.feeds.get(wake.feed_id) or places.removed.get(wake.feed_id)
     if feed is None:
         env.log("verify-unknown-feed", feed=wake.feed_id, key=wake.key)
@@ -148,7 +148,7 @@ def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
 def destination_created(env: Env, bucket: str, key: str) -> None:
     """The destination itself says that an object was created: if it is a delivery of ours, verify it now. If several
     versions of its key are known, it may be a late copy of an older one, whose worker is dead."""
-    places = read_places(env)
+    places = places_writing(env, bucket, key)
     for feed in places.feeds.values():
         source, target = places.source(feed), places.target(feed)
         source_key = source_key_of(source, target, bucket, key)
