@@ -43,7 +43,7 @@ SWEEP_TIMEOUT_S = 55
 """After so long Lambda ends a sweep in its middle, and so does the emulator (.chalice/config.json)."""
 PATIENCE_S = 10.0
 """After so long without an answer a customer sends his request again."""
-ANSWER_S = 5
+ANSWER_S = Policy().api_answer_ms / 1000
 """The API answers within this time, whatever hangs. It is not scaled: budgets of calls are none of the scaled times."""
 
 

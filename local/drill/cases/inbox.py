@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from random import Random
 
-from local.drill import collect
+from local.drill import collect, judge
 from local.drill.cases.feed import forward
 from local.drill.cases.steps import happened, return_west
 from local.drill.customer import now_ms
@@ -22,8 +22,6 @@ STORY = (
 )
 FILES = 60
 EVERY_S = 0.2
-MOMENTS_S = 10.0
-"""What was published so shortly before the death may not have been recorded: docs/failover.md, "Feeds"."""
 
 
 def play(stage: Stage, record: Record, rng: Random) -> None:
@@ -83,16 +81,9 @@ def _judge(stage: Stage, record: Record, work: Work, receiver: Receiver) -> None
         key: Held(tuple(version for version, _ in versions), (receiver.taken.get(key) or [""])[0])
         for key, versions in written.items()
     }
-    # The second time of a file whose first was at the very moment of the death is the residual that is documented.
-    death_ms = record.death_ms or 0
-    excused = [
-        key
-        for key, versions in written.items()
-        if len(versions) == 2 and abs(versions[-1][1] - death_ms) <= MOMENTS_S * 1000
-    ]
+    again, excused = judge.handed_twice(written, record.death_ms or 0)
     for key in excused:
         evidence.target[key] = Held(evidence.target[key].versions[-1:], evidence.target[key].sha256)
-    again = sorted(key for key, versions in written.items() if len(versions) > 1 and key not in excused)
     record.check(
         "Every file was handed over once",
         not again and len(written) == FILES,
