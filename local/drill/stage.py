@@ -31,7 +31,7 @@ KIB, MIB = 1024, 1024 * 1024
 TENANT = "demo"
 _S3_CONFIG = CLIENT_CONFIG.merge(Config(max_pool_connections=16, retries={"total_max_attempts": 2, "mode": "standard"}))
 _INVOKE_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=90, retries={"total_max_attempts": 1, "mode": "standard"}))
-_REACHED_S = 120.0
+_REACHED_S = 300.0
 FOREIGN_AGE_H, ORPHAN_AGE_H = 48, 25
 
 
