@@ -9,7 +9,6 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.adapters.aws_errors import translating
-from chalicelib.adapters.ledger import make_client
 from chalicelib.core.entries import Change, Entry, EntryKind, Found, Pointer
 from chalicelib.core.errors import Corrupt, Permanent, Retry
 from chalicelib.ports import ChangePage, EntryName, EntryPage
@@ -40,15 +39,9 @@ class DynamoRegistry:
         AUDIT#<tenant>      <time>#<nonce>            changes
     """
 
-    def __init__(
-        self,
-        table: str,
-        region: str,
-        client: "DynamoDBClient | None" = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, table: str, client: "DynamoDBClient", sleep: Callable[[float], None] = time.sleep) -> None:
         self._table = table
-        self._client: Any = client or make_client(region)
+        self._client: Any = client
         self._sleep = sleep
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
