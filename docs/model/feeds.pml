@@ -13,13 +13,14 @@
  * Bounds: CRASHES (default 1) deaths of single workers, DUPS (default 1) hints that come again, TAKES (default 1) times
  *   that the receiver takes away what lies at the target.
  * Environment: DEATH West dies as a whole. HANG it stands still and goes on later. SLEEP a worker may be asleep between
- *   its last look and its copy, and between the copy and the record. LATE a CopyObject whose source S3 has looked at may
- *   land later, or never, its sender having given up or died. QUICK the receiver takes a file before its delivery is
+ *   its last look and its copy, and between the copy and the record. LATE (number) CopyObjects whose source S3 has looked at
+ *   may land later, or never, its sender having given up or died. QUICK the receiver takes a file before its delivery is
  *   recorded. DIES death may also come between the copy and the record. WEST2 both workers are West's. DEAF the target
  *   says nothing of what is created there.
+ * BACK: NEVER_BACK is looked at under LATE, too: a residual, which the look after the copy makes up for.
  * REPEATS: a version may be put there twice. It must not without SLEEP, without LATE, without DIES under QUICK, and
  *   without two workers at once under QUICK (WEST2, HANG): these are residuals.
- * Broken variants: PINNED NO_RECORD TABLE HINT_ANY NO_LOOK NO_OLDER RECORD_FIRST NO_NOTE LOOK_SWAPPED STALE_LOOK; each
+ * Broken variants: PINNED NO_RECORD TABLE HINT_ANY NO_LOOK NO_OLDER RECORD_FIRST NO_NOTE STALE_LOOK; each
  *   is explained where it is used.
  * REACH=1: East delivers; 2: a version is delivered again in an older one's place; 3: a record keeps one from coming
  * back; 4: a copy lands after its sender gave up; 5: the newest finds its contents in place.
@@ -40,7 +41,7 @@
 /* Contents, which are bits: 0 nothing, 1 A, 2 B. */
 #define E(v) ((v) == 0 -> 0 : ((v) == 2 -> 2 : 1))
 
-hidden byte NEWEST = 1, NOTHING_LOST = 1, ONCE = 1, LAST_GIVEN = 1, REACHED = 1;
+hidden byte NEWEST = 1, NOTHING_LOST = 1, ONCE = 1, NEVER_BACK = 1, REACHED = 1;
 #define HOLDS(name, condition) assert((condition) || name == 0)
 inline reach(n) {
 #if REACH > 0
@@ -67,6 +68,9 @@ byte hint[2]; byte expect[2]; byte pin[2];
 /* A CopyObject that is under way, past its look at the source. */
 byte flyTook = 0; byte flyPin = 0; byte flyExpect = 0; byte flyBy = 2; bool flying = false;
 byte crashes = CRASHES; byte dups = DUPS; byte takes = TAKES;
+#ifdef LATE
+byte late = LATE;
+#endif
 
 #ifdef WEST2
 #define QUEUE(w) (still -> w : 0)
@@ -94,6 +98,9 @@ inline tell(contents) {
 inline land(w, took, p, x) {
 #ifndef REPEATS
   HOLDS(ONCE, !pub[p] || x != 0);        /* over an older version of ours the newest is put again, on purpose */
+#endif
+#if !defined(LATE) || defined(BACK)
+  HOLDS(NEVER_BACK, (took) >= last);     /* nothing older is put there after something newer */
 #endif
   if :: pub[p] -> reach(2) :: else -> skip fi;
   if :: w == 1 -> reach(1) :: else -> skip fi;
@@ -147,7 +154,7 @@ inline copy(w) {
 #endif
        :: E(dst) != expect[w] -> pc[w] = DEST                                          /* 412: another target */
 #ifdef LATE
-       :: !flying -> flying = true; flyTook = src; flyPin = pin[w]; flyExpect = expect[w]; flyBy = w; pc[w] = FLY
+       :: late > 0 -> late--; flying = true; flyTook = src; flyPin = pin[w]; flyExpect = expect[w]; flyBy = w; pc[w] = FLY
 #endif
        fi
   fi
@@ -205,27 +212,17 @@ end:
 /* steps/verify.py: the target first, and then the source. */
 proctype verifier() {
   byte there = 0;
-  byte newest = 0;
 end:
   do
-  :: atomic { look && there == 0 && newest == 0 ->
+  :: atomic { look && there == 0 ->
        look = false;
-#ifdef LOOK_SWAPPED       /* the source first, and then the target */
-       newest = src
-#else
        there = dst
-#endif
      }
-#ifdef LOOK_SWAPPED
-  :: atomic { newest != 0 ->
-       if :: dst != 0 && E(dst) != E(newest) -> tell(E(dst)) :: else -> skip fi; newest = 0 }
-#else
   :: atomic { there != 0 ->
        if :: E(src) != E(there) -> tell(E(there)) :: else -> skip fi; there = 0 }
-#endif
   od
 }
-#define VERIFIER_RESTS (verifier:there == 0 && verifier:newest == 0)
+#define VERIFIER_RESTS (verifier:there == 0)
 
 proctype network() {
 end:
@@ -274,9 +271,6 @@ end:
        HOLDS(NEWEST, dst == 0 || E(dst) == E(src));           /* an older version never stays */
        HOLDS(NOTHING_LOST, rec[src] || E(dst) == E(src));     /* the newest was delivered, or lies there */
        HOLDS(NOTHING_LOST, dst != 0 || takes < TAKES);
-#ifdef GIVEN
-       HOLDS(LAST_GIVEN, E(last) == E(src));
-#endif
        break }
   od
 }

@@ -21,14 +21,11 @@ COORDINATION = (
         (
             Edit(
                 _PROGRESS,
-                """\
-    objects_decided = sum(item.decided.bit_count() for item in merged)
-""",
-                """\
-    objects_decided = sum(item.decided.bit_count() for items in by_part.values() for item in items)
-""",
+                "sum(item.decided.bit_count() for item in merged)",
+                "sum(item.decided.bit_count() for items in by_part.values() for item in items)",
             ),
         ),
+        ("tests/core/test_progress.py",),
     ),
     Mutant(
         "observation-in-memory",

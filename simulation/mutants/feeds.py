@@ -25,7 +25,13 @@ FEEDS = (
     Mutant(
         "verdict-not-taken-again",
         "after a look at the source has found it changed, the target is not looked at again",
-        (Edit(_PUBLISH, "            return self.look(row) or changed\n", "            return changed\n"),),
+        (
+            Edit(
+                _PUBLISH,
+                "            return self.look(row) or changed\n        return decided or",
+                "            return changed\n        return decided or",
+            ),
+        ),
         (_SHORT,),
     ),
     Mutant(
@@ -138,7 +144,7 @@ FEEDS = (
                 "        except EftError:\n            return None\n",
             ),
         ),
-        (_PAUSE,),
+        (_SHORT,),
     ),
     Mutant(
         "replaced-at-the-target-is-the-end",

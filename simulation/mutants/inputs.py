@@ -45,17 +45,7 @@ INPUTS = (
     Mutant(
         "retry-of-everything",
         "a retry copies what had been delivered, too",
-        (
-            Edit(
-                _RETRYING,
-                """\
-zip(link.rows, receipt.rows, strict=True) if not o.outcome.good}
-""",
-                """\
-zip(link.rows, receipt.rows, strict=True) if o is not None}
-""",
-            ),
-        ),
+        (Edit(_RETRYING, "for row, outcome in ends if not outcome.good}", "for row, outcome in ends if outcome}"),),
     ),
     Mutant(
         "missing-keys-dropped",

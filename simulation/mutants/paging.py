@@ -143,24 +143,6 @@ PAGING = (
         (_SHORT,),
     ),
     Mutant(
-        "partition-not-looked-at",
-        "a request that has looked at enough partitions goes on behind the one that it has not looked at",
-        (
-            Edit(
-                _PAGING,
-                """\
-        if links_read == LINKS_PER_PAGE:
-""",
-                """\
-        if links_read == LINKS_PER_PAGE and not rows_of(link):
-            continue
-        if links_read > LINKS_PER_PAGE:
-""",
-            ),
-        ),
-        (_SHORT,),
-    ),
-    Mutant(
         "sources-cursor-left-out",
         "a source is listed behind the second key of its page",
         (

@@ -1,4 +1,4 @@
-"""The adapters of the table, the registry, the queues and the bus: pages, leftovers of batches, what an answer means."""
+"""The adapters of the table, the registry, the queues and the bus: pages, leftovers of batches, what answers mean."""
 
 from simulation.mutants.plant import Edit, Mutant
 
@@ -217,16 +217,7 @@ TABLES = (
     Mutant(
         "own-change-is-anothers",
         "a put whose first answer was lost counts as lost to somebody else",
-        (
-            Edit(
-                _REGISTRY,
-                """\
-            if there == entry:
-                return True
-""",
-                "",
-            ),
-        ),
+        (Edit(_REGISTRY, "            if there == entry or (entry.removed", "            if (entry.removed"),),
         ("tests/contract/test_registry.py::test_a_repeated_put_is_the_same_put[moto]",),
     ),
     Mutant(
