@@ -9,6 +9,10 @@ from enum import Enum
 
 from chalicelib.core.policy import Policy
 
+SWEEP_TIMEOUT_MS = 55_000
+"""Lambda kills a sweep then, as template.yaml says: before the next one begins."""
+API_GATEWAY_TIMEOUT_MS = 29_000
+"""API Gateway gives up then (developer guide, "Quotas")."""
 STRIKES = 3
 """So many calls in a row without an answer, and a dependency is not asked again in this invocation."""
 

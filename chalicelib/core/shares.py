@@ -37,3 +37,7 @@ def stage_ends(begin_ms: int, end_ms: int) -> Mapping[Stage, int]:
         left -= share
         ends[stage] = end_ms - whole_ms * left // sum(SHARES.values())
     return ends
+
+
+def shortest_share_ms(whole_ms: int) -> int:
+    return whole_ms * min(SHARES.values()) // sum(SHARES.values())

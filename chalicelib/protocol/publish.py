@@ -13,6 +13,7 @@ from chalicelib.core.errors import (
     Denied,
     EftError,
     NoSuchBucket,
+    NotAsked,
     NotFound,
     Permanent,
     PreconditionFailed,
@@ -120,6 +121,10 @@ class Publisher:
                 if outcome is not None:
                     return outcome
                 self.notes.saw(seen)
+            except NotAsked as error:
+                # Nobody has answered for a while, so the round ends here: what waits holds no worker and no slot.
+                self.notes.saw(error)
+                raise
             except Retry as error:
                 # Perhaps it happened, perhaps not: the next attempt begins by looking.
                 seen = error

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from chalicelib.core import ids
-from chalicelib.core.errors import EftError, JobCancelled, JobPaused, OutOfTime, Retry, Superseded
+from chalicelib.core.errors import EftError, JobCancelled, JobPaused, NoAnswer, OutOfTime, Retry, Superseded
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, JobSpec, Manifest, Method, Outcome, Row, RowOutcome
@@ -41,9 +41,24 @@ def run(env: Env, wake: Wake, deadline_ms: int) -> None:
         env.log("copy-not-yet", job=job_id, part=part)
         return
     # Before anything is claimed: what has to wait is nobody's.
+    if not (intents.cancelled or ids.is_delete_part(part)):
+        _ask_source(env, spec)
     slots = take_slots(env, spec, wake)
     if slots is not None:
         slots.during(lambda: _claim_and_work(env, records, spec, wake, intents, slots, deadline_ms))
+
+
+def _ask_source(env: Env, spec: JobSpec) -> None:
+    """Raises NoAnswer if the source is in another Region whose S3 doesn't answer: a copy from there would hold this
+    worker for the minutes that a copy may take."""
+    if spec.source.bucket.region != env.region:
+        try:
+            env.store.list(spec.source.bucket, spec.source_prefix, limit=1)
+        except NoAnswer:
+            raise
+        except EftError as error:
+            # It answers. What it says is each row's to learn.
+            env.log("source-refuses", job=spec.job_id, bucket=spec.source.bucket.name, error=str(error))
 
 
 def _claim_and_work(
@@ -85,6 +100,7 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
     lookout = Lookout.begin(env, records, planned_first=spec.planned_first)
     if lookout.intents.cancelled or not lookout.intents.may_copy:
         return
+    _ask_source(env, spec)
     slots = take_slots(env, spec, wake)
     if slots is None:
         return  # Nobody waits for it: the owner copies what doesn't arrive.

@@ -16,6 +16,7 @@ SCALED = (
     "redrive_after_ms",
     "sweep_interval_ms",
     "feed_catch_up_ms",
+    "silence_rest_ms",
 )
 SIZES = {
     # So that objects of some MiB are copied by multipart and a few hundred make several partitions: sizes, not times.
