@@ -50,6 +50,8 @@ class Policy:
     row_rounds_max: int = 30
     """A row that is still undecided after so many rounds, each with `attempts` tries, is given up. Rests grow from 15
     seconds to 15 minutes (`core.tries`), so that these come to six hours."""
+    set_aside_after_rounds: int = 2
+    """Rows that are undecided after so many rounds are set aside, so that their neighbours get their receipt."""
     attempts: int = 8
     """Tries of one row in one invocation while S3 answers with retryable errors; then the partition is released."""
     backoff_base_ms: int = 100

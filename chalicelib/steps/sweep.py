@@ -274,7 +274,7 @@ def _collect(env: Env, control: ControlRecords, info: UploadInfo) -> None:
 
 def _judge(control: ControlRecords, info: UploadInfo, generations: dict[int, Registration]) -> Stale:
     settled = {
-        f"{r.job_id}/{r.row}": control.job(r.job_id).done(r.row.rpartition("/")[0])
+        f"{r.job_id}/{r.row}": control.job(r.job_id).all_done(r.row.rpartition("/")[0])
         for r in generations.values()
         if r.mark is Mark.UPLOAD and r.upload_id == info.upload.upload_id
     }
