@@ -14,7 +14,8 @@ SWEEP_TIMEOUT_MS = 55_000
 API_GATEWAY_TIMEOUT_MS = 29_000
 """API Gateway gives up then (developer guide, "Quotas")."""
 STRIKES = 3
-"""So many calls in a row without an answer, and a dependency is not asked again in this invocation."""
+"""So many different calls without an answer and none with one, and a dependency is not asked again in this
+invocation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,31 +35,33 @@ class Breaker:
     strikes: int = STRIKES
     dear_ms: int | None = None
     """One call without an answer is enough if it took so long. None: it never is."""
-    silent: dict[str, int] = field(default_factory=dict)
-    """Calls in a row that got no answer."""
+    silent: dict[str, set[str]] = field(default_factory=dict)
+    """Calls that got no answer, since there was one. Different calls: an object that hangs, and is asked for again and
+    again, does not speak for its bucket."""
     tripped: set[str] = field(default_factory=set)
     waited: bool = False
     """A call has cost its time for nothing."""
 
-    def call(self, whom: str, ask: Callable[[], T]) -> T:
-        """Ask, and note whether there was an answer; any but NoAnswer is one."""
+    def call(self, whom: str, ask: Callable[[], T], what: Callable[[], str]) -> T:
+        """Ask, and note whether there was an answer; any but NoAnswer is one. `what` tells calls apart."""
         begun_ms = self.clock.now_ms()
         try:
             answer = ask()
         except NoAnswer:
-            self._note_silence(whom, self.clock.now_ms() - begun_ms)
+            self._note_silence(whom, what(), self.clock.now_ms() - begun_ms)
             raise
         except Exception:
-            self.silent[whom] = 0
+            self.silent.pop(whom, None)
             raise
-        self.silent[whom] = 0
+        self.silent.pop(whom, None)
         return answer
 
-    def _note_silence(self, whom: str, took_ms: int) -> None:
-        self.silent[whom] = self.silent.get(whom, 0) + 1
+    def _note_silence(self, whom: str, what: str, took_ms: int) -> None:
+        calls = self.silent.setdefault(whom, set())
+        calls.add(what)
         dear = self.dear_ms is not None and took_ms >= self.dear_ms
         self.waited = self.waited or dear
-        if dear or self.silent[whom] >= self.strikes:
+        if dear or len(calls) >= self.strikes:
             self.tripped.add(whom)
 
 
@@ -89,8 +91,8 @@ def guarded(env: Env, breaker: Breaker, limits: Limits) -> Env:
 
 
 def for_worker(env: Env) -> Env:
-    """For one invocation of a worker: several calls in a row decide, since a worker has time, and a copy may fail to be
-    answered by itself."""
+    """For one invocation of a worker: several calls decide, since a worker has time, and a copy may be left without an
+    answer by itself."""
     return guarded(env, Breaker(env.clock), Limits())
 
 
@@ -127,7 +129,7 @@ class _Gate:
     breaker: Breaker
     limits: Limits
 
-    def call(self, whom: tuple[str, ...], ask: Callable[[], T]) -> T:
+    def call(self, whom: tuple[str, ...], ask: Callable[[], T], what: Callable[[], str]) -> T:
         for each in whom:
             if each in self.breaker.tripped:
                 raise NotAsked("NotAsked", f"{each} has not answered just now")
@@ -137,7 +139,7 @@ class _Gate:
         late = limits.answer_by_ms is not None and now_ms + limits.call_ms > limits.answer_by_ms
         if late and self.breaker.waited:
             raise NotAsked("NotAsked", f"{whom[-1]} is not asked: its answer could be too late")
-        return self.breaker.call(whom[-1], ask)
+        return self.breaker.call(whom[-1], ask, what)
 
 
 class _Guarded:
@@ -152,7 +154,8 @@ class _Guarded:
             return operation
 
         def ask(*args: object, **named: object) -> object:
-            return self._gate.call(self._whom((*args, *named.values())), partial(operation, *args, **named))
+            whom = self._whom((*args, *named.values()))
+            return self._gate.call(whom, partial(operation, *args, **named), lambda: f"{name}{args}{named}")
 
         return ask
 

@@ -121,10 +121,8 @@ class Publisher:
                 if outcome is not None:
                     return outcome
                 self.notes.saw(seen)
-            except NotAsked as error:
-                # Nobody has answered for a while, so the round ends here: what waits holds no worker and no slot.
-                self.notes.saw(error)
-                raise
+            except NotAsked:
+                raise  # Nobody has answered others for a while: what waits holds no worker and no slot.
             except Retry as error:
                 # Perhaps it happened, perhaps not: the next attempt begins by looking.
                 seen = error

@@ -30,6 +30,8 @@ class Trial:
     moved: set[int] = field(default_factory=set)
     """Rows of which parts have arrived."""
     given_back: bool = False
+    silent: bool = False
+    """Rows were not tried, since nobody answered for others."""
     answered: bool | None = None
     """Whether the source and the target answer at all; None until it is asked."""
     _aside_is_there: bool = False
@@ -129,7 +131,7 @@ class Trial:
 
     def give_back(self, wake: Wake) -> None:
         """Leave what is undecided to another epoch: at once where there are rows that this one had no time for, else
-        after a rest."""
+        (or where nobody answered) after a rest."""
         if self.given_back:
             return
         self.given_back = True
@@ -145,9 +147,8 @@ class Trial:
             )
         # So that nobody waits for the lease to expire. Crash before the message: the sweep.
         holding.beat(LeasePhase.RELEASED)
-        env.queue.send(
-            [replace(wake, rested=holding.epoch if tried else 0)], delay_ms=0 if untouched else rest_ms(rounds)
-        )
+        delay_ms = 0 if untouched and not self.silent else rest_ms(rounds)
+        env.queue.send([replace(wake, rested=holding.epoch if tried else 0)], delay_ms=delay_ms)
 
     def _log(self, wake: Wake, tried: Sequence[TriedRow]) -> None:
         first = tried[0]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from chalicelib.core import ids
-from chalicelib.core.errors import EftError, JobCancelled, JobPaused, NoAnswer, OutOfTime, Retry, Superseded
+from chalicelib.core.errors import EftError, JobCancelled, JobPaused, NoAnswer, NotAsked, OutOfTime, Retry, Superseded
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, JobSpec, Manifest, Method, Outcome, Row, RowOutcome
@@ -206,6 +206,10 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
         holding.decide(index, _give_up(publisher, row, tried) if tried else decide(holding, publisher, index, row))
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
+    except NotAsked as error:
+        # That says nothing about the row.
+        trial.silent = True
+        publisher.env.log("row-not-tried", job=holding.records.job_id, key=row.key, error=str(error))
     except Retry as error:
         trial.undecided(index, error)
     except EftError as error:

@@ -293,9 +293,9 @@ def test_a_worker_does_not_wait_for_a_source_that_hangs() -> None:
 # --- the breaker ----------------------------------------------------------------------------------------------
 
 
-def asking(env: Env, region: str) -> str:
+def asking(env: Env, region: str, key: str = "") -> str:
     try:
-        env.store.head(CONTROL[region], "k")
+        env.store.head(CONTROL[region], key or env.ids.nonce())
     except NotAsked:
         return "not asked"
     except Retry as error:
@@ -310,6 +310,15 @@ def test_a_worker_asks_three_times_in_a_row() -> None:
     assert [asking(env, WEST) for _ in range(5)] == ["NoAnswer"] * 3 + ["not asked"] * 2
     assert asking(env, EAST) == "answered"
     assert asking(for_worker(world.east), WEST) == "NoAnswer", "the next invocation asks anew"
+
+
+def test_one_object_that_hangs_does_not_speak_for_its_bucket() -> None:
+    world = World()
+    env = for_worker(world.east)
+    hang = Hang(world.clock)
+    world.faults.rule(Rule(key="k", times=None, act=hang.wait, error=hang.error))
+    assert [asking(env, WEST, "k") for _ in range(8)] == ["NoAnswer"] * 8
+    assert asking(env, WEST) == "answered"
 
 
 def test_an_answer_in_between_begins_the_count_anew() -> None:
