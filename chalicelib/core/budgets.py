@@ -128,5 +128,6 @@ def silence_ms(policy: Policy, *, peer: bool) -> int:
 
 def worst_sweep_ms(policy: Policy) -> int:
     """The longest sweep, whatever hangs, and however slow the rest is: calls are begun until the last stage's share
-    ends, and the last one begun takes its budget."""
-    return policy.sweep_run_ms + max(quick_ms(policy), policy.key_source_ms)
+    ends, and the last one begun takes its budget; an issuer, which is asked last, may take its own once more, for the
+    last piece of its answer."""
+    return policy.sweep_run_ms + max(quick_ms(policy), 2 * policy.key_source_ms)
