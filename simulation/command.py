@@ -22,12 +22,15 @@ from simulation.run.faults import PAIRS
 from simulation.run.many import Batch, play_many
 from simulation.run.play import play
 from simulation.run.scenario import draw
+from simulation.run.situations import HELD_BACK, Situation
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUT = REPOSITORY / "out"
 BRANCH_SEEDS = 500
 ALL_PAIRS_FROM = 50_000
 """From so many seeds on every pair of fault and call must have occurred."""
+ALL_SITUATIONS_FROM = 5_000
+"""From so many seeds on every situation must have occurred."""
 SHOWN = 10
 
 
@@ -98,6 +101,7 @@ def _play(first: int, count: int) -> int:
             advance(batch.seeds)
     seconds = time.monotonic() - began
     ok = not total.violations and not (count >= ALL_PAIRS_FROM and total.missing)
+    ok = ok and not (count >= ALL_SITUATIONS_FROM and total.unseen)
     result = _result(ok, first, total, seconds)
     _write("simulation.json", result)
     _tell(result, total)
@@ -123,6 +127,10 @@ def _result(ok: bool, first: int, total: Batch, seconds: float) -> dict[str, Any
             "missing": [f"{fault} at {call}" for fault, call in total.missing],
             "times": {call: {f: n for (f, c), n in sorted(total.pairs.items()) if c == call} for call in calls},
         },
+        "situations": {
+            "occurred": {one.value: total.situations[one] for one in Situation if total.situations[one]},
+            "missing": [one.value for one in total.unseen],
+        },
         "branches": _branches(first, min(BRANCH_SEEDS, total.seeds)),
     }
 
@@ -142,6 +150,9 @@ def _tell(result: dict[str, Any], total: Batch) -> None:
     rate = f"{result['schedules_per_second']} schedules a second of one core"
     click.echo(f"{result['seconds']} s on {result['cores']} cores, {rate}")
     click.echo(f"{pairs['occurred']} of {pairs['possible']} pairs of fault and call occurred")
+    click.echo(f"{len(result['situations']['occurred'])} of {len(Situation) - len(HELD_BACK)} situations occurred")
+    for missing in result["situations"]["missing"]:
+        click.echo(f"never occurred: {missing}")
     click.echo(f"{branches['percent']} % of the decision branches were taken ({branches['seeds']} seeds)")
     for seed in dict.fromkeys(seed for seed, _, _ in total.violations[:3]):
         click.echo(f"Look: make simulate SEED={seed}")

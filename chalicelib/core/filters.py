@@ -12,6 +12,7 @@ Everything else stands for itself; "[*]" is a star. An object is meant if any `i
 `exclude` matches, and every bound holds.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ PATTERNS_MAX = 20
 PATTERN_MAX_CHARACTERS = 256
 _CACHED_CHARACTERS = 4096
 _SLASH = "/"
+_FOLDERS = re.compile(r"\*\*+/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class _Globs:
             if end - at == 1:
                 self.segment_loops |= 1 << self.width
             elif pattern[end : end + 1] == _SLASH and (at == 0 or pattern[at - 1] == _SLASH):
-                while pattern[end + 1 : end + 4] == "**/":  # Twice any number of folders is any number.
-                    end += 3
+                while again := _FOLDERS.match(pattern, end + 1):  # Twice any number of folders is any number.
+                    end = again.end() - 1
                 self._add_folders()
                 return end + 1
             else:

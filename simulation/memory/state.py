@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Archived, Denied, NoSuchBucket, NoSuchUpload, NotFound, Permanent, PreconditionFailed
 from chalicelib.core.model import Bucket, Properties
 from chalicelib.core.policy import KEY_MAX_BYTES
@@ -59,7 +60,7 @@ class StoreState:
             name=bucket.name,
             region=bucket.region,
             owner=bucket.owner or ACCOUNT,
-            versioned=versioned,
+            versioning=Versioning.ENABLED if versioned else Versioning.NEVER,
             encryption=encryption,
             requester_pays=bucket.requester_pays,
             tags=tags or {},
@@ -69,6 +70,11 @@ class StoreState:
     def tag_bucket(self, bucket: Bucket, tags: dict[str, str]) -> None:
         """Whoever administers the bucket says something of it."""
         self._buckets[bucket.name].tags = dict(tags)
+
+    def set_versioning(self, bucket: Bucket, versioning: Versioning) -> None:
+        """Whoever administers the bucket turns versioning on, or suspends it."""
+        with self._lock:
+            self._buckets[bucket.name].set_versioning(versioning)
 
     def drop_bucket(self, bucket: Bucket) -> None:
         del self._buckets[bucket.name]
@@ -92,9 +98,10 @@ class StoreState:
         part_sizes: Sequence[int] = (),
         algorithm: str | None = digests.DEFAULT_ALGORITHM,
         composite: bool = False,
+        begun_ms_ago: int = 0,
     ) -> Version:
         """An outside client uploads: in one piece, or in parts of the given sizes. `algorithm` None makes an object as
-        of old, without any checksum."""
+        of old, without any checksum. S3 dates what comes in parts by when that was begun."""
         assert not part_sizes or sum(part_sizes) == len(body), "the parts must make up the body"
         with self._lock:
             store = self._buckets[bucket.name]
@@ -114,6 +121,7 @@ class StoreState:
             if composite and algorithm is not None:
                 parts = list(digests.cut(body, part_sizes))
                 version = replace(version, checksum=digests.composite(algorithm, parts))
+            version = replace(version, at_ms=version.at_ms - begun_ms_ago) if begun_ms_ago else version
             self._publish(store, version)
             return version
 
@@ -143,8 +151,17 @@ class StoreState:
         """Every version and delete marker the key ever had, oldest first, also those replaced or deleted."""
         return list(self._buckets[bucket.name].history.get(key, ()))
 
+    def kept(self, bucket: Bucket, key: str) -> Sequence[Version]:
+        """The versions that there are now, without delete markers: what can be brought back."""
+        return [version for version in self._buckets[bucket.name].live.get(key, ()) if not version.delete_marker]
+
     def current(self, bucket: Bucket, key: str) -> Version | None:
         return self._buckets[bucket.name].current(key)
+
+    @property
+    def writes(self) -> int:
+        """The number of the last version or upload that was made."""
+        return self._sequence
 
     def keys(self, bucket: Bucket) -> Sequence[str]:
         return tuple(self._buckets[bucket.name].keys)
@@ -259,7 +276,7 @@ class StoreState:
             sequence=sequence,
             started=sequence,
             at_ms=self.clock.now_ms(),
-            version_id=f"version-{sequence:06d}" if store.versioned else None,
+            version_id=store.next_version_id(sequence),
             body=body,
             etag=etag,
             properties=properties or stored_properties(Properties(), {}, None),
@@ -271,10 +288,11 @@ class StoreState:
         )
 
     def _delete(self, store: MemoryBucket, key: str, by: str) -> str | None:
-        """A versioned bucket gets a delete marker even for a key that isn't there; others have nothing to note then."""
-        if store.versioned or store.current(key) is not None:
+        """A bucket that has versions gets a delete marker even for a key that isn't there; others have nothing to note
+        then."""
+        if store.versioning is not Versioning.NEVER or store.current(key) is not None:
             sequence = self._next()
-            version_id = f"version-{sequence:06d}" if store.versioned else None
+            version_id = store.next_version_id(sequence)
             at_ms = self.clock.now_ms()
             marker = Version(
                 key, Operation.DELETE, by, sequence, sequence, at_ms, version_id=version_id, delete_marker=True

@@ -12,6 +12,7 @@ from chalicelib.core.model import Bucket, JobSpec, Link, Manifest, Method, Recei
 from simulation.memory.clock import START_MS
 from simulation.memory.env import CONTROL, SOURCE, TARGET
 from simulation.memory.store import MemoryObjectStore
+from simulation.run import naive
 from simulation.run.scheduler import Process, Scheduler
 
 I9 = "I9 deletions are pinned and capped"
@@ -84,7 +85,7 @@ class Deletions:
         prefix = f"jobs/{job}/done/r"
         receipts = [key for key in self._store.keys(control) if key.startswith(prefix)]
         found = [codec.loads(self._read(control, key), Receipt) for key in receipts]
-        return [row.key for receipt in found for row in receipt.rows if not row.outcome.good] + [
+        return [row.key for receipt in found for row in receipt.rows if not naive.is_good(row.outcome)] + [
             receipt.error for receipt in found if receipt.error
         ]
 

@@ -54,6 +54,7 @@ CALLS = (
     "store.list_uploads",
     "store.read",
     "store.delete_pinned",
+    "store.versioning",
     *(f"ledger.{name}" for name in ("put_job", "list_jobs", "job_items", "put_lease", "get_leases")),
     *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
     *(
@@ -61,7 +62,7 @@ CALLS = (
         for name in ("put_deliveries", "get_deliveries", "list_deliveries", "put_takeover", "takeovers")
     ),
     *(f"ledger.{name}" for name in ("put_beacon", "beacons", "get_slots", "swap_slot", "put_waiter")),
-    *(f"registry.{name}" for name in ("get", "all")),
+    *(f"registry.{name}" for name in ("get", "all", "put")),
     *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),
     *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),
 )

@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from chalicelib.core.filters import Sieve
-from chalicelib.core.inputs import NO_FILTERS, Filters, Named
-from chalicelib.core.keylist import write_line
-from chalicelib.core.model import ObjectFacts
-from chalicelib.protocol.submitting import ManifestPlace
+from chalicelib.core.inputs import NO_FILTERS, Filters
+from simulation.run import naive
 
 FILTERS = (
     Filters(include=("b/**",)),
@@ -35,7 +32,7 @@ class Input:
     def means(self, name: str, size: int) -> bool:
         if self.keys or self.manifest:
             return name in self.keys + self.manifest
-        return Sieve.of(self.filters).passes(name, ObjectFacts(name, size, "e"))
+        return naive.passes(self.filters, name, size)
 
     @property
     def listed(self) -> bool:
@@ -59,9 +56,5 @@ def draw_input(random: Random, names: Sequence[str], *, manifest: bool) -> Input
     return EVERYTHING
 
 
-def place(number: int) -> ManifestPlace:
-    return ManifestPlace("source-west", f"lists/{number}")
-
-
 def manifest_body(bucket: str, prefix: str, names: Sequence[str]) -> bytes:
-    return "".join(write_line(bucket, Named(prefix + name)) for name in names).encode()
+    return naive.manifest_of(bucket, [prefix + name for name in names])

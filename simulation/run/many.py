@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from simulation.run.faults import PAIRS, Fault
 from simulation.run.play import play
+from simulation.run.situations import HELD_BACK, Situation
 
 CHUNK = 100
 
@@ -23,6 +24,7 @@ class Batch:
     violations: list[tuple[int, str, str]] = field(default_factory=list)
     """(seed, invariant, what)"""
     pairs: Counter[tuple[Fault, str]] = field(default_factory=Counter)
+    situations: Counter[Situation] = field(default_factory=Counter)
 
     def add(self, other: "Batch") -> None:
         self.seeds += other.seeds
@@ -30,11 +32,17 @@ class Batch:
         self.cpu_seconds += other.cpu_seconds
         self.violations += other.violations
         self.pairs.update(other.pairs)
+        self.situations.update(other.situations)
 
     @property
     def missing(self) -> list[tuple[Fault, str]]:
         """Pairs of fault and call that never met."""
         return [pair for pair in PAIRS if pair not in self.pairs]
+
+    @property
+    def unseen(self) -> list[Situation]:
+        """Situations that never occurred."""
+        return [one for one in Situation if not self.situations[one] and one not in HELD_BACK]
 
 
 def play_batch(seeds: Iterable[int]) -> Batch:
@@ -45,6 +53,7 @@ def play_batch(seeds: Iterable[int]) -> Batch:
         batch.seeds += 1
         batch.calls += played.calls
         batch.pairs.update(played.faults)
+        batch.situations.update(played.situations)
         batch.violations += [(seed, violation.invariant, violation.what) for violation in played.violations]
     batch.cpu_seconds = time.process_time() - began
     return batch

@@ -5,14 +5,15 @@ where it was seen, I4 the pinned source, I5 uploads in use, I9 deletions (`delet
 item.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from chalicelib.core import codec
 from chalicelib.core.errors import EftError, NoSuchUpload
 from chalicelib.core.leases import LeasePhase, PartLease
-from chalicelib.core.model import Bucket, Claim, JobSpec, Manifest, Method, Outcome, Receipt
+from chalicelib.core.model import Bucket, Claim, JobSpec, Link, Manifest, Method, Outcome, Receipt
 from chalicelib.core.policy import Policy
 from chalicelib.core.registers import Mark, Registration
 from chalicelib.ports import SourceRef, UploadRef, Written
@@ -22,7 +23,9 @@ from simulation.memory.operations import Operation
 from simulation.memory.store import MemoryObjectStore
 from simulation.run.calls import Watch
 from simulation.run.deletions import Deletions
+from simulation.run.inbox import Inbox
 from simulation.run.scheduler import Process, Scheduler
+from simulation.run.situations import Situation
 from simulation.run.table import Key
 from simulation.run.trace import Trace
 
@@ -45,6 +48,8 @@ class Tracked:
     key: str
     sources: dict[int, SourceRef] = field(default_factory=dict)
     """Part number -> where it was copied from."""
+    versions: set[int] = field(default_factory=set)
+    """Numbers of the source versions that its parts were copied from."""
     registration: Registration | None = None
     register: str = ""
     collected: bool = False
@@ -55,6 +60,12 @@ class Monitors:
     def __init__(self, scheduler: Scheduler, store: MemoryObjectStore, policy: Policy, trace: Trace) -> None:
         self._scheduler, self._store, self._policy, self._trace = scheduler, store, policy, trace
         self.violations: list[Violation] = []
+        self.happened: Counter[Situation] = Counter()
+        self.inbox = Inbox(scheduler, store, self.violated, self.happened)
+        self.deleting = False
+        """Some job deletes: then targets are listed for that, too."""
+        self.appeared: Callable[[Bucket, str], None] = lambda _bucket, _key: None
+        """Told of what we publish."""
         self.before: str | None = None
         """The ETag at a destination when the request that is carried out now arrived."""
         store.before_call = self._about_to
@@ -115,7 +126,7 @@ class Monitors:
     def _copied(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
         source, bucket, key, expect, _placement = args
         if isinstance(answer, Written):
-            self._publish(process, bucket, key, source, expect, answer)
+            self._publish(process, bucket, key, source, expect, answer, {self._number(source)})
 
     def _completed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
         upload, parts, expect = args[0], args[1], args[2]
@@ -127,11 +138,28 @@ class Monitors:
             self.violated(
                 "I4 the pinned source", f"{upload.key} was made of parts of {len(sources)} sources: {sources}"
             )
-        self._publish(process, upload.bucket, upload.key, next(iter(sources)), expect, answer)
+        source = next(iter(sources))
+        self._publish(process, upload.bucket, upload.key, source, expect, answer, tracked.versions)
+
+    def _number(self, source: SourceRef) -> int:
+        """Of the source version that a copy takes now."""
+        there = self._store.versions(source.bucket, source.key)
+        if source.version_id is None:
+            current = self._store.current(source.bucket, source.key)
+            return current.sequence if current else 0
+        return next((version.sequence for version in there if version.version_id == source.version_id), 0)
 
     def _publish(
-        self, process: Process, bucket: Bucket, key: str, source: SourceRef, expect: str | None, written: Written
+        self,
+        process: Process,
+        bucket: Bucket,
+        key: str,
+        source: SourceRef,
+        expect: str | None,
+        written: Written,
+        copied: set[int],
     ) -> None:
+        """`copied`: the numbers of the source versions that its bytes come from."""
         self._is_approved(process, key)
         version = self._store.versions(bucket, key)[-1]
         originals = self._bodies(source)
@@ -141,12 +169,17 @@ class Monitors:
             self.violated("I1 no partial object", f"{bucket.name}/{key} holds what {source} never was")
             return
         self._fidelity(key, source, version)
-        self._newest_wins(bucket, key, source, version)
+        row, by_feed = process.job, process.job.startswith("feed-") or process.name == "intake"
+        if by_feed:
+            self.inbox.published(process, source.key, max(copied), version)
+            row = f"feed {max(copied)}"  # It delivers each version for itself, though some be equal.
+        self._newest_wins(process, bucket, key, source, version, by_feed=by_feed)
+        self.appeared(bucket, key)
         before = self.published[bucket.name, key]
-        row = "feed" if process.job.startswith("feed-") or process.name == "intake" else process.job
         twice = [past for past in before if past[0] == row and past[1].etag == source.etag]
         # Identical content in mode `always`: what was replaced looks like what replaced it (residual).
-        if twice and expect != written.etag:
+        # What a receiver has taken away is the inbox's to judge.
+        if twice and expect != written.etag and not (by_feed and self.inbox.receives):
             self.violated("I2 written once", f"{bucket.name}/{key} from {source}, expecting {expect}, after {twice}")
         if self._store.current(bucket, key) is version:
             before.append((row, source, expect))
@@ -163,12 +196,17 @@ class Monitors:
             if spec is not None and spec.planned_first and approved is None:
                 self.violated("nothing before its approval", f"{process.label} publishes {key}")
 
-    def _newest_wins(self, bucket: Bucket, key: str, source: SourceRef, copy: Version) -> None:
-        """Nothing that we have published is replaced by what was at the source before it."""
+    def _newest_wins(
+        self, process: Process, bucket: Bucket, key: str, source: SourceRef, copy: Version, *, by_feed: bool
+    ) -> None:
+        """Nothing that we have published is replaced by what was at the source before it. S3 has no condition on the
+        source of an upload that is completed: a feed that looked just before is excused (a documented residual)."""
         originals = self._store.versions(source.bucket, source.key)
         pinned = max(v.sequence for v in originals if v.etag == source.etag and v.body == copy.body)
         newest = self._newest.get((bucket.name, key), 0)
-        if pinned < newest:
+        completed = by_feed and copy.operation is Operation.COMPLETE
+        looked = completed and process.looked.get((source.bucket.name, source.key)) == pinned
+        if pinned < newest and not looked:
             self.violated("the newest version wins", f"{key} was replaced by an older version of its source")
         self._newest[bucket.name, key] = max(pinned, newest)
 
@@ -196,10 +234,13 @@ class Monitors:
         if place in process.gone and self.published.get(place) and self._scheduler.runs(process):
             self.violated("no finished work is done again", f"{process.label} begins {answer.key} anew without a look")
 
-    def _part_copied(self, _process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
+    def _part_copied(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
         upload, number, source = args[0], args[1], args[2]
         if not isinstance(answer, EftError) and upload.upload_id in self._uploads:
-            self._uploads[upload.upload_id].sources[number] = source
+            tracked = self._uploads[upload.upload_id]
+            tracked.sources[number] = source
+            tracked.versions.add(self._number(source))
+            process.looked.pop((source.bucket.name, source.key), None)
 
     def _parts_listed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
         if isinstance(answer, NoSuchUpload):
@@ -250,6 +291,7 @@ class Monitors:
         _bucket, key, body = args
         if isinstance(answer, EftError):
             return
+        self.inbox.recorded(body)
         if key.startswith("reg/"):
             self._registered(key, codec.loads(body, Registration))
         elif "/intent/" in key:
@@ -258,10 +300,17 @@ class Monitors:
             self._ended.add(key.split("/")[1])
         elif "/manifest/d-" in key:
             self._deletions.planned(process, codec.loads_link(body))
+        elif "/manifest/r" in key:
+            self._cut(codec.loads_link(body))
         elif "/claim/" in key:
             self._claimed(process, args[0], codec.loads(body, Claim))
         elif "/done/" in key:
             self._done(process, args[0], codec.loads(body, Receipt))
+
+    def _cut(self, link: Link) -> None:
+        if isinstance(link, Manifest) and not link.last and len(link.rows) < self._policy.partition_rows:
+            full = sum(row.size for row in link.rows) >= self._policy.partition_bytes
+            self.happened[Situation.CUT_BY_BYTES] += full
 
     def _claimed(self, process: Process, control: Bucket, claim: Claim) -> None:
         """If the other Region's beacons move, it lives, and what it holds is not taken over, whatever the table says
@@ -313,7 +362,11 @@ class Monitors:
     # --- looking ----------------------------------------------------------------------------------------------
 
     def _headed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
-        if isinstance(answer, EftError) or args[0].name not in _TARGETS:
+        if isinstance(answer, EftError):
+            return
+        if args[0].name not in _TARGETS:
+            current = self._store.current(args[0], args[1])
+            process.looked[args[0].name, args[1]] = current.sequence if current else 0
             return
         process.gone.discard((args[0].name, args[1]))
         if answer is not None:
@@ -321,6 +374,8 @@ class Monitors:
 
     def _listed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
         if not isinstance(answer, EftError) and args[0].name in _TARGETS:
+            self.happened[Situation.PLANNED_BY_LIST] += process.name == "split" and not self.deleting
+            self.happened[Situation.VERIFIED_BY_LIST] += process.name == "verify"
             for facts in answer.objects:
                 process.seen[args[0].name, facts.key] = facts.etag
 

@@ -9,9 +9,11 @@ from simulation.memory.env import CONTROL, EAST, WEST
 from simulation.run.actors import Actors
 from simulation.run.faults import Fault
 from simulation.run.monitors import Violation
-from simulation.run.scenario import HOUR, MINUTE, draw
+from simulation.run.scenario import draw
+from simulation.run.situations import Situation
+from simulation.run.story import HOUR, MINUTE
 from simulation.run.timetable import all_submitted, judge_runs
-from simulation.run.verdicts import delivered, judge, told_of_failures, uploads_left
+from simulation.run.verdicts import judge, told_of_failures, uploads_left
 from simulation.run.world import World
 
 ENDS_WITHIN_MS = 12 * HOUR
@@ -25,6 +27,7 @@ class Played:
     violations: tuple[Violation, ...]
     calls: int
     faults: Counter[tuple[Fault, str]]
+    situations: Counter[Situation]
     digest: str
     """Of everything that happened: the same for the same seed."""
     trace: tuple[str, ...] = ()
@@ -49,6 +52,7 @@ def play(seed: int, *, traced: bool = False) -> Played:
         tuple(world.monitors.violations),
         world.calls.made,
         world.calls.pairs,
+        world.happened,
         _digest(world),
         tuple(world.trace.lines),
     )
@@ -63,7 +67,7 @@ def _calm(world: World, actors: Actors) -> None:
         if region != world.scenario.dead_for_good:
             world.wake(region)
     world.redrive_dead_letters()
-    actors.resume_all()
+    actors.customers.resume_all()
 
 
 def _let_end(world: World, actors: Actors) -> None:
@@ -95,7 +99,7 @@ def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], boo
         plans = {number for number, job in enumerate(actors.scenario.jobs) if job.planned_first and job.approved}
         if plans - actors.truth.approved:
             return False
-        return told_of_failures(world) and all(delivered(world, *drop) for drop in actors.truth.dropped.items())
+        return told_of_failures(world) and actors.partners.agreed() and not world.inbox.missing()
 
     return ended
 

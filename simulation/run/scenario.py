@@ -1,165 +1,15 @@
 """What a seed draws: objects, who asks for what and when, what fails. Pure: the same seed, the same scenario."""
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from random import Random
 
-from chalicelib.core.deletions import by_globs_alone
 from chalicelib.core.model import OverwriteMode, Priority
 from chalicelib.core.policy import Policy
 from chalicelib.core.schedules import Overlap
-from simulation.memory.buckets import Limits
-from simulation.memory.env import EAST, WEST
+from simulation.run.draws import more
 from simulation.run.faults import PAIRS, PAIRS_THAT_PUBLISH, Fault, Target, Weather
-from simulation.run.inputs import EVERYTHING, Input, draw_input
-
-SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
-REGIONS = (WEST, EAST)
-SMALL = Policy(
-    multipart_threshold_bytes=40,
-    part_size_bytes=16,
-    partition_rows=3,
-    inline_objects=2,
-    attempts=4,
-    backoff_max_ms=500,
-    rows_in_flight=4,
-)
-"""Few bytes make a multipart copy, few keys several partitions. All times are the real defaults."""
-TINY = Limits(part_min_bytes=1, part_max_bytes=1000, parts_max=10_000, copy_max_bytes=1000, range_source_min_bytes=0)
-
-
-class Act(StrEnum):
-    """What happens to the world, at a time of its own."""
-
-    KILL_REGION = "kill-region"
-    RETURN_REGION = "return-region"
-    FREEZE_REGION = "freeze-region"
-    THAW_REGION = "thaw-region"
-    CUT_STORAGE = "cut-storage"
-    JOIN_STORAGE = "join-storage"
-    CUT_TABLE = "cut-table"
-    JOIN_TABLE = "join-table"
-    STALL_REPLICATION = "stall-replication"
-    RELEASE_REPLICATION = "release-replication"
-    SUBMIT = "submit"
-    CANCEL = "cancel"
-    APPROVE = "approve"
-    """Have a plan carried out."""
-    PAUSE = "pause"
-    RESUME = "resume"
-    PUT_SOURCE = "put-source"
-    DELETE_SOURCE = "delete-source"
-    DROP = "drop"
-    """A partner uploads under the feed's source, and S3 sends an event."""
-    PAUSE_FEED = "pause-feed"
-    RESUME_FEED = "resume-feed"
-    BACKFILL_FEED = "backfill-feed"
-    """Its owner asks for it; the subject is his Idempotency-Key."""
-    DROP_ARCHIVED = "drop-archived"
-    """The same with an object that can't be delivered."""
-    PUT_TARGET = "put-target"
-    DELETE_TARGET = "delete-target"
-    CHANGE_SCHEDULE = "change-schedule"
-    """Its owner has other labels put on the schedule's jobs, by the API of the subject's Region."""
-    CHANGE_MANIFEST = "change-manifest"
-    """Its owner overwrites the manifest of a job; the subject is the job's number."""
-    BEGIN_FOREIGN_UPLOAD = "begin-foreign-upload"
-    OPERATE = "operate"
-    """An operator looks at jobs, objects, leases and Regions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    at_ms: int
-    act: Act
-    subject: str = ""
-    """A Region, a key below the endpoint's prefix, or the number of a job."""
-    region: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An object that is there from the beginning, at the source or (`target`) at the destination of the jobs."""
-
-    key: str
-    size: int
-    target: bool = False
-    same: bool = False
-    """At the destination: with the source's content."""
-    part_sizes: tuple[int, ...] = ()
-    checksum: bool = True
-    tags: tuple[tuple[str, str], ...] = ()
-    archived: bool = False
-    """In a class that can't be read without a restore."""
-    denied: bool = False
-    """A policy forbids us to read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    mode: OverwriteMode
-    source: str
-    """Prefix below the endpoint's own."""
-    target: str
-    input: Input = EVERYTHING
-    planned_first: bool = False
-    every_object: bool = False
-    """Of a plan: look at each."""
-    approved: bool = True
-    """A plan that nobody approves is just that for ever."""
-    delete: int = 0
-    """It may delete so many objects that its source doesn't have; 0: it deletes nothing."""
-    priority: Priority = Priority.NORMAL
-    strict: bool = False
-    """What a cancel calls CANCELLED must never arrive."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timetable:
-    """A schedule that is there from the beginning."""
-
-    minutes: tuple[int, ...]
-    """Its occurrences, after the world's time begins (at a full hour)."""
-    overlap: Overlap
-
-    @property
-    def cron(self) -> str:
-        """Of that one day: no other may fall into the time that a scenario takes."""
-        return f"{','.join(map(str, self.minutes))} 8 15 1 *"
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    seed: int
-    policy: Policy
-    weather: Weather
-    encryption: str
-    versioned_sources: bool
-    control_of: str
-    """The Region of the jobs' target."""
-    skew_ms: dict[str, int]
-    latency_ms: int
-    lag_ms: int
-    transit_ms: int
-    duplicates: float
-    """The share of messages that arrive twice."""
-    pool_width: int
-    endpoint_max: int | None
-    """How many partitions at once may read from, or write to, each endpoint in a Region."""
-    runtime_ms: int
-    """How long an invocation may last. A zombie's is endless."""
-    target_events: bool
-    """The destination's own events wake verify."""
-    forwards: bool
-    """Events are forwarded to the other Region, where they wait as hints."""
-    items: tuple[Item, ...]
-    jobs: tuple[Job, ...]
-    events: tuple[Event, ...]
-    calm_at_ms: int
-    """When faults stop."""
-    dead_for_good: str
-    """A Region that never returns, or ""."""
-    timetable: Timetable | None = None
+from simulation.run.inputs import Input, draw_input
+from simulation.run.story import HOUR, MINUTE, REGIONS, SECOND, SMALL, Act, Event, Item, Job, Scenario, Timetable
 
 
 def draw(seed: int) -> Scenario:
@@ -178,13 +28,13 @@ def draw(seed: int) -> Scenario:
         dead_for_good = random.choice(REGIONS)
         events = _death_in_mid_work(random, dead_for_good)
     # Of a stream of its own: what else a seed draws doesn't depend on it.
-    jobs, more = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
-    events += more
-    jobs, more = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
-    events += more
-    jobs, strays, more = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
+    jobs, added = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
+    events += added
+    jobs, added = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
+    events += added
+    jobs, strays, added = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
     items += strays
-    events += more
+    events += added
     timetable, changes = _timetable(Random(f"timetable {seed}"))
     events += changes
     fairness = Random(f"fairness {seed}")
@@ -197,7 +47,7 @@ def draw(seed: int) -> Scenario:
         # One key, version after version, and workers that fall asleep between two looks.
         versioned_sources, weather = True, Weather(12, (Fault.PAUSE_BEFORE, Fault.PAUSE_AFTER))
         events += [Event(_some_time(random, calm_at_ms), Act.DROP, "f/0") for _ in range(2)]
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         policy=_fair(fairness, _policy(random)),
         weather=weather,
@@ -221,6 +71,7 @@ def draw(seed: int) -> Scenario:
         dead_for_good=dead_for_good,
         timetable=timetable,
     )
+    return more(scenario)
 
 
 def _timetable(random: Random) -> tuple[Timetable | None, list[Event]]:
@@ -345,7 +196,8 @@ def _deletions(
     found = []
     for job in jobs:
         alone = not job.input.listed and job.input.retries is None and not job.planned_first
-        possible = alone and by_globs_alone(job.input.filters)
+        sized = job.input.filters.size_min_bytes is not None or job.input.filters.size_max_bytes is not None
+        possible = alone and not sized  # Of what isn't there nobody knows the size.
         caps = (1, 2, 3, 100, 100, 100)
         found.append(replace(job, delete=random.choice(caps)) if possible and random.random() < 0.4 else job)
     if not any(job.delete for job in found):

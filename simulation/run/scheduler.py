@@ -33,8 +33,11 @@ class Process:
     """The job that it was woken for, if any."""
     disturbed: bool = False
     """Something has gone wrong in it that takes time."""
+    killed: bool = False
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     """For monitors: the ETags under which it has seen objects at a destination, by (bucket, key)."""
+    looked: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The number of the source version that was newest when it looked, by (bucket, key)."""
     gone: set[tuple[str, str]] = field(default_factory=set)
     """Objects whose upload it has found gone, and at which it has not looked since."""
 
@@ -128,7 +131,7 @@ class Scheduler:
     def die(self) -> None:
         """The process that calls this is dead."""
         process = self.current().process
-        process.alive = False
+        process.alive, process.killed = False, True
         self._doomed.append(process)
         raise GreenletExit
 
@@ -171,7 +174,7 @@ class Scheduler:
     def kill(self, process: Process) -> None:
         """From outside only: it stops where it waits."""
         if process.alive:
-            process.alive = False
+            process.alive, process.killed = False, True
             self._bury(process)
 
     def freeze(self, process: Process) -> None:

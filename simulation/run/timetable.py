@@ -9,7 +9,7 @@ from chalicelib.core.model import JobSpec
 from chalicelib.core.schedules import Run, RunState, Schedule
 from simulation.memory.clock import START_MS
 from simulation.memory.env import CONTROL, SOURCE, TARGET, TENANT, WEST
-from simulation.run.scenario import MINUTE, REGIONS, Timetable
+from simulation.run.story import MINUTE, REGIONS, Timetable
 from simulation.run.world import World
 
 NAME = "timetable"

@@ -17,12 +17,14 @@ from chalicelib.core.model import (
     Terminal,
 )
 from chalicelib.core.planned import PlanSummary
-from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
+from simulation.memory.env import CONTROL, TARGET
 from simulation.memory.state import WORKER
+from simulation.run import naive
 from simulation.run.actors import Actors
 from simulation.run.deletions import I9
 from simulation.run.inputs import GONE
-from simulation.run.scenario import Act
+from simulation.run.situations import Situation
+from simulation.run.story import Act
 from simulation.run.world import World
 
 
@@ -34,23 +36,13 @@ def judge(world: World, actors: Actors) -> None:
         world.monitors.violated("I5 no upload outlives its job", f"still open: {left}")
     if not told_of_failures(world):
         world.monitors.violated("I3 outcomes are true", "a delivery has failed, and nobody was told")
-    for key, body in actors.truth.dropped.items():
-        if not delivered(world, key, body):
-            world.monitors.violated("I3 nothing lost", f"{key} was dropped under a feed's source and never delivered")
+    for key in world.inbox.missing():
+        world.monitors.violated("I3 nothing lost", f"{key} was dropped under a feed's source and never delivered")
 
 
 def told_of_failures(world: World) -> bool:
     """Of what can't be delivered somebody is told."""
     return bool(world.failed) or all(event.act is not Act.DROP_ARCHIVED for event in world.scenario.events)
-
-
-def delivered(world: World, key: str, body: bytes) -> bool:
-    """What is there now at a feed's source is at its destination. Nobody else writes there."""
-    current = world.store.current(SOURCE[WEST], key)
-    if current is None or current.body != body:
-        return True  # Replaced or deleted by its owner.
-    there = world.store.current(TARGET[EAST], f"out/{key[3:]}")
-    return there is not None and there.body == body
 
 
 def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
@@ -67,6 +59,7 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
         return
     end = codec.loads(found.body, Terminal)
     rows = list(_rows(world, spec))
+    world.happened[Situation.HUNDREDS_OF_ROWS] += len(rows) >= 300
     copies = [(row, outcome) for row, outcome in rows if row.method is not Method.DELETE]
     outcomes = {row.key: outcome for row, outcome in copies}
     job = actors.scenario.jobs[number]
@@ -75,12 +68,12 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
         violated("I7 nothing counted twice", f"planned twice: {twice}")
     if end.planned != len(rows) or sum(end.counts.values()) != len(rows):
         violated("I6 one true end", f"{end.planned} planned, {end.counts}, and {len(rows)} rows are receipted")
-    proven = all(outcome.outcome.good and outcome.verification.value in ("etag", "checksum") for _, outcome in copies)
+    proven = all(naive.is_good(outcome.outcome) and naive.is_proven(outcome) for _, outcome in copies)
     _deletions(world, actors, number, end, [pair for pair in rows if pair[0].method is Method.DELETE])
     if job.strict and len(actors.truth.asked) == 1:
         _revoked(world, spec, copies)
     never = job.mode is OverwriteMode.NEVER
-    if end.state is JobState.SUCCEEDED and not (proven or (never and all(o.outcome.good for _, o in rows))):
+    if end.state is JobState.SUCCEEDED and not (proven or (never and all(naive.is_good(o.outcome) for _, o in rows))):
         violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
     if spec.planned_first and number not in actors.truth.cancelled:
         said = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned")
@@ -91,7 +84,7 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
                 violated("a plan is carried out as it is", f"{row.key}: {row.decided.outcome}, and then {outcome}")
     if job.input.retries is not None:
         retried = _rows(world, actors.truth.asked[job.input.retries])
-        failed = {row.key for row, o in retried if row.method is not Method.DELETE and not o.outcome.good}
+        failed = {row.key for row, o in retried if row.method is not Method.DELETE and not naive.is_good(o.outcome)}
         if outcomes.keys() != failed and number not in actors.truth.cancelled:
             violated("I3 nothing lost", f"job {number} retries {sorted(outcomes)} instead of {sorted(failed)}")
         return
@@ -106,7 +99,7 @@ def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: l
     job, target = actors.scenario.jobs[number], TARGET[actors.scenario.control_of]
     if not job.delete and rows:
         world.monitors.violated(I9, f"job {number} deletes, and nobody consented")
-    if end.state is JobState.SUCCEEDED and not all(outcome.outcome.good for _, outcome in rows):
+    if end.state is JobState.SUCCEEDED and not all(naive.is_good(outcome.outcome) for _, outcome in rows):
         world.monitors.violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
     untouched = {key for key in actors.truth.at_target if key[4:] not in actors.truth.touched}
     left = {key for key in untouched if world.store.current(target, key) is not None}
@@ -164,9 +157,9 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
         violated("I3 nothing lost", f"{key} was there when job {number} was asked for, and is in none of its manifests")
         return
     before = actors.truth.at_target.get(target)
-    item = next(item for item in actors.scenario.items if not item.target and f"in/{item.key}" == key)
+    item = actors.placed[key]
     if item.denied or item.archived:
-        if before == body and outcome.outcome.good:
+        if before == body and naive.is_good(outcome.outcome):
             return  # It is there all the same.
         if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
             violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
@@ -175,13 +168,13 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
     if actors.scenario.jobs[number].strict and not provable and outcome.outcome is Outcome.FAILED:
         return  # A copy that could be revoked could not be verified.
     first = [n for n in actors.truth.asked if actors.scenario.jobs[n].input.retries is None]
-    if len(first) > 1 and (outcome.outcome.good or outcome.outcome is Outcome.DESTINATION_CONFLICT):
+    if len(first) > 1 and (naive.is_good(outcome.outcome) or outcome.outcome is Outcome.DESTINATION_CONFLICT):
         return  # Two jobs for one destination: each may meet what the other has put there.
     if before is not None and mode is OverwriteMode.FAIL and before != body:
         if outcome.outcome is not Outcome.DESTINATION_CONFLICT:
             violated("I3 outcomes are true", f"mode fail: {key} is {outcome}")
         return
-    if not outcome.outcome.good:
+    if not naive.is_good(outcome.outcome):
         violated("I3 nothing lost", f"{key} was not touched by anybody, and is {outcome}")
         return
     if before is not None and mode is OverwriteMode.NEVER:
@@ -195,7 +188,7 @@ def _opaque(actors: Actors, key: str) -> bool:
     """The source has no checksum, and ETags say nothing (SSE-KMS, or made of parts): nobody can tell one's own earlier
     copy, whose answer was lost, or an equal object that was there, from somebody else's object of the same size (a
     documented residual: it is not claimed as ours)."""
-    item = next(item for item in actors.scenario.items if not item.target and f"in/{item.key}" == key)
+    item = actors.placed[key]
     return not item.checksum and (actors.scenario.encryption == "aws:kms" or bool(item.part_sizes))
 
 

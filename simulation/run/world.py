@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, cast
 from urllib.parse import quote_plus
 
-from chalicelib.core.entries import Entry
+from chalicelib.core.entries import Change, Entry
 from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, Feed, JobSpec, Terminal
 from chalicelib.entry import handlers
@@ -21,8 +21,8 @@ from simulation.memory.registry import MemoryRegistry
 from simulation.run.calls import Calls, PoolOfThreads
 from simulation.run.faults import CALLS, FaultPlan
 from simulation.run.monitors import Monitors
-from simulation.run.scenario import MINUTE, SECOND, TINY, Scenario
 from simulation.run.scheduler import Process, Scheduler
+from simulation.run.story import MINUTE, SECOND, TINY, Scenario
 from simulation.run.table import Replica, Table
 from simulation.run.trace import Trace
 
@@ -38,9 +38,12 @@ _ENDPOINTS = ENDPOINTS | {
     "delivery": replace(ENDPOINTS["target-east"], id="delivery", prefix="out/f/"),
 }
 FEED = "drops"
+FEED_TARGET = EAST
+"""Where feeds deliver to, and so keep their logs."""
 _FEEDS = {FEED: Feed(FEED, TENANT, "drop", "delivery", name=FEED)}
 _READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "list_deliveries", "get_slots")
 _READS_OF_ALL = ("takeovers", "beacons")
+_REGISTRY = tuple(name for name in vars(MemoryRegistry) if callable(getattr(MemoryRegistry, name)) and name[0] != "_")
 
 
 @dataclass(slots=True)
@@ -91,6 +94,12 @@ class World:
             self.store.make_bucket(SOURCE[region], versioned=scenario.versioned_sources)
         self.monitors = Monitors(self.scheduler, self.store, scenario.policy, self.trace)
         self.calls.watches.update(self.monitors.watches())
+        self.monitors.deleting = any(job.delete for job in scenario.jobs)
+        self.event_read: Callable[[str, str], None] = lambda _region, _body: None
+        """Told of what intake gets to read, in which Region."""
+        self.happened, self.inbox = self.monitors.happened, self.monitors.inbox
+        if scenario.target_events:
+            self.monitors.appeared = partial(self.announce, queue="verify", forwarded=False)
         clocks = {region: _Clock(self.scheduler, scenario.skew_ms[region]) for region in (WEST, EAST)}
         self.table = Table(
             {region: Replica(region, clocks[region].now_ms) for region in (WEST, EAST)},
@@ -106,6 +115,10 @@ class World:
         for number, region in enumerate((WEST, EAST)):
             self._sweep_at(region, (1 + number) * 30 * SECOND)
 
+    @property
+    def awake(self) -> list[str]:
+        return [region for region, stack in self.stacks.items() if not stack.asleep]
+
     # --- ports ------------------------------------------------------------------------------------------------
 
     def _env(self, region: str, clock: _Clock) -> Env:
@@ -120,7 +133,7 @@ class World:
             self.calls.port("store", self.store, methods("store."), _storage_of),
             clock=clock,
             ledger=self.calls.port("ledger", _LedgerOf(self.table, region), methods("ledger."), table),
-            registry=self.calls.port("registry", self.registries[region], methods("registry."), table),
+            registry=self.calls.port("registry", _RegistryOf(self, region), _REGISTRY, table),
             queue=self.calls.port("queue", _QueueOf(self, region), methods("queue."), _nothing),
             notifier=self.calls.port("notifier", _NotifierOf(self), methods("notifier."), _nothing),
             rng=SeededRng(self.random.randrange(2**32)),
@@ -147,13 +160,15 @@ class World:
         self.scheduler.at(self.scheduler.now_ms + int(self.random.random() * self.scenario.lag_ms) + 1, act)
 
     def register(self, region: str, entry: Entry) -> None:
-        """Somebody changes an entry in a Region: the other one sees it when it is replicated."""
+        """Somebody changes an entry in a Region: the other one sees it when it is replicated, and the last writer
+        wins."""
         key = (entry.kind, entry.tenant, entry.name)
         self.registries[region].entries[key] = entry
 
         def arrive() -> None:
             for other, registry in self.registries.items():
-                if other != region and registry.entries[key].version < entry.version:
+                there = registry.entries.get(key)
+                if other != region and (there is None or there.changed_ms <= entry.changed_ms):
                     registry.entries[key] = entry
 
         self.table.carry(region, arrive)
@@ -171,12 +186,13 @@ class World:
 
     def announce(self, bucket: Bucket, key: str, queue: str, *, forwarded: bool) -> None:
         """S3 says that an object was created."""
+        there = self.store.versions(bucket, key)[-1]
         record = {
             "eventVersion": "2.1",
             "eventSource": "aws:s3",
             "awsRegion": bucket.region,
             "eventName": "ObjectCreated:Put",
-            "s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key)}},
+            "s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key), "eTag": there.etag}},
         }
         body = json.dumps({"Records": [record]})
         self.post(bucket.region, queue, body)
@@ -190,6 +206,8 @@ class World:
             stack.waiting.append(mail)
             return
         mail.receives += 1
+        if mail.queue == "intake":
+            self.event_read(mail.region, mail.body)
         event = {"Records": [{"messageId": "m", "body": mail.body, "eventSource": "aws:sqs"}]}
         function: Callable[..., handlers.BatchResponse] = getattr(handlers, mail.queue)
         deadline = stack.env.clock.now_ms() + self.scenario.runtime_ms
@@ -309,6 +327,22 @@ class _LedgerOf:
         if method in _READS + _READS_OF_ALL:
             return getattr(self._table.replicas[self._region].ledger, method)
         return lambda *args: self._table.write(self._region, method, args)
+
+
+class _RegistryOf:
+    """One Region's end of what is registered. Implements `ports.Registry`."""
+
+    def __init__(self, world: World, region: str) -> None:
+        self._world, self._region, self._real = world, region, world.registries[region]
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._real, method)
+
+    def put(self, entry: Entry, change: Change) -> bool:
+        put = self._real.put(entry, change)
+        if put:
+            self._world.register(self._region, entry)
+        return put
 
 
 class _QueueOf:

@@ -37,6 +37,7 @@ def matches(pattern: str, name: str) -> bool:
         ("**/x", ["x", "a/x", "a/b/x"], ["ax", "a/bx", "x/"]),
         ("a/**/b", ["a/b", "a/c/b", "a/c/d/b", "a//b"], ["a/cb", "ab", "a/b/c"]),
         ("**/**/x", ["x", "a/x"], ["ax"]),
+        ("**/****/***/x", ["x", "a/x", "a/b/c/x"], ["ax"]),
         ("**/", ["", "a/", "a/b/"], ["a"]),
         ("**.csv", [".csv", "x/a.csv"], ["a.csv/b"]),
         ("x**/y", ["x/y", "xa/b/y"], ["xy", "y"]),

@@ -11,8 +11,10 @@ from simulation.run.faults import CALLS, Fault
 from simulation.run.many import Batch, play_many
 from simulation.run.play import play
 from simulation.run.scenario import draw
+from simulation.run.situations import Situation
 
 SEEDS = 2000
+RARE = {Situation.HUNDREDS_OF_ROWS, Situation.EVENT_BEFORE_ITS_FEED, Situation.TOLD_AGAIN_OF_TAKEN}
 
 
 def test_two_thousand_seeds() -> None:
@@ -26,6 +28,8 @@ def test_two_thousand_seeds() -> None:
     assert {fault for fault, _ in total.pairs} == set(Fault)
     # A takeover that is noted is rare: it takes more seeds to have a fault there.
     assert {call for _, call in total.pairs} >= set(CALLS) - {"ledger.put_takeover"}
+    # Rare, too: what takes many rows, or an event and a feed in a race.
+    assert set(total.unseen) <= RARE
 
 
 def test_a_seed_plays_the_same_way_in_every_process() -> None:

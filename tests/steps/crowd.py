@@ -11,8 +11,9 @@ from chalicelib.protocol.submitting import Place, Submission
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, ENDPOINTS, SOURCE, WEST
 from simulation.run.faults import Weather
-from simulation.run.scenario import HOUR, Scenario, draw
+from simulation.run.scenario import draw
 from simulation.run.scheduler import Process
+from simulation.run.story import HOUR, Scenario
 from simulation.run.world import Mail, World
 
 POLL_MS = 20

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.core.model import Priority
 from chalicelib.core.policy import Policy
-from simulation.run.scenario import SMALL
+from simulation.run.story import SMALL
 from tests.steps.crowd import Crowd
 
 WORKERS = 8

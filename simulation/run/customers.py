@@ -1,0 +1,207 @@
+"""Customers: they ask either Region's API for jobs and feeds, again if they get no answer, and look at what becomes of
+it."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chalicelib.core.deletions import Deletion
+from chalicelib.core.errors import NotYet
+from chalicelib.core.model import CancelMode, JobSpec
+from chalicelib.ports import Env
+from chalicelib.protocol.registering import Author
+from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
+from chalicelib.steps import control, feeds, plan
+from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
+from simulation.run.story import MINUTE, SECOND
+from simulation.run.world import FEED, FEED_TARGET, World
+
+ASK_AGAIN_MS = 5 * SECOND
+POLL_EVERY_MS = 2 * MINUTE
+RETRY_AGAIN_MS = 2 * MINUTE
+OWNER = Author(TENANT, "owner", "request")
+"""Of the feeds."""
+
+
+def place(number: int) -> ManifestPlace:
+    """Where the manifest of a job lies."""
+    return ManifestPlace(SOURCE[WEST].name, f"lists/{number}")
+
+
+@dataclass(slots=True)
+class Truth:
+    """What was done from outside, so that outcomes can be judged."""
+
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    """Source key -> what was there when the jobs were asked for."""
+    at_target: dict[str, bytes] = field(default_factory=dict)
+    """Target key -> what was there from the beginning."""
+    touched: set[str] = field(default_factory=set)
+    """Keys below the endpoints' prefixes that somebody changed later, on either side."""
+    asked: dict[int, JobSpec] = field(default_factory=dict)
+    """Number of the job -> what was accepted."""
+    needless: set[int] = field(default_factory=set)
+    """Numbers of jobs that were to retry others, which had delivered everything."""
+    relisted: set[int] = field(default_factory=set)
+    """Numbers of jobs whose manifest was changed."""
+    cancelled: set[int] = field(default_factory=set)
+    approved: set[int] = field(default_factory=set)
+    """Numbers of plans whose approval was answered: they are carried out, or have been cancelled."""
+    progress: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
+    """(job, Region) -> the most objects that this Region said were done."""
+
+
+class Customers:
+    def __init__(self, world: World) -> None:
+        self.world, self.scenario, self.truth = world, world.scenario, Truth()
+        self.source, self.target = SOURCE[WEST], TARGET[self.scenario.control_of]
+
+    def ask(self, who: str, region: str, work: Callable[[Env], object]) -> None:
+        """A request to the API of a Region. What gets no answer, or a bad one, is asked again: of the other Region if
+        this one is dead."""
+        stacks = self.world.stacks
+        if stacks[region].asleep:
+            region = EAST if region == WEST else WEST
+        answered = False
+
+        def serve() -> None:
+            nonlocal answered
+            work(stacks[region].env)
+            answered = True
+
+        def ended(by_itself: bool) -> None:
+            if not (by_itself and answered):
+                again = self.world.scheduler.now_ms + ASK_AGAIN_MS
+                self.world.scheduler.at(again, lambda: self.ask(who, region, work))
+
+        if stacks[region].asleep:
+            ended(by_itself=False)
+        else:
+            self.world.scheduler.start(who, region, self.world.safely(serve), ended)
+
+    def submit(self, number: int, region: str) -> None:
+        job = self.scenario.jobs[number]
+        if job.input.retries is not None:
+            self._retry(number, job.input.retries, region)
+            return
+
+        def work(env: Env) -> None:
+            wanted = Submission(
+                TENANT,
+                f"token-{number}",
+                Place(self.source.name, job.source),
+                Place(self.target.name, job.target),
+                job.mode,
+                filters=job.input.filters,
+                keys=job.input.keys,
+                manifest=place(number) if job.input.manifest else None,
+                planned_first=job.planned_first,
+                every_object=job.every_object,
+                deletion=Deletion(job.delete) if job.delete else None,
+                priority=job.priority,
+                cancel_mode=CancelMode.STRICT if job.strict else CancelMode.FAST,
+            )
+            accepted, _ = control.submit(env, wanted)
+            before = self.truth.asked.setdefault(number, accepted)
+            if before != accepted:
+                self.world.monitors.violated("one key, one job", f"{before} became {accepted}")
+
+        self.ask(f"submit-{number}", region, work)
+
+    def _retry(self, number: int, retried: int, region: str) -> None:
+        """As soon as the other job has settled."""
+
+        def work(env: Env) -> None:
+            old = self.truth.asked.get(retried)
+            try:
+                if old is None:
+                    raise NotYet("NotAsked", f"job {retried} has not been asked for")
+                accepted, _ = control.retry(env, TENANT, old.job_id, f"token-{number}")
+            except NotYet:
+                scheduler = self.world.scheduler
+                scheduler.at(scheduler.now_ms + RETRY_AGAIN_MS, lambda: self.submit(number, region))
+                return
+            if accepted == old:
+                self.truth.needless.add(number)
+            elif accepted != self.truth.asked.setdefault(number, accepted):
+                self.world.monitors.violated("one key, one job", f"{self.truth.asked[number]} became {accepted}")
+
+        self.ask(f"retry-{retried}", region, work)
+
+    def approve(self, number: int, region: str) -> None:
+        """As soon as the plan is made."""
+
+        def work(env: Env) -> None:
+            spec = self.truth.asked.get(number)
+            try:
+                if spec is None:
+                    raise NotYet("NotAsked", f"plan {number} has not been asked for")
+                plan.approve(env, TENANT, spec.job_id)
+            except NotYet as refusal:
+                if refusal.code != "PlanCancelled":
+                    scheduler = self.world.scheduler
+                    scheduler.at(scheduler.now_ms + RETRY_AGAIN_MS, lambda: self.approve(number, region))
+                    return
+            self.truth.approved.add(number)
+
+        self.ask(f"approve-{number}", region, work)
+
+    def change(self, number: int, region: str, change: Callable[[Env, str, str], object]) -> None:
+        """Cancel, pause or resume a job that was accepted."""
+
+        def work(env: Env) -> None:
+            spec = self.truth.asked.get(number)
+            if spec is not None:
+                if change is control.cancel:
+                    self.truth.cancelled.add(number)
+                change(env, TENANT, spec.job_id)
+
+        self.ask(f"{change.__name__}-{number}", region, work)
+
+    def resume_all(self) -> None:
+        """The owner of a paused job or feed wants it to go on after all, also if an old request to pause it arrives
+        late."""
+        for number, spec in self.truth.asked.items():
+            names = self.world.store.keys(CONTROL[spec.control_region])
+            intents = sum(name.startswith(f"jobs/{spec.job_id}/intent/") for name in names)
+            if intents % 2:
+                self.change(number, WEST, control.resume)
+        names = self.world.store.keys(CONTROL[FEED_TARGET])
+        if sum(name.startswith(f"feeds/{FEED}/intent/") for name in names) % 2:
+            self.ask("resume-feed", WEST, lambda env: feeds.resume_feed(env, OWNER, FEED))
+        if self.world.sweeping:
+            self.world.scheduler.at(self.world.scheduler.now_ms + 5 * MINUTE, self.resume_all)
+
+    def poll(self, number: int) -> None:
+        """Progress, as each Region's own API shows it: it may lag, and never goes back."""
+        scheduler = self.world.scheduler
+        spec = self.truth.asked.get(number)
+        for region, stack in self.world.stacks.items():
+            if spec is not None and not stack.asleep:
+                scheduler.start(f"poll-{number}", region, self.world.safely(lambda: self._look(number)))
+        if self.world.sweeping:
+            scheduler.at(scheduler.now_ms + POLL_EVERY_MS, lambda: self.poll(number))
+
+    def _look(self, number: int) -> None:
+        process = self.world.scheduler.current().process
+        spec = self.truth.asked[number]
+        asked_ms = self.world.scheduler.now_ms
+        view = control.get_job(self.world.stacks[process.region].env, TENANT, spec.job_id).progress
+        if process.disturbed or self.world.scheduler.now_ms - asked_ms > POLL_EVERY_MS:
+            return  # This answer is older than the next one.
+        known = self.truth.progress[number, process.region]
+        if view.objects_decided < known or view.objects_decided > view.objects_planned:
+            shown = f"{view.objects_decided} of {view.objects_planned} objects after {known}"
+            self.world.monitors.violated("I7 progress", f"{process.label}: {shown}")
+        self.truth.progress[number, process.region] = view.objects_decided
+
+    def operate(self, env: Env) -> None:
+        control.list_jobs(env, TENANT, None, 50)
+        control.leases(env)
+        control.takeovers(env, 10)
+        control.regions(env)
+        for spec in list(self.truth.asked.values()):
+            control.list_objects(env, TENANT, spec.job_id, None, None, 100)
+            if spec.planned_first:
+                plan.get_plan(env, TENANT, spec.job_id)
+                plan.list_planned(env, TENANT, spec.job_id, None, None, 100)

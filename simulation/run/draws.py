@@ -1,0 +1,121 @@
+"""More of what a seed draws, each from a stream of its own: contents that repeat, receivers, feeds that come and go,
+uploads that are older than their events, jobs of many rows."""
+
+from dataclasses import replace
+from random import Random
+
+from simulation.memory.env import WEST
+from simulation.run.inputs import Input
+from simulation.run.situations import HELD_BACK, Situation
+from simulation.run.story import MINUTE, REGIONS, SECOND, Act, Event, Item, Job, Scenario
+
+
+def more(scenario: Scenario) -> Scenario:
+    """The scenario, with what its seed draws beside."""
+    seed = scenario.seed
+    for draw in (_repeats, _receiver, _registered, _uploads, _bytes, _many_rows):
+        scenario = draw(Random(f"{draw.__name__} {seed}"), scenario)
+    return replace(scenario, events=tuple(sorted(scenario.events, key=lambda event: event.at_ms)))
+
+
+def _has(scenario: Scenario, act: Act) -> bool:
+    return any(event.act is act for event in scenario.events)
+
+
+def _repeats(random: Random, scenario: Scenario) -> Scenario:
+    """A key is overwritten again and again, with few contents; some targets hold what their source held before."""
+    if random.random() > 0.3 or (Situation.CONTENTS_AGAIN_VERSIONED in HELD_BACK and _has(scenario, Act.DROP)):
+        return scenario
+    items = tuple(
+        replace(item, older=item.target and not item.same and random.random() < 0.6) for item in scenario.items
+    )
+    sources = {item.key for item in items if not item.target}
+    items = tuple(replace(item, older=item.older and item.key in sources) for item in items)
+    begins = random.randrange(min(scenario.calm_at_ms, 2 * MINUTE))
+    every = random.choice((1, 5, 30, 120)) * SECOND
+    times = [begins + number * random.randint(1, every) for number in range(random.choice((2, 3, 5)))]
+    events: list[Event] = []
+    if _has(scenario, Act.DROP):
+        key = next(event.subject for event in scenario.events if event.act is Act.DROP)
+        events = [Event(at, Act.DROP, key) for at in times]
+    elif sources:
+        key = random.choice(sorted(sources))
+        events = [Event(at, Act.PUT_SOURCE, key) for at in times]
+    contents = random.choice((1, 2, 2, 3)) if sources and not _has(scenario, Act.DROP) else random.choice((2, 2, 3))
+    return replace(scenario, items=items, events=scenario.events + tuple(events), contents=contents)
+
+
+def _receiver(random: Random, scenario: Scenario) -> Scenario:
+    if Situation.TAKEN_AT_ONCE in HELD_BACK or not _has(scenario, Act.DROP) or random.random() > 0.4:
+        return scenario
+    return replace(scenario, receiver_ms=random.choice((SECOND, 10 * SECOND, 2 * MINUTE, 7 * MINUTE)))
+
+
+def _registered(random: Random, scenario: Scenario) -> Scenario:
+    """A feed is registered, perhaps removed and made again, in either Region, while events arrive."""
+    if Situation.EVENT_BEFORE_ITS_FEED in HELD_BACK or random.random() > 0.12:
+        return scenario
+    acts = random.choice(((Act.REGISTER_FEED,),) * 3 + ((Act.REGISTER_FEED, Act.REMOVE_FEED, Act.REGISTER_FEED),))
+    events: list[Event] = []
+    at = random.randrange(30 * SECOND)
+    region = random.choice(REGIONS)  # All of it by one: of what two do at once, the later counts.
+    for act in acts:
+        events.append(Event(at, act, region=region))
+        soon = (random.choice((0, 1, 3, 40)) * SECOND + random.randrange(2 * SECOND) for _ in range(2))
+        events += [Event(at + later, Act.DROP, f"g/{random.randrange(3)}") for later in soon]
+        at += random.randint(1, 60) * SECOND
+    if random.random() < 0.4:
+        stalls = random.randrange(30 * SECOND)
+        until = random.randint(stalls, scenario.calm_at_ms)
+        events += [Event(stalls, Act.STALL_REPLICATION, region), Event(until, Act.RELEASE_REPLICATION, region)]
+    return replace(scenario, events=scenario.events + tuple(events))
+
+
+def _uploads(random: Random, scenario: Scenario) -> Scenario:
+    """Mostly when nobody reads their events: the Region of the source is dead."""
+    if Situation.UPLOAD_WHOSE_EVENT_WAITS in HELD_BACK or random.random() > 0.08:
+        return scenario
+    deaths = [e.at_ms for e in scenario.events if e.act is Act.KILL_REGION and e.subject == WEST]
+    events = []
+    if not deaths and not scenario.dead_for_good and random.random() < 0.7:
+        deaths = [random.randrange(min(scenario.calm_at_ms, 2 * MINUTE))]
+        events.append(Event(deaths[0], Act.KILL_REGION, WEST))
+        scenario = replace(scenario, dead_for_good=WEST)
+    first = deaths[0] if deaths else random.randrange(MINUTE)
+    times = [max(0, first + random.randint(-30, 120) * SECOND) for _ in range(random.choice((1, 2)))]
+    events += [Event(at, Act.DROP_UPLOAD, f"f/upload{number}") for number, at in enumerate(times)]
+    return replace(scenario, events=scenario.events + tuple(events))
+
+
+def _bytes(random: Random, scenario: Scenario) -> Scenario:
+    """Partitions end at so many bytes."""
+    if random.random() > 0.2:
+        return scenario
+    policy = replace(scenario.policy, partition_bytes=random.choice((1, 40, 100)), partition_rows=10)
+    return replace(scenario, policy=policy)
+
+
+def _many_rows(random: Random, scenario: Scenario) -> Scenario:
+    """More rows than a LIST is worth asking one by one; rarely some thousand."""
+    if not scenario.jobs or random.random() > 0.06:
+        return scenario
+    rows = random.choice((13, 20, 40, 80)) if random.random() < 0.93 else random.choice((300, 1100, 2500))
+    items = [Item(f"a/m/{number:05d}", random.choice((0, 5, 20, 20))) for number in range(rows)]
+    items += [
+        Item(item.key, item.size, target=True, same=random.random() < 0.7) for item in items if random.random() < 0.3
+    ]
+    policy = replace(
+        scenario.policy,
+        partition_rows=random.choice((15, 40, 1000) if rows < 300 else (200, 1000)),
+        partition_bytes=random.choice((scenario.policy.partition_bytes, 400, 1024**4)),
+        split_links_per_run=random.choice((2, 50)),
+    )
+    jobs = tuple(_of_all(random, job) for job in scenario.jobs)
+    latency_ms = min(scenario.latency_ms, 1000 if rows < 300 else 20)
+    return replace(scenario, items=scenario.items + tuple(items), policy=policy, jobs=jobs, latency_ms=latency_ms)
+
+
+def _of_all(random: Random, job: Job) -> Job:
+    """Mostly it goes by its prefix."""
+    alone = job.input.retries is None and not job.delete
+    return replace(job, input=Input()) if alone and random.random() < 0.7 else job

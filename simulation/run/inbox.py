@@ -1,0 +1,137 @@
+"""Feeds, judged by what was dropped at their source and what has been at their target since.
+
+Every drop that its owner left in place is delivered. Where a receiver takes files away, each version of a file comes
+once. Excused (docs/failover.md), by what the judge itself has seen: a version comes again if the process that had
+published it was killed or held up before it had left a record of that, or if the one that publishes it again had begun
+before that record was there, or if an older version was put in its place meanwhile.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simulation.memory.buckets import Version
+from simulation.memory.env import EAST, SOURCE, TARGET, WEST
+from simulation.memory.store import MemoryObjectStore
+from simulation.run.scheduler import Process, Scheduler
+from simulation.run.situations import Situation
+
+ONCE = "each version is delivered once"
+MINUTE = 60_000
+
+
+@dataclass(slots=True)
+class Delivered:
+    """One publish by a feed. `version`: the source's, by its number."""
+
+    version: int
+    body: bytes
+    by: Process
+    at_ms: int
+    sequence: int
+    recorded_ms: int | None = None
+
+
+@dataclass(slots=True)
+class File:
+    """A key below a feed's source, and its counterpart."""
+
+    dropped: Version | None = None
+    """What a partner dropped last, of which there was an event."""
+    was_there: bool = False
+    """The target held the same already when it was dropped."""
+    deliveries: list[Delivered] = field(default_factory=list)
+    taken: int = 0
+    """How many deliveries there had been when the receiver last took it away."""
+
+
+class Inbox:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        store: MemoryObjectStore,
+        violated: Callable[[str, str], None],
+        happened: Counter[Situation],
+    ) -> None:
+        self._scheduler, self._store, self._violated, self._happened = scheduler, store, violated, happened
+        self.files: dict[str, File] = {}
+        """By source key."""
+        self.receives = False
+        """Somebody takes away what arrives."""
+        self.is_due: Callable[[str], bool] = lambda _: True
+        """Is there a feed that has to deliver what lies under this source key?"""
+
+    def _file(self, key: str) -> File:
+        return self.files.setdefault(key, File())
+
+    def there(self, key: str) -> Version | None:
+        """What the counterpart of a source key is now."""
+        return self._store.current(TARGET[EAST], f"out/{key.removeprefix('in/')}")
+
+    def dropped(self, key: str, version: Version) -> None:
+        file, there = self._file(key), self.there(key)
+        file.dropped, file.was_there = version, there is not None and there.body == version.body
+
+    def published(self, process: Process, key: str, version: int, copy: Version) -> None:
+        """A feed has published a version of a source key."""
+        file = self._file(key)
+        if self.receives and (before := self._came_before(file, version)) is not None:
+            self._excuse(process, before, key)
+        if self.there(key) is copy:
+            made = Delivered(version, copy.body, process, self._scheduler.now_ms, copy.sequence)
+            file.deliveries.append(made)
+
+    @staticmethod
+    def _came_before(file: File, version: int) -> Delivered | None:
+        """The last delivery, if it was of this version, too. One before an older version's that was late doesn't
+        count: what is newest has to come after that."""
+        last = file.deliveries[-1] if file.deliveries else None
+        return last if last is not None and last.version == version else None
+
+    def _excuse(self, process: Process, before: Delivered, key: str) -> None:
+        unrecorded = before.recorded_ms is None and (before.by.alive or before.by.disturbed or before.by.killed)
+        if unrecorded or (before.recorded_ms is not None and process.started_ms <= before.recorded_ms):
+            self._happened[Situation.CAME_TWICE] += 1
+            return
+        said = "nothing was recorded" if before.recorded_ms is None else f"recorded at {before.recorded_ms} ms"
+        earlier = f"{before.by.label} did at {before.at_ms} ms, {said}"
+        self._violated(ONCE, f"{process.label} delivers {key} once more; {earlier}")
+
+    def recorded(self, body: bytes) -> None:
+        """A record was created in a control bucket."""
+        for key, file in self.files.items():
+            last = file.deliveries[-1] if file.deliveries else None
+            if last is not None and last.recorded_ms is None and key.encode() in body:
+                last.recorded_ms = self._scheduler.now_ms
+
+    def take(self, key: str) -> None:
+        """The receiver takes a file away."""
+        file, there = self._file(key), self.there(key)
+        if there is None:
+            return
+        self._store.remove(TARGET[EAST], there.key)
+        file.taken = len(file.deliveries)
+        soon = file.deliveries and self._scheduler.now_ms - file.deliveries[-1].at_ms < MINUTE
+        self._happened[Situation.TAKEN_AT_ONCE if soon else Situation.TAKEN_LATER] += 1
+
+    def told(self, key: str) -> None:
+        """An event is read, or a message that speaks of one."""
+        file = self.files.get(key)
+        if file is not None and file.taken and file.taken == len(file.deliveries) and self.there(key) is None:
+            self._happened[Situation.TOLD_AGAIN_OF_TAKEN] += 1
+
+    def missing(self) -> list[str]:
+        """What was dropped, is still there, and hasn't been delivered."""
+        return [key for key, file in self.files.items() if file.dropped is not None and not self._delivered(key, file)]
+
+    def _delivered(self, key: str, file: File) -> bool:
+        dropped = file.dropped
+        assert dropped is not None
+        if self._store.current(SOURCE[WEST], key) is not dropped or not self.is_due(key):
+            return True  # Replaced or deleted by its owner; or nobody is to deliver it.
+        there = self.there(key)
+        if there is not None or not self.receives:
+            return there is not None and there.body == dropped.body
+        return file.was_there or any(
+            made.sequence > dropped.sequence and made.body == dropped.body for made in file.deliveries
+        )
