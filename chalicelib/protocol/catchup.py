@@ -171,7 +171,7 @@ def _fill_one(env: Env, log: FeedLog, feed: Feed, source: Endpoint, fill: Fill, 
     subject = fill_subject(feed.id, fill.name)
     noted = env.ledger.get_observation(CATCH_UP, subject, env.region)
     begin = (Listing.parse(noted.seen) if noted else None) or Listing(started_ms=env.clock.now_ms())
-    # A back-fill is for what was last modified since the time that somebody gave; a resume for what appeared since then.
+    # A back-fill is for what was last modified since the time that somebody gave; a resume for what has appeared since.
     resumed = resume_number(fill.name) is not None
     since = _since(env, fill.since_ms) if resumed else _Since(fill.since_ms, fill.since_ms)
     at, ended = _list(env, source, since, begin, deadline_ms)
