@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.feeds import Delivered, Fill, Filled
+from chalicelib.core.feeds import Delivered, FeedEnds, FeedPlace, Fill, Filled
 from chalicelib.core.hooks import Webhook
 from chalicelib.core.intents import Intent
 from chalicelib.core.keys import KeyRecord
@@ -55,6 +55,8 @@ Record = (
     | Fill
     | Filled
     | Delivered
+    | FeedEnds
+    | FeedPlace
     | Tried
 )
 _KINDS: dict[str, type[Any]] = {
@@ -80,6 +82,8 @@ _KINDS: dict[str, type[Any]] = {
     "fill": Fill,
     "filled": Filled,
     "delivered": Delivered,
+    "feed-ends": FeedEnds,
+    "feed-place": FeedPlace,
     "tried": Tried,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
