@@ -16,8 +16,9 @@ from chalicelib.protocol.catchup import listings
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
 from chalicelib.protocol.places import declared_feed, feeds_of, find_endpoint, last_known_endpoint, read_places
+from chalicelib.protocol.prefixes import check_folder, check_names_left, check_prefix, check_source_folder
 from chalicelib.protocol.registering import Author, register, unregister
-from chalicelib.protocol.submitting import Place, check_prefix
+from chalicelib.protocol.submitting import Place
 
 FILLS_SHOWN = 5
 BACKFILLS_MAX = 5
@@ -113,7 +114,7 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
             name=name,
             labels=wanted.labels,
         )
-        _check_ends(env, feed)
+        _check_ends(env, feed, wanted)
         return codec.dumps(feed).decode()
 
     entry, new = register(env, author, EntryKind.FEED, name, condition, body_after)
@@ -131,7 +132,7 @@ def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
         )
 
 
-def _check_ends(env: Env, feed: Feed) -> None:
+def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> None:
     """Both ends exist and may be used so, and the feed can't wake itself, not even by way of others."""
     source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
     for role, name, endpoint in (("source", feed.source, source), ("target", feed.target, target)):
@@ -143,7 +144,10 @@ def _check_ends(env: Env, feed: Feed) -> None:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    check_source_folder(env, source, feed.source_prefix, text_prefix=wanted.source.text_prefix)
+    check_folder("target", feed.target_prefix, text_prefix=wanted.target.text_prefix)
     source, target = source.below(feed.source_prefix), target.below(feed.target_prefix)
+    check_names_left(source, target)
     for role, end in (("source", source), ("target", target)):
         check_prefix(role, end.prefix)
     places = read_places(env)
