@@ -20,7 +20,7 @@ from chalicelib.core.leases import Observation
 from chalicelib.core.model import Endpoint, Feed
 from chalicelib.ports import Arrival, Env
 from chalicelib.protocol.feedlog import FeedLog, feeds_to_be_filled
-from chalicelib.protocol.places import Places
+from chalicelib.protocol.places import Places, places_of_feed
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.regions import last_seen_by_store_ms
 
@@ -104,7 +104,7 @@ def _list(env: Env, source: Endpoint, since_ms: int, begin: Listing, deadline_ms
 # --- fills ----------------------------------------------------------------------------------------------------
 
 
-def fill_feeds(env: Env, places: Places, dead: Collection[str], deadline_ms: int) -> None:
+def fill_feeds(env: Env, dead: Collection[str], deadline_ms: int) -> None:
     """Go on with the oldest fill of each feed that is not paused. `dead`: Regions whose work is this one's now."""
     for region in sorted(env.control_buckets):
         control = ControlRecords(env, region)
@@ -118,7 +118,7 @@ def fill_feeds(env: Env, places: Places, dead: Collection[str], deadline_ms: int
         for feed_id, names in waiting[first:] + waiting[:first]:
             log = FeedLog(control, feed_id)
             try:
-                _fill(env, places, log, names, dead, deadline_ms)
+                _fill(env, log, names, dead, deadline_ms)
             except EftError as error:
                 # One feed's trouble must not hold up the others.
                 env.log("fill-failed", feed=feed_id, fills=names, error=str(error))
@@ -126,7 +126,8 @@ def fill_feeds(env: Env, places: Places, dead: Collection[str], deadline_ms: int
                 break
 
 
-def _fill(env: Env, places: Places, log: FeedLog, names: list[str], dead: Collection[str], deadline_ms: int) -> None:
+def _fill(env: Env, log: FeedLog, names: list[str], dead: Collection[str], deadline_ms: int) -> None:
+    places = places_of_feed(env, log.feed_id)
     feed = places.feeds.get(log.feed_id)
     if feed is None:
         if log.feed_id in places.removed:

@@ -232,16 +232,6 @@ COORDINATION = (
     Mutant(
         "feeds-not-caught-up",
         "a dead Region's feeds are not listed",
-        (
-            Edit(
-                _SWEEP,
-                """\
-        catch_up(env, places, region, listing_until_ms)
-""",
-                """\
-        pass
-""",
-            ),
-        ),
+        (Edit(_SWEEP, "    for region in found.dead:\n        catch_up(", "    for region in ():\n        catch_up("),),
     ),
 )

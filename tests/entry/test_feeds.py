@@ -11,7 +11,7 @@ import pytest
 from chalicelib import settings
 from chalicelib.core.errors import Retry
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus
-from chalicelib.protocol.places import read_places
+from chalicelib.protocol.places import places_of_feed, places_reading, read_places
 from chalicelib.steps import intake
 from simulation.memory.clock import MemoryNotifier
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
@@ -203,8 +203,11 @@ def test_what_a_later_deployment_declares_counts(api: Api, signer: Signer) -> No
     put(api)
     registered = feed_id(api)
     declared = replace(next(iter(read_places(api.env).feeds.values())), id="inbox", name="inbox", tenant="acme")
-    found = read_places(replace(api.env, declared_feeds={"inbox": declared}))
-    assert (list(found.feeds), list(found.removed)) == (["inbox"], [registered])
+    later = replace(api.env, declared_feeds={"inbox": declared})
+    assert list(read_places(later).feeds) == ["inbox"]
+    assert list(places_reading(later, [("source-west", "drops/a")]).feeds) == ["inbox"]
+    found = places_of_feed(later, registered)
+    assert (list(found.feeds), list(found.removed)) == ([], [registered])
 
 
 def test_every_change_is_in_the_audit(api: Api) -> None:

@@ -13,7 +13,6 @@ from chalicelib.core.model import Endpoint, Feed, OverwriteMode
 from chalicelib.ports import Delivery, DeliveryStatus
 from chalicelib.protocol import catchup
 from chalicelib.protocol.feedlog import feeds_to_be_filled
-from chalicelib.protocol.places import read_places
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.submitting import Place
 from chalicelib.steps import feeds
@@ -122,11 +121,10 @@ def test_with_hardly_any_time_there_is_a_page_a_sweep() -> None:
     """Found by the simulation, seed 780: where calls take long, what comes before the listing took all the time."""
     world = in_pages(filled(5))
     back_fill(world)
-    places = read_places(world.west)
     for seen in (2, 4):
-        catchup.fill_feeds(world.west, places, [], world.clock.now_ms())
+        catchup.fill_feeds(world.west, [], world.clock.now_ms())
         assert fills(world)[0].objects_seen == seen
-    catchup.fill_feeds(world.west, places, [], world.clock.now_ms())
+    catchup.fill_feeds(world.west, [], world.clock.now_ms())
     assert (fills(world)[0].state, fills(world)[0].objects_seen) == (FillState.DONE, 5)
 
 
@@ -241,8 +239,7 @@ def test_both_regions_at_once() -> None:
         later(world)
 
     def the_other_too(world: World) -> Callable[[str], object]:
-        places = read_places(world.observer)
-        return lambda _: catchup.fill_feeds(world.east, places, [WEST], FAR_MS)
+        return lambda _: catchup.fill_feeds(world.east, [WEST], FAR_MS)
 
     for world, _, call in at_every_call(make, run, the_other_too, least=20):
         assert arrived(world) == everything(5), call

@@ -59,6 +59,7 @@ CONTRACTS_OF_PLACES = (
             problems.INVALID_NAME,
             problems.PREFIX_NOT_A_FOLDER,
             problems.IN_USE,
+            problems.TOO_MANY_REGISTERED,
             problems.DECLARED,
             problems.ENDPOINT_UNUSABLE,
         ),

@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from chalicelib.core.feeds import FillState
-from chalicelib.core.model import Outcome, OverwriteMode
+from chalicelib.core.model import OverwriteMode
+from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.entry.rest.requests import (
     LABELS_MAX,
     Instant,
@@ -181,7 +182,7 @@ class Delivery(Response):
     status: DeliveryStatus
     """QUEUED (in a job that will deliver it), COPIED (delivered, not looked at again yet, or it can't be compared),
     VERIFIED (looked at again at the target), or FAILED."""
-    outcome: Outcome | None
+    outcome: RowEnd | None
     detail: str
     target_etag: str | None
     checksum: Checksum | None
