@@ -15,8 +15,8 @@ from chalicelib.core.feeds import (
     Fill,
     FillState,
     backfill_name,
+    is_backfill,
     loop_from,
-    resume_number,
 )
 from chalicelib.core.intents import IntentKind
 from chalicelib.core.model import Feed, OverwriteMode
@@ -25,8 +25,9 @@ from chalicelib.protocol.catchup import listings
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
 from chalicelib.protocol.places import declared_feed, feed_pointers, feeds_of, find_endpoint, reading_in, target_of
+from chalicelib.protocol.prefixes import check_folder, check_names_left, check_prefix, check_source_folder
 from chalicelib.protocol.registering import Author, register, unregister
-from chalicelib.protocol.submitting import Place, check_prefix
+from chalicelib.protocol.submitting import Place
 
 FILLS_SHOWN = 5
 BACKFILLS_MAX = 5
@@ -124,11 +125,24 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
             name=name,
             labels=wanted.labels,
         )
-        pointers = feed_pointers(_check_ends(env, feed))
+        ends = _check_ends(env, feed, wanted)
+        pointers = feed_pointers(ends)
+        # Before the entry, so that it is no later than the first moment at which somebody can know the feed.
+        FeedLog.of(env, feed, ends.target).begin(author.subject)
         return codec.dumps(feed).decode()
 
     entry, new = register(env, author, EntryKind.FEED, name, condition, body_after, found_by=lambda: pointers)
-    return FeedView(codec.loads(entry.body.encode(), Feed), entry), new
+    view = FeedView(codec.loads(entry.body.encode(), Feed), entry)
+    # Crash here: registered, and nobody lists what arrives before the other Region knows of it. The client got no
+    # answer; its repetition gets here again, and so does a sweep (`protocol.rechecking`).
+    try:
+        _log(env, view).begun()
+    except Retry:
+        if new:
+            raise
+        # It is the sweep's: a feed can be changed while its target's Region can't be reached.
+        env.log("feed-not-begun", feed=view.feed.id)
+    return view, new
 
 
 def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
@@ -142,7 +156,7 @@ def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
         )
 
 
-def _check_ends(env: Env, feed: Feed) -> FeedEnds:
+def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
     """Both ends exist and may be used so, and the feed can't wake itself, not even by way of others."""
     source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
     for role, name, endpoint in (("source", feed.source, source), ("target", feed.target, target)):
@@ -154,6 +168,9 @@ def _check_ends(env: Env, feed: Feed) -> FeedEnds:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    check_source_folder(env, source, feed.source_prefix, text_prefix=wanted.source.text_prefix)
+    check_folder("target", feed.target_prefix, text_prefix=wanted.target.text_prefix)
+    check_names_left(source.below(feed.source_prefix), target.below(feed.target_prefix))
     ends = FeedEnds(feed, source, target)
     for role, end in (("source", source.below(feed.source_prefix)), ("target", target.below(feed.target_prefix))):
         check_prefix(role, end.prefix)
@@ -219,7 +236,7 @@ def back_fill(env: Env, author: Author, name: str, since_ms: int, token: str) ->
     log = _log(env, view)
     fill_name = backfill_name(view.feed.id, token)
     history = log.history()
-    open_ones = [n for n in history.fills if n not in history.done and resume_number(n) is None]
+    open_ones = [name for name in history.fills if name not in history.done and is_backfill(name)]
     if fill_name not in history.fills and len(open_ones) >= BACKFILLS_MAX:
         raise InUse("InUse", f"{len(open_ones)} back-fills of feed {name!r} are not finished: wait for one of them")
     now, nonce = env.clock.now_ms(), env.ids.nonce()

@@ -22,7 +22,6 @@ from chalicelib.entry.rest.responses import Checksum, Count, Response, Timestamp
 from chalicelib.entry.rest.responses import Place as PlaceShown
 from chalicelib.ports import Delivery as Delivered
 from chalicelib.ports import DeliveryStatus
-from chalicelib.protocol.submitting import Place
 from chalicelib.steps.feeds import DeliveriesView, FeedView, FillView, WantedDeliveries, WantedFeed
 from chalicelib.steps.feeds import FeedDetail as DetailView
 
@@ -43,8 +42,7 @@ class FeedRequest(RequestBody):
     """For your own use. Names and values have 1 to 128 characters."""
 
     def wanted(self) -> WantedFeed:
-        source, target = (Place(end.endpoint, end.prefix) for end in (self.source, self.target))
-        return WantedFeed(source, target, self.mode, self.labels)
+        return WantedFeed(self.source.place(), self.target.place(), self.mode, self.labels)
 
 
 class BackfillRequest(RequestBody):
@@ -116,7 +114,8 @@ class Backfill(Response):
     answers knows."""
 
     id: str
-    """`backfill-...`, or `resume-...` where the end of a pause asked for it."""
+    """`backfill-...`; or `resume-...` where the end of a pause asked for it; or `created`: what had arrived when a
+    Region did not know the feed yet."""
     state: FillState
     """WAITING (not begun, or its feed is paused), RUNNING, or DONE: all that was found was handed on to be
     delivered."""
