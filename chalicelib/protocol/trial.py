@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from chalicelib.core.errors import EftError, Retry, Superseded
+from chalicelib.core.errors import EftError, NoAnswer, Retry, Superseded
 from chalicelib.core.ids import aside_of, parent_of
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
@@ -109,6 +109,12 @@ class Trial:
     def undecided(self, index: int, error: Retry) -> None:
         """A row's tries are used up."""
         self.seen.setdefault(index, error)
+
+    def nobody_answers(self, error: NoAnswer) -> None:
+        """The source is silent: nothing is tried. One row stands for all, so that rests grow; it counts for none."""
+        self.silent, self.answered = True, False
+        for index in self.holding.undecided[:1]:
+            self.undecided(index, error)
 
     def forget(self) -> None:
         """What follows has another aim."""
