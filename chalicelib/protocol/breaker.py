@@ -77,12 +77,14 @@ class Limits:
     """The longest that one call may last."""
 
 
-def guarded(env: Env, breaker: Breaker, limits: Limits) -> Env:
-    """The Env, asking through the breaker."""
+def guarded(
+    env: Env, breaker: Breaker, limits: Limits, place_of: Callable[[Bucket], str] = lambda b: s3_of(b.region)
+) -> Env:
+    """The Env, asking through the breaker. `place_of`: what of S3 is silent when a bucket is."""
     gate = _Gate(breaker, limits)
     return replace(
         env,
-        store=_wrap(env.store, gate, _whom_of_store),
+        store=_wrap(env.store, gate, partial(_whom_of_store, place_of)),
         ledger=_wrap(env.ledger, gate, lambda _: (TABLE,)),
         registry=_wrap(env.registry, gate, lambda _: (TABLE,)),
         queue=_wrap(env.queue, gate, lambda _: (QUEUES,)),
@@ -92,8 +94,8 @@ def guarded(env: Env, breaker: Breaker, limits: Limits) -> Env:
 
 def for_worker(env: Env) -> Env:
     """For one invocation of a worker: several calls decide, since a worker has time, and a copy may be left without an
-    answer by itself."""
-    return guarded(env, Breaker(env.clock), Limits())
+    answer by itself. Each bucket by itself, so that what is found can be recorded in another one."""
+    return guarded(env, Breaker(env.clock), Limits(), lambda bucket: f"bucket {bucket.name}")
 
 
 def for_request(env: Env) -> Env:
@@ -108,19 +110,18 @@ def for_quick(env: Env) -> Breaker:
     return Breaker(env.clock, dear_ms=dear_ms(env.policy))
 
 
-def _whom_of_store(values: Iterable[object]) -> tuple[str, ...]:
-    """Whose silence it is, and before that who else must not be silent. A request goes to the Region of the bucket that
-    it changes; a copy waits for its source's Region besides, and if there is no answer, that is most likely why."""
+def _whom_of_store(place_of: Callable[[Bucket], str], values: Iterable[object]) -> tuple[str, ...]:
+    """Whose silence it is, last, and before that who else must not be silent. A request goes to the bucket that it
+    changes; a copy waits for its source besides, and if there is no answer, that is most likely why."""
     asked: tuple[str, ...] = ()
     source = ""
     for value in values:
         if isinstance(value, SourceRef):
-            source = value.bucket.region
+            source = place_of(value.bucket)
         elif isinstance(value, Bucket | UploadRef):
-            bucket = value if isinstance(value, Bucket) else value.bucket
-            asked = (s3_of(bucket.region),)
-    if source and asked != (s3_of(source),):
-        return (*asked, s3_of(source), f"{s3_of(source)} as a source")
+            asked = (place_of(value if isinstance(value, Bucket) else value.bucket),)
+    if source and asked != (source,):
+        return (*asked, source, f"{source} as a source")
     return asked
 
 
