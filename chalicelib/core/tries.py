@@ -4,10 +4,11 @@ A round is one invocation's work on a partition. One that ends with undecided ro
 up what those before it say: who comes next reads one record, and nothing in the table decides.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.core.errors import EftError
+from chalicelib.core.leases import AWAITED_MAX, Awaited
 from chalicelib.core.model import Outcome, Row, RowOutcome
 from chalicelib.core.policy import Policy
 
@@ -81,6 +82,12 @@ def _again(before: TriedRow | None, index: int, key: str, error: EftError, count
     text = seen_text(error)
     first, since = (before.first, before.since_ms) if before else (text, now_ms)
     return TriedRow(index, key, (before.rounds if before else 0) + counts, since, first, text, codes)
+
+
+def awaited(rows: Iterable[TriedRow]) -> tuple[Awaited, ...]:
+    """Those that have been waited for longest."""
+    longest = sorted(rows, key=lambda row: (row.since_ms, row.key))[:AWAITED_MAX]
+    return tuple(Awaited(row.key, row.since_ms, row.rounds, row.last) for row in longest)
 
 
 def is_given_up(row: TriedRow, policy: Policy) -> bool:

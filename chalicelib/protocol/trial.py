@@ -8,7 +8,7 @@ from chalicelib.core.ids import aside_of, parent_of
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import JobSpec, Manifest, Outcome, Row, RowOutcome
-from chalicelib.core.tries import Tried, TriedRow, is_given_up, rest_ms, tried_again
+from chalicelib.core.tries import Tried, TriedRow, awaited, is_given_up, rest_ms, tried_again
 from chalicelib.ports import Env, Wake
 from chalicelib.protocol.lease import Holding
 
@@ -40,6 +40,8 @@ class Trial:
         before = records.tried(manifest.part) if holding.epoch > 1 else None
         if manifest.aside and before is None:
             before = _inherited(records.tried(parent_of(manifest.part)), manifest)
+        if before is not None:
+            holding.awaited = awaited(before.rows)
         return cls(env, spec, holding, intents, before)
 
     # --- during the round -------------------------------------------------------------------------------------
@@ -143,6 +145,7 @@ class Trial:
             holding.records.create_tried(
                 Tried(self.spec.job_id, wake.part, holding.epoch, env.region, rounds, str(self.intents), tried)
             )
+        holding.awaited = awaited(tried)
         # So that nobody waits for the lease to expire. Crash before the message: the sweep.
         holding.beat(LeasePhase.RELEASED)
         env.queue.send(

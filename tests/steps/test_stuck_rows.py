@@ -159,7 +159,7 @@ def test_messages_that_come_twice_do_not_double_the_rounds() -> None:
 def test_neighbours_get_their_receipt_at_once() -> None:
     """Before: none for as long as the row was tried, which was for ever."""
     world = filled()
-    always(world, {Operation.COPY}, lambda: Retry("SlowDown"))
+    always(world, {Operation.COPY}, lambda: Retry("SlowDown", "please reduce"))
     spec = world.submit("a/", "b/")
     world.run(3 * MINUTE)
     receipt = world.records(spec).receipt("r-000001")
@@ -169,6 +169,9 @@ def test_neighbours_get_their_receipt_at_once() -> None:
     shown = control.get_job(world.west, TENANT, spec.job_id).progress
     assert (shown.objects_planned, shown.objects_decided) == (4, 3)
     assert (shown.partitions, shown.partitions_done) == (2, 1)
+    (waited,) = shown.awaited
+    assert (waited.key, waited.rounds) == (STUCK, 4)
+    assert "SlowDown: please reduce" in waited.seen
     page = control.list_objects(world.west, TENANT, spec.job_id, None, None, 100)
     assert [view.key for view in page.objects] == ["in/a/0", "in/a/1", "in/a/z", STUCK]
     world.settle()
@@ -176,6 +179,7 @@ def test_neighbours_get_their_receipt_at_once() -> None:
     end = world.terminal(spec)
     assert (end.planned, end.parts) == (4, 2)
     assert end.counts == {Outcome.COPIED: 3, Outcome.FAILED: 1}
+    assert control.get_job(world.west, TENANT, spec.job_id).progress.awaited == ()
 
 
 def test_rows_set_aside_go_on_with_their_parts() -> None:
