@@ -55,6 +55,18 @@ class Tried:
     rows: tuple[TriedRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """A look at objects, to plan or to verify them, that ended in vain for the `number`-th time (from 1)."""
+
+    job_id: str
+    subject: str
+    number: int
+    region: str
+    at_ms: int
+    seen: str
+
+
 def rest_ms(rounds: int) -> int:
     """How long a partition rests after so many rounds in vain: doubling, up to what SQS can delay."""
     return min(REST_MIN_MS << min(max(0, rounds - 1), 16), REST_MAX_MS)

@@ -94,7 +94,7 @@ def _split(env: Env, wake: Wake, deadline_ms: int) -> None:
     if wake.report:
         report_step.run(env, wake.job_id, wake.control_region, ReportFormat(wake.report), deadline_ms)
     else:
-        split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms)
+        split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms, rested=wake.rested)
 
 
 def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
@@ -116,7 +116,7 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
         env,
         event,
         QueueName.VERIFY,
-        lambda wake: verify_step.run(env, wake.job_id, wake.control_region, wake.part),
+        lambda wake: verify_step.run(env, wake.job_id, wake.control_region, wake.part, rested=wake.rested),
         lambda delivery: verify_step.verify_delivery(env, delivery),
         lambda arrival: verify_step.destination_created(env, arrival.bucket, arrival.key),
     )

@@ -284,3 +284,63 @@ def check_report(world: World, spec: JobSpec) -> None:
             found.add(receipt, body)
     found.end(world.terminal(spec).chain_sha256)
     assert found.rows == world.terminal(spec).planned
+
+
+# --- planning and verifying ---------------------------------------------------------------------------------------
+
+
+def test_a_source_that_can_never_be_looked_at_fails_its_row_alone() -> None:
+    """Planning needs a HEAD of it. Before: the range was planned no further, for ever."""
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+    for key in NEIGHBOURS:
+        world.put(key, key.encode())
+    world.put(STUCK, LARGE)
+    always(world, {Operation.HEAD}, lambda: Retry("InternalError"), key=STUCK)
+    spec = world.submit("a/", "b/")
+    world.settle(10 * HOUR)
+    rows = world.rows(spec)
+    assert rows[STUCK].outcome is Outcome.FAILED
+    assert "can't be looked at" in rows[STUCK].detail
+    assert "after 8 rounds: InternalError" in rows[STUCK].detail
+    assert {rows[key].outcome for key in NEIGHBOURS} == {Outcome.COPIED}
+    assert world.terminal(spec).state is JobState.PARTIAL
+
+
+def test_a_target_that_can_never_be_verified_fails_its_row_alone() -> None:
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+    for key in (*NEIGHBOURS, STUCK):
+        world.put(key, key.encode())
+    copied: set[str] = set()
+
+    def before_call(operation: Operation, _bucket: str, key: str) -> None:
+        if operation is Operation.COPY:
+            copied.add(key)
+        if operation is Operation.HEAD and key == "out/b/stuck" and key in copied:
+            raise Retry("InternalError")
+
+    world.store.before_call = before_call
+    spec = world.submit("a/", "b/")
+    world.settle(10 * HOUR)
+    rows = world.rows(spec)
+    assert rows[STUCK].outcome is Outcome.FAILED
+    assert "can't be read to verify it" in rows[STUCK].detail
+    assert {rows[key].outcome for key in NEIGHBOURS} == {Outcome.COPIED}
+    assert world.terminal(spec).state is JobState.PARTIAL
+
+
+def test_a_list_that_can_never_be_read_ends_its_job() -> None:
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+    world.put(STUCK, b"x")
+    spec = world.submit("a/", "b/", keys=("stuck",))
+    listed = spec.listed
+    assert listed is not None
+
+    def before_call(operation: Operation, bucket: str, key: str) -> None:
+        if operation is Operation.GET and (bucket, key) == (listed.bucket.name, listed.key):
+            raise Retry("InternalError")
+
+    world.store.before_call = before_call
+    world.settle(10 * HOUR)
+    end = world.terminal(spec)
+    assert end.state is JobState.FAILED
+    assert "after 8 rounds" in end.reason
