@@ -59,6 +59,12 @@ def by_id(feed_id: str) -> str:
     return f"id:{feed_id}"
 
 
+CREATED = "created"
+"""The fill that each registered feed begins with."""
+SKEW_MS = 1000
+"""How far two Regions' S3 clocks may be apart, and what S3 leaves out of LastModified, which is in whole seconds."""
+
+
 class FillState(StrEnum):
     """How far a listing of a feed's source is."""
 
@@ -104,13 +110,24 @@ def backfill_name(feed_id: str, token: str) -> str:
     return f"backfill-{digest_of('backfill', feed_id, token)}"
 
 
+def is_backfill(name: str) -> bool:
+    """Has somebody asked for it, rather than the making of the feed or the end of a pause?"""
+    return name.startswith("backfill-")
+
+
+def since_of_creation_ms(recorded_ms: int) -> int:
+    """A feed delivers what appears from the moment on at which its making was recorded in S3. The margin is no larger
+    than that: what was there before is not to be delivered."""
+    return max(0, recorded_ms - SKEW_MS)
+
+
 def resume_name(number: int) -> str:
     """Of the fill that belongs to the intent by which a feed was resumed."""
     return f"resume-{number:06d}"
 
 
 def resume_number(name: str) -> int | None:
-    """The intent that a fill belongs to; None for a back-fill."""
+    """The intent that a fill belongs to; None for all others."""
     kind, _, number = name.partition("-")
     return int(number) if kind == "resume" else None
 

@@ -15,8 +15,8 @@ from chalicelib.core.feeds import (
     Fill,
     FillState,
     backfill_name,
+    is_backfill,
     loop_from,
-    resume_number,
 )
 from chalicelib.core.intents import IntentKind
 from chalicelib.core.model import Feed, OverwriteMode
@@ -124,11 +124,24 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
             name=name,
             labels=wanted.labels,
         )
-        pointers = feed_pointers(_check_ends(env, feed))
+        ends = _check_ends(env, feed)
+        pointers = feed_pointers(ends)
+        # Before the entry, so that it is no later than the first moment at which somebody can know the feed.
+        FeedLog.of(env, feed, ends.target).begin(author.subject)
         return codec.dumps(feed).decode()
 
     entry, new = register(env, author, EntryKind.FEED, name, condition, body_after, found_by=lambda: pointers)
-    return FeedView(codec.loads(entry.body.encode(), Feed), entry), new
+    view = FeedView(codec.loads(entry.body.encode(), Feed), entry)
+    # Crash here: registered, and nobody lists what arrives before the other Region knows of it. The client got no
+    # answer; its repetition gets here again, and so does a sweep (`protocol.rechecking`).
+    try:
+        _log(env, view).begun()
+    except Retry:
+        if new:
+            raise
+        # It is the sweep's: a feed can be changed while its target's Region can't be reached.
+        env.log("feed-not-begun", feed=view.feed.id)
+    return view, new
 
 
 def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
@@ -219,7 +232,7 @@ def back_fill(env: Env, author: Author, name: str, since_ms: int, token: str) ->
     log = _log(env, view)
     fill_name = backfill_name(view.feed.id, token)
     history = log.history()
-    open_ones = [n for n in history.fills if n not in history.done and resume_number(n) is None]
+    open_ones = [name for name in history.fills if name not in history.done and is_backfill(name)]
     if fill_name not in history.fills and len(open_ones) >= BACKFILLS_MAX:
         raise InUse("InUse", f"{len(open_ones)} back-fills of feed {name!r} are not finished: wait for one of them")
     now, nonce = env.clock.now_ms(), env.ids.nonce()

@@ -12,15 +12,13 @@ from chalicelib.core.feeds import FillState
 from chalicelib.core.model import Endpoint, Feed, OverwriteMode
 from chalicelib.ports import Delivery, DeliveryStatus
 from chalicelib.protocol import catchup
-from chalicelib.protocol.feedlog import feeds_to_be_filled
-from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.submitting import Place
 from chalicelib.steps import feeds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps.calls import crash, lose_answer, refuse
 from tests.steps.everywhere import at_every_call
-from tests.steps.feeding import FEED, OWNER, arrived, back_fill, fills, later, pause, resume
+from tests.steps.feeding import FEED, OWNER, arrived, back_fill, fills, later, pause, resume, to_be_filled
 from tests.steps.world import HOUR, MINUTE, SMALL, World
 
 FAR_MS = 10**15
@@ -55,10 +53,6 @@ def filled(count: int, **options: Any) -> World:
 
 def everything(count: int) -> dict[str, int]:
     return {f"out/{number:03d}": 1 for number in range(count)}
-
-
-def to_be_filled(world: World) -> list[tuple[str, list[str]]]:
-    return [found for region in (WEST, EAST) for found in feeds_to_be_filled(ControlRecords(world.observer, region))]
 
 
 def test_what_is_there_is_delivered() -> None:

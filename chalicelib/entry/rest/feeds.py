@@ -116,7 +116,8 @@ class Backfill(Response):
     answers knows."""
 
     id: str
-    """`backfill-...`, or `resume-...` where the end of a pause asked for it."""
+    """`backfill-...`; or `resume-...` where the end of a pause asked for it; or `created`: what had arrived when a
+    Region did not know the feed yet."""
     state: FillState
     """WAITING (not begun, or its feed is paused), RUNNING, or DONE: all that was found was handed on to be
     delivered."""
