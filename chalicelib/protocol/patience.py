@@ -5,13 +5,13 @@ as a create-only record, rests grow as for copying, and when they are used up, t
 taken for one that can't be looked at, like one that is denied; its neighbours go on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from chalicelib.core.errors import EftError, NoAnswer, Permanent, Retry
-from chalicelib.core.model import JobSpec
+from chalicelib.core.model import Endpoint, JobSpec
 from chalicelib.core.retry import backoff_ms
 from chalicelib.core.tries import Waited, rest_ms, seen_text
 from chalicelib.ports import Env, ObjectStore, Wake
@@ -53,12 +53,15 @@ def with_patience(
 
 def answers(env: Env, spec: JobSpec) -> bool:
     """Do a job's source and target answer at all? If not, it waits for them, however long that takes."""
-    places = ((spec.source.bucket, spec.source_prefix), (spec.target.bucket, spec.target_prefix))
-    for bucket, prefix in places:
+    return answered(env, (spec.source, spec.target))
+
+
+def answered(env: Env, places: Iterable[Endpoint]) -> bool:
+    for place in places:
         try:
-            env.store.list(bucket, prefix, limit=1)
+            env.store.list(place.bucket, place.prefix, limit=1)
         except Retry as error:
-            env.log("bucket-not-answering", job=spec.job_id, bucket=bucket.name, error=str(error))
+            env.log("bucket-not-answering", bucket=place.bucket.name, error=str(error))
             return False
         except EftError:
             pass  # It answers.

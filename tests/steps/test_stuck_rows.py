@@ -11,8 +11,9 @@ from chalicelib.core.model import CancelMode, JobSpec, JobState, Outcome
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import is_void
 from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS, rest_ms
+from chalicelib.ports import DeliveryStatus
 from chalicelib.steps import control
-from simulation.memory.env import TENANT
+from simulation.memory.env import EAST, TARGET, TENANT
 from simulation.memory.operations import Operation
 from tests.steps.world import HOUR, MINUTE, SMALL, World
 from tools.verify_report import Verified
@@ -344,3 +345,47 @@ def test_a_list_that_can_never_be_read_ends_its_job() -> None:
     end = world.terminal(spec)
     assert end.state is JobState.FAILED
     assert "after 8 rounds" in end.reason
+
+
+# --- feeds --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", [Operation.COPY, Operation.HEAD])
+def test_an_arrival_that_is_never_delivered_ends_and_is_told(operation: Operation) -> None:
+    """Before: it came again every ten seconds, for ever. Others of its feed don't wait for it."""
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+    key = "in/inbox/stuck"
+    refused = key if operation is Operation.HEAD else "out/inbox/stuck"
+    tries = 0
+
+    def before_call(called: Operation, _bucket: str, name: str) -> None:
+        nonlocal tries
+        if called is operation and name == refused:
+            tries += 1
+            raise Retry("InternalError")
+
+    world.store.before_call = before_call
+    world.drop(key, b"x")
+    world.drop("in/inbox/other", b"x")
+    world.run(10 * HOUR)
+    assert world.body("out/inbox/other") == b"x"
+    assert not [mail for mail in world.mail if mail.queue == "intake"]
+    assert tries <= 8 * SMALL.attempts
+    (told,) = [d for region in world.regions.values() for d in region.notifier.failed]
+    assert (told.key, told.status) == (key, DeliveryStatus.FAILED)
+    assert "after 8 tries" in told.detail
+
+
+def test_an_arrival_waits_for_a_bucket_that_answers_nobody() -> None:
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+
+    def away(_operation: Operation, bucket: str, _key: str) -> None:
+        if bucket == TARGET[EAST].name:
+            raise NoAnswer("ConnectTimeoutError")
+
+    world.store.before_call = away
+    world.drop("in/inbox/a", b"x")
+    world.run(10 * HOUR)
+    world.store.before_call = None
+    world.run(MINUTE)
+    assert world.body("out/inbox/a") == b"x"
