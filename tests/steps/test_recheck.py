@@ -158,7 +158,8 @@ def test_a_job_that_runs_for_long_stops() -> None:
     world.regions[WEST].queue.wakes.clear()
     take(world, SOURCE[WEST])
     world.sweep(EAST)
-    assert control.get_job(world.west, TENANT, job_id).progress.state is JobState.PAUSED
+    seen = control.get_job(world.west, TENANT, job_id)
+    assert (seen.progress.state, TENANTS_TAG in seen.reason) == (JobState.PAUSED, True)
     with pytest.raises(Unusable):
         control.resume(world.west, TENANT, job_id)
     give(world, SOURCE[WEST])
