@@ -24,7 +24,7 @@ def _has(scenario: Scenario, act: Act) -> bool:
 
 def _repeats(random: Random, scenario: Scenario) -> Scenario:
     """A key is overwritten again and again, with few contents; some targets hold what their source held before."""
-    if random.random() > 0.3 or (Situation.CONTENTS_AGAIN_VERSIONED in HELD_BACK and _has(scenario, Act.DROP)):
+    if random.random() > 0.3:
         return scenario
     items = tuple(
         replace(item, older=item.target and not item.same and random.random() < 0.6) for item in scenario.items

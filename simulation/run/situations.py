@@ -38,7 +38,6 @@ class Situation(StrEnum):
 
 HELD_BACK = frozenset(
     {
-        Situation.CONTENTS_AGAIN_VERSIONED,
         Situation.TAKEN_AT_ONCE,
         Situation.TAKEN_LATER,
         Situation.TOLD_AGAIN_OF_TAKEN,
