@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from chalicelib.adapters import s3_shapes as shapes
 from chalicelib.adapters.s3_errors import translating
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Denied, NoSuchBucket, NoSuchUpload, NotFound, Permanent
 from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS
@@ -342,7 +343,8 @@ class S3ObjectStore:
 
     def describe(self, bucket: Bucket) -> BucketFacts:
         """HEAD answers have no body: its 404 is the bucket's."""
-        client, request = self._client(bucket.region, Kind.READ), shapes.at(bucket)
+        # Of a bucket as such there is nothing that a requester could pay for, and botocore refuses the field.
+        client, request = self._client(bucket.region, Kind.READ), shapes.at(bucket, RequestPayer=None)
         try:
             with translating():
                 head = client.head_bucket(**request)
@@ -359,3 +361,9 @@ class S3ObjectStore:
             region=head.get("BucketRegion") or bucket.region,
             tags={tag["Key"]: tag["Value"] for tag in tags},
         )
+
+    def versioning(self, bucket: Bucket) -> Versioning:
+        with translating():
+            request = shapes.at(bucket, RequestPayer=None)
+            answer = self._client(bucket.region, Kind.READ).get_bucket_versioning(**request)
+        return Versioning(answer.get("Status", ""))

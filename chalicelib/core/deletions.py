@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from chalicelib.core.inputs import Filters
 
@@ -14,12 +15,35 @@ SOURCE_EMPTY = (
 )
 
 
+class Consent(StrEnum):
+    """What a job's owner says, literally, so that nobody deletes by a default or by mistake."""
+
+    DELETE = "DELETE-AT-TARGET"
+    """Where the bucket keeps versions: what is deleted can be brought back."""
+    FOR_EVER = "DELETE-AT-TARGET-FOR-EVER"
+    """Also where nothing brings it back."""
+
+
+class Versioning(StrEnum):
+    """What a bucket keeps of what is deleted or overwritten (S3 user guide, "Retaining multiple versions of objects
+    with S3 Versioning")."""
+
+    ENABLED = "Enabled"
+    """All of it: a delete marker is put on top."""
+    SUSPENDED = "Suspended"
+    """What was written before that. All else has the version id "null", of which a key has one: a delete marker takes
+    its place."""
+    NEVER = ""
+    """Nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deletion:
     """A job's owner consents that it removes what has no counterpart at the source: at most so many objects, or none at
     all."""
 
     max_objects: int
+    consent: Consent = Consent.DELETE
 
 
 def by_globs_alone(filters: Filters) -> bool:
@@ -27,14 +51,36 @@ def by_globs_alone(filters: Filters) -> bool:
     return filters == Filters(include=filters.include, exclude=filters.exclude)
 
 
-def refusal(deletion: Deletion, objects: int, *, source_empty: bool) -> str:
-    """Why none of these objects is to be deleted; "" if they all may be."""
+def finality(versioning: Versioning | None) -> str:
+    """Say why a delete in such a bucket can't be undone; "" where it can. None: the bucket doesn't say."""
+    match versioning:
+        case Versioning.ENABLED:
+            return ""
+        case Versioning.SUSPENDED:
+            return "the target bucket's versioning is suspended, so what is deleted there is gone for ever"
+        case Versioning.NEVER:
+            return "the target bucket keeps no versions, so what is deleted there is gone for ever"
+        case None:
+            return (
+                "the target bucket doesn't say whether it keeps versions (allow s3:GetBucketVersioning for the "
+                "service's roles), so what is deleted there may be gone for ever"
+            )
+
+
+CONSENT_NEEDED = f"turn its versioning on, or send the consent {Consent.FOR_EVER}"
+
+
+def refusal(deletion: Deletion, objects: int, *, source_empty: bool, for_ever: str = "") -> str:
+    """Why none of these objects is to be deleted; "" if they all may be. `for_ever`: why they could not be brought
+    back, if nobody consented to that."""
     if objects > deletion.max_objects:
         return (
             f"{NOTHING}: {_objects(objects)} would be deleted, the cap is {deletion.max_objects}; if they are to go, "
             "submit the job again with a higher max_objects"
         )
-    return SOURCE_EMPTY if objects and source_empty else ""
+    if objects and source_empty:
+        return SOURCE_EMPTY
+    return f"{NOTHING}: {for_ever}; {CONSENT_NEEDED} in another job" if objects and for_ever else ""
 
 
 def beneath(prefix: str, others: Iterable[str]) -> tuple[str, ...]:

@@ -21,9 +21,14 @@ class Retry(EftError):
 
 
 class NoAnswer(Retry):
-    """Nobody answered within the call's time budget: no connection, or it closed, or nothing came. Whoever is asked
-    next at the same place most likely won't answer either, and each asking costs its whole budget: callers that go on
-    with other work ask elsewhere first. The request may have been carried out all the same."""
+    """Nobody answered within the call's time budget: no connection, or it closed, or nothing came. The next call to the
+    same place most likely gets no answer either, and costs its whole budget: who has other work does that first. The
+    request may have been carried out all the same."""
+
+
+class NotAsked(NoAnswer):
+    """The call was not made: whom it would have gone to has not answered this invocation before. So it did not
+    happen."""
 
 
 class Unsettled(Retry):

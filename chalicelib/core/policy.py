@@ -79,3 +79,30 @@ class Policy:
     """With these, a receiver may be down for 13 hours, on average 20, before it misses anything."""
     requests_per_minute_per_tenant: int = 600
     """What the API of one Region answers a tenant in a minute, by that Region's clock."""
+    own_connect_ms: int = 1_000
+    """Of each call of the sweep and the API to what is in their own Region: S3, table, queues, event bus."""
+    own_read_ms: int = 2_000
+    peer_connect_ms: int = 1_000
+    """Of each call of the sweep and the API to another Region's S3."""
+    peer_read_ms: int = 2_000
+    count_connect_ms: int = 500
+    """Of the count that each request of the API begins with."""
+    count_read_ms: int = 500
+    authorizer_connect_ms: int = 500
+    """Of the authorizer's one read of an issuer's keys."""
+    authorizer_read_ms: int = 1_000
+    key_source_ms: int = 3_000
+    """Of asking an issuer for its keys, all in all."""
+    worker_connect_ms: int = 2_000
+    """Of each call of the workers: intake, split, copy, verify, notify."""
+    worker_read_ms: int = 10_000
+    copy_read_ms: int = 300_000
+    """Copying 5 GiB takes minutes until the answer begins, and so may completing 10,000 parts."""
+    silence_rest_ms: int = 60_000
+    """How long work rests that found a dependency silent: meanwhile its worker is free for others."""
+    sweep_run_ms: int = 48_000
+    """How long a sweep begins calls. Its stages share it (`core.shares`)."""
+    api_answer_ms: int = 5_000
+    """The API answers within this, the authorizer included, while something hangs."""
+    api_slow_ms: int = 15_000
+    """And begins no call later than this when all answers, but slowly: API Gateway gives up after 29 s."""

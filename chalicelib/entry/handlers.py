@@ -12,9 +12,11 @@ from typing import Any
 
 from chalicelib.core.errors import EftError, OutOfTime, Retry
 from chalicelib.core.report import ReportFormat
+from chalicelib.core.shares import Stage
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.protocol.stages import Work
 from chalicelib.steps import copy as copy_step
 from chalicelib.steps import intake as intake_step
 from chalicelib.steps import keys as keys_step
@@ -155,19 +157,10 @@ def _notice_or_again(env: Env, notice: Notice | Notification) -> None:
 
 
 def sweep(env: Env, _event: Mapping[str, Any], deadline_ms: int) -> None:
-    try:
-        sweep_step.run(env, deadline_ms)
-    finally:
-        _sweep_for_later(env, deadline_ms)
-
-
-def _sweep_for_later(env: Env, deadline_ms: int) -> None:
-    try:
-        # After the jobs that there are: it goes by what the sweep has just seen of the Regions' storage.
-        schedules_step.run(env, deadline_ms)
-    finally:
-        # Last, since jobs can't wait and keys can: they count while nobody can be asked.
-        keys_step.run(env, deadline_ms)
+    """Schedules come after the jobs that there are, by what the sweep has just seen of the Regions' storage. Keys are
+    last, since they can wait: they count while nobody can be asked."""
+    later: dict[Stage, Work] = {Stage.SCHEDULES: schedules_step.run, Stage.KEYS: keys_step.run}
+    sweep_step.run(env, deadline_ms, later)
 
 
 def _unexpected(command: object) -> None:

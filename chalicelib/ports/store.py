@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.model import (
     Bucket,
     Checksum,
@@ -191,4 +192,9 @@ class ObjectStore(Protocol):
     def describe(self, bucket: Bucket) -> BucketFacts:
         """What the bucket says of itself. NoSuchBucket, or Denied: not under this name, owner and Region, or not for
         us."""
+        ...
+
+    def versioning(self, bucket: Bucket) -> Versioning:
+        """What becomes of what is deleted in the bucket. It may be changed at any time, and S3 may take minutes to
+        notice (S3 user guide, "Enabling versioning on buckets")."""
         ...

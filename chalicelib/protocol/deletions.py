@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.core import ids
-from chalicelib.core.deletions import beneath, refusal
+from chalicelib.core.deletions import CONSENT_NEEDED, beneath, refusal
 from chalicelib.core.errors import EftError, NotFound, PreconditionFailed
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS
@@ -22,6 +22,7 @@ from chalicelib.core.verdict import Undecided, deletion
 from chalicelib.ports import Env
 from chalicelib.protocol.places import read_places
 from chalicelib.protocol.planning import Cut
+from chalicelib.protocol.probing import why_for_ever
 from chalicelib.protocol.publish import Publisher, refused_as_planned
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -115,7 +116,8 @@ def _is_there(env: Env, spec: JobSpec, key: str, found: ObjectFacts | EftError |
 def _verdict(env: Env, spec: JobSpec, objects: int) -> str:
     """Of the whole chain, when it is known how many objects it holds: why none of them may be deleted, or ""."""
     assert spec.deletion is not None, "only of a job that deletes"
-    return refusal(spec.deletion, objects, source_empty=objects > 0 and _shows_nothing(env, spec))
+    for_ever = why_for_ever(env, spec.target.bucket, spec.deletion.consent) if objects else ""
+    return refusal(spec.deletion, objects, source_empty=objects > 0 and _shows_nothing(env, spec), for_ever=for_ever)
 
 
 def _shows_nothing(env: Env, spec: JobSpec) -> bool:
@@ -164,6 +166,23 @@ def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> boo
 # --- carrying out -------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class Finality:
+    """Asks, when the first row of a claim wants to know, whether what is deleted can be brought back; keeps the
+    answer."""
+
+    env: Env
+    spec: JobSpec
+    _why: str | None = None
+
+    def why(self) -> str:
+        """Say why it can't, if nobody consented to that; else "". Raises Retry if S3 doesn't answer."""
+        if self._why is None:
+            assert self.spec.deletion is not None, "only of a job that deletes"
+            self._why = why_for_ever(self.env, self.spec.target.bucket, self.spec.deletion.consent)
+        return self._why
+
+
 @dataclass(frozen=True, slots=True)
 class Deleter:
     """Carries out one row to DELETE."""
@@ -184,6 +203,8 @@ class Deleter:
         if look and (decided := self.look()) is not None:
             return decided
         row = self.row
+        if why := self.publisher.route.for_ever():
+            return RowOutcome(row.key, Outcome.KEPT, f"not deleted: {why}; {CONSENT_NEEDED} in another job", row.expect)
         if self._is_at_source():
             return RowOutcome(row.key, Outcome.KEPT, "it has appeared at the source since this was planned", row.expect)
         assert row.expect is not None, "what is to be deleted was there"

@@ -27,7 +27,8 @@ def observe(
     env: Env, records: JobRecords, part: str, epoch: int, sights: Mapping[str, str], *, rounds: int = 0
 ) -> Look:
     """Look at a claim and note what was seen, by this Region's own clock. The table may be stale or empty: that costs
-    time, never safety. `sights` is what other Regions' beacons look like; `rounds`: it rests after so many rounds."""
+    time, never safety. `sights` is what other Regions' beacons look like; where that can't be told, one waits.
+    `rounds`: it rests after so many rounds."""
     claim = records.claim(part, epoch)
     owner = claim.region if claim else env.region
     return _look(env, records, part, epoch, owner, sights, claiming=False, rounds=rounds)
@@ -44,6 +45,8 @@ def _look(
     claiming: bool,
     rounds: int,
 ) -> Look:
+    if owner != env.region and owner not in sights:
+        return Look(Standing.WAITING, "", env.policy.takeover_after_ms)
     leases = env.ledger.get_leases(records.job_id, part)
     lease = next((item for item in leases if item.epoch == epoch), None)
     before = env.ledger.get_observation(records.job_id, part, env.region)

@@ -8,8 +8,9 @@ administers the bucket can set tags (s3:PutBucketTagging); a partner who may dro
 
 from collections.abc import Callable
 
+from chalicelib.core.deletions import Consent, finality
 from chalicelib.core.errors import Archived, Denied, EftError, NoSuchBucket, NotFound, Retry
-from chalicelib.core.model import Endpoint, ObjectFacts, Properties
+from chalicelib.core.model import Bucket, Endpoint, ObjectFacts, Properties
 from chalicelib.core.plan import ARCHIVE_CLASSES
 from chalicelib.ports import BucketFacts, Env, Placement
 
@@ -42,6 +43,21 @@ def glance(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
     if facts is None:
         return (_not_yours(endpoint),)
     return _misplaced(env, endpoint, facts) or tuple(found for found in (_try_listing(env, endpoint),) if found)
+
+
+def why_for_ever(env: Env, bucket: Bucket, consent: Consent) -> str:
+    """Say why what is deleted in the bucket now could not be brought back, unless its deleter consents to that; "" if
+    nothing stands against deleting. Raises Retry if S3 doesn't answer."""
+    if consent is Consent.FOR_EVER:
+        return ""
+    try:
+        versioning = env.store.versioning(bucket)
+    except Retry:
+        raise
+    except EftError as error:
+        env.log("versioning-not-shown", bucket=bucket.name, error=str(error))
+        versioning = None
+    return finality(versioning)
 
 
 def _described(env: Env, endpoint: Endpoint) -> BucketFacts | None:

@@ -35,6 +35,9 @@ class Route:
     job_id: str
     source: Endpoint
     target: Endpoint
+    for_ever: Callable[[], str] = str
+    """Says why what is deleted at the target could not be brought back, if nobody consented to that: then nothing is.
+    Else ""."""
     newest: bool = False
     """Of a feed: rows are copied only while what they pin is the newest version (docs/adr/0023-feed-deliveries.md)."""
 

@@ -8,53 +8,55 @@ from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.leases import Beacon, Observation
 from chalicelib.core.model import ObjectFacts
 from chalicelib.ports import Env
-from chalicelib.protocol.table import tell
+from chalicelib.protocol.table import ask, tell
 
 UNKNOWN = "?"
 REGIONS = "regions"
 """The "job" under which a Region notes what it sees of Regions."""
 
 
+def peers(env: Env) -> list[str]:
+    """The other Regions."""
+    return sorted(env.control_buckets.keys() - {env.region})
+
+
 def beat(env: Env) -> None:
-    """Show that this Region's sweep runs: in the table for people, and in every control bucket that can be reached."""
-    mine = next((beacon for beacon in env.ledger.beacons() if beacon.region == env.region), None)
-    beacon = Beacon(env.region, (mine.counter if mine else 0) + 1, env.clock.now_ms())
-    tell(env, env.ledger.put_beacon, beacon)
-    for region in sorted(env.control_buckets):
+    """Show that this Region's sweep runs: in every control bucket that can be reached, one's own first. The table is
+    told last, for people; whether it answers matters to nobody else."""
+    now_ms = env.clock.now_ms()
+    for region in (env.region, *peers(env)):
         try:
-            # A nonce, so that its ETag moves even if the counter could not be read.
-            body = f"{beacon.counter} {env.ids.nonce()}".encode()
-            env.store.overwrite(env.control_buckets[region], _key(env.region), body)
+            # A nonce, so that its ETag moves whatever the clock says.
+            env.store.overwrite(env.control_buckets[region], _key(env.region), f"{now_ms} {env.ids.nonce()}".encode())
         except EftError as error:
             # Whatever is wrong over there must not stop what can be done here.
             env.log("beacon-not-written", region=region, error=str(error))
+    beacons = ask(env, env.ledger.beacons)
+    if beacons is not None:
+        before = max((beacon.counter for beacon in beacons if beacon.region == env.region), default=0)
+        tell(env, env.ledger.put_beacon, Beacon(env.region, before + 1, now_ms))
 
 
 def region_sight(env: Env, region: str) -> str:
     """What a Region's beacons look like, in every control bucket: any change is a sign of life. One that can't be read
     now says nothing, so it looks as it did when it could: storage that answers now and then must not pass for a Region
-    that lives (protocol model: UNKNOWN_IS_MOVEMENT)."""
-    seen: list[str] = []
-    for where in sorted(env.control_buckets):
-        try:
-            facts = _beacon_at(env, region, where)
-            seen.append(facts.etag[:12] if facts else "-")
-        except EftError:
-            seen.append(UNKNOWN)
-    if UNKNOWN in seen:
-        known = _last_sight(env, region)
-        seen = [before if now == UNKNOWN else now for before, now in zip(known or seen, seen, strict=True)]
-    return ",".join(seen)
-
-
-def _last_sight(env: Env, region: str) -> list[str]:
-    """What the last sweep noted; empty if there is no such note, or none that can be read."""
-    try:
+    that lives (protocol model: UNKNOWN_IS_MOVEMENT). Raises Retry if the table doesn't say how that was."""
+    seen = {where: _seen_at(env, region, where) for where in (env.region, *peers(env))}
+    if UNKNOWN in seen.values():
         noted = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
-    except Retry:
-        return []
-    seen = noted.seen.split(",") if noted else []
-    return seen if len(seen) == len(env.control_buckets) else []
+        known = noted.seen.split(",") if noted else []
+        if len(known) == len(seen):
+            before = dict(zip(sorted(seen), known, strict=True))
+            seen = {where: before[where] if now == UNKNOWN else now for where, now in seen.items()}
+    return ",".join(seen[where] for where in sorted(seen))
+
+
+def _seen_at(env: Env, region: str, where: str) -> str:
+    try:
+        facts = _beacon_at(env, region, where)
+    except EftError:
+        return UNKNOWN
+    return facts.etag[:12] if facts else "-"
 
 
 def last_seen_by_store_ms(env: Env, region: str) -> int:
@@ -82,9 +84,14 @@ class RegionView:
 
 
 def watch_region(env: Env, region: str, sight: str) -> int:
-    """Note what a Region's beacons look like (`region_sight`); returns for how long they have looked so (ms)."""
+    """Note what a Region's beacons look like (`region_sight`); returns for how long they have looked so (ms): 0 if the
+    table doesn't say."""
     now = env.clock.now_ms()
-    before = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
+    try:
+        before = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
+    except Retry as error:
+        env.log("table-not-read", region=region, error=str(error))
+        return 0
     if before is not None and before.seen == sight:
         return now - before.since_ms
     tell(env, env.ledger.put_observation, Observation(REGIONS, f"beacon:{region}", env.region, sight, now))
@@ -94,7 +101,7 @@ def watch_region(env: Env, region: str, sight: str) -> int:
 def note_storage(env: Env, region: str, *, reachable: bool) -> None:
     """Note whether a Region's control bucket, and so its S3, answers. Written only when it changes."""
     seen = "up" if reachable else "down"
-    before = env.ledger.get_observation(REGIONS, f"storage:{region}", env.region)
+    before = ask(env, env.ledger.get_observation, REGIONS, f"storage:{region}", env.region)
     if before is None or before.seen != seen:
         tell(
             env,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chalicelib.core import ids
-from chalicelib.core.deletions import Deletion, by_globs_alone
+from chalicelib.core.deletions import CONSENT_NEEDED, Consent, Deletion, by_globs_alone
 from chalicelib.core.errors import BadRequest, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
@@ -15,7 +15,7 @@ from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, Overwr
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.places import find_endpoint
-from chalicelib.protocol.probing import glance
+from chalicelib.protocol.probing import glance, why_for_ever
 from chalicelib.protocol.regions import storage_reachable
 
 
@@ -72,6 +72,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
     _check_usable(env, source, target)
+    _check_consent(env, target, submission.deletion)
     source_prefix = source.prefix + submission.source.prefix
     target_prefix = target.prefix + submission.target.prefix
     for role, prefix in (("source", source_prefix), ("target", target_prefix)):
@@ -131,6 +132,20 @@ def _check_usable(env: Env, *endpoints: Endpoint) -> None:
             continue
         if findings:
             raise Unusable("EndpointUnusable", f"endpoint {endpoint.id!r}: {'; '.join(findings)}")
+
+
+def _check_consent(env: Env, target: Endpoint, deletion: Deletion | None) -> None:
+    """Whether what is deleted can be brought back may change until then: it is asked again when deletions are planned,
+    and when they are carried out. Where a Region's storage can't be reached nothing is said now."""
+    if deletion is None or not storage_reachable(env, target.bucket.region):
+        return
+    try:
+        why = why_for_ever(env, target.bucket, deletion.consent)
+    except Retry as error:
+        env.log("versioning-not-checked", endpoint=target.id, tenant=target.tenant, error=str(error))
+        return
+    if why:
+        raise BadRequest("DeletesForEver", f"target {target.id!r}: {why}; {CONSENT_NEEDED}")
 
 
 def _kind(submission: Submission) -> JobKind:
@@ -213,6 +228,8 @@ def _digest(submission: Submission) -> str:
         asked["plan"] = "every-object" if submission.every_object else "listing"
     if submission.deletion is not None:
         asked["delete"] = asdict(submission.deletion)
+        if submission.deletion.consent is Consent.DELETE:
+            del asked["delete"]["consent"]
     if submission.priority is not Priority.NORMAL:
         asked["priority"] = submission.priority
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

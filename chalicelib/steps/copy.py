@@ -13,7 +13,7 @@ from chalicelib.core.parts import PartShare
 from chalicelib.core.tries import TriedRow, given_up
 from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.admission import Line
-from chalicelib.protocol.deletions import Deleter, may_be_carried_out
+from chalicelib.protocol.deletions import Deleter, Finality, may_be_carried_out
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
 from chalicelib.protocol.multipart import MultipartPublisher
@@ -64,7 +64,9 @@ def _claim_and_work(
     trial = Trial.begin(env, spec, holding, intents)
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled
-    publisher = Publisher(env, records.control, Route.of(spec), holding.check)
+    # Asked anew for each claim: the owner may have suspended the bucket's versioning since deletions were planned.
+    route = replace(Route.of(spec), for_ever=Finality(env, spec).why)
+    publisher = Publisher(env, records.control, route, holding.check)
     _work(env, trial, publisher, line)
 
 

@@ -8,13 +8,11 @@ from chalicelib.core.keys import Issuer, KeyRecord, UnusableKeys, due, merge, pu
 from chalicelib.ports import Env
 from chalicelib.protocol.keys import read_keys, write_keys
 
-RESERVE_MS = 6_000
-"""Ask nobody so long before the invocation ends: asking may take a few seconds."""
 
-
-def run(env: Env, deadline_ms: int) -> None:
+def run(env: Env, until_ms: int) -> None:
+    """Ask those issuers whose turn it is, none after `until_ms`."""
     for issuer in env.issuers:
-        if issuer.jwks_url and env.clock.now_ms() < deadline_ms - RESERVE_MS:
+        if issuer.jwks_url and env.clock.now_ms() < until_ms:
             try:
                 _refresh(env, issuer)
             except Exception as error:  # noqa: BLE001 - one issuer's trouble must not hold up the others

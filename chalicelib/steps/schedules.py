@@ -26,8 +26,6 @@ from chalicelib.protocol.table import tell
 
 SCHEDULES = "schedules"
 """The "job" under which a Region notes up to which occurrence it has done all of a schedule's."""
-RESERVE_MS = 7_000
-"""Begin no further schedule so long before the invocation ends."""
 SCHEDULE_MAX_BYTES = 64 * 1024
 """It is an item of the table, and twice in its audit's: those may have 400 KB."""
 UPCOMING_SHOWN = 5
@@ -37,9 +35,9 @@ RUNS_SHOWN = 20
 # --- at every sweep -------------------------------------------------------------------------------------------
 
 
-def run(env: Env, deadline_ms: int) -> None:
+def run(env: Env, until_ms: int) -> None:
     """Look at what is due. Two queries, and for each schedule that has something due a few requests to S3. What there
-    is no time for, and what can't be reached, is due at the next sweep again."""
+    is no time for, and what can't be reached, is due at the next sweep again. Begins none after `until_ms`."""
     found = live_schedules(env)
     if not found:
         return
@@ -53,7 +51,7 @@ def run(env: Env, deadline_ms: int) -> None:
     ]
     # The longest overdue come first, so that everybody gets a turn.
     todo.sort(key=lambda pair: pair[1][0])
-    env.part_pool.map(lambda pair: _in_time(env, *pair, deadline_ms), todo)
+    env.part_pool.map(lambda pair: _in_time(env, *pair, until_ms), todo)
 
 
 def _handled(env: Env) -> dict[str, int]:
@@ -64,8 +62,8 @@ def _handled(env: Env) -> dict[str, int]:
     return found
 
 
-def _in_time(env: Env, one: Registered, occurrences: Sequence[int], deadline_ms: int) -> None:
-    if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
+def _in_time(env: Env, one: Registered, occurrences: Sequence[int], until_ms: int) -> None:
+    if env.clock.now_ms() >= until_ms:
         return
     try:
         _carry_out(env, one, occurrences)

@@ -1,11 +1,13 @@
 """sweep: every minute in each Region, puts right what messages and crashed workers left behind.
 
 A pure decision over a snapshot (`core.sweep`), then its execution. Bounded in jobs per run; goes on where the last run
-stopped. Everything it does is safe to do twice and by both Regions at once.
+stopped. Everything it does is safe to do twice and by both Regions at once. Its stages have their shares of the time,
+and none waits for long for whom another has found silent (ADR 0022).
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
 from chalicelib.core.ids import object_id
@@ -14,72 +16,117 @@ from chalicelib.core.leases import Observation, Standing
 from chalicelib.core.model import JobSpec
 from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
 from chalicelib.core.roles import acts_in
+from chalicelib.core.shares import Stage
 from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
 from chalicelib.ports import Env, QueueName, UploadInfo, Wake
+from chalicelib.protocol.breaker import Breaker, for_quick, s3_of
 from chalicelib.protocol.catchup import catch_up, fill_feeds
 from chalicelib.protocol.intents import intents_note
 from chalicelib.protocol.lease import observe
 from chalicelib.protocol.places import Places, read_places
 from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
-from chalicelib.protocol.regions import beat, note_storage, region_sight, watch_region
+from chalicelib.protocol.regions import beat, note_storage, peers, region_sight, watch_region
 from chalicelib.protocol.reverify import verify_again
 from chalicelib.protocol.settling import finish, settle
 from chalicelib.protocol.slots import waits_for_slot
+from chalicelib.protocol.stages import Work, run_stages
 from chalicelib.protocol.summing import sum_up
-from chalicelib.protocol.table import tell
+from chalicelib.protocol.table import ask, tell
 
 CURSOR_JOB = "sweep"
-RESERVE_MS = 10_000
-LISTING_MS = 20_000
-"""For how long one sweep catches up with feeds."""
 
 
-def run(env: Env, deadline_ms: int) -> None:
-    """One sweep of this Region."""
+@dataclass(slots=True)
+class _Found:
+    """What a sweep's stages learn for those after them."""
+
+    sights: dict[str, str] = field(default_factory=dict)
+    """What other Regions' heartbeats look like. One that is missing can't be told: nothing of it is dead."""
+    dead: list[str] = field(default_factory=list)
+    places: Places | None = None
+
+    def read_places(self, env: Env) -> Places:
+        """Read once for all stages that need them."""
+        self.places = self.places or read_places(env)
+        return self.places
+
+
+def run(env: Env, deadline_ms: int, later: Mapping[Stage, Work] = MappingProxyType({})) -> None:
+    """Run one sweep of this Region, its own jobs before another Region's; and after that `later`, stages that are other
+    steps' work. A dependency that does not answer is not asked again in this sweep."""
+    breaker, found = for_quick(env), _Found()
+    stages: dict[Stage, Work] = {
+        Stage.HEARTBEATS: lambda env, _: _look_at_regions(env, found),
+        Stage.OWN_JOBS: lambda env, until_ms: _sweep_region(env, breaker, env.region, found, until_ms),
+        Stage.PEER_JOBS: lambda env, until_ms: _sweep_peers(env, breaker, found, until_ms),
+        Stage.FEEDS: lambda env, until_ms: _sweep_feeds(env, found, until_ms),
+        Stage.UPLOADS: lambda env, until_ms: _sweep_uploads(env, found.read_places(env), until_ms),
+    }
+    run_stages(env, breaker, deadline_ms, stages | dict(later))
+
+
+def _look_at_regions(env: Env, found: _Found) -> None:
     beat(env)
-    sights = {region: region_sight(env, region) for region in env.control_buckets.keys() - {env.region}}
-    for region in sorted(env.control_buckets, key=lambda name: name != env.region):
+    for region in peers(env):
         try:
-            _sweep_jobs(env, ControlRecords(env, region), sights, deadline_ms)
-            note_storage(env, region, reachable=True)
-        except (Retry, Denied, NoSuchBucket) as error:
-            # That Region's storage can't be reached: its jobs wait, and go on by themselves when it is back.
-            env.log("control-bucket-unreachable", region=region, error=str(error))
-            note_storage(env, region, reachable=False)
-    places = read_places(env)
-    dead = [name for name, sight in sights.items() if watch_region(env, name, sight) >= env.policy.takeover_after_ms]
-    # What lists sources may take long, and must not take the time of all the rest.
-    listing_until_ms = min(env.clock.now_ms() + LISTING_MS, deadline_ms - RESERVE_MS)
-    for region in dead:
-        catch_up(env, places, region, listing_until_ms)
-    fill_feeds(env, places, dead, listing_until_ms)
-    verify_again(env, places, dead, listing_until_ms)
-    _sweep_uploads(env, places, deadline_ms)
+            found.sights[region] = region_sight(env, region)
+        except Retry as error:
+            env.log("region-not-seen", region=region, error=str(error))
+            continue
+        if watch_region(env, region, found.sights[region]) >= env.policy.takeover_after_ms:
+            found.dead.append(region)
+
+
+def _sweep_peers(env: Env, breaker: Breaker, found: _Found, until_ms: int) -> None:
+    for region in peers(env):
+        _sweep_region(env, breaker, region, found, until_ms)
+
+
+def _sweep_region(env: Env, breaker: Breaker, region: str, found: _Found, until_ms: int) -> None:
+    try:
+        _sweep_jobs(env, ControlRecords(env, region), found.sights, until_ms)
+    except (Retry, Denied, NoSuchBucket) as error:
+        # That Region's storage can't be reached: its jobs wait, and go on by themselves when it is back.
+        env.log("control-bucket-unreachable", region=region, error=str(error))
+        note_storage(env, region, reachable=False)
+    else:
+        note_storage(env, region, reachable=s3_of(region) not in breaker.tripped)
+
+
+def _sweep_feeds(env: Env, found: _Found, until_ms: int) -> None:
+    places = found.read_places(env)
+    third_ms = max(0, until_ms - env.clock.now_ms()) // 3
+    for region in found.dead:
+        catch_up(env, places, region, until_ms - 2 * third_ms)
+    fill_feeds(env, places, found.dead, until_ms - third_ms)
+    verify_again(env, places, found.dead, until_ms)
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------
 
 
-def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], deadline_ms: int) -> None:
-    """The open jobs in turn, beginning after the one where the last run ended."""
-    cursor = env.ledger.get_observation(CURSOR_JOB, control.region, env.region)
+def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], until_ms: int) -> None:
+    """The open jobs in turn, beginning after the one where the last run ended; where the table doesn't say, with the
+    first. So what fails here is that Region's storage."""
+    cursor = ask(env, env.ledger.get_observation, CURSOR_JOB, control.region, env.region)
     start = cursor.seen if cursor else ""
     limit = env.policy.sweep_jobs_per_run
     job_ids = control.open_jobs(start, limit) or (control.open_jobs("", limit) if start else [])
     if not job_ids:
         return
-    swept = env.part_pool.map(lambda name: _sweep_in_time(env, control, name, sights, deadline_ms), job_ids)
+    swept = env.part_pool.map(lambda name: _sweep_in_time(env, control, name, sights, until_ms), job_ids)
     # A job that there was no time for, and what follows it, comes first next time; after the last one, the first again.
     in_time = next((index for index, done in enumerate(swept) if not done), len(job_ids))
     went_through = in_time == len(job_ids) < limit
     start = "" if went_through else job_ids[in_time - 1] if in_time else start
     if start != (cursor.seen if cursor else ""):
-        env.ledger.put_observation(Observation(CURSOR_JOB, control.region, env.region, start, env.clock.now_ms()))
+        noted = Observation(CURSOR_JOB, control.region, env.region, start, env.clock.now_ms())
+        tell(env, env.ledger.put_observation, noted)
 
 
-def _sweep_in_time(env: Env, control: ControlRecords, name: str, sights: Mapping[str, str], deadline_ms: int) -> bool:
+def _sweep_in_time(env: Env, control: ControlRecords, name: str, sights: Mapping[str, str], until_ms: int) -> bool:
     """False if there was no time left. One job's trouble must not hold up the others."""
-    if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
+    if env.clock.now_ms() >= until_ms:
         return False
     records = control.job(name.removesuffix(PLAN_MARK))
     try:
@@ -102,7 +149,15 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_m
         return
     if survey.intents != NO_INTENTS and not survey.terminal:
         _note_intents(env, records, survey.intents)
-    before = env.ledger.get_observation(records.job_id, JOB_SUBJECT, env.region)
+    try:
+        before = env.ledger.get_observation(records.job_id, JOB_SUBJECT, env.region)
+    except Retry as error:
+        # What stands still can't be told without it; what is complete can be ended all the same.
+        env.log("table-not-read", job=records.job_id, error=str(error))
+        (sum_up if survey.intents.unapproved else settle)(env, records, spec)
+        return
+    if spec.home != env.region and spec.home not in sights:
+        raise Retry("RegionNotSeen", f"{spec.home} is the home of {records.job_id}")
     repairs = decide(
         records.job_id,
         survey,
@@ -163,12 +218,15 @@ def _wake_expiring(env: Env, records: JobRecords, spec: JobSpec, repairs: Repair
 # --- multipart uploads ----------------------------------------------------------------------------------------
 
 
-def _sweep_uploads(env: Env, found: Places, deadline_ms: int) -> None:
+def _sweep_uploads(env: Env, found: Places, until_ms: int) -> None:
     """Abort what is old, ours, and provably in nobody's use, in all target buckets: also the other Region's, whose own
     sweep may be dead."""
     places = {(e.bucket, e.prefix) for e in found.endpoints.values() if e.writable}
     seen: set[str] = set()
-    for bucket, prefix in sorted(places, key=lambda place: (place[0].name, place[1])):
+    ordered = sorted(places, key=lambda place: (place[0].name, place[1]))
+    # Another bucket first in each sweep: a slow one must not keep the others waiting for ever.
+    first = env.clock.now_ms() // env.policy.sweep_interval_ms % len(ordered) if ordered else 0
+    for bucket, prefix in ordered[first:] + ordered[:first]:
         if any(prefix.startswith(earlier) for name, earlier in places if name == bucket and earlier != prefix):
             continue  # A shorter prefix of the same bucket covers it.
         try:
@@ -177,7 +235,7 @@ def _sweep_uploads(env: Env, found: Places, deadline_ms: int) -> None:
             env.log("uploads-not-listed", bucket=bucket.name, error=str(error))
             continue
         for info in uploads:
-            if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
+            if env.clock.now_ms() >= until_ms:
                 return
             if info.upload.upload_id not in seen and _is_stale(env, info):
                 seen.add(info.upload.upload_id)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import NotFound, Permanent, PreconditionFailed
 from chalicelib.core.model import Checksum, ObjectFacts, ObjectHead, Properties
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, PARTS_MAX
@@ -15,6 +16,7 @@ from simulation.memory.operations import Operation
 METADATA_MAX_BYTES = 2048
 TAGS_MAX = 10
 ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+NULL_VERSION = "null"
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
 
@@ -139,7 +141,7 @@ class MemoryBucket:
     name: str
     region: str
     owner: str
-    versioned: bool = False
+    versioning: Versioning = Versioning.NEVER
     encryption: str = "AES256"
     """Default encryption: `AES256` or `aws:kms`."""
     requester_pays: bool = False
@@ -172,15 +174,31 @@ class MemoryBucket:
             raise PreconditionFailed("PreconditionFailed", f"{key} has another ETag (If-Match)")
 
     def publish(self, version: Version) -> None:
-        """In a versioned bucket the current version is the one begun last; in others, the one published last."""
+        """In a versioned bucket the current version is the one begun last; in others, the one published last, which
+        takes the place of what has the version id that it has, too: "null" where versioning is suspended."""
         self.history.setdefault(version.key, []).append(version)
         versions = self.live.setdefault(version.key, [])
-        if not self.versioned:
-            versions.clear()
-        insort(versions, version, key=lambda v: v.started)
-        if not self.versioned and version.delete_marker:
-            versions.clear()
+        if self.versioning is Versioning.ENABLED:
+            insort(versions, version, key=lambda v: v.started)
+        else:
+            versions[:] = [v for v in versions if v.version_id != version.version_id]
+            if self.versioning is Versioning.SUSPENDED or not version.delete_marker:
+                versions.append(version)
         self._index(version.key)
+
+    def set_versioning(self, versioning: Versioning) -> None:
+        """What was written before there were versions has the version id "null" from then on. There is no way back."""
+        assert versioning is not Versioning.NEVER, "versioning can't be turned off, only suspended"
+        if self.versioning is Versioning.NEVER:
+            self.live = {
+                key: [replace(version, version_id=NULL_VERSION) for version in versions]
+                for key, versions in self.live.items()
+            }
+        self.versioning = versioning
+
+    def next_version_id(self, sequence: int) -> str | None:
+        ids = {Versioning.ENABLED: f"version-{sequence:06d}", Versioning.SUSPENDED: NULL_VERSION}
+        return ids.get(self.versioning)
 
     def replace(self, old: Version, new: Version) -> None:
         """Change what S3 changes in place: an object's restored copy comes and goes."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS
@@ -184,3 +185,6 @@ class FaultyStore:
 
     def describe(self, bucket: Bucket) -> BucketFacts:
         return self._call(Operation.HEAD_BUCKET, bucket, "", lambda: self.store.describe(bucket))
+
+    def versioning(self, bucket: Bucket) -> Versioning:
+        return self._call(Operation.BUCKET_VERSIONING, bucket, "", lambda: self.store.versioning(bucket))

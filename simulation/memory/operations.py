@@ -19,6 +19,7 @@ class Operation(StrEnum):
     ABORT = "AbortMultipartUpload"
     LIST_UPLOADS = "ListMultipartUploads"
     HEAD_BUCKET = "HeadBucket"
+    BUCKET_VERSIONING = "GetBucketVersioning"
 
 
 class Action(StrEnum):
@@ -28,6 +29,8 @@ class Action(StrEnum):
     """HEAD, GET, tags, and being the source of a copy."""
     WRITE = "write"
     LIST = "list"
+    VERSIONING = "versioning"
+    """Asking whether a bucket keeps versions."""
 
 
 ACTIONS: dict[Operation, Action] = {
@@ -39,6 +42,7 @@ ACTIONS: dict[Operation, Action] = {
     Operation.LIST_PARTS: Action.LIST,
     Operation.LIST_UPLOADS: Action.LIST,
     Operation.HEAD_BUCKET: Action.LIST,
+    Operation.BUCKET_VERSIONING: Action.VERSIONING,
     Operation.PUT: Action.WRITE,
     Operation.DELETE: Action.WRITE,
     Operation.COPY: Action.WRITE,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Archived, Denied, NoSuchBucket, NoSuchUpload, NotFound, Permanent, PreconditionFailed
 from chalicelib.core.model import Bucket, Properties
 from chalicelib.core.policy import KEY_MAX_BYTES
@@ -59,7 +60,7 @@ class StoreState:
             name=bucket.name,
             region=bucket.region,
             owner=bucket.owner or ACCOUNT,
-            versioned=versioned,
+            versioning=Versioning.ENABLED if versioned else Versioning.NEVER,
             encryption=encryption,
             requester_pays=bucket.requester_pays,
             tags=tags or {},
@@ -69,6 +70,11 @@ class StoreState:
     def tag_bucket(self, bucket: Bucket, tags: dict[str, str]) -> None:
         """Whoever administers the bucket says something of it."""
         self._buckets[bucket.name].tags = dict(tags)
+
+    def set_versioning(self, bucket: Bucket, versioning: Versioning) -> None:
+        """Whoever administers the bucket turns versioning on, or suspends it."""
+        with self._lock:
+            self._buckets[bucket.name].set_versioning(versioning)
 
     def drop_bucket(self, bucket: Bucket) -> None:
         del self._buckets[bucket.name]
@@ -144,6 +150,10 @@ class StoreState:
     def versions(self, bucket: Bucket, key: str) -> Sequence[Version]:
         """Every version and delete marker the key ever had, oldest first, also those replaced or deleted."""
         return list(self._buckets[bucket.name].history.get(key, ()))
+
+    def kept(self, bucket: Bucket, key: str) -> Sequence[Version]:
+        """The versions that there are now, without delete markers: what can be brought back."""
+        return [version for version in self._buckets[bucket.name].live.get(key, ()) if not version.delete_marker]
 
     def current(self, bucket: Bucket, key: str) -> Version | None:
         return self._buckets[bucket.name].current(key)
@@ -266,7 +276,7 @@ class StoreState:
             sequence=sequence,
             started=sequence,
             at_ms=self.clock.now_ms(),
-            version_id=f"version-{sequence:06d}" if store.versioned else None,
+            version_id=store.next_version_id(sequence),
             body=body,
             etag=etag,
             properties=properties or stored_properties(Properties(), {}, None),
@@ -278,10 +288,11 @@ class StoreState:
         )
 
     def _delete(self, store: MemoryBucket, key: str, by: str) -> str | None:
-        """A versioned bucket gets a delete marker even for a key that isn't there; others have nothing to note then."""
-        if store.versioned or store.current(key) is not None:
+        """A bucket that has versions gets a delete marker even for a key that isn't there; others have nothing to note
+        then."""
+        if store.versioning is not Versioning.NEVER or store.current(key) is not None:
             sequence = self._next()
-            version_id = f"version-{sequence:06d}" if store.versioned else None
+            version_id = store.next_version_id(sequence)
             at_ms = self.clock.now_ms()
             marker = Version(
                 key, Operation.DELETE, by, sequence, sequence, at_ms, version_id=version_id, delete_marker=True

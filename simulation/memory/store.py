@@ -8,6 +8,7 @@ Every request is atomic and answered at once (one lock), so conditional writes a
 from collections.abc import Sequence
 from dataclasses import replace
 
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import NoSuchBucket, Permanent, PreconditionFailed
 from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS
@@ -194,3 +195,7 @@ class MemoryObjectStore(StoreState):
     def describe(self, bucket: Bucket) -> BucketFacts:
         with self._request(Operation.HEAD_BUCKET, bucket, "") as store:
             return BucketFacts(store.region, dict(store.tags))
+
+    def versioning(self, bucket: Bucket) -> Versioning:
+        with self._request(Operation.BUCKET_VERSIONING, bucket, "") as store:
+            return store.versioning

@@ -4,7 +4,8 @@ from simulation.mutants.coordination import COORDINATION
 from simulation.mutants.deletions import DELETIONS
 from simulation.mutants.inputs import INPUTS
 from simulation.mutants.publishing import PUBLISHING
+from simulation.mutants.s3 import S3
 from simulation.mutants.schedules import SCHEDULES
 from simulation.mutants.uploads import UPLOADS
 
-MUTANTS = (*PUBLISHING, *UPLOADS, *COORDINATION, *INPUTS, *DELETIONS, *SCHEDULES)
+MUTANTS = (*PUBLISHING, *UPLOADS, *COORDINATION, *INPUTS, *DELETIONS, *SCHEDULES, *S3)

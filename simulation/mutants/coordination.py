@@ -96,17 +96,7 @@ COORDINATION = (
     Mutant(
         "takeover-by-table-alone",
         "the other Region's beacons are not asked before a takeover",
-        (
-            Edit(
-                _LEASE,
-                """\
-    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region=sights.get(owner, ""))
-""",
-                """\
-    found = look(epoch, lease, before, now, patience, claiming=claiming, owner_region="")
-""",
-            ),
-        ),
+        (Edit(_LEASE, 'owner_region=sights.get(owner, "")', 'owner_region=""'),),
     ),
     Mutant(
         "settled-without-halves",
@@ -242,16 +232,6 @@ COORDINATION = (
     Mutant(
         "feeds-not-caught-up",
         "a dead Region's feeds are not listed",
-        (
-            Edit(
-                _SWEEP,
-                """\
-        catch_up(env, places, region, listing_until_ms)
-""",
-                """\
-        pass
-""",
-            ),
-        ),
+        (Edit(_SWEEP, "    for region in found.dead:\n        catch_up(", "    for region in ():\n        catch_up("),),
     ),
 )

@@ -4,35 +4,51 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from simulation.mutants.catalogue import MUTANTS
 from simulation.mutants.plant import Mutant, plant
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 NOTHING = Mutant("nothing", "nothing is planted: nothing may be found", ())
+
+
+class CannotBeHunted(Exception):
+    """The tests that are to find a bug could not be run: that is no bug found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`seed` is the first that showed it, None if none did."""
+    """`seed` is the first that showed it, `test` the first that failed; None if none did."""
 
     name: str
     what: str
     seed: int | None
+    test: str | None
     invariant: str
     evidence: str
 
     @property
     def as_expected(self) -> bool:
-        return (self.seed is None) is (self.name == NOTHING.name)
+        return (self.by == "") is (self.name == NOTHING.name)
+
+    @property
+    def by(self) -> str:
+        """What has found it, for people; "" if nothing has."""
+        if self.test is not None:
+            return self.test
+        return "" if self.seed is None else f"seed {self.seed}: {self.invariant}"
 
     @property
     def line(self) -> str:
-        shown = "not found" if self.seed is None else f"seed {self.seed}: {self.invariant}"
-        return f"{'ok   ' if self.as_expected else 'WRONG'} {self.name:26} {shown}"
+        return f"{'ok   ' if self.as_expected else 'WRONG'} {self.name:32} {self.by or 'not found'}"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"as_expected": self.as_expected}
@@ -48,23 +64,55 @@ def hunt_all(seeds: int, only: str | None = None) -> Iterator[Found]:
 
 def _hunt_apart(mutant: Mutant, seeds: int) -> Found:
     command = [sys.executable, "-m", "simulation.mutants.hunt", mutant.name, str(seeds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     if done.returncode:
-        raise RuntimeError(f"{mutant.name} could not be hunted: {done.stderr[-2000:]}")
-    return Found(**json.loads(done.stdout))
+        raise RuntimeError(f"{mutant.name} could not be hunted: {(done.stderr or done.stdout)[-4000:]}")
+    # The tests have written before it whatever they had to say.
+    return Found(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def hunt(mutant: Mutant, seeds: int) -> Found:
-    """Plants it in this process, for good."""
+    """Plants it in this process, for good, and runs what is to find it. Where nothing is planted, all of that."""
     plant(mutant.edits)
+    tests = mutant.tests if mutant != NOTHING else tuple(dict.fromkeys(t for m in MUTANTS for t in m.tests))
+    found = _hunt_by_tests(mutant, tests) if tests else None
+    if found is None and (not mutant.tests or mutant == NOTHING):
+        found = _hunt_by_seeds(mutant, seeds)
+    return found or Found(mutant.name, mutant.what, None, None, "", "")
+
+
+def _hunt_by_seeds(mutant: Mutant, seeds: int) -> Found | None:
     from simulation.run.play import play
 
     for seed in range(seeds):
         for violation in play(seed).violations:
-            return Found(mutant.name, mutant.what, seed, violation.invariant, violation.what)
-    return Found(mutant.name, mutant.what, None, "", "")
+            return Found(mutant.name, mutant.what, seed, None, violation.invariant, violation.what)
+    return None
+
+
+@dataclass(slots=True, eq=False)
+class _Watching:
+    """A pytest plugin that keeps what failed."""
+
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.append((report.nodeid, report.longreprtext))
+
+
+def _hunt_by_tests(mutant: Mutant, tests: Sequence[str]) -> Found | None:
+    watching = _Watching()
+    code = pytest.main(["-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests], plugins=[watching])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or (code and not watching.failed):
+        raise CannotBeHunted(f"{mutant.name}: pytest ended with {code!r} of {tests}")
+    if not watching.failed:
+        return None
+    test, why = watching.failed[0]
+    return Found(mutant.name, mutant.what, None, test, "", why[-2000:])
 
 
 if __name__ == "__main__":
     _wanted = next(mutant for mutant in (*MUTANTS, NOTHING) if mutant.name == sys.argv[1])
-    json.dump(asdict(hunt(_wanted, int(sys.argv[2]))), sys.stdout)
+    _found = hunt(_wanted, int(sys.argv[2]))
+    sys.stdout.write(f"\n{json.dumps(asdict(_found))}\n")

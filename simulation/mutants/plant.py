@@ -1,5 +1,6 @@
 """Planting: a module's source is changed on its way in, in this process alone. Nothing on disk changes."""
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -20,11 +21,13 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A planted bug: what it is, and the edits that make it."""
+    """A planted bug: what it is, the edits that make it, and by what it is to be found."""
 
     name: str
     what: str
     edits: tuple[Edit, ...]
+    tests: tuple[str, ...] = ()
+    """Tests (pytest's node ids) of which one must fail: adapters are not simulated. None: a seed has to find it."""
 
 
 class CannotBePlanted(Exception):
@@ -64,8 +67,16 @@ class _Finder(MetaPathFinder):
 
 
 def plant(edits: Sequence[Edit]) -> None:
-    """Before the first import of any of the modules."""
+    """Change what the modules' first import will see. Raises CannotBePlanted if that can't be done, now: raised by an
+    import in the middle of a test, it would look like a test that has found the bug."""
     for edit in edits:
         if edit.module in sys.modules:
             raise CannotBePlanted(f"{edit.module} has been imported already")
-    sys.meta_path.insert(0, _Finder(edits))
+    finder = _Finder(edits)
+    for module in {edit.module for edit in edits}:
+        package = importlib.import_module(module.rpartition(".")[0])
+        spec = finder.find_spec(module, package.__path__)
+        if spec is None or not isinstance(spec.loader, _Changed):
+            raise CannotBePlanted(f"there is no {module}")
+        spec.loader.get_code(module)
+    sys.meta_path.insert(0, finder)

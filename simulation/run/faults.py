@@ -54,6 +54,7 @@ CALLS = (
     "store.list_uploads",
     "store.read",
     "store.delete_pinned",
+    "store.versioning",
     *(f"ledger.{name}" for name in ("put_job", "list_jobs", "job_items", "put_lease", "get_leases")),
     *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
     *(

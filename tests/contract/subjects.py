@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 
 from chalicelib.adapters.s3 import S3ObjectStore
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.model import Bucket, Properties
 from chalicelib.ports import ObjectStore
 from simulation.memory.digests import DEFAULT_ALGORITHM
@@ -59,6 +60,10 @@ class Outside(Protocol):
         """The bucket itself; none takes all away."""
         ...
 
+    def bodies(self, bucket: Bucket, key: str) -> list[bytes]:
+        """Of all versions that the bucket has of the key."""
+        ...
+
     def follow(self, url: str) -> Fetched:
         """GET it, without credentials."""
         ...
@@ -75,6 +80,8 @@ class Subject:
     outside: Outside
     plain: Bucket
     versioned: Bucket
+    suspended: Bucket
+    """It kept versions once."""
     missing: Bucket
     root: str = f"run-{os.getpid()}/"
     """Everything that this run makes lies under it."""
@@ -134,6 +141,9 @@ class MemoryOutside:
 
     def tag(self, bucket: Bucket, tags: dict[str, str]) -> None:
         self._store.tag_bucket(bucket, tags)
+
+    def bodies(self, bucket: Bucket, key: str) -> list[bytes]:
+        return [version.body for version in self._store.kept(bucket, key)]
 
     def follow(self, url: str) -> Fetched:
         return follow(self._store, url)
@@ -196,6 +206,11 @@ class S3Outside:
         else:
             self._client.delete_bucket_tagging(Bucket=bucket.name)
 
+    def bodies(self, bucket: Bucket, key: str) -> list[bytes]:
+        listed = self._client.list_object_versions(Bucket=bucket.name, Prefix=key).get("Versions", [])
+        at = [{"Bucket": bucket.name, "Key": key, "VersionId": v["VersionId"]} for v in listed if v["Key"] == key]
+        return [self._client.get_object(**version)["Body"].read() for version in at]
+
     def follow(self, url: str) -> Fetched:
         try:
             with urlopen(url, timeout=20) as answer:
@@ -219,10 +234,19 @@ def memory_subject() -> Subject:
     stranger = MemoryObjectStore()
     plain = store.make_bucket(Bucket("contract-plain", WEST))
     versioned = store.make_bucket(Bucket("contract-versioned", EAST), versioned=True)
+    suspended = store.make_bucket(Bucket("contract-suspended", WEST), versioned=True)
+    store.set_versioning(suspended, Versioning.SUSPENDED)
     # Another store in which the same bucket exists and everything is refused.
     stranger.deny(stranger.make_bucket(plain))
     return Subject(
-        store, store, stranger, MemoryOutside(store), plain, versioned, missing=Bucket("contract-missing", WEST)
+        store,
+        store,
+        stranger,
+        MemoryOutside(store),
+        plain,
+        versioned,
+        suspended,
+        missing=Bucket("contract-missing", WEST),
     )
 
 
@@ -230,10 +254,13 @@ def server_subject(url: str, keys: tuple[str, str], admin: tuple[str, str] | Non
     """A fresh server: its buckets are made here, by the administrator."""
     session = boto3.Session(*keys)
     plain, versioned = Bucket("contract-plain", WEST), Bucket("contract-versioned", EAST)
-    for bucket in (plain, versioned):
+    suspended = Bucket("contract-suspended", EAST)
+    for bucket in (plain, versioned, suspended):
         client = _client(boto3.Session(*admin or keys), url, bucket.region)
         client.create_bucket(Bucket=bucket.name, CreateBucketConfiguration={"LocationConstraint": bucket.region})
-    client.put_bucket_versioning(Bucket=versioned.name, VersioningConfiguration={"Status": "Enabled"})
+    for bucket in (versioned, suspended):
+        client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    client.put_bucket_versioning(Bucket=suspended.name, VersioningConfiguration={"Status": "Suspended"})
     return Subject(
         S3ObjectStore(session, url),
         S3ObjectStore(boto3.Session(*keys), url),
@@ -241,18 +268,20 @@ def server_subject(url: str, keys: tuple[str, str], admin: tuple[str, str] | Non
         S3Outside(_client(session, url, WEST)),
         plain,
         versioned,
+        suspended,
         missing=Bucket("contract-missing", WEST),
     )
 
 
-AWS_VARIABLES = ("EFT_AWS_BUCKET", "EFT_AWS_VERSIONED_BUCKET")
+AWS_VARIABLES = ("EFT_AWS_BUCKET", "EFT_AWS_VERSIONED_BUCKET", "EFT_AWS_SUSPENDED_BUCKET")
 
 
 @contextmanager
 def aws_subject() -> Iterator[Subject]:
-    """Real AWS: two buckets in EFT_AWS_REGION, of which only the second keeps versions. Cleaned up afterwards."""
+    """Real AWS: three buckets in EFT_AWS_REGION, of which the first never kept versions, the second does, and the third
+    did. Cleaned up afterwards."""
     region = os.environ.get("EFT_AWS_REGION", WEST)
-    plain, versioned = (Bucket(os.environ[name], region) for name in AWS_VARIABLES)
+    plain, versioned, suspended = (Bucket(os.environ[name], region) for name in AWS_VARIABLES)
     session = boto3.Session(region_name=region)
     outside = S3Outside(session.client("s3", region_name=region))
     subject = Subject(
@@ -262,10 +291,11 @@ def aws_subject() -> Iterator[Subject]:
         outside,
         plain,
         versioned,
+        suspended,
         missing=Bucket(f"{plain.name}-missing", region),
     )
     yield subject
-    for bucket in (plain, versioned):
+    for bucket in (plain, versioned, suspended):
         outside.clear(bucket, subject.root)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Denied, NoSuchBucket, NotFound, Permanent, PreconditionFailed
 from chalicelib.core.model import Bucket, ChecksumType, Properties
 from chalicelib.ports import BucketFacts, Placement, SourceRef
@@ -95,14 +96,14 @@ def test_delete_of_what_is_gone_is_no_error(subject: Subject) -> None:
 # --- delete what is pinned ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["plain", "versioned"])
+@pytest.mark.parametrize("kind", ["plain", "versioned", "suspended"])
 def test_pinned_delete_removes_what_is_there(subject: Subject, kind: str) -> None:
     bucket: Bucket = getattr(subject, kind)
     put = subject.put("object", bucket=bucket)
     marker = subject.store.delete_pinned(bucket, put.key, put.etag)
     assert subject.other.head(bucket, put.key) is None
     assert subject.other.list(bucket, put.key).objects == ()
-    assert (marker is not None) is (kind == "versioned")
+    assert (marker is not None) is (kind != "plain")
 
 
 def test_pinned_delete_keeps_the_version_where_there_are_versions(subject: Subject) -> None:
@@ -114,7 +115,29 @@ def test_pinned_delete_keeps_the_version_where_there_are_versions(subject: Subje
     assert kept.facts.etag == put.etag
 
 
-@pytest.mark.parametrize("kind", ["plain", "versioned"])
+@pytest.mark.parametrize(("kind", "kept"), [("plain", []), ("versioned", [b"new", b"old"]), ("suspended", [])])
+def test_what_a_bucket_still_has_when_it_was_overwritten_and_deleted(
+    subject: Subject, kind: str, kept: list[bytes]
+) -> None:
+    """Where versioning is suspended, all that is written has the version id "null", and of those a key has one."""
+    bucket: Bucket = getattr(subject, kind)
+    subject.put("object", b"old", bucket=bucket)
+    put = subject.put("object", b"new", bucket=bucket)
+    marker = subject.store.delete_pinned(bucket, put.key, put.etag)
+    assert (marker == "null") is (kind == "suspended")
+    assert sorted(subject.outside.bodies(bucket, put.key)) == kept
+
+
+def test_a_copy_into_a_suspended_bucket_takes_the_place_of_what_was_there(subject: Subject) -> None:
+    source = subject.put("source", b"new")
+    old = subject.put("object", b"old", bucket=subject.suspended)
+    pinned = SourceRef(subject.plain, source.key, source.etag)
+    written = subject.store.copy(pinned, subject.suspended, old.key, old.etag, Placement())
+    assert written.version_id in (None, "null")
+    assert subject.outside.bodies(subject.suspended, old.key) == [b"new"]
+
+
+@pytest.mark.parametrize("kind", ["plain", "versioned", "suspended"])
 def test_pinned_delete_leaves_another_object_alone(subject: Subject, kind: str) -> None:
     bucket: Bucket = getattr(subject, kind)
     old = subject.put("object", b"old", bucket=bucket)
@@ -124,7 +147,7 @@ def test_pinned_delete_leaves_another_object_alone(subject: Subject, kind: str) 
     assert subject.other.get(bucket, old.key) == b"new"
 
 
-@pytest.mark.parametrize("kind", ["plain", "versioned"])
+@pytest.mark.parametrize("kind", ["plain", "versioned", "suspended"])
 def test_pinned_delete_of_what_is_gone(subject: Subject, kind: str) -> None:
     """Also where the version that was pinned lies under a delete marker: S3 looks at the current version alone."""
     bucket: Bucket = getattr(subject, kind)
@@ -451,6 +474,22 @@ def test_a_bucket_says_where_it_is_and_what_its_tags_are(subject: Subject) -> No
         subject.outside.tag(bucket, {"eft-tenants": "acme other", "env": "é"})
         assert subject.store.describe(bucket).tags == {"eft-tenants": "acme other", "env": "é"}
     subject.outside.tag(subject.plain, {})
+
+
+def test_a_bucket_says_whether_it_keeps_versions(subject: Subject) -> None:
+    assert subject.store.versioning(subject.plain) is Versioning.NEVER
+    assert subject.store.versioning(subject.versioned) is Versioning.ENABLED
+    assert subject.store.versioning(subject.suspended) is Versioning.SUSPENDED
+
+
+def test_a_missing_bucket_keeps_no_versions_that_anybody_could_tell_of(subject: Subject) -> None:
+    with pytest.raises(NoSuchBucket):
+        subject.store.versioning(subject.missing)
+
+
+def test_another_owners_bucket_does_not_say_whether_it_keeps_versions(subject: Subject) -> None:
+    with pytest.raises((Denied, NoSuchBucket)):
+        subject.store.versioning(Bucket(subject.plain.name, subject.plain.region, owner="999999999999"))
 
 
 def test_a_missing_bucket_says_nothing(subject: Subject) -> None:

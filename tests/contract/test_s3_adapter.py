@@ -24,6 +24,7 @@ from botocore.exceptions import (
 from chalicelib.adapters import s3_shapes as shapes
 from chalicelib.adapters.s3 import POOL_CONNECTIONS, Kind, S3ObjectStore, config
 from chalicelib.adapters.s3_errors import translate
+from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import (
     Archived,
     Conflict,
@@ -184,6 +185,32 @@ def test_a_pinned_delete_states_its_condition_and_whose_bucket_it_is() -> None:
     assert (method, path) == ("DELETE", "/target/out/%C3%A4%20%2B"), "no version: nothing is deleted for good"
     assert headers["if-match"] == '"89ab"'
     assert headers["x-amz-expected-bucket-owner"] == "111122223333"
+
+
+def test_a_bucket_as_such_is_asked_by_whoever_owns_it_and_nobody_pays() -> None:
+    """Botocore refuses to send who pays with these requests: an endpoint whose requester pays could not be tried."""
+    tags = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+    versioning = b"<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
+    with scripted_server(Answer(200), Answer(200, tags), Answer(200, versioning)) as server:
+        assert store_at(server.url).describe(PAYING).tags == {"a": "b"}
+        assert store_at(server.url).versioning(PAYING) is Versioning.SUSPENDED
+    for _, _, headers in server.requests:
+        assert headers["x-amz-expected-bucket-owner"] == "444455556666"
+    assert [path for _, path, _ in server.requests] == ["/source", "/source?tagging", "/source?versioning"]
+
+
+@pytest.mark.parametrize(
+    ("status", "versioning"),
+    [
+        (b"<Status>Enabled</Status>", Versioning.ENABLED),
+        (b"<Status>Suspended</Status><MfaDelete>Enabled</MfaDelete>", Versioning.SUSPENDED),
+        (b"", Versioning.NEVER),
+    ],
+)
+def test_what_a_bucket_says_of_its_versions(status: bytes, versioning: Versioning) -> None:
+    body = b"<VersioningConfiguration>" + status + b"</VersioningConfiguration>"
+    with scripted_server(Answer(200, body)) as server:
+        assert store_at(server.url).versioning(BUCKET) is versioning
 
 
 def test_looking_states_owner_and_who_pays() -> None:

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.deletions import NOT_ALL_DELIVERED, SOURCE_EMPTY, Deletion, beneath, by_globs_alone, refusal
+from chalicelib.core.deletions import (
+    NOT_ALL_DELIVERED,
+    SOURCE_EMPTY,
+    Deletion,
+    Versioning,
+    beneath,
+    by_globs_alone,
+    finality,
+    refusal,
+)
 from chalicelib.core.ids import is_delete_part, is_part_id, part_id, split_part_id
 from chalicelib.core.inputs import Filters
 from chalicelib.core.model import JobState, Method, ObjectFacts, Outcome, Receipt, Row, RowOutcome, Verification
@@ -41,6 +50,18 @@ def test_when_nothing_may_be_deleted(objects: int, cap: int, empty: bool, why: s
     found = refusal(Deletion(cap), objects, source_empty=empty)
     assert found.startswith(why)
     assert bool(found) is bool(why)
+
+
+def test_what_is_gone_for_ever_and_nobody_consented() -> None:
+    why = "it keeps no versions"
+    assert refusal(Deletion(1), 1, source_empty=False, for_ever=why).startswith(f"nothing was deleted: {why}; turn")
+    assert refusal(Deletion(1), 0, source_empty=False, for_ever=why) == ""
+    assert refusal(Deletion(1), 1, source_empty=True, for_ever=why) == SOURCE_EMPTY
+
+
+@pytest.mark.parametrize("versioning", [*Versioning, None])
+def test_where_a_delete_can_be_undone(versioning: Versioning | None) -> None:
+    assert (finality(versioning) == "") is (versioning is Versioning.ENABLED)
 
 
 def test_which_filters_can_be_judged_by_a_key_alone() -> None:

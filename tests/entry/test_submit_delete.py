@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.deletions import Versioning
+from simulation.memory.env import EAST, TARGET
+from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api
 
 DELETE = {"consent": "DELETE-AT-TARGET", "max_objects": 500}
@@ -11,9 +14,24 @@ DELETE = {"consent": "DELETE-AT-TARGET", "max_objects": 500}
 
 def test_it_is_shown(api: Api) -> None:
     job = api.submit(delete=DELETE).json
-    assert job["delete"] == {"max_objects": 500}
+    assert job["delete"] == DELETE
     assert api.get(f"/jobs/{job['id']}").json == job
-    assert api.get("/jobs").json["jobs"][0]["delete"] == {"max_objects": 500}
+    assert api.get("/jobs").json["jobs"][0]["delete"] == DELETE
+
+
+@pytest.mark.parametrize("versioning", [Versioning.SUSPENDED, Versioning.NEVER])
+def test_for_ever_has_a_consent_of_its_own(api: Api, versioning: Versioning) -> None:
+    store = api.store.store
+    assert isinstance(store, MemoryObjectStore)
+    store.make_bucket(TARGET[EAST], versioned=versioning is not Versioning.NEVER)
+    if versioning is Versioning.SUSPENDED:
+        store.set_versioning(TARGET[EAST], versioning)
+    detail = api.submit(delete=DELETE).problem(400, "DeletesForEver")
+    assert "gone for ever; turn its versioning on, or send the consent DELETE-AT-TARGET-FOR-EVER" in detail
+    assert api.queue.wakes == []
+    for_ever = DELETE | {"consent": "DELETE-AT-TARGET-FOR-EVER"}
+    reply = api.submit(delete=for_ever)
+    assert (reply.status, reply.json["delete"]) == (201, for_ever)
 
 
 def test_without_it_nothing_is_deleted(api: Api) -> None:
@@ -24,7 +42,7 @@ def test_without_it_nothing_is_deleted(api: Api) -> None:
 @pytest.mark.parametrize("max_objects", [1, 1_000_000, 4.0])
 def test_caps(api: Api, max_objects: float) -> None:
     reply = api.submit(delete=DELETE | {"max_objects": max_objects})
-    assert (reply.status, reply.json["delete"]) == (201, {"max_objects": int(max_objects)})
+    assert (reply.status, reply.json["delete"]) == (201, DELETE | {"max_objects": int(max_objects)})
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,20 @@ def test_targets_objects_are_deleted_only_by_a_request_that_says_which(cloudform
     assert deleting["Condition"] == {"Null": {"s3:if-match": "false"}}
 
 
+def test_whoever_accepts_plans_or_carries_out_deletions_may_see_whether_they_can_be_undone(
+    cloudformation: dict[str, Any],
+) -> None:
+    asking = {
+        role: json.dumps(statement["Resource"])
+        for role, statement in _statements(cloudformation)
+        if "s3:GetBucketVersioning" in statement["Action"]
+    }
+    assert set(asking) == {"ApiHandlerRole", "SweepRole", "SplitRole", "CopyRole"}
+    for resources in asking.values():
+        assert resources.count("-target-") == 2
+        assert "/*" not in resources, "it is the bucket's, not an object's"
+
+
 def test_control_records_are_never_deleted_but_markers_of_what_is_open(cloudformation: dict[str, Any]) -> None:
     for role, statement in _statements(cloudformation):
         if "s3:DeleteObject" in statement["Action"] and "-control-" in json.dumps(statement["Resource"]):

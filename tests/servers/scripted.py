@@ -29,6 +29,8 @@ class ScriptedServer:
     script: list[Answer]
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """Method, path with query, and headers (names in lower case)."""
+    bodies: list[bytes] = field(default_factory=list)
+    """Of the same requests."""
 
 
 @contextmanager
@@ -40,14 +42,17 @@ def scripted_server(*script: Answer) -> Iterator[ScriptedServer]:
         protocol_version = "HTTP/1.1"
 
         def do_any(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             server.requests.append((self.command, self.path, headers))
+            server.bodies.append(body)
             answer = server.script.pop(0) if len(server.script) > 1 else server.script[0]
             self.close_connection = answer.length is not None or answer.status == 0
             if answer.status == 0:
                 return
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)
+            if "Date" not in answer.headers:
+                self.send_header("Date", self.date_time_string())
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body) if answer.length is None else answer.length))

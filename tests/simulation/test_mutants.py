@@ -7,11 +7,13 @@ import pytest
 
 from chalicelib.core.model import Outcome
 from simulation.mutants.catalogue import MUTANTS
-from simulation.mutants.hunt import NOTHING, Found, hunt_all
+from simulation.mutants.hunt import NOTHING, REPOSITORY, CannotBeHunted, Found, hunt, hunt_all
 from simulation.mutants.plant import CannotBePlanted, Edit, Mutant, plant
 from simulation.mutants.table import listed, table_of
 
 QUICK = (
+    "first-page-of-parts",
+    "margin-left-out",
     "blind-copy",
     "fresh-head",
     "receipt-before-verify",
@@ -40,12 +42,12 @@ def test_it_can_be_planted(mutant: Mutant) -> None:
 def test_it_is_found(name: str) -> None:
     (found,) = hunt_all(600, name)
     assert found.as_expected, f"{name} was not found in 600 seeds"
-    assert found.invariant
+    assert found.by
 
 
 def test_nothing_is_found_where_nothing_is_planted() -> None:
     (found,) = hunt_all(100, NOTHING.name)
-    assert (found.seed, found.as_expected) == (None, True)
+    assert (found.by, found.as_expected) == ("", True), found.evidence
 
 
 def test_it_must_be_planted_before_the_import() -> None:
@@ -58,6 +60,34 @@ def test_the_page_lists_every_mutant() -> None:
 
 
 def test_a_row_says_what_found_it() -> None:
-    found = [Found(mutant.name, mutant.what, 7, "I2 written once", "") for mutant in MUTANTS]
-    assert "| `blind-copy` | CopyObject without" in table_of(found)
-    assert "| 7 | I2 written once |" in table_of(found)
+    by_seed = [Found(mutant.name, mutant.what, 7, None, "I2 written once", "") for mutant in MUTANTS]
+    assert "| `blind-copy` | CopyObject without" in table_of(by_seed)
+    assert "| seed 7: I2 written once |" in table_of(by_seed)
+    by_test = [
+        Found(mutant.name, mutant.what, None, "tests/steps/test_a.py::test_b[a|b]", "", "") for mutant in MUTANTS
+    ]
+    assert "| `steps/test_a.py::test_b` |" in table_of(by_test)
+
+
+@pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.tests], ids=lambda mutant: mutant.name)
+def test_the_tests_that_are_to_find_it_are_there(mutant: Mutant) -> None:
+    for test in mutant.tests:
+        path, _, name = test.partition("::")
+        assert f"def {name.partition('[')[0]}" in (REPOSITORY / path).read_text(), test
+
+
+def test_a_bug_that_its_tests_do_not_find_is_not_found() -> None:
+    mutant = Mutant("m", "", (), ("tests/core/test_retry.py",))
+    assert hunt(mutant, 0).by == ""
+
+
+def test_tests_that_can_not_be_run_find_nothing() -> None:
+    """Neither a test that isn't there, nor one that can't be imported, is a bug that was found."""
+    with pytest.raises(CannotBeHunted):
+        hunt(Mutant("m", "", (), ("tests/core/test_retry.py::test_that_is_not_there",)), 0)
+
+
+def test_what_is_not_there_can_not_be_planted() -> None:
+    """It says so before any test runs: raised by an import in a test, it would look like a bug that was found."""
+    with pytest.raises(CannotBePlanted, match="0 times"):
+        plant([Edit("chalicelib.adapters.tracing", "nobody wrote this", "")])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.deletions import Deletion
+from chalicelib.core.deletions import Consent, Deletion, Versioning
 from chalicelib.core.model import JobSpec, JobState, Outcome
 from chalicelib.ports import QueueName, Wake
 from chalicelib.steps import control, copy, split
@@ -34,7 +34,8 @@ def unversioned() -> World:
 def run(world: World, cap: int = len(STRAYS)) -> JobSpec:
     """After the submission, whose own trouble is the same as of any job."""
     world.calls.paused = True
-    spec = deleting.submit(world, Deletion(cap))
+    kept = world.store.versioning(TARGET[EAST]) is Versioning.ENABLED
+    spec = deleting.submit(world, Deletion(cap, Consent.DELETE if kept else Consent.FOR_EVER))
     world.calls.paused = False
     world.settle()
     return spec

@@ -193,7 +193,7 @@ def test_a_record_that_can_not_be_read_is_replaced_and_told_of(world: World) -> 
 
 
 def test_nobody_is_asked_when_there_is_no_time(world: World) -> None:
-    keys.run(world.env(), world.clock.now_ms() + keys.RESERVE_MS)
+    keys.run(world.env(), world.clock.now_ms())
     assert world.source.asked == []
 
 

@@ -34,6 +34,7 @@ _SUBMITTING = (
     problems.KEY_TOO_LONG,
     problems.MANIFEST_UNREADABLE,
     problems.OVERLAP,
+    problems.DELETES_FOR_EVER,
     problems.BODY_TOO_LARGE,
     problems.ENDPOINT_UNUSABLE,
     problems.KEY_REUSED,

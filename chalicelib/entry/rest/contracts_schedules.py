@@ -14,6 +14,7 @@ SUBMITTED = (
     problems.CONFLICTING_INPUT,
     problems.KEY_TOO_LONG,
     problems.OVERLAP,
+    problems.DELETES_FOR_EVER,
     problems.ENDPOINT_UNUSABLE,
 )
 """What may stand against a job before its list is looked at."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from chalicelib.core.deletions import Consent
 from chalicelib.core.entries import Action, EntryKind
 from chalicelib.core.feeds import FillState
 from chalicelib.core.inputs import ListFormat
@@ -64,6 +65,8 @@ _DETAILS = {
     "JobNotSettled": f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final states",
     "RateLimited": "your tenant has sent more than 600 requests to us-gov-west-1 in this minute: ask again in 9 s",
     "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
+    "DeletesForEver": "target 'east-target': the target bucket's versioning is suspended, so what is deleted there is "
+    "gone for ever; turn its versioning on, or send the consent DELETE-AT-TARGET-FOR-EVER",
     "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
     "InvalidCron": "cron '0 25 * * *': Bad hour",
     "UnknownTimezone": "timezone 'EST5': send a name of the time zone database, such as America/New_York or UTC",
@@ -107,7 +110,7 @@ def _requests() -> dict[str, BaseModel]:
         "deleting": requests.JobRequest(
             source=source,
             target=target,
-            delete=requests.DeleteRequest(consent="DELETE-AT-TARGET", max_objects=500),
+            delete=requests.DeleteRequest(consent=Consent.DELETE, max_objects=500),
         ),
         "new-feed": feeds.FeedRequest(source=source, target=target, labels={"team": "orders"}),
         "all": feeds.BackfillRequest(),

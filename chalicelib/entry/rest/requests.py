@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from chalicelib.core.deletions import OBJECTS_MAX, Deletion
+from chalicelib.core.deletions import OBJECTS_MAX, Consent, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat, StorageClass
 from chalicelib.core.model import CancelMode, Outcome, OverwriteMode, Priority
@@ -147,8 +147,9 @@ class DeleteRequest(RequestBody):
     every object of the job is delivered, and only then; none at all if there are more of them than you say. Of what a
     `filter` doesn't mean, nothing is removed, and nothing below the prefix of another endpoint."""
 
-    consent: Literal["DELETE-AT-TARGET"]
-    """Just this, so that nobody asks for it by mistake."""
+    consent: Consent
+    """Just this, so that nobody asks for it by mistake. `DELETE-AT-TARGET` is for a bucket that keeps versions, where
+    what was deleted can be brought back; any other is refused, unless you say `DELETE-AT-TARGET-FOR-EVER`."""
     max_objects: Annotated[int, Field(ge=1, le=OBJECTS_MAX), BeforeValidator(_a_number)]
     """If there are more objects to remove than this, none is removed."""
 
@@ -192,7 +193,7 @@ class JobRequest(RequestBody):
             keys=tuple(dict.fromkeys(self.keys)),
             manifest=self.manifest.place() if self.manifest else None,
             filters=self.filter.filters() if self.filter else NO_FILTERS,
-            deletion=Deletion(self.delete.max_objects) if self.delete else None,
+            deletion=Deletion(self.delete.max_objects, self.delete.consent) if self.delete else None,
             priority=self.priority,
         )
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.core import model
+from chalicelib.core.deletions import Consent, Deletion
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
 from chalicelib.core.model import (
     CancelMode,
@@ -95,7 +96,12 @@ class ManifestLocation(Response):
 class Delete(Response):
     """What may be removed at the target."""
 
+    consent: Consent
     max_objects: Count
+
+    @classmethod
+    def of(cls, deletion: Deletion) -> Self:
+        return cls(consent=deletion.consent, max_objects=deletion.max_objects)
 
 
 class Occurrence(Response):
@@ -142,7 +148,7 @@ def base_of(spec: model.JobSpec) -> dict[str, Any]:
         "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
         "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
         "manifest": ManifestLocation.of(listed) if listed and listed.endpoint else None,
-        "delete": Delete(max_objects=spec.deletion.max_objects) if spec.deletion else None,
+        "delete": Delete.of(spec.deletion) if spec.deletion else None,
         "mode": spec.mode,
         "cancel": spec.cancel_mode,
         "labels": spec.labels,

@@ -57,7 +57,7 @@ class ScheduledJob(Response):
             keys=list(job.keys),
             manifest=ManifestLocation.of_place(job.manifest) if job.manifest else None,
             mode=job.mode,
-            delete=Delete(max_objects=job.deletion.max_objects) if job.deletion else None,
+            delete=Delete.of(job.deletion) if job.deletion else None,
             cancel=job.cancel_mode,
             priority=job.priority,
             labels=dict(job.labels),

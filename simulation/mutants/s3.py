@@ -1,0 +1,362 @@
+"""The S3 adapter: what it sends, which page it asks for next, and what it makes of an answer."""
+
+from simulation.mutants.plant import Edit, Mutant
+
+_S3 = "chalicelib.adapters.s3"
+_SHAPES = "chalicelib.adapters.s3_shapes"
+_ERRORS = "chalicelib.adapters.s3_errors"
+_PAGES = "tests/contract/test_s3_pages.py"
+_ADAPTER = "tests/contract/test_s3_adapter.py"
+_ANSWERS = "tests/contract/test_s3_answers.py"
+
+S3 = (
+    Mutant(
+        "first-page-of-parts",
+        "the S3 adapter takes only the first page of ListParts",
+        (
+            Edit(
+                _S3,
+                """\
+            if not answer.get("IsTruncated"):
+                return parts
+            request["PartNumberMarker"] = answer["NextPartNumberMarker"]
+""",
+                """\
+            return parts
+""",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "part-marker-from-what-was-seen",
+        "ListParts goes on behind the last part it has seen: an empty page leads nowhere",
+        (
+            Edit(
+                _S3,
+                """\
+            request["PartNumberMarker"] = answer["NextPartNumberMarker"]
+""",
+                """\
+            request["PartNumberMarker"] = str(parts[-1].number if parts else 0)
+""",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "upload-id-marker-dropped",
+        "ListMultipartUploads goes on by key alone: more uploads of one key than a page holds are left out",
+        (
+            Edit(
+                _S3,
+                """\
+            request["UploadIdMarker"] = answer["NextUploadIdMarker"]
+""",
+                "",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "upload-markers-swapped",
+        "ListMultipartUploads goes on with the markers that it was asked with",
+        (Edit(_S3, 'answer["NextUploadIdMarker"]', 'answer.get("UploadIdMarker", "")'),),
+        (_PAGES,),
+    ),
+    Mutant(
+        "key-marker-still-encoded",
+        "the key marker of ListMultipartUploads is sent back as it came, url-encoded",
+        (Edit(_S3, 'shapes.decoded(answer, answer["NextKeyMarker"])', 'answer["NextKeyMarker"]'),),
+        (_PAGES,),
+    ),
+    Mutant(
+        "plus-is-a-plus",
+        "a url-encoded key's plus sign is not taken for the space that it is",
+        (
+            Edit(_SHAPES, "import quote, unquote_plus, urlencode", "import quote, unquote, urlencode"),
+            Edit(_SHAPES, 'unquote_plus(text or "")', 'unquote(text or "")'),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "decoded-though-not-encoded",
+        "keys are decoded, also those of a store that has not encoded them",
+        (Edit(_SHAPES, ' if answer.get("EncodingType") == "url" else text or ""', ""),),
+        (_PAGES,),
+    ),
+    Mutant(
+        "empty-page-is-the-end",
+        "ListObjectsV2 stops at an empty page that is not the last",
+        (
+            Edit(
+                _S3,
+                """\
+            if objects or not answer.get("IsTruncated"):
+                return Page(objects, bool(answer.get("IsTruncated")))
+""",
+                """\
+            if not objects or not answer.get("IsTruncated"):
+                return Page(objects, truncated=False)
+            if objects:
+                return Page(objects, truncated=True)
+""",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "continuation-token-lost",
+        "behind an empty page ListObjectsV2 asks for that page again",
+        (
+            Edit(
+                _S3,
+                """\
+            request["ContinuationToken"] = answer["NextContinuationToken"]
+""",
+                """\
+            request["ContinuationToken"] = answer.get("ContinuationToken", answer["NextContinuationToken"])
+""",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "full-page-is-not-the-last",
+        "whether a page of objects is the last is guessed from how full it is",
+        (
+            Edit(
+                _S3,
+                """\
+                return Page(objects, bool(answer.get("IsTruncated")))
+""",
+                """\
+                return Page(objects, len(objects) == min(limit, LIST_PAGE_KEYS))
+""",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "parts-counted-not-summed",
+        "what GetObjectAttributes lists of an object's parts is taken for all of them",
+        (Edit(_S3, 'return sizes if sum(sizes) == answer.get("ObjectSize") else ()', "return sizes"),),
+        (_PAGES,),
+    ),
+    Mutant(
+        "first-page-of-attributes",
+        "GetObjectAttributes is asked for its first page of parts again and again, or for none but it",
+        (
+            Edit(
+                _S3,
+                """\
+            request["PartNumberMarker"] = found["NextPartNumberMarker"]
+""",
+                """\
+            return sizes
+""",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "parts-of-any-version",
+        "an object's part sizes are asked for without its version",
+        (
+            Edit(
+                _S3,
+                'shapes.at(bucket, Key=key, VersionId=version_id, ObjectAttributes=["ObjectParts", "ObjectSize"])',
+                'shapes.at(bucket, Key=key, ObjectAttributes=["ObjectParts", "ObjectSize"])',
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "last-part-of-another-object",
+        "the sizes of parts are looked at one by one without a condition that it is still the same object",
+        (
+            Edit(
+                _S3,
+                "self.head(bucket, key, version_id=version_id, if_match=whole.facts.etag, part_number=number)",
+                "self.head(bucket, key, version_id=version_id, part_number=number)",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "copy-sent-to-the-sources-region",
+        "CopyObject is sent to the source's Region",
+        (
+            Edit(
+                _S3,
+                "answer = self._client(bucket.region, Kind.COPY).copy_object(**request)",
+                "answer = self._client(source.bucket.region, Kind.COPY).copy_object(**request)",
+            ),
+        ),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "copies-are-retried",
+        "botocore repeats copies, as it does reads: one's own success becomes a 412",
+        (Edit(_S3, "3 if kind is Kind.READ else 1", "1 if kind is Kind.WRITE else 3"),),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "complete-is-a-write",
+        "CompleteMultipartUpload is given a read's time, and is repeated",
+        (
+            Edit(
+                _S3,
+                "self._client(upload.bucket.region, Kind.COPY).complete_multipart_upload",
+                "self._client(upload.bucket.region, Kind.READ).complete_multipart_upload",
+            ),
+        ),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "owner-of-the-source-unsaid",
+        "a copy doesn't say whose its source's bucket must be",
+        (
+            Edit(
+                _SHAPES,
+                """\
+            "ExpectedSourceBucketOwner": source.bucket.owner,
+""",
+                "",
+            ),
+        ),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "range-one-byte-long",
+        "a part is copied with one byte of the next one",
+        (
+            Edit(
+                _S3,
+                'f"bytes={first_byte}-{last_byte}"\n        with',
+                'f"bytes={first_byte}-{last_byte + 1}"\n        with',
+            ),
+        ),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "part-one-byte-short",
+        "a copied part counts one byte less than it has",
+        (Edit(_S3, "last_byte - first_byte + 1)", "last_byte - first_byte)"),),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "range-ignored-and-cut-short",
+        "of a store that ignores ranges the last byte is cut off",
+        (Edit(_S3, "body[first_byte : last_byte + 1]", "body[first_byte:last_byte]"),),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "read-of-another-object",
+        "a range is read without a condition: two of them may be two objects'",
+        (Edit(_S3, "            IfMatch=shapes.quoted(etag),\n", ""),),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "size-unsaid-at-complete",
+        "CompleteMultipartUpload doesn't say how large the object must be",
+        (Edit(_S3, ", UploadId=upload.upload_id, MpuObjectSize=size)", ", UploadId=upload.upload_id)"),),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "checksum-type-ignored",
+        "an answer's ChecksumType is not read: what type a checksum is is guessed from the ETag",
+        (
+            Edit(
+                _SHAPES,
+                'return Checksum(algorithm, ChecksumType(answer.get("ChecksumType") or assumed), value)',
+                "return Checksum(algorithm, assumed, value)",
+            ),
+        ),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "listed-checksum-is-whole",
+        "a checksum that LIST shows of an object made of parts counts as one of the whole object",
+        (
+            Edit(
+                _SHAPES,
+                "    assumed = ChecksumType.COMPOSITE if _MULTIPART_ETAG.search(etag) else ChecksumType.FULL_OBJECT\n",
+                "    assumed = ChecksumType.FULL_OBJECT\n",
+            ),
+        ),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "restored-while-it-is-restored",
+        "an archived object counts as readable when its restore has begun",
+        (Edit(_SHAPES, "'ongoing-request=\"false\"' in (answer", "'ongoing-request' in (answer"),),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "null-version-is-none",
+        'the version "null" is dropped: of a bucket whose versioning is suspended, nothing is pinned',
+        (
+            Edit(
+                _SHAPES,
+                '    return answer.get("VersionId") or None\n',
+                '    found = answer.get("VersionId")\n    return None if found == "null" else found or None\n',
+            ),
+        ),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "tags-encoded-as-a-form",
+        "tags are restated with plus signs for spaces, which S3 takes for plus signs",
+        (Edit(_SHAPES, 'urlencode(tags, quote_via=quote, safe="")', "urlencode(tags)"),),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "delete-pins-nothing",
+        "a pinned delete's condition lacks its quotes",
+        (
+            Edit(
+                _S3,
+                "request = shapes.at(bucket, Key=key, IfMatch=shapes.quoted(expect))",
+                "request = shapes.at(bucket, Key=key, IfMatch=expect)",
+            ),
+        ),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "empty-etag-is-no-condition",
+        "a destination whose ETag is unknown counts as one that is not there",
+        (
+            Edit(
+                _SHAPES,
+                'return {"IfNoneMatch": "*"} if expect is None else',
+                'return {} if not expect else {"IfNoneMatch": "*"} if expect is None else',
+            ),
+        ),
+        (_ADAPTER,),
+    ),
+    Mutant(
+        "refused-in-passing-is-refused",
+        "KMS being throttled fails a row for good: its code is missing in the table of errors",
+        (Edit(_ERRORS, '    "KMS.ThrottlingException": Retry,\n', ""),),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "skewed-clock-is-denied",
+        "a request signed too long ago, by a process that was frozen, fails its row as denied",
+        (Edit(_ERRORS, '    "RequestTimeTooSkewed": Retry,', "    "),),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "new-500-is-final",
+        "a 500 with a code that nobody has listed fails its row for good",
+        (Edit(_ERRORS, "return Retry if status >= 500 else Permanent", "return Retry if status > 500 else Permanent"),),
+        (_ANSWERS,),
+    ),
+    Mutant(
+        "new-409-is-final",
+        "a 409 with a code that nobody has listed fails its row for good",
+        (Edit(_ERRORS, "    409: Retry,\n", ""),),
+        (_ANSWERS,),
+    ),
+)

@@ -1,0 +1,112 @@
+"""The S3 adapter in detail: ranges to the byte, versions, tags, and codes that are easily forgotten. Each of these was
+a bug that the other tests let live when it was planted (docs/verification.md)."""
+
+from urllib.parse import unquote
+
+import pytest
+
+from chalicelib.adapters import s3_shapes as shapes
+from chalicelib.adapters.s3_errors import translate
+from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.core.model import ChecksumType, Properties
+from chalicelib.ports import Part, Placement
+from tests.contract.test_s3_adapter import BUCKET, SOURCE, UPLOAD, client_error, store_at
+from tests.servers.scripted import Answer, scripted_server
+
+COPIED_PART = Answer(200, b"<CopyPartResult><ETag>&quot;89ab&quot;</ETag></CopyPartResult>")
+
+
+def test_a_part_is_copied_to_the_byte() -> None:
+    with scripted_server(COPIED_PART) as server:
+        part = store_at(server.url).upload_part_copy(UPLOAD, 2, SOURCE, 10, 19, whole=False)
+    assert server.requests[0][2]["x-amz-copy-source-range"] == "bytes=10-19", "both ends are in it"
+    assert part == Part(2, "89ab", 10)
+
+
+def test_a_part_that_is_the_whole_object_has_no_range() -> None:
+    """S3 refuses one for objects of up to 5 MiB."""
+    with scripted_server(COPIED_PART) as server:
+        part = store_at(server.url).upload_part_copy(UPLOAD, 1, SOURCE, 0, 9, whole=True)
+    assert "x-amz-copy-source-range" not in server.requests[0][2]
+    assert part.size == 10
+
+
+def test_a_part_states_its_source_as_it_is_pinned() -> None:
+    with scripted_server(COPIED_PART) as server:
+        store_at(server.url).upload_part_copy(UPLOAD, 2, SOURCE, 10, 19, whole=False)
+    headers = server.requests[0][2]
+    assert headers["x-amz-copy-source"] == "source/in/a?versionId=v1"
+    assert headers["x-amz-copy-source-if-match"] == '"0123"'
+    assert headers["x-amz-source-expected-bucket-owner"] == "444455556666"
+
+
+@pytest.mark.parametrize("obeyed", [True, False])
+def test_a_range_is_read_to_the_byte(obeyed: bool) -> None:
+    """Also of a server that answers with all there is."""
+    whole = Answer(200, b"0123456789", {"ETag": '"0123"'})
+    part = Answer(206, b"345", {"ETag": '"0123"', "Content-Range": "bytes 3-5/10"})
+    with scripted_server(part if obeyed else whole) as server:
+        assert store_at(server.url).read(BUCKET, "a", "0123", 3, 5, version_id="v1") == b"345"
+    ((_, path, headers),) = server.requests
+    assert (headers["range"], headers["if-match"]) == ("bytes=3-5", '"0123"')
+    assert path.endswith("versionId=v1")
+
+
+def test_a_version_written_without_versioning_has_a_name() -> None:
+    """ "null" names it. Without it, the next version would be read in its place."""
+    for told, known in (({"VersionId": "null"}, "null"), ({"VersionId": "v7"}, "v7"), ({}, None)):
+        assert shapes.head_of("a", {"ETag": '"0"', **told}).facts.version_id == known
+
+
+def test_a_listed_object_made_of_parts_has_a_checksum_of_its_parts() -> None:
+    """Where LIST doesn't name the type."""
+    for etag, kind in (("0" * 32, ChecksumType.FULL_OBJECT), ("0" * 32 + "-2", ChecksumType.COMPOSITE)):
+        found = shapes.listed({"Key": "a", "ETag": f'"{etag}"', "ChecksumAlgorithm": ["CRC32"]})
+        assert found.checksum is not None
+        assert found.checksum.type is kind
+    told = {"Key": "a", "ETag": '"0-2"', "ChecksumAlgorithm": ["CRC64NVME"], "ChecksumType": "FULL_OBJECT"}
+    found = shapes.listed(told)
+    assert found.checksum is not None
+    assert found.checksum.type is ChecksumType.FULL_OBJECT
+
+
+def test_tags_arrive_as_they_were() -> None:
+    """S3 takes them url-encoded, with %20 for a space: a plus sign is one."""
+    tags = {"order number": "a+b & c=d", "größe": "1/2"}
+    result = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+    with scripted_server(Answer(200, result)) as server:
+        store_at(server.url).create_upload(BUCKET, "a", Properties(), tags, Placement(), None)
+    sent = server.requests[0][2]["x-amz-tagging"]
+    assert "+" not in sent
+    assert {unquote(k): unquote(v) for k, _, v in (pair.partition("=") for pair in sent.split("&"))} == tags
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "KMS.ThrottlingException", Retry),
+        (400, "KMS.KMSInternalException", Retry),
+        (400, "KMS.DependencyTimeoutException", Retry),
+        (403, "RequestTimeTooSkewed", Retry),
+        (400, "IncompleteBody", Retry),
+        (400, "RequestLimitExceeded", Retry),
+        (400, "ThrottlingException", Retry),
+        (500, "SomethingNew", Retry),
+        (599, "SomethingNew", Retry),
+        (409, "SomethingNew", Retry),
+        (429, "SomethingNew", Retry),
+        (409, "InvalidBucketState", Permanent),
+        (401, "SomethingNew", Denied),
+        (400, "KMS.NotFoundException", Denied),
+        (400, "KMS.KMSInvalidStateException", Denied),
+        (400, "SomethingNew", Permanent),
+    ],
+)
+def test_codes_that_are_easily_forgotten(status: int, code: str, kind: type[EftError]) -> None:
+    assert type(translate(client_error(status, code))) is kind
+
+
+@pytest.mark.parametrize("body", [b"<ListBucketResult><Contents><Key>a", b"no XML at all", b"<a>\x00</a>"])
+def test_an_answer_that_is_no_xml_is_asked_for_again_later(body: bytes) -> None:
+    with scripted_server(Answer(200, body, {"Content-Type": "application/xml"})) as server, pytest.raises(Retry):
+        store_at(server.url).list(BUCKET, "in/")

@@ -1,0 +1,285 @@
+"""The table, the queues and the bus over the wire: a page that is not the last is followed, what a batch leaves over is
+sent again or told. Real clients, against a server that answers as AWS may and as no emulator does on demand."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from botocore.config import Config
+
+from chalicelib.adapters.ledger import DynamoLedger
+from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
+from chalicelib.adapters.registry import DynamoRegistry
+from chalicelib.core import codec
+from chalicelib.core.entries import EntryKind
+from chalicelib.core.errors import Permanent, Retry
+from chalicelib.ports import Arrival
+from tests.contract.items import JOB, delivery, spec, terminal
+from tests.contract.ledgers import EAST, REGIONS, WEST, client_of
+from tests.contract.test_registry import change, entry
+from tests.servers.scripted import Answer, ScriptedServer, scripted_server
+
+_TO = TypeSerializer()
+
+
+def says(**content: Any) -> Answer:
+    return Answer(200, json.dumps(content).encode(), {"Content-Type": "application/x-amz-json-1.0"})
+
+
+def attributes(**values: object) -> dict[str, Any]:
+    return {name: _TO.serialize(value) for name, value in values.items()}
+
+
+def asked(server: ScriptedServer) -> list[dict[str, Any]]:
+    """The bodies of all requests."""
+    return [json.loads(body) for body in server.bodies]
+
+
+def ledger_at(server: ScriptedServer) -> DynamoLedger:
+    return DynamoLedger("eft", WEST, REGIONS, client_of(server.url), lambda _: None)
+
+
+def registry_at(server: ScriptedServer) -> DynamoRegistry:
+    return DynamoRegistry("eft", WEST, client_of(server.url))
+
+
+def place(sk: str) -> dict[str, Any]:
+    return attributes(pk="here", sk=sk)
+
+
+# --- queries ------------------------------------------------------------------------------------------------------
+
+
+def test_every_page_of_a_jobs_items_is_read() -> None:
+    """Also behind a page of nothing, which DynamoDB permits."""
+    first = attributes(pk=f"JOB#{JOB}", sk="SPEC", body=codec.dumps(spec("token")).decode())
+    last = attributes(pk=f"JOB#{JOB}", sk=f"END#{EAST}", body=codec.dumps(terminal(JOB)).decode())
+    script = (
+        says(Items=[first], LastEvaluatedKey=place("a")),
+        says(Items=[], LastEvaluatedKey=place("b")),
+        says(Items=[last]),
+    )
+    with scripted_server(*script) as server:
+        found = ledger_at(server).job_items(JOB)
+    assert (found.spec, found.terminal, found.truncated) == (spec("token"), terminal(JOB), False)
+    assert [body.get("ExclusiveStartKey") for body in asked(server)] == [None, place("a"), place("b")]
+    assert all(body["ConsistentRead"] for body in asked(server))
+    assert len({json.dumps(body["ExpressionAttributeValues"]) for body in asked(server)}) == 1
+
+
+def test_a_limit_is_for_all_pages_together() -> None:
+    item = attributes(pk=f"JOB#{JOB}", sk="NEW#of-a-later-release", body="?")
+    script = (says(Items=[item], LastEvaluatedKey=place("a")), says(Items=[item], LastEvaluatedKey=place("b")))
+    with scripted_server(*script) as server:
+        assert ledger_at(server).job_items(JOB, limit=2).truncated
+        assert len(server.requests) == 3, "it has seen one more than it may show"
+    with scripted_server(says(Items=[item, item])) as server:
+        assert not ledger_at(server).job_items(JOB, limit=2).truncated
+        assert asked(server)[0]["Limit"] == 3
+
+
+def test_every_page_of_what_is_registered_is_read() -> None:
+    items = [registered(name)[0] for name in ("a", "b", "c")]
+    script = (
+        says(Items=items[:1], LastEvaluatedKey=place("a")),
+        says(Items=[], LastEvaluatedKey=place("b")),
+        says(Items=items[1:]),
+    )
+    with scripted_server(*script) as server:
+        found = registry_at(server).of_tenant(EntryKind.ENDPOINT, "acme")
+    assert [one.name for one in found] == ["a", "b", "c"]
+    assert [body.get("ExclusiveStartKey") for body in asked(server)] == [None, place("a"), place("b")]
+    assert all(body["ConsistentRead"] for body in asked(server))
+
+
+def registered(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Items of an entry and of its change, as the registry writes them."""
+    with scripted_server(says()) as server:
+        assert registry_at(server).put(entry(name, nonce=name), change(entry(name, nonce=name)))
+        (body,) = asked(server)
+    put, kept = (action["Put"]["Item"] for action in body["TransactItems"])
+    return put, kept
+
+
+def changed(name: str) -> dict[str, Any]:
+    return registered(name)[1]
+
+
+def test_a_page_of_changes_that_dynamodb_cuts_short_is_not_the_last() -> None:
+    """A page ends after a megabyte, however many were asked for."""
+    with scripted_server(says(Items=[changed("a")], LastEvaluatedKey=place("a"))) as server:
+        page = registry_at(server).changes("acme", None, 10)
+        assert ([c.name for c in page.changes], page.cursor) == (["a"], "000000000001000#a")
+        registry_at(server).changes("acme", page.cursor, 10)
+    assert asked(server)[1]["ExclusiveStartKey"] == attributes(pk="AUDIT#acme", sk="000000000001000#a")
+    assert asked(server)[1]["Limit"] == 11
+
+
+def test_a_page_of_changes_leads_to_what_it_has_not_shown() -> None:
+    with scripted_server(says(Items=[changed("a"), changed("b"), changed("c")])) as server:
+        page = registry_at(server).changes("acme", None, 2)
+    assert ([c.name for c in page.changes], page.cursor) == (["a", "b"], "000000000001000#b")
+
+
+def job(token: str) -> dict[str, Any]:
+    return attributes(pk="JOB#x", sk="SPEC", body=codec.dumps(spec(token)).decode())
+
+
+def test_a_page_of_jobs_that_dynamodb_cuts_short_is_not_the_last() -> None:
+    one = spec("token")
+    at = f"{one.created_ms:015d}#{one.job_id}"
+    script = (says(Items=[job("token")], LastEvaluatedKey=place("a")), says(Responses={}), says(Items=[]))
+    with scripted_server(*script) as server:
+        page = ledger_at(server).list_jobs("acme", None, 10)
+        assert (len(page.jobs), page.cursor) == (1, at)
+        assert ledger_at(server).list_jobs("acme", page.cursor, 10).cursor is None
+    start = asked(server)[2]["ExclusiveStartKey"]
+    assert start == attributes(pk=f"JOB#{one.job_id}", sk="SPEC", gsi_pk="TENANT#acme", gsi_sk=at)
+    assert not asked(server)[2]["ScanIndexForward"]
+
+
+def test_no_more_jobs_are_shown_than_one_batch_can_tell_the_ends_of() -> None:
+    """BatchGetItem takes 100 keys: an end of each Region for each job."""
+    items = [job(f"t{n}") for n in range(51)]
+    with scripted_server(says(Items=items), says(Responses={})) as server:
+        page = ledger_at(server).list_jobs("acme", None, 1000)
+    assert len(page.jobs) == 50
+    assert page.cursor is not None
+    assert asked(server)[0]["Limit"] == 51
+    assert len(asked(server)[1]["RequestItems"]["eft"]["Keys"]) == 100
+    assert asked(server)[1]["RequestItems"]["eft"]["ConsistentRead"]
+
+
+def written(body: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = body["RequestItems"]["eft"]
+    return found
+
+
+def listed(key: str, at_ms: int) -> dict[str, Any]:
+    """An item as the ledger writes it."""
+    with scripted_server(says()) as server:
+        ledger_at(server).put_deliveries([delivery(key, at_ms=at_ms)])
+        item: dict[str, Any] = written(asked(server)[0])[0]["PutRequest"]["Item"]
+    return item
+
+
+def test_pages_of_deliveries_lead_from_the_last_one_shown() -> None:
+    items = [listed("a", 3000), listed("b", 2000), listed("c", 1000)]
+    with scripted_server(says(Items=items), says(Responses={"eft": items[:2]}), says(Items=[])) as server:
+        page = ledger_at(server).list_deliveries("feed", 0, 9000, None, 2)
+        assert [said.delivery.key for said in page.said] == ["a", "b"]
+        assert [[now.key for now in said.now] for said in page.said] == [["a"], ["b"]]
+        assert page.cursor is not None
+        assert ledger_at(server).list_deliveries("feed", 0, 9000, page.cursor, 2).cursor is None
+    first, batch, second = asked(server)
+    assert first["Limit"] == 3
+    assert first["ExpressionAttributeValues"][":until"] == {"S": "000000000008999~"}, "the end itself is not in it"
+    assert len(batch["RequestItems"]["eft"]["Keys"]) == 4, "what each Region says of both"
+    shown = {name: items[1][name] for name in ("pk", "sk", "gsi_pk", "gsi_sk")}
+    assert second["ExclusiveStartKey"] == shown
+
+
+def test_a_page_of_deliveries_that_dynamodb_cuts_short_is_not_the_last() -> None:
+    script = (says(Items=[listed("a", 3000)], LastEvaluatedKey=place("a")), says(Responses={"eft": []}))
+    with scripted_server(*script) as server:
+        page = ledger_at(server).list_deliveries("feed", 0, 9000, None, 10)
+    assert ([said.delivery.key for said in page.said], page.cursor is None) == (["a"], False)
+
+
+# --- batches ------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_batch_leaves_unread_is_asked_for_again_and_nothing_else() -> None:
+    keys = [attributes(pk=f"JOB#{spec('token').job_id}", sk=f"END#{region}") for region in REGIONS]
+    end = {**keys[1], "body": {"S": codec.dumps(terminal(spec("token").job_id)).decode()}}
+    script = (
+        says(Items=[job("token")]),
+        says(Responses={"eft": []}, UnprocessedKeys={"eft": {"Keys": keys, "ConsistentRead": True}}),
+        says(Responses={"eft": []}, UnprocessedKeys={"eft": {"Keys": keys[1:], "ConsistentRead": True}}),
+        says(Responses={"eft": [end]}, UnprocessedKeys={}),
+    )
+    with scripted_server(*script) as server:
+        ((_, found),) = ledger_at(server).list_jobs("acme", None, 10).jobs
+    assert found == terminal(spec("token").job_id)
+    wanted = [body["RequestItems"]["eft"]["Keys"] for body in asked(server)[1:]]
+    assert [len(each) for each in wanted] == [2, 2, 1]
+    assert all(body["RequestItems"]["eft"]["ConsistentRead"] for body in asked(server)[1:])
+
+
+def test_deliveries_are_written_in_batches_and_what_is_left_over_again() -> None:
+    """Also of a batch that is not the last: the next one is no reason to forget it."""
+    leaves: list[dict[str, Any]] = []
+    with scripted_server(says(UnprocessedItems={})) as server:
+        ledger_at(server).put_deliveries([delivery(f"k{n}") for n in range(60)])
+        leaves = written(asked(server)[0])[-2:]
+    assert [len(written(body)) for body in asked(server)] == [25, 25, 10]
+    script = (says(UnprocessedItems={"eft": leaves}), says(UnprocessedItems={"eft": leaves[1:]}), says())
+    with scripted_server(*script) as server:
+        ledger_at(server).put_deliveries([delivery(f"k{n}") for n in range(60)])
+    assert [len(written(body)) for body in asked(server)] == [25, 2, 1, 25, 10]
+    assert [written(body) for body in asked(server)[1:3]] == [leaves, leaves[1:]]
+
+
+def test_deliveries_that_are_never_written_must_come_again() -> None:
+    with scripted_server(says()) as server:
+        ledger_at(server).put_deliveries([delivery("k")])
+        left = written(asked(server)[0])
+    with scripted_server(says(UnprocessedItems={"eft": left})) as server, pytest.raises(Retry, match="unwritten"):
+        ledger_at(server).put_deliveries([delivery("k")])
+
+
+# --- queues and the bus -------------------------------------------------------------------------------------------
+
+
+def client(service: str, server: ScriptedServer) -> Any:
+    config = Config(retries={"total_max_attempts": 1})
+    return boto3.Session("key", "secret").client(service, region_name=WEST, endpoint_url=server.url, config=config)  # type: ignore[call-overload]
+
+
+def queue_at(server: ScriptedServer) -> SqsQueue:
+    return SqsQueue({"intake": f"{server.url}/1/intake"}, WEST, client("sqs", server))
+
+
+def sent(server: ScriptedServer) -> list[Sequence[dict[str, Any]]]:
+    return [body["Entries"] for body in asked(server)]
+
+
+TAKEN = says(Successful=[], Failed=[])
+
+
+def test_messages_are_sent_ten_at_a_time_and_all_of_them() -> None:
+    with scripted_server(TAKEN) as server:
+        queue_at(server).send_arrivals([Arrival("b", str(n)) for n in range(23)])
+    assert [len(entries) for entries in sent(server)] == [10, 10, 3]
+    assert all(len({entry["Id"] for entry in entries}) == len(entries) for entries in sent(server)), "SQS refuses else"
+    assert len({entry["MessageBody"] for entries in sent(server) for entry in entries}) == 23
+
+
+@pytest.mark.parametrize(("fault", "kind"), [(False, Retry), (True, Permanent)])
+def test_a_batch_that_is_taken_in_part_is_no_success(fault: bool, kind: type[Exception]) -> None:
+    """The answer is 200: only its Failed says that a message was not taken."""
+    failed = {"Id": "3", "Code": "InternalError", "Message": "later", "SenderFault": fault}
+    with scripted_server(TAKEN, says(Successful=[{"Id": "0"}], Failed=[failed]), TAKEN) as server:
+        with pytest.raises(kind, match="intake: later"):
+            queue_at(server).send_arrivals([Arrival("b", str(n)) for n in range(20)])
+        assert len(server.requests) == 2
+
+
+def test_a_delay_is_in_seconds_and_no_longer_than_sqs_takes() -> None:
+    with scripted_server(TAKEN) as server:
+        for delay_ms in (1999, 900_000, 5_000_000):
+            queue_at(server).send_arrivals([Arrival("b", "k")], delay_ms=delay_ms)
+    assert [entries[0]["DelaySeconds"] for entries in sent(server)] == [1, 900, 900]
+
+
+def test_an_event_that_the_bus_takes_in_part_is_no_success() -> None:
+    refused = says(FailedEntryCount=1, Entries=[{"ErrorCode": "ThrottlingException", "ErrorMessage": "later"}])
+    with scripted_server(refused, says(FailedEntryCount=0, Entries=[{"EventId": "e"}])) as server:
+        bus = EventBridgeNotifier("eft", WEST, client("events", server))
+        with pytest.raises(Retry, match="ThrottlingException"):
+            bus.delivery_failed("acme", "inbox", delivery("k"))
+        bus.delivery_failed("acme", "inbox", delivery("k"))
+    assert len(server.requests) == 2
