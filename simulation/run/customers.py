@@ -9,6 +9,7 @@ from chalicelib.core.deletions import Deletion
 from chalicelib.core.errors import NotYet
 from chalicelib.core.model import CancelMode, JobSpec
 from chalicelib.ports import Env
+from chalicelib.protocol.breaker import for_request
 from chalicelib.protocol.registering import Author
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
 from chalicelib.steps import control, feeds, plan
@@ -66,10 +67,12 @@ class Customers:
 
         def serve() -> None:
             nonlocal answered
-            work(stacks[region].env)
+            work(for_request(stacks[region].env))
             answered = True
 
         def ended(by_itself: bool) -> None:
+            if by_itself:
+                self.world.promises.answered(process, 30 * self.scenario.latency_ms)
             if not (by_itself and answered):
                 again = self.world.scheduler.now_ms + ASK_AGAIN_MS
                 self.world.scheduler.at(again, lambda: self.ask(who, region, work))
@@ -77,7 +80,7 @@ class Customers:
         if stacks[region].asleep:
             ended(by_itself=False)
         else:
-            self.world.scheduler.start(who, region, self.world.safely(serve), ended)
+            process = self.world.scheduler.start(who, region, self.world.safely(serve), ended)
 
     def submit(self, number: int, region: str) -> None:
         job = self.scenario.jobs[number]

@@ -73,6 +73,8 @@ class Monitors:
         """(bucket, key) -> job, source and precondition of each publish since somebody else last interfered there."""
         self._newest: dict[tuple[str, str], int] = {}
         """(bucket, key) -> number of the newest version of its source that we have published there."""
+        self.begun: Counter[str] = Counter()
+        """Target key -> how many uploads we have begun there."""
         self._uploads: dict[str, Tracked] = {}
         self._registers: dict[str, dict[int, Registration]] = defaultdict(dict)
         self._beacons: dict[str, list[int]] = defaultdict(list)
@@ -87,6 +89,9 @@ class Monitors:
         self._deletions = Deletions(scheduler, store, self)
         self._cancelled: set[tuple[str, str]] = set()
         """(job, target key) of large rows that are receipted as cancelled. Small ones are not recalled once sent."""
+
+    def happens(self, situation: Situation) -> None:
+        self.happened[situation] += 1
 
     def violated(self, invariant: str, what: str) -> None:
         self.violations.append(Violation(invariant, what, self._scheduler.now_ms))
@@ -228,6 +233,7 @@ class Monitors:
     def _upload_begun(self, process: Process, _: str, _args: tuple[Any, ...], answer: Any) -> None:
         if not isinstance(answer, UploadRef):
             return
+        self.begun[answer.key] += 1
         self._uploads[answer.upload_id] = Tracked(answer.bucket, answer.key)
         self._is_approved(process, answer.key)
         place = (answer.bucket.name, answer.key)

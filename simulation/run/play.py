@@ -63,6 +63,7 @@ def _calm(world: World, actors: Actors) -> None:
     world.trace.event("faults stop")
     world.plan.end()
     world.calls.down.clear()
+    world.calls.hanging.clear()
     for region in (WEST, EAST):
         if region != world.scenario.dead_for_good:
             world.wake(region)
