@@ -11,21 +11,23 @@ from chalice.app import Response
 
 from chalicelib import settings
 from chalicelib.adapters import http, tracing
+from chalicelib.adapters.clients import make_client
 from chalicelib.adapters.courier import HttpsCourier
 from chalicelib.adapters.keysource import HttpsKeySource
-from chalicelib.adapters.ledger import DynamoLedger
+from chalicelib.adapters.ledger import DynamoLedger, make_counting_client
+from chalicelib.adapters.ledger import make_client as make_table_client
 from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
 from chalicelib.adapters.registry import DynamoRegistry
 from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.adapters.system import SystemClock, SystemRng, ThreadPool, UuidIds, log
+from chalicelib.core.budgets import Caller, Patience, count_budget
+from chalicelib.entry import handlers
 from chalicelib.entry.rest.keyring import Keyring
 from chalicelib.entry.rest.routes import Operation
 from chalicelib.ports import Env
 
 DEFAULT_BUDGET_MS = 60_000
 """Of an invocation without a context, as in tests."""
-KEYS_TIMEOUT_S = 2
-"""Of each of the authorizer's few tries to read keys: with all of them it still answers in its 10 s."""
 Handler = Callable[[Env, Mapping[str, Any], int], Any]
 
 
@@ -50,8 +52,9 @@ def using(stand_in: Composition) -> Iterator[None]:
         _stand_ins.pop()
 
 
-def env() -> Env:
-    return _stand_ins[-1].env if _stand_ins else _env_of_process()
+def env(caller: Caller) -> Env:
+    """What a function of this kind works with."""
+    return _stand_ins[-1].env if _stand_ins else _env_of_process(caller)
 
 
 def keyring() -> Keyring:
@@ -64,41 +67,49 @@ def _settings_of_process() -> settings.Settings:
 
 
 @cache
-def _env_of_process() -> Env:
-    return compose(_settings_of_process(), os.environ)
+def _env_of_process(caller: Caller) -> Env:
+    return compose(_settings_of_process(), os.environ, caller)
 
 
 @cache
 def _keyring_of_process() -> Keyring:
     """By itself: the authorizer needs no table and no queue, and making their clients takes longer than its work."""
     found = _settings_of_process()
-    store = S3ObjectStore(timeout_s=KEYS_TIMEOUT_S)
+    store = S3ObjectStore(patience=Patience(found.policy, Caller.AUTHORIZER, found.region))
     bucket = found.control_buckets[found.region]
     return Keyring(found.issuers, store, bucket, SystemClock(), log, found.policy.keys_grace_ms)
 
 
-def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
-    """The adapters that the settings ask for. Calls nobody."""
+def compose(found: settings.Settings, environ: Mapping[str, str], caller: Caller) -> Env:
+    """The adapters that the settings ask for, as patient as who calls them may be. Calls nobody."""
+    region, policy = found.region, found.policy
+    patience = Patience(policy, caller, region)
+    table = make_table_client(region, patience.own)
     return Env(
-        region=found.region,
+        region=region,
         control_buckets=found.control_buckets,
         declared_endpoints=found.endpoints,
         declared_feeds=found.feeds,
         issuers=found.issuers,
-        policy=found.policy,
+        policy=policy,
         webhook_networks=found.webhook_networks,
-        store=S3ObjectStore(),
-        ledger=DynamoLedger(found.table, found.region, sorted(found.control_buckets)),
-        registry=DynamoRegistry(found.table, found.region),
-        queue=SqsQueue(found.queue_urls, found.region),
-        notifier=EventBridgeNotifier(found.event_bus, found.region),
-        key_source=HttpsKeySource(),
+        store=S3ObjectStore(patience=patience),
+        ledger=DynamoLedger(
+            found.table,
+            sorted(found.control_buckets),
+            table,
+            make_counting=lambda: make_counting_client(region, count_budget(policy)),
+        ),
+        registry=DynamoRegistry(found.table, table),
+        queue=SqsQueue(found.queue_urls, make_client("sqs", region, patience.own)),
+        notifier=EventBridgeNotifier(found.event_bus, make_client("events", region, patience.own)),
+        key_source=HttpsKeySource(policy.key_source_ms / 1000),
         courier=HttpsCourier(found.webhook_networks),
         clock=SystemClock(),
         rng=SystemRng(),
         ids=UuidIds(),
-        pool=ThreadPool(found.policy.rows_in_flight, "row"),
-        part_pool=ThreadPool(found.policy.parts_in_flight, "part"),
+        pool=ThreadPool(policy.rows_in_flight, "row"),
+        part_pool=ThreadPool(policy.parts_in_flight, "part"),
         log=log,
         worker=environ.get("AWS_LAMBDA_LOG_STREAM_NAME", f"pid-{os.getpid()}"),
         prices=found.prices,
@@ -109,11 +120,12 @@ def compose(found: settings.Settings, environ: Mapping[str, str]) -> Env:
 def handle(handler: Handler, event: Any) -> Any:  # noqa: ANN401 - Chalice ships no types
     """Serve one invocation of a function: its event, by this process' adapters, in the time that is left for it."""
     left_ms = event.context.get_remaining_time_in_millis() if event.context is not None else DEFAULT_BUDGET_MS
+    asking = env(Caller.SWEEP if handler is handlers.sweep else Caller.WORKER)
     with tracing.step(handler.__name__):
-        return handler(env(), event.to_dict(), env().clock.now_ms() + int(left_ms))
+        return handler(asking, event.to_dict(), asking.clock.now_ms() + int(left_ms))
 
 
 def respond(request: Any, operation: Operation) -> Response:  # noqa: ANN401 - Chalice ships no types
     """Serve one API request."""
     with tracing.step(getattr(operation, "func", operation).__name__):
-        return http.respond(env(), request, operation)
+        return http.respond(env(Caller.API), request, operation)

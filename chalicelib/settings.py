@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import jwt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
-from chalicelib.core.feeds import loop_from
+from chalicelib.core.feeds import FeedEnds, FeedPlace, loop_from
 from chalicelib.core.inputs import StorageClass
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
@@ -305,7 +305,10 @@ def check_feeds(endpoints: Mapping[str, Endpoint], feeds: Mapping[str, Feed]) ->
                 raise SettingsError(f"EFT_FEEDS: {feed.id}: its tenant has no endpoint {name!r} ({role})")
             if not (endpoint.readable if role == "source" else endpoint.writable):
                 raise SettingsError(f"EFT_FEEDS: {feed.id}: endpoint {name!r} can't be its {role}: access")
-    ends = {feed.id: (endpoints[feed.source], endpoints[feed.target]) for feed in feeds.values()}
-    for start in feeds:
-        if loop := loop_from(start, ends):
+    places = [FeedPlace.of(FeedEnds(feed, endpoints[feed.source], endpoints[feed.target])) for feed in feeds.values()]
+    for start in places:
+        loop = loop_from(start, lambda bucket: [place for place in places if place.source_bucket == bucket])
+        if loop is None:
+            raise SettingsError(f"EFT_FEEDS: {start.feed_id}: feeds take what it writes on to too many buckets")
+        if loop:
             raise SettingsError(f"EFT_FEEDS: a loop, what one writes the next one reads: {' -> '.join(loop)}")

@@ -20,7 +20,7 @@ from typing import BinaryIO, TypeVar
 
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.ids import is_part_id, split_part_id
+from chalicelib.core.ids import aside_of, is_aside, is_part_id, split_part_id
 from chalicelib.core.model import Manifest, Receipt
 from chalicelib.core.report import ReportFormat, opening, render
 from chalicelib.core.settle import CHAIN_START, chain
@@ -43,6 +43,8 @@ class Verified:
     _ranges: dict[str, tuple[int, bool]] = field(default_factory=dict)
     """Range -> its highest partition, and whether that was its last."""
     _before: str = ""
+    _awaited: str = ""
+    """The partition to which rows of the one before were set aside: its receipt comes next."""
 
     def add(self, receipt: Receipt, line: bytes) -> None:
         if not is_part_id(receipt.part):
@@ -51,12 +53,17 @@ class Verified:
         if receipt.part <= self._before:
             raise Differs(f"the receipt of {receipt.part} comes after that of {self._before}: out of order, or twice")
         highest, _ = self._ranges.get(range_id, (0, False))
-        if ordinal != highest + 1:
+        if ordinal != highest + (not is_aside(receipt.part)):
             raise Differs(f"the receipt of {range_id}-{highest + 1:06d} is missing before that of {receipt.part}")
-        self._ranges[range_id] = ordinal, receipt.last
+        if not is_aside(receipt.part):
+            if self._awaited:
+                raise Differs(f"the receipt of {self._awaited} is missing before that of {receipt.part}")
+            self._ranges[range_id] = ordinal, receipt.last
+        elsewhere = any(not row.outcome.is_end for row in receipt.rows) and not is_aside(receipt.part)
+        self._awaited = aside_of(receipt.part) if elsewhere else ""
         self._before = receipt.part
         self.partitions += 1
-        self.rows += len(receipt.rows)
+        self.rows += sum(row.outcome.is_end for row in receipt.rows)
         self.head = chain(self.head, hashlib.sha256(line).hexdigest())
 
     def end(self, expected: str) -> None:
@@ -65,6 +72,8 @@ class Verified:
             forked = all(any(name.startswith(range_id + half) for name in self._ranges) for half in "01")
             if not last and not forked:
                 raise Differs(f"the receipts after {range_id}-{highest:06d} are missing")
+        if self._awaited:
+            raise Differs(f"the receipt of {self._awaited} is missing")
         if self.head != expected:
             raise Differs(
                 f"the receipts are not those that the job was settled with: their chain is {self.head}, "

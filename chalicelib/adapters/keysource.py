@@ -9,14 +9,14 @@ import urllib3
 from chalicelib.core.errors import Permanent, Retry
 from chalicelib.core.keys import ANSWER_MAX_BYTES
 
-TIMEOUT_S = 3.0
 _CHUNK_BYTES = 16 * 1024
 
 
 class HttpsKeySource:
     """Implements `ports.KeySource`. Trusts whom the machine trusts (SSL_CERT_FILE, as everywhere in Python)."""
 
-    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: float) -> None:
+        """`timeout_s`: of one answer, all in all."""
         self._timeout_s = timeout_s
 
     @cached_property

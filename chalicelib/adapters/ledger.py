@@ -7,13 +7,13 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
 from pydantic import TypeAdapter, ValidationError
 
+from chalicelib.adapters import clients
 from chalicelib.adapters.aws_errors import translating
 from chalicelib.core import codec
+from chalicelib.core.budgets import Budget
 from chalicelib.core.errors import Corrupt, Permanent, Retry
 from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
@@ -56,18 +56,15 @@ _SLOT, _WAITER = TypeAdapter(Slot), TypeAdapter(Waiter)
 Item = dict[str, Any]
 
 
-def make_client(region: str) -> "DynamoDBClient":
-    """Gives up before API Gateway does, after 29 s, the count of the request before it included: a table that can't
-    be reached is to be a 503, not a 504."""
-    retries: Any = {"mode": "standard", "total_max_attempts": 3}
-    config = Config(retries=retries, connect_timeout=2, read_timeout=5, max_pool_connections=32)
-    return boto3.client("dynamodb", region_name=region, config=config)
+def make_client(region: str, budget: Budget) -> "DynamoDBClient":
+    client: DynamoDBClient = clients.make_client("dynamodb", region, budget, connections=32)
+    return client
 
 
-def make_counting_client(region: str) -> "DynamoDBClient":
+def make_counting_client(region: str, budget: Budget) -> "DynamoDBClient":
     """For counts, which every request of the API waits for, and which may fail: one quick try."""
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1, max_pool_connections=4)
-    return boto3.client("dynamodb", region_name=region, config=config)
+    client: DynamoDBClient = clients.make_client("dynamodb", region, budget, connections=4, tries=1)
+    return client
 
 
 class DynamoLedger:
@@ -80,17 +77,19 @@ class DynamoLedger:
     def __init__(
         self,
         table: str,
-        region: str,
         regions: Sequence[str],
-        client: "DynamoDBClient | None" = None,
+        client: "DynamoDBClient",
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        make_counting: Callable[[], "DynamoDBClient"] | None = None,
     ) -> None:
+        """`make_counting` makes the client for counts when it is first needed: of all functions, only the API's
+        counts. Without it, `client` does."""
         self._table = table
         self._regions = tuple(regions)
-        self._client: Any = client or make_client(region)
-        self._counting_client: Any = client
-        """Made when first needed: of all functions, only the API's counts."""
-        self._region = region
+        self._client: Any = client
+        self._make_counting = make_counting or (lambda: client)
+        self._counting_client: Any = None
         self._sleep = sleep
 
     # --- jobs -------------------------------------------------------------------------------------------------
@@ -299,7 +298,7 @@ class DynamoLedger:
         """ADD is one atomic step in a Region (developer guide, "Atomic counters"). Between Regions the last writer
         would win, but no other Region writes this item."""
         if self._counting_client is None:
-            self._counting_client = make_counting_client(self._region)
+            self._counting_client = self._make_counting()
         with translating():
             answer = self._counting_client.update_item(
                 TableName=self._table,

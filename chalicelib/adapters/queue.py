@@ -5,9 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import boto3
-from botocore.config import Config
-
 from chalicelib.adapters.aws_errors import translating
 from chalicelib.core.errors import Permanent, Retry
 from chalicelib.core.model import JobSpec, Terminal
@@ -19,9 +16,6 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-_CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5, max_pool_connections=16
-)
 _BATCH = 10
 _MAX_DELAY_MS = 900_000
 _GROUP_MAX_CHARACTERS = 128
@@ -35,9 +29,9 @@ class SqsQueue:
     guide, "Amazon SQS fair queues"). A message of S3 or EventBridge says nothing, and counts as a tenant of its own.
     """
 
-    def __init__(self, urls: Mapping[str, str], region: str, client: "SQSClient | None" = None) -> None:
+    def __init__(self, urls: Mapping[str, str], client: "SQSClient") -> None:
         self._urls = dict(urls)
-        self._client = client or boto3.client("sqs", region_name=region, config=_CONFIG)
+        self._client = client
 
     def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
         for queue in sorted({wake.queue for wake in wakes}):
@@ -81,9 +75,9 @@ def _entry(message: messages.Message, tenant: str) -> dict[str, Any]:
 class EventBridgeNotifier:
     """`ports.Notifier` over an event bus. At least once: receivers tell repeats by the job's or delivery's identity."""
 
-    def __init__(self, bus: str, region: str, client: "EventBridgeClient | None" = None) -> None:
+    def __init__(self, bus: str, client: "EventBridgeClient") -> None:
         self._bus = bus
-        self._client = client or boto3.client("events", region_name=region, config=_CONFIG)
+        self._client = client
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self._put(notices.JOB_SETTLED, notices.job_settled(spec, terminal))

@@ -1,68 +1,145 @@
 """What tenants have registered, in the table: one item a thing, one for all Regions, and one for each change of it."""
 
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.adapters.aws_errors import translating
-from chalicelib.adapters.ledger import make_client
-from chalicelib.core.entries import Change, Entry, EntryKind
+from chalicelib.core.entries import Change, Entry, EntryKind, Found, Pointer
 from chalicelib.core.errors import Corrupt, Permanent, Retry
-from chalicelib.ports import ChangePage
+from chalicelib.ports import ChangePage, EntryName, EntryPage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_ENTRY, _CHANGE = TypeAdapter(Entry), TypeAdapter(Change)
+_ENTRY, _CHANGE, _FOUND = TypeAdapter(Entry), TypeAdapter(Change), TypeAdapter(Found)
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
 _CURSOR = re.compile(r"[0-9]{15}#[\x21-\x7e]{1,200}", re.ASCII)
+BATCH_GET_ITEMS = 100
+"""BatchGetItem's limit (DynamoDB developer guide, "Service quotas")."""
+_ROUNDS = 5
+_PAUSE_S = 0.05
+"""Before a batch's unprocessed keys are asked for again; doubled each time."""
 _NOT_THERE = "attribute_not_exists(pk)"
 
 
 class DynamoRegistry:
     """`ports.Registry` over the table that the ledger keeps its items in.
 
-    A put is one transaction, which is atomic in this Region; its two items reach the other Region one by one (DynamoDB
+    A put is one transaction, which is atomic in this Region; its items reach the other Region one by one (DynamoDB
     developer guide, "Transactions and global tables").
+
+        REGISTRY#<kind>     <tenant>#<name>           what is there
+        REMOVED#<kind>      <tenant>#<name>#<nonce>   what was removed; TTL takes it away when nobody needs it any more
+        FIND#<kind>#<at>    <tenant>#<name>           pointers
+        AUDIT#<tenant>      <time>#<nonce>            changes
     """
 
-    def __init__(self, table: str, region: str, client: "DynamoDBClient | None" = None) -> None:
+    def __init__(self, table: str, client: "DynamoDBClient", sleep: Callable[[float], None] = time.sleep) -> None:
         self._table = table
-        self._client: Any = client or make_client(region)
+        self._client: Any = client
+        self._sleep = sleep
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
-        key = {"pk": _TO.serialize(_pk(kind)), "sk": _TO.serialize(_sk(tenant, name))}
-        with translating():
-            answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        return _entry(answer["Item"]) if "Item" in answer else None
+        return self._get(_pk(kind), _sk(tenant, name))
+
+    def get_many(self, names: Sequence[EntryName]) -> Mapping[EntryName, Entry]:
+        wanted = list(dict.fromkeys(names))
+        found: dict[EntryName, Entry] = {}
+        for start in range(0, len(wanted), BATCH_GET_ITEMS):
+            for entry in self._batch_get(wanted[start : start + BATCH_GET_ITEMS]):
+                found[entry.kind, entry.tenant, entry.name] = entry
+        return found
+
+    def _batch_get(self, names: Sequence[EntryName]) -> Iterator[Entry]:
+        left: Any = [_key(_pk(kind), _sk(tenant, name)) for kind, tenant, name in names]
+        for tries in range(_ROUNDS):
+            if not left:
+                return
+            if tries:
+                self._sleep(_PAUSE_S * 2 ** (tries - 1))
+            with translating():
+                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": left, "ConsistentRead": True}})
+            yield from map(_entry, answer["Responses"].get(self._table, []))
+            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        if left:
+            raise Retry("Throttled", "the table left keys unread")
 
     def of_tenant(self, kind: EntryKind, tenant: str) -> Sequence[Entry]:
         return [_entry(item) for item in self._query(_pk(kind), _owner(tenant))]
 
-    def all(self, kind: EntryKind) -> Sequence[Entry]:
-        return [_entry(item) for item in self._query(_pk(kind), "")]
+    def page(self, kind: EntryKind, cursor: str | None, limit: int, *, removed: bool = False) -> EntryPage:
+        pk = _removed_pk(kind) if removed else _pk(kind)
+        more = {} if cursor is None else {"ExclusiveStartKey": _key(pk, cursor)}
+        with translating():
+            answer = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": _TO.serialize(pk)},
+                ConsistentRead=True,
+                Limit=limit,
+                **more,
+            )
+        last = answer.get("LastEvaluatedKey")
+        return EntryPage(tuple(map(_entry, answer["Items"])), last and _FROM.deserialize(last["sk"]))
 
-    def put(self, entry: Entry, change: Change) -> bool:
-        expected = _NOT_THERE if entry.version == 1 else "#version = :before"
-        put: dict[str, Any] = {"TableName": self._table, "Item": _item_of(entry), "ConditionExpression": expected}
-        if entry.version > 1:
-            put["ExpressionAttributeNames"] = {"#version": "version"}
-            put["ExpressionAttributeValues"] = {":before": _TO.serialize(entry.version - 1)}
-        kept = {"TableName": self._table, "Item": _change_item(change), "ConditionExpression": _NOT_THERE}
+    def count_removed(self, kind: EntryKind, tenant: str) -> int:
+        return sum(answer["Count"] for answer in self._answers(_removed_pk(kind), _owner(tenant), Select="COUNT"))
+
+    def find(self, kind: EntryKind, at: str) -> Sequence[Found]:
+        return [_FOUND.validate_json(_FROM.deserialize(item["body"])) for item in self._query(_find_pk(kind, at), "")]
+
+    def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
+        """At most 10 items, of the 100 that a transaction may have."""
+        writes = [*self._writes(entry, before), self._put(_change_item(change), _NOT_THERE)]
+        return self._transact(writes, entry, before)
+
+    def point(self, entry: Entry) -> bool:
+        there = {
+            "TableName": self._table,
+            "Key": _key(_pk(entry.kind), _sk(entry.tenant, entry.name)),
+            **_unchanged(entry),
+        }
+        writes = [{"ConditionCheck": there}, *(self._put(_pointer_item(entry, one)) for one in entry.found_by)]
+        return self._transact(writes, entry, entry)
+
+    def _writes(self, entry: Entry, before: Entry | None) -> Iterator[dict[str, Any]]:
+        if entry.removed:
+            assert before is not None, "what isn't there can't be removed"
+            at = {"TableName": self._table, "Key": _key(_pk(entry.kind), _sk(entry.tenant, entry.name))}
+            yield {"Delete": {**at, **_unchanged(before)}}
+            yield self._put(_removed_item(entry), _NOT_THERE)
+        else:
+            put = self._put(_item_of(entry), _NOT_THERE)
+            yield put if before is None else {"Put": {**put["Put"], **_unchanged(before)}}
+        pointed = {one.at for one in entry.found_by}
+        for one in entry.found_by:
+            yield self._put(_pointer_item(entry, one))
+        for one in before.found_by if before else ():
+            if one.at not in pointed:
+                key = _key(_find_pk(entry.kind, one.at), _sk(entry.tenant, entry.name))
+                yield {"Delete": {"TableName": self._table, "Key": key}}
+
+    def _put(self, item: dict[str, Any], condition: str | None = None) -> dict[str, Any]:
+        put = {"TableName": self._table, "Item": {name: _TO.serialize(value) for name, value in item.items()}}
+        return {"Put": put if condition is None else {**put, "ConditionExpression": condition}}
+
+    def _transact(self, writes: list[dict[str, Any]], entry: Entry, before: Entry | None) -> bool:
         try:
             with translating():
-                self._client.transact_write_items(TransactItems=[{"Put": put}, {"Put": kept}])
+                self._client.transact_write_items(TransactItems=writes)
         except Permanent as error:
             if error.code != "TransactionCanceledException":
                 raise
             # A retry below us makes one's own success look like another's: the nonce tells.
             there = self.get(entry.kind, entry.tenant, entry.name)
-            if there == entry:
+            if there == entry or (entry.removed and self._get(_removed_pk(entry.kind), _removed_sk(entry)) == entry):
                 return True
-            if (there.version if there else 0) == entry.version - 1:
+            if there == before:
                 # Cancelled for another reason: somebody else's transaction is under way.
                 raise Retry("TransactionConflict", error.message) from error
             return False
@@ -73,7 +150,7 @@ class DynamoRegistry:
             raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
         more: dict[str, Any] = {}
         if cursor is not None:
-            more["ExclusiveStartKey"] = {"pk": _TO.serialize(_audit_pk(tenant)), "sk": _TO.serialize(cursor)}
+            more["ExclusiveStartKey"] = _key(_audit_pk(tenant), cursor)
         with translating():
             answer = self._client.query(
                 TableName=self._table,
@@ -89,7 +166,16 @@ class DynamoRegistry:
         shown = found[:limit]
         return ChangePage(tuple(shown), None if ends or not shown else _audit_sk(shown[-1]))
 
+    def _get(self, pk: str, sk: str) -> Entry | None:
+        with translating():
+            answer = self._client.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
+        return _entry(answer["Item"]) if "Item" in answer else None
+
     def _query(self, pk: str, sk_prefix: str) -> Iterator[dict[str, Any]]:
+        for answer in self._answers(pk, sk_prefix):
+            yield from answer["Items"]
+
+    def _answers(self, pk: str, sk_prefix: str, **how: str) -> Iterator[dict[str, Any]]:
         condition, values = "pk = :pk", {":pk": _TO.serialize(pk)}
         if sk_prefix:
             condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": _TO.serialize(sk_prefix)}
@@ -101,9 +187,10 @@ class DynamoRegistry:
                     KeyConditionExpression=condition,
                     ExpressionAttributeValues=values,
                     ConsistentRead=True,
+                    **how,
                     **more,
                 )
-            yield from answer["Items"]
+            yield answer
             if "LastEvaluatedKey" not in answer:
                 return
             more["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -111,6 +198,26 @@ class DynamoRegistry:
 
 def _pk(kind: EntryKind) -> str:
     return f"REGISTRY#{kind}"
+
+
+def _removed_pk(kind: EntryKind) -> str:
+    return f"REMOVED#{kind}"
+
+
+def _find_pk(kind: EntryKind, at: str) -> str:
+    return f"FIND#{kind}#{at}"
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": _TO.serialize(pk), "sk": _TO.serialize(sk)}
+
+
+def _unchanged(before: Entry) -> dict[str, Any]:
+    """The condition that an entry is what it was."""
+    return {
+        "ConditionExpression": "nonce = :before",
+        "ExpressionAttributeValues": {":before": _TO.serialize(before.nonce)},
+    }
 
 
 def _owner(tenant: str) -> str:
@@ -122,6 +229,11 @@ def _sk(tenant: str, name: str) -> str:
     return f"{_owner(tenant)}{name}"
 
 
+def _removed_sk(entry: Entry) -> str:
+    """One name may be removed several times."""
+    return f"{_sk(entry.tenant, entry.name)}#{entry.nonce}"
+
+
 def _audit_pk(tenant: str) -> str:
     return f"AUDIT#{tenant}"
 
@@ -131,22 +243,35 @@ def _audit_sk(change: Change) -> str:
 
 
 def _item_of(entry: Entry) -> dict[str, Any]:
-    found = {
+    return {
         "pk": _pk(entry.kind),
         "sk": _sk(entry.tenant, entry.name),
         "body": _ENTRY.dump_json(entry).decode(),
-        "version": entry.version,
+        "nonce": entry.nonce,
     }
-    return {name: _TO.serialize(value) for name, value in found.items()}
+
+
+def _removed_item(entry: Entry) -> dict[str, Any]:
+    return {**_item_of(entry), "pk": _removed_pk(entry.kind), "sk": _removed_sk(entry), **_expiring(entry)}
+
+
+def _pointer_item(entry: Entry, one: Pointer) -> dict[str, Any]:
+    found = Found(entry.tenant, entry.name, one.body, entry.removed)
+    return {
+        "pk": _find_pk(entry.kind, one.at),
+        "sk": _sk(entry.tenant, entry.name),
+        "body": _FOUND.dump_json(found).decode(),
+        **_expiring(entry),
+    }
+
+
+def _expiring(entry: Entry) -> dict[str, int]:
+    """TTL deletes days late (DynamoDB developer guide): nobody reckons with it."""
+    return {} if entry.expires_ms is None else {"expires_at": entry.expires_ms // 1000}
 
 
 def _change_item(change: Change) -> dict[str, Any]:
-    found = {
-        "pk": _audit_pk(change.tenant),
-        "sk": _audit_sk(change),
-        "body": _CHANGE.dump_json(change).decode(),
-    }
-    return {name: _TO.serialize(value) for name, value in found.items()}
+    return {"pk": _audit_pk(change.tenant), "sk": _audit_sk(change), "body": _CHANGE.dump_json(change).decode()}
 
 
 def _entry(item: dict[str, Any]) -> Entry:

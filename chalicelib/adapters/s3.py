@@ -14,11 +14,13 @@ import boto3
 from botocore.config import Config
 
 from chalicelib.adapters import s3_shapes as shapes
+from chalicelib.adapters.clients import TRIES, make_client
 from chalicelib.adapters.s3_errors import translating
+from chalicelib.core.budgets import Caller, Patience
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Denied, NoSuchBucket, NoSuchUpload, NotFound, Permanent
 from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
-from chalicelib.core.policy import LIST_PAGE_KEYS
+from chalicelib.core.policy import LIST_PAGE_KEYS, Policy
 from chalicelib.ports import BucketFacts, Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
 
 if TYPE_CHECKING:
@@ -26,29 +28,20 @@ if TYPE_CHECKING:
 
 POOL_CONNECTIONS = 64
 """More than the threads of one worker (rows and parts in flight), so that none waits for a connection."""
-CONNECT_TIMEOUT_SECONDS = 5
-READ_TIMEOUT_SECONDS = 20
-COPY_TIMEOUT_SECONDS = 300
-"""Copying 5 GiB takes minutes until the answer begins, and so may completing 10,000 parts."""
 
 
 class Kind(Enum):
     """Sorts of requests by what a client may do about a slow or failed one."""
 
     READ = "read"
-    """Harmless to repeat: botocore's standard retries."""
+    """Harmless to repeat, as are writes that nothing depends on."""
     WRITE = "write"
     COPY = "copy"
     """Writes whose answer is long in coming."""
 
 
-def config(kind: Kind, *, path_style: bool, timeout_s: int = READ_TIMEOUT_SECONDS) -> Config:
+def config(*, path_style: bool) -> Config:
     return Config(
-        connect_timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_s),
-        read_timeout=COPY_TIMEOUT_SECONDS if kind is Kind.COPY else timeout_s,
-        tcp_keepalive=True,
-        max_pool_connections=POOL_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": 3 if kind is Kind.READ else 1},
         # Otherwise botocore would ask for CRC32 in every upload that names no algorithm: a composite checksum, for
         # which Complete needs each part's own. S3 itself adds a full-object CRC64NVME.
         request_checksum_calculation="when_required",
@@ -67,11 +60,11 @@ class S3ObjectStore:
         session: boto3.Session | None = None,
         endpoint_url: str | None = None,
         *,
-        timeout_s: int = READ_TIMEOUT_SECONDS,
+        patience: Patience | None = None,
     ) -> None:
-        """Without `endpoint_url`, boto3 itself honours AWS_ENDPOINT_URL, and asks AWS where that is unset. `timeout_s`
-        is each try's, but of copies."""
-        self._timeout_s = timeout_s
+        """Without `endpoint_url`, boto3 itself honours AWS_ENDPOINT_URL, and asks AWS where that is unset. `patience`:
+        by default that of a worker."""
+        self._patience = patience or Patience(Policy(), Caller.WORKER, "")
         self._session = session
         self._endpoint_url = endpoint_url
         self._path_style = bool(
@@ -88,11 +81,15 @@ class S3ObjectStore:
             if (region, kind) not in self._clients:
                 self._session = self._session or boto3.Session()
                 with translating():
-                    self._clients[region, kind] = self._session.client(
+                    self._clients[region, kind] = make_client(
                         "s3",
-                        region_name=region,
+                        region,
+                        self._patience.copy(region) if kind is Kind.COPY else self._patience.call(region),
+                        connections=POOL_CONNECTIONS,
+                        tries=TRIES if kind is Kind.READ else 1,
+                        session=self._session,
                         endpoint_url=self._endpoint_url,
-                        config=config(kind, path_style=self._path_style, timeout_s=self._timeout_s),
+                        more=config(path_style=self._path_style),
                     )
             return self._clients[region, kind]
 
@@ -233,7 +230,7 @@ class S3ObjectStore:
     def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
         request = shapes.at(bucket, Key=key, Body=body, ChecksumAlgorithm="CRC32")
         with translating():
-            self._client(bucket.region, Kind.WRITE).put_object(**request)
+            self._client(bucket.region, Kind.READ).put_object(**request)
 
     def delete(self, bucket: Bucket, key: str) -> None:
         try:

@@ -10,7 +10,7 @@ by the sweep.
 
 from collections.abc import Callable, Iterable
 
-from chalicelib.core.ids import ROOT_RANGE, part_id, split_part_id
+from chalicelib.core.ids import ROOT_RANGE, is_aside, part_id, split_part_id
 from chalicelib.core.model import Priority
 from chalicelib.core.policy import Policy
 
@@ -36,9 +36,13 @@ def before_in_line(part: str, ahead: int) -> str | None:
 
 def heads(parts: Iterable[str], ahead: Callable[[str], int]) -> tuple[str, ...]:
     """The first of each line among partitions that are not finished: when these are woken, the others will be.
-    `ahead(range)` is the range's W."""
+    `ahead(range)` is the range's W. Rows set aside stand in no line: nobody waits for them, and each is woken."""
     first: dict[tuple[str, int], str] = {}
+    asides: list[str] = []
     for part in sorted(parts):
         range_id, ordinal = split_part_id(part)
-        first.setdefault((range_id, ordinal % ahead(range_id)), part)
-    return tuple(sorted(first.values()))
+        if is_aside(part):
+            asides.append(part)
+        else:
+            first.setdefault((range_id, ordinal % ahead(range_id)), part)
+    return tuple(sorted((*first.values(), *asides)))

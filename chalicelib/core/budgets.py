@@ -31,11 +31,14 @@ class Caller(Enum):
 
     SWEEP = "sweep"
     API = "api"
+    AUTHORIZER = "authorizer"
     WORKER = "worker"
 
 
 def call_budget(policy: Policy, caller: Caller, *, peer: bool) -> Budget:
     """Any call but a copy; `peer`: to another Region."""
+    if caller is Caller.AUTHORIZER:
+        return Budget(policy.authorizer_connect_ms, policy.authorizer_read_ms)
     if caller is Caller.WORKER:
         return Budget(policy.worker_connect_ms, policy.worker_read_ms)
     if peer:
@@ -55,9 +58,23 @@ def count_budget(policy: Policy) -> Budget:
     return Budget(policy.count_connect_ms, policy.count_read_ms)
 
 
-def authorizer_budget(policy: Policy) -> Budget:
-    """The one read of an issuer's keys that a cold authorizer may have to wait for."""
-    return Budget(policy.authorizer_connect_ms, policy.authorizer_read_ms)
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Of one function's clients. `region` is its own."""
+
+    policy: Policy
+    caller: Caller
+    region: str
+
+    def call(self, region: str) -> Budget:
+        return call_budget(self.policy, self.caller, peer=region != self.region)
+
+    def copy(self, region: str) -> Budget:
+        return copy_budget(self.policy, self.caller, peer=region != self.region)
+
+    @property
+    def own(self) -> Budget:
+        return self.call(self.region)
 
 
 def quick_ms(policy: Policy) -> int:
@@ -74,16 +91,21 @@ def dear_ms(policy: Policy) -> int:
 # --- the API --------------------------------------------------------------------------------------------------
 
 
+def authorizer_ms(policy: Policy) -> int:
+    """The one read of an issuer's keys that a cold authorizer may have to wait for."""
+    return call_budget(policy, Caller.AUTHORIZER, peer=False).whole_ms
+
+
 def request_ms(policy: Policy) -> int:
     """What is left of `api_answer_ms` for the function itself, after the authorizer."""
-    return policy.api_answer_ms - authorizer_budget(policy).whole_ms
+    return policy.api_answer_ms - authorizer_ms(policy)
 
 
 def worst_answer_ms(policy: Policy) -> int:
     """The longest that a client waits while something hangs, and the rest answers at once: the authorizer's read, and
     the function, which begins no call that might not end in time once something has failed to answer."""
     first = max(count_budget(policy).whole_ms, quick_ms(policy))
-    return authorizer_budget(policy).whole_ms + max(first, request_ms(policy))
+    return authorizer_ms(policy) + max(first, request_ms(policy))
 
 
 # --- the sweep ------------------------------------------------------------------------------------------------

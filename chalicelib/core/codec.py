@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.feeds import Fill, Filled
+from chalicelib.core.feeds import FeedEnds, FeedPlace, Fill, Filled
 from chalicelib.core.hooks import Webhook
 from chalicelib.core.intents import Intent
 from chalicelib.core.keys import KeyRecord
@@ -54,6 +54,8 @@ Record = (
     | Approval
     | Fill
     | Filled
+    | FeedEnds
+    | FeedPlace
     | Tried
 )
 _KINDS: dict[str, type[Any]] = {
@@ -78,6 +80,8 @@ _KINDS: dict[str, type[Any]] = {
     "approved": Approval,
     "fill": Fill,
     "filled": Filled,
+    "feed-ends": FeedEnds,
+    "feed-place": FeedPlace,
     "tried": Tried,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}

@@ -35,24 +35,51 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Pointer:
+    """By what an entry is found besides its name: a row of an index, written with the entry."""
+
+    at: str
+    """Such as `source:<bucket>`."""
+    body: str
+    """What whoever finds it wants to know before reading the entry. It doesn't change while the entry is there."""
+    stays: bool = False
+    """It is kept as long as the removed entry is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of an index. A hint: of each row, the entry itself says whether it (still) counts."""
+
+    tenant: str
+    name: str
+    body: str
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that a tenant has registered, under a name that is its own tenant's alone.
 
-    A removed one is kept: what was done under it can still be explained, and whoever makes it again counts on.
+    A removed one is kept for a while, apart from those that are there: what was begun under it is still cleaned up.
     """
 
     kind: EntryKind
     tenant: str
     name: str
     version: int
-    """Of the item: from 1, one more with every change, removal included."""
+    """From 1, one more with every change, removal included; from 1 again when it is made anew. For people: changes are
+    conditional on `nonce`."""
     body: str
     """JSON of what was registered, as the kind's codec reads it. Of a removed one, the last."""
     nonce: str
-    """Of the change that wrote it: tells a writer whose answer was lost its own change from another's."""
+    """Of the change that wrote it, never used twice: what a change is conditional on, and what tells a writer whose
+    answer was lost its own change from another's."""
     created_ms: int
     changed_ms: int
     removed: bool = False
+    found_by: tuple[Pointer, ...] = ()
+    expires_ms: int | None = None
+    """Of a removed one: nobody needs it any more then."""
 
     @property
     def etag(self) -> str:
@@ -110,11 +137,23 @@ def check_name(name: str, what: str) -> None:
 
 
 def successor(before: Entry | None, made: Entry) -> Entry:
-    """`made` as the next version of what was there, removed or not."""
+    """`made` as the next version of what is there."""
     if before is None:
         return made
-    created_ms = made.created_ms if before.removed else before.created_ms
-    return replace(made, version=before.version + 1, created_ms=created_ms)
+    return replace(made, version=before.version + 1, created_ms=before.created_ms)
+
+
+def gone(before: Entry, nonce: str, now_ms: int, kept_ms: int) -> Entry:
+    """What is kept of an entry that is removed, for so long. It is found only by what stays."""
+    return replace(
+        before,
+        version=before.version + 1,
+        nonce=nonce,
+        changed_ms=now_ms,
+        removed=True,
+        found_by=tuple(pointer for pointer in before.found_by if pointer.stays),
+        expires_ms=now_ms + kept_ms,
+    )
 
 
 def same_body(left: str, right: str) -> bool:

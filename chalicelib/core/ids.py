@@ -5,7 +5,7 @@ import re
 from base64 import b32encode
 
 _JOB_ID = re.compile(r"(job|feed)-[a-z2-7]{26}")
-_PART = re.compile(r"(r[01]*|d)-([0-9]{6})")
+_PART = re.compile(r"(r[01]*|d)-([0-9]{6})(w?)")
 ROOT_RANGE = "r"
 DELETE_RANGE = "d"
 """The chain of what a job deletes at its target. It never forks, so that its last link knows how many that are."""
@@ -60,7 +60,21 @@ def is_delete_part(part: str) -> bool:
     return part.startswith(DELETE_RANGE)
 
 
+def aside_of(part: str) -> str:
+    """Where a partition's rows go that are set aside: a partition of its own, right after this one by name."""
+    return f"{part}w"
+
+
+def is_aside(part: str) -> bool:
+    return part.endswith("w")
+
+
+def parent_of(aside: str) -> str:
+    return aside.removesuffix("w")
+
+
 def split_part_id(part: str) -> tuple[str, int]:
+    """Its range and ordinal. Those of a partition of rows set aside are its parent's."""
     found = _PART.fullmatch(part)
     if not found:
         raise ValueError(f"not a partition id: {part!r}")

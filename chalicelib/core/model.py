@@ -28,6 +28,12 @@ class Outcome(StrEnum):
     """It is not at the destination any more, as was asked for."""
     KEPT = "KEPT"
     """It was to be deleted, and was left where it is: the detail says why."""
+    SET_ASIDE = "SET_ASIDE"
+    """Never a row's end: that is in the receipt of the partition to which it was set aside, or from which it came."""
+
+    @property
+    def is_end(self) -> bool:
+        return self is not Outcome.SET_ASIDE
 
     @property
     def good(self) -> bool:
@@ -297,6 +303,8 @@ class Manifest:
     filtered: int = 0
     totals_before: Totals | None = None
     """Of the links before it, in a job that was planned first."""
+    aside: tuple[int, ...] = ()
+    """Of rows set aside (`core.ids.aside_of`): which of the parent's rows they are. Such a link belongs to no chain."""
 
     @property
     def bytes_total(self) -> int:

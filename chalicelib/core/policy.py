@@ -50,6 +50,8 @@ class Policy:
     row_rounds_max: int = 30
     """A row that is still undecided after so many rounds, each with `attempts` tries, is given up. Rests grow from 15
     seconds to 15 minutes (`core.tries`), so that these come to six hours."""
+    set_aside_after_rounds: int = 2
+    """Rows that are undecided after so many rounds are set aside, so that their neighbours get their receipt."""
     attempts: int = 8
     """Tries of one row in one invocation while S3 answers with retryable errors; then the partition is released."""
     backoff_base_ms: int = 100
@@ -79,6 +81,17 @@ class Policy:
     """With these, a receiver may be down for 13 hours, on average 20, before it misses anything."""
     requests_per_minute_per_tenant: int = 600
     """What the API of one Region answers a tenant in a minute, by that Region's clock."""
+    endpoints_per_tenant: int = 100
+    feeds_per_tenant: int = 200
+    schedules_per_tenant: int = 100
+    webhooks_per_tenant: int = 20
+    """What a tenant may have registered at once. Two Regions that take requests at the same moment may exceed it."""
+    removed_kept_ms: int = 30 * 24 * 3_600_000
+    """For how long a removed one is kept, for what was begun under it."""
+    removed_per_tenant: int = 1000
+    """So many of a kind are kept: who has removed more lately makes no new ones for now."""
+    places_per_sweep: int = 1000
+    """Of the feeds, the endpoints and the removed endpoints of all tenants, so many are looked at by one sweep."""
     own_connect_ms: int = 1_000
     """Of each call of the sweep and the API to what is in their own Region: S3, table, queues, event bus."""
     own_read_ms: int = 2_000

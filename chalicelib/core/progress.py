@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from chalicelib.core.ids import DELETE_RANGE
+from chalicelib.core.ids import DELETE_RANGE, is_aside
 from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
@@ -85,8 +85,12 @@ def derive(
         by_part.setdefault(lease.part, []).append(lease)
     merged = [_merge(items) for items in by_part.values()]
     done = [item for item in merged if item.phase is LeasePhase.DONE]
-    objects_planned = max(sum(p.rows for p in newest.values()), sum(item.rows for item in merged))
-    objects_decided = sum(item.decided.bit_count() for item in merged)
+    # Rows set aside are their parents'.
+    asides = sum(is_aside(item.part) for item in merged)
+    in_leases = sum(item.rows for item in merged if not is_aside(item.part))
+    objects_planned = max(sum(p.rows for p in newest.values()), in_leases)
+    # A slow worker may record what was set aside meanwhile: until the receipt tells, it is in both.
+    objects_decided = min(objects_planned, sum(item.decided.bit_count() for item in merged))
     bytes_decided = sum(item.bytes_decided for item in merged)
     bytes_planned = max(sum(p.bytes for p in newest.values()), bytes_decided)
     counts: Counter[Outcome] = Counter()
@@ -107,7 +111,9 @@ def derive(
         bytes_planned=terminal.bytes_planned if terminal else bytes_planned,
         objects_decided=terminal.planned if terminal else objects_decided,
         bytes_decided=terminal.bytes_planned if terminal else bytes_decided,
-        partitions=terminal.parts if terminal else max(sum(p.links - p.forked for p in newest.values()), len(merged)),
+        partitions=terminal.parts
+        if terminal
+        else max(sum(p.links - p.forked for p in newest.values()) + asides, len(merged)),
         partitions_done=terminal.parts if terminal else len(done),
         counts=dict(terminal.counts) if terminal else dict(counts),
         started_ms=started,
@@ -128,8 +134,10 @@ def _merge(items: list[PartLease]) -> PartLease:
     """One partition as all Regions saw it: rows decided in any of them, the furthest phase, the first start."""
     order = {LeasePhase.RELEASED: 0, LeasePhase.COPYING: 1, LeasePhase.COPIED: 2, LeasePhase.DONE: 3}
     lead = max(items, key=lambda item: (order[item.phase], item.epoch))
-    bits = 0
-    for item in items:
+    # The receipt knows best: rows that were set aside are not among its own, whoever had decided them before.
+    receipted = lead.phase is LeasePhase.DONE
+    bits = lead.decided if receipted else 0
+    for item in () if receipted else items:
         bits |= item.decided
     return PartLease(
         job_id=lead.job_id,
@@ -141,7 +149,7 @@ def _merge(items: list[PartLease]) -> PartLease:
         phase=lead.phase,
         rows=lead.rows,
         decided=bits,
-        bytes_decided=max(item.bytes_decided for item in items),
+        bytes_decided=lead.bytes_decided if receipted else max(item.bytes_decided for item in items),
         started_ms=min(item.started_ms for item in items),
         counts=lead.counts,
         verification=lead.verification,

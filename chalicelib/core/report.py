@@ -17,6 +17,7 @@ from urllib.parse import quote
 from chalicelib.core import codec
 from chalicelib.core.ids import is_delete_part
 from chalicelib.core.model import Manifest, Outcome, Receipt, Row, RowOutcome
+from chalicelib.core.settle import is_void
 
 RENDERING = 1
 
@@ -87,10 +88,12 @@ def opening(report: ReportFormat) -> bytes:
 
 def render(report: ReportFormat, source_bucket: str, manifest: bytes, receipt: bytes) -> Rendered:
     """A partition's rows, from its two records."""
+    planned, receipted = codec.loads(manifest, Manifest), codec.loads(receipt, Receipt)
+    if is_void(receipted):
+        return Rendered(b"", 0)
     if report is ReportFormat.RECEIPTS:
         return Rendered(manifest + b"\n" + receipt + b"\n", 2)
-    planned, receipted = codec.loads(manifest, Manifest), codec.loads(receipt, Receipt)
-    pairs = list(zip(planned.rows, receipted.rows, strict=True))
+    pairs = [pair for pair in zip(planned.rows, receipted.rows, strict=True) if pair[1].outcome.is_end]
     if report is ReportFormat.FAILURES:
         # What was to be deleted has no source, so that no other job can deliver it.
         failed = [pair for pair in pairs if not pair[1].outcome.good and not is_delete_part(planned.part)]

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, is_delete_part, split_part_id
+from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, is_aside, is_delete_part, split_part_id
 from chalicelib.core.intents import Approved, Intents
 from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome, Receipt, Terminal, Verification
 
@@ -24,13 +24,19 @@ def ranges_of(parts: Iterable[str]) -> dict[str, int]:
 
 
 def may_be_complete(links: set[str], done: set[str], *, deletes: bool = False) -> bool:
-    """By names alone: everything but as many links as there are forks has a receipt. Reading decides. Of a job that
-    `deletes`, the chain of deletions has to be there, too; it has no forks."""
+    """By names alone: everything but as many links as there are forks has a receipt, also rows set aside. Reading
+    decides. Of a job that `deletes`, the chain of deletions has to be there, too; it has no forks."""
     ranges = ranges_of(links)
     if deletes and DELETE_RANGE not in ranges:
         return False
     forks = (len(ranges) - 1) // 2
     return ROOT_RANGE in ranges and len(links - done) == forks
+
+
+def is_void(receipt: Receipt) -> bool:
+    """Of rows set aside that all have their end in their parent's receipt, whose worker was slow, and not dead. It
+    tells nothing, and may be written even after the job has settled."""
+    return is_aside(receipt.part) and not any(row.outcome.is_end for row in receipt.rows)
 
 
 def chain(head: str, receipt_sha256: str) -> str:
@@ -60,14 +66,17 @@ class Tally:
     """Why nothing was deleted at all."""
 
     def add(self, receipt: Receipt, body: bytes) -> None:
+        if is_void(receipt):
+            return
         self.head = chain(self.head, hashlib.sha256(body).hexdigest())
         self.parts += 1
-        self.planned += len(receipt.rows)
+        rows = [row for row in receipt.rows if row.outcome.is_end]
+        self.planned += len(rows)
         self.bytes_planned += receipt.bytes_planned
         self.bytes_copied += receipt.bytes_copied
         self.filtered += receipt.filtered
         deletions = is_delete_part(receipt.part)
-        for row in receipt.rows:
+        for row in rows:
             self.not_deleted += deletions and not row.outcome.good
             self.counts[row.outcome] += 1
             self.verification[row.verification] += 1

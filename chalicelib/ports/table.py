@@ -1,11 +1,11 @@
 """The table: what is known of jobs, deliveries and what tenants have registered. It serves liveness, never safety."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from chalicelib.core.entries import Change, Entry, EntryKind
+from chalicelib.core.entries import Change, Entry, EntryKind, Found
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import (
     Checksum,
@@ -171,25 +171,53 @@ class ChangePage:
     cursor: str | None
 
 
-class Registry(Protocol):
-    """What tenants have registered (`core.entries`). Strongly consistent in a Region; the other one sees a change about
-    a second later, and of two changes at once the later one counts."""
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """A page of entries of all tenants. `cursor` is None on the last page."""
 
-    def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
-        """Also one that was removed."""
+    entries: tuple[Entry, ...]
+    cursor: str | None
+
+
+EntryName = tuple[EntryKind, str, str]
+"""Kind, tenant and name."""
+
+
+class Registry(Protocol):
+    """What tenants have registered (`core.entries`). Strongly consistent in a Region: whoever reads after another one
+    sees no less. The other Region sees a change about a second later, an entry and its pointers each by itself, and of
+    two changes at once the later one counts."""
+
+    def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None: ...
+    def get_many(self, names: Sequence[EntryName]) -> Mapping[EntryName, Entry]:
+        """Those that are there."""
         ...
 
     def of_tenant(self, kind: EntryKind, tenant: str) -> Sequence[Entry]:
-        """By name, removed ones too."""
+        """By name. How many there may be is limited (`core.policy`)."""
         ...
 
-    def all(self, kind: EntryKind) -> Sequence[Entry]:
-        """Of all tenants, removed ones too."""
+    def page(self, kind: EntryKind, cursor: str | None, limit: int, *, removed: bool = False) -> EntryPage:
+        """Of all tenants: those that are there, or those that were removed and are kept. A cursor is one that this
+        call gave for the same question, whatever has changed since."""
         ...
 
-    def put(self, entry: Entry, change: Change) -> bool:
-        """Write the entry, and its change beside it, both or neither, if the version before `entry.version` is there
-        (0: there has never been one). False: another one is. Retry: look."""
+    def count_removed(self, kind: EntryKind, tenant: str) -> int:
+        """Of those that are kept."""
+        ...
+
+    def find(self, kind: EntryKind, at: str) -> Sequence[Found]:
+        """The rows of an index."""
+        ...
+
+    def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
+        """Write the entry and its pointers in the place of `before` and its (a removed one: apart), and the change
+        beside them, all or nothing, if `before` is what is there (None: nothing). False: something else is. Retry:
+        look."""
+        ...
+
+    def point(self, entry: Entry) -> bool:
+        """Write the pointers of an entry again, if it is what is there."""
         ...
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:

@@ -58,7 +58,7 @@ class Line:
 
     def pass_on(self, manifest: Manifest) -> None:
         """A partition is finished, or was before: wake the next one of its line."""
-        if manifest.last:
+        if manifest.last or manifest.aside:
             return
         try:
             self.env.queue.send(self._next(manifest.part))

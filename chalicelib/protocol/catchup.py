@@ -5,6 +5,15 @@ Three things ask for it: a back-fill, the end of a pause (both are fills, in the
 Region whose events nobody takes meanwhile. All times that are compared are S3's own: the objects' LastModified with
 the beacon's, or with the pause's.
 
+A feed also begins with a fill, `created`, for what arrives in a Region whose replica of the registry doesn't know the
+feed yet: intake there drops it. It is lost to nobody: the Region where the source lies, whose queue the bucket's events
+go to, lists it by itself, and only when `places_of_feed` finds the feed. That reads what intake reads, and both reads
+are strongly consistent, so an intake that finds no feed has read before this sweep did. It had its event before it
+read, and the object was there before the event. So the object was there before the listing began; S3's LIST shows it,
+or what has replaced it. It is dated no earlier than the record that the feed's making begins with, or it is not the
+feed's. (One that was uploaded in parts is dated by its beginning: see docs/feeds.md.) Another Region that lists it
+while that one seems dead can't say so: the dead one may live, and not know the feed. So it doesn't end this fill.
+
 A fill is worked on by the sweep of the Region where the source lies, or by the other one while that is dead. How far
 it is, each Region notes for itself, in the table: what it has sent on went to its own queue, so another Region begins
 anew. Both may be at it; then objects arrive twice, and are delivered once.
@@ -15,12 +24,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
-from chalicelib.core.feeds import MARGIN_MS, Fill, Filled
+from chalicelib.core.feeds import CREATED, MARGIN_MS, Fill, Filled
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import Endpoint, Feed
 from chalicelib.ports import Arrival, Env
 from chalicelib.protocol.feedlog import FeedLog, feeds_to_be_filled
-from chalicelib.protocol.places import Places
+from chalicelib.protocol.places import Places, places_of_feed
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.regions import last_seen_by_store_ms
 
@@ -104,7 +113,7 @@ def _list(env: Env, source: Endpoint, since_ms: int, begin: Listing, deadline_ms
 # --- fills ----------------------------------------------------------------------------------------------------
 
 
-def fill_feeds(env: Env, places: Places, dead: Collection[str], deadline_ms: int) -> None:
+def fill_feeds(env: Env, dead: Collection[str], deadline_ms: int) -> None:
     """Go on with the oldest fill of each feed that is not paused. `dead`: Regions whose work is this one's now."""
     for region in sorted(env.control_buckets):
         control = ControlRecords(env, region)
@@ -118,7 +127,7 @@ def fill_feeds(env: Env, places: Places, dead: Collection[str], deadline_ms: int
         for feed_id, names in waiting[first:] + waiting[:first]:
             log = FeedLog(control, feed_id)
             try:
-                _fill(env, places, log, names, dead, deadline_ms)
+                _fill(env, log, names, dead, deadline_ms)
             except EftError as error:
                 # One feed's trouble must not hold up the others.
                 env.log("fill-failed", feed=feed_id, fills=names, error=str(error))
@@ -126,7 +135,8 @@ def fill_feeds(env: Env, places: Places, dead: Collection[str], deadline_ms: int
                 break
 
 
-def _fill(env: Env, places: Places, log: FeedLog, names: list[str], dead: Collection[str], deadline_ms: int) -> None:
+def _fill(env: Env, log: FeedLog, names: list[str], dead: Collection[str], deadline_ms: int) -> None:
+    places = places_of_feed(env, log.feed_id)
     feed = places.feeds.get(log.feed_id)
     if feed is None:
         if log.feed_id in places.removed:
@@ -143,20 +153,26 @@ def _fill(env: Env, places: Places, log: FeedLog, names: list[str], dead: Collec
             log.forget(name)
             continue
         fill = log.fill(name)
-        if fill is not None and not _fill_one(env, log, feed, source, fill, deadline_ms):
+        may_end = name != CREATED or home_of(env, source, log.control.region) == env.region
+        if fill is not None and not _fill_one(env, log, feed, source, fill, deadline_ms, may_end=may_end):
             return
 
 
-def _fill_one(env: Env, log: FeedLog, feed: Feed, source: Endpoint, fill: Fill, deadline_ms: int) -> bool:
-    """True when it is done."""
+def _fill_one(
+    env: Env, log: FeedLog, feed: Feed, source: Endpoint, fill: Fill, deadline_ms: int, *, may_end: bool
+) -> bool:
+    """True when all was listed. `may_end`: then it is done, for all Regions."""
     subject = fill_subject(feed.id, fill.name)
     noted = env.ledger.get_observation(CATCH_UP, subject, env.region)
-    begin = (Listing.parse(noted.seen) if noted else None) or Listing(started_ms=env.clock.now_ms())
+    before = Listing.parse(noted.seen) if noted else None
+    if before and not before.cursor:
+        return True  # This Region has listed all of it, in the place of one that has to do so itself.
+    begin = before or Listing(started_ms=env.clock.now_ms())
     at, ended = _list(env, source, fill.since_ms, begin, deadline_ms)
-    if not ended:
+    if not ended or not may_end:
         # Crash before this: the same pages again.
         env.ledger.put_observation(Observation(CATCH_UP, subject, env.region, str(at), env.clock.now_ms()))
-        return False
+        return ended
     # Crash before this: the last pages again.
     now, nonce = env.clock.now_ms(), env.ids.nonce()
     log.finish(Filled(feed.id, fill.name, at.objects_seen, at.arrivals_sent, at.started_ms, now, env.region, nonce))
@@ -177,7 +193,12 @@ def fill_subject(feed_id: str, name: str) -> str:
 
 
 def is_mine(env: Env, source: Endpoint, control_region: str, dead: Collection[str]) -> bool:
-    """Is what has to be listed for a feed this Region's work? Its source's Region's, or, where that is none of the
-    service's, its target's; and that of a dead one."""
-    home = source.bucket.region if source.bucket.region in env.control_buckets else control_region
+    """Is what has to be listed for a feed this Region's work, or a dead one's?"""
+    home = home_of(env, source, control_region)
     return home == env.region or home in dead
+
+
+def home_of(env: Env, source: Endpoint, control_region: str) -> str:
+    """Whose work it is to list for a feed: its source's Region's, or, where that is none of the service's, its
+    target's."""
+    return source.bucket.region if source.bucket.region in env.control_buckets else control_region

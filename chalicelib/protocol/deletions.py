@@ -20,7 +20,7 @@ from chalicelib.core.policy import KEY_MAX_BYTES, LIST_PAGE_KEYS
 from chalicelib.core.settle import CANCELLED, Tally, complete, may_be_complete
 from chalicelib.core.verdict import Undecided, deletion
 from chalicelib.ports import Env
-from chalicelib.protocol.places import read_places
+from chalicelib.protocol.places import prefixes_in
 from chalicelib.protocol.planning import Cut
 from chalicelib.protocol.probing import why_for_ever
 from chalicelib.protocol.publish import Publisher, refused_as_planned
@@ -73,8 +73,7 @@ def cut_deletions(env: Env, spec: JobSpec, sieve: Sieve, after: str, planned: in
 
 def _other_places(env: Env, spec: JobSpec) -> tuple[str, ...]:
     """Prefixes of other endpoints beneath the target, also of removed ones: what lies there has owners of its own."""
-    bucket, endpoints = spec.target.bucket.name, read_places(env).endpoints.values()
-    return beneath(spec.target_prefix, (e.prefix for e in endpoints if e.bucket.name == bucket))
+    return beneath(spec.target_prefix, prefixes_in(env, spec.target.bucket.name))
 
 
 def _is_meant(spec: JobSpec, sieve: Sieve, others: tuple[str, ...], facts: ObjectFacts) -> bool:

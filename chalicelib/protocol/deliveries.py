@@ -13,6 +13,7 @@ from chalicelib.core.model import (
     ObjectFacts,
     Outcome,
     OverwriteMode,
+    Receipt,
     Row,
     RowOutcome,
     Verification,
@@ -83,11 +84,20 @@ class Ended:
 
 def ended_rows(env: Env, records: JobRecords, feed_id: str) -> Iterator[Ended]:
     """What became of the rows of a feed job that has its receipt."""
-    manifest, receipt = records.link(FEED_PART), records.receipt(FEED_PART)
-    if not isinstance(manifest, Manifest) or receipt is None:
-        return
-    claimed = records.copied(FEED_PART)
+    for part in (FEED_PART, ids.aside_of(FEED_PART)):
+        manifest, receipt = records.link(part), records.receipt(part)
+        if not isinstance(manifest, Manifest) or receipt is None:
+            return
+        yield from _ended_in(env, records, feed_id, manifest, receipt)
+        if all(row.outcome.is_end for row in receipt.rows):
+            return
+
+
+def _ended_in(env: Env, records: JobRecords, feed_id: str, manifest: Manifest, receipt: Receipt) -> Iterator[Ended]:
+    claimed = records.copied(manifest.part)
     for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
+        if not outcome.outcome.is_end:
+            continue
         if outcome.outcome is Outcome.DESTINATION_CONFLICT and claimed and claimed.rows[index].outcome.good:
             # It was delivered, and then taken away or replaced before it was verified. The receiver may do that; it
             # must not bring the object back.

@@ -6,17 +6,26 @@ same at once, and a pause that one of them has taken is not undone by what the o
     feeds/<feed>/filled/<name>     it is done
     fills/<feed>/<name>            index of what is to be listed, for sweeps; removed when it is done
 
-Each resume has a fill of its own, named after its number: it needs no record but the intent itself, and so there is no
+A feed begins with a fill of its own, `created`, for what arrives before a Region knows of the feed. Each resume has one
+too, named after its number: it needs no record but the intent itself, and so there is no
 moment at which a feed goes on and nobody knows that something has to be made up for.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt, KeyReused
-from chalicelib.core.feeds import Fill, Filled, resume_name, resume_number, since_of_pause_ms
+from chalicelib.core.feeds import (
+    CREATED,
+    Fill,
+    Filled,
+    resume_name,
+    resume_number,
+    since_of_creation_ms,
+    since_of_pause_ms,
+)
 from chalicelib.core.intents import NO_INTENTS, Intent, IntentKind, Intents
 from chalicelib.core.model import Endpoint, Feed
 from chalicelib.ports import Env
@@ -84,6 +93,19 @@ class FeedLog:
 
     # --- fills ------------------------------------------------------------------------------------------------
 
+    def begin(self, by: str) -> None:
+        """Record that the feed is being made, before anybody can know of it: what appears from now on, by the time of
+        this record in S3, is the feed's."""
+        env = self.control.env
+        made = Fill(self.feed_id, CREATED, 0, env.region, env.clock.now_ms(), env.ids.nonce(), by)
+        # Crash after this: a record of a feed that there isn't. Made again, it has another id, and a record of its own.
+        self.control.create(self._key(f"fill/{CREATED}"), codec.dumps(made))
+
+    def begun(self) -> None:
+        """See to it that the fill that a feed begins with is done, now that the feed is registered. Safe to repeat."""
+        if self.filled(CREATED) is None:
+            self.control.create(self._marker(CREATED), b"")
+
     def order(self, fill: Fill) -> Fill:
         """Ask for a back-fill, or learn what was asked for under its name before."""
         made = self.control.create(self._key(f"fill/{fill.name}"), codec.dumps(fill))
@@ -102,7 +124,8 @@ class FeedLog:
         number = resume_number(name)
         if number is None:
             body = self.control.get(self._key(f"fill/{name}"))
-            return None if body is None else codec.loads(body, Fill)
+            fill = None if body is None else codec.loads(body, Fill)
+            return self._dated(fill) if fill is not None and name == CREATED else fill
         body = self.control.get(self._key(f"intent/{number:06d}"))
         if body is None:
             return None
@@ -112,6 +135,13 @@ class FeedLog:
         intent = codec.loads(body, Intent)
         since_ms = since_of_pause_ms(pause.facts.last_modified_ms)
         return Fill(self.feed_id, name, since_ms, intent.region, intent.requested_ms, intent.nonce, intent.by)
+
+    def _dated(self, fill: Fill) -> Fill:
+        """The time of its record says since when, so that no clock of ours does."""
+        head = self.control.env.store.head(self.control.bucket, self._key(f"fill/{fill.name}"))
+        if head is None:
+            raise Corrupt("RecordVanished", self._key(f"fill/{fill.name}"))
+        return replace(fill, since_ms=since_of_creation_ms(head.facts.last_modified_ms))
 
     def filled(self, name: str) -> Filled | None:
         body = self.control.get(self._key(f"filled/{name}"))

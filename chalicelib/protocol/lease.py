@@ -199,8 +199,8 @@ class Holding:
         self.env.ledger.put_lease(self._lease(phase, self.decided_before))
 
     def _lease(self, phase: LeasePhase, decided: int) -> PartLease:
-        for index in dict(self.outcomes):
-            decided |= 1 << index
+        for index, found in dict(self.outcomes).items():
+            decided = decided | 1 << index if found.outcome.is_end else decided & ~(1 << index)
         rows = self.manifest.rows
         return PartLease(
             job_id=self.records.job_id,

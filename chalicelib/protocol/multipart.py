@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, Permanent, PreconditionFailed, Retry, Unsettled
-from chalicelib.core.ids import object_id
-from chalicelib.core.model import Checksum, ChecksumType, Row, RowOutcome
+from chalicelib.core.ids import object_id, parent_of
+from chalicelib.core.model import Checksum, ChecksumType, Manifest, Row, RowOutcome
 from chalicelib.core.parts import PartRange, PartShare, part_ranges, parts_total, shares_of
 from chalicelib.core.registers import Mark, Registration, read_register
 from chalicelib.core.verdict import is_pinned
@@ -22,13 +22,21 @@ INVALID_PART = "InvalidPart"
 """S3: a part that Complete names isn't there, or has another ETag. Under SSE-KMS the same bytes sent again have."""
 
 
+def upload_name(manifest: Manifest, index: int) -> str:
+    """`<part>/<row index>`, by which a row's uploads are registered. A row that is set aside keeps its name: what was
+    copied of it is gone on with, and a strict cancel revokes also what its earlier workers hold."""
+    return f"{parent_of(manifest.part)}/{manifest.aside[index]}" if manifest.aside else f"{manifest.part}/{index}"
+
+
 @dataclass(frozen=True, slots=True)
 class MultipartPublisher:
-    """Carries out one large row. `name` is `<part>/<row index>`: whose upload it is in the register."""
+    """Carries out one large row. `name` is whose upload it is in the register (`upload_name`), `place` is the row's
+    `<part>/<index>` now."""
 
     publisher: Publisher
     row: Row
     name: str
+    place: str
 
     @property
     def _register_id(self) -> str:
@@ -173,7 +181,7 @@ class MultipartPublisher:
     def _copy_together(self, upload: UploadRef, missing: list[PartRange]) -> list[Part]:
         """Wake helpers, copy one's own share, and then whatever doesn't arrive. ListParts is the truth about parts."""
         env, policy = self.publisher.env, self.publisher.env.policy
-        part, _, index = self.name.rpartition("/")
+        part, _, index = self.place.rpartition("/")
         own, *others = shares_of(int(index), len(missing), policy.parts_per_worker, policy.workers_per_object)
         job_id, region = self.publisher.route.job_id, self.publisher.control.region
         tenant = self.publisher.route.target.tenant

@@ -1,27 +1,37 @@
 """Endpoints and feeds: those that came with the deployment, and those that tenants have registered since.
 
 What is declared can't be changed by the API, and no tenant can register a second one of that name.
+
+Whoever needs a feed asks for those that it needs, by where they read, where they write, or by id: what others have
+registered, and what was removed, costs him nothing. Of each row of an index the entry itself says whether it counts; so
+a Region knows a feed from the moment on at which it has both, whichever comes first. Only sweeps go through all, some
+at a time.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from chalicelib.core import codec
-from chalicelib.core.entries import Entry, EntryKind
-from chalicelib.core.errors import Retry
+from chalicelib.core.entries import Entry, EntryKind, Found, Pointer
+from chalicelib.core.feeds import FeedEnds, FeedPlace, by_id, reads_in, writes_to
+from chalicelib.core.leases import Observation
 from chalicelib.core.model import Endpoint, Feed
-from chalicelib.ports import Env
+from chalicelib.ports import EntryName, Env
+from chalicelib.protocol.table import tell
 
 P = TypeVar("P", Endpoint, Feed)
+WALK = "places"
+"""The "job" under which a Region notes how far its sweeps have gone through what is registered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What there is, read once for one invocation."""
+    """Feeds with their ends, and endpoints, as far as they were asked for."""
 
     endpoints: Mapping[tuple[str, str], Endpoint]
-    """By tenant and id, removed ones too: what was begun under one goes on, and is cleaned up."""
+    """By tenant and id."""
     feeds: Mapping[str, Feed]
     """Those that deliver, by id."""
     removed: Mapping[str, Feed]
@@ -33,22 +43,185 @@ class Places:
         return self.endpoints[feed.tenant, feed.target].below(feed.target_prefix)
 
 
-def read_places(env: Env) -> Places:
-    """Everything that there is: two queries."""
-    endpoints = {(e.tenant, e.name): _read(e, Endpoint) for e in env.registry.all(EntryKind.ENDPOINT)}
-    endpoints |= {(e.tenant, e.id): e for e in env.declared_endpoints.values()}
-    feeds, removed = dict(env.declared_feeds), {}
-    for entry in env.registry.all(EntryKind.FEED):
-        feed = _read(entry, Feed)
-        if not {(feed.tenant, feed.source), (feed.tenant, feed.target)} <= endpoints.keys():
-            # The other Region's change of the endpoint isn't here yet, or was made at the same time as the feed's.
-            env.log("feed-without-endpoint", feed=feed.id, tenant=feed.tenant)
-        elif entry.removed or declared_feed(env, feed.tenant, feed.name) is not None:
+# --- by need --------------------------------------------------------------------------------------------------
+
+
+def places_reading(env: Env, objects: Iterable[tuple[str, str]]) -> Places:
+    """The feeds under whose source one of these objects (bucket, key) lies: a query a bucket, and one read of what they
+    found.
+
+    The reads are strongly consistent in this Region. So once a sweep of this Region has found a feed by this very call,
+    every later call here finds it: what was dropped because nobody knew the feed was there before that
+    (`protocol.catchup` goes by this)."""
+    keys: dict[str, list[str]] = {}
+    for bucket, key in objects:
+        keys.setdefault(bucket, []).append(key)
+    found = [
+        (row, place)
+        for bucket in sorted(keys)
+        for row, place in _rows(env, reads_in(bucket))
+        if any(key.startswith(place.source_prefix) for key in keys[bucket])
+    ]
+    return _resolved(env, found, lambda source, _: source.bucket.name in keys)
+
+
+def places_writing(env: Env, bucket: str, key: str) -> Places:
+    """The feeds under whose target this object lies."""
+    found = [(row, place) for row, place in _rows(env, writes_to(bucket)) if key.startswith(place.target_prefix)]
+    return _resolved(env, found, lambda _, target: target.bucket.name == bucket)
+
+
+def places_of_feed(env: Env, feed_id: str) -> Places:
+    """One feed by its id, if this Region knows it: then it also delivers here. Among the removed ones if it was
+    removed."""
+    declared = env.declared_feeds.get(feed_id)
+    if declared is not None:
+        return _declared_places(env, [declared])
+    for row in env.registry.find(EntryKind.FEED, by_id(feed_id)):
+        ends = codec.loads(row.body.encode(), FeedEnds)
+        source = ends.source.below(ends.feed.source_prefix)
+        here = places_reading(env, [(source.bucket.name, source.prefix)])
+        if feed_id in here.feeds:
+            return here
+        if row.removed or declared_feed(env, row.tenant, row.name) is not None:
             # Or a later deployment has declared one of that name: it counts, and what was registered delivers no more.
-            removed[feed.id] = feed
-        else:
-            feeds[feed.id] = feed
-    return Places(endpoints, feeds, removed)
+            return Places(_ends_of(env, ends, {}), {}, {feed_id: ends.feed})
+        env.log("feed-not-replicated", feed=feed_id, tenant=row.tenant)
+    return Places({}, {}, {})
+
+
+def prefixes_in(env: Env, bucket: str) -> list[str]:
+    """Of the endpoints in a bucket, all tenants', those that were removed lately too."""
+    declared = [e.prefix for e in env.declared_endpoints.values() if e.bucket.name == bucket]
+    return declared + [row.body for row in env.registry.find(EntryKind.ENDPOINT, endpoint_in(bucket))]
+
+
+def endpoint_in(bucket: str) -> str:
+    """The row of the index of endpoints in a bucket."""
+    return f"bucket:{bucket}"
+
+
+def reading_in(env: Env, bucket: str) -> list[FeedPlace]:
+    """Where the feeds go that read in a bucket."""
+    declared = [
+        FeedPlace.of(FeedEnds(feed, env.declared_endpoints[feed.source], env.declared_endpoints[feed.target]))
+        for feed in env.declared_feeds.values()
+    ]
+    return [place for place in declared if place.source_bucket == bucket] + [
+        place for _, place in _rows(env, reads_in(bucket))
+    ]
+
+
+def _rows(env: Env, at: str) -> list[tuple[Found, FeedPlace]]:
+    return [(row, codec.loads(row.body.encode(), FeedPlace)) for row in env.registry.find(EntryKind.FEED, at)]
+
+
+def _resolved(
+    env: Env, found: Sequence[tuple[Found, FeedPlace]], wanted: Callable[[Endpoint, Endpoint], bool]
+) -> Places:
+    """What the entries say of the feeds that were found, and the declared ones that are wanted by their ends."""
+    declared = _declared_places(env, env.declared_feeds.values())
+    feeds = {feed.id: feed for feed in declared.feeds.values() if wanted(declared.source(feed), declared.target(feed))}
+    names: list[EntryName] = []
+    for row, place in found:
+        names.append((EntryKind.FEED, row.tenant, row.name))
+        names += [(EntryKind.ENDPOINT, row.tenant, name) for name in (place.source, place.target)]
+    there = env.registry.get_many(names) if names else {}
+    endpoints = dict(declared.endpoints)
+    for row, place in found:
+        entry = there.get((EntryKind.FEED, row.tenant, row.name))
+        ends = None if entry is None else _ends(entry)
+        # A row without its entry: not replicated yet, or made anew under its name.
+        if ends is not None and ends.feed.id == place.feed_id and declared_feed(env, row.tenant, row.name) is None:
+            feeds[place.feed_id] = ends.feed
+            endpoints |= _ends_of(env, ends, there)
+    return Places(endpoints, feeds, {})
+
+
+def _declared_places(env: Env, feeds: Iterable[Feed]) -> Places:
+    endpoints = {(e.tenant, e.id): e for e in env.declared_endpoints.values()}
+    return Places(endpoints, {feed.id: feed for feed in feeds}, {})
+
+
+def _ends(entry: Entry) -> FeedEnds | None:
+    """A feed as its entry says, with its ends as they were when it was registered."""
+    feed = _read(entry, Feed)
+    for pointer in entry.found_by:
+        if pointer.at == by_id(feed.id):
+            ends = codec.loads(pointer.body.encode(), FeedEnds)
+            return FeedEnds(feed, ends.source, ends.target)
+    return None
+
+
+def _ends_of(env: Env, ends: FeedEnds, there: Mapping[EntryName, Entry]) -> dict[tuple[str, str], Endpoint]:
+    """The ends as they are now; as they were registered, where the entry isn't here yet, or was removed in the other
+    Region while the feed was made in this one."""
+    found: dict[tuple[str, str], Endpoint] = {}
+    for known in (ends.source, ends.target):
+        entry = there.get((EntryKind.ENDPOINT, known.tenant, known.id))
+        now = declared_endpoint(env, known.tenant, known.id) or (_read(entry, Endpoint) if entry else None)
+        # Removed and made anew under its name, it may be another place: the feed's is what it was.
+        same = now is not None and (now.bucket.name, now.prefix) == (known.bucket.name, known.prefix)
+        found[known.tenant, known.id] = now if now is not None and same else known
+    return found
+
+
+def feed_pointers(ends: FeedEnds) -> tuple[Pointer, ...]:
+    """By what a feed is found."""
+    place = codec.dumps(FeedPlace.of(ends)).decode()
+    return (
+        Pointer(reads_in(ends.source.bucket.name), place),
+        Pointer(writes_to(ends.target.bucket.name), place),
+        Pointer(by_id(ends.feed.id), codec.dumps(ends).decode(), stays=True),
+    )
+
+
+# --- all, some at a time --------------------------------------------------------------------------------------
+
+
+def read_places(env: Env) -> Places:
+    """The next of all feeds, endpoints and removed endpoints, `places_per_sweep` of each, and what came with the
+    deployment: for sweeps. Where there are no more than that, all of them each time."""
+    noted = env.ledger.get_observation(WALK, WALK, env.region)
+    before: list[str | None] = json.loads(noted.seen) if noted else [None, None, None]
+    feeds, feeds_at = _next(env, EntryKind.FEED, before[0])
+    endpoints, endpoints_at = _next(env, EntryKind.ENDPOINT, before[1])
+    removed, removed_at = _next(env, EntryKind.ENDPOINT, before[2], removed=True)
+    after = [feeds_at, endpoints_at, removed_at]
+    if after != before:
+        # Crash before this: the same ones again in the next sweep.
+        now = Observation(WALK, WALK, env.region, json.dumps(after), env.clock.now_ms())
+        tell(env, env.ledger.put_observation, now)
+    return _of_sweep(env, feeds, endpoints, removed)
+
+
+def _next(env: Env, kind: EntryKind, cursor: str | None, *, removed: bool = False) -> tuple[list[Entry], str | None]:
+    """What comes after the cursor, and where to go on: from the start, None, when the end is reached."""
+    found: list[Entry] = []
+    while len(found) < env.policy.places_per_sweep:
+        page = env.registry.page(kind, cursor, env.policy.places_per_sweep - len(found), removed=removed)
+        found += page.entries
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return found, cursor
+
+
+def _of_sweep(env: Env, feeds: Sequence[Entry], endpoints: Sequence[Entry], removed: Sequence[Entry]) -> Places:
+    declared = _declared_places(env, env.declared_feeds.values())
+    known = {(EntryKind.ENDPOINT, e.tenant, e.name): e for e in endpoints}
+    places = {(e.tenant, f"{e.name}#{e.nonce}"): _read(e, Endpoint) for e in removed}
+    places |= {(e.tenant, e.name): _read(e, Endpoint) for e in endpoints}
+    live = dict(declared.feeds)
+    for entry in feeds:
+        ends = _ends(entry)
+        if ends is not None and declared_feed(env, entry.tenant, entry.name) is None:
+            live[ends.feed.id] = ends.feed
+            places |= _ends_of(env, ends, known)
+    return Places(places | dict(declared.endpoints), live, {})
+
+
+# --- one tenant's ---------------------------------------------------------------------------------------------
 
 
 def _read(entry: Entry, kind: type[P]) -> P:
@@ -73,22 +246,18 @@ def find_endpoint(env: Env, tenant: str, name: str) -> Endpoint | None:
     declared = declared_endpoint(env, tenant, name)
     if declared is not None:
         return declared
-    return None if entry is None or entry.removed else _read(entry, Endpoint)
+    return None if entry is None else _read(entry, Endpoint)
 
 
-def last_known_endpoint(env: Env, tenant: str, name: str) -> Endpoint:
-    """Also one that was removed: a feed of the other Region's may have been made with it at that moment."""
-    declared = declared_endpoint(env, tenant, name)
-    if declared is not None:
-        return declared
-    entry = env.registry.get(EntryKind.ENDPOINT, tenant, name)
-    if entry is None:
-        raise Retry("NotReplicated", f"endpoint {name!r} is not known here yet")
-    return _read(entry, Endpoint)
+def target_of(env: Env, feed: Feed, entry: Entry | None) -> Endpoint:
+    """Where a feed writes: its place never changes, whatever became of the endpoint. `entry`: None for a declared
+    feed."""
+    ends = _ends(entry) if entry is not None else None
+    return env.declared_endpoints[feed.target] if ends is None else ends.target
 
 
 def _registered(env: Env, kind: EntryKind, tenant: str, of: type[P]) -> dict[str, P]:
-    return {e.name: _read(e, of) for e in env.registry.of_tenant(kind, tenant) if not e.removed}
+    return {e.name: _read(e, of) for e in env.registry.of_tenant(kind, tenant)}
 
 
 def endpoints_of(env: Env, tenant: str) -> list[Endpoint]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chalicelib.core import codec
 from chalicelib.core.leases import LeasePhase, PartLease
-from chalicelib.core.model import Manifest, Outcome, Receipt, RowOutcome
+from chalicelib.core.model import Manifest, Outcome, Receipt, Row, RowOutcome
 from chalicelib.ports import Env
 from chalicelib.protocol.records import JobRecords
 from chalicelib.protocol.table import tell
@@ -25,7 +25,7 @@ def receipt_of(
             region=env.region,
             manifest_sha256=hashlib.sha256(codec.dumps(manifest)).hexdigest(),
             rows=tuple(outcomes),
-            bytes_planned=manifest.bytes_total,
+            bytes_planned=sum(row.bytes_to_copy for row in _ended(manifest, outcomes)),
             bytes_copied=copied,
             last=manifest.last,
             error=manifest.error,
@@ -40,6 +40,11 @@ def receipt_of(
     return receipt
 
 
+def _ended(manifest: Manifest, outcomes: Sequence[RowOutcome]) -> list[Row]:
+    """The rows whose end this receipt is."""
+    return [row for row, found in zip(manifest.rows, outcomes, strict=True) if found.outcome.is_end]
+
+
 def _done_lease(env: Env, manifest: Manifest, receipt: Receipt) -> PartLease:
     rows = len(manifest.rows)
     return PartLease(
@@ -51,9 +56,9 @@ def _done_lease(env: Env, manifest: Manifest, receipt: Receipt) -> PartLease:
         heartbeat=0,
         phase=LeasePhase.DONE,
         rows=rows,
-        decided=(1 << rows) - 1,
-        bytes_decided=manifest.bytes_total,
+        decided=sum(1 << index for index, row in enumerate(receipt.rows) if row.outcome.is_end),
+        bytes_decided=receipt.bytes_planned,
         started_ms=receipt.started_ms,
-        counts=dict(Counter(row.outcome for row in receipt.rows)),
-        verification=dict(Counter(row.verification for row in receipt.rows)),
+        counts=dict(Counter(row.outcome for row in receipt.rows if row.outcome.is_end)),
+        verification=dict(Counter(row.verification for row in receipt.rows if row.outcome.is_end)),
     )

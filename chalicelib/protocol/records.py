@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from chalicelib.core import codec
 from chalicelib.core.errors import NotFound, PreconditionFailed, Retry
+from chalicelib.core.ids import aside_of, is_aside
 from chalicelib.core.intents import Intent, Intents, approval_of
 from chalicelib.core.model import (
     Bucket,
@@ -188,6 +189,13 @@ class JobRecords:
         return self.control.get(self._key(f"manifest/{part}"))
 
     def links_of_range(self, range_id: str) -> list[str]:
+        """The links of its chain, to which rows set aside don't belong."""
+        return [part for part in self._of_range(range_id) if not is_aside(part)]
+
+    def asides_of_range(self, range_id: str) -> list[str]:
+        return [part for part in self._of_range(range_id) if is_aside(part)]
+
+    def _of_range(self, range_id: str) -> list[str]:
         prefix = self._key(f"manifest/{range_id}-")
         return [facts.key.rsplit("/", 1)[1] for facts in self.control.list_all(prefix)]
 
@@ -278,6 +286,11 @@ class JobRecords:
 
     def done(self, part: str) -> bool:
         return self._there(f"done/{part}")
+
+    def all_done(self, part: str) -> bool:
+        """Receipted, and so are the rows that were set aside from it."""
+        aside = aside_of(part)
+        return self.done(part) and (not self.has_link(aside) or self.done(aside))
 
     def create_cancel(self, cancel: Cancel) -> None:
         self.control.create(self._key("cancel"), codec.dumps(cancel))

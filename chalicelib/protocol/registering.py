@@ -3,8 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.core.entries import Action, Change, Condition, Entry, EntryKind, check_name, same_body, successor
-from chalicelib.core.errors import Stale, Unknown
+from chalicelib.core.entries import (
+    Action,
+    Change,
+    Condition,
+    Entry,
+    EntryKind,
+    Pointer,
+    check_name,
+    gone,
+    same_body,
+    successor,
+)
+from chalicelib.core.errors import InUse, Stale, Unknown
 from chalicelib.ports import Env
 
 
@@ -21,6 +32,10 @@ def _as_it_is(body: str) -> str:
     return body
 
 
+def _by_name_alone() -> tuple[Pointer, ...]:
+    return ()
+
+
 _UNKNOWN = {
     # As the path of a request. Named in a body, an unknown endpoint is another problem, of another status.
     EntryKind.ENDPOINT: "NoSuchEndpoint",
@@ -33,7 +48,7 @@ _UNKNOWN = {
 def live(env: Env, kind: EntryKind, tenant: str, name: str) -> Entry:
     """The entry; raises Unknown if there is none, or no longer. Another tenant's costs the same call."""
     entry = env.registry.get(kind, tenant, name)
-    if entry is None or entry.removed:
+    if entry is None:
         raise Unknown(_UNKNOWN[kind], f"you have no {kind} {name[:80]!r}")
     return entry
 
@@ -47,24 +62,54 @@ def register(
     body_after: Callable[[Entry | None], str],
     *,
     shown: Callable[[str], str] = _as_it_is,
+    found_by: Callable[[], tuple[Pointer, ...]] = _by_name_alone,
 ) -> tuple[Entry, bool]:
     """Make or change an entry; also says whether it is a new one. `body_after` gives what it is to say, from what is
-    there now (None: nothing); `shown` takes out of a body what the audit must not keep.
+    there now (None: nothing); `shown` takes out of a body what the audit must not keep; `found_by`, called after
+    it, says by what else than its name a new one is to be found.
 
     Sending the same again changes nothing: so a client whose answer was lost repeats its request.
     """
     check_name(name, str(kind))
-    there = env.registry.get(kind, author.tenant, name)
-    before = None if there is None or there.removed else there
+    before = env.registry.get(kind, author.tenant, name)
     condition.check(before, f"{kind} {name!r}")
+    if before is None:
+        _check_number(env, kind, author.tenant)
     body = body_after(before)
     if before is not None and same_body(before.body, body):
         return before, False
     now, nonce = env.clock.now_ms(), env.ids.nonce()
-    after = successor(there, Entry(kind, author.tenant, name, 1, body, nonce, now, now))
+    pointers = found_by() if before is None else before.found_by
+    after = successor(before, Entry(kind, author.tenant, name, 1, body, nonce, now, now, found_by=pointers))
     action = Action.CREATED if before is None else Action.CHANGED
     _put(env, author, action, before, after, shown)
     return after, before is None
+
+
+def _check_number(env: Env, kind: EntryKind, tenant: str) -> None:
+    """Everybody's sweeps go through what everybody has registered. One that is made in the other Region just now may
+    exceed the limit."""
+    there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
+    if there >= most:
+        raise InUse("TooManyRegistered", f"you have {there} {kind}s, and may have {most}: remove one first")
+    removed, kept = env.registry.count_removed(kind, tenant), env.policy.removed_per_tenant
+    if removed >= kept:
+        days = env.policy.removed_kept_ms // (24 * 3_600_000)
+        raise InUse(
+            "TooManyRegistered",
+            f"you have removed {removed} {kind}s in about {days} days, and may remove {kept}: wait until the first of "
+            "them is forgotten, and change what you have rather than make and remove",
+        )
+
+
+def most_of(env: Env, kind: EntryKind) -> int:
+    """How many a tenant may have."""
+    return {
+        EntryKind.ENDPOINT: env.policy.endpoints_per_tenant,
+        EntryKind.FEED: env.policy.feeds_per_tenant,
+        EntryKind.SCHEDULE: env.policy.schedules_per_tenant,
+        EntryKind.WEBHOOK: env.policy.webhooks_per_tenant,
+    }[kind]
 
 
 def unregister(
@@ -79,9 +124,8 @@ def unregister(
     """Remove an entry. Raises Unknown if it isn't there."""
     before = live(env, kind, author.tenant, name)
     condition.check(before, f"{kind} {name!r}")
-    now, nonce = env.clock.now_ms(), env.ids.nonce()
-    gone = Entry(kind, author.tenant, name, 1, before.body, nonce, now, now, removed=True)
-    _put(env, author, Action.REMOVED, before, successor(before, gone), shown)
+    after = gone(before, env.ids.nonce(), env.clock.now_ms(), env.policy.removed_kept_ms)
+    _put(env, author, Action.REMOVED, before, after, shown)
 
 
 def _put(
@@ -102,6 +146,6 @@ def _put(
         after=None if after.removed else shown(after.body),
     )
     # The change and its audit are one transaction: a crash leaves both or neither. The client repeats its request.
-    if not env.registry.put(after, change):
+    if not env.registry.put(after, change, before):
         raise Stale("HasChanged", f"{after.kind} {after.name!r} was changed by somebody else just now: read it again")
     env.log("registered", kind=after.kind, tenant=after.tenant, name=after.name, action=action, by=author.subject)

@@ -36,7 +36,8 @@ def _not_delivered(other: JobRecords, link: Link) -> dict[str, Row]:
         return {}  # Deletions are not tried again: a job with consent of its own plans them anew.
     receipt = other.receipt(link.part)
     assert receipt is not None, "a settled job has all its receipts"
-    return {row.key: row for row, o in zip(link.rows, receipt.rows, strict=True) if not o.outcome.good}
+    ends = ((row, found.outcome) for row, found in zip(link.rows, receipt.rows, strict=True) if found.outcome.is_end)
+    return {row.key: row for row, outcome in ends if not outcome.good}
 
 
 def _fit(env: Env, rows: dict[str, Row], more: dict[str, Row]) -> bool:

@@ -23,6 +23,8 @@ from chalicelib.protocol.submitting import Submission
 NOT_THE_JOBS = {"tenant", "token", "retry_of", "scheduled"}
 """Fields of a submission that a schedule's job doesn't have: each occurrence has its own."""
 
+_PAGE = 1000
+
 
 @cache
 def _submissions() -> TypeAdapter[Submission]:
@@ -60,20 +62,25 @@ class Registered:
 
 
 def live_schedules(env: Env) -> list[Registered]:
-    """Of all tenants: one query."""
+    """Of all tenants, page by page."""
     found: list[Registered] = []
-    for entry in env.registry.all(EntryKind.SCHEDULE):
-        try:
-            if not entry.removed:
+    cursor: str | None = None
+    while True:
+        page = env.registry.page(EntryKind.SCHEDULE, cursor, _PAGE)
+        for entry in page.entries:
+            try:
                 found.append(Registered.of(entry))
-        except Corrupt as error:  # One that can't be read must not hold up the others.
-            env.log("schedule-unreadable", tenant=entry.tenant, name=entry.name, error=str(error))
+            except Corrupt as error:  # One that can't be read must not hold up the others.
+                env.log("schedule-unreadable", tenant=entry.tenant, name=entry.name, error=str(error))
+        cursor = page.cursor
+        if cursor is None:
+            break
     return found
 
 
 def schedules_of(env: Env, tenant: str) -> list[Registered]:
     """By name."""
-    return [Registered.of(entry) for entry in env.registry.of_tenant(EntryKind.SCHEDULE, tenant) if not entry.removed]
+    return [Registered.of(entry) for entry in env.registry.of_tenant(EntryKind.SCHEDULE, tenant)]
 
 
 def names_endpoint(schedule: Schedule, name: str) -> bool:

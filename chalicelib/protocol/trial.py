@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.errors import EftError, Retry, Superseded
+from chalicelib.core.ids import aside_of, parent_of
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import JobSpec, Row, RowOutcome
+from chalicelib.core.model import JobSpec, Manifest, Outcome, Row, RowOutcome
 from chalicelib.core.tries import Tried, TriedRow, is_given_up, rest_ms, tried_again
 from chalicelib.ports import Env, Wake
 from chalicelib.protocol.lease import Holding
@@ -31,18 +32,69 @@ class Trial:
     given_back: bool = False
     answered: bool | None = None
     """Whether the source and the target answer at all; None until it is asked."""
+    _aside_is_there: bool = False
 
     @classmethod
     def begin(cls, env: Env, spec: JobSpec, holding: Holding, intents: Intents) -> "Trial":
-        before = holding.records.tried(holding.manifest.part) if holding.epoch > 1 else None
+        manifest, records = holding.manifest, holding.records
+        before = records.tried(manifest.part) if holding.epoch > 1 else None
+        if manifest.aside and before is None:
+            before = _inherited(records.tried(parent_of(manifest.part)), manifest)
         return cls(env, spec, holding, intents, before)
 
     # --- during the round -------------------------------------------------------------------------------------
 
-    def in_order(self) -> list[int]:
-        """The undecided rows; last those that were tried in vain before, so that they keep no others waiting."""
-        tried = self._before()
-        return sorted(self.holding.undecided, key=lambda index: (index in tried, index))
+    def in_order(self) -> tuple[list[int], list[int]]:
+        """The undecided rows; apart, and last, those that were tried in vain before: they keep no others waiting."""
+        tried, undecided = self._before(), self.holding.undecided
+        return [index for index in undecided if index not in tried], [index for index in undecided if index in tried]
+
+    def heed_aside(self) -> None:
+        """Rows that an earlier worker has set aside are not this partition's any more: also if he died right then."""
+        manifest = self.holding.manifest
+        if self.before is None or manifest.aside:
+            return
+        there = self.holding.records.link(aside_of(manifest.part))
+        if isinstance(there, Manifest):
+            self._leave(there)
+            self._aside_is_there = True
+
+    def set_aside(self, wake: Wake) -> bool:
+        """Give the rows that stay undecided a partition of their own, if they have kept decided ones waiting for long.
+        Returns whether none is left here."""
+        holding, manifest = self.holding, self.holding.manifest
+        rows = [row for row in self._before().values() if row.index not in holding.outcomes]
+        due = any(row.rounds >= self.env.policy.set_aside_after_rounds for row in rows)
+        if not due or not holding.outcomes or manifest.aside or self._aside_is_there or holding.cancelled:
+            return False
+        holding.check()
+        if holding.records.done(manifest.part):
+            raise Superseded("Superseded", f"partition {manifest.part} has its receipt")
+        indices = tuple(holding.undecided)
+        link = replace(
+            manifest,
+            part=aside_of(manifest.part),
+            last=False,
+            rows=tuple(manifest.rows[index] for index in indices),
+            region=self.env.region,
+            nonce=self.env.ids.nonce(),
+            error="",
+            filtered=0,
+            aside=indices,
+        )
+        there = holding.records.create_link(link)
+        assert isinstance(there, Manifest), "nobody else writes links of this name"
+        # Crash here: the sweep sees a link that nobody has claimed, and wakes copy. Who claims this partition next goes
+        # by what the link holds; what of it was decided meanwhile, its worker finds by looking.
+        self._leave(there)
+        self.env.log("set-aside", job=self.spec.job_id, part=wake.part, rows=len(there.rows), first=there.rows[0].key)
+        rounds = self.before.rounds if self.before else 1
+        self.env.queue.send([replace(wake, part=there.part, fresh=True)], delay_ms=rest_ms(rounds))
+        return not holding.undecided
+
+    def _leave(self, aside: Manifest) -> None:
+        for index in aside.aside:
+            self.holding.decide(index, RowOutcome(self.holding.manifest.rows[index].key, Outcome.SET_ASIDE))
 
     def spent(self, index: int) -> TriedRow | None:
         """What was seen of a row that is to be given up without another try."""
@@ -133,6 +185,15 @@ class Trial:
             except EftError:
                 pass  # It answers.
         return True
+
+
+def _inherited(tried: Tried | None, aside: Manifest) -> Tried | None:
+    """What was seen of rows before they were set aside."""
+    if tried is None:
+        return None
+    place = {index: position for position, index in enumerate(aside.aside)}
+    rows = tuple(replace(row, index=place[row.index]) for row in tried.rows if row.index in place)
+    return replace(tried, part=aside.part, epoch=0, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)

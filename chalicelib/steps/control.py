@@ -240,6 +240,8 @@ def list_objects(
     records = ControlRecords(env, spec.control_region).job(job_id)
 
     def wanted(view: ObjectView) -> bool:
+        if view.outcome is not None and not view.outcome.outcome.is_end:
+            return False  # Its end is shown with another partition.
         return outcome is None or (view.outcome is not None and view.outcome.outcome is outcome)
 
     found, following = page_of(records, cursor, limit, lambda link: _views(records, link), wanted)
@@ -251,6 +253,9 @@ def _views(records: JobRecords, link: Link) -> list[ObjectView]:
         return []
     receipt = records.receipt(link.part)
     outcomes = receipt.rows if receipt else tuple(row.decided for row in link.rows)
+    if link.aside and receipt is None and records.receipt(ids.parent_of(link.part)) is None:
+        # Both partitions have them, neither has their end: they are shown once.
+        outcomes = tuple(RowOutcome(row.key, Outcome.SET_ASIDE) for row in link.rows)
     return [
         ObjectView(link.part, row.key, row.target, row.size, row.etag, outcome)
         for row, outcome in zip(link.rows, outcomes, strict=True)

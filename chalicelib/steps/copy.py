@@ -16,7 +16,7 @@ from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import Deleter, Finality, may_be_carried_out
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
-from chalicelib.protocol.multipart import MultipartPublisher
+from chalicelib.protocol.multipart import MultipartPublisher, upload_name
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.slots import Slots, take_slots
@@ -101,7 +101,7 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
         check()
 
     publisher = Publisher(env, control, Route.of(spec), check)
-    helper = MultipartPublisher(publisher, row, f"{part}/{share.row}")
+    helper = MultipartPublisher(publisher, row, upload_name(manifest, share.row), f"{part}/{share.row}")
     try:
         slots.during(lambda: helper.help(share, tick))
     except JobPaused:
@@ -166,11 +166,15 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
             raise
 
     try:
-        env.pool.map(copying, trial.in_order(), partial(in_time, holding.tick))
+        trial.heed_aside()
+        first, stuck = trial.in_order()
+        env.pool.map(copying, first, partial(in_time, holding.tick))
+        if not trial.set_aside(wake):
+            env.pool.map(copying, stuck, partial(in_time, holding.tick))
     except JobCancelled:
         trial.forget()
         publisher = replace(publisher, check=holding.check_holding)
-        env.pool.map(cancelling, trial.in_order(), partial(in_time, holding.tick_holding))
+        env.pool.map(cancelling, holding.undecided, partial(in_time, holding.tick_holding))
 
 
 def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) -> None:
@@ -207,7 +211,7 @@ def _give_up(publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
 
 
 def _publish(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
-    look_first = holding.epoch > 1
+    look_first = holding.epoch > 1 or bool(holding.manifest.aside)
     if row.method is Method.DELETE:
         return Deleter(publisher, row).delete(look_first=look_first)
     if row.method is Method.MULTIPART:
@@ -225,7 +229,8 @@ def _cancel(holding: Holding, publisher: Publisher, index: int, row: Row) -> Row
 
 
 def _multipart(holding: Holding, publisher: Publisher, index: int, row: Row) -> MultipartPublisher:
-    return MultipartPublisher(publisher, row, f"{holding.manifest.part}/{index}")
+    manifest = holding.manifest
+    return MultipartPublisher(publisher, row, upload_name(manifest, index), f"{manifest.part}/{index}")
 
 
 def _record(env: Env, holding: Holding, line: Line) -> None:

@@ -6,16 +6,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from chalicelib.core import codec, ids
-from chalicelib.core.entries import Condition, Entry, EntryKind
+from chalicelib.core.entries import Condition, Entry, EntryKind, Pointer
 from chalicelib.core.errors import BadRequest, InUse, Retry, Unknown
-from chalicelib.core.feeds import Fill, FillState, backfill_name, loop_from, resume_number
+from chalicelib.core.feeds import (
+    LOOKED_AT_MAX,
+    FeedEnds,
+    FeedPlace,
+    Fill,
+    FillState,
+    backfill_name,
+    is_backfill,
+    loop_from,
+)
 from chalicelib.core.intents import IntentKind
 from chalicelib.core.model import Feed, OverwriteMode
 from chalicelib.ports import Delivery, DeliveryStatus, Env
 from chalicelib.protocol.catchup import listings
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
-from chalicelib.protocol.places import declared_feed, feeds_of, find_endpoint, last_known_endpoint, read_places
+from chalicelib.protocol.places import declared_feed, feed_pointers, feeds_of, find_endpoint, reading_in, target_of
 from chalicelib.protocol.registering import Author, register, unregister
 from chalicelib.protocol.submitting import Place, check_prefix
 
@@ -88,7 +97,7 @@ def find_feed(env: Env, tenant: str, name: str) -> FeedView:
     declared = declared_feed(env, tenant, name)
     if declared is not None:
         return FeedView(declared, None)
-    if entry is None or entry.removed:
+    if entry is None:
         raise Unknown("UnknownFeed", f"you have no feed {name[:80]!r}")
     return FeedView(codec.loads(entry.body.encode(), Feed), entry)
 
@@ -96,8 +105,10 @@ def find_feed(env: Env, tenant: str, name: str) -> FeedView:
 def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition: Condition) -> tuple[FeedView, bool]:
     """Register a feed, or change one; also says whether it is a new one."""
     _refuse_declared(env, author.tenant, name)
+    pointers: tuple[Pointer, ...] = ()
 
     def body_after(before: Entry | None) -> str:
+        nonlocal pointers
         if before is not None:
             there = codec.loads(before.body.encode(), Feed)
             _check_same_ends(there, wanted)
@@ -113,11 +124,24 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
             name=name,
             labels=wanted.labels,
         )
-        _check_ends(env, feed)
+        ends = _check_ends(env, feed)
+        pointers = feed_pointers(ends)
+        # Before the entry, so that it is no later than the first moment at which somebody can know the feed.
+        FeedLog.of(env, feed, ends.target).begin(author.subject)
         return codec.dumps(feed).decode()
 
-    entry, new = register(env, author, EntryKind.FEED, name, condition, body_after)
-    return FeedView(codec.loads(entry.body.encode(), Feed), entry), new
+    entry, new = register(env, author, EntryKind.FEED, name, condition, body_after, found_by=lambda: pointers)
+    view = FeedView(codec.loads(entry.body.encode(), Feed), entry)
+    # Crash here: registered, and nobody lists what arrives before the other Region knows of it. The client got no
+    # answer; its repetition gets here again, and so does a sweep (`protocol.rechecking`).
+    try:
+        _log(env, view).begun()
+    except Retry:
+        if new:
+            raise
+        # It is the sweep's: a feed can be changed while its target's Region can't be reached.
+        env.log("feed-not-begun", feed=view.feed.id)
+    return view, new
 
 
 def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
@@ -131,7 +155,7 @@ def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
         )
 
 
-def _check_ends(env: Env, feed: Feed) -> None:
+def _check_ends(env: Env, feed: Feed) -> FeedEnds:
     """Both ends exist and may be used so, and the feed can't wake itself, not even by way of others."""
     source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
     for role, name, endpoint in (("source", feed.source, source), ("target", feed.target, target)):
@@ -143,17 +167,19 @@ def _check_ends(env: Env, feed: Feed) -> None:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
-    source, target = source.below(feed.source_prefix), target.below(feed.target_prefix)
-    for role, end in (("source", source), ("target", target)):
+    ends = FeedEnds(feed, source, target)
+    for role, end in (("source", source.below(feed.source_prefix)), ("target", target.below(feed.target_prefix))):
         check_prefix(role, end.prefix)
-    places = read_places(env)
-    ends = {f.id: (places.source(f), places.target(f)) for f in places.feeds.values()}
     # Of a feed that is made in the other Region just now this one doesn't know (docs/adr/0019-feeds.md).
-    loop = loop_from(feed.id, ends | {feed.id: (source, target)})
+    loop = loop_from(FeedPlace.of(ends), lambda bucket: reading_in(env, bucket))
+    if loop is None:
+        detail = f"feeds take what it writes on to more than {LOOKED_AT_MAX} buckets: choose another target"
+        raise BadRequest("FeedLoop", detail)
     if loop:
-        own = {f.id: f.name for f in places.feeds.values() if f.tenant == feed.tenant} | {feed.id: feed.name}
+        own = {f.id: f.name for f in feeds_of(env, feed.tenant)} | {feed.id: feed.name}
         path = " -> ".join(own.get(at, "(another tenant's)") for at in loop)
         raise BadRequest("FeedLoop", f"what it writes would come back to its source: {path}; choose another target")
+    return ends
 
 
 def remove_feed(env: Env, author: Author, name: str, condition: Condition) -> None:
@@ -174,7 +200,7 @@ def _refuse_declared(env: Env, tenant: str, name: str) -> None:
 def get_feed(env: Env, tenant: str, name: str) -> FeedDetail:
     """While its target's Region can't be asked, without what is wanted of it."""
     view = find_feed(env, tenant, name)
-    log = _log(env, view.feed)
+    log = _log(env, view)
     try:
         return _detail(env, view, log)
     except Retry as error:
@@ -194,7 +220,7 @@ def resume_feed(env: Env, author: Author, name: str) -> FeedDetail:
 
 def _want(env: Env, author: Author, name: str, kind: IntentKind) -> FeedDetail:
     view = find_feed(env, author.tenant, name)
-    log = _log(env, view.feed)
+    log = _log(env, view)
     log.want(kind, author.subject)
     env.log("feed-intent", feed=view.feed.id, tenant=author.tenant, wanted=kind, by=author.subject)
     return _detail(env, view, log)
@@ -203,10 +229,10 @@ def _want(env: Env, author: Author, name: str, kind: IntentKind) -> FeedDetail:
 def back_fill(env: Env, author: Author, name: str, since_ms: int, token: str) -> FillView:
     """Ask that what lies at the source be delivered, as far as it was written at `since_ms` or later."""
     view = find_feed(env, author.tenant, name)
-    log = _log(env, view.feed)
+    log = _log(env, view)
     fill_name = backfill_name(view.feed.id, token)
     history = log.history()
-    open_ones = [n for n in history.fills if n not in history.done and resume_number(n) is None]
+    open_ones = [name for name in history.fills if name not in history.done and is_backfill(name)]
     if fill_name not in history.fills and len(open_ones) >= BACKFILLS_MAX:
         raise InUse("InUse", f"{len(open_ones)} back-fills of feed {name!r} are not finished: wait for one of them")
     now, nonce = env.clock.now_ms(), env.ids.nonce()
@@ -215,8 +241,8 @@ def back_fill(env: Env, author: Author, name: str, since_ms: int, token: str) ->
     return _fill_view(env, log, fill, paused=history.steering.paused)
 
 
-def _log(env: Env, feed: Feed) -> FeedLog:
-    return FeedLog.of(env, feed, last_known_endpoint(env, feed.tenant, feed.target))
+def _log(env: Env, view: FeedView) -> FeedLog:
+    return FeedLog.of(env, view.feed, target_of(env, view.feed, view.entry))
 
 
 def _detail(env: Env, view: FeedView, log: FeedLog) -> FeedDetail:

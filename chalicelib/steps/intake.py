@@ -30,7 +30,7 @@ from chalicelib.core.progress import PlanProgress
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued, pin_of
 from chalicelib.protocol.feedlog import FeedLog
-from chalicelib.protocol.places import read_places
+from chalicelib.protocol.places import places_reading
 from chalicelib.protocol.planning import Planner, unplannable
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import Publisher, Route
@@ -45,7 +45,7 @@ REPLANS = 4
 def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
     """Deliver what the arrivals hint at. Returns those that must come again (throttled, unreachable)."""
     again: set[Arrival] = set()
-    places = read_places(env)
+    places = places_reading(env, [(arrival.bucket, arrival.key) for arrival in arrivals])
     for feed in places.feeds.values():
         source = places.source(feed)
         wanted = _by_key(a for a in arrivals if _matches(source, a))

@@ -69,7 +69,7 @@ def post(env: Env, waiting: Notification) -> None:
 
 
 def _live(entry: Entry | None) -> Webhook | None:
-    return None if entry is None or entry.removed else codec.loads(entry.body.encode(), Webhook)
+    return None if entry is None else codec.loads(entry.body.encode(), Webhook)
 
 
 def _post(env: Env, hook: Webhook, waiting: Notification) -> Reply | Retry:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 from chalicelib.core import codec
-from chalicelib.core.entries import Condition, Entry, EntryKind
+from chalicelib.core.entries import Condition, Entry, EntryKind, Pointer
 from chalicelib.core.errors import InUse, Unknown, Unusable
 from chalicelib.core.model import Endpoint
 from chalicelib.ports import ChangePage, Env
-from chalicelib.protocol.places import declared_endpoint, endpoints_of, feeds_of, find_endpoint
+from chalicelib.protocol.places import declared_endpoint, endpoint_in, endpoints_of, feeds_of, find_endpoint
 from chalicelib.protocol.probing import probe
 from chalicelib.protocol.registering import Author, live, register, unregister
 from chalicelib.protocol.schedules import names_endpoint, schedules_of
@@ -50,7 +50,9 @@ def put_endpoint(env: Env, author: Author, wanted: Endpoint, condition: Conditio
             raise Unusable("EndpointUnusable", "; ".join(findings))
         return codec.dumps(wanted).decode()
 
-    entry, new = register(env, author, EntryKind.ENDPOINT, wanted.id, condition, body_after)
+    # Of a removed one, too: what lies there has an owner, and an upload that is left behind is still collected.
+    pointers = (Pointer(endpoint_in(wanted.bucket.name), wanted.prefix, stays=True),)
+    entry, new = register(env, author, EntryKind.ENDPOINT, wanted.id, condition, body_after, found_by=lambda: pointers)
     return EndpointView(wanted, entry), new
 
 

@@ -86,7 +86,7 @@ def list_planned(
     records = ControlRecords(env, spec.control_region).job(plan_id)
 
     def rows_of(link: Link) -> Sequence[tuple[Row, Outcome]]:
-        return [(row, predicted(row)) for row in link.rows] if isinstance(link, Manifest) else []
+        return [(row, predicted(row)) for row in link.rows] if isinstance(link, Manifest) and not link.aside else []
 
     found, following = page_of(records, cursor, limit, rows_of, lambda row: outcome in (None, row[1]))
     return RowPage(tuple(PlannedRow(part, row, outcome) for part, (row, outcome) in found), following)

@@ -99,7 +99,8 @@ def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -
         _cancel_range(env, records, spec, f"{range_id}{half}")
     # Crash before this: the sweep sees partitions that nobody decides, and wakes copy.
     line = Line(env, records, spec)
-    env.queue.send([line.wake(part) for part in _undecided(records, range_id, planned, line.ahead(range_id))])
+    waiting = _undecided(records, range_id, planned, line.ahead(range_id)) + records.asides_of_range(range_id)
+    env.queue.send([line.wake(part) for part in waiting])
 
 
 def _undecided(records: JobRecords, range_id: str, planned: int, lines: int) -> list[str]:

@@ -98,7 +98,7 @@ def _sweep_feeds(env: Env, found: _Found, until_ms: int) -> None:
     third_ms = max(0, until_ms - env.clock.now_ms()) // 3
     for region in found.dead:
         catch_up(env, places, region, until_ms - 2 * third_ms)
-    fill_feeds(env, places, found.dead, until_ms - third_ms)
+    fill_feeds(env, found.dead, until_ms - third_ms)
     verify_again(env, places, found.dead, until_ms)
 
 
@@ -274,7 +274,7 @@ def _collect(env: Env, control: ControlRecords, info: UploadInfo) -> None:
 
 def _judge(control: ControlRecords, info: UploadInfo, generations: dict[int, Registration]) -> Stale:
     settled = {
-        f"{r.job_id}/{r.row}": control.job(r.job_id).done(r.row.rpartition("/")[0])
+        f"{r.job_id}/{r.row}": control.job(r.job_id).all_done(r.row.rpartition("/")[0])
         for r in generations.values()
         if r.mark is Mark.UPLOAD and r.upload_id == info.upload.upload_id
     }

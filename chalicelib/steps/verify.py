@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from chalicelib.core import ids
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Permanent
 from chalicelib.core.identity import recognise
 from chalicelib.core.ids import is_delete_part, object_id
@@ -24,9 +25,10 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified, verified_deletion
-from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, UploadRef, VerifyDelivery
+from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, UploadRef, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import REPLACING, source_key_of
-from chalicelib.protocol.places import read_places
+from chalicelib.protocol.multipart import upload_name
+from chalicelib.protocol.places import places_of_feed, places_writing
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import with_checksum
 from chalicelib.protocol.receipts import receipt_of
@@ -34,6 +36,8 @@ from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.scan import first_bound, look_at
 from chalicelib.protocol.settling import settle_if_due
 
+_KEEP_UPLOAD = (Outcome.COPIED, Outcome.SET_ASIDE)
+"""There is none, or it is gone on with."""
 LOOKED_AT = (Outcome.COPIED, Outcome.DELETED, Outcome.KEPT)
 
 
@@ -49,10 +53,29 @@ def run(env: Env, job_id: str, control_region: str, part: str) -> None:
     receipt = records.receipt(part)
     if receipt is None:
         outcomes = _verify_rows(env, spec, manifest, copied)
+        if manifest.aside:
+            parent = records.receipt(ids.parent_of(part))
+            if parent is None:
+                # The message is dropped: who receipts the parent sends another, or the sweep does.
+                env.log("verify-parent-first", job=job_id, part=part)
+                return
+            outcomes = _not_ended(manifest, parent, outcomes)
         receipt = receipt_of(env, records, manifest, outcomes, started_ms=copied.started_ms)
     # Crash here, or a second verifier: what follows is repeated by the next wake, and is safe to repeat.
     _abort_leftovers(env, control, spec, manifest, receipt)
+    if any(not row.outcome.is_end for row in receipt.rows) and not manifest.aside:
+        # Crash before this: the sweep sees a copy record without a receipt.
+        env.queue.send([Wake.of(spec, QueueName.VERIFY, ids.aside_of(part))])
     settle_if_due(env, records, spec)
+
+
+def _not_ended(manifest: Manifest, parent: Receipt, outcomes: Sequence[RowOutcome]) -> list[RowOutcome]:
+    """A slow worker of the parent may have recorded an end for rows that were set aside meanwhile. The parent's receipt
+    is there for ever, so it decides where a row's one end is."""
+    return [
+        RowOutcome(found.key, Outcome.SET_ASIDE) if parent.rows[index].outcome.is_end else found
+        for index, found in zip(manifest.aside, outcomes, strict=True)
+    ]
 
 
 def _verify_rows(env: Env, spec: JobSpec, manifest: Manifest, copied: CopyRecord) -> list[RowOutcome]:
@@ -117,10 +140,10 @@ def _abort_leftovers(env: Env, control: ControlRecords, spec: JobSpec, manifest:
     """Uploads of rows that ended otherwise than by completing them. The partition is receipted, so nobody needs them
     any more; an error here is left to the sweep."""
     for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
-        if row.method is not Method.MULTIPART or outcome.outcome is Outcome.COPIED:
+        if row.method is not Method.MULTIPART or outcome.outcome in _KEEP_UPLOAD:
             continue
         try:
-            _abort(env, control, spec, row.target, f"{manifest.part}/{index}")
+            _abort(env, control, spec, row.target, upload_name(manifest, index))
         except EftError as error:
             env.log("abort-failed", job=spec.job_id, key=row.target, error=str(error))
 
@@ -134,7 +157,7 @@ def _abort(env: Env, control: ControlRecords, spec: JobSpec, target: str, name: 
 
 def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
     """Verify one object that intake delivered itself."""
-    places = read_places(env)
+    places = places_of_feed(env, wake.feed_id)
     feed = places.feeds.get(wake.feed_id) or places.removed.get(wake.feed_id)
     if feed is None:
         env.log("verify-unknown-feed", feed=wake.feed_id, key=wake.key)
@@ -148,7 +171,7 @@ def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
 def destination_created(env: Env, bucket: str, key: str) -> None:
     """The destination itself says that an object was created: if it is a delivery of ours, verify it now. If several
     versions of its key are known, it may be a late copy of an older one, whose worker is dead."""
-    places = read_places(env)
+    places = places_writing(env, bucket, key)
     for feed in places.feeds.values():
         source, target = places.source(feed), places.target(feed)
         source_key = source_key_of(source, target, bucket, key)

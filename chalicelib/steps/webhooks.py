@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from chalicelib.core import codec
 from chalicelib.core.entries import ANY, Condition, Entry, EntryKind
-from chalicelib.core.errors import BadRequest
 from chalicelib.core.hooks import Topic, Webhook
 from chalicelib.core.webhooks import (
     HealthSummary,
@@ -18,9 +17,6 @@ from chalicelib.core.webhooks import (
 )
 from chalicelib.ports import Env
 from chalicelib.protocol.registering import Author, live, register, unregister
-
-WEBHOOKS_MAX = 20
-"""Of one tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,7 @@ class WebhookView:
 
 def list_webhooks(env: Env, tenant: str) -> list[WebhookView]:
     """By id."""
-    return [_view(env, entry) for entry in env.registry.of_tenant(EntryKind.WEBHOOK, tenant) if not entry.removed]
+    return [_view(env, entry) for entry in env.registry.of_tenant(EntryKind.WEBHOOK, tenant)]
 
 
 def get_webhook(env: Env, tenant: str, name: str) -> WebhookView:
@@ -51,22 +47,12 @@ def put_webhook(
     check_url(url, env.webhook_networks)
 
     def body_after(before: Entry | None) -> str:
-        if before is None:
-            _check_number(env, author.tenant)
         there = codec.loads(before.body.encode(), Webhook) if before else None
         secret = there.secret if there else secret_text(env.ids.secret())
         return codec.dumps(Webhook(url, events, secret, there.replaced if there else ())).decode()
 
     entry, new = register(env, author, EntryKind.WEBHOOK, name, condition, body_after, shown=without_secrets)
     return _view(env, entry), new
-
-
-def _check_number(env: Env, tenant: str) -> None:
-    """Each takes every event of its tenant, so there is a limit; one made in the other Region just now may exceed
-    it."""
-    there = sum(not entry.removed for entry in env.registry.of_tenant(EntryKind.WEBHOOK, tenant))
-    if there >= WEBHOOKS_MAX:
-        raise BadRequest("TooManyWebhooks", f"you have {there} webhooks: remove one first")
 
 
 def rotate_secret(env: Env, author: Author, name: str, condition: Condition) -> WebhookView:

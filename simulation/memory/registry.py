@@ -1,39 +1,80 @@
 """What tenants have registered, in memory: seen by all at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chalicelib.core.entries import Change, Entry, EntryKind
+from chalicelib.core.entries import Change, Entry, EntryKind, Found
 from chalicelib.core.errors import Permanent
-from chalicelib.ports import ChangePage
+from chalicelib.ports import ChangePage, EntryName, EntryPage
 
 
 @dataclass(slots=True)
 class MemoryRegistry:
-    """Implements `ports.Registry`."""
+    """Implements `ports.Registry`. Pointers follow from the entries: they are replicated with them."""
 
-    entries: dict[tuple[EntryKind, str, str], Entry] = field(default_factory=dict)
+    entries: dict[EntryName, Entry] = field(default_factory=dict)
+    removed: dict[tuple[EntryKind, str, str, str], Entry] = field(default_factory=dict)
+    """By the nonce of the removal, too."""
     audit: list[Change] = field(default_factory=list)
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
         return self.entries.get((kind, tenant, name))
 
+    def get_many(self, names: Sequence[EntryName]) -> Mapping[EntryName, Entry]:
+        return {name: self.entries[name] for name in names if name in self.entries}
+
     def of_tenant(self, kind: EntryKind, tenant: str) -> Sequence[Entry]:
         return [self.entries[key] for key in sorted(self.entries) if key[:2] == (kind, tenant)]
 
-    def all(self, kind: EntryKind) -> Sequence[Entry]:
-        return [self.entries[key] for key in sorted(self.entries) if key[0] is kind]
+    def page(self, kind: EntryKind, cursor: str | None, limit: int, *, removed: bool = False) -> EntryPage:
+        there = self.removed if removed else self.entries
+        keys = {"\0".join(key[1:]): entry for key, entry in there.items() if key[0] is kind}
+        found = sorted(key for key in keys if cursor is None or key > cursor)
+        shown = found[:limit]
+        return EntryPage(tuple(keys[key] for key in shown), shown[-1] if len(found) > limit else None)
 
-    def put(self, entry: Entry, change: Change) -> bool:
+    def count_removed(self, kind: EntryKind, tenant: str) -> int:
+        return sum(key[:2] == (kind, tenant) for key in self.removed)
+
+    def find(self, kind: EntryKind, at: str) -> Sequence[Found]:
+        found = {
+            entry.tenant + "\0" + entry.name: Found(entry.tenant, entry.name, pointer.body, entry.removed)
+            for entry in (*self.removed.values(), *self.entries.values())
+            for pointer in entry.found_by
+            if entry.kind is kind and pointer.at == at
+        }
+        return [found[key] for key in sorted(found)]
+
+    def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
         key = (entry.kind, entry.tenant, entry.name)
-        before = self.entries.get(key)
-        if before == entry:
+        there = self.entries.get(key)
+        if there == entry or (*key, entry.nonce) in self.removed:
             return True
-        if (before.version if before else 0) != entry.version - 1:
+        if (there.nonce if there else None) != (before.nonce if before else None):
             return False
-        self.entries[key] = entry
+        if entry.removed:
+            del self.entries[key]
+            self.removed[(*key, entry.nonce)] = entry
+        else:
+            self.entries[key] = entry
         self.audit.append(change)
         return True
+
+    def apply(self, entry: Entry) -> None:
+        """What another Region has written arrives: the last writer wins, of a removal too."""
+        key = (entry.kind, entry.tenant, entry.name)
+        written = [other for other in (self.entries.get(key), *self.removed.values()) if other is not None]
+        same = [other.changed_ms for other in written if (other.kind, other.tenant, other.name) == key]
+        newest = entry.changed_ms >= max(same, default=0)
+        if entry.removed:
+            self.removed[(*key, entry.nonce)] = entry
+            if newest:
+                self.entries.pop(key, None)
+        elif newest:
+            self.entries[key] = entry
+
+    def point(self, entry: Entry) -> bool:
+        return self.entries.get((entry.kind, entry.tenant, entry.name)) == entry
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:
         before = None if cursor is None else _read(cursor)

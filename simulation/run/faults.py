@@ -62,7 +62,7 @@ CALLS = (
         for name in ("put_deliveries", "get_deliveries", "list_deliveries", "put_takeover", "takeovers")
     ),
     *(f"ledger.{name}" for name in ("put_beacon", "beacons", "get_slots", "swap_slot", "put_waiter")),
-    *(f"registry.{name}" for name in ("get", "all", "put")),
+    *(f"registry.{name}" for name in ("get", "get_many", "of_tenant", "page", "count_removed", "find", "put")),
     *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),
     *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),
 )

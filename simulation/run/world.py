@@ -164,14 +164,12 @@ class World:
     def register(self, region: str, entry: Entry) -> None:
         """Somebody changes an entry in a Region: the other one sees it when it is replicated, and the last writer
         wins."""
-        key = (entry.kind, entry.tenant, entry.name)
-        self.registries[region].entries[key] = entry
+        self.registries[region].apply(entry)
 
         def arrive() -> None:
             for other, registry in self.registries.items():
-                there = registry.entries.get(key)
-                if other != region and (there is None or there.changed_ms <= entry.changed_ms):
-                    registry.entries[key] = entry
+                if other != region:
+                    registry.apply(entry)
 
         self.table.carry(region, arrive)
 
@@ -354,8 +352,8 @@ class _RegistryOf:
     def __getattr__(self, method: str) -> Any:
         return getattr(self._real, method)
 
-    def put(self, entry: Entry, change: Change) -> bool:
-        put = self._real.put(entry, change)
+    def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
+        put = self._real.put(entry, change, before)
         if put:
             self._world.register(self._region, entry)
         return put

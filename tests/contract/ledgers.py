@@ -93,8 +93,8 @@ def over(client: "DynamoDBClient") -> Subject:
 
 
 def _subject(name: str, client: "DynamoDBClient") -> Subject:
-    west, east = (DynamoLedger(name, region, REGIONS, client) for region in (WEST, EAST))
-    return Subject(west, east, DynamoRegistry(name, WEST, client), DynamoRegistry(name, EAST, client))
+    west, east = (DynamoLedger(name, REGIONS, client) for _ in (WEST, EAST))
+    return Subject(west, east, DynamoRegistry(name, client), DynamoRegistry(name, client))
 
 
 @cache

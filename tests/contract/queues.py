@@ -121,7 +121,7 @@ def _over(client: "SQSClient", urls: dict[str, str], *, wait_s: int = 0) -> Subj
         wanted: Any = "ApproximateNumberOfMessagesDelayed"
         return int(client.get_queue_attributes(QueueUrl=urls[name], AttributeNames=[wanted])["Attributes"][wanted])
 
-    return Subject(SqsQueue(urls, WEST, client), received, delayed)
+    return Subject(SqsQueue(urls, client), received, delayed)
 
 
 def as_text(messages: list[Message]) -> list[str]:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from chalicelib.adapters.ledger import DynamoLedger, make_client, make_counting_client
+from chalicelib.adapters.ledger import DynamoLedger
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt, Denied, EftError, NoAnswer, Permanent, Retry
 from chalicelib.core.leases import Beacon
@@ -54,7 +54,7 @@ def scripted() -> Iterator[Scripted]:
     client = boto3.client("dynamodb", region_name=WEST, aws_access_key_id="test", aws_secret_access_key="test")
     waits: list[float] = []
     with Stubber(client) as stub:
-        yield Scripted(DynamoLedger("eft", WEST, REGIONS, client, waits.append), stub, waits)
+        yield Scripted(DynamoLedger("eft", REGIONS, client, waits.append), stub, waits)
         stub.assert_no_pending_responses()
 
 
@@ -72,20 +72,9 @@ def test_what_an_answer_means(scripted: Scripted, code: str, status: int, kind: 
 @pytest.mark.parametrize("operation", CALLS)
 def test_a_table_that_can_not_be_reached(operation: str) -> None:
     """Nobody listens: perhaps in passing. The message says what was tried."""
-    ledger = DynamoLedger("eft", WEST, REGIONS, client_of(f"http://127.0.0.1:{free_port()}"))
+    ledger = DynamoLedger("eft", REGIONS, client_of(f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(NoAnswer, match=r"127\.0\.0\.1"):
         CALLS[operation](ledger)
-
-
-def test_it_gives_up_before_api_gateway_does() -> None:
-    """After 29 s API Gateway answers 504 by itself."""
-    config: Any = make_client(WEST).meta.config
-    longest_try = max(config.connect_timeout, config.read_timeout)
-    tries = config.retries["total_max_attempts"]
-    backoff = sum(2**n for n in range(tries - 1))
-    counting: Any = make_counting_client(WEST).meta.config
-    assert counting.retries["total_max_attempts"] == 1
-    assert counting.connect_timeout + counting.read_timeout + tries * longest_try + backoff < 29
 
 
 def unprocessed(*keys: str) -> dict[str, Any]:

@@ -162,12 +162,12 @@ URLS = {name: f"https://sqs.us-gov-west-1.amazonaws.com/1/{name}" for name in NA
 def sqs() -> Iterator[tuple[SqsQueue, Stubber]]:
     client = boto3.client("sqs", region_name=WEST, aws_access_key_id="test", aws_secret_access_key="test")
     with Stubber(client) as stub:
-        yield SqsQueue(URLS, WEST, client), stub
+        yield SqsQueue(URLS, client), stub
         stub.assert_no_pending_responses()
 
 
 def test_a_queue_that_can_not_be_reached() -> None:
-    queue = SqsQueue(URLS, WEST, client_of(f"http://127.0.0.1:{free_port()}"))
+    queue = SqsQueue(URLS, client_of(f"http://127.0.0.1:{free_port()}"))
     sends: list[Callable[[], None]] = [
         lambda: queue.send([wake()]),
         lambda: queue.send_arrivals([Arrival("b", "k")]),
@@ -232,7 +232,7 @@ def test_sqs_delays_by_whole_seconds_up_to_fifteen_minutes(
 def bus() -> Iterator[tuple[EventBridgeNotifier, Stubber]]:
     client = boto3.client("events", region_name=WEST, aws_access_key_id="test", aws_secret_access_key="test")
     with Stubber(client) as stub:
-        yield EventBridgeNotifier("eft", WEST, client), stub
+        yield EventBridgeNotifier("eft", client), stub
         stub.assert_no_pending_responses()
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.entries import Action, Change, Entry, EntryKind, successor
+from chalicelib.core.entries import Action, Change, Entry, EntryKind, Found, Pointer, gone, successor
 from chalicelib.core.errors import Permanent
 from chalicelib.ports import Registry
-from tests.contract.ledgers import EAST, WEST, Subject
+from tests.contract.ledgers import WEST, Subject
 from tests.contract.test_ledger import table
 
 __all__ = ["table"]
@@ -45,19 +45,42 @@ def change(of: Entry, action: Action = Action.CREATED, *, region: str = WEST) ->
     )
 
 
+def make(registry: Registry, one: Entry, before: Entry | None = None) -> bool:
+    action = Action.REMOVED if one.removed else Action.CHANGED if before else Action.CREATED
+    return registry.put(one, change(one, action), before)
+
+
+def everything(registry: Registry, kind: EntryKind, limit: int, *, removed: bool = False) -> list[Entry]:
+    """Page by page."""
+    found: list[Entry] = []
+    cursor: str | None = None
+    for _ in range(100):
+        page = registry.page(kind, cursor, limit, removed=removed)
+        assert len(page.entries) <= limit
+        found += page.entries
+        cursor = page.cursor
+        if cursor is None:
+            return found
+    raise AssertionError("pages without end")
+
+
 def test_nothing_is_there_at_first(registries: tuple[Registry, Registry]) -> None:
     west, _ = registries
     assert west.get(ENDPOINT, "acme", "drop") is None
-    assert list(west.of_tenant(ENDPOINT, "acme")) == list(west.all(ENDPOINT)) == []
+    assert west.get_many([]) == west.get_many([(ENDPOINT, "acme", "drop")]) == {}
+    assert list(west.of_tenant(ENDPOINT, "acme")) == everything(west, ENDPOINT, 10) == []
+    assert everything(west, ENDPOINT, 10, removed=True) == []
+    assert list(west.find(ENDPOINT, "bucket:b")) == []
+    assert west.count_removed(ENDPOINT, "acme") == 0
     assert west.changes("acme", None, 10).changes == ()
     assert west.changes("acme", None, 10).cursor is None
 
 
 def test_what_is_put_is_there_in_both_regions(registries: tuple[Registry, Registry]) -> None:
     west, east = registries
-    assert west.put(entry(), change(entry()))
+    assert make(west, entry())
     assert east.get(ENDPOINT, "acme", "drop") == entry()
-    assert list(east.all(ENDPOINT)) == [entry()]
+    assert everything(east, ENDPOINT, 10) == [entry()]
     assert east.changes("acme", None, 10).changes == (change(entry()),)
 
 
@@ -65,25 +88,47 @@ def test_kinds_and_tenants_are_apart(registries: tuple[Registry, Registry]) -> N
     west, _ = registries
     there = [entry(), entry(tenant="acme#x"), entry(tenant="ac"), entry(kind=FEED), entry("other")]
     for number, one in enumerate(there):
-        assert west.put(replace(one, nonce=f"n{number}"), change(replace(one, nonce=f"n{number}")))
+        assert make(west, replace(one, nonce=f"n{number}"))
     assert [found.name for found in west.of_tenant(ENDPOINT, "acme")] == ["drop", "other"]
     assert [found.tenant for found in west.of_tenant(ENDPOINT, "ac")] == ["ac"]
-    assert len(west.all(ENDPOINT)) == 4
-    assert [found.kind for found in west.all(FEED)] == [FEED]
+    assert len(everything(west, ENDPOINT, 10)) == 4
+    assert [found.kind for found in everything(west, FEED, 10)] == [FEED]
     assert west.get(FEED, "acme", "other") is None
     assert {found.tenant for found in west.changes("acme", None, 10).changes} == {"acme"}
 
 
-def test_only_the_next_version_is_put(registries: tuple[Registry, Registry]) -> None:
+def test_many_are_read_at_once_and_page_by_page(registries: tuple[Registry, Registry]) -> None:
+    """More than DynamoDB gives in one answer of either kind."""
+    west, _ = registries
+    for number in range(107):
+        assert make(west, entry(f"e{number:03d}", nonce=f"n{number}"))
+    names = [(ENDPOINT, "acme", f"e{number:03d}") for number in range(120)]
+    assert sorted(west.get_many(names)) == names[:107]
+    for limit in (7, 50, 107, 108):
+        assert [found.name for found in everything(west, ENDPOINT, limit)] == [f"e{n:03d}" for n in range(107)]
+
+
+def test_a_page_goes_on_where_the_last_one_ended_whatever_has_changed(registries: tuple[Registry, Registry]) -> None:
+    west, _ = registries
+    for name in ("a", "b", "c", "d"):
+        assert make(west, entry(name, nonce=name))
+    page = west.page(ENDPOINT, None, 2)
+    assert [found.name for found in page.entries] == ["a", "b"]
+    assert make(west, gone(entry("b", nonce="b"), "b2", 2000, 1000), entry("b", nonce="b"))
+    assert [found.name for found in west.page(ENDPOINT, page.cursor, 2).entries] == ["c", "d"]
+
+
+def test_only_what_was_seen_is_changed(registries: tuple[Registry, Registry]) -> None:
     """Of two who read the same version, one changes it, and the other learns that."""
     west, east = registries
     first = entry()
     mine = successor(first, replace(first, body='{"a": 2}', nonce="n2", changed_ms=2000))
     theirs = successor(first, replace(first, body='{"a": 3}', nonce="n3", changed_ms=2000))
-    assert west.put(first, change(first))
-    assert west.put(mine, change(mine, Action.CHANGED))
-    assert not east.put(theirs, change(theirs, Action.CHANGED, region=EAST))
-    assert not east.put(entry(nonce="n4"), change(entry(nonce="n4")))
+    assert make(west, first)
+    assert make(west, mine, first)
+    assert not make(east, theirs, first)
+    assert not make(east, entry(nonce="n4"))
+    assert not make(east, gone(first, "n5", 2000, 1000), first)
     assert west.get(ENDPOINT, "acme", "drop") == mine
     assert [found.nonce for found in west.changes("acme", None, 10).changes] == ["n2", "n1"]
 
@@ -91,26 +136,79 @@ def test_only_the_next_version_is_put(registries: tuple[Registry, Registry]) -> 
 def test_a_repeated_put_is_the_same_put(registries: tuple[Registry, Registry]) -> None:
     """As when the answer to the first was lost."""
     west, _ = registries
-    assert west.put(entry(), change(entry()))
-    assert west.put(entry(), change(entry()))
-    assert len(west.changes("acme", None, 10).changes) == 1
+    for _ in range(2):
+        assert make(west, entry())
+    removed = gone(entry(), "n2", 2000, 1000)
+    for _ in range(2):
+        assert make(west, removed, entry())
+    assert [found.nonce for found in west.changes("acme", None, 10).changes] == ["n2", "n1"]
 
 
-def test_a_removed_one_is_kept_and_counts_on(registries: tuple[Registry, Registry]) -> None:
+def test_a_removed_one_is_kept_apart(registries: tuple[Registry, Registry]) -> None:
+    west, east = registries
+    first = entry()
+    removed = gone(first, "n2", 2000, 1000)
+    assert make(west, first)
+    assert make(west, removed, first)
+    assert east.get(ENDPOINT, "acme", "drop") is None
+    assert list(east.of_tenant(ENDPOINT, "acme")) == everything(east, ENDPOINT, 10) == []
+    assert everything(east, ENDPOINT, 10, removed=True) == [removed]
+    assert (removed.version, removed.expires_ms) == (2, 3000)
+    assert (east.count_removed(ENDPOINT, "acme"), east.count_removed(FEED, "acme")) == (1, 0)
+
+
+def test_made_again_it_is_another_one(registries: tuple[Registry, Registry]) -> None:
+    """Its version begins again; who has seen only the first one doesn't change it (what was 1 is 1 again)."""
     west, _ = registries
-    gone = successor(entry(), replace(entry(), removed=True, nonce="n2", changed_ms=2000))
-    again = successor(gone, replace(entry(), nonce="n3", created_ms=3000, changed_ms=3000))
-    for one, action in ((entry(), Action.CREATED), (gone, Action.REMOVED), (again, Action.CREATED)):
-        assert west.put(one, change(one, action))
-        assert west.get(ENDPOINT, "acme", "drop") == one
-    assert (again.version, again.created_ms) == (3, 3000)
+    first, second = entry(), replace(entry(), nonce="n3", created_ms=3000, changed_ms=3000)
+    assert make(west, first)
+    assert make(west, gone(first, "n2", 2000, 1000), first)
+    assert make(west, second)
+    assert first.etag != second.etag
+    assert not make(west, successor(first, replace(first, nonce="n4")), first)
+    assert not make(west, gone(first, "n5", 4000, 1000), first)
+    assert make(west, gone(second, "n6", 4000, 1000), second)
+    assert [found.nonce for found in everything(west, ENDPOINT, 10, removed=True)] == ["n2", "n6"]
+    assert west.count_removed(ENDPOINT, "acme") == 2
+
+
+def test_pointers_lead_to_what_is_there(registries: tuple[Registry, Registry]) -> None:
+    west, east = registries
+    pointers = (Pointer("source:a", "from"), Pointer("id:f", "all", stays=True))
+    first = replace(entry(kind=FEED), found_by=pointers)
+    other = replace(entry("other", tenant="else", kind=FEED, nonce="n9"), found_by=(Pointer("source:a", "too"),))
+    assert make(west, first)
+    assert make(west, other)
+    found = east.find(FEED, "source:a")
+    assert sorted((row.tenant, row.name, row.body) for row in found) == [
+        ("acme", "drop", "from"),
+        ("else", "other", "too"),
+    ]
+    assert list(east.find(ENDPOINT, "source:a")) == list(east.find(FEED, "source:")) == []
+    changed = successor(first, replace(first, body='{"a": 2}', nonce="n2"))
+    assert make(west, changed, first)
+    assert len(east.find(FEED, "source:a")) == 2
+    assert make(west, gone(changed, "n3", 2000, 1000), changed)
+    assert [row.name for row in east.find(FEED, "source:a")] == ["other"], "the removed one costs nobody anything"
+    assert list(east.find(FEED, "id:f")) == [Found("acme", "drop", "all", removed=True)]
+
+
+def test_pointers_are_written_again_only_to_what_is_there(registries: tuple[Registry, Registry]) -> None:
+    west, east = registries
+    first = replace(entry(kind=FEED), found_by=(Pointer("source:a", "from"),))
+    assert make(west, first)
+    assert east.point(first)
+    changed = successor(first, replace(first, body='{"a": 2}', nonce="n2"))
+    assert make(west, changed, first)
+    assert not east.point(first)
+    assert len(east.find(FEED, "source:a")) == 1
 
 
 def test_the_audit_is_paged_newest_first(registries: tuple[Registry, Registry]) -> None:
     west, _ = registries
     for number in range(7):
         one = replace(entry(f"e{number}"), nonce=f"n{number}", changed_ms=1000 + number // 2)
-        assert west.put(one, change(one))
+        assert make(west, one)
     seen: list[str] = []
     cursor = None
     for _ in range(4):

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
@@ -22,7 +21,7 @@ from botocore.exceptions import (
 )
 
 from chalicelib.adapters import s3_shapes as shapes
-from chalicelib.adapters.s3 import POOL_CONNECTIONS, Kind, S3ObjectStore, config
+from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.adapters.s3_errors import translate
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import (
@@ -113,13 +112,6 @@ def test_read_is_repeated() -> None:
 def test_read_that_breaks_off_is_no_object() -> None:
     with scripted_server(Answer(200, b"bo", length=4)) as server, pytest.raises(Retry):
         store_at(server.url).get(BUCKET, "a")
-
-
-@pytest.mark.parametrize("kind", Kind)
-def test_client_settings(kind: Kind) -> None:
-    settings: Any = config(kind, path_style=True)
-    assert settings.retries == {"mode": "standard", "total_max_attempts": 3 if kind is Kind.READ else 1}
-    assert settings.max_pool_connections == POOL_CONNECTIONS >= 48 + 16
 
 
 # --- what is sent -------------------------------------------------------------------------------------------------

@@ -39,11 +39,11 @@ def asked(server: ScriptedServer) -> list[dict[str, Any]]:
 
 
 def ledger_at(server: ScriptedServer) -> DynamoLedger:
-    return DynamoLedger("eft", WEST, REGIONS, client_of(server.url), lambda _: None)
+    return DynamoLedger("eft", REGIONS, client_of(server.url), lambda _: None)
 
 
 def registry_at(server: ScriptedServer) -> DynamoRegistry:
-    return DynamoRegistry("eft", WEST, client_of(server.url))
+    return DynamoRegistry("eft", client_of(server.url))
 
 
 def place(sk: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_every_page_of_what_is_registered_is_read() -> None:
 def registered(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Items of an entry and of its change, as the registry writes them."""
     with scripted_server(says()) as server:
-        assert registry_at(server).put(entry(name, nonce=name), change(entry(name, nonce=name)))
+        assert registry_at(server).put(entry(name, nonce=name), change(entry(name, nonce=name)), None)
         (body,) = asked(server)
     put, kept = (action["Put"]["Item"] for action in body["TransactItems"])
     return put, kept
@@ -240,7 +240,7 @@ def client(service: str, server: ScriptedServer) -> Any:
 
 
 def queue_at(server: ScriptedServer) -> SqsQueue:
-    return SqsQueue({"intake": f"{server.url}/1/intake"}, WEST, client("sqs", server))
+    return SqsQueue({"intake": f"{server.url}/1/intake"}, client("sqs", server))
 
 
 def sent(server: ScriptedServer) -> list[Sequence[dict[str, Any]]]:
@@ -278,7 +278,7 @@ def test_a_delay_is_in_seconds_and_no_longer_than_sqs_takes() -> None:
 def test_an_event_that_the_bus_takes_in_part_is_no_success() -> None:
     refused = says(FailedEntryCount=1, Entries=[{"ErrorCode": "ThrottlingException", "ErrorMessage": "later"}])
     with scripted_server(refused, says(FailedEntryCount=0, Entries=[{"EventId": "e"}])) as server:
-        bus = EventBridgeNotifier("eft", WEST, client("events", server))
+        bus = EventBridgeNotifier("eft", client("events", server))
         with pytest.raises(Retry, match="ThrottlingException"):
             bus.delivery_failed("acme", "inbox", delivery("k"))
         bus.delivery_failed("acme", "inbox", delivery("k"))

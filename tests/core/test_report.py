@@ -35,7 +35,7 @@ def row_of(key: str, outcome: Outcome = Outcome.COPIED, version: str | None = No
     return row, RowOutcome(key, outcome, f"about {key}", "4567", "v2", checksum, By.CHECKSUM)
 
 
-PAIRS = st.builds(row_of, KEYS, st.sampled_from(Outcome), st.none() | KEYS)
+PAIRS = st.builds(row_of, KEYS, st.sampled_from([outcome for outcome in Outcome if outcome.is_end]), st.none() | KEYS)
 
 
 def read_csv(body: bytes) -> list[dict[str, str]]:

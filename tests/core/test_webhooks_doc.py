@@ -12,7 +12,6 @@ from chalicelib.core import webhooks
 from chalicelib.core.hooks import Replaced, Topic, Webhook
 from chalicelib.core.policy import Policy
 from chalicelib.core.webhooks import Notice
-from chalicelib.steps.webhooks import WEBHOOKS_MAX
 
 DOC = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
 NOW_S = 1_800_000_000
@@ -80,7 +79,7 @@ def test_its_numbers() -> None:
     policy = Policy()
     assert f"{policy.webhook_attempts} tries" in DOC
     assert (policy.webhook_backoff_base_ms, policy.webhook_backoff_max_ms) == (30_000, 6 * 3_600_000)
-    assert f"up to {WEBHOOKS_MAX} webhooks" in DOC
+    assert f"up to {Policy().webhooks_per_tenant} webhooks" in DOC
     assert webhooks.REPLACED_VALID_MS == 24 * 3_600_000
     assert webhooks.REPLACED_MAX == 4
 

@@ -11,7 +11,6 @@ from chalicelib.core.entries import NAME
 from chalicelib.core.policy import KEY_MAX_BYTES, OBJECT_MAX_BYTES, PART_MAX_BYTES, PARTS_MAX, Policy
 from chalicelib.entry.rest import places, requests
 from chalicelib.steps import feeds, report, schedules
-from chalicelib.steps import webhooks as webhook_steps
 from tests.docs.test_api_walk import PAGE
 from tests.template import TEMPLATE
 
@@ -57,7 +56,13 @@ LIMITS: dict[str, list[float]] = {
     "a schedule with its job": [schedules.SCHEDULE_MAX_BYTES],
     "a schedule's expression": [cron.EXPRESSION_MAX_CHARACTERS, POLICY.schedule_interval_min_ms],
     "`runs` of a schedule": [schedules.RUNS_SHOWN],
-    "webhooks of a tenant": [webhook_steps.WEBHOOKS_MAX],
+    "endpoints, feeds, schedules, webhooks of a tenant": [
+        POLICY.endpoints_per_tenant,
+        POLICY.feeds_per_tenant,
+        POLICY.schedules_per_tenant,
+        POLICY.webhooks_per_tenant,
+    ],
+    "removed ones of a kind": [POLICY.removed_per_tenant, POLICY.removed_kept_ms],
     "a webhook's URL": [webhooks.URL_MAX_CHARACTERS],
     "replaced secrets of a webhook": [webhooks.REPLACED_MAX, webhooks.REPLACED_VALID_MS],
     "a webhook's receiver": [courier.TIMEOUT_S * 1000, POLICY.webhook_attempts],

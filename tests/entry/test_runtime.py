@@ -12,6 +12,7 @@ import app
 from chalicelib import runtime, settings
 from chalicelib.adapters import tracing
 from chalicelib.adapters.system import SystemClock, SystemRng, UuidIds
+from chalicelib.core.budgets import Caller
 from chalicelib.core.policy import Policy
 from chalicelib.ports import Env
 from simulation.memory.env import make_env
@@ -23,27 +24,27 @@ from tests.entry.gateway import answer, event
 def test_the_real_thing_is_made_without_asking_anybody() -> None:
     """No credentials, no network: making clients must not need them."""
     found = settings.read(environ(EFT_POLICY='{"attempts": 3}'))
-    env = runtime.compose(found, {"AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/12/[$LATEST]abc"})
+    env = runtime.compose(found, {"AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/12/[$LATEST]abc"}, Caller.SWEEP)
     assert (env.region, set(env.control_buckets), env.own_roles) == (WEST, {EAST, WEST}, tuple(OWN_ROLES))
     assert env.policy == Policy(attempts=3)
     assert env.worker == "2026/11/12/[$LATEST]abc"
     assert env.pool is not env.part_pool
-    assert runtime.compose(found, {}).worker == f"pid-{os.getpid()}"
+    assert runtime.compose(found, {}, Caller.API).worker == f"pid-{os.getpid()}"
 
 
 def test_a_stand_in_stands_in_until_its_end(api: Api) -> None:
     other = make_env(EAST)
-    assert runtime.env() is api.env
+    assert runtime.env(Caller.API) is api.env
     with api.over(other):
-        assert runtime.env() is other
+        assert runtime.env(Caller.API) is other
         with pytest.raises(ZeroDivisionError), api.over(replace(other, worker="inner")):
             _fail_as("inner")
-        assert runtime.env() is other
-    assert runtime.env() is api.env
+        assert runtime.env(Caller.API) is other
+    assert runtime.env(Caller.API) is api.env
 
 
 def _fail_as(worker: str) -> None:
-    assert runtime.env().worker == worker
+    assert runtime.env(Caller.API).worker == worker
     raise ZeroDivisionError
 
 
@@ -77,7 +78,7 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("unconfigured")
 def test_a_function_that_is_not_configured_does_not_start() -> None:
     with pytest.raises(settings.SettingsError):
-        runtime.env()
+        runtime.env(Caller.API)
     with pytest.raises(settings.SettingsError):
         app.bearer({"type": "TOKEN", "authorizationToken": "Bearer x", "methodArn": "a:b:c:d:e:f/g/h"}, {})
 

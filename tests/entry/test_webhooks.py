@@ -8,10 +8,10 @@ import pytest
 
 from chalicelib.core.entries import EntryKind
 from chalicelib.core.hooks import Topic
+from chalicelib.core.policy import Policy
 from chalicelib.core.webhooks import Notification, WebhookHealth
 from chalicelib.ports import Reply as CourierReply
 from chalicelib.steps import notify
-from chalicelib.steps.webhooks import WEBHOOKS_MAX
 from simulation.memory.courier import MemoryCourier, Post
 from simulation.memory.env import EAST, WEST
 from tests.entry.api import Api, Reply
@@ -162,9 +162,9 @@ def test_names(api: Api) -> None:
 
 
 def test_there_is_a_limit(api: Api) -> None:
-    for n in range(WEBHOOKS_MAX):
+    for n in range(Policy().webhooks_per_tenant):
         assert put(api, f"hook-{n}").status == 201
-    assert "remove one" in put(api, "one-more").problem(400, "TooManyWebhooks")
+    assert "remove one" in put(api, "one-more").problem(409, "TooManyRegistered")
     assert put(api, "hook-0", url="https://acme.example/2").status == 200
     api.call("DELETE", "/webhooks/hook-1")
     assert put(api, "one-more").status == 201

@@ -83,10 +83,10 @@ def test_it_publishes_them_to_whom_trusts_its_certificate(
     server: KeyServer, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
-    assert published(HttpsKeySource().fetch(server.url)).keys() == {"local-1"}
+    assert published(HttpsKeySource(3).fetch(server.url)).keys() == {"local-1"}
     # By whichever process.
     Issuer.load(issuer.file).rotate()
-    assert published(HttpsKeySource().fetch(server.url)).keys() == {"local-1", "local-2"}
+    assert published(HttpsKeySource(3).fetch(server.url)).keys() == {"local-1", "local-2"}
 
 
 def test_its_private_keys_are_its_own(server: KeyServer) -> None:

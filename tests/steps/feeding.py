@@ -5,6 +5,8 @@ from typing import TypeVar
 
 from chalicelib.core.errors import Retry
 from chalicelib.ports import Env
+from chalicelib.protocol.feedlog import feeds_to_be_filled
+from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.registering import Author
 from chalicelib.steps import feeds
 from simulation.memory.env import EAST, TARGET, TENANT, WEST
@@ -39,6 +41,10 @@ def back_fill(world: World, since_ms: int = 0, token: str = "token", region: str
 
 def fills(world: World, region: str = EAST) -> tuple[feeds.FillView, ...]:
     return feeds.get_feed(world.regions[region].env, TENANT, FEED).fills
+
+
+def to_be_filled(world: World) -> list[tuple[str, list[str]]]:
+    return [found for region in (WEST, EAST) for found in feeds_to_be_filled(ControlRecords(world.observer, region))]
 
 
 def arrived(world: World) -> dict[str, int]:

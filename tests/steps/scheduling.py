@@ -115,6 +115,6 @@ def skew(world: World, region: str, ahead_ms: int) -> None:
 def part(world: World, region: str) -> MemoryRegistry:
     """From now on this Region's table learns nothing more of the other's changes."""
     there = world.regions[region]
-    apart = MemoryRegistry(dict(world.registry.entries), list(world.registry.audit))
+    apart = replace(world.registry, entries=dict(world.registry.entries), audit=list(world.registry.audit))
     there.env = replace(there.env, registry=apart)
     return apart

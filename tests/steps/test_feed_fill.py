@@ -12,16 +12,13 @@ from chalicelib.core.feeds import FillState
 from chalicelib.core.model import Endpoint, Feed, OverwriteMode
 from chalicelib.ports import Delivery, DeliveryStatus
 from chalicelib.protocol import catchup
-from chalicelib.protocol.feedlog import feeds_to_be_filled
-from chalicelib.protocol.places import read_places
-from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.submitting import Place
 from chalicelib.steps import feeds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps.calls import crash, lose_answer, refuse
 from tests.steps.everywhere import at_every_call
-from tests.steps.feeding import FEED, OWNER, arrived, back_fill, fills, later, pause, resume
+from tests.steps.feeding import FEED, OWNER, arrived, back_fill, fills, later, pause, resume, to_be_filled
 from tests.steps.world import HOUR, MINUTE, SMALL, World
 
 FAR_MS = 10**15
@@ -56,10 +53,6 @@ def filled(count: int, **options: Any) -> World:
 
 def everything(count: int) -> dict[str, int]:
     return {f"out/{number:03d}": 1 for number in range(count)}
-
-
-def to_be_filled(world: World) -> list[tuple[str, list[str]]]:
-    return [found for region in (WEST, EAST) for found in feeds_to_be_filled(ControlRecords(world.observer, region))]
 
 
 def test_what_is_there_is_delivered() -> None:
@@ -122,11 +115,10 @@ def test_with_hardly_any_time_there_is_a_page_a_sweep() -> None:
     """Found by the simulation, seed 780: where calls take long, what comes before the listing took all the time."""
     world = in_pages(filled(5))
     back_fill(world)
-    places = read_places(world.west)
     for seen in (2, 4):
-        catchup.fill_feeds(world.west, places, [], world.clock.now_ms())
+        catchup.fill_feeds(world.west, [], world.clock.now_ms())
         assert fills(world)[0].objects_seen == seen
-    catchup.fill_feeds(world.west, places, [], world.clock.now_ms())
+    catchup.fill_feeds(world.west, [], world.clock.now_ms())
     assert (fills(world)[0].state, fills(world)[0].objects_seen) == (FillState.DONE, 5)
 
 
@@ -241,8 +233,7 @@ def test_both_regions_at_once() -> None:
         later(world)
 
     def the_other_too(world: World) -> Callable[[str], object]:
-        places = read_places(world.observer)
-        return lambda _: catchup.fill_feeds(world.east, places, [WEST], FAR_MS)
+        return lambda _: catchup.fill_feeds(world.east, [WEST], FAR_MS)
 
     for world, _, call in at_every_call(make, run, the_other_too, least=20):
         assert arrived(world) == everything(5), call

@@ -1,15 +1,21 @@
 """Rows that nothing decides: their job ends all the same, in bounded work, and says what was seen."""
 
+import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from chalicelib.core.errors import EftError, NoAnswer, NotFound, PreconditionFailed, Retry
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.model import CancelMode, JobSpec, JobState, Outcome
 from chalicelib.core.policy import Policy
+from chalicelib.core.settle import is_void
 from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS, rest_ms
+from chalicelib.steps import control
+from simulation.memory.env import TENANT
 from simulation.memory.operations import Operation
 from tests.steps.world import HOUR, MINUTE, SMALL, World
+from tools.verify_report import Verified
 
 STUCK = "in/a/stuck"
 NEIGHBOURS = ("in/a/0", "in/a/1", "in/a/z")
@@ -145,3 +151,132 @@ def test_messages_that_come_twice_do_not_double_the_rounds() -> None:
     world.run(2 * HOUR)
     assert claims(world, spec) < 20
     assert len([mail for mail in world.mail if mail.queue == "copy"]) <= 4
+
+
+# --- set aside ----------------------------------------------------------------------------------------------------
+
+
+def test_neighbours_get_their_receipt_at_once() -> None:
+    """Before: none for as long as the row was tried, which was for ever."""
+    world = filled()
+    always(world, {Operation.COPY}, lambda: Retry("SlowDown"))
+    spec = world.submit("a/", "b/")
+    world.run(3 * MINUTE)
+    receipt = world.records(spec).receipt("r-000001")
+    assert receipt is not None
+    ends = {row.key: row.outcome for row in receipt.rows if row.outcome.is_end}
+    assert ends == dict.fromkeys(NEIGHBOURS, Outcome.COPIED)
+    shown = control.get_job(world.west, TENANT, spec.job_id).progress
+    assert (shown.objects_planned, shown.objects_decided) == (4, 3)
+    assert (shown.partitions, shown.partitions_done) == (2, 1)
+    page = control.list_objects(world.west, TENANT, spec.job_id, None, None, 100)
+    assert [view.key for view in page.objects] == ["in/a/0", "in/a/1", "in/a/z", STUCK]
+    world.settle()
+    check_given_up(world, spec, "SlowDown")
+    end = world.terminal(spec)
+    assert (end.planned, end.parts) == (4, 2)
+    assert end.counts == {Outcome.COPIED: 3, Outcome.FAILED: 1}
+
+
+def test_rows_set_aside_go_on_with_their_parts() -> None:
+    """The upload keeps its name: what was copied before is not copied again, and nothing of it is left behind."""
+    world = filled(LARGE)
+    broken = True
+
+    def before_call(operation: Operation, _bucket: str, key: str) -> None:
+        if broken and operation is Operation.COMPLETE and key == "out/b/stuck":
+            raise Retry("InternalError")
+
+    world.store.before_call = before_call
+    spec = world.submit("a/", "b/")
+    world.run(10 * MINUTE)
+    assert world.records(spec).survey().links == {"r-000001", "r-000001w"}
+    begun = [call for call in world.faults.calls if call[0] is Operation.CREATE_UPLOAD]
+    broken = False
+    world.settle()
+    assert [call for call in world.faults.calls if call[0] is Operation.CREATE_UPLOAD] == begun
+    assert len(begun) == 1
+    assert set(world.outcomes(spec).values()) == {Outcome.COPIED}
+    assert world.terminal(spec).state is JobState.SUCCEEDED
+    assert world.all_uploads() == []
+
+
+@pytest.mark.parametrize("mode", [CancelMode.FAST, CancelMode.STRICT])
+def test_a_cancel_ends_rows_set_aside(mode: CancelMode) -> None:
+    world = filled(LARGE)
+    always(world, {Operation.COMPLETE}, lambda: Retry("InternalError"))
+    spec = world.submit("a/", "b/", cancel_mode=mode)
+    world.run(10 * MINUTE)
+    control.cancel(world.west, TENANT, spec.job_id)
+    world.run(5 * MINUTE)
+    assert world.outcomes(spec)[STUCK] is Outcome.CANCELLED
+    assert world.terminal(spec).state is JobState.CANCELLED
+    assert world.all_uploads() == []
+
+
+def test_a_resumed_job_goes_on_with_rows_set_aside_at_once() -> None:
+    world = filled()
+    always(world, {Operation.COPY}, lambda: Retry("SlowDown"))
+    spec = world.submit("a/", "b/")
+    world.run(2 * HOUR)
+    control.pause(world.west, TENANT, spec.job_id)
+    world.run(HOUR)
+    world.store.before_call = None
+    control.resume(world.west, TENANT, spec.job_id)
+    world.run(2 * MINUTE)
+    assert world.terminal(spec).state is JobState.SUCCEEDED
+
+
+def test_a_retry_delivers_what_was_set_aside_and_given_up() -> None:
+    world = filled()
+    always(world, {Operation.COPY}, lambda: Retry("SlowDown"))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    world.store.before_call = None
+    again, _ = control.retry(world.west, TENANT, spec.job_id, "again")
+    world.settle()
+    assert world.outcomes(again) == {STUCK: Outcome.COPIED}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whichever_rows_fail_and_whenever(seed: int) -> None:
+    """Each row has one end; what fails for ever is FAILED, all else arrives."""
+    chance = random.Random(seed)
+    world = World(policy=replace(SMALL, row_rounds_max=6))
+    keys = [f"in/a/{number}" for number in range(10)]
+    for key in keys:
+        world.put(key, LARGE if chance.random() < 0.3 else b"x")
+    until = {key: chance.choice((0, 0, 60_000, 300_000, 10**15)) for key in keys}
+    begun = world.clock.now_ms()
+    operations = {Operation.COPY, chance.choice((Operation.CREATE_UPLOAD, Operation.COMPLETE))}
+
+    def before_call(operation: Operation, _bucket: str, called: str) -> None:
+        ends = until.get(called.replace("out/b", "in/a"), 0)
+        if operation in operations and world.clock.now_ms() - begun < ends:
+            raise Retry("SlowDown")
+
+    world.store.before_call = before_call
+    world.shuffle = chance
+    world.deliver_times = chance.choice((1, 2))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    wanted = {key: Outcome.FAILED if until[key] == 10**15 else Outcome.COPIED for key in keys}
+    assert {key: wanted[key] for key in keys} == world.outcomes(spec)
+    assert world.terminal(spec).planned == len(keys)
+    assert world.all_uploads() == []
+    check_report(world, spec)
+
+
+def check_report(world: World, spec: JobSpec) -> None:
+    """The report has each row once, and its receipts are those of the chain."""
+    found = Verified()
+    records = world.records(spec)
+    for part in records.receipts_after(""):
+        receipt = records.receipt(part)
+        body = records.receipt_bytes(part)
+        assert receipt is not None
+        assert body is not None
+        if not is_void(receipt):
+            found.add(receipt, body)
+    found.end(world.terminal(spec).chain_sha256)
+    assert found.rows == world.terminal(spec).planned

@@ -53,6 +53,7 @@ CONTRACTS_OF_FEEDS = (
             problems.PREFIX_TOO_LONG,
             problems.FEED_LOOP,
             problems.IN_USE,
+            problems.TOO_MANY_REGISTERED,
             problems.DECLARED,
         ),
     ),

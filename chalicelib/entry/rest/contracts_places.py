@@ -58,6 +58,7 @@ CONTRACTS_OF_PLACES = (
             *CHANGED,
             problems.INVALID_NAME,
             problems.IN_USE,
+            problems.TOO_MANY_REGISTERED,
             problems.DECLARED,
             problems.ENDPOINT_UNUSABLE,
         ),

@@ -67,6 +67,7 @@ CONTRACTS_OF_SCHEDULES = (
             problems.TOO_OFTEN,
             problems.SCHEDULE_TOO_LARGE,
             problems.TARGET_REGION_CHANGED,
+            problems.TOO_MANY_REGISTERED,
         ),
     ),
     Contract(

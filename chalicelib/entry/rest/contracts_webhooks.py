@@ -47,7 +47,7 @@ CONTRACTS_OF_WEBHOOKS = (
             *CHANGED,
             problems.INVALID_NAME,
             problems.INVALID_URL,
-            problems.TOO_MANY_WEBHOOKS,
+            problems.TOO_MANY_REGISTERED,
         ),
     ),
     Contract(

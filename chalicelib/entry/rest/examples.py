@@ -74,7 +74,7 @@ _DETAILS = {
     "UnknownSchedule": "you have no schedule 'nightly': GET /schedules lists yours",
     "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
     "InvalidUrl": "url: port 22: use 443, or one from 1024 on",
-    "TooManyWebhooks": "you have 20 webhooks: remove one first",
+    "TooManyRegistered": "you have 200 feeds, and may have 200: remove one first",
     "UnknownWebhook": "you have no webhook 'to-erp': GET /webhooks lists yours",
     "UnknownPlan": f"you have no plan '{JOB_ID}': its id is in the answer to POST /plans",
     "PlanNotMade": f"{JOB_ID} is still being made: approve it when GET /plans/{{id}} shows PLANNED",

@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from chalicelib.core.feeds import FillState
-from chalicelib.core.model import Outcome, OverwriteMode
+from chalicelib.core.model import OverwriteMode
+from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.entry.rest.requests import (
     LABELS_MAX,
     Instant,
@@ -115,7 +116,8 @@ class Backfill(Response):
     answers knows."""
 
     id: str
-    """`backfill-...`, or `resume-...` where the end of a pause asked for it."""
+    """`backfill-...`; or `resume-...` where the end of a pause asked for it; or `created`: what had arrived when a
+    Region did not know the feed yet."""
     state: FillState
     """WAITING (not begun, or its feed is paused), RUNNING, or DONE: all that was found was handed on to be
     delivered."""
@@ -183,7 +185,7 @@ class Delivery(Response):
     status: DeliveryStatus
     """QUEUED (in a job that will deliver it), COPIED (delivered, not looked at again yet, or it can't be compared),
     VERIFIED (looked at again at the target), or FAILED."""
-    outcome: Outcome | None
+    outcome: RowEnd | None
     detail: str
     target_etag: str | None
     checksum: Checksum | None

@@ -9,6 +9,7 @@ from chalicelib.core.parts import parts_total
 from chalicelib.core.planned import PlanState, PlanSummary
 from chalicelib.core.policy import Policy
 from chalicelib.core.prices import Prices
+from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.entry.rest.responses import Count, JobBase, Response, Timestamp, base_of, timestamp
 from chalicelib.steps.plan import PlannedRow, PlanView, RowPage
 
@@ -25,7 +26,7 @@ class PlanTotals(Response):
     """Of those to copy, the ones that go in parts."""
     unchanged: Count
     """They are at the target already."""
-    would_fail: dict[Outcome, Count]
+    would_fail: dict[RowEnd, Count]
     """How many objects can't be delivered, by what they would end as."""
     filtered_out: Count
     """Objects that were looked at and are not meant."""
@@ -180,7 +181,7 @@ class PlannedObject(Response):
     """COPY: by one request. MULTIPART: in parts. NONE: nothing is done."""
     parts: Count | None
     """Of MULTIPART."""
-    outcome: Outcome
+    outcome: RowEnd
     """What it will end as, if nothing changes until then."""
     detail: str
     """Why it would fail."""

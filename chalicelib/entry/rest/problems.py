@@ -68,10 +68,10 @@ FEED_LOOP = Kind(400, "FeedLoop", _CANT)
 NO_SUCH_ENDPOINT = Kind(404, "NoSuchEndpoint", "Not found")
 INVALID_NAME = Kind(400, "InvalidName", _CANT)
 INVALID_URL = Kind(400, "InvalidUrl", _CANT)
-TOO_MANY_WEBHOOKS = Kind(400, "TooManyWebhooks", _CANT)
 UNKNOWN_WEBHOOK = Kind(404, "UnknownWebhook", "Not found")
 INVALID_CONDITION = Kind(400, "InvalidCondition", _CANT)
 IN_USE = Kind(409, "InUse", "Something else needs it")
+TOO_MANY_REGISTERED = Kind(409, "TooManyRegistered", "You have as many as you may have")
 DECLARED = Kind(409, "DeclaredByDeployment", "It came with the deployment")
 ALREADY_THERE = Kind(412, "AlreadyThere", "It is there already")
 HAS_CHANGED = Kind(412, "HasChanged", "It is not as you have seen it")
@@ -126,6 +126,7 @@ _BY_CODE = {
         ALREADY_THERE,
         HAS_CHANGED,
         IN_USE,
+        TOO_MANY_REGISTERED,
         DECLARED,
     )
 }

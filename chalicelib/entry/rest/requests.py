@@ -10,9 +10,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chalicelib.core.deletions import OBJECTS_MAX, Consent, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat, StorageClass
-from chalicelib.core.model import CancelMode, Outcome, OverwriteMode, Priority
+from chalicelib.core.model import CancelMode, OverwriteMode, Priority
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.report import ReportFormat
+from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
 
 BODY_MAX_BYTES = 2 * 1024 * 1024
@@ -218,12 +219,12 @@ class PageQuery(RequestBody):
 
 
 class ObjectsQuery(PageQuery):
-    outcome: Outcome | None = None
+    outcome: RowEnd | None = None
     """Only objects that ended so. Without it: also those still undecided."""
 
 
 class PlannedQuery(PageQuery):
-    outcome: Outcome | None = None
+    outcome: RowEnd | None = None
     """Only objects that are going to end so. Without it: all of them."""
 
 

@@ -16,12 +16,12 @@ from chalicelib.core.model import (
     ChecksumType,
     JobKind,
     JobState,
-    Outcome,
     OverwriteMode,
     Priority,
     Verification,
 )
 from chalicelib.core.progress import Phase
+from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.protocol.submitting import ManifestPlace
 from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
@@ -185,7 +185,7 @@ class Job(JobBase):
     reason: str
     """Why it waits, or why it ended so; "" where there is nothing to say."""
     progress: Progress
-    outcomes: dict[Outcome, Count]
+    outcomes: dict[RowEnd, Count]
     """How many objects ended how, of the partitions that are verified."""
     filtered_out: Count | None
     """How many objects under the prefix were looked at and not meant, by the job's filter; null until it has
@@ -260,7 +260,7 @@ class ObjectStatus(Response):
     source_etag: str
     """Of the version that the job pinned when it planned the object; "" of one to be deleted, which has no source."""
     partition: str
-    outcome: Outcome | None
+    outcome: RowEnd | None
     """Null while it is undecided."""
     detail: str
     target_etag: str | None

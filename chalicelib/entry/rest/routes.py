@@ -22,6 +22,7 @@ from chalicelib.entry.rest.http import Answer, Request
 from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
 from chalicelib.entry.rest.reading import body_of, query_of, require, token_of
 from chalicelib.ports import Env
+from chalicelib.protocol.breaker import for_request
 from chalicelib.steps import control, plan
 from chalicelib.steps import report as report_step
 
@@ -30,7 +31,9 @@ Operation = Callable[[Env, Request], Answer]
 
 
 def serve(env: Env, request: Request, operation: Operation) -> Answer:
-    """Run an operation, within what its tenant may ask. Routes without a token have no tenant, and no limit."""
+    """Run an operation, within what its tenant may ask, and within the time that it may take whatever hangs. Routes
+    without a token have no tenant, and no limit."""
+    env = for_request(env)
     allowance = limits.count(env, request.tenant) if request.tenant else None
     if allowance is None:
         return _carried_out(env, request, operation)

@@ -1,0 +1,84 @@
+"""Where clients of AWS are made, all of them, each with a time budget for its calls.
+
+Nobody's silence is asked for twice: what is tried again in here is what was answered (throttled, a 5xx), and a
+connection that was closed at once, as one is that a frozen function has kept for too long. Neither costs time. And only
+calls that are harmless to repeat: a hidden retry of a conditional write turns one's own success into a 412.
+"""
+
+import random
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from chalicelib.adapters import aws_errors, s3_errors
+from chalicelib.core.budgets import Budget
+from chalicelib.core.errors import Retry
+
+TRIES = 3
+"""Of one call that is harmless to repeat."""
+PAUSE_S = 0.1
+"""Before a call is tried again that was refused: on average, doubled each time."""
+
+
+def config_of(budget: Budget, connections: int) -> Config:
+    return Config(
+        connect_timeout=budget.connect_ms / 1000,
+        read_timeout=budget.read_ms / 1000,
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+        # botocore's own retries can't tell silence from a refusal.
+        retries={"mode": "standard", "total_max_attempts": 1},
+    )
+
+
+def make_client(
+    service: str,
+    region: str,
+    budget: Budget,
+    *,
+    connections: int = 16,
+    tries: int = TRIES,
+    session: boto3.Session | None = None,
+    endpoint_url: str | None = None,
+    more: Config | None = None,
+) -> Any:  # noqa: ANN401 - any of boto3's clients
+    """Make a client whose calls are tried at most so often. `more`: settings of the service's own."""
+    config = config_of(budget, connections)
+    making: Any = session or boto3.Session()
+    made = making.client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint_url,
+        config=config.merge(more) if more else config,
+    )
+    if tries > 1:
+        made.meta.events.register("needs-retry", _Again(service, tries))
+    return made
+
+
+class _Again:
+    """Answers botocore's question whether to try again: after how many seconds, or None."""
+
+    def __init__(self, service: str, tries: int) -> None:
+        self._translate = s3_errors.translate if service == "s3" else aws_errors.translate
+        self._tries = tries
+
+    def __call__(
+        self,
+        response: tuple[Any, Any] | None,
+        attempts: int,
+        caught_exception: Exception | None,
+        **_: object,
+    ) -> float | None:
+        if attempts >= self._tries:
+            return None
+        if response is None:
+            closed = isinstance(caught_exception, ConnectionClosedError)
+            return 0 if closed and attempts == 1 else None
+        http, parsed = response
+        if http.status_code < 400 and "Error" not in parsed:
+            return None
+        refused = self._translate(ClientError(parsed, ""))
+        return 2 * random.random() * PAUSE_S * 2 ** (attempts - 1) if isinstance(refused, Retry) else None

@@ -1,0 +1,21 @@
+"""The outcomes that a client sees: how a row can end."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from chalicelib.core.model import Outcome
+
+
+def _is_end(outcome: Outcome) -> Outcome:
+    if not outcome.is_end:
+        raise ValueError("no object ends so")
+    return outcome
+
+
+RowEnd = Annotated[
+    Outcome,
+    AfterValidator(_is_end),
+    WithJsonSchema({"type": "string", "enum": [outcome.value for outcome in Outcome if outcome.is_end]}),
+]
+"""An outcome but for the one that only says where a row's end is found (`Outcome.is_end`)."""

@@ -1,0 +1,150 @@
+"""A feed is made while its objects arrive: what arrives in a Region that doesn't know it yet is delivered, once, and
+nothing that was there before."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.core.entries import ANY, Entry, EntryKind
+from chalicelib.core.errors import Retry
+from chalicelib.core.feeds import CREATED, FillState
+from chalicelib.core.model import OverwriteMode
+from chalicelib.protocol.places import places_of_feed
+from chalicelib.protocol.submitting import Place
+from chalicelib.steps import feeds
+from simulation.memory.env import CONTROL, EAST, TENANT, WEST
+from simulation.memory.faults import Rule
+from simulation.memory.registry import MemoryRegistry
+from tests.steps.calls import crash, lose_answer, refuse
+from tests.steps.everywhere import at_every_call
+from tests.steps.feeding import OWNER, arrived, ask, to_be_filled
+from tests.steps.world import HOUR, MINUTE, SECOND, World
+
+NAME = "inbox"
+WANTED = feeds.WantedFeed(Place("source-west"), Place("target-east"), OverwriteMode.IF_CHANGED, {})
+
+
+def make(world: World, region: str = EAST) -> feeds.FeedView:
+    return ask(world, lambda env: feeds.put_feed(env, OWNER, NAME, WANTED, ANY)[0], region)
+
+
+def apart() -> tuple[World, MemoryRegistry]:
+    """West's replica of the table learns nothing of what is changed in East."""
+    world = World(feeds={})
+    there = MemoryRegistry()
+    world.regions[WEST].env = replace(world.west, registry=there)
+    return world, there
+
+
+def entry_of(world: World) -> Entry:
+    found = world.registry.get(EntryKind.FEED, TENANT, NAME)
+    assert found is not None
+    return found
+
+
+def fill_of(world: World) -> feeds.FillView:
+    [found] = feeds.get_feed(world.east, TENANT, NAME).fills
+    return found
+
+
+def test_what_arrives_before_a_region_knows_the_feed_is_delivered() -> None:
+    """B3: the event was acknowledged and lost."""
+    world, west = apart()
+    world.put("in/before", b"x")
+    world.clock.advance(HOUR)
+    make(world)
+    world.drop("in/early", b"x")
+    world.run(5 * MINUTE)
+    assert arrived(world) == {}
+    assert (fill_of(world).name, fill_of(world).state) == (CREATED, FillState.WAITING)
+    west.apply(entry_of(world))
+    world.run(3 * MINUTE)
+    assert arrived(world) == {"out/early": 1}, "and what was there before it is not delivered"
+    assert (fill_of(world).state, fill_of(world).arrivals_sent) == (FillState.DONE, 1)
+    assert to_be_filled(world) == []
+
+
+def test_the_other_region_does_not_end_it_in_its_place() -> None:
+    """West seems dead, and its intake lives: what it drops after East has listed is still to be found."""
+    world, west = apart()
+    make(world)
+    world.drop("in/a", b"x")
+    world.pump()
+    for _ in range(8):  # West's sweeps don't run.
+        world.clock.advance(MINUTE)
+        world.sweep(EAST)
+        world.pump()
+    assert arrived(world) == {"out/a": 1}, "East delivers for West"
+    assert fill_of(world).state is FillState.RUNNING
+    world.drop("in/b", b"x")
+    world.pump()
+    assert arrived(world) == {"out/a": 1}, "West has dropped it"
+    west.apply(entry_of(world))
+    world.run(3 * MINUTE)
+    assert arrived(world) == {"out/a": 1, "out/b": 1}
+    assert fill_of(world).state is FillState.DONE
+
+
+def test_the_same_again_begins_nothing_anew() -> None:
+    world = World(feeds={})
+    first = make(world)
+    world.run(3 * MINUTE)
+    again = make(world)
+    assert again.feed.id == first.feed.id
+    assert to_be_filled(world) == []
+    assert [fill.name for fill in feeds.get_feed(world.west, TENANT, NAME).fills] == [CREATED]
+
+
+def test_while_it_is_paused_it_waits() -> None:
+    world, west = apart()
+    make(world)
+    world.drop("in/a", b"x")
+    world.pump()
+    feeds.pause_feed(world.east, OWNER, NAME)
+    west.apply(entry_of(world))
+    world.run(10 * MINUTE)
+    assert arrived(world) == {}
+    feeds.resume_feed(world.west, OWNER, NAME)
+    world.run(3 * MINUTE)
+    assert arrived(world) == {"out/a": 1}
+    assert to_be_filled(world) == []
+
+
+def test_removed_meanwhile_it_is_forgotten() -> None:
+    world, west = apart()
+    made = make(world)
+    world.drop("in/a", b"x")
+    world.pump()
+    feeds.remove_feed(world.east, OWNER, NAME, ANY)
+    [removed] = world.registry.removed.values()
+    west.apply(removed)
+    world.run(3 * MINUTE)
+    assert arrived(world) == {}
+    assert to_be_filled(world) == []
+    assert made.feed.id in places_of_feed(world.west, made.feed.id).removed
+
+
+def test_a_region_whose_storage_is_out_of_reach_begins_nothing() -> None:
+    world = World(feeds={})
+    world.faults.rule(Rule(bucket=CONTROL[EAST].name, times=None))
+    with pytest.raises(Retry):
+        feeds.put_feed(world.west, OWNER, NAME, WANTED, ANY)
+    assert world.registry.get(EntryKind.FEED, TENANT, NAME) is None
+
+
+@pytest.mark.parametrize(("act", "after"), [(crash, False), (crash, True), (refuse, False), (lose_answer, True)])
+def test_trouble_at_any_call(act: Callable[[str], object], after: bool) -> None:
+    """The client repeats its request when no answer came; what it drops after that arrives."""
+
+    def run(world: World) -> None:
+        make(world, WEST)
+        world.calls.paused = True
+        world.clock.advance(5 * SECOND)
+        world.drop("in/a", b"x")
+        world.run(20 * MINUTE)
+
+    for world, _, call in at_every_call(lambda: World(feeds={}), run, lambda _: act, after=after, least=3):
+        assert arrived(world) == {"out/a": 1}, call
+        assert to_be_filled(world) == [], call
+        assert fill_of(world).state is FillState.DONE, call
