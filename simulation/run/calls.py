@@ -12,7 +12,7 @@ from greenlet import GreenletExit
 from chalicelib.core.errors import Conflict, EftError, NoAnswer, Retry
 from chalicelib.ports import UploadRef
 from simulation.run.faults import Fault, FaultPlan
-from simulation.run.patience import patience_ms
+from simulation.run.patience import WORKERS, patience_ms
 from simulation.run.scheduler import Process, Scheduler
 from simulation.run.situations import Situation
 from simulation.run.story import Scenario
@@ -22,6 +22,7 @@ PAUSE_MS = 20 * 60_000
 DELAY_MS = 90_000
 LATE_MS = 30 * 60_000
 SWEEP_LATENCY_MS = 1_500
+API_LATENCY_MS = 300
 _HANGING = {
     "storage": Situation.STORAGE_HANGS,
     "table": Situation.TABLE_HANGS,
@@ -50,6 +51,8 @@ class Calls:
         """Uploads that S3 answered with 409 when they were to be completed."""
         self.down: set[str] = set()
         """What can't be reached: "storage <region>", "table <region>"."""
+        self.planned: set[str] = set()
+        """Source keys that some job has planned."""
         self.hanging: set[str] = set()
         """What accepts requests and answers none; "queue <region>", too."""
         self.pairs: Counter[tuple[Fault, str]] = Counter()
@@ -90,8 +93,10 @@ class Calls:
         return real(*args, **kwargs)
 
     def _latency(self, process: Process) -> int:
-        """A sweep's calls end within their budget, by an answer or without."""
-        return min(self._latency_ms, SWEEP_LATENCY_MS) if process.name == "sweep" else self._latency_ms
+        """A sweep's calls end within their budget, by an answer or without; the API gives up when all are slow."""
+        if process.name in WORKERS:
+            return self._latency_ms
+        return min(self._latency_ms, SWEEP_LATENCY_MS if process.name == "sweep" else API_LATENCY_MS)
 
     def _reach(self, needed: tuple[str, ...]) -> None:
         for service in needed:
@@ -116,7 +121,8 @@ class Calls:
                     self._arrive(partial(self._carry_out, process, call, real, args, kwargs), ())
                 self._wait_in_vain(process, call, peer=service.split()[1] != process.region)
                 raise NoAnswer("NoAnswer", f"{call}: {service} hangs")
-        refusal = self._stuck.refuses(call, args) if self._stuck else None
+        stuck = self._stuck
+        refusal = stuck.refuses(call, args) if stuck and f"in/{stuck.key}" in self.planned else None
         if refusal is not None:
             if isinstance(refusal, NoAnswer):
                 self._wait_in_vain(process, call, peer=True)

@@ -14,6 +14,7 @@ from chalicelib.protocol.registering import Author
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
 from chalicelib.steps import control, feeds, plan
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
+from simulation.run.calls import API_LATENCY_MS
 from simulation.run.story import MINUTE, SECOND
 from simulation.run.world import FEED, FEED_TARGET, World
 
@@ -72,7 +73,7 @@ class Customers:
 
         def ended(by_itself: bool) -> None:
             if by_itself:
-                self.world.promises.answered(process, 30 * self.scenario.latency_ms)
+                self.world.promises.answered(process, 30 * API_LATENCY_MS)
             if not (by_itself and answered):
                 again = self.world.scheduler.now_ms + ASK_AGAIN_MS
                 self.world.scheduler.at(again, lambda: self.ask(who, region, work))

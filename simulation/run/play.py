@@ -110,8 +110,10 @@ def _open_jobs(world: World) -> list[str]:
 
 
 def _fills(world: World) -> list[str]:
-    """What is still to be listed for a feed that was resumed, or is to be back-filled."""
-    return [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("fills/")]
+    """What is still to be listed for a feed that was resumed, or is to be back-filled. That of a new one stays until its
+    source's Region has listed it itself, since that one may not know of it yet."""
+    left = [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("fills/")]
+    return [key for key in left if world.scenario.dead_for_good != WEST or not key.endswith("/created")]
 
 
 def _tidy(world: World) -> None:

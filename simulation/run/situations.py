@@ -50,15 +50,12 @@ class Situation(StrEnum):
 
 HELD_BACK = frozenset(
     {
+        Situation.UPLOAD_OLDER_THAN_ITS_EVENT,
+        Situation.UPLOAD_WHOSE_EVENT_WAITS,
         Situation.TAKEN_AT_ONCE,
         Situation.TAKEN_LATER,
         Situation.TOLD_AGAIN_OF_TAKEN,
         Situation.CAME_TWICE,
-        Situation.UPLOAD_OLDER_THAN_ITS_EVENT,
-        Situation.UPLOAD_WHOSE_EVENT_WAITS,
-        Situation.FEED_REGISTERED,
-        Situation.FEED_REMOVED,
-        Situation.EVENT_BEFORE_ITS_FEED,
     }
 )
 """Not drawn: what the product doesn't survive yet."""

@@ -97,6 +97,7 @@ class World:
         self.promises = Promises(self.scheduler, self.store, scenario.policy, self.monitors)
         self.calls = Calls(self.scheduler, self.plan, self.random, scenario, self.happened, self.trace)
         self.calls.watches.update(self.monitors.watches())
+        self.calls.planned = self.monitors.planned
         self.monitors.deleting = any(job.delete for job in scenario.jobs)
         self.event_read: Callable[[str, str], None] = lambda _region, _body: None
         """Told of what intake gets to read, in which Region."""
