@@ -16,6 +16,7 @@ from chalicelib.core.inputs import StorageClass
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
+from chalicelib.core.prefixes import is_folder, why_no_folder
 from chalicelib.core.prices import LIST_PRICES, Prices, with_overrides
 from chalicelib.core.roles import session_prefix
 from chalicelib.core.webhooks import Network
@@ -44,6 +45,14 @@ class EndpointEntry(_Strict):
     requester_pays: bool = False
     website: bool = False
     max_concurrency: int | None = Field(default=None, ge=1, strict=True)
+    text_prefix: bool = Field(default=False, strict=True)
+    """The prefix is no folder, and its operator knows it."""
+
+    @model_validator(mode="after")
+    def _prefix_is_a_folder(self) -> "EndpointEntry":
+        if not self.text_prefix and not is_folder(self.prefix):
+            raise ValueError(f"{self.id}: {why_no_folder(self.prefix)}")
+        return self
 
 
 class FeedEntry(_Strict):
@@ -305,6 +314,12 @@ def check_feeds(endpoints: Mapping[str, Endpoint], feeds: Mapping[str, Feed]) ->
                 raise SettingsError(f"EFT_FEEDS: {feed.id}: its tenant has no endpoint {name!r} ({role})")
             if not (endpoint.readable if role == "source" else endpoint.writable):
                 raise SettingsError(f"EFT_FEEDS: {feed.id}: endpoint {name!r} can't be its {role}: access")
+        source, target = endpoints[feed.source], endpoints[feed.target]
+        if not is_folder(source.prefix) and not target.prefix:
+            raise SettingsError(
+                f"EFT_FEEDS: {feed.id}: an object of the key {source.prefix!r} would have no name at the target: "
+                "choose a folder at either end"
+            )
     places = [FeedPlace.of(FeedEnds(feed, endpoints[feed.source], endpoints[feed.target])) for feed in feeds.values()]
     for start in places:
         loop = loop_from(start, lambda bucket: [place for place in places if place.source_bucket == bucket])

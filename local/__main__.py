@@ -136,7 +136,12 @@ def _issuer(name: str) -> Issuer:
 
 
 @main.command()
-@click.option("--case", default="all", show_default=True, help="a, b, c, feed, return, split-brain, storage or all.")
+@click.option(
+    "--case",
+    default="all",
+    show_default=True,
+    help="a, b, c, feed, hang, slow, inbox, return, split-brain, storage or all.",
+)
 @click.option("--scale", default=20.0, show_default=True, help="Times are divided by this; 1 runs the real defaults.")
 @click.option("--seed", type=int, default=None, help="Moments are drawn from it; without it, another one each time.")
 @click.option("--times", default=1, show_default=True, help="So many drills, each of one case, drawn.")

@@ -146,7 +146,8 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A registered place: the only way a job can name a bucket. `prefix` is "" or ends wherever its owner says."""
+    """A registered place: the only way a job can name a bucket. `prefix` is a folder, or, where its owner has
+    said so, a text (`core.prefixes`)."""
 
     id: str
     tenant: str

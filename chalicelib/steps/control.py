@@ -82,8 +82,9 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
         raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
     if all(outcome.good for outcome in end.counts) or _deletions_begun(env, spec):
         return spec, False
-    source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix))
-    target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix))
+    # What was accepted once is meant so. A retry never deletes.
+    source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix), text_prefix=True)
+    target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix), text_prefix=True)
     again = Submission(
         tenant,
         token,

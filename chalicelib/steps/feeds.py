@@ -25,8 +25,9 @@ from chalicelib.protocol.catchup import listings
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
 from chalicelib.protocol.places import declared_feed, feed_pointers, feeds_of, find_endpoint, reading_in, target_of
+from chalicelib.protocol.prefixes import check_folder, check_names_left, check_prefix, check_source_folder
 from chalicelib.protocol.registering import Author, register, unregister
-from chalicelib.protocol.submitting import Place, check_prefix
+from chalicelib.protocol.submitting import Place
 
 FILLS_SHOWN = 5
 BACKFILLS_MAX = 5
@@ -124,7 +125,7 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
             name=name,
             labels=wanted.labels,
         )
-        ends = _check_ends(env, feed)
+        ends = _check_ends(env, feed, wanted)
         pointers = feed_pointers(ends)
         # Before the entry, so that it is no later than the first moment at which somebody can know the feed.
         FeedLog.of(env, feed, ends.target).begin(author.subject)
@@ -155,7 +156,7 @@ def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
         )
 
 
-def _check_ends(env: Env, feed: Feed) -> FeedEnds:
+def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
     """Both ends exist and may be used so, and the feed can't wake itself, not even by way of others."""
     source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
     for role, name, endpoint in (("source", feed.source, source), ("target", feed.target, target)):
@@ -167,6 +168,9 @@ def _check_ends(env: Env, feed: Feed) -> FeedEnds:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    check_source_folder(env, source, feed.source_prefix, text_prefix=wanted.source.text_prefix)
+    check_folder("target", feed.target_prefix, text_prefix=wanted.target.text_prefix)
+    check_names_left(source.below(feed.source_prefix), target.below(feed.target_prefix))
     ends = FeedEnds(feed, source, target)
     for role, end in (("source", source.below(feed.source_prefix)), ("target", target.below(feed.target_prefix))):
         check_prefix(role, end.prefix)

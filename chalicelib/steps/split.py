@@ -15,6 +15,7 @@ from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method
 from chalicelib.core.plan import target_key
 from chalicelib.core.planned import totals_with
 from chalicelib.core.policy import LIST_PAGE_KEYS
+from chalicelib.core.prefixes import is_folder
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
 from chalicelib.core.totals import Totals
@@ -214,9 +215,15 @@ def _cut_listing(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Cut:
     if len(taken) < len(meant):
         cursor, last = taken[-1].key, False
         dropped = [key for key in dropped if key < cursor]
-    # The folder marker of the source prefix itself has no counterpart below an empty target prefix.
-    named = [facts for facts in taken if target_key(facts.key, spec.source_prefix, spec.target_prefix)]
+    named = [facts for facts in taken if not _is_own_marker(spec, facts)]
     return Cut(plan_rows(env, spec, named, chain.cursor), cursor, last, len(dropped))
+
+
+def _is_own_marker(spec: JobSpec, facts: ObjectFacts) -> bool:
+    """The folder marker of the source prefix itself has no counterpart below an empty target prefix. Anything else
+    whose key is just that prefix is somebody's object, and a row."""
+    nameless = not target_key(facts.key, spec.source_prefix, spec.target_prefix)
+    return nameless and facts.size == 0 and is_folder(spec.source_prefix)
 
 
 def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:

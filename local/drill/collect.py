@@ -21,6 +21,16 @@ def versions(stage: Stage, bucket: str, prefix: str) -> dict[str, tuple[str, ...
     return {key: tuple(ids) for key, ids in found.items()}
 
 
+def writes(stage: Stage, bucket: str, prefix: str) -> dict[str, list[tuple[str, int]]]:
+    """(version id, when it was written, epoch ms) by key, the newest first: also of what was deleted since."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for page in stage.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Versions", ()):
+            written = (entry["VersionId"], round(entry["LastModified"].timestamp() * 1000))
+            found.setdefault(entry["Key"], []).append(written)
+    return found
+
+
 def uploads(stage: Stage, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
     """(key, upload id) of every multipart upload that is open."""
     pages = stage.s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
@@ -63,7 +73,7 @@ def settled_ms(works: Sequence[Work]) -> int | None:
     """When the last of the jobs was settled, as the service told their customers; None if one doesn't know of it.
     Asking a Region here instead would ask its replica of the table, which may lag behind the one that answered them."""
     found = [work.customer.settled_at for work in works if work.customer is not None]
-    times = [_ms(at) for at in found if at is not None]
+    times = [epoch_ms(at) for at in found if at is not None]
     return max(times) if times and len(times) == len(found) else None
 
 
@@ -74,7 +84,7 @@ def takeovers(stage: Stage, job_ids: Sequence[str]) -> list[Takeover]:
             entry["partition"],
             entry["from_region"],
             entry["to_region"],
-            _ms(entry["at"]),
+            epoch_ms(entry["at"]),
             entry["waited_seconds"],
         )
         for entry in stage.operator("/leases")["takeovers"]
@@ -132,5 +142,5 @@ def _rows(stage: Stage, job_id: str) -> dict[str, str]:
         params["cursor"] = page["next_cursor"]
 
 
-def _ms(timestamp: str) -> int:
+def epoch_ms(timestamp: str) -> int:
     return round(datetime.fromisoformat(timestamp).timestamp() * 1000)

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
-from local.drill.model import View
+from local.drill.model import Asked, View
+from local.drill.times import PATIENCE_S
 
 _TERMINAL = {"SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED"}
-_TIMEOUT_S = 10.0
 
 
 def now_ms() -> int:
@@ -29,11 +29,12 @@ class Customer(threading.Thread):
         self.views: list[View] = []
         self.ids: list[str] = []
         self.errors: list[tuple[int, str]] = []
+        self.requests: list[Asked] = []
         self.settled_at: str | None = None
         self._every_s = every_s
         self._leaving = threading.Event()
         self._http = httpx.Client(
-            base_url=api_url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
+            base_url=api_url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S, trust_env=False
         )
 
     @property
@@ -86,11 +87,14 @@ class Customer(threading.Thread):
         )
 
     def _ask(self, send: Callable[[], httpx.Response]) -> dict[str, Any] | None:
+        sent_ms = now_ms()
         try:
             answer = send()
         except httpx.TransportError as error:
             self.errors.append((now_ms(), type(error).__name__))
+            self.requests.append(Asked(sent_ms, now_ms() - sent_ms, self.key, type(error).__name__))
             return None
+        self.requests.append(Asked(sent_ms, now_ms() - sent_ms, self.key, str(answer.status_code)))
         if not answer.is_success:
             self.errors.append(
                 (

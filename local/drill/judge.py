@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from local.drill.model import Counts, Evidence, Record, View
-from local.drill.times import Promise
+from local.drill.model import Asked, Counts, Evidence, Record, View
+from local.drill.times import ANSWER_S, PATIENCE_S, SWEEP_TIMEOUT_S, Promise
 
 _SHOWN = 5
+MOMENTS_S = 10
+_CLOCK_MS = 2_000
+"""S3 tells seconds only, and what a dying Region had sent may still be carried out."""
 
 
 def counts(evidence: Evidence) -> Counts:
@@ -53,6 +56,19 @@ def resent(evidence: Evidence) -> dict[str, int]:
     """Parts that were copied though they had arrived before the death."""
     over = {key: evidence.parts_sent.get(key, 0) - missing for key, missing in evidence.parts_expected.items()}
     return {key: number for key, number in over.items() if number > 0}
+
+
+def handed_twice(written: Mapping[str, Sequence[tuple[str, int]]], death_ms: int) -> tuple[list[str], list[str]]:
+    """Keys that a feed wrote more than once (versions and when they were written, the newest first), and of these apart
+    those whose first version is of the moments before the death: who published it may have died before he said so
+    anywhere, and with the file gone nothing shows it (docs/failover.md, "Feeds")."""
+    again = sorted(key for key, versions in written.items() if len(versions) > 1)
+    excused = [
+        key
+        for key in again
+        if len(written[key]) == 2 and -MOMENTS_S * 1000 <= written[key][-1][1] - death_ms <= _CLOCK_MS
+    ]
+    return [key for key in again if key not in excused], excused
 
 
 def went_back(views: Sequence[View]) -> tuple[int, int]:
@@ -129,6 +145,8 @@ def judge(record: Record, promise: Promise) -> None:
         )
     _judge_customers(record)
     _judge_times(record, promise)
+    _judge_sweeps(record)
+    _judge_answers(record, promise)
 
 
 def _judge_customers(record: Record) -> None:
@@ -172,6 +190,77 @@ def _judge_times(record: Record, promise: Promise) -> None:
             recovery is not None and recovery <= promise.recovery,
             f"{recovery} of {promise.recovery:g} s",
         )
+
+
+def _judge_sweeps(record: Record) -> None:
+    """Each of a Region that was alive: Lambda ends one that takes too long, and nobody else notices."""
+    sweeps = record.evidence.sweeps
+    if not sweeps:
+        return
+    bad = [s for s in sweeps if s.failure or s.took_ms > SWEEP_TIMEOUT_S * 1000]
+    longest = max(sweeps, key=lambda swept: swept.took_ms)
+    record.check(
+        "Every sweep of a living Region ended by itself",
+        not bad,
+        _some([f"{s.region} after {s.took_ms / 1000:.1f} s: {s.failure[:200]}" for s in bad])
+        or f"{len(sweeps)} sweeps, longest {longest.took_ms / 1000:.1f} of {SWEEP_TIMEOUT_S} s ({longest.region})",
+    )
+
+
+def _judge_answers(record: Record, promise: Promise) -> None:
+    """What was asked while a Region was in trouble: of the other one's own API, and by customers of the one name."""
+    evidence = record.evidence
+    if not evidence.inquiries:
+        return
+    record.check(
+        f"Whatever the living Region was asked, it answered within {ANSWER_S:g} s",
+        not late(evidence.inquiries),
+        _some([_told(asked) for asked in late(evidence.inquiries)]) or _longest(evidence.inquiries),
+    )
+    until_ms = record.returned_ms or record.ended_ms or 0
+    after = [asked for asked in evidence.requests if (record.dns_ms or 0) <= asked.sent_ms < until_ms]
+    if record.dns_ms is None or not after:
+        return
+    record.check(
+        f"Once the name led to the living Region, customers were answered within {ANSWER_S:g} s",
+        not late(after),
+        _some([_told(asked) for asked in late(after)]) or _longest(after),
+    )
+    waited_s, limit_s = longest_wait(evidence.requests) / 1000, promise.dns + PATIENCE_S + ANSWER_S
+    record.check(
+        "No customer waited longer than the name takes to lead elsewhere, and his own patience",
+        waited_s <= limit_s,
+        f"{waited_s:.1f} of {limit_s:g} s from his first try to an answer",
+    )
+
+
+def late(asked: Sequence[Asked]) -> list[Asked]:
+    """Not answered in time, or with an error that says neither what is wrong nor what to do."""
+    return [
+        a for a in asked if not a.answered or a.took_ms > ANSWER_S * 1000 or (int(a.said) >= 500 and a.said != "503")
+    ]
+
+
+def longest_wait(requests: Sequence[Asked]) -> int:
+    """The longest time (ms) from a request to an answer, by whoever sent it: he repeats what got none."""
+    since: dict[str, int] = {}
+    longest = 0
+    for asked in sorted(requests, key=lambda request: request.sent_ms):
+        began_ms = since.setdefault(asked.what, asked.sent_ms)
+        longest = max(longest, asked.sent_ms + asked.took_ms - began_ms)
+        if asked.answered:
+            del since[asked.what]
+    return longest
+
+
+def _longest(asked: Sequence[Asked]) -> str:
+    slowest = max(asked, key=lambda one: one.took_ms)
+    refused = len([one for one in asked if one.said == "503"])
+    return f"{len(asked)} requests, {refused} of them 503; longest {_told(slowest)}"
+
+
+def _told(asked: Asked) -> str:
+    return f"{asked.what}: {asked.said} after {asked.took_ms / 1000:.1f} s"
 
 
 def _some(names: Sequence[str]) -> str:

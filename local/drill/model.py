@@ -49,6 +49,30 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One request to the API. `said`: the status of the answer, or what came instead of one."""
+
+    sent_ms: int
+    took_ms: int
+    what: str
+    said: str
+
+    @property
+    def answered(self) -> bool:
+        return self.said.isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """One sweep of a Region that was alive from its beginning to its end."""
+
+    region: str
+    began_ms: int
+    took_ms: int
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Takeover:
     job_id: str
     part: str
@@ -90,6 +114,11 @@ class Evidence:
     ids: dict[str, list[str]] = field(default_factory=dict)
     """The job ids that submissions under each Idempotency-Key were answered with."""
     retries: int = 0
+    inquiries: list[Asked] = field(default_factory=list)
+    """What was asked of the living Region's own API while the other one was in trouble."""
+    requests: list[Asked] = field(default_factory=list)
+    """All that customers sent to the one name."""
+    sweeps: list[Swept] = field(default_factory=list)
 
 
 @dataclass
@@ -109,6 +138,8 @@ class Record:
     death_ms: int | None = None
     since_ms: int | None = None
     """What recovery is counted from, if not from the death."""
+    returned_ms: int | None = None
+    """When the Region was back."""
     dns_ms: int | None = None
     ended_ms: int | None = None
     judge_takeover: bool = True

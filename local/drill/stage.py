@@ -31,18 +31,19 @@ KIB, MIB = 1024, 1024 * 1024
 TENANT = "demo"
 _S3_CONFIG = CLIENT_CONFIG.merge(Config(max_pool_connections=16, retries={"total_max_attempts": 2, "mode": "standard"}))
 _INVOKE_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=90, retries={"total_max_attempts": 1, "mode": "standard"}))
-_REACHED_S = 120.0
+_REACHED_S = 300.0
 FOREIGN_AGE_H, ORPHAN_AGE_H = 48, 25
 
 
 @dataclass
 class Work:
-    """Objects under a prefix of West's source bucket and the job that copies them to a target of the other Region."""
+    """Objects under a prefix of a source bucket and the job that copies them."""
 
     name: str
     prefix: str
     key: str
     """Idempotency-Key; "" for objects of a feed, which no customer asks for."""
+    source: RegionInfo
     target: RegionInfo
     body: dict[str, Any]
     digests: dict[str, str] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Stage:
         self.s3: Any = session(WEST).client("s3", endpoint_url=cloud.endpoint_url, config=_S3_CONFIG)
         invokers = {region: self._lambda(region) for region in (WEST, EAST)}
         self.sweeper = Sweeper(invokers, times.sweep_s)
-        self._token = cloud.token(tenant=TENANT)
+        self.token = cloud.token(tenant=TENANT)
         self._operator = cloud.token(tenant=TENANT, scope="read operate")
         self._watchers: list[Watcher] = []
         self._customers: list[Customer] = []
@@ -84,15 +85,23 @@ class Stage:
 
     # ---- work ------------------------------------------------------------------------------------------------------
 
-    def work(self, case: str, name: str, sizes: Sequence[int], target: RegionInfo | None = None) -> Work:
-        """Objects of these sizes at the source. The job is not submitted yet."""
-        target = target or self.east
+    def work(
+        self,
+        case: str,
+        name: str,
+        sizes: Sequence[int],
+        target: RegionInfo | None = None,
+        source: RegionInfo | None = None,
+    ) -> Work:
+        """Objects of these sizes at the source, in West unless told otherwise, for a target in East. The job is not
+        submitted yet."""
+        source, target = source or self.west, target or self.east
         prefix = f"drill/{case}/{name}/"
         body = {
-            "source": {"endpoint": "west-source", "prefix": prefix},
-            "target": {"endpoint": f"{'east' if target is self.east else 'west'}-target", "prefix": prefix},
+            "source": {"endpoint": f"{side(source.region).lower()}-source", "prefix": prefix},
+            "target": {"endpoint": f"{side(target.region).lower()}-target", "prefix": prefix},
         }
-        made = Work(name, prefix, f"drill-{self.seed}-{case}-{name}", target, body)
+        made = Work(name, prefix, f"drill-{self.seed}-{case}-{name}", source, target, body)
         self.put(made, {f"{prefix}{index:05d}": size for index, size in enumerate(sizes)})
         return made
 
@@ -101,7 +110,7 @@ class Stage:
             key, size = item
             content = os.urandom(size)
             work.digests[key], work.sizes[key] = hashlib.sha256(content).hexdigest(), size
-            self.s3.put_object(Bucket=self.west.source_bucket, Key=key, Body=content)
+            self.s3.put_object(Bucket=work.source.source_bucket, Key=key, Body=content)
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(upload, sizes.items()))
@@ -109,7 +118,7 @@ class Stage:
     def submit(self, work: Work, *, api_url: str = "") -> Customer:
         """A customer of the one name begins. His job's target is watched from now on."""
         every_s = 0.5 if self.times.scale != 1 else 1.0
-        work.customer = Customer(api_url or self.cloud.api_url, self._token, work.body, work.key, every_s)
+        work.customer = Customer(api_url or self.cloud.api_url, self.token, work.body, work.key, every_s)
         self._customers.append(work.customer)
         self.watch(work)
         work.customer.start()
@@ -129,10 +138,12 @@ class Stage:
             record.evidence.views[customer.key] = list(customer.views)
             record.evidence.ids[customer.key] = list(customer.ids)
             record.evidence.retries += len(customer.errors)
+            record.evidence.requests += customer.requests
         for watcher in self._watchers:
             watcher.leave()
             record.evidence.partial += watcher.partial
             record.evidence.looks += watcher.looks
+        record.evidence.sweeps += self.sweeper.swept()
         self._customers, self._watchers = [], []
 
     # ---- the gateway -----------------------------------------------------------------------------------------------
@@ -216,9 +227,17 @@ class Stage:
         record.phase(f"{side(done.region)} dies", record.death_ms)
         self.say(f"  {side(done.region)} is dead: {len(done.pids)} processes killed")
 
+    def hang(self, record: Record, region: str) -> None:
+        done = self.noted(record, self.regions.hang(region))
+        self.sweeper.asleep.add(done.region)
+        record.death_ms = done.steps[0][0]
+        record.phase(f"{side(done.region)} hangs", record.death_ms)
+        self.say(f"  {side(done.region)} hangs: {len(done.pids)} processes stopped")
+
     def restore(self, record: Record, region: str) -> None:
         done = self.noted(record, self.regions.restore(region))
         self.sweeper.asleep.discard(done.region)
+        record.returned_ms = done.began_ms
         record.phase(f"{side(done.region)} is back", done.steps[-1][0])
         self.say(f"  {side(done.region)} is back")
 
@@ -247,7 +266,7 @@ class Stage:
     # ---- the API, without failover ---------------------------------------------------------------------------------
 
     def api(self, url: str, path: str, *, operator: bool = False, check: bool = True, **params: Any) -> Any:  # noqa: ANN401 - JSON
-        headers = {"Authorization": f"Bearer {self._operator if operator else self._token}"}
+        headers = {"Authorization": f"Bearer {self._operator if operator else self.token}"}
         for tries_left in (2, 1, 0):
             try:
                 answer = httpx.get(f"{url}{path}", params=params, headers=headers, timeout=35, trust_env=False)
@@ -267,9 +286,20 @@ class Stage:
         """East answers unless told otherwise: it lives in most cases."""
         return self.api((info or self.east).api_url, path, operator=True)
 
+    def send(
+        self, method: str, path: str, body: object = None, *, token: str = "", check: bool = True, if_match: str = ""
+    ) -> httpx.Response:
+        """One request to East's own API."""
+        headers = {"Authorization": f"Bearer {token or self.token}"} | ({"If-Match": if_match} if if_match else {})
+        url = f"{self.east.api_url}{path}"
+        answer = httpx.request(method, url, json=body, headers=headers, timeout=35, trust_env=False)
+        if check and not answer.is_success:
+            raise DrillError(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
+        return answer
+
     def post(self, url: str, work: Work) -> dict[str, Any]:
         """Submit once more under the same key, to a Region of one's choice."""
-        headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": work.key}
+        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": work.key}
         answer = httpx.post(f"{url}/jobs", json=work.body, headers=headers, timeout=35, trust_env=False)
         if not answer.is_success:
             raise DrillError(f"POST {url}/jobs: {answer.status_code} {answer.text[:300]}")

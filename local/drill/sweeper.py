@@ -10,6 +10,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.deploy import SCHEDULED, STACK
+from local.drill.customer import now_ms
+from local.drill.model import Swept
 
 FUNCTION = f"{STACK}-sweep"
 
@@ -20,12 +22,15 @@ class Sweeper:
 
     def __init__(self, clients: Mapping[str, Any], every_s: float) -> None:
         self.asleep: set[str] = set()
-        """Regions that are dead or frozen."""
+        """Regions that are dead, frozen or hanging."""
+        self.excused: set[str] = set()
+        """Regions that are in trouble: nobody judges how long their sweeps take."""
         self.paused = False
         """No Region sweeps: while a case brings work to a moment, which takes longer than a scaled minute."""
         self.rounds = dict.fromkeys(clients, 0)
         self.failed: dict[str, str] = {}
         """The last failure of a Region's sweep, if one failed."""
+        self._swept: list[Swept] = []
         self._every_s = every_s
         self._leaving = threading.Event()
         self._threads = [
@@ -40,15 +45,29 @@ class Sweeper:
     def stop(self) -> None:
         self._leaving.set()
 
+    def swept(self) -> list[Swept]:
+        """All since this was last asked for, but for those that a Region's death or sleep came across."""
+        found, self._swept = self._swept, []
+        return found
+
     def _run(self, region: str, client: Any) -> None:  # noqa: ANN401 - boto3's client
         while not self._leaving.wait(self._every_s):
             if self.paused or region in self.asleep:
                 continue
+            began_ms = now_ms()
             try:
-                answer = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(SCHEDULED).encode())
-                if "FunctionError" in answer:
-                    self.failed[region] = answer["Payload"].read().decode(errors="replace")
-                else:
-                    self.rounds[region] += 1
+                failure = _invoke(client)
             except (BotoCoreError, ClientError):
                 continue  # it has just died, or the cloud has
+            if failure:
+                self.failed[region] = failure
+            else:
+                self.rounds[region] += 1
+            if region not in self.asleep | self.excused:
+                self._swept.append(Swept(region, began_ms, now_ms() - began_ms, failure))
+
+
+def _invoke(client: Any) -> str:  # noqa: ANN401 - boto3's client
+    """What went wrong with this sweep, such as that it took too long; "" if nothing did."""
+    answer = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(SCHEDULED).encode())
+    return str(answer["Payload"].read().decode(errors="replace")) if "FunctionError" in answer else ""

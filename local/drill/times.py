@@ -16,6 +16,8 @@ SCALED = (
     "redrive_after_ms",
     "sweep_interval_ms",
     "feed_catch_up_ms",
+    "keys_refresh_ms",
+    "schedule_interval_min_ms",
 )
 SIZES = {
     # So that objects of some MiB are copied by multipart and a few hundred make several partitions: sizes, not times.
@@ -37,6 +39,12 @@ RTO_S = 15 * 60
 MACHINE_S = 15
 """What SCALE does not shorten on top of what the product allows itself: a dozen cold starts at once on two cores."""
 _COPYING_S = 15
+SWEEP_TIMEOUT_S = 55
+"""After so long Lambda ends a sweep in its middle, and so does the emulator (.chalice/config.json)."""
+PATIENCE_S = 10.0
+"""After so long without an answer a customer sends his request again."""
+ANSWER_S = Policy().api_answer_ms / 1000
+"""The API answers within this time, whatever hangs. It is not scaled: budgets of calls are none of the scaled times."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ class Deletions:
         self._done[job] += 1
         if spec.deletion is None or max(len(rows), self._done[job]) > spec.deletion.max_objects:
             self._judge.violated(I9, f"{key}: one of {len(rows)} planned, {self._done[job]} done, {spec.deletion}")
+        if not key.startswith(spec.target_prefix) or not spec.target_prefix.endswith("/"):
+            self._judge.violated(I9, f"{key} was deleted, which is not below the folder {spec.target_prefix!r}")
         if not links[-1].last or links[-1].error:
             self._judge.violated(I9, f"{key} was deleted, and the chain ends in {links[-1].part}: {links[-1].error}")
         if bad := self._undelivered(control, job):

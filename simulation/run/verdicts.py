@@ -109,9 +109,12 @@ def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: l
     gone = {row.target for row, outcome in rows if outcome.outcome is Outcome.DELETED}
     if gone & left:
         world.monitors.violated("I3 outcomes are true", f"DELETED, and still there: {gone & left}")
+    below = {key for key in untouched if key.startswith(f"out/{job.target}")}
+    if lost := untouched - below - left:
+        world.monitors.violated(I9, f"job {number} cost its neighbours {sorted(lost)}")
     if not job.delete or end.state is not JobState.SUCCEEDED:
         return
-    strays = {key for key in untouched if f"in/{key[4:]}" not in actors.truth.bodies}
+    strays = {key for key in below if f"in/{key[4:]}" not in actors.truth.bodies}
     meant = {key for key in strays if job.input.means(key.removeprefix(f"out/{job.target}"), 1)}
     if meant & left:
         world.monitors.violated("I3 nothing lost", f"job {number} SUCCEEDED, and these were to go: {meant & left}")

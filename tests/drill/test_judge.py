@@ -5,8 +5,17 @@ from typing import Any
 
 import pytest
 
-from local.drill.judge import counts, dns_seconds, judge, recovery_seconds, takeover_seconds, went_back
-from local.drill.model import Evidence, Held, Record, Takeover, View
+from local.drill.judge import (
+    counts,
+    dns_seconds,
+    handed_twice,
+    judge,
+    longest_wait,
+    recovery_seconds,
+    takeover_seconds,
+    went_back,
+)
+from local.drill.model import Asked, Evidence, Held, Record, Swept, Takeover, View
 from local.drill.times import Promise
 
 PROMISE = Promise(dns=8, takeover=35, recovery=90)
@@ -158,3 +167,70 @@ def test_a_case_that_could_not_go_on_has_failed() -> None:
 def test_a_case_without_any_evidence_has_failed() -> None:
     assert not record(evidence()).ok
     assert not judged(Evidence()).ok
+
+
+def swept(took_ms: int, failure: str = "") -> Swept:
+    return Swept("us-gov-east-1", 0, took_ms, failure)
+
+
+@pytest.mark.parametrize(
+    "sweeps",
+    [[swept(900), swept(55_001)], [swept(900), swept(4_000, "Task timed out after 55.00 seconds")]],
+)
+def test_a_sweep_that_lambda_had_to_end_is_found(sweeps: list[Swept]) -> None:
+    made = judged(evidence(sweeps=sweeps))
+    assert broken(made) == ["Every sweep of a living Region ended by itself"]
+
+
+def test_the_longest_sweep_is_told() -> None:
+    (check,) = [
+        check for check in judged(evidence(sweeps=[swept(900), swept(21_400)])).checks if "sweep" in check.claim
+    ]
+    assert check.ok
+    assert check.evidence == "2 sweeps, longest 21.4 of 55 s (us-gov-east-1)"
+
+
+def asked(sent_ms: int, took_ms: int, said: str = "200", what: str = "GET /jobs") -> Asked:
+    return Asked(sent_ms, took_ms, what, said)
+
+
+def test_answers_in_time_and_refusals_that_say_what_to_do_are_well() -> None:
+    inquiries = [asked(2_000, 4_900), asked(3_000, 3_000, "503"), asked(3_000, 100, "404")]
+    assert broken(judged(evidence(inquiries=inquiries, requests=[asked(6_000, 300, what="key")]))) == []
+
+
+@pytest.mark.parametrize("bad", [asked(2_000, 5_100), asked(2_000, 900, "502"), asked(2_000, 30_000, "ReadTimeout")])
+def test_a_late_answer_is_found(bad: Asked) -> None:
+    assert broken(judged(evidence(inquiries=[asked(1_500, 10), bad]))) == [
+        "Whatever the living Region was asked, it answered within 5 s"
+    ]
+    fine, returned = [asked(1_500, 10)], 15_000
+    at_switch = Asked(5_000, bad.took_ms, "key", bad.said)
+    after = judged(evidence(inquiries=fine, requests=[at_switch]), returned_ms=returned)
+    assert "Once the name led to the living Region, customers were answered within 5 s" in broken(after)
+    before = judged(evidence(inquiries=fine, requests=[bad]), returned_ms=returned)
+    assert not [claim for claim in broken(before) if claim.startswith("Once the name led")]
+
+
+def test_a_customer_waits_from_his_first_try() -> None:
+    tries = [
+        asked(0, 10_000, "ReadTimeout", "a"),
+        asked(10_500, 2_000, "ReadTimeout", "a"),
+        asked(13_000, 300, what="a"),
+    ]
+    assert longest_wait(tries) == 13_300
+    assert longest_wait([*tries, asked(14_000, 100, what="a"), asked(0, 900, what="b")]) == 13_300
+    assert longest_wait([asked(0, 10_000, "ReadTimeout", "a")]) == 10_000
+    assert longest_wait([]) == 0
+
+
+def test_only_what_was_handed_over_at_the_very_death_may_be_handed_over_again() -> None:
+    death_ms = 100_000
+    written = {
+        "once": [("v1", 99_000)],
+        "at the death": [("v2", 140_000), ("v1", 99_000)],
+        "long before": [("v2", 140_000), ("v1", 80_000)],
+        "long after": [("v2", 140_000), ("v1", 110_000)],
+        "three times": [("v3", 140_000), ("v2", 120_000), ("v1", 99_000)],
+    }
+    assert handed_twice(written, death_ms) == (["long after", "long before", "three times"], ["at the death"])

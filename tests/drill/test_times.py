@@ -1,10 +1,13 @@
 """Seed and scale: what a drill does when, and what it holds the product to."""
 
+import json
+
 import pytest
 
 from chalicelib.core.policy import Policy
 from chalicelib.core.sweep import worst_takeover_ms
-from local.drill.times import MACHINE_S, SCALED, SIZES, Times, moments
+from local.drill.times import MACHINE_S, SCALED, SIZES, SWEEP_TIMEOUT_S, Times, moments
+from local.package import REPOSITORY
 
 
 def draw(seed: int, case: str) -> list[int]:
@@ -45,3 +48,8 @@ def test_a_promise_in_scaled_time_comes_from_the_scaled_settings(scale: float) -
     times = Times(scale)
     assert times.promise.takeover == worst_takeover_ms(times.policy) / 1000 + MACHINE_S
     assert times.promise.dns < times.promise.takeover < times.promise.recovery
+
+
+def test_a_sweep_is_held_to_its_functions_timeout() -> None:
+    stages = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())["stages"]
+    assert stages["prod"]["lambda_functions"]["sweep"]["lambda_timeout"] == SWEEP_TIMEOUT_S

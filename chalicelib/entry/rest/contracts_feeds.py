@@ -50,6 +50,8 @@ CONTRACTS_OF_FEEDS = (
             problems.UNKNOWN_ENDPOINT,
             problems.NOT_READABLE,
             problems.NOT_WRITABLE,
+            problems.PREFIX_NOT_A_FOLDER,
+            problems.NO_NAME_LEFT,
             problems.PREFIX_TOO_LONG,
             problems.FEED_LOOP,
             problems.IN_USE,

@@ -65,6 +65,9 @@ _DETAILS = {
     "JobNotSettled": f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final states",
     "RateLimited": "your tenant has sent more than 600 requests to us-gov-west-1 in this minute: ask again in 9 s",
     "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
+    "PrefixNotAFolder": "source: prefix 'data' doesn't end in '/', so it is also that of 'data-2026/': send 'data/', "
+    'or, if all keys that begin so are meant, send "text_prefix": true beside it',
+    "NoNameLeft": "an object of the key 'data' would have no name at the target: choose a folder at either end",
     "DeletesForEver": "target 'east-target': the target bucket's versioning is suspended, so what is deleted there is "
     "gone for ever; turn its versioning on, or send the consent DELETE-AT-TARGET-FOR-EVER",
     "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",

@@ -22,7 +22,6 @@ from chalicelib.entry.rest.responses import Checksum, Count, Response, Timestamp
 from chalicelib.entry.rest.responses import Place as PlaceShown
 from chalicelib.ports import Delivery as Delivered
 from chalicelib.ports import DeliveryStatus
-from chalicelib.protocol.submitting import Place
 from chalicelib.steps.feeds import DeliveriesView, FeedView, FillView, WantedDeliveries, WantedFeed
 from chalicelib.steps.feeds import FeedDetail as DetailView
 
@@ -43,8 +42,7 @@ class FeedRequest(RequestBody):
     """For your own use. Names and values have 1 to 128 characters."""
 
     def wanted(self) -> WantedFeed:
-        source, target = (Place(end.endpoint, end.prefix) for end in (self.source, self.target))
-        return WantedFeed(source, target, self.mode, self.labels)
+        return WantedFeed(self.source.place(), self.target.place(), self.mode, self.labels)
 
 
 class BackfillRequest(RequestBody):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -35,7 +36,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     customer = stage.submit(asked)
     sizes = [*small_sizes(rng, FORWARDED - 1), 12 * MIB]
     stage.put(forwarded, {f"{forwarded.prefix}{index:03d}": size for index, size in enumerate(sizes)})
-    _forward(stage, forwarded)
+    forward(stage, forwarded.sizes)
     happened(record, now_ms(), f"{FORWARDED} objects dropped, and their events forwarded to East")
     waiting = _waiting(stage)
     record.check("Forwarded events waited in East as hints", waiting == FORWARDED, f"{waiting} messages in its queue")
@@ -55,14 +56,15 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 def _feed(stage: Stage, name: str) -> Work:
     """The feed `west-inbox`, from and to West's buckets."""
-    return Work(name, f"inbox/drill-{name}/", "", stage.west, {})
+    return Work(name, f"inbox/drill-{name}/", "", stage.west, stage.west, {})
 
 
-def _forward(stage: Stage, work: Work) -> None:
-    """What West's rule does on AWS, where it outlives West's stack: the emulator forwards nothing to another Region."""
+def forward(stage: Stage, sizes: Mapping[str, int]) -> None:
+    """Tell East's queue of hints of objects of these sizes in West's source bucket: what West's rule does on AWS, where
+    it outlives West's stack. The emulator forwards nothing to another Region."""
     sqs: Any = stage.cloud.client("sqs", EAST)
     url = _hints(sqs)
-    for key, size in work.sizes.items():
+    for key, size in sizes.items():
         detail = {"bucket": {"name": stage.west.source_bucket}, "object": {"key": key, "size": size}}
         event = {"source": "aws.s3", "detail-type": "Object Created", "region": WEST, "detail": detail}
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))

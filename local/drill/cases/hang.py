@@ -1,0 +1,75 @@
+"""West hangs, with its storage: nothing closes, nothing answers."""
+
+from __future__ import annotations
+
+from random import Random
+
+from local.drill import collect
+from local.drill.cases.steps import await_settled
+from local.drill.cases.survival import Survival
+from local.drill.customer import now_ms
+from local.drill.faults import hold
+from local.drill.model import Record
+from local.drill.stage import MIB, Stage, Work, small_sizes
+from local.gateway.launch import EAST, WEST
+from local.wait import wait_until
+
+STORY = (
+    "West stops in mid-work, and nobody is told: its processes are asleep, its API, table and storage accept "
+    "connections and answer nothing. East takes over what West carried out between East's own buckets, delivers its "
+    "own feed, keeps its schedule and its issuers' keys, and answers whoever asks. What has to be read from West, or "
+    "written there, waits, and is done when West is back."
+)
+OBJECTS = 60
+
+
+def play(stage: Stage, record: Record, rng: Random) -> None:
+    home = stage.work("hang", "home", [*small_sizes(rng, OBJECTS), 24 * MIB], source=stage.east)
+    across = stage.work("hang", "across", small_sizes(rng, OBJECTS))
+    returning = stage.work("hang", "returning", small_sizes(rng, OBJECTS), source=stage.east, target=stage.west)
+    works = [home, across, returning]
+    moments = {work.name: rng.randrange(5, OBJECTS - 5) for work in works}
+    survival = Survival(stage, record)
+    stage.faults(*(hold(work.name, _copies(work), skip=moments[work.name]) for work in works))
+    for work in works:
+        stage.submit(work)
+    stage.reached(*moments)
+    stage.say(f"  West hangs after so many copies: {moments}")
+    stage.hang(record, "west")
+    collect.look_at_death(stage, record, [home, across])
+    survival.begin(returning)
+    survival.deliver(rng)
+    await_settled(stage, record, [home])
+    survival.observe()
+    survival.end()
+    claims = len(collect.claims(stage, across))
+    _return(stage, record, [across, returning])
+    survival.leave()
+    stage.rest()
+    stage.leave(record)
+    collect.collect(stage, record, [*works, survival.feed])
+    record.evidence.takeovers = [found for found in record.evidence.takeovers if found.to_region == EAST]
+    record.check("What waits for West makes no heap of claims", claims <= 20, f"{claims} claims of one partition")
+
+
+def _copies(work: Work) -> dict[str, str]:
+    return {"caller": WEST, "operation": "CopyObject", "key_prefix": work.prefix}
+
+
+def _return(stage: Stage, record: Record, waiting: list[Work]) -> None:
+    """West answers again, and its workers go on in mid-request."""
+    stage.restore(record, "west")
+    stage.faults()
+    since_ms = now_ms()
+    limit_s = stage.times.promise.recovery + 60
+    wait_until(
+        lambda: all(w.customer is None or w.customer.settled for w in waiting), "what waited is settled", limit_s
+    )
+    ended_ms = collect.settled_ms(waiting) or now_ms()
+    record.phase("what waited is done", ended_ms)
+    took_s = (ended_ms - since_ms) / 1000
+    record.check(
+        "What waited for West was done when it was back",
+        took_s <= stage.times.promise.recovery,
+        f"{len(waiting)} jobs, {took_s:.1f} of {stage.times.promise.recovery:g} s",
+    )

@@ -1,0 +1,114 @@
+"""What goes on in East while West is in trouble: East's feed, schedule, issuers' keys, sweeps and answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from local.drill import collect
+from local.drill.cases.steps import happened
+from local.drill.customer import now_ms
+from local.drill.inquirer import Inquirer
+from local.drill.model import Record
+from local.drill.stage import MIB, Stage, Work, small_sizes
+from local.issuer import Issuer
+from local.wait import WaitError, wait_until
+
+FED, SCHEDULED = 12, 3
+_SLACK_S = 60
+"""For cold starts and a busy machine, on top of what settings say."""
+_LOOK_AGAIN_S = 60
+"""How old the authorizer's own copy of the keys may be. Not scaled."""
+
+
+class Survival:
+    def __init__(self, stage: Stage, record: Record) -> None:
+        """Before the trouble: the schedule is made."""
+        self._stage, self._record = stage, record
+        name = f"drill-{record.case}"
+        self.feed = Work("feed", f"inbox/{name}/", "", stage.east, stage.east, {})
+        """The feed `east-inbox`, from and to East's buckets."""
+        self._scheduled = stage.work(record.case, "scheduled", small_sizes(Random(0), SCHEDULED), source=stage.east)
+        self._schedule = f"/schedules/{name}"
+        minutes = -(-stage.times.policy.schedule_interval_min_ms // 60_000)
+        self._every_s, cron = 60 * minutes, f"*/{minutes} * * * *"
+        self._etag = stage.send("PUT", self._schedule, {"cron": cron, "job": self._scheduled.body}).headers["etag"]
+        self._inquirer: Inquirer | None = None
+        self._rotated_at = 0.0
+
+    def begin(self, elsewhere: Work) -> None:
+        """The trouble has begun. `elsewhere`: a job whose records are in West."""
+        self._rotated_at = time.monotonic()
+        Issuer.load(self._stage.cloud.run.issuer_file).rotate()
+        happened(self._record, now_ms(), "the issuer has a new signing key")
+        path = f"/jobs/{elsewhere.job_id}"
+        reads = ("/jobs", path, f"{path}/objects", "/feeds", "/endpoints", self._schedule, "/regions", "/health")
+        self._inquirer = Inquirer(
+            self._stage.east.api_url,
+            self._stage.token,
+            [
+                *(("GET", read, None) for read in reads),
+                ("POST", "/jobs", elsewhere.body),
+                ("POST", "/endpoints/west-source/check", None),
+            ],
+        )
+        self._inquirer.start()
+
+    def deliver(self, rng: Random) -> None:
+        """Objects are dropped for East's feed, and arrive."""
+        stage, work = self._stage, self.feed
+        stage.watch(work)
+        sizes = [*small_sizes(rng, FED - 1), 12 * MIB]
+        stage.put(work, {f"{work.prefix}{index:03d}": size for index, size in enumerate(sizes)})
+        bucket = work.target.target_bucket
+        self._within(
+            "East's own feed delivered as ever",
+            lambda: set(work.sizes) <= set(collect.versions(stage, bucket, work.prefix)),
+            _SLACK_S,
+            f"{FED} objects",
+        )
+
+    def observe(self) -> None:
+        """The schedule has run, and the new key counts, both since the trouble began."""
+        refresh_s = self._stage.times.policy.keys_refresh_ms / 1000
+        self._within(
+            "East accepts its issuer's new key",
+            lambda: self._stage.send("GET", "/jobs", token=self._stage.cloud.token(), check=False).status_code == 200,
+            refresh_s + self._stage.times.sweep_s + _LOOK_AGAIN_S + _SLACK_S,
+            "a token signed with it, counted from the rotation",
+            since=self._rotated_at,
+        )
+        self._within(
+            "East ran its schedule",
+            lambda: bool(self._ran()),
+            self._every_s + 2 * self._stage.times.sweep_s + _SLACK_S,
+            f"an occurrence since the trouble began; every {self._every_s} s",
+        )
+
+    def end(self) -> None:
+        """Before West is well again: what is judged is what was answered until now."""
+        if self._inquirer is not None:
+            self._record.evidence.inquiries += self._inquirer.leave()
+            self._inquirer = None
+
+    def leave(self) -> None:
+        self._stage.send("DELETE", self._schedule, if_match=self._etag)
+
+    def _ran(self) -> list[dict[str, Any]]:
+        """Its runs of occurrences since the trouble began whose jobs are settled."""
+        runs: list[dict[str, Any]] = self._stage.api(self._stage.east.api_url, self._schedule)["runs"] or []
+        since_ms = self._record.death_ms or now_ms()
+        return [r for r in runs if r["job_state"] == "SUCCEEDED" and collect.epoch_ms(r["occurrence_at"]) >= since_ms]
+
+    def _within(
+        self, claim: str, holds: Callable[[], bool], limit_s: float, what: str, since: float | None = None
+    ) -> None:
+        begun = time.monotonic() if since is None else since
+        try:
+            wait_until(holds, claim, max(5.0, limit_s - (time.monotonic() - begun)))
+        except WaitError:
+            self._record.check(claim, False, f"{what}: not within {limit_s:.0f} s")
+        else:
+            self._record.check(claim, True, f"{what}: {time.monotonic() - begun:.1f} s")

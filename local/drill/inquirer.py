@@ -1,0 +1,49 @@
+"""Asks a living Region's API about everything, again and again, while the other Region is in trouble."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from local.drill.customer import now_ms
+from local.drill.model import Asked
+
+_GATEWAY_S = 30.0
+"""API Gateway gives up after 29 s."""
+_EVERY_S = 0.2
+Inquiry = tuple[str, str, Mapping[str, Any] | None]
+"""Method, path, body."""
+
+
+class Inquirer(threading.Thread):
+    def __init__(self, api_url: str, token: str, inquiries: Sequence[Inquiry]) -> None:
+        super().__init__(name="inquirer", daemon=True)
+        self.asked: list[Asked] = []
+        self._inquiries = inquiries
+        self._leaving = threading.Event()
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "inquiry"}
+        self._http = httpx.Client(base_url=api_url, headers=headers, timeout=_GATEWAY_S, trust_env=False)
+
+    def leave(self) -> list[Asked]:
+        """Returns all that was asked, once the last answer is there."""
+        self._leaving.set()
+        self.join()
+        return self.asked
+
+    def run(self) -> None:
+        with self._http:
+            while not self._leaving.is_set():
+                for inquiry in self._inquiries:
+                    if not self._leaving.wait(_EVERY_S):
+                        self._ask(*inquiry)
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> None:
+        sent_ms = now_ms()
+        try:
+            said = str(self._http.request(method, path, json=body).status_code)
+        except httpx.TransportError as error:
+            said = type(error).__name__
+        self.asked.append(Asked(sent_ms, now_ms() - sent_ms, f"{method} {path}", said))
