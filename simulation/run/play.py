@@ -110,10 +110,17 @@ def _open_jobs(world: World) -> list[str]:
 
 
 def _fills(world: World) -> list[str]:
-    """What is still to be listed for a feed that was resumed, or is to be back-filled. That of a new one stays until its
-    source's Region has listed it itself, since that one may not know of it yet."""
+    """What is still to be listed for a feed that was resumed, or is to be back-filled. That of a new one stays until
+    its source's Region has listed it itself, since that one may not know of it yet. What is left of a feed that was
+    removed, and made again since, is nobody's."""
     left = [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("fills/")]
-    return [key for key in left if world.scenario.dead_for_good != WEST or not key.endswith("/created")]
+    known = [entry.body for region in world.awake for entry in world.registries[region].entries.values()]
+    lives = world.scenario.dead_for_good != WEST
+    return [
+        key
+        for key in left
+        if not key.endswith("/created") or (lives and any(key.split("/")[1] in body for body in known))
+    ]
 
 
 def _tidy(world: World) -> None:

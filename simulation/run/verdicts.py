@@ -238,7 +238,9 @@ def _rows(world: World, spec: JobSpec) -> Iterator[tuple[Row, RowOutcome]]:
             world.monitors.violated("I6 one true end", f"the job has ended, and {part} has no receipt")
             return
         receipt = codec.loads(done.body, Receipt)
-        yield from zip(link.rows, receipt.rows, strict=True)
+        for row, outcome in zip(link.rows, receipt.rows, strict=True):
+            if outcome.outcome is not Outcome.SET_ASIDE:  # Else it is in another partition's manifest, too.
+                yield row, outcome
 
 
 def _records(world: World) -> None:
