@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.feeds import FeedEnds, FeedPlace, Fill, Filled
+from chalicelib.core.feeds import Delivered, FeedEnds, FeedPlace, Fill, Filled
 from chalicelib.core.hooks import Webhook
 from chalicelib.core.intents import Intent
 from chalicelib.core.keys import KeyRecord
@@ -54,6 +54,7 @@ Record = (
     | Approval
     | Fill
     | Filled
+    | Delivered
     | FeedEnds
     | FeedPlace
     | Tried
@@ -80,6 +81,7 @@ _KINDS: dict[str, type[Any]] = {
     "approved": Approval,
     "fill": Fill,
     "filled": Filled,
+    "delivered": Delivered,
     "feed-ends": FeedEnds,
     "feed-place": FeedPlace,
     "tried": Tried,
