@@ -43,7 +43,7 @@ def test_what_a_receiver_took_away_does_not_come_again_from_a_region_whose_table
         event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
         sqs.send_message(QueueUrl=hints, MessageBody=json.dumps(event), DelaySeconds=0)
         # East notes in its own table what it has found recorded in S3.
-        wait_until(lambda: _deliveries(world, key, world.east.api_url), "East has looked at its hint", 90)
+        wait_until(lambda: bool(_deliveries(world, key, world.east.api_url)), "East has looked at its hint", 90)
     assert world.versions(bucket, key) == [key]
     assert world.read(bucket, key) is None
 
