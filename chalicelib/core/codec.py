@@ -30,7 +30,7 @@ from chalicelib.core.model import (
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.schedules import Run, Schedule
-from chalicelib.core.tries import Tried
+from chalicelib.core.tries import Tried, Waited
 
 Record = (
     JobSpec
@@ -58,6 +58,7 @@ Record = (
     | FeedEnds
     | FeedPlace
     | Tried
+    | Waited
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -85,6 +86,7 @@ _KINDS: dict[str, type[Any]] = {
     "feed-ends": FeedEnds,
     "feed-place": FeedPlace,
     "tried": Tried,
+    "waited": Waited,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

@@ -7,11 +7,11 @@ more become a feed job whose one manifest is cut here, and take the same way as 
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from chalicelib.core import ids
-from chalicelib.core.errors import EftError, NoSuchBucket, Retry
+from chalicelib.core.errors import EftError, NoSuchBucket, Permanent, Retry
 from chalicelib.core.model import (
     Endpoint,
     Feed,
@@ -33,6 +33,7 @@ from chalicelib.protocol.delivered import TAKEN_AWAY, DeliveryRecords, digest
 from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued
 from chalicelib.protocol.feedlog import FeedLog
 from chalicelib.protocol.hints import put_off_while_it_lives
+from chalicelib.protocol.patience import GIVEN_UP, answered
 from chalicelib.protocol.places import places_reading
 from chalicelib.protocol.planning import Planner, unplannable
 from chalicelib.protocol.poison import outcome_of, safely
@@ -66,7 +67,8 @@ def _by_key(arrivals: Iterable[Arrival]) -> dict[str, Arrival]:
         said = found.get(arrival.key, arrival)
         older = tuple(dict.fromkeys(said.older + arrival.older))
         hint, waited = said.hint and arrival.hint, max(said.waited, arrival.waited)
-        found[arrival.key] = Arrival(arrival.bucket, arrival.key, older, hint, waited)
+        tries = min(said.tries, arrival.tries)  # One that is told anew is tried anew.
+        found[arrival.key] = Arrival(arrival.bucket, arrival.key, older, tries, hint, waited)
     return found
 
 
@@ -116,7 +118,7 @@ class _Batch:
 
     def deliver(self, arrivals: Sequence[Arrival]) -> set[Arrival]:
         planned = self.env.pool.map(self._plan_safely, arrivals)
-        again = {arrival for arrival, row in zip(arrivals, planned, strict=True) if isinstance(row, Retry)}
+        again = {arrival for arrival in planned if isinstance(arrival, Arrival)}
         try:
             rows = self._to_be_done([row for row in planned if isinstance(row, Row)])
             self._note_decided([row for row in rows if row.decided is not None])
@@ -165,12 +167,24 @@ class _Batch:
 
     # --- planning ---------------------------------------------------------------------------------------------
 
-    def _plan_safely(self, arrival: Arrival) -> Row | Retry | None:
+    def _try_again(self, key: str, error: Retry) -> Arrival | Permanent:
+        """The arrival, to come again; or the error of one that has come often enough, while others are answered."""
+        arrival = self.arrivals[key]
+        self.env.log("arrival-again", feed=self.feed.id, key=key, tries=arrival.tries, error=str(error))
+        if not answered(self.env, (self.source, self.target)):
+            return arrival
+        if arrival.tries + 1 >= self.env.policy.row_rounds_max:
+            return Permanent(GIVEN_UP, f"no answer after {arrival.tries + 1} tries: {error}")
+        return replace(arrival, tries=arrival.tries + 1)
+
+    def _plan_safely(self, arrival: Arrival) -> Row | Arrival | None:
         try:
             planned = safely(self.env, arrival.key, lambda: self._plan(arrival.key))
         except Retry as error:
-            self.env.log("arrival-again", feed=self.feed.id, key=arrival.key, error=str(error))
-            return error
+            again = self._try_again(arrival.key, error)
+            if isinstance(again, Arrival):
+                return again
+            planned = again
         except NoSuchBucket as error:
             planned = error
         return self._unreadable(arrival.key, planned) if isinstance(planned, EftError) else planned
@@ -288,8 +302,10 @@ class _Batch:
         try:
             done = safely(self.env, row.key, lambda: self._publish(row))
         except Retry as error:
-            self.env.log("arrival-again", feed=self.feed.id, key=row.key, error=str(error))
-            return self._arrival(row)
+            again = self._try_again(row.key, error)
+            if isinstance(again, Arrival):
+                return again
+            done = again
         except NoSuchBucket as error:
             done = error
         if isinstance(done, EftError):
