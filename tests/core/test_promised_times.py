@@ -55,7 +55,7 @@ def test_what_matters_most_is_begun_though_all_before_it_hangs() -> None:
     """A stage may be a call late, and then still has time for one."""
     ends = stage_ends(0, POLICY.sweep_run_ms)
     assert list(ends) == list(Stage)
-    assert ends[Stage.KEYS] == POLICY.sweep_run_ms
+    assert max(ends.values()) == POLICY.sweep_run_ms
     for before, after in pairwise(ends.values()):
         assert after - before > quick_ms(POLICY)
 
