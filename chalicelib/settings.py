@@ -11,13 +11,22 @@ from urllib.parse import urlsplit
 import jwt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
+from chalicelib.core.budgets import (
+    API_GATEWAY_TIMEOUT_MS,
+    SWEEP_TIMEOUT_MS,
+    quick_ms,
+    worst_answer_ms,
+    worst_sweep_ms,
+)
 from chalicelib.core.feeds import FeedEnds, FeedPlace, loop_from
 from chalicelib.core.inputs import StorageClass
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
 from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
+from chalicelib.core.prefixes import is_folder, why_no_folder
 from chalicelib.core.prices import LIST_PRICES, Prices, with_overrides
 from chalicelib.core.roles import session_prefix
+from chalicelib.core.shares import shortest_share_ms
 from chalicelib.core.webhooks import Network
 
 PREFIX = "EFT_"
@@ -44,6 +53,14 @@ class EndpointEntry(_Strict):
     requester_pays: bool = False
     website: bool = False
     max_concurrency: int | None = Field(default=None, ge=1, strict=True)
+    text_prefix: bool = Field(default=False, strict=True)
+    """The prefix is no folder, and its operator knows it."""
+
+    @model_validator(mode="after")
+    def _prefix_is_a_folder(self) -> "EndpointEntry":
+        if not self.text_prefix and not is_folder(self.prefix):
+            raise ValueError(f"{self.id}: {why_no_folder(self.prefix)}")
+        return self
 
 
 class FeedEntry(_Strict):
@@ -242,6 +259,22 @@ def _policy(overrides: Mapping[str, int]) -> Policy:
             policy.webhook_backoff_base_ms <= policy.webhook_backoff_max_ms,
             "webhook_backoff_max_ms: at least webhook_backoff_base_ms",
         ),
+        (
+            worst_answer_ms(policy) <= policy.api_answer_ms,
+            "api_answer_ms: at least what one call that hangs takes, after the authorizer's",
+        ),
+        (
+            policy.api_slow_ms + quick_ms(policy) < API_GATEWAY_TIMEOUT_MS,
+            "api_slow_ms: with one more call, less than the 29 s after which API Gateway gives up",
+        ),
+        (
+            worst_sweep_ms(policy) < SWEEP_TIMEOUT_MS,
+            "sweep_run_ms: with one more call, less than the 55 s after which Lambda kills a sweep",
+        ),
+        (
+            shortest_share_ms(policy.sweep_run_ms) > quick_ms(policy),
+            "sweep_run_ms: each stage's share must be longer than a call that hangs",
+        ),
     ):
         if not holds:
             raise SettingsError(f"EFT_POLICY: {rule}")
@@ -305,6 +338,12 @@ def check_feeds(endpoints: Mapping[str, Endpoint], feeds: Mapping[str, Feed]) ->
                 raise SettingsError(f"EFT_FEEDS: {feed.id}: its tenant has no endpoint {name!r} ({role})")
             if not (endpoint.readable if role == "source" else endpoint.writable):
                 raise SettingsError(f"EFT_FEEDS: {feed.id}: endpoint {name!r} can't be its {role}: access")
+        source, target = endpoints[feed.source], endpoints[feed.target]
+        if not is_folder(source.prefix) and not target.prefix:
+            raise SettingsError(
+                f"EFT_FEEDS: {feed.id}: an object of the key {source.prefix!r} would have no name at the target: "
+                "choose a folder at either end"
+            )
     places = [FeedPlace.of(FeedEnds(feed, endpoints[feed.source], endpoints[feed.target])) for feed in feeds.values()]
     for start in places:
         loop = loop_from(start, lambda bucket: [place for place in places if place.source_bucket == bucket])

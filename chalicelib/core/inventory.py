@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from chalicelib.core.inputs import Named
 from chalicelib.core.keylist import BadLine, NoList, fields_of, key_of
 from chalicelib.core.policy import GIB, MIB
+from chalicelib.core.prefixes import is_folder
 
 MANIFEST_MAX_BYTES = 16 * MIB
 """Names some 100,000 files."""
@@ -54,9 +55,9 @@ class Inventory:
     files: tuple[InventoryFile, ...]
 
     def named(self, raw: bytes, prefix: str) -> Named | None:
-        """The object that a line names. None: it isn't under `prefix`, or the line is of a delete marker or of a
-        version that was not the latest. No version is named: an inventory is days old, and what is there now is
-        meant."""
+        """The object that a line names. None: it isn't under `prefix`, or is that folder's own marker, or the line is
+        of a delete marker or of a version that was not the latest. No version is named: an inventory is days old, and
+        what is there now is meant."""
         fields = fields_of(raw)
         if not fields:
             return None
@@ -68,7 +69,8 @@ class Inventory:
         if told.get("IsLatest") == "false" or told.get("IsDeleteMarker") == "true":
             return None
         key = key_of(told["Key"])
-        return Named(key) if key.startswith(prefix) and key != prefix else None
+        marker = key == prefix and is_folder(prefix)
+        return Named(key) if key.startswith(prefix) and not marker else None
 
 
 def read_manifest(raw: bytes) -> Inventory:

@@ -146,7 +146,8 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A registered place: the only way a job can name a bucket. `prefix` is "" or ends wherever its owner says."""
+    """A registered place: the only way a job can name a bucket. `prefix` is a folder, or, where its owner has
+    said so, a text (`core.prefixes`)."""
 
     id: str
     tenant: str
@@ -223,6 +224,8 @@ class ObjectHead:
     properties: Properties
     parts_count: int = 0
     tags_count: int = 0
+    age_ms: int = field(default=0, compare=False)
+    """How long ago it was last modified, by the store's own clock: its answer's Date header less Last-Modified."""
 
 
 @dataclass(frozen=True, slots=True)

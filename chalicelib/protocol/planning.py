@@ -87,6 +87,13 @@ def unplannable(source: ObjectFacts, target: str, error: EftError) -> Row:
     return Row(source.key, target, source.size, source.etag, None, Method.NONE, decided=decided)
 
 
+def _nameless(source: ObjectFacts) -> Row:
+    """The row of an object whose key is just the source's prefix, where the target's is empty."""
+    detail = "its key is the source's prefix itself, so it has no name below an empty target prefix: copy it by keys"
+    decided = RowOutcome(source.key, Outcome.FAILED, detail)
+    return Row(source.key, "", source.size, source.etag, None, Method.NONE, decided=decided)
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """What the next link of a job's chain is to hold, and from where the one after it goes on."""
@@ -115,13 +122,15 @@ def _rows(
 ) -> dict[str, Row | None]:
     """Source key -> row, in the order of `objects`, which is that of their keys. None: it has vanished meanwhile."""
     targets = {target_key(facts.key, spec.source_prefix, spec.target_prefix): facts for facts in objects}
-    possible = [target for target in targets if len(target.encode()) <= KEY_MAX_BYTES]
+    possible = [target for target in targets if 0 < len(target.encode()) <= KEY_MAX_BYTES]
     there = look_at(env, spec.target.bucket, spec.target_prefix, first_bound(spec, after, possible), possible)
     rows: dict[str, Row | None] = {}
     sights: dict[str, Sight] = {}
     for target, facts in targets.items():
         seen = there.get(target)
-        if isinstance(seen, EftError):
+        if not target:
+            rows[target] = _nameless(facts)
+        elif isinstance(seen, EftError):
             rows[target] = unplannable(facts, target, seen)
         else:
             sights[target] = Sight(facts, seen)

@@ -15,6 +15,7 @@ from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, Overwr
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Env
 from chalicelib.protocol.places import find_endpoint
+from chalicelib.protocol.prefixes import check_folder, check_folders_for_delete, check_prefix, check_source_folder
 from chalicelib.protocol.probing import glance, why_for_ever
 from chalicelib.protocol.regions import storage_reachable
 
@@ -25,6 +26,8 @@ class Place:
 
     endpoint: str
     prefix: str = ""
+    text_prefix: bool = field(default=False, compare=False)
+    """Its sender knows that the prefix is no folder (`core.prefixes`): that makes it no other place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,10 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    check_source_folder(env, source, submission.source.prefix, text_prefix=submission.source.text_prefix)
+    check_folder("target", submission.target.prefix, text_prefix=submission.target.text_prefix)
+    if submission.deletion is not None:
+        check_folders_for_delete(source=(source, submission.source.prefix), target=(target, submission.target.prefix))
     _check_usable(env, source, target)
     _check_consent(env, target, submission.deletion)
     source_prefix = source.prefix + submission.source.prefix
@@ -164,6 +171,9 @@ def _kind(submission: Submission) -> JobKind:
             "delete goes with a prefix, and with a filter of include and exclude alone: of an object that isn't at the "
             "source nobody knows whether a list, a size, a time or a class would mean it",
         )
+    if submission.deletion is not None and (submission.source.text_prefix or submission.target.text_prefix):
+        detail = "delete doesn't go with text_prefix, which would cost neighbours their objects: send one of them"
+        raise BadRequest("ConflictingInput", detail)
     if submission.deletion is not None and submission.planned_first:
         detail = "a plan can't foresee what is to be deleted when all is delivered: send delete in a job, not in a plan"
         raise BadRequest("ConflictingInput", detail)
@@ -173,13 +183,6 @@ def _kind(submission: Submission) -> JobKind:
             "delete doesn't go with a strict cancel: a delete that is under way can't be recalled; send one of them",
         )
     return kinds[0] if kinds else JobKind.PREFIX
-
-
-def check_prefix(role: str, prefix: str) -> None:
-    """Raises BadRequest for one that no key of S3 can have. With the endpoint's own."""
-    if len(prefix.encode()) > KEY_MAX_BYTES:
-        detail = f"{role}: with the endpoint's own, the prefix has {len(prefix.encode())} bytes"
-        raise BadRequest("PrefixTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
 
 
 def _check_keys(source_prefix: str, submission: Submission) -> None:

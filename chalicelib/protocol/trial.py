@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from chalicelib.core.errors import EftError, Retry, Superseded
+from chalicelib.core.errors import EftError, NoAnswer, Retry, Superseded
 from chalicelib.core.ids import aside_of, parent_of
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import JobSpec, Manifest, Outcome, Row, RowOutcome
-from chalicelib.core.tries import Tried, TriedRow, is_given_up, rest_ms, tried_again
+from chalicelib.core.tries import Tried, TriedRow, awaited, is_given_up, rest_ms, tried_again
 from chalicelib.ports import Env, Wake
 from chalicelib.protocol.lease import Holding
+from chalicelib.protocol.patience import answers
 
 
 @dataclass(slots=True)
@@ -30,6 +31,8 @@ class Trial:
     moved: set[int] = field(default_factory=set)
     """Rows of which parts have arrived."""
     given_back: bool = False
+    silent: bool = False
+    """Rows were not tried, since nobody answered for others."""
     answered: bool | None = None
     """Whether the source and the target answer at all; None until it is asked."""
     _aside_is_there: bool = False
@@ -40,6 +43,8 @@ class Trial:
         before = records.tried(manifest.part) if holding.epoch > 1 else None
         if manifest.aside and before is None:
             before = _inherited(records.tried(parent_of(manifest.part)), manifest)
+        if before is not None:
+            holding.awaited = awaited(before.rows)
         return cls(env, spec, holding, intents, before)
 
     # --- during the round -------------------------------------------------------------------------------------
@@ -108,6 +113,12 @@ class Trial:
         """A row's tries are used up."""
         self.seen.setdefault(index, error)
 
+    def nobody_answers(self, error: NoAnswer) -> None:
+        """The source is silent: nothing is tried. One row stands for all, so that rests grow; it counts for none."""
+        self.silent, self.answered = True, False
+        for index in self.holding.undecided[:1]:
+            self.undecided(index, error)
+
     def forget(self) -> None:
         """What follows has another aim."""
         self.seen.clear()
@@ -129,7 +140,7 @@ class Trial:
 
     def give_back(self, wake: Wake) -> None:
         """Leave what is undecided to another epoch: at once where there are rows that this one had no time for, else
-        after a rest."""
+        (or where nobody answered) after a rest."""
         if self.given_back:
             return
         self.given_back = True
@@ -143,11 +154,11 @@ class Trial:
             holding.records.create_tried(
                 Tried(self.spec.job_id, wake.part, holding.epoch, env.region, rounds, str(self.intents), tried)
             )
+        holding.awaited = awaited(tried)
         # So that nobody waits for the lease to expire. Crash before the message: the sweep.
         holding.beat(LeasePhase.RELEASED)
-        env.queue.send(
-            [replace(wake, rested=holding.epoch if tried else 0)], delay_ms=0 if untouched else rest_ms(rounds)
-        )
+        delay_ms = 0 if untouched and not self.silent else rest_ms(rounds)
+        env.queue.send([replace(wake, rested=holding.epoch if tried else 0)], delay_ms=delay_ms)
 
     def _log(self, wake: Wake, tried: Sequence[TriedRow]) -> None:
         first = tried[0]
@@ -169,22 +180,8 @@ class Trial:
     def _answered(self) -> bool:
         """Do the source and the target answer at all? If not, the job waits for them, however long that takes."""
         if self.answered is None:
-            self.answered = self._ask()
+            self.answered = answers(self.env, self.spec)
         return self.answered
-
-    def _ask(self) -> bool:
-        for bucket, prefix in (
-            (self.spec.source.bucket, self.spec.source_prefix),
-            (self.spec.target.bucket, self.spec.target_prefix),
-        ):
-            try:
-                self.env.store.list(bucket, prefix, limit=1)
-            except Retry as error:
-                self.env.log("bucket-not-answering", job=self.spec.job_id, bucket=bucket.name, error=str(error))
-                return False
-            except EftError:
-                pass  # It answers.
-        return True
 
 
 def _inherited(tried: Tried | None, aside: Manifest) -> Tried | None:

@@ -24,9 +24,19 @@ from chalicelib.ports import Delivery, DeliveryStatus, Env
 from chalicelib.protocol.catchup import listings
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
-from chalicelib.protocol.places import declared_feed, feed_pointers, feeds_of, find_endpoint, reading_in, target_of
+from chalicelib.protocol.places import (
+    declared_feed,
+    ends_of,
+    feed_pointers,
+    feeds_of,
+    find_endpoint,
+    reading_in,
+    target_of,
+)
+from chalicelib.protocol.prefixes import check_folder, check_names_left, check_prefix, check_source_folder
+from chalicelib.protocol.probing import check_still_yours
 from chalicelib.protocol.registering import Author, register, unregister
-from chalicelib.protocol.submitting import Place, check_prefix
+from chalicelib.protocol.submitting import Place
 
 FILLS_SHOWN = 5
 BACKFILLS_MAX = 5
@@ -67,6 +77,8 @@ class FeedDetail:
     """Since when, by S3's time."""
     fills: tuple[FillView, ...]
     """The latest ones, newest first."""
+    stopped: str = ""
+    """Why the service has paused it, and what to do; "" if it hasn't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +136,7 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
             name=name,
             labels=wanted.labels,
         )
-        ends = _check_ends(env, feed)
+        ends = _check_ends(env, feed, wanted)
         pointers = feed_pointers(ends)
         # Before the entry, so that it is no later than the first moment at which somebody can know the feed.
         FeedLog.of(env, feed, ends.target).begin(author.subject)
@@ -155,7 +167,7 @@ def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
         )
 
 
-def _check_ends(env: Env, feed: Feed) -> FeedEnds:
+def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
     """Both ends exist and may be used so, and the feed can't wake itself, not even by way of others."""
     source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
     for role, name, endpoint in (("source", feed.source, source), ("target", feed.target, target)):
@@ -167,6 +179,9 @@ def _check_ends(env: Env, feed: Feed) -> FeedEnds:
         raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+    check_source_folder(env, source, feed.source_prefix, text_prefix=wanted.source.text_prefix)
+    check_folder("target", feed.target_prefix, text_prefix=wanted.target.text_prefix)
+    check_names_left(source.below(feed.source_prefix), target.below(feed.target_prefix))
     ends = FeedEnds(feed, source, target)
     for role, end in (("source", source.below(feed.source_prefix)), ("target", target.below(feed.target_prefix))):
         check_prefix(role, end.prefix)
@@ -221,6 +236,9 @@ def resume_feed(env: Env, author: Author, name: str) -> FeedDetail:
 def _want(env: Env, author: Author, name: str, kind: IntentKind) -> FeedDetail:
     view = find_feed(env, author.tenant, name)
     log = _log(env, view)
+    ends = ends_of(view.entry) if view.entry else None
+    if kind is IntentKind.RESUME and ends is not None and (steering := log.steering()).paused:
+        check_still_yours(env, ends.source, ends.target, strictly=bool(log.stopped(steering)))
     log.want(kind, author.subject)
     env.log("feed-intent", feed=view.feed.id, tenant=author.tenant, wanted=kind, by=author.subject)
     return _detail(env, view, log)
@@ -249,7 +267,8 @@ def _detail(env: Env, view: FeedView, log: FeedLog) -> FeedDetail:
     history = log.history()
     steering = history.steering
     paused_ms = steering.changed_ms if steering.paused else None
-    return FeedDetail(view, steering.paused, paused_ms, tuple(_fills(env, log, history)))
+    fills = tuple(_fills(env, log, history))
+    return FeedDetail(view, steering.paused, paused_ms, fills, log.stopped(steering))
 
 
 def _fills(env: Env, log: FeedLog, history: History) -> Iterable[FillView]:

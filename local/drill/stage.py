@@ -19,7 +19,7 @@ from local.deploy import CLIENT_CONFIG, session
 from local.drill.customer import Customer
 from local.drill.faults import Rules
 from local.drill.model import DrillError, Record
-from local.drill.sweeper import Sweeper
+from local.drill.sweeper import FUNCTION, Sweeper
 from local.drill.times import Times
 from local.drill.watcher import Watcher
 from local.gateway.client import ControlError, control
@@ -32,6 +32,7 @@ TENANT = "demo"
 _S3_CONFIG = CLIENT_CONFIG.merge(Config(max_pool_connections=16, retries={"total_max_attempts": 2, "mode": "standard"}))
 _INVOKE_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=90, retries={"total_max_attempts": 1, "mode": "standard"}))
 _REACHED_S = 300.0
+"""Nothing is promised about it: a busy machine may take its time."""
 FOREIGN_AGE_H, ORPHAN_AGE_H = 48, 25
 
 
@@ -212,6 +213,10 @@ class Stage:
         times = [c["at_ms"] for c in changes if c["kind"] == "resolver" and c["region"] == region]
         return next((at for at in times if at >= since_ms), None)
 
+    def sweeps_ended(self) -> int:
+        """How many sweeps, of either Region, Lambda's timeout has ended since the cloud is up: the emulator says so."""
+        return (self.cloud.run.folder / "ministack.log").read_text(errors="replace").count(f"{FUNCTION} timed out")
+
     def resolver(self) -> list[tuple[int, str]]:
         changes = self.control("GET", "routing")["changes"]
         return [(c["at_ms"], c["region"]) for c in changes if c["kind"] == "resolver"]
@@ -244,13 +249,13 @@ class Stage:
     def rest(self, sweeps: int = 3) -> None:
         """Both Regions have swept a few times and the one name leads home: whatever a returned Region still wanted to
         do, it has had its chance."""
-        self.await_name(WEST, 240 / self.times.scale + 30)
+        self.await_name(WEST, 240 / self.times.scale + _REACHED_S)
         if self.times.scale == 1:
             self._sweep_by_schedule(sweeps)
             return
         goal = {region: rounds + sweeps for region, rounds in self.sweeper.rounds.items()}
         what = f"{sweeps} sweeps of each Region"
-        wait_until(lambda: all(self.sweeper.rounds[r] >= n for r, n in goal.items()), what, 120)
+        wait_until(lambda: all(self.sweeper.rounds[r] >= n for r, n in goal.items()), what, _REACHED_S)
 
     def _sweep_by_schedule(self, sweeps: int) -> None:
         """Beacons count sweeps, whoever started them."""

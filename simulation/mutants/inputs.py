@@ -45,7 +45,17 @@ INPUTS = (
     Mutant(
         "retry-of-everything",
         "a retry copies what had been delivered, too",
-        (Edit(_RETRYING, "for row, outcome in ends if not outcome.good}", "for row, outcome in ends if outcome}"),),
+        (
+            Edit(
+                _RETRYING,
+                """\
+    return {row.key: row for row, outcome in ends if not outcome.good}
+""",
+                """\
+    return {row.key: row for row, outcome in ends if outcome is not None}
+""",
+            ),
+        ),
     ),
     Mutant(
         "missing-keys-dropped",

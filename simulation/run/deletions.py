@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from chalicelib.core import codec
 from chalicelib.core.errors import EftError
 from chalicelib.core.ids import DELETE_RANGE
-from chalicelib.core.model import Bucket, JobSpec, Link, Manifest, Method, Receipt, Row
+from chalicelib.core.model import Bucket, JobSpec, Link, Manifest, Method, Outcome, Receipt, Row
 from simulation.memory.clock import START_MS
 from simulation.memory.env import CONTROL, SOURCE, TARGET
 from simulation.memory.store import MemoryObjectStore
@@ -63,6 +63,8 @@ class Deletions:
         self._done[job] += 1
         if spec.deletion is None or max(len(rows), self._done[job]) > spec.deletion.max_objects:
             self._judge.violated(I9, f"{key}: one of {len(rows)} planned, {self._done[job]} done, {spec.deletion}")
+        if not key.startswith(spec.target_prefix) or not spec.target_prefix.endswith("/"):
+            self._judge.violated(I9, f"{key} was deleted, which is not below the folder {spec.target_prefix!r}")
         if not links[-1].last or links[-1].error:
             self._judge.violated(I9, f"{key} was deleted, and the chain ends in {links[-1].part}: {links[-1].error}")
         if bad := self._undelivered(control, job):
@@ -85,7 +87,8 @@ class Deletions:
         prefix = f"jobs/{job}/done/r"
         receipts = [key for key in self._store.keys(control) if key.startswith(prefix)]
         found = [codec.loads(self._read(control, key), Receipt) for key in receipts]
-        return [row.key for receipt in found for row in receipt.rows if not naive.is_good(row.outcome)] + [
+        rows = [row for receipt in found for row in receipt.rows if row.outcome is not Outcome.SET_ASIDE]
+        return [row.key for row in rows if not naive.is_good(row.outcome)] + [
             receipt.error for receipt in found if receipt.error
         ]
 

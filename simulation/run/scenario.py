@@ -211,7 +211,9 @@ def _deletions(
     if random.random() < 0.1:
         emptied = _some_time(random, calm_at_ms)
         events += [Event(emptied, Act.DELETE_SOURCE, item.key) for item in items if not item.target]
-    return tuple(found), strays, events
+    # What lies beside the jobs' target folder, by names that begin as its does.
+    beside = random.sample(("a", "a-2026/ledger", "ab/prod.db", "a.txt"), random.choice((0, 1, 2, 4)))
+    return tuple(found), strays + tuple(Item(name, 20, target=True) for name in beside), events
 
 
 def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int, rare: str) -> list[Event]:

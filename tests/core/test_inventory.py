@@ -100,3 +100,10 @@ def test_lines(inventory: Inventory, line: str, named: Named | None) -> None:
 def test_bad_lines(line: str, why: str) -> None:
     with pytest.raises(BadLine, match=why):
         CURRENT.named(line.encode(), "a/")
+
+
+def test_the_folders_own_marker_is_left_out_and_an_object_of_a_texts_name_is_not() -> None:
+    columns = Inventory("b", "i", ("Bucket", "Key"), ())
+    assert columns.named(b"b,data/", "data/") is None
+    assert columns.named(b"b,data", "data") == Named("data")
+    assert columns.named(b"b,data", "") == Named("data")

@@ -163,6 +163,14 @@ def test_bodies_that_are_refused(api: Api, change: dict[str, Any]) -> None:
     put(api, **change).problem(400, "InvalidRequest")
 
 
+@pytest.mark.usefixtures("memory")
+def test_a_prefix_is_a_folder_or_is_said_to_be_a_text(api: Api) -> None:
+    assert "prefix 'inbox' doesn't end in '/'" in put(api, prefix="inbox").problem(400, "PrefixNotAFolder")
+    assert "send 'inbox/'" in put(api, prefix="/inbox/").problem(400, "PrefixNotAFolder")
+    made = put(api, prefix="inbox", text_prefix=True)
+    assert (made.status, made.json["prefix"]) == (201, "inbox")
+
+
 def test_one_that_a_feed_uses_stays(api: Api, memory: MemoryObjectStore) -> None:
     """A declared feed may name registered endpoints' names only by accident; a registered one does on purpose."""
     put(api)

@@ -85,7 +85,7 @@ def test_a_feeds_life(api: Api) -> None:
     }
     seen = api.get("/feeds/inbox")
     [created] = seen.json["backfills"]
-    assert seen.json == {**made.json, "paused": False, "paused_at": None, "backfills": [created]}
+    assert seen.json == {**made.json, "paused": False, "paused_at": None, "stopped": None, "backfills": [created]}
     assert (created["id"], created["state"]) == ("created", "WAITING")
     assert seen.headers["etag"] == made.headers["etag"]
     assert [(f["id"], f["managed_by"]) for f in api.get("/feeds").json["feeds"]] == [
@@ -125,7 +125,16 @@ def test_it_delivers_from_prefix_to_prefix(api: Api) -> None:
 
 
 def test_a_prefix_that_no_key_can_have(api: Api) -> None:
-    put(api, source={"endpoint": "drops", "prefix": "x" * 1020}).problem(400, "PrefixTooLong")
+    put(api, source={"endpoint": "drops", "prefix": "x" * 1020 + "/"}).problem(400, "PrefixTooLong")
+
+
+def test_a_prefix_is_a_folder_or_is_said_to_be_a_text(api: Api) -> None:
+    for role, name in (("source", "drops"), ("target", "shelf")):
+        place = {"endpoint": name, "prefix": "2027"}
+        assert f"{role}: prefix '2027'" in put(api, "mine", None, **{role: place}).problem(400, "PrefixNotAFolder")
+    source = {"endpoint": "drops", "prefix": "2027", "text_prefix": True}
+    made = put(api, source=source, target={"endpoint": "shelf", "prefix": "new/"})
+    assert (made.status, made.json["source"]["prefix"]) == (201, "2027")
 
 
 def test_the_same_again_changes_nothing(api: Api) -> None:

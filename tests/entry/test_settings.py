@@ -137,6 +137,24 @@ def test_a_role_of_ours_is_named_whole(role: str) -> None:
     assert "is no role's ARN" in said
 
 
+@pytest.mark.parametrize(("prefix", "fix"), [("data", "data/"), ("/data/", "data/"), ("/", "")])
+def test_an_endpoints_prefix_is_a_folder_unless_its_operator_says_otherwise(prefix: str, fix: str) -> None:
+    entry = endpoint("far", "far-away", WEST, "read", prefix=prefix)
+    said = refused(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")
+    assert "EFT_ENDPOINTS" in said
+    assert f"far: prefix {prefix!r}" in said
+    assert f"send {fix!r}, or, " in said
+    entries = json.dumps([{**entry, "text_prefix": True}])
+    assert settings.read(environ(EFT_ENDPOINTS=entries, EFT_FEEDS="[]")).endpoints["far"].prefix == prefix
+
+
+def test_a_feed_that_could_not_name_what_it_delivers() -> None:
+    texts = endpoint("texts", "texts-bucket", WEST, "read", prefix="data", text_prefix=True)
+    whole = endpoint("whole", "whole-bucket", EAST, "write")
+    said = refused(EFT_ENDPOINTS=json.dumps([texts, whole]), EFT_FEEDS=json.dumps([feed("f", "texts", "whole")]))
+    assert "EFT_FEEDS: f: an object of the key 'data' would have no name at the target" in said
+
+
 @pytest.mark.parametrize("name", ["EFT_POLICIES", "EFT_", "EFT_X_Y"])
 def test_a_variable_that_nobody_knows(name: str) -> None:
     assert name in refused(**{name: "x"})
@@ -311,8 +329,8 @@ def test_a_feed_against_its_endpoints_access(source: str, target: str) -> None:
 )
 def test_a_feed_that_wakes_itself(source: str, target: str) -> None:
     entries = [
-        endpoint("from", "bucket", WEST, "read", prefix=source),
-        endpoint("to", "bucket", WEST, "write", prefix=target),
+        endpoint("from", "bucket", WEST, "read", prefix=source, text_prefix=True),
+        endpoint("to", "bucket", WEST, "write", prefix=target, text_prefix=True),
     ]
     assert "f -> f" in feeds_refused(entries, feed("f", "from", "to"))
 

@@ -6,7 +6,8 @@ from chalicelib.core import codec
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.ports import QueueName, Wake
 from chalicelib.protocol.records import ControlRecords
-from simulation.memory.env import EAST, WEST
+from simulation.memory.env import EAST, SOURCE, WEST
+from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api
 from tests.entry.gateway import invoke
 
@@ -128,11 +129,54 @@ def test_normal_is_as_if_nothing_were_asked_for(api: Api) -> None:
     assert b"priority" not in codec.dumps(api.ledger.jobs[first.json["id"]])
 
 
-@pytest.mark.parametrize("prefix", ["", "a b/", "données/", "鍵/", "smile-\U0001f600", "a//b", "../x", "100%25+"])
+@pytest.mark.parametrize("prefix", ["", "a b/", "données/", "鍵/", "smile-\U0001f600/", "a//b/", "../x/", "100%25+/"])
 def test_prefixes(api: Api, prefix: str) -> None:
     reply = api.submit(source={"endpoint": "source-west", "prefix": prefix})
     assert (reply.status, reply.json["source"]["prefix"]) == (201, prefix)
     assert api.get(reply.headers["location"]).json["source"]["prefix"] == prefix
+
+
+@pytest.mark.parametrize("prefix", ["data", "a//b", "../x", "/data/", "/", "smile-\U0001f600"])
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_a_prefix_that_is_no_folder_has_to_be_called_a_text(api: Api, role: str, prefix: str) -> None:
+    place = {"endpoint": {"source": "source-west", "target": "target-east"}[role], "prefix": prefix}
+    detail = api.submit(None, **{role: place}).problem(400, "PrefixNotAFolder")
+    assert detail.startswith(f"{role}: prefix ")
+    assert '"text_prefix": true' in detail
+    assert api.queue.wakes == []
+    reply = api.submit(None, **{role: {**place, "text_prefix": True}})
+    assert (reply.status, reply.json[role]["prefix"]) == (201, prefix)
+
+
+def test_a_prefix_that_is_an_objects_key_has_its_400_say_how_to_ask_for_it(api: Api) -> None:
+    memory = api.store.store
+    assert isinstance(memory, MemoryObjectStore)
+    memory.put(SOURCE[WEST], "in/2027/report.csv", b"x")
+    source = {"endpoint": "source-west", "prefix": "2027/report.csv"}
+    detail = api.submit(source=source).problem(400, "PrefixNotAFolder")
+    assert detail.endswith('to copy that one, send "prefix": "2027/" and "keys": ["report.csv"]')
+
+
+@pytest.mark.parametrize("said", [None, 1, "true", "yes"])
+def test_a_text_is_one_only_by_a_plain_yes(api: Api, said: object) -> None:
+    place = {"endpoint": "source-west", "prefix": "data", "text_prefix": said}
+    assert "body.source.text_prefix" in api.submit(source=place).problem(400, "InvalidRequest")
+
+
+@pytest.mark.parametrize("role", ["source", "target"])
+@pytest.mark.parametrize("prefix", ["data", "data/"])
+def test_text_prefixes_never_go_with_delete(api: Api, role: str, prefix: str) -> None:
+    delete = {"consent": "DELETE-AT-TARGET", "max_objects": 5}
+    endpoint = {"source": "source-west", "target": "target-east"}[role]
+    wish = {role: {"endpoint": endpoint, "prefix": prefix, "text_prefix": True}, "delete": delete}
+    assert "text_prefix" in api.submit(None, **wish).problem(400, "ConflictingInput")
+    assert api.queue.wakes == []
+
+
+def test_the_same_prefix_is_the_same_job_whatever_it_is_called(api: Api) -> None:
+    place = {"endpoint": "source-west", "prefix": "data/"}
+    first, again = api.submit("k", source=place), api.submit("k", source={**place, "text_prefix": True})
+    assert (again.status, again.json) == (200, first.json)
 
 
 def test_a_content_type_with_parameters(api: Api) -> None:

@@ -50,6 +50,8 @@ CONTRACTS_OF_FEEDS = (
             problems.UNKNOWN_ENDPOINT,
             problems.NOT_READABLE,
             problems.NOT_WRITABLE,
+            problems.PREFIX_NOT_A_FOLDER,
+            problems.NO_NAME_LEFT,
             problems.PREFIX_TOO_LONG,
             problems.FEED_LOOP,
             problems.IN_USE,
@@ -92,7 +94,7 @@ CONTRACTS_OF_FEEDS = (
         description="What has arrived meanwhile is delivered: its source is listed for it, which `backfills` shows as "
         "`resume-...`. Repeating it changes nothing.",
         successes=(Success(202, feeds.FeedDetail, "It goes on."),),
-        problems=(problems.UNKNOWN_FEED,),
+        problems=(problems.UNKNOWN_FEED, problems.ENDPOINT_UNUSABLE),
     ),
     Contract(
         "POST",

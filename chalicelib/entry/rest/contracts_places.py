@@ -57,6 +57,7 @@ CONTRACTS_OF_PLACES = (
             *BAD_BODY,
             *CHANGED,
             problems.INVALID_NAME,
+            problems.PREFIX_NOT_A_FOLDER,
             problems.IN_USE,
             problems.TOO_MANY_REGISTERED,
             problems.DECLARED,

@@ -9,6 +9,7 @@ SUBMITTED = (
     problems.UNKNOWN_ENDPOINT,
     problems.NOT_READABLE,
     problems.NOT_WRITABLE,
+    problems.PREFIX_NOT_A_FOLDER,
     problems.PREFIX_TOO_LONG,
     problems.INVALID_FILTER,
     problems.CONFLICTING_INPUT,

@@ -22,7 +22,6 @@ from chalicelib.entry.rest.responses import Checksum, Count, Response, Timestamp
 from chalicelib.entry.rest.responses import Place as PlaceShown
 from chalicelib.ports import Delivery as Delivered
 from chalicelib.ports import DeliveryStatus
-from chalicelib.protocol.submitting import Place
 from chalicelib.steps.feeds import DeliveriesView, FeedView, FillView, WantedDeliveries, WantedFeed
 from chalicelib.steps.feeds import FeedDetail as DetailView
 
@@ -43,8 +42,7 @@ class FeedRequest(RequestBody):
     """For your own use. Names and values have 1 to 128 characters."""
 
     def wanted(self) -> WantedFeed:
-        source, target = (Place(end.endpoint, end.prefix) for end in (self.source, self.target))
-        return WantedFeed(source, target, self.mode, self.labels)
+        return WantedFeed(self.source.place(), self.target.place(), self.mode, self.labels)
 
 
 class BackfillRequest(RequestBody):
@@ -150,6 +148,9 @@ class FeedDetail(Feed):
     paused: bool | None
     """Null while the Region of its target can't be asked: then nothing is delivered there either."""
     paused_at: Timestamp | None
+    stopped: str | None
+    """Why the service has paused it, since it may not use one of its buckets any more, and what to do. Null if it
+    hasn't."""
     backfills: list[Backfill]
     """The latest ones, the newest first."""
 
@@ -159,6 +160,7 @@ class FeedDetail(Feed):
             **_feed(detail.view),
             paused=detail.paused,
             paused_at=None if detail.paused_ms is None else timestamp(detail.paused_ms),
+            stopped=detail.stopped or None,
             backfills=[Backfill.of(fill) for fill in detail.fills],
         )
 

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from chalicelib.core import model
 from chalicelib.core.entries import Action, Change, EntryKind
 from chalicelib.entry.rest.requests import Prefix, RequestBody
 from chalicelib.entry.rest.responses import Response, Timestamp, timestamp
 from chalicelib.ports import ChangePage
+from chalicelib.protocol.prefixes import check_folder
 from chalicelib.steps.places import EndpointView
 
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
@@ -30,7 +31,10 @@ class EndpointRequest(RequestBody):
     owner_account: Annotated[str, StringConstraints(pattern=ACCOUNT)]
     """The account that must own the bucket: each request to S3 says so."""
     prefix: Prefix = ""
-    """Everything that jobs read or write here lies below it. At most 1,024 bytes of UTF-8."""
+    """Everything that jobs read or write here lies below it: a folder, so it is empty, or ends in `/` and doesn't begin
+    with it. At most 1,024 bytes of UTF-8."""
+    text_prefix: StrictBool = False
+    """The prefix is a text with which keys begin, and no folder. No job may delete here then."""
     access: Access
     kms_key: Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^arn:[!-~]+$")] | None = None
     """ARN of the key to encrypt with what is written; without it, the bucket's default encryption counts."""
@@ -41,6 +45,8 @@ class EndpointRequest(RequestBody):
     """How many partitions at once are read from or written to here in a Region; without it: no limit of its own."""
 
     def endpoint(self, tenant: str, name: str) -> model.Endpoint:
+        """Raises BadRequest for a prefix that is no folder, and is not said to be none."""
+        check_folder("prefix", self.prefix, text_prefix=self.text_prefix)
         return model.Endpoint(
             id=name,
             tenant=tenant,

@@ -10,6 +10,7 @@ from chalicelib.core.errors import (
     InUse,
     KeyReused,
     NotYet,
+    OutOfTime,
     Permanent,
     Retry,
     Stale,
@@ -48,6 +49,8 @@ INVALID_CURSOR = Kind(400, "InvalidCursor", _CANT)
 UNKNOWN_ENDPOINT = Kind(400, "UnknownEndpoint", _CANT)
 NOT_READABLE = Kind(400, "NotReadable", _CANT)
 NOT_WRITABLE = Kind(400, "NotWritable", _CANT)
+PREFIX_NOT_A_FOLDER = Kind(400, "PrefixNotAFolder", _CANT)
+NO_NAME_LEFT = Kind(400, "NoNameLeft", _CANT)
 PREFIX_TOO_LONG = Kind(400, "PrefixTooLong", _CANT)
 INVALID_FILTER = Kind(400, "InvalidFilter", _CANT)
 ENDPOINT_CHANGED = Kind(400, "EndpointChanged", _CANT)
@@ -175,7 +178,7 @@ def problem_of(error: EftError, request_id: str) -> Problem:
         return Problem(KEY_REUSED, detail)
     if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == INVALID_CURSOR.code):
         return Problem(Kind(400, error.code, _CANT), detail)
-    if isinstance(error, Retry):
+    if isinstance(error, Retry | OutOfTime):
         detail = "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice"
         return Problem(TRY_AGAIN, detail)
     if isinstance(error, Denied):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
 
 from chalicelib.core.deletions import OBJECTS_MAX, Consent, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
@@ -53,7 +53,14 @@ class PlaceRequest(RequestBody):
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
     """One of `GET /endpoints`."""
     prefix: Prefix = ""
-    """Below the endpoint's own. With that it may have at most 1,024 bytes of UTF-8, as S3 keys."""
+    """A folder below the endpoint's own: empty for all of it, or a name that ends in `/` and doesn't begin with it.
+    With the endpoint's own it may have at most 1,024 bytes of UTF-8, as S3 keys."""
+    text_prefix: StrictBool = False
+    """The prefix is a text with which keys begin, and no folder: `data` also means `data-2026/` and `database/`. Never
+    together with `delete`."""
+
+    def place(self) -> Place:
+        return Place(self.endpoint, self.prefix, self.text_prefix)
 
 
 def instant_ms(text: str) -> int:
@@ -186,8 +193,8 @@ class JobRequest(RequestBody):
         return Submission(
             tenant=tenant,
             token=token,
-            source=Place(self.source.endpoint, self.source.prefix),
-            target=Place(self.target.endpoint, self.target.prefix),
+            source=self.source.place(),
+            target=self.target.place(),
             mode=self.mode,
             cancel_mode=self.cancel,
             labels=self.labels,
