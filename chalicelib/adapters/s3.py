@@ -16,6 +16,7 @@ from botocore.config import Config
 from chalicelib.adapters import s3_shapes as shapes
 from chalicelib.adapters.clients import TRIES, make_client
 from chalicelib.adapters.s3_errors import translating
+from chalicelib.adapters.s3_xml import make_readable
 from chalicelib.core.budgets import Caller, Patience
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Denied, NoSuchBucket, NoSuchUpload, NotFound, Permanent
@@ -81,7 +82,7 @@ class S3ObjectStore:
             if (region, kind) not in self._clients:
                 self._session = self._session or boto3.Session()
                 with translating():
-                    self._clients[region, kind] = make_client(
+                    made = make_client(
                         "s3",
                         region,
                         self._patience.copy(region) if kind is Kind.COPY else self._patience.call(region),
@@ -91,6 +92,8 @@ class S3ObjectStore:
                         endpoint_url=self._endpoint_url,
                         more=config(path_style=self._path_style),
                     )
+                    made.meta.events.register("before-parse.s3.*", make_readable)
+                    self._clients[region, kind] = made
             return self._clients[region, kind]
 
     # --- looking ----------------------------------------------------------------------------------------------

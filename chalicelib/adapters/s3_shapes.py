@@ -145,7 +145,19 @@ def head_of(key: str, answer: Mapping[str, Any]) -> ObjectHead:
         encryption=answer.get("ServerSideEncryption") or "",
         restored='ongoing-request="false"' in (answer.get("Restore") or ""),
     )
-    return ObjectHead(facts, _properties(answer), answer.get("PartsCount", 0), answer.get("TagCount", 0))
+    return ObjectHead(
+        facts, _properties(answer), answer.get("PartsCount", 0), answer.get("TagCount", 0), _age_ms_of_head(answer)
+    )
+
+
+def _age_ms_of_head(answer: Mapping[str, Any]) -> int:
+    modified = answer.get("LastModified")
+    return age_ms(answer, modified) if modified and "date" in _headers(answer) else 0
+
+
+def _headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return headers
 
 
 def _properties(answer: Mapping[str, Any]) -> Properties:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.feeds import FeedEnds, FeedPlace, Fill, Filled
+from chalicelib.core.feeds import Delivered, FeedEnds, FeedPlace, Fill, Filled
 from chalicelib.core.hooks import Webhook
 from chalicelib.core.intents import Intent
 from chalicelib.core.keys import KeyRecord
@@ -30,7 +30,7 @@ from chalicelib.core.model import (
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.schedules import Run, Schedule
-from chalicelib.core.tries import Tried
+from chalicelib.core.tries import Tried, Waited
 
 Record = (
     JobSpec
@@ -54,9 +54,11 @@ Record = (
     | Approval
     | Fill
     | Filled
+    | Delivered
     | FeedEnds
     | FeedPlace
     | Tried
+    | Waited
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
@@ -80,9 +82,11 @@ _KINDS: dict[str, type[Any]] = {
     "approved": Approval,
     "fill": Fill,
     "filled": Filled,
+    "delivered": Delivered,
     "feed-ends": FeedEnds,
     "feed-place": FeedPlace,
     "tried": Tried,
+    "waited": Waited,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

@@ -76,6 +76,16 @@ class FillState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """Several versions of objects that a feed has delivered, each by a digest of its key and version."""
+
+    feed_id: str
+    digests: tuple[str, ...]
+    region: str
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     """Somebody wants a feed's source listed, and what lies there delivered."""
 

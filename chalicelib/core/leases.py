@@ -20,6 +20,20 @@ class LeasePhase(StrEnum):
     DONE = "DONE"
 
 
+AWAITED_MAX = 10
+"""How many rows a partition's item names that keep it waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A row that stays undecided: since when, after how many rounds, and what was last seen. For people."""
+
+    key: str
+    since_ms: int
+    rounds: int
+    seen: str
+
+
 @dataclass(frozen=True, slots=True)
 class PartLease:
     """What one Region's last worker said about a partition. Written by that Region only."""
@@ -39,6 +53,7 @@ class PartLease:
     started_ms: int
     counts: dict[Outcome, int]
     verification: dict[Verification, int]
+    awaited: tuple[Awaited, ...] = ()
 
     @property
     def rank(self) -> int:

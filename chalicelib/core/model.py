@@ -224,6 +224,8 @@ class ObjectHead:
     properties: Properties
     parts_count: int = 0
     tags_count: int = 0
+    age_ms: int = field(default=0, compare=False)
+    """How long ago it was last modified, by the store's own clock: its answer's Date header less Last-Modified."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,13 @@ class Policy:
     """A job in which nothing moved for so long has lost a message: wake its steps again."""
     feed_catch_up_ms: int = 300_000
     """How often a dead Region's feeds are listed for objects that nobody took the events of."""
+    hint_again_ms: int = 900_000
+    """How long a hint of an event is put off while the Region lives whose event it is: as long as SQS can."""
+    events_kept_ms: int = 4 * 24 * 3_600_000
+    """How long a queue keeps an event that nobody takes (template.yaml): after that its hint is all that is left."""
+    feed_upload_age_ms: int = 7 * 24 * 3_600_000
+    """How long a multipart upload may take whose event was lost: S3 dates an object by the upload's beginning.
+    Lifecycle rules commonly abort uploads that are older than 7 days."""
     stale_upload_ms: int = 24 * 3_600_000
     multipart_threshold_bytes: int = 256 * MIB
     part_size_bytes: int = 64 * MIB
@@ -86,6 +93,11 @@ class Policy:
     schedules_per_tenant: int = 100
     webhooks_per_tenant: int = 20
     """What a tenant may have registered at once. Two Regions that take requests at the same moment may exceed it."""
+    endpoint_recheck_ms: int = 900_000
+    """How often it is asked whose the buckets are that feeds and jobs read and write. With more of them than
+    `rechecks_per_sweep` a minute, less often."""
+    rechecks_per_sweep: int = 100
+    """Feeds, and jobs."""
     removed_kept_ms: int = 30 * 24 * 3_600_000
     """For how long a removed one is kept, for what was begun under it."""
     removed_per_tenant: int = 1000

@@ -7,7 +7,7 @@ from typing import Literal
 
 from chalicelib.core.ids import DELETE_RANGE, is_aside
 from chalicelib.core.intents import NO_INTENTS, Intents
-from chalicelib.core.leases import LeasePhase, PartLease
+from chalicelib.core.leases import AWAITED_MAX, Awaited, LeasePhase, PartLease
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.core.policy import MIB
 
@@ -55,6 +55,8 @@ class Progress:
     eta_ms: int | None
     """Milliseconds to go at the rate so far; None while unknown, and once a job has been paused: the time it stood
     still says nothing about its rate."""
+    awaited: tuple[Awaited, ...] = ()
+    """Rows that stay undecided and keep it waiting, some of them: those waited for longest."""
 
 
 def planning_complete(plans: Iterable[PlanProgress], *, deletes: bool = False) -> bool:
@@ -117,8 +119,14 @@ def derive(
         partitions_done=terminal.parts if terminal else len(done),
         counts=dict(terminal.counts) if terminal else dict(counts),
         started_ms=started,
+        awaited=() if terminal else _awaited(merged),
         eta_ms=0 if terminal else None if intents.highest else eta_ms,
     )
+
+
+def _awaited(merged: Iterable[PartLease]) -> tuple[Awaited, ...]:
+    found = sorted((row for item in merged for row in item.awaited), key=lambda row: (row.since_ms, row.key))
+    return tuple(found[:AWAITED_MAX])
 
 
 def _newest(plans: Iterable[PlanProgress]) -> dict[str, PlanProgress]:
@@ -153,6 +161,7 @@ def _merge(items: list[PartLease]) -> PartLease:
         started_ms=min(item.started_ms for item in items),
         counts=lead.counts,
         verification=lead.verification,
+        awaited=lead.awaited,
     )
 
 

@@ -14,16 +14,18 @@ class Stage(StrEnum):
     UPLOADS = "uploads"
     SCHEDULES = "schedules"
     KEYS = "keys"
+    RECHECKS = "rechecks"
 
 
 SHARES: Mapping[Stage, int] = {
     Stage.HEARTBEATS: 14,
-    Stage.OWN_JOBS: 32,
+    Stage.OWN_JOBS: 28,
     Stage.PEER_JOBS: 16,
     Stage.FEEDS: 12,
     Stage.UPLOADS: 8,
     Stage.SCHEDULES: 10,
     Stage.KEYS: 8,
+    Stage.RECHECKS: 4,
 }
 """In hundredths. What a stage does not need is for those after it."""
 

@@ -4,10 +4,11 @@ A round is one invocation's work on a partition. One that ends with undecided ro
 up what those before it say: who comes next reads one record, and nothing in the table decides.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.core.errors import EftError
+from chalicelib.core.leases import AWAITED_MAX, Awaited
 from chalicelib.core.model import Outcome, Row, RowOutcome
 from chalicelib.core.policy import Policy
 
@@ -54,6 +55,18 @@ class Tried:
     rows: tuple[TriedRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """A look at objects, to plan or to verify them, that ended in vain for the `number`-th time (from 1)."""
+
+    job_id: str
+    subject: str
+    number: int
+    region: str
+    at_ms: int
+    seen: str
+
+
 def rest_ms(rounds: int) -> int:
     """How long a partition rests after so many rounds in vain: doubling, up to what SQS can delay."""
     return min(REST_MIN_MS << min(max(0, rounds - 1), 16), REST_MAX_MS)
@@ -81,6 +94,12 @@ def _again(before: TriedRow | None, index: int, key: str, error: EftError, count
     text = seen_text(error)
     first, since = (before.first, before.since_ms) if before else (text, now_ms)
     return TriedRow(index, key, (before.rounds if before else 0) + counts, since, first, text, codes)
+
+
+def awaited(rows: Iterable[TriedRow]) -> tuple[Awaited, ...]:
+    """Those that have been waited for longest."""
+    longest = sorted(rows, key=lambda row: (row.since_ms, row.key))[:AWAITED_MAX]
+    return tuple(Awaited(row.key, row.since_ms, row.rounds, row.last) for row in longest)
 
 
 def is_given_up(row: TriedRow, policy: Policy) -> bool:

@@ -21,6 +21,12 @@ def pinned_source(row: Row) -> ObjectFacts:
     )
 
 
+def pin_of(row: Row) -> str:
+    """Which version of a key: its VersionId, or ETag and LastModified where the bucket keeps no versions (the same
+    bytes dropped again are a new delivery)."""
+    return row.version_id if row.version_id not in (None, "null") else f"{row.etag}@{row.modified_ms}"
+
+
 def is_pinned(row: Row, source: ObjectFacts) -> bool:
     """Tell whether the source's newest version is still the one that the row pins: by its VersionId, or by ETag and
     LastModified where the bucket keeps no versions."""

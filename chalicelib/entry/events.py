@@ -1,7 +1,7 @@
 """AWS events into commands. Bodies are whatever somebody managed to put on a queue: parsed, never trusted."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
@@ -15,11 +15,16 @@ from chalicelib.protocol import messages, notices
 Text = Annotated[str, Field(min_length=1)]
 
 
+HINTS = "-hints"
+"""What the name of the queue ends with where the other Region's events wait (template.yaml)."""
+
+
 class _Record(BaseModel):
     """An SQS record as Lambda hands it over."""
 
     messageId: Text  # noqa: N815 - AWS's name
     body: str
+    eventSourceARN: str = ""  # noqa: N815 - AWS's name
 
 
 class _Named(BaseModel):
@@ -81,7 +86,10 @@ def read(event: Mapping[str, Any]) -> Iterator[Message | Unreadable]:
             yield Unreadable(_id_of(raw), str(error))
             continue
         try:
-            yield Message(record.messageId, tuple(commands_of(record.body)))
+            commands = commands_of(record.body)
+            if record.eventSourceARN.endswith(HINTS):
+                commands = [replace(c, hint=True) if isinstance(c, Arrival) else c for c in commands]
+            yield Message(record.messageId, tuple(commands))
         except (Corrupt, ValidationError) as error:
             yield Unreadable(record.messageId, str(error))
 

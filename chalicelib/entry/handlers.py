@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib.core.errors import EftError, OutOfTime, Retry
 from chalicelib.core.report import ReportFormat
 from chalicelib.core.shares import Stage
+from chalicelib.core.tries import REST_MAX_MS
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
@@ -63,7 +64,14 @@ def _deliver(env: Env, messages: Sequence[Message]) -> None:
         env.log("arrivals-again", arrivals=len(arrivals), error=str(error))
         again = set(arrivals)
     # Crash before the send: the messages come again by themselves, later.
-    env.queue.send_arrivals(sorted(again, key=lambda arrival: arrival.key), delay_ms=AGAIN_MS)
+    for tries in sorted({arrival.tries for arrival in again}):
+        came_to_nothing = sorted((a for a in again if a.tries == tries), key=lambda arrival: arrival.key)
+        env.queue.send_arrivals(came_to_nothing, delay_ms=_delay_ms(tries))
+
+
+def _delay_ms(tries: int) -> int:
+    """Doubled with each try; the first two come as soon as any other message that must wait."""
+    return min(AGAIN_MS << max(0, tries - 1), REST_MAX_MS)
 
 
 def _deliver_one_by_one(env: Env, messages: Sequence[Message], deadline_ms: int) -> list[str]:
@@ -94,7 +102,7 @@ def _split(env: Env, wake: Wake, deadline_ms: int) -> None:
     if wake.report:
         report_step.run(env, wake.job_id, wake.control_region, ReportFormat(wake.report), deadline_ms)
     else:
-        split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms)
+        split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms, rested=wake.rested)
 
 
 def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
@@ -116,7 +124,7 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
         env,
         event,
         QueueName.VERIFY,
-        lambda wake: verify_step.run(env, wake.job_id, wake.control_region, wake.part),
+        lambda wake: verify_step.run(env, wake.job_id, wake.control_region, wake.part, rested=wake.rested),
         lambda delivery: verify_step.verify_delivery(env, delivery),
         lambda arrival: verify_step.destination_created(env, arrival.bucket, arrival.key),
     )

@@ -47,6 +47,12 @@ class Arrival:
     older: tuple[str, ...] = ()
     """ETags of versions that were delivered, or are spoken of here. Where the destination shows one of these, and the
     source has another version by now, an older version lies there: the newest is delivered, even if it was before."""
+    tries: int = 0
+    """How often it came to nothing though its buckets answer."""
+    hint: bool = False
+    """The other Region has it too, and delivers it as long as it lives."""
+    waited: int = 0
+    """How often a hint was put off because that Region lives."""
 
 
 class DeliveryStatus(StrEnum):

@@ -24,9 +24,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
-from chalicelib.core.feeds import CREATED, MARGIN_MS, Fill, Filled
+from chalicelib.core.feeds import CREATED, MARGIN_MS, Fill, Filled, resume_number
+from chalicelib.core.identity import etag_parts
 from chalicelib.core.leases import Observation
-from chalicelib.core.model import Endpoint, Feed
+from chalicelib.core.model import Endpoint, Feed, ObjectFacts
 from chalicelib.ports import Arrival, Env
 from chalicelib.protocol.feedlog import FeedLog, feeds_to_be_filled
 from chalicelib.protocol.places import Places, places_of_feed
@@ -84,18 +85,36 @@ def _catch_up_feed(env: Env, places: Places, feed: Feed, since_ms: int, deadline
     if FeedLog.of(env, feed, places.target(feed)).steering().paused:
         return False  # Intake would put off all of it. It goes on when the feed does, if the Region is still dead then.
     begin = before if before and before.cursor else Listing(started_ms=env.clock.now_ms())
-    at, _ = _list(env, places.source(feed), since_ms, begin, deadline_ms)
+    at, _ = _list(env, places.source(feed), _since(env, since_ms), begin, deadline_ms)
     # Crash before this: the same pages again, whose arrivals intake recognises as delivered.
     env.ledger.put_observation(Observation(CATCH_UP, feed.id, env.region, str(at), env.clock.now_ms()))
     return True
 
 
-def _list(env: Env, source: Endpoint, since_ms: int, begin: Listing, deadline_ms: int) -> tuple[Listing, bool]:
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """When an object must have been written to be handed on, by S3's own time."""
+
+    at_ms: int
+    of_parts_ms: int
+    """For objects that were uploaded in parts."""
+
+    def takes(self, facts: ObjectFacts) -> bool:
+        return facts.last_modified_ms >= (self.of_parts_ms if etag_parts(facts.etag) else self.at_ms)
+
+
+def _since(env: Env, at_ms: int) -> _Since:
+    """What appeared at that time or later. An object that was uploaded in parts is dated by the upload's beginning, so
+    it may look much older. What of that was delivered before is known, and is not delivered again."""
+    return _Since(at_ms, at_ms - env.policy.feed_upload_age_ms)
+
+
+def _list(env: Env, source: Endpoint, since: _Since, begin: Listing, deadline_ms: int) -> tuple[Listing, bool]:
     """Some pages of a source, and one at least, or a slow day would never end; also says whether that was the end."""
     at = begin
     for _ in range(PAGES_PER_RUN):
         page = env.store.list(source.bucket, source.prefix, start_after=at.cursor)
-        fresh = [Arrival(source.bucket.name, f.key) for f in page.objects if f.last_modified_ms >= since_ms]
+        fresh = [Arrival(source.bucket.name, f.key) for f in page.objects if since.takes(f)]
         env.queue.send_arrivals(fresh)
         at = replace(
             at,
@@ -168,7 +187,10 @@ def _fill_one(
     if before and not before.cursor:
         return True  # This Region has listed all of it, in the place of one that has to do so itself.
     begin = before or Listing(started_ms=env.clock.now_ms())
-    at, ended = _list(env, source, fill.since_ms, begin, deadline_ms)
+    # A back-fill is for what was last modified since the time that somebody gave; a resume for what has appeared since.
+    resumed = resume_number(fill.name) is not None
+    since = _since(env, fill.since_ms) if resumed else _Since(fill.since_ms, fill.since_ms)
+    at, ended = _list(env, source, since, begin, deadline_ms)
     if not ended or not may_end:
         # Crash before this: the same pages again.
         env.ledger.put_observation(Observation(CATCH_UP, subject, env.region, str(at), env.clock.now_ms()))

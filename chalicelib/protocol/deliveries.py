@@ -19,6 +19,7 @@ from chalicelib.core.model import (
     Verification,
 )
 from chalicelib.core.plan import target_key
+from chalicelib.core.verdict import pin_of
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.scan import look_at
@@ -30,12 +31,6 @@ AGAIN = (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT)
 REPLACING = (OverwriteMode.IF_CHANGED, OverwriteMode.ALWAYS)
 """Of feeds in these modes the destination ends up with the newest version."""
 DELIVERED = (DeliveryStatus.COPIED, DeliveryStatus.VERIFIED)
-
-
-def pin_of(row: Row) -> str:
-    """Which version of a key: its VersionId, or ETag and LastModified where the bucket keeps no versions (the same
-    bytes dropped again are a new delivery)."""
-    return row.version_id if row.version_id not in (None, "null") else f"{row.etag}@{row.modified_ms}"
 
 
 def source_key_of(source: Endpoint, target: Endpoint, bucket: str, key: str) -> str | None:

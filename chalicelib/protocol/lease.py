@@ -7,7 +7,7 @@ from operator import or_
 
 from chalicelib.core.errors import JobCancelled, JobPaused, OutOfTime, Retry, Superseded
 from chalicelib.core.intents import NO_INTENTS, Intents
-from chalicelib.core.leases import LeasePhase, Look, Observation, PartLease, Standing, Takeover, look
+from chalicelib.core.leases import Awaited, LeasePhase, Look, Observation, PartLease, Standing, Takeover, look
 from chalicelib.core.model import Claim, Manifest, RowOutcome
 from chalicelib.core.tries import rest_ms
 from chalicelib.ports import Env
@@ -127,6 +127,8 @@ class Holding:
     """Bitmap of the rows that earlier epochs, in any Region, had decided; None until it is read. They are looked at
     again; but progress doesn't go back."""
     outcomes: dict[int, RowOutcome] = field(default_factory=dict)
+    awaited: tuple[Awaited, ...] = ()
+    """What earlier rounds, or this one, left undecided: told with each heartbeat."""
     heartbeat: int = 0
     last_beat_ms: int = 0
     superseded: bool = False
@@ -216,4 +218,5 @@ class Holding:
             started_ms=self.started_ms,
             counts={},
             verification={},
+            awaited=self.awaited if phase in (LeasePhase.COPYING, LeasePhase.RELEASED) else (),
         )

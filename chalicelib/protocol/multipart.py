@@ -235,10 +235,10 @@ class MultipartPublisher:
         """Raises Conflict if the upload is spent."""
         publisher, row = self.publisher, self.row
         publisher.check()
-        if publisher.route.newest and (changed := publisher.source_outcome(row)) is not None:
+        if (stop := publisher.not_any_more(row)) is not None:
             # CompleteMultipartUpload has no precondition on the source: this look is the nearest thing to one. What
             # changes after it is seen by whoever verifies the delivery, and delivered then.
-            return publisher.look(row) or changed
+            return stop
         checksum: Checksum | None = row.checksum
         if checksum and checksum.type is not ChecksumType.FULL_OBJECT:
             checksum = None

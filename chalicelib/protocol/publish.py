@@ -24,6 +24,7 @@ from chalicelib.core.model import Endpoint, JobKind, JobSpec, Method, Outcome, R
 from chalicelib.core.retry import backoff_ms
 from chalicelib.core.verdict import Undecided, is_pinned, pinned_source, verdict
 from chalicelib.ports import Env, Placement, SourceRef, Written
+from chalicelib.protocol.delivered import NO_DELIVERIES, TAKEN_AWAY, JobDeliveries
 from chalicelib.protocol.poison import outcome_of
 from chalicelib.protocol.records import ControlRecords
 
@@ -86,6 +87,8 @@ class Publisher:
     """Called between requests; raises (OutOfTime, Superseded) to stop the work."""
     notes: RowNotes = NO_NOTES
     """Told of what goes wrong on the way."""
+    deliveries: JobDeliveries = NO_DELIVERIES
+    """Of a feed job: what is delivered already."""
 
     def small(self, row: Row, *, look_first: bool, planned_now: bool = False) -> RowOutcome:
         """One CopyObject. `look_first` unless nobody can have tried this row before (first epoch)."""
@@ -96,10 +99,8 @@ class Publisher:
     def _small_once(self, row: Row, *, look: bool, planned_now: bool) -> RowOutcome | None:
         if look and (decided := self.look(row)) is not None:
             return decided
-        if self.route.newest and not planned_now and (changed := self.source_outcome(row)) is not None:
-            # It may have waited for long. Where the receiver takes files away, nothing at the destination would stop
-            # an older version; nor does its ETag, if a newer one has the same contents.
-            return self.look(row) or changed
+        if not planned_now and (stop := self.not_any_more(row)) is not None:
+            return stop
         target = self.route.target.bucket
         try:
             written = self.env.store.copy(
@@ -109,6 +110,18 @@ class Publisher:
             return self.refusal(row, error)
         # Crash here: the object is published and recorded nowhere. The next epoch's HEAD finds it: COPIED.
         return self.published(row, written)
+
+    def not_any_more(self, row: Row) -> RowOutcome | None:
+        """Tell whether a feed's row that may have waited for long is still to be published; its outcome if not. Where
+        the receiver takes files away, nothing at the destination would stop an older version, or the same one a second
+        time; nor would its ETag, if a newer one has the same contents."""
+        if not self.route.newest:
+            return None
+        if (changed := self.source_outcome(row)) is not None:
+            return self.look(row) or changed
+        if row.expect is None and self.deliveries.has(row):
+            return self.look(row) or RowOutcome(row.key, Outcome.COPIED, TAKEN_AWAY)
+        return None
 
     def persist(self, row: Row, once: Callable[[int], RowOutcome | None]) -> RowOutcome:
         """Try until the row is decided. `once` is given the attempt (from 0) and returns None to be called again."""

@@ -4,7 +4,7 @@
 record is written once and says for ever what it said. Key layout, all under `jobs/<job id>/`:
 
     spec · keys/<digest> · manifest/<part> · claim/<part>/<epoch> · tried/<part>/<epoch> · copied/<part>/<epoch>
-    done/<part> · cancel · intent/<n> · terminal; of a plan also: planned · approved
+    waits/<step>-<part>/<n> · done/<part> · cancel · intent/<n> · terminal; of a plan also: planned · approved
 
 and beside the jobs: `open/<job id>` (index of unsettled jobs), `open/<job id>.plan` (of plans in the making),
 `reg/<object>/<generation>` (uploads) and `report/<job id>/` (files made of these records: `reports`).
@@ -33,7 +33,7 @@ from chalicelib.core.model import (
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.sweep import Records
-from chalicelib.core.tries import Tried
+from chalicelib.core.tries import Tried, Waited
 from chalicelib.ports import Env
 
 T = TypeVar("T")
@@ -242,6 +242,16 @@ class JobRecords:
         facts = self.control.list_all(self._key(f"tried/{part}/"))
         body = self.control.get(max(f.key for f in facts)) if facts else None
         return None if body is None else codec.loads(body, Tried)
+
+    def create_waited(self, waited: Waited) -> None:
+        # Two who count the same round at once count it once.
+        self.control.create(self._key(f"waits/{waited.subject}/{waited.number:06d}"), codec.dumps(waited))
+
+    def waited(self, subject: str) -> Waited | None:
+        """The last look in vain that was noted; None if there was none."""
+        facts = self.control.list_all(self._key(f"waits/{subject}/"))
+        body = self.control.get(max(f.key for f in facts)) if facts else None
+        return None if body is None else codec.loads(body, Waited)
 
     def create_copied(self, record: CopyRecord) -> None:
         # The key holds the epoch, which is one worker's: nobody else writes it.

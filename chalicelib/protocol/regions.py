@@ -59,6 +59,24 @@ def _seen_at(env: Env, region: str, where: str) -> str:
     return facts.etag[:12] if facts else "-"
 
 
+def heartbeat_age_ms(env: Env, region: str) -> int | None:
+    """How long ago a Region's beacon was last written, by the clocks of the S3 that keep it: no table and no clock of
+    ours is asked. A control bucket that can't be read says nothing; None if none says anything, or there never was a
+    beacon."""
+    ages: list[int] = []
+    for where in (env.region, *peers(env)):
+        try:
+            head = env.store.head(env.control_buckets[where], _key(region))
+        except EftError as error:
+            env.log("beacon-not-read", region=region, where=where, error=str(error))
+            continue
+        if head is not None:
+            ages.append(head.age_ms)
+            if head.age_ms < env.policy.takeover_after_ms:
+                break  # That is a sign of life, whatever the other one says.
+    return min(ages, default=None)
+
+
 def last_seen_by_store_ms(env: Env, region: str) -> int:
     """When a Region's beacon was last written, by the clock of the S3 that keeps it; 0 if it never was."""
     times = []

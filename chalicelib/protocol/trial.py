@@ -8,9 +8,10 @@ from chalicelib.core.ids import aside_of, parent_of
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import JobSpec, Manifest, Outcome, Row, RowOutcome
-from chalicelib.core.tries import Tried, TriedRow, is_given_up, rest_ms, tried_again
+from chalicelib.core.tries import Tried, TriedRow, awaited, is_given_up, rest_ms, tried_again
 from chalicelib.ports import Env, Wake
 from chalicelib.protocol.lease import Holding
+from chalicelib.protocol.patience import answers
 
 
 @dataclass(slots=True)
@@ -40,6 +41,8 @@ class Trial:
         before = records.tried(manifest.part) if holding.epoch > 1 else None
         if manifest.aside and before is None:
             before = _inherited(records.tried(parent_of(manifest.part)), manifest)
+        if before is not None:
+            holding.awaited = awaited(before.rows)
         return cls(env, spec, holding, intents, before)
 
     # --- during the round -------------------------------------------------------------------------------------
@@ -143,6 +146,7 @@ class Trial:
             holding.records.create_tried(
                 Tried(self.spec.job_id, wake.part, holding.epoch, env.region, rounds, str(self.intents), tried)
             )
+        holding.awaited = awaited(tried)
         # So that nobody waits for the lease to expire. Crash before the message: the sweep.
         holding.beat(LeasePhase.RELEASED)
         env.queue.send(
@@ -169,22 +173,8 @@ class Trial:
     def _answered(self) -> bool:
         """Do the source and the target answer at all? If not, the job waits for them, however long that takes."""
         if self.answered is None:
-            self.answered = self._ask()
+            self.answered = answers(self.env, self.spec)
         return self.answered
-
-    def _ask(self) -> bool:
-        for bucket, prefix in (
-            (self.spec.source.bucket, self.spec.source_prefix),
-            (self.spec.target.bucket, self.spec.target_prefix),
-        ):
-            try:
-                self.env.store.list(bucket, prefix, limit=1)
-            except Retry as error:
-                self.env.log("bucket-not-answering", job=self.spec.job_id, bucket=bucket.name, error=str(error))
-                return False
-            except EftError:
-                pass  # It answers.
-        return True
 
 
 def _inherited(tried: Tried | None, aside: Manifest) -> Tried | None:

@@ -14,6 +14,7 @@ from chalicelib.core.tries import TriedRow, given_up
 from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import Deleter, Finality, may_be_carried_out
+from chalicelib.protocol.delivered import job_deliveries
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
 from chalicelib.protocol.multipart import MultipartPublisher, upload_name
@@ -66,7 +67,8 @@ def _claim_and_work(
     holding.cancelled = intents.cancelled
     # Asked anew for each claim: the owner may have suspended the bucket's versioning since deletions were planned.
     route = replace(Route.of(spec), for_ever=Finality(env, spec).why)
-    publisher = Publisher(env, records.control, route, holding.check)
+    deliveries = job_deliveries(records.control, spec, manifest.rows)
+    publisher = Publisher(env, records.control, route, holding.check, deliveries=deliveries)
     _work(env, trial, publisher, line)
 
 
@@ -132,6 +134,9 @@ def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
     if holding.undecided:
         trial.give_back(wake)
         return
+    # Crash before this: what was delivered since the last heartbeat is recorded by the next epoch, which finds it at
+    # the destination; unless the receiver has taken it away by then (docs/failover.md, what is not proven).
+    publisher.deliveries.note(holding.outcomes)
     _record(env, holding, line)
 
 
@@ -165,16 +170,24 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
             trial.give_back(wake)
             raise
 
+    def beating() -> None:
+        holding.tick()
+        publisher.deliveries.tick(holding.outcomes)
+
     try:
         trial.heed_aside()
         first, stuck = trial.in_order()
-        env.pool.map(copying, first, partial(in_time, holding.tick))
+        env.pool.map(copying, first, partial(in_time, beating))
         if not trial.set_aside(wake):
-            env.pool.map(copying, stuck, partial(in_time, holding.tick))
+            env.pool.map(copying, stuck, partial(in_time, beating))
     except JobCancelled:
         trial.forget()
         publisher = replace(publisher, check=holding.check_holding)
         env.pool.map(cancelling, holding.undecided, partial(in_time, holding.tick_holding))
+    except (OutOfTime, JobPaused, Superseded):
+        publisher.deliveries.note_if_possible(holding.outcomes)
+        raise
+    publisher.deliveries.note_if_possible(holding.outcomes)
 
 
 def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from chalicelib.core import ids
-from chalicelib.core.errors import EftError, NoSuchBucket, Retry
+from chalicelib.core.errors import EftError, NoSuchBucket, Permanent, Retry
 from chalicelib.core.model import (
     Endpoint,
     Feed,
@@ -27,9 +27,13 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.plan import Sight, target_key
 from chalicelib.core.progress import PlanProgress
+from chalicelib.core.verdict import pin_of
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
-from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued, pin_of
+from chalicelib.protocol.delivered import TAKEN_AWAY, DeliveryRecords, digest
+from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued
 from chalicelib.protocol.feedlog import FeedLog
+from chalicelib.protocol.hints import put_off_while_it_lives
+from chalicelib.protocol.patience import GIVEN_UP, answered
 from chalicelib.protocol.places import places_reading
 from chalicelib.protocol.planning import Planner, unplannable
 from chalicelib.protocol.poison import outcome_of, safely
@@ -50,7 +54,9 @@ def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
         source = places.source(feed)
         wanted = _by_key(a for a in arrivals if _matches(source, a))
         if wanted:
-            again |= _deliver(env, _Batch(env, feed, source, places.target(feed), wanted), list(wanted.values()))
+            target = places.target(feed)
+            records = DeliveryRecords(ControlRecords(env, target.bucket.region), feed.id)
+            again |= _deliver(env, _Batch(env, feed, source, target, wanted, records), list(wanted.values()))
     return again
 
 
@@ -59,7 +65,10 @@ def _by_key(arrivals: Iterable[Arrival]) -> dict[str, Arrival]:
     found: dict[str, Arrival] = {}
     for arrival in sorted(arrivals, key=lambda a: (a.key, a.older)):
         said = found.get(arrival.key, arrival)
-        found[arrival.key] = replace(said, older=tuple(dict.fromkeys(said.older + arrival.older)))
+        older = tuple(dict.fromkeys(said.older + arrival.older))
+        hint, waited = said.hint and arrival.hint, max(said.waited, arrival.waited)
+        tries = min(said.tries, arrival.tries)  # One that is told anew is tried anew.
+        found[arrival.key] = Arrival(arrival.bucket, arrival.key, older, tries, hint, waited)
     return found
 
 
@@ -82,6 +91,19 @@ def _matches(source: Endpoint, arrival: Arrival) -> bool:
     return source.bucket.name == arrival.bucket and arrival.key.startswith(source.prefix)
 
 
+def _is_there(row: Row) -> bool:
+    """Decided when it was planned: the destination has it."""
+    return row.decided is not None and row.decided.outcome.good
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of a row that was delivered on the spot, as it was planned last."""
+
+    row: Row
+    outcome: RowOutcome
+
+
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Arrivals of one feed, handled together."""
@@ -92,12 +114,18 @@ class _Batch:
     target: Endpoint
     arrivals: Mapping[str, Arrival]
     """By key."""
+    records: DeliveryRecords
 
     def deliver(self, arrivals: Sequence[Arrival]) -> set[Arrival]:
         planned = self.env.pool.map(self._plan_safely, arrivals)
-        again = {arrival for arrival, row in zip(arrivals, planned, strict=True) if isinstance(row, Retry)}
-        rows = [row for row in planned if isinstance(row, Row)]
-        self._note_decided([row for row in rows if row.decided is not None])
+        again = {arrival for arrival in planned if isinstance(arrival, Arrival)}
+        try:
+            rows = self._to_be_done([row for row in planned if isinstance(row, Row)])
+            self._note_decided([row for row in rows if row.decided is not None])
+        except Retry as error:
+            # Whether it is delivered can't be asked for, or noted: nothing is published without that.
+            self.env.log("arrivals-again", feed=self.feed.id, arrivals=len(arrivals), error=str(error))
+            return set(arrivals)
         work = [row for row in rows if row.decided is None]
         if len(work) <= self.env.policy.inline_objects and all(self._is_small(row) for row in work):
             return again | self._deliver_inline(work)
@@ -139,12 +167,24 @@ class _Batch:
 
     # --- planning ---------------------------------------------------------------------------------------------
 
-    def _plan_safely(self, arrival: Arrival) -> Row | Retry | None:
+    def _try_again(self, key: str, error: Retry) -> Arrival | Permanent:
+        """The arrival, to come again; or the error of one that has come often enough, while others are answered."""
+        arrival = self.arrivals[key]
+        self.env.log("arrival-again", feed=self.feed.id, key=key, tries=arrival.tries, error=str(error))
+        if not answered(self.env, (self.source, self.target)):
+            return arrival
+        if arrival.tries + 1 >= self.env.policy.row_rounds_max:
+            return Permanent(GIVEN_UP, f"no answer after {arrival.tries + 1} tries: {error}")
+        return replace(arrival, tries=arrival.tries + 1)
+
+    def _plan_safely(self, arrival: Arrival) -> Row | Arrival | None:
         try:
             planned = safely(self.env, arrival.key, lambda: self._plan(arrival.key))
         except Retry as error:
-            self.env.log("arrival-again", feed=self.feed.id, key=arrival.key, error=str(error))
-            return error
+            again = self._try_again(arrival.key, error)
+            if isinstance(again, Arrival):
+                return again
+            planned = again
         except NoSuchBucket as error:
             planned = error
         return self._unreadable(arrival.key, planned) if isinstance(planned, EftError) else planned
@@ -163,19 +203,44 @@ class _Batch:
             self.env.log("arrival-gone", feed=self.feed.id, key=key)
             return None
         sight = Sight(head.facts, there.facts if there else None, self._with_parts(head))
-        row = Planner(self.env, source, target, self.feed.mode).row(sight, wanted)
-        return None if row is None or self._delivered_before(row) else row
+        return Planner(self.env, source, target, self.feed.mode).row(sight, wanted)
 
     @staticmethod
     def _with_parts(head: ObjectHead) -> ObjectHead | None:
         """A plain small object needs no second look; for others the planner looks again, with part sizes."""
         return head if not head.parts_count and "-" not in head.facts.etag else None
 
-    def _delivered_before(self, row: Row) -> bool:
-        """This very version is delivered, or is in an open job's manifest: a repeated event must not bring it back
-        after the receiver has taken it away. The record is written after the fact, so skipping on it loses nothing."""
-        if row.expect is not None and row.expect in self.arrivals[row.key].older and row.expect != row.etag:
-            # An older version of ours lies there: a copy that was late. The receiver has taken nothing away.
+    def _to_be_done(self, planned: Sequence[Row]) -> list[Row]:
+        """Those that are not delivered yet, as far as they are this Region's to deliver. Raises Retry if the delivery
+        record can't be read."""
+        told = self.env.pool.map(self._is_told, planned)
+        rows = [row for row, is_told in zip(planned, told, strict=True) if not is_told]
+        delivered = self.records.delivered([row for row in rows if self._is_asked_for(row)])
+        for row in rows:
+            if digest(row) in delivered and self._is_asked_for(row):
+                self._index(row)
+        rows = [row for row in rows if digest(row) not in delivered or not self._is_asked_for(row)]
+        hints = [self.arrivals[row.key] for row in rows if self.arrivals[row.key].hint and not _is_there(row)]
+        put_off = put_off_while_it_lives(self.env, self.source, hints)
+        return [row for row in rows if self.arrivals[row.key] not in put_off]
+
+    def _is_asked_for(self, row: Row) -> bool:
+        """Not if the row is not to be delivered at all; nor if an older version of ours lies there: a copy that was
+        late. The receiver has taken nothing away then."""
+        older = row.expect is not None and row.expect in self.arrivals[row.key].older and row.expect != row.etag
+        return not older and (row.decided is None or row.decided.outcome.good)
+
+    def _index(self, row: Row) -> None:
+        """Tell the table of a delivery that is recorded, and that it doesn't know of: whoever made it has died since,
+        or the other Region's notes are late."""
+        done = RowOutcome(row.key, Outcome.COPIED, TAKEN_AWAY if row.decided is None else "")
+        self.env.ledger.put_deliveries([self._delivery(row, done)])
+
+    def _is_told(self, row: Row) -> bool:
+        """The table says that this very version is delivered, or in an open job's manifest: a repeated event must not
+        bring it back after the receiver has taken it away. It is told after the fact, so skipping on it loses nothing;
+        what it doesn't say, the delivery record may."""
+        if row.expect is not None and not self._is_asked_for(row) and row.decided is None:
             return False
         pin = pin_of(row)
         known = [d for d in self.env.ledger.get_deliveries(self.feed.id, row.key) if d.pin == pin]
@@ -184,6 +249,8 @@ class _Batch:
             self.env.queue.send_verify_deliveries([VerifyDelivery(self.feed.id, row.key, pin, self.feed.tenant)])
         if statuses & set(DELIVERED):
             return True
+        if self.arrivals[row.key].hint and DeliveryStatus.FAILED in statuses:
+            return True  # Its own Region has dealt with it, and said so.
         region = self.target.bucket.region
         return any(is_queued(self.env, region, d) for d in known if d.status is DeliveryStatus.QUEUED)
 
@@ -193,6 +260,8 @@ class _Batch:
 
     def _note_decided(self, rows: Iterable[Row]) -> None:
         """Rows that need no copying: unchanged ones are simply there; the others have failed and somebody must know."""
+        rows = list(rows)
+        self.records.note([row for row in rows if _is_there(row)])
         noted: list[Delivery] = []
         for row in rows:
             assert row.decided is not None, "only decided rows come here"
@@ -206,10 +275,17 @@ class _Batch:
 
     def _deliver_inline(self, rows: Sequence[Row]) -> set[Arrival]:
         done = self.env.pool.map(self._deliver_one, rows)
-        delivered = [delivery for delivery in done if isinstance(delivery, Delivery)]
+        ended = [found for found in done if isinstance(found, _Done)]
+        # Crash before this line: the event comes again, finds the destination as wanted, and records that; unless the
+        # receiver has taken it away by then, who gets it a second time (docs/failover.md, what is not proven).
+        try:
+            self.records.note([found.row for found in ended if found.outcome.outcome.good])
+        except Retry as error:
+            self.env.log("deliveries-not-noted", feed=self.feed.id, error=str(error))
+            return {self._arrival(row) for row in rows}
+        delivered = [self._delivery(found.row, found.outcome) for found in ended]
         self.env.ledger.put_deliveries(delivered)
-        # Crash before this line: the event comes again, finds the destination as wanted, and notes that.
-        # Crash after it: it comes again, finds the record, and wakes verify again.
+        # Crash before this line, or after it: the event comes again, finds it delivered, and wakes verify again.
         self.env.queue.send_verify_deliveries(
             [
                 VerifyDelivery(d.feed_id, d.key, d.pin, self.feed.tenant)
@@ -222,19 +298,21 @@ class _Batch:
                 self.env.notifier.delivery_failed(self.feed.tenant, self.feed.name, delivery)
         return {done_or_again for done_or_again in done if isinstance(done_or_again, Arrival)}
 
-    def _deliver_one(self, row: Row) -> Delivery | Arrival | None:
+    def _deliver_one(self, row: Row) -> "_Done | Arrival | None":
         try:
             done = safely(self.env, row.key, lambda: self._publish(row))
         except Retry as error:
-            self.env.log("arrival-again", feed=self.feed.id, key=row.key, error=str(error))
-            return self._arrival(row)
+            again = self._try_again(row.key, error)
+            if isinstance(again, Arrival):
+                return again
+            done = again
         except NoSuchBucket as error:
             done = error
         if isinstance(done, EftError):
-            return self._delivery(row, RowOutcome(row.key, outcome_of(done), str(done)))
+            return _Done(row, RowOutcome(row.key, outcome_of(done), str(done)))
         return done
 
-    def _publish(self, row: Row) -> Delivery | Arrival | None:
+    def _publish(self, row: Row) -> "_Done | Arrival | None":
         """Publish one row. If the source or the destination changed meanwhile, plan anew from what is there now: a new
         row with its own pins, never an old row with a fresh precondition."""
         planned: Row | None = row
@@ -242,15 +320,17 @@ class _Batch:
             if planned is None:
                 return None
             if planned.decided is not None:
-                return self._delivery(planned, planned.decided)
+                return _Done(planned, planned.decided)
             if not self._is_small(planned):
                 break
             outcome = self._publisher().small(planned, look_first=False, planned_now=True)
             if outcome.outcome is Outcome.SOURCE_GONE:
                 return None
             if outcome.outcome not in (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT):
-                return self._delivery(planned, outcome)
+                return _Done(planned, outcome)
             planned = self._plan(row.key)
+            if planned is not None and self._is_asked_for(planned) and self.records.has(planned):
+                return None  # Others have delivered it meanwhile.
         return self._arrival(row)
 
     def _delivery(self, row: Row, outcome: RowOutcome) -> Delivery:
@@ -272,7 +352,7 @@ class _Batch:
             if records.terminal() is None:
                 self._open_job(spec, records, rows)
                 return
-            rows = [row for row in rows if not self._delivered_before(row)]
+            rows = self._to_be_done(rows)
             if not rows:
                 return
 

@@ -4,7 +4,7 @@ Links are create-only and each says where the next one begins, so splitters need
 after the other's death, build one and the same chain.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.core import ids, keyrange
 from chalicelib.core.admission import heads
@@ -24,6 +24,7 @@ from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import cut_deletions, delivered, end_of_chain, keep_all
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.listing import cut_list
+from chalicelib.protocol.patience import with_patience
 from chalicelib.protocol.planning import Cut, plan_rows
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -37,7 +38,7 @@ PAGES_PER_LINK = 20
 """How many pages are listed for one manifest, where a filter leaves little of them."""
 
 
-def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: int) -> None:
+def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: int, *, rested: int = 0) -> None:
     """Go on with a range's chain until it is closed, forked, or this invocation's time is used up."""
     records = ControlRecords(env, control_region).job(job_id)
     spec = records.spec()
@@ -74,7 +75,10 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
             may_fork = spec.kind is JobKind.PREFIX and not chain.deletes and links >= env.policy.split_links_per_run
             _hand_over(env, chain, may_fork=may_fork)
             break
-        chain.append(_next_manifest(env, spec, chain, sieve))
+        link = _next_manifest_in_time(env, spec, chain, sieve, rested)
+        if link is None:
+            break
+        chain.append(link)
         links += 1
     if chain.deletes and chain.ended:
         _conclude_deletions(env, chain, deadline_ms, wake=links > 0)
@@ -173,6 +177,19 @@ def _find_middle(env: Env, chain: "_Chain") -> str | None:
 
     first = first_above(chain.cursor)
     return None if first is None else keyrange.divide(first, lambda bound: first_above(bound) is not None)
+
+
+def _next_manifest_in_time(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve, rested: int) -> Manifest | None:
+    """The same, also where one object never answers: its row fails when it has been waited for. None: it waits."""
+    wake = replace(Wake.of(spec, QueueName.SPLIT, chain.range_id), rested=rested)
+    return with_patience(
+        env,
+        chain.records,
+        spec,
+        f"split-{chain.next_part}",
+        wake,
+        lambda seeing: _next_manifest(seeing, spec, chain, sieve),
+    )
 
 
 def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Manifest:

@@ -28,6 +28,7 @@ from chalicelib.core.verdict import verified, verified_deletion
 from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, UploadRef, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import REPLACING, source_key_of
 from chalicelib.protocol.multipart import upload_name
+from chalicelib.protocol.patience import with_patience
 from chalicelib.protocol.places import places_of_feed, places_writing
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import with_checksum
@@ -41,7 +42,7 @@ _KEEP_UPLOAD = (Outcome.COPIED, Outcome.SET_ASIDE)
 LOOKED_AT = (Outcome.COPIED, Outcome.DELETED, Outcome.KEPT)
 
 
-def run(env: Env, job_id: str, control_region: str, part: str) -> None:
+def run(env: Env, job_id: str, control_region: str, part: str, *, rested: int = 0) -> None:
     """Verify a copied partition and write its receipt. Of a paused job too: it copies nothing, what has arrived is best
     looked at before others change it, and a job of which all was copied settles."""
     control = ControlRecords(env, control_region)
@@ -52,7 +53,17 @@ def run(env: Env, job_id: str, control_region: str, part: str) -> None:
         return
     receipt = records.receipt(part)
     if receipt is None:
-        outcomes = _verify_rows(env, spec, manifest, copied)
+        wake = Wake.of(spec, QueueName.VERIFY, part)
+        outcomes = with_patience(
+            env,
+            records,
+            spec,
+            f"verify-{part}",
+            replace(wake, rested=rested),
+            lambda seeing: _verify_rows(seeing, spec, manifest, copied),
+        )
+        if outcomes is None:
+            return
         if manifest.aside:
             parent = records.receipt(ids.parent_of(part))
             if parent is None:

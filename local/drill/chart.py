@@ -73,8 +73,8 @@ def _lanes(record: Record, promise: Promise, origin: int) -> list[Lane]:
 
 
 def _marks(record: Record, origin: int) -> list[Mark]:
-    bad = ("dies", "asleep", "cut apart")
-    good = ("back", "wakes", "joined")
+    bad = ("dies", "hangs", "asleep", "becomes slow", "cut apart")
+    good = ("back", "wakes", "joined", "well again")
     return [
         Mark(
             phase.name,

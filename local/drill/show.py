@@ -144,8 +144,10 @@ def emulated(times: Times) -> list[str]:
         "A Region's death is real for its processes: SIGSTOP at one moment, then SIGKILL; its API, event sources, "
         "rules and replication are cut. Route 53, DynamoDB's replication (300 to 500 ms, last writer wins) and the "
         "age of uploads are played by the gateway.",
-        "The emulator forwards no event to another Region's bus: in case feed the drill puts the events into East's "
-        "queue of hints, as West's rule would.",
+        "The emulator forwards no event to another Region's bus: in cases feed and inbox the drill puts the events "
+        "into East's queue of hints, as West's rule would.",
+        "A Region that hangs: its processes are stopped, and the gateway accepts connections to its API, services and "
+        "buckets and answers nothing. A copy that reads from its buckets is answered 500 after 5 s.",
         "The moment of death is exact: the gateway holds back the request that would come next until the Region "
         "is dead.",
     ]

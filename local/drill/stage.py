@@ -32,6 +32,7 @@ TENANT = "demo"
 _S3_CONFIG = CLIENT_CONFIG.merge(Config(max_pool_connections=16, retries={"total_max_attempts": 2, "mode": "standard"}))
 _INVOKE_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=90, retries={"total_max_attempts": 1, "mode": "standard"}))
 _REACHED_S = 300.0
+"""Nothing is promised about it: a busy machine may take its time."""
 FOREIGN_AGE_H, ORPHAN_AGE_H = 48, 25
 
 
@@ -244,13 +245,13 @@ class Stage:
     def rest(self, sweeps: int = 3) -> None:
         """Both Regions have swept a few times and the one name leads home: whatever a returned Region still wanted to
         do, it has had its chance."""
-        self.await_name(WEST, 240 / self.times.scale + 30)
+        self.await_name(WEST, 240 / self.times.scale + _REACHED_S)
         if self.times.scale == 1:
             self._sweep_by_schedule(sweeps)
             return
         goal = {region: rounds + sweeps for region, rounds in self.sweeper.rounds.items()}
         what = f"{sweeps} sweeps of each Region"
-        wait_until(lambda: all(self.sweeper.rounds[r] >= n for r, n in goal.items()), what, 120)
+        wait_until(lambda: all(self.sweeper.rounds[r] >= n for r, n in goal.items()), what, _REACHED_S)
 
     def _sweep_by_schedule(self, sweeps: int) -> None:
         """Beacons count sweeps, whoever started them."""

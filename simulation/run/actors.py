@@ -86,6 +86,12 @@ class Actors:
                 world.calls.down.add(f"storage {subject}")
             case Act.JOIN_STORAGE:
                 world.calls.down.discard(f"storage {subject}")
+            case Act.HANG:
+                world.calls.hanging.add(subject)
+            case Act.UNHANG:
+                world.calls.hanging.discard(subject)
+            case Act.DIE_ALONE:
+                world.promises.died(subject)
             case Act.CUT_TABLE:
                 world.calls.down.add(f"table {subject}")
             case Act.JOIN_TABLE:

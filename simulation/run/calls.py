@@ -9,16 +9,25 @@ from typing import Any
 
 from greenlet import GreenletExit
 
-from chalicelib.core.errors import Conflict, EftError, Retry
+from chalicelib.core.errors import Conflict, EftError, NoAnswer, Retry
 from chalicelib.ports import UploadRef
 from simulation.run.faults import Fault, FaultPlan
+from simulation.run.patience import WORKERS, patience_ms
 from simulation.run.scheduler import Process, Scheduler
+from simulation.run.situations import Situation
+from simulation.run.story import Scenario
 from simulation.run.trace import Trace
 
 PAUSE_MS = 20 * 60_000
 DELAY_MS = 90_000
 LATE_MS = 30 * 60_000
 SWEEP_LATENCY_MS = 1_500
+API_LATENCY_MS = 300
+_HANGING = {
+    "storage": Situation.STORAGE_HANGS,
+    "table": Situation.TABLE_HANGS,
+    "queue": Situation.QUEUE_HANGS,
+}
 Watch = Callable[[Process, str, tuple[Any, ...], Any], None]
 
 
@@ -26,13 +35,26 @@ class Calls:
     """Carries calls out. `watch(process, call, arguments, answer)` is told of each that was carried out, at the moment
     it was; the answer may be an error."""
 
-    def __init__(self, scheduler: Scheduler, plan: FaultPlan, random: Random, latency_ms: int, trace: Trace) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        plan: FaultPlan,
+        random: Random,
+        scenario: Scenario,
+        happened: Counter[Situation],
+        trace: Trace,
+    ) -> None:
         self._scheduler, self._plan, self._random, self._trace = scheduler, plan, random, trace
-        self._latency_ms = latency_ms
+        self._happened = happened
+        self._policy, self._latency_ms, self._stuck = scenario.policy, scenario.latency_ms, scenario.stuck
         self._spent: set[str] = set()
         """Uploads that S3 answered with 409 when they were to be completed."""
         self.down: set[str] = set()
         """What can't be reached: "storage <region>", "table <region>"."""
+        self.planned: set[str] = set()
+        """Source keys that some job has planned."""
+        self.hanging: set[str] = set()
+        """What accepts requests and answers none; "queue <region>", too."""
         self.pairs: Counter[tuple[Fault, str]] = Counter()
         self.made = 0
         self.watches: dict[str, Watch] = {}
@@ -54,7 +76,7 @@ class Calls:
         process = thread.process
         if fault is not None:
             self.pairs[fault, call] += 1
-            process.disturbed = True
+            process.faulted = True
             self._trace.fault(process, call, args, fault)
             return self._fail(
                 fault, call, args, partial(self._carry_out, process, call, real, args, kwargs), needs(*args)
@@ -64,18 +86,52 @@ class Calls:
         thread.in_flight = None
         if self.down:
             self._reach(needs(*args))
+        if self.hanging or self._stuck:
+            self._hang_or_refuse(process, call, args, needs(*args), real, kwargs)
         if call in self.watches or self._trace.kept:
             return self._carry_out(process, call, real, args, kwargs)
         return real(*args, **kwargs)
 
     def _latency(self, process: Process) -> int:
-        """A sweep's calls end within their budget, by an answer or without."""
-        return min(self._latency_ms, SWEEP_LATENCY_MS) if process.name == "sweep" else self._latency_ms
+        """A sweep's calls end within their budget, by an answer or without; the API gives up when all are slow."""
+        if process.name in WORKERS:
+            return self._latency_ms
+        return min(self._latency_ms, SWEEP_LATENCY_MS if process.name == "sweep" else API_LATENCY_MS)
 
     def _reach(self, needed: tuple[str, ...]) -> None:
         for service in needed:
             if service in self.down:
-                raise Retry("Unreachable", f"{service} can't be reached")
+                raise NoAnswer("Unreachable", f"{service} can't be reached")
+
+    def _hang_or_refuse(
+        self,
+        process: Process,
+        call: str,
+        args: tuple[Any, ...],
+        needed: tuple[str, ...],
+        real: Callable[..., Any],
+        kwargs: dict[str, Any],
+    ) -> None:
+        """Wait in vain for what hangs; some of those requests are carried out all the same. Then for what concerns an
+        object that is refused for ever."""
+        for service in needed:
+            if service in self.hanging:
+                self._happened[_HANGING[service.split()[0]]] += 1
+                if self._random.random() < 0.3:
+                    self._arrive(partial(self._carry_out, process, call, real, args, kwargs), ())
+                self._wait_in_vain(process, call, peer=service.split()[1] != process.region)
+                raise NoAnswer("NoAnswer", f"{call}: {service} hangs")
+        stuck = self._stuck
+        refusal = stuck.refuses(call, args) if stuck and f"in/{stuck.key}" in self.planned else None
+        if refusal is not None:
+            if isinstance(refusal, NoAnswer):
+                self._wait_in_vain(process, call, peer=True)
+            self._trace.call(process, call, args, refusal)
+            raise refusal
+
+    def _wait_in_vain(self, process: Process, call: str, *, peer: bool) -> None:
+        process.hung = True
+        self._scheduler.wait(patience_ms(self._policy, process.name, call, peer=peer))
 
     def _carry_out(
         self, process: Process, call: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -108,7 +164,7 @@ class Calls:
             scheduler.at(scheduler.now_ms + self._random.randrange(LATE_MS), partial(self._arrive, effect, needed))
             if fault is Fault.DIE_LATE:
                 scheduler.die()
-            raise Retry("Timeout", f"{call}: no answer")
+            raise NoAnswer("NoAnswer", f"{call}: no answer")
         if fault is Fault.REFUSE:
             raise Retry("SlowDown", f"{call}: Please reduce your request rate.")
         self._reach(needed)
@@ -123,7 +179,7 @@ class Calls:
         if fault is Fault.DIE_AFTER:
             scheduler.die()
         if fault is Fault.LOSE_ANSWER:
-            raise Retry("Timeout", f"{call}: the answer was lost")
+            raise NoAnswer("NoAnswer", f"{call}: the answer was lost")
         if fault is Fault.PAUSE_AFTER:
             scheduler.wait(PAUSE_MS)
         return answer

@@ -9,10 +9,12 @@ from chalicelib.core.deletions import Deletion
 from chalicelib.core.errors import NotYet
 from chalicelib.core.model import CancelMode, JobSpec
 from chalicelib.ports import Env
+from chalicelib.protocol.breaker import for_request
 from chalicelib.protocol.registering import Author
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
 from chalicelib.steps import control, feeds, plan
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
+from simulation.run.calls import API_LATENCY_MS
 from simulation.run.story import MINUTE, SECOND
 from simulation.run.world import FEED, FEED_TARGET, World
 
@@ -66,10 +68,12 @@ class Customers:
 
         def serve() -> None:
             nonlocal answered
-            work(stacks[region].env)
+            work(for_request(stacks[region].env))
             answered = True
 
         def ended(by_itself: bool) -> None:
+            if by_itself:
+                self.world.promises.answered(process, 30 * API_LATENCY_MS)
             if not (by_itself and answered):
                 again = self.world.scheduler.now_ms + ASK_AGAIN_MS
                 self.world.scheduler.at(again, lambda: self.ask(who, region, work))
@@ -77,7 +81,7 @@ class Customers:
         if stacks[region].asleep:
             ended(by_itself=False)
         else:
-            self.world.scheduler.start(who, region, self.world.safely(serve), ended)
+            process = self.world.scheduler.start(who, region, self.world.safely(serve), ended)
 
     def submit(self, number: int, region: str) -> None:
         job = self.scenario.jobs[number]

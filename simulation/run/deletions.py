@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from chalicelib.core import codec
 from chalicelib.core.errors import EftError
 from chalicelib.core.ids import DELETE_RANGE
-from chalicelib.core.model import Bucket, JobSpec, Link, Manifest, Method, Receipt, Row
+from chalicelib.core.model import Bucket, JobSpec, Link, Manifest, Method, Outcome, Receipt, Row
 from simulation.memory.clock import START_MS
 from simulation.memory.env import CONTROL, SOURCE, TARGET
 from simulation.memory.store import MemoryObjectStore
@@ -87,7 +87,8 @@ class Deletions:
         prefix = f"jobs/{job}/done/r"
         receipts = [key for key in self._store.keys(control) if key.startswith(prefix)]
         found = [codec.loads(self._read(control, key), Receipt) for key in receipts]
-        return [row.key for receipt in found for row in receipt.rows if not naive.is_good(row.outcome)] + [
+        rows = [row for receipt in found for row in receipt.rows if row.outcome is not Outcome.SET_ASIDE]
+        return [row.key for row in rows if not naive.is_good(row.outcome)] + [
             receipt.error for receipt in found if receipt.error
         ]
 

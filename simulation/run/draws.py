@@ -1,19 +1,23 @@
 """More of what a seed draws, each from a stream of its own: contents that repeat, receivers, feeds that come and go,
-uploads that are older than their events, jobs of many rows."""
+uploads that are older than their events, jobs of many rows, an object that is refused for ever, dependencies that
+hang, a Region that dies and nothing else."""
 
 from dataclasses import replace
 from random import Random
 
-from simulation.memory.env import WEST
+from chalicelib.core.model import OverwriteMode
+from simulation.memory.env import EAST, WEST
+from simulation.run.faults import Weather
 from simulation.run.inputs import Input
 from simulation.run.situations import HELD_BACK, Situation
 from simulation.run.story import MINUTE, REGIONS, SECOND, Act, Event, Item, Job, Scenario
+from simulation.run.stuck import How, Stuck
 
 
 def more(scenario: Scenario) -> Scenario:
     """The scenario, with what its seed draws beside."""
     seed = scenario.seed
-    for draw in (_repeats, _receiver, _registered, _uploads, _bytes, _many_rows):
+    for draw in (_repeats, _receiver, _registered, _uploads, _bytes, _many_rows, _stuck, _hangs, _alone):
         scenario = draw(Random(f"{draw.__name__} {seed}"), scenario)
     return replace(scenario, events=tuple(sorted(scenario.events, key=lambda event: event.at_ms)))
 
@@ -24,7 +28,7 @@ def _has(scenario: Scenario, act: Act) -> bool:
 
 def _repeats(random: Random, scenario: Scenario) -> Scenario:
     """A key is overwritten again and again, with few contents; some targets hold what their source held before."""
-    if random.random() > 0.3 or (Situation.CONTENTS_AGAIN_VERSIONED in HELD_BACK and _has(scenario, Act.DROP)):
+    if random.random() > 0.3:
         return scenario
     items = tuple(
         replace(item, older=item.target and not item.same and random.random() < 0.6) for item in scenario.items
@@ -119,3 +123,69 @@ def _of_all(random: Random, job: Job) -> Job:
     """Mostly it goes by its prefix."""
     alone = job.input.retries is None and not job.delete
     return replace(job, input=Input()) if alone and random.random() < 0.7 else job
+
+
+def _stuck(random: Random, scenario: Scenario) -> Scenario:
+    if Situation.STUCK_KEY in HELD_BACK or not scenario.jobs or random.random() > 0.04:
+        return scenario
+    stuck = Stuck(random.choice([item.key for item in scenario.items if not item.target]), random.choice(tuple(How)))
+    policy = replace(scenario.policy, row_rounds_max=random.choice((1, 2, 3)))
+    return replace(scenario, stuck=stuck, policy=policy)
+
+
+def _services(region: str) -> tuple[str, ...]:
+    return tuple(f"{kind} {region}" for kind in ("storage", "table", "queue"))
+
+
+def _hangs(random: Random, scenario: Scenario) -> Scenario:
+    """One service of a Region, or all of them and its functions."""
+    if Situation.STORAGE_HANGS in HELD_BACK or random.random() > 0.12:
+        return scenario
+    region = random.choice(REGIONS)
+    begins = random.randrange(min(scenario.calm_at_ms, 2 * MINUTE))
+    ends = random.randint(begins, scenario.calm_at_ms)
+    whole = random.random() < 0.4
+    services = _services(region) if whole else (random.choice(_services(region)),)
+    events = [Event(begins, Act.HANG, service) for service in services]
+    events += [Event(ends, Act.UNHANG, service) for service in services]
+    if whole and region != scenario.dead_for_good:
+        events += [Event(begins, Act.FREEZE_REGION, region), Event(ends, Act.THAW_REGION, region)]
+    return replace(scenario, events=scenario.events + tuple(events))
+
+
+def _alone(random: Random, scenario: Scenario) -> Scenario:
+    """In the middle of work a Region dies, or hangs as a whole, and nothing else is wrong."""
+    if Situation.TAKEN_OVER_IN_TIME in HELD_BACK or random.random() > 0.03:
+        return scenario
+    hangs = random.random() < 0.5
+    # A job whose data lies in a Region that hangs waits for it.
+    region, control_of = (EAST, WEST) if hangs else (random.choice(REGIONS), scenario.control_of)
+    at = random.randint(3, 40) * SECOND
+    events = [Event(SECOND, Act.SUBMIT, str(number), region) for number in range(2)]
+    events += [Event(at, Act.FREEZE_REGION if hangs else Act.KILL_REGION, region)]
+    events += [Event(at, Act.HANG, service) for service in _services(region) if hangs]
+    items = [Item(f"a/{number}", random.choice((7, 20, 60, 90))) for number in range(random.choice((6, 12)))]
+    policy = replace(
+        scenario.policy, partition_rows=random.choice((2, 3, 10)), partitions_ahead=32, tenant_partitions_max=24
+    )
+    return replace(
+        scenario,
+        weather=Weather(0, ()),
+        policy=policy,
+        control_of=control_of,
+        latency_ms=random.choice((100, 300, 1000)),
+        lag_ms=random.choice((50, 1000)),
+        transit_ms=500,
+        pool_width=random.choice((1, 2)),
+        endpoint_max=None,
+        runtime_ms=15 * MINUTE,
+        items=tuple(items),
+        jobs=(Job(OverwriteMode.IF_CHANGED, "a/", "a/"),) * 2,
+        events=(*events, Event(at, Act.DIE_ALONE, region)),
+        calm_at_ms=15 * MINUTE,
+        dead_for_good="" if hangs else region,
+        timetable=None,
+        stuck=None,
+        alone=region,
+        receiver_ms=0,
+    )

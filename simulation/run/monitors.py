@@ -62,6 +62,8 @@ class Monitors:
         self.violations: list[Violation] = []
         self.happened: Counter[Situation] = Counter()
         self.inbox = Inbox(scheduler, store, self.violated, self.happened)
+        self.planned: set[str] = set()
+        """Source keys that are in a manifest."""
         self.deleting = False
         """Some job deletes: then targets are listed for that, too."""
         self.appeared: Callable[[Bucket, str], None] = lambda _bucket, _key: None
@@ -73,6 +75,8 @@ class Monitors:
         """(bucket, key) -> job, source and precondition of each publish since somebody else last interfered there."""
         self._newest: dict[tuple[str, str], int] = {}
         """(bucket, key) -> number of the newest version of its source that we have published there."""
+        self.begun: Counter[str] = Counter()
+        """Target key -> how many uploads we have begun there."""
         self._uploads: dict[str, Tracked] = {}
         self._registers: dict[str, dict[int, Registration]] = defaultdict(dict)
         self._beacons: dict[str, list[int]] = defaultdict(list)
@@ -87,6 +91,9 @@ class Monitors:
         self._deletions = Deletions(scheduler, store, self)
         self._cancelled: set[tuple[str, str]] = set()
         """(job, target key) of large rows that are receipted as cancelled. Small ones are not recalled once sent."""
+
+    def happens(self, situation: Situation) -> None:
+        self.happened[situation] += 1
 
     def violated(self, invariant: str, what: str) -> None:
         self.violations.append(Violation(invariant, what, self._scheduler.now_ms))
@@ -228,6 +235,7 @@ class Monitors:
     def _upload_begun(self, process: Process, _: str, _args: tuple[Any, ...], answer: Any) -> None:
         if not isinstance(answer, UploadRef):
             return
+        self.begun[answer.key] += 1
         self._uploads[answer.upload_id] = Tracked(answer.bucket, answer.key)
         self._is_approved(process, answer.key)
         place = (answer.bucket.name, answer.key)
@@ -308,6 +316,8 @@ class Monitors:
             self._done(process, args[0], codec.loads(body, Receipt))
 
     def _cut(self, link: Link) -> None:
+        if isinstance(link, Manifest):
+            self.planned.update(row.key for row in link.rows)
         if isinstance(link, Manifest) and not link.last and len(link.rows) < self._policy.partition_rows:
             full = sum(row.size for row in link.rows) >= self._policy.partition_bytes
             self.happened[Situation.CUT_BY_BYTES] += full

@@ -63,6 +63,7 @@ def _calm(world: World, actors: Actors) -> None:
     world.trace.event("faults stop")
     world.plan.end()
     world.calls.down.clear()
+    world.calls.hanging.clear()
     for region in (WEST, EAST):
         if region != world.scenario.dead_for_good:
             world.wake(region)
@@ -109,8 +110,17 @@ def _open_jobs(world: World) -> list[str]:
 
 
 def _fills(world: World) -> list[str]:
-    """What is still to be listed for a feed that was resumed, or is to be back-filled."""
-    return [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("fills/")]
+    """What is still to be listed for a feed that was resumed, or is to be back-filled. That of a new one stays until
+    its source's Region has listed it itself, since that one may not know of it yet. What is left of a feed that was
+    removed, and made again since, is nobody's."""
+    left = [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("fills/")]
+    known = [entry.body for region in world.awake for entry in world.registries[region].entries.values()]
+    lives = world.scenario.dead_for_good != WEST
+    return [
+        key
+        for key in left
+        if not key.endswith("/created") or (lives and any(key.split("/")[1] in body for body in known))
+    ]
 
 
 def _tidy(world: World) -> None:

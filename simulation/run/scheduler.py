@@ -31,8 +31,10 @@ class Process:
     """Called when it has ended: by itself (True), or killed (False)."""
     job: str = ""
     """The job that it was woken for, if any."""
-    disturbed: bool = False
-    """Something has gone wrong in it that takes time."""
+    faulted: bool = False
+    """Something has gone wrong in it, or it was put to sleep."""
+    hung: bool = False
+    """It has waited for an answer that didn't come."""
     killed: bool = False
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     """For monitors: the ETags under which it has seen objects at a destination, by (bucket, key)."""
@@ -40,6 +42,11 @@ class Process:
     """The number of the source version that was newest when it looked, by (bucket, key)."""
     gone: set[tuple[str, str]] = field(default_factory=set)
     """Objects whose upload it has found gone, and at which it has not looked since."""
+
+    @property
+    def disturbed(self) -> bool:
+        """Something in it took longer than it should."""
+        return self.faulted or self.hung
 
     @property
     def label(self) -> str:

@@ -32,22 +32,30 @@ class Situation(StrEnum):
     VERIFIED_BY_LIST = "verified-by-list"
     HUNDREDS_OF_ROWS = "hundreds-of-rows"
     """A job of at least 300 rows ended."""
+    STUCK_KEY = "stuck-key"
+    """An object was refused for ever, or never answered for, and its job ended without it."""
+    STORAGE_HANGS = "storage-hangs"
+    """A call to a Region's S3 got no answer until its caller's time was up."""
+    TABLE_HANGS = "table-hangs"
+    QUEUE_HANGS = "queue-hangs"
+    SWEPT_WHILE_SOMETHING_HANGS = "swept-while-something-hangs"
+    """A sweep that had met what hangs ended in its time."""
+    ANSWERED_WHILE_SOMETHING_HANGS = "answered-while-something-hangs"
+    """An API request that had met what hangs was answered in its time."""
+    TAKEN_OVER_IN_TIME = "taken-over-in-time"
+    """What a Region held that died, or hung as a whole, was another's within the promised time."""
     CUT_BY_BYTES = "cut-by-bytes"
     """A partition ended with fewer rows than it might have, at its number of bytes."""
 
 
 HELD_BACK = frozenset(
     {
-        Situation.CONTENTS_AGAIN_VERSIONED,
+        Situation.UPLOAD_OLDER_THAN_ITS_EVENT,
+        Situation.UPLOAD_WHOSE_EVENT_WAITS,
         Situation.TAKEN_AT_ONCE,
         Situation.TAKEN_LATER,
         Situation.TOLD_AGAIN_OF_TAKEN,
         Situation.CAME_TWICE,
-        Situation.UPLOAD_OLDER_THAN_ITS_EVENT,
-        Situation.UPLOAD_WHOSE_EVENT_WAITS,
-        Situation.FEED_REGISTERED,
-        Situation.FEED_REMOVED,
-        Situation.EVENT_BEFORE_ITS_FEED,
     }
 )
 """Not drawn: what the product doesn't survive yet."""

@@ -10,6 +10,7 @@ from simulation.memory.buckets import Limits
 from simulation.memory.env import EAST, WEST
 from simulation.run.faults import Weather
 from simulation.run.inputs import EVERYTHING, Input
+from simulation.run.stuck import Stuck
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 REGIONS = (WEST, EAST)
@@ -37,6 +38,11 @@ class Act(StrEnum):
     JOIN_STORAGE = "join-storage"
     CUT_TABLE = "cut-table"
     JOIN_TABLE = "join-table"
+    HANG = "hang"
+    """What the subject names, "storage <region>" or the like, answers nobody."""
+    UNHANG = "unhang"
+    DIE_ALONE = "die-alone"
+    """A Region dies, and nothing else is wrong."""
     STALL_REPLICATION = "stall-replication"
     RELEASE_REPLICATION = "release-replication"
     SUBMIT = "submit"
@@ -164,6 +170,9 @@ class Scenario:
     dead_for_good: str
     """A Region that never returns, or ""."""
     timetable: Timetable | None = None
+    stuck: Stuck | None = None
+    alone: str = ""
+    """A Region that dies, or hangs, while nothing else is wrong."""
     contents: int = 0
     """How many different contents what is written later has; 0: no two are alike."""
     receiver_ms: int = 0

@@ -27,11 +27,14 @@ from simulation.run.situations import Situation
 from simulation.run.story import Act
 from simulation.run.world import World
 
+_HARD = (Act.KILL_REGION, Act.FREEZE_REGION, Act.CUT_STORAGE, Act.CUT_TABLE, Act.STALL_REPLICATION, Act.HANG)
+
 
 def judge(world: World, actors: Actors) -> None:
     for number, spec in actors.truth.asked.items():
         _job(world, actors, number, spec)
     _records(world)
+    _bounded(world)
     if left := uploads_left(world):
         world.monitors.violated("I5 no upload outlives its job", f"still open: {left}")
     if not told_of_failures(world):
@@ -167,6 +170,9 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
         if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
             violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
         return
+    if _is_stuck(world, key) and outcome.outcome is Outcome.FAILED:
+        world.happened[Situation.STUCK_KEY] += 1
+        return
     provable = item.checksum or item.part_sizes or not item.size
     if actors.scenario.jobs[number].strict and not provable and outcome.outcome is Outcome.FAILED:
         return  # A copy that could be revoked could not be verified.
@@ -185,6 +191,27 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
     there = world.store.current(TARGET[actors.scenario.control_of], target)
     if there is None or there.body != body:
         violated("I3 outcomes are true", f"{key} is {outcome.outcome}, and {target} holds something else")
+
+
+def _is_stuck(world: World, key: str) -> bool:
+    stuck = world.scenario.stuck
+    return stuck is not None and key == f"in/{stuck.key}"
+
+
+def _bounded(world: World) -> None:
+    """An object that is refused for ever costs so many rounds, and no more. Where nothing else fails, that is."""
+    stuck, policy = world.scenario.stuck, world.scenario.policy
+    if stuck is None or world.calls.pairs or any(event.act in _HARD for event in world.scenario.events):
+        return
+    claims = Counter(
+        key.rpartition("/")[0] for bucket in CONTROL.values() for key in world.store.keys(bucket) if "/claim/" in key
+    )
+    uploads = world.monitors.begun[f"out/{stuck.key}"]
+    most = 2 * policy.row_rounds_max + 10
+    if claims and max(claims.values()) > most:
+        world.monitors.violated("every row ends", f"claims: {claims.most_common(1)}, rounds: {policy.row_rounds_max}")
+    if uploads > most * policy.attempts:
+        world.monitors.violated("every row ends", f"{uploads} uploads were begun for {stuck.key}")
 
 
 def _opaque(actors: Actors, key: str) -> bool:
@@ -211,7 +238,9 @@ def _rows(world: World, spec: JobSpec) -> Iterator[tuple[Row, RowOutcome]]:
             world.monitors.violated("I6 one true end", f"the job has ended, and {part} has no receipt")
             return
         receipt = codec.loads(done.body, Receipt)
-        yield from zip(link.rows, receipt.rows, strict=True)
+        for row, outcome in zip(link.rows, receipt.rows, strict=True):
+            if outcome.outcome is not Outcome.SET_ASIDE:  # Else it is in another partition's manifest, too.
+                yield row, outcome
 
 
 def _records(world: World) -> None:

@@ -21,8 +21,9 @@ from simulation.memory.registry import MemoryRegistry
 from simulation.run.calls import Calls, PoolOfThreads
 from simulation.run.faults import CALLS, FaultPlan
 from simulation.run.monitors import Monitors
+from simulation.run.promises import SWEEP_MS, Promises
 from simulation.run.scheduler import Process, Scheduler
-from simulation.run.story import MINUTE, SECOND, TINY, Scenario
+from simulation.run.story import HOUR, MINUTE, SECOND, TINY, Scenario
 from simulation.run.table import Replica, Table
 from simulation.run.trace import Trace
 
@@ -87,17 +88,19 @@ class World:
         self.random = Random(f"run {scenario.seed}")
         self.trace = Trace(lambda: self.scheduler.now_ms, kept=traced)
         self.plan = FaultPlan(scenario.weather, Random(f"faults {scenario.seed}"))
-        self.calls = Calls(self.scheduler, self.plan, self.random, scenario.latency_ms, self.trace)
         self.store = make_store(_Clock(self.scheduler, 0), limits=TINY)
         for region in (WEST, EAST):
             self.store.make_bucket(TARGET[region], versioned=True, encryption=scenario.encryption)
             self.store.make_bucket(SOURCE[region], versioned=scenario.versioned_sources)
         self.monitors = Monitors(self.scheduler, self.store, scenario.policy, self.trace)
+        self.happened, self.inbox = self.monitors.happened, self.monitors.inbox
+        self.promises = Promises(self.scheduler, self.store, scenario.policy, self.monitors)
+        self.calls = Calls(self.scheduler, self.plan, self.random, scenario, self.happened, self.trace)
         self.calls.watches.update(self.monitors.watches())
+        self.calls.planned = self.monitors.planned
         self.monitors.deleting = any(job.delete for job in scenario.jobs)
         self.event_read: Callable[[str, str], None] = lambda _region, _body: None
         """Told of what intake gets to read, in which Region."""
-        self.happened, self.inbox = self.monitors.happened, self.monitors.inbox
         if scenario.target_events:
             self.monitors.appeared = partial(self.announce, queue="verify", forwarded=False)
         clocks = {region: _Clock(self.scheduler, scenario.skew_ms[region]) for region in (WEST, EAST)}
@@ -134,7 +137,7 @@ class World:
             clock=clock,
             ledger=self.calls.port("ledger", _LedgerOf(self.table, region), methods("ledger."), table),
             registry=self.calls.port("registry", _RegistryOf(self, region), _REGISTRY, table),
-            queue=self.calls.port("queue", _QueueOf(self, region), methods("queue."), _nothing),
+            queue=self.calls.port("queue", _QueueOf(self, region), methods("queue."), lambda *_: (f"queue {region}",)),
             notifier=self.calls.port("notifier", _NotifierOf(self), methods("notifier."), _nothing),
             rng=SeededRng(self.random.randrange(2**32)),
             ids=SequentialIds(f"nonce-{region}"),
@@ -250,8 +253,22 @@ class World:
         stack = self.stacks[region]
         if stack.asleep:
             return
-        deadline = stack.env.clock.now_ms() + 5 * MINUTE
-        self.scheduler.start("sweep", region, self.safely(lambda: handlers.sweep(stack.env, {}, deadline)))
+        deadline = stack.env.clock.now_ms() + SWEEP_MS
+
+        def work() -> None:
+            handlers.sweep(stack.env, {}, deadline)
+            self.promises.swept(process)
+
+        process = self.scheduler.start("sweep", region, self.safely(work))
+        if self.scenario.runtime_ms < HOUR:  # Else it may go on for ever, as a zombie.
+            self.scheduler.at(self.scheduler.now_ms + SWEEP_MS, lambda: self._cut_short(process))
+
+    def _cut_short(self, process: Process) -> None:
+        """Lambda ends what is not done in its time."""
+        if process.alive:
+            self.promises.sweep_cut(process)
+            self.calls.still_arrive(process)
+            self.scheduler.kill(process)
 
     def safely(self, work: Callable[[], object]) -> Callable[[], None]:
         """As Lambda does: an exception ends the invocation, nothing else. It must be one that was raised on purpose."""
@@ -278,7 +295,7 @@ class World:
     def freeze(self, region: str) -> None:
         self.stacks[region].asleep = True
         for process in self._processes(region):
-            process.disturbed = True
+            process.faulted = True
             self.scheduler.freeze(process)
 
     def wake(self, region: str) -> None:
@@ -370,6 +387,9 @@ class _NotifierOf:
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self._world.trace.event(f"told: {spec.job_id} {terminal.state}")
+
+    def feed_stopped(self, tenant: str, feed: str, pause: str, why: str, at_ms: int) -> None:
+        self._world.trace.event(f"told: {feed} of {tenant} is stopped ({pause}, {at_ms}): {why}")
 
     def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
         self._world.failed.append(delivery)

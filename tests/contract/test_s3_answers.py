@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib.adapters import s3_shapes as shapes
 from chalicelib.adapters.s3_errors import translate
-from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.core.errors import Denied, EftError, NoSuchUpload, Permanent, Retry
 from chalicelib.core.model import ChecksumType, Properties
-from chalicelib.ports import Part, Placement
+from chalicelib.ports import Part, Placement, UploadRef
 from tests.contract.test_s3_adapter import BUCKET, SOURCE, UPLOAD, client_error, store_at
 from tests.servers.scripted import Answer, scripted_server
 
@@ -110,3 +110,40 @@ def test_codes_that_are_easily_forgotten(status: int, code: str, kind: type[EftE
 def test_an_answer_that_is_no_xml_is_asked_for_again_later(body: bytes) -> None:
     with scripted_server(Answer(200, body, {"Content-Type": "application/xml"})) as server, pytest.raises(Retry):
         store_at(server.url).list(BUCKET, "in/")
+
+
+UNHOLDABLE = ["a\x08b", "a\x0bb", "a\x1fb", "a\ufffeb", "a\uffffb"]
+
+
+@pytest.mark.parametrize("key", UNHOLDABLE)
+@pytest.mark.parametrize("written", ["raw", "hexadecimal", "decimal"])
+def test_an_answer_about_a_key_that_xml_can_not_hold_is_understood(key: str, written: str) -> None:
+    """Before: botocore made a 500 of each success; it was tried for ever, and left an upload behind each time."""
+    form = {"raw": "{}", "hexadecimal": "&#x{:x};", "decimal": "&#{};"}[written]
+    shown = "a" + form.format(key[1] if written == "raw" else ord(key[1])) + "b"
+
+    def answer(root: str, rest: str) -> Answer:
+        return Answer(200, f'<?xml version="1.0" encoding="UTF-8"?><{root}><Key>{shown}</Key>{rest}</{root}>'.encode())
+
+    upload = UploadRef(BUCKET, key, "u")
+    part = "<Part><PartNumber>1</PartNumber><ETag>&quot;0&quot;</ETag><Size>10</Size></Part>"
+    with scripted_server(answer("InitiateMultipartUploadResult", "<UploadId>u</UploadId>")) as server:
+        assert store_at(server.url).create_upload(BUCKET, key, Properties(), {}, Placement(), None) == upload
+    with scripted_server(answer("ListPartsResult", part)) as server:
+        assert store_at(server.url).list_parts(upload) == [Part(1, "0", 10)]
+    with scripted_server(answer("CompleteMultipartUploadResult", "<ETag>&quot;1-1&quot;</ETag>")) as server:
+        assert store_at(server.url).complete(upload, [Part(1, "0", 10)], None, 10, None).etag == "1-1"
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_error_about_such_a_key_keeps_its_meaning(status: int) -> None:
+    body = b"<Error><Code>NoSuchUpload</Code><Message>m</Message><Key>a\x08b</Key></Error>"
+    with scripted_server(Answer(status, body)) as server, pytest.raises(NoSuchUpload):
+        store_at(server.url).complete(UploadRef(BUCKET, "a\x08b", "u"), [Part(1, "0", 10)], None, 10, None)
+
+
+def test_half_a_surrogate_pair_can_be_no_key() -> None:
+    """It has no form in UTF-8: refused before anything is sent."""
+    with scripted_server(Answer(200)) as server, pytest.raises((EftError, UnicodeEncodeError)):
+        store_at(server.url).create_upload(BUCKET, "a\ud800b", Properties(), {}, Placement(), None)
+    assert server.requests == []

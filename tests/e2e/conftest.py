@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from local.cloud import Cloud
 from local.deploy import CLIENT_CONFIG, session
-from local.gateway.launch import WEST
+from local.gateway.launch import EAST, WEST
 from local.wait import wait_until
 
 MIB = 1024 * 1024
@@ -136,6 +136,16 @@ class World:
 
     def forget_requests(self) -> None:
         self._control("DELETE", "/_gateway/requests")
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """The tables' replication stands still, both ways."""
+        stalled = [f"{WEST}->{EAST}", f"{EAST}->{WEST}"]
+        self._control("PUT", "/_gateway/replication", json.dumps({"stalled": stalled}).encode())
+        try:
+            yield
+        finally:
+            self._control("PUT", "/_gateway/replication", json.dumps({"stalled": []}).encode())
 
     def _control(self, method: str, path: str, body: bytes | None = None) -> bytes:
         request = urllib.request.Request(self.cloud.endpoint_url + path, data=body, method=method)

@@ -94,6 +94,20 @@ def test_our_own_messages(command: messages.Message) -> None:
     assert commands_of(messages.dumps(command)) == [command]
 
 
+def test_events_from_the_queue_of_hints_are_hints() -> None:
+    """By the queue's name: whatever an event says of itself."""
+    event = sqs.event(sqs.bridge("b", "k"), sqs.TEST_EVENT)
+    for record in event["Records"]:
+        record["eventSourceARN"] = record["eventSourceARN"].replace("eft-intake", "eft-hints")
+    assert [m.commands for m in read(event) if isinstance(m, Message)] == [
+        (Arrival("b", "k", BRIDGED, hint=True),),
+        (),
+    ]
+    assert [m.commands for m in read(sqs.event(sqs.bridge("b", "k"))) if isinstance(m, Message)] == [
+        (Arrival("b", "k", BRIDGED),)
+    ]
+
+
 @given(key=st.text(min_size=1, max_size=300))
 def test_any_key(key: str) -> None:
     assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key, NOTIFIED)]

@@ -85,7 +85,7 @@ def test_a_feeds_life(api: Api) -> None:
     }
     seen = api.get("/feeds/inbox")
     [created] = seen.json["backfills"]
-    assert seen.json == {**made.json, "paused": False, "paused_at": None, "backfills": [created]}
+    assert seen.json == {**made.json, "paused": False, "paused_at": None, "stopped": None, "backfills": [created]}
     assert (created["id"], created["state"]) == ("created", "WAITING")
     assert seen.headers["etag"] == made.headers["etag"]
     assert [(f["id"], f["managed_by"]) for f in api.get("/feeds").json["feeds"]] == [

@@ -116,7 +116,7 @@ def test_a_throttled_object_comes_again_by_itself(api: Api) -> None:
     bodies = drop(api, "a", "slow")
     api.store.rule(Rule(Operation.HEAD, key="in/slow", times=None, error=lambda: Retry("SlowDown")))
     assert invoke(app.intake, sqs.event(*bodies)) == []
-    again = Arrival("source-west", "in/slow", older=("e",))
+    again = Arrival("source-west", "in/slow", older=("e",), tries=1)
     assert api.queue.arrivals == [again]
     assert api.queue.delays == [(again, AGAIN_MS)]
     assert delivered(api) == {"in/a": DeliveryStatus.COPIED}

@@ -6,6 +6,7 @@ from typing import Any
 
 import cfnlint  # type: ignore[import-untyped]
 
+from chalicelib.core.policy import Policy
 from chalicelib.protocol import notices
 from local.package import Package
 from tests.packaging.conftest import of_type
@@ -84,7 +85,7 @@ def test_webhooks_are_told_what_other_systems_are_told(sam: dict[str, Any]) -> N
     assert rule["EventBusName"] == {"Ref": "EventBus"}
     assert rule["EventPattern"] == {
         "source": [notices.SOURCE],
-        "detail-type": [notices.JOB_SETTLED, notices.DELIVERY_FAILED],
+        "detail-type": [notices.JOB_SETTLED, notices.DELIVERY_FAILED, notices.FEED_STOPPED],
     }
     assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["NotifyQueue", "Arn"]}]
 
@@ -98,6 +99,12 @@ def test_functions_fit_their_callers(sam: dict[str, Any]) -> None:
     assert {function["Runtime"] for function in functions.values()} == {"python3.11"}
 
 
+def test_a_hint_outlives_its_event(sam: dict[str, Any]) -> None:
+    """It is put off for as long as the other Region's queue can hold the event itself."""
+    for name in ("IntakeQueue", "HintQueue"):
+        assert of_type(sam, QUEUE)[name]["MessageRetentionPeriod"] * 1000 == Policy().events_kept_ms
+
+
 def test_buckets(sam: dict[str, Any]) -> None:
     buckets = of_type(sam, "AWS::S3::Bucket")
     assert set(buckets) == {"ControlBucket", "SourceBucket", "TargetBucket"}
@@ -105,6 +112,11 @@ def test_buckets(sam: dict[str, Any]) -> None:
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert "BucketEncryption" in bucket
     assert "LifecycleConfiguration" not in buckets["TargetBucket"], "its uploads belong to jobs that may run for days"
+    rules = {rule["Id"]: rule for rule in buckets["ControlBucket"]["LifecycleConfiguration"]["Rules"]}
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules.values() if "Prefix" in rule} == {
+        "report/": 30,
+        "delivered/": 90,
+    }
     for name in ("SourceBucket", "TargetBucket"):
         assert buckets[name]["VersioningConfiguration"] == {"Status": "Enabled"}
         assert buckets[name]["NotificationConfiguration"]["EventBridgeConfiguration"] == {"EventBridgeEnabled": True}

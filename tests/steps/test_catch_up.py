@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.steps import control
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
+from tests.steps.feeding import pause, resume
 from tests.steps.world import HOUR, MINUTE, SMALL, World
 
 
@@ -107,3 +108,54 @@ def test_operators_see_which_region_is_alive() -> None:
     assert {view.region: view.alive for view in control.regions(world.east)} == {EAST: True, WEST: True}
     world.run(10 * MINUTE)
     assert {view.region: view.alive for view in control.regions(world.east)} == {EAST: True, WEST: False}
+
+
+# --- uploads that took long: S3 dates an object by its upload's beginning -----------------------------------------
+
+
+def upload_that_takes(world: World, took_ms: int) -> None:
+    """An upload in parts that ends now, and is dated as it is then: for the product it might have been there all the
+    while, since nothing says when it appeared."""
+    world.put("in/big", b"0123456789" * 5, part_sizes=(25, 25))
+    world.run(took_ms)
+
+
+def test_an_upload_that_took_a_day_is_delivered_though_its_event_is_lost() -> None:
+    world = World()
+    world.put("in/small-and-old", b"from before the feed was set up")
+    upload_that_takes(world, 24 * HOUR)
+    dead_west(world)
+    world.run(20 * MINUTE)
+    assert arrived(world) == {"out/big"}
+
+
+def test_such_an_upload_is_delivered_once() -> None:
+    world = World()
+    upload_that_takes(world, 24 * HOUR)
+    world.announce("in/big")
+    world.settle()
+    assert arrived(world) == {"out/big"}
+    world.store.remove(TARGET[EAST], "out/big")
+    dead_west(world)
+    world.run(HOUR)
+    assert arrived(world) == set()
+
+
+def test_an_upload_that_took_longer_than_is_looked_for_is_left_to_a_back_fill() -> None:
+    world = World(policy=replace(SMALL, feed_upload_age_ms=HOUR))
+    upload_that_takes(world, 24 * HOUR)
+    dead_west(world)
+    world.run(20 * MINUTE)
+    assert arrived(world) == set()
+
+
+def test_a_resumed_feed_looks_for_such_uploads_too() -> None:
+    """One that ended during the pause, and whose event was lost."""
+    world = World()
+    world.put("in/small-and-old", b"from before the feed was set up")
+    upload_that_takes(world, 24 * HOUR)
+    pause(world)
+    world.run(10 * MINUTE)
+    resume(world)
+    world.run(10 * MINUTE)
+    assert arrived(world) == {"out/big"}

@@ -48,7 +48,16 @@ def test_a_few_small_objects_are_delivered_without_a_job() -> None:
     assert statuses(world, keys) == {DeliveryStatus.VERIFIED}
     assert world.ledger.jobs == {}
     assert world.store.requests[Operation.COPY, TARGET[EAST].name] == 2
-    assert world.store.requests[Operation.PUT, "control-east"] == 0, "no record but the delivery itself"
+    assert world.store.requests[Operation.PUT, "control-east"] == 2, "one record of both, and that there is one"
+
+
+def test_what_one_object_by_itself_costs() -> None:
+    world = World()
+    dropped(world, 1)
+    world.pump()
+    requests = world.store.requests.items()
+    asked = {operation: count for (operation, bucket), count in requests if bucket == "control-east"}
+    assert asked == {Operation.PUT: 1, Operation.HEAD: 3}, "one record; two looks for it, and one whether it is paused"
 
 
 def test_many_or_large_objects_are_one_job() -> None:

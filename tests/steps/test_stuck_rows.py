@@ -11,9 +11,13 @@ from chalicelib.core.model import CancelMode, JobSpec, JobState, Outcome
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import is_void
 from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS, rest_ms
+from chalicelib.ports import DeliveryStatus
 from chalicelib.steps import control
-from simulation.memory.env import TENANT
+from simulation.memory.env import EAST, TARGET, TENANT
 from simulation.memory.operations import Operation
+from tests.steps import deleting, prefix_job
+from tests.steps.calls import crash
+from tests.steps.everywhere import at_every_call
 from tests.steps.world import HOUR, MINUTE, SMALL, World
 from tools.verify_report import Verified
 
@@ -159,7 +163,7 @@ def test_messages_that_come_twice_do_not_double_the_rounds() -> None:
 def test_neighbours_get_their_receipt_at_once() -> None:
     """Before: none for as long as the row was tried, which was for ever."""
     world = filled()
-    always(world, {Operation.COPY}, lambda: Retry("SlowDown"))
+    always(world, {Operation.COPY}, lambda: Retry("SlowDown", "please reduce"))
     spec = world.submit("a/", "b/")
     world.run(3 * MINUTE)
     receipt = world.records(spec).receipt("r-000001")
@@ -169,6 +173,9 @@ def test_neighbours_get_their_receipt_at_once() -> None:
     shown = control.get_job(world.west, TENANT, spec.job_id).progress
     assert (shown.objects_planned, shown.objects_decided) == (4, 3)
     assert (shown.partitions, shown.partitions_done) == (2, 1)
+    (waited,) = shown.awaited
+    assert (waited.key, waited.rounds) == (STUCK, 4)
+    assert "SlowDown: please reduce" in waited.seen
     page = control.list_objects(world.west, TENANT, spec.job_id, None, None, 100)
     assert [view.key for view in page.objects] == ["in/a/0", "in/a/1", "in/a/z", STUCK]
     world.settle()
@@ -176,6 +183,7 @@ def test_neighbours_get_their_receipt_at_once() -> None:
     end = world.terminal(spec)
     assert (end.planned, end.parts) == (4, 2)
     assert end.counts == {Outcome.COPIED: 3, Outcome.FAILED: 1}
+    assert control.get_job(world.west, TENANT, spec.job_id).progress.awaited == ()
 
 
 def test_rows_set_aside_go_on_with_their_parts() -> None:
@@ -280,3 +288,144 @@ def check_report(world: World, spec: JobSpec) -> None:
             found.add(receipt, body)
     found.end(world.terminal(spec).chain_sha256)
     assert found.rows == world.terminal(spec).planned
+
+
+# --- planning and verifying ---------------------------------------------------------------------------------------
+
+
+def test_a_source_that_can_never_be_looked_at_fails_its_row_alone() -> None:
+    """Planning needs a HEAD of it. Before: the range was planned no further, for ever."""
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+    for key in NEIGHBOURS:
+        world.put(key, key.encode())
+    world.put(STUCK, LARGE)
+    always(world, {Operation.HEAD}, lambda: Retry("InternalError"), key=STUCK)
+    spec = world.submit("a/", "b/")
+    world.settle(10 * HOUR)
+    rows = world.rows(spec)
+    assert rows[STUCK].outcome is Outcome.FAILED
+    assert "can't be looked at" in rows[STUCK].detail
+    assert "after 8 rounds: InternalError" in rows[STUCK].detail
+    assert {rows[key].outcome for key in NEIGHBOURS} == {Outcome.COPIED}
+    assert world.terminal(spec).state is JobState.PARTIAL
+
+
+def test_a_target_that_can_never_be_verified_fails_its_row_alone() -> None:
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+    for key in (*NEIGHBOURS, STUCK):
+        world.put(key, key.encode())
+    copied: set[str] = set()
+
+    def before_call(operation: Operation, _bucket: str, key: str) -> None:
+        if operation is Operation.COPY:
+            copied.add(key)
+        if operation is Operation.HEAD and key == "out/b/stuck" and key in copied:
+            raise Retry("InternalError")
+
+    world.store.before_call = before_call
+    spec = world.submit("a/", "b/")
+    world.settle(10 * HOUR)
+    rows = world.rows(spec)
+    assert rows[STUCK].outcome is Outcome.FAILED
+    assert "can't be read to verify it" in rows[STUCK].detail
+    assert {rows[key].outcome for key in NEIGHBOURS} == {Outcome.COPIED}
+    assert world.terminal(spec).state is JobState.PARTIAL
+
+
+def test_a_list_that_can_never_be_read_ends_its_job() -> None:
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+    world.put(STUCK, b"x")
+    spec = world.submit("a/", "b/", keys=("stuck",))
+    listed = spec.listed
+    assert listed is not None
+
+    def before_call(operation: Operation, bucket: str, key: str) -> None:
+        if operation is Operation.GET and (bucket, key) == (listed.bucket.name, listed.key):
+            raise Retry("InternalError")
+
+    world.store.before_call = before_call
+    world.settle(10 * HOUR)
+    end = world.terminal(spec)
+    assert end.state is JobState.FAILED
+    assert "after 8 rounds" in end.reason
+
+
+# --- feeds --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", [Operation.COPY, Operation.HEAD])
+def test_an_arrival_that_is_never_delivered_ends_and_is_told(operation: Operation) -> None:
+    """Before: it came again every ten seconds, for ever. Others of its feed don't wait for it."""
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+    key = "in/inbox/stuck"
+    refused = key if operation is Operation.HEAD else "out/inbox/stuck"
+    tries = 0
+
+    def before_call(called: Operation, _bucket: str, name: str) -> None:
+        nonlocal tries
+        if called is operation and name == refused:
+            tries += 1
+            raise Retry("InternalError")
+
+    world.store.before_call = before_call
+    world.drop(key, b"x")
+    world.drop("in/inbox/other", b"x")
+    world.run(10 * HOUR)
+    assert world.body("out/inbox/other") == b"x"
+    assert not [mail for mail in world.mail if mail.queue == "intake"]
+    assert tries <= 8 * SMALL.attempts
+    (told,) = [d for region in world.regions.values() for d in region.notifier.failed]
+    assert (told.key, told.status) == (key, DeliveryStatus.FAILED)
+    assert "after 8 tries" in told.detail
+
+
+def test_an_arrival_waits_for_a_bucket_that_answers_nobody() -> None:
+    world = World(policy=replace(SMALL, row_rounds_max=8))
+
+    def away(_operation: Operation, bucket: str, _key: str) -> None:
+        if bucket == TARGET[EAST].name:
+            raise NoAnswer("ConnectTimeoutError")
+
+    world.store.before_call = away
+    world.drop("in/inbox/a", b"x")
+    world.run(10 * HOUR)
+    world.store.before_call = None
+    world.run(MINUTE)
+    assert world.body("out/inbox/a") == b"x"
+
+
+# --- deletes, and death at any moment -----------------------------------------------------------------------------
+
+
+def test_an_object_that_can_not_be_deleted_ends_and_keeps_no_others() -> None:
+    world = deleting.filled(World(policy=replace(SMALL, row_rounds_max=6)))
+    stray = deleting.STRAYS[0]
+    always(world, {Operation.DELETE}, lambda: Retry("InternalError"), key=stray)
+    spec = deleting.submit(world)
+    world.settle()
+    rows = world.rows(spec)
+    assert rows[deleting.source_of(stray)].outcome is Outcome.FAILED
+    assert {rows[deleting.source_of(key)].outcome for key in deleting.STRAYS[1:]} == {Outcome.DELETED}
+    assert world.records(spec).survey().links >= {"d-000001", "d-000001w"}
+    end = world.terminal(spec)
+    assert (end.state, end.counts[Outcome.DELETED]) == (JobState.PARTIAL, len(deleting.STRAYS) - 1)
+    check_report(world, spec)
+
+
+@pytest.mark.parametrize("redeliver", [True, False])
+def test_whoever_dies_while_rows_are_set_aside(redeliver: bool) -> None:
+    """At every call: each row has one end, and nothing is left."""
+
+    def make() -> World:
+        world = World(policy=replace(SMALL, row_rounds_max=4, set_aside_after_rounds=1), redeliver=redeliver)
+        world.put("in/a/0", b"x")
+        world.put(STUCK, LARGE)
+        always(world, {Operation.COMPLETE}, lambda: Retry("InternalError"))
+        return world
+
+    for world, spec, call in at_every_call(make, prefix_job.run, lambda _: crash, least=60):
+        assert world.outcomes(spec) == {"in/a/0": Outcome.COPIED, STUCK: Outcome.FAILED}, call
+        assert world.terminal(spec).planned == 2, call
+        assert len(world.written("out/b/0")) == 1, call
+        assert world.all_uploads() == [], call
+        check_report(world, spec)

@@ -15,7 +15,7 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, Endpoint, Feed, JobSpec, Outcome, OverwriteMode, RowOutcome, Terminal
 from chalicelib.core.policy import Policy
 from chalicelib.entry import handlers
-from chalicelib.ports import Env, Pool
+from chalicelib.ports import Arrival, Env, Pool
 from chalicelib.protocol import messages
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.submitting import Place, Submission
@@ -92,6 +92,8 @@ class World:
     crashes: list[str] = field(default_factory=list)
     deliver_times: int = 1
     """How often each message is delivered: 2 makes duplicates."""
+    stalled: bool = False
+    """The tables' replication stands still: East knows nothing of what West notes, and the other way round."""
     lose: bool = False
     """Every message is lost but those that sweeps send."""
     redeliver: bool = True
@@ -132,7 +134,7 @@ class World:
             region,
             self.calls.tap("store", self.faults),
             clock=self.clock,
-            ledger=self.calls.tap("ledger", self.ledger),
+            ledger=self.calls.tap("ledger", MemoryLedger() if self.stalled and region == EAST else self.ledger),
             registry=self.calls.tap("registry", self.registry),
             queue=self.calls.tap("queue", queue),
             notifier=self.calls.tap("notifier", notifier),
@@ -196,6 +198,12 @@ class World:
     def _etag(self, bucket: Bucket, key: str) -> dict[str, str]:
         there = self.store.current(bucket, key)
         return {"eTag": there.etag} if there else {}
+
+    def forward(self, *keys: str, delay_ms: int = 4 * MINUTE) -> None:
+        """West's rule forwards the event of each key to East, where it waits as a hint."""
+        for key in keys:
+            hint = Arrival(SOURCE[WEST].name, key, tuple(self._etag(SOURCE[WEST], key).values()), hint=True)
+            self.post(EAST, "intake", messages.dumps(hint), delay_ms)
 
     # --- messages ---------------------------------------------------------------------------------------------
 

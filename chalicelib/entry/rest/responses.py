@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chalicelib.core import model
 from chalicelib.core.deletions import Consent, Deletion
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
+from chalicelib.core.leases import Awaited
 from chalicelib.core.model import (
     CancelMode,
     ChecksumType,
@@ -175,6 +176,22 @@ class Progress(Response):
     """To go, at the rate so far; null while unknown."""
 
 
+class AwaitedObject(Response):
+    """An object that stays undecided, whatever is tried: it is tried again at growing intervals, and in the end given
+    up."""
+
+    key: str
+    since: Timestamp
+    rounds: Count
+    """How often it has been tried in vain, several times each. Rounds in which its bucket answers nobody don't
+    count."""
+    last_error: str
+
+    @classmethod
+    def of(cls, awaited: Awaited) -> Self:
+        return cls(key=awaited.key, since=timestamp(awaited.since_ms), rounds=awaited.rounds, last_error=awaited.seen)
+
+
 class Job(JobBase):
     """A job, as of now."""
 
@@ -185,6 +202,8 @@ class Job(JobBase):
     reason: str
     """Why it waits, or why it ended so; "" where there is nothing to say."""
     progress: Progress
+    waiting_for: list[AwaitedObject]
+    """Objects that keep the job from its end, at most 10: those waited for longest."""
     outcomes: dict[RowEnd, Count]
     """How many objects ended how, of the partitions that are verified."""
     filtered_out: Count | None
@@ -212,6 +231,7 @@ class Job(JobBase):
                 partitions_done=progress.partitions_done,
                 eta_seconds=None if progress.eta_ms is None else round(progress.eta_ms / 1000, 1),
             ),
+            waiting_for=[AwaitedObject.of(row) for row in progress.awaited],
             outcomes=progress.counts,
             filtered_out=view.filtered,
             settled_at=timestamp_or_none(view.settled_ms),

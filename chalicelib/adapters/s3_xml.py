@@ -1,0 +1,47 @@
+"""Answers of S3 about keys that XML can't hold.
+
+Keys may contain any Unicode character, XML 1.0 documents may not: of the control characters only tab, line feed and
+carriage return, and not U+FFFE and U+FFFF (XML 1.0, section 2.2, "Characters"). Where a request can ask for url-encoded
+keys, it does. The answers to CreateMultipartUpload, CompleteMultipartUpload and ListParts, and errors, name the key as
+it is (S3 user guide, "Naming Amazon S3 objects"): botocore's parser refuses them, and calls the success that they tell
+of a 500. Nobody needs the key there, so what can't be held is replaced before the answer is parsed.
+"""
+
+import re
+from typing import Any
+
+_ECHOING = ("CreateMultipartUpload", "CompleteMultipartUpload", "ListParts")
+_NAMES = re.compile(rb"<(Key|Location|Resource|Message)>(.*?)</\1>", re.DOTALL)
+_RAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+_REFERENCE = re.compile(rb"&#(?:x([0-9a-fA-F]+)|([0-9]+));")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+_RESULT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<(\w+)")
+
+
+def make_readable(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:  # noqa: ANN401 - botocore's
+    """Before an answer is parsed: have its key, and what else quotes it, hold nothing that XML doesn't. A handler of
+    botocore's event `before-parse.s3.*`."""
+    body = response_dict.get("body")
+    if not isinstance(body, bytes):
+        return
+    root = _RESULT.match(body)
+    is_error = root is not None and root[1] == b"Error"
+    if not is_error and operation_model.name not in _ECHOING:
+        return
+    readable = _NAMES.sub(lambda found: b"<%s>%s</%s>" % (found[1], _cleaned(found[2]), found[1]), body)
+    if readable == body:
+        return
+    response_dict["body"] = readable
+    if response_dict["status_code"] == 500 and root is not None and root[1].endswith(b"Result"):
+        # botocore has looked before us, and taken what it could not parse for an error inside a 200.
+        response_dict["status_code"] = 200
+
+
+def _cleaned(text: bytes) -> bytes:
+    return _REFERENCE.sub(_referred, _RAW.sub(_REPLACEMENT, text))
+
+
+def _referred(found: re.Match[bytes]) -> bytes:
+    number = int(found[1], 16) if found[1] else int(found[2])
+    allowed = number in (0x9, 0xA, 0xD) or 0x20 <= number <= 0xD7FF or 0xE000 <= number <= 0xFFFD
+    return found[0] if allowed or 0x10000 <= number <= 0x10FFFF else _REPLACEMENT

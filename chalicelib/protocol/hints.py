@@ -1,0 +1,39 @@
+"""Hints: events that the other Region has, too. They count only when that Region's heartbeat stands still."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chalicelib.core.model import Endpoint
+from chalicelib.ports import Arrival, Env
+from chalicelib.protocol.regions import heartbeat_age_ms, peers
+
+BEATS_MISSED = 2
+"""After so many it may be dead: then nobody waits for longer than until it counts as that."""
+
+
+def put_off_while_it_lives(env: Env, source: Endpoint, hints: Sequence[Arrival]) -> set[Arrival]:
+    """Put off the hints of what the Region of this source has not delivered yet, if that Region lives. Returns those
+    that are put off; the others are to be handled like any arrival.
+
+    A hint that is put off comes again until what it is about is delivered or gone, or that Region's heartbeat stands
+    still, or the event itself can't be on that Region's queue any more. So nothing is lost if it is slow now, and dies
+    later."""
+    waiting = [arrival for arrival in hints if not _is_all_that_is_left(env, arrival)]
+    if not waiting:
+        return set()
+    region = source.bucket.region if source.bucket.region in peers(env) else next(iter(peers(env)), "")
+    age_ms = heartbeat_age_ms(env, region) if region else None
+    if age_ms is None or age_ms >= env.policy.takeover_after_ms:
+        env.log("hints-count", region=region, hints=len(hints), heartbeat_age_ms=age_ms)
+        return set()
+    delay_ms = env.policy.hint_again_ms
+    if age_ms >= BEATS_MISSED * env.policy.sweep_interval_ms:
+        delay_ms = min(delay_ms, env.policy.takeover_after_ms - age_ms)
+    # Crash before or after this: the messages come again by themselves.
+    env.queue.send_arrivals([replace(arrival, waited=arrival.waited + 1) for arrival in waiting], delay_ms=delay_ms)
+    env.log("hints-put-off", region=region, hints=len(waiting), heartbeat_age_ms=age_ms, delay_ms=delay_ms)
+    return set(waiting)
+
+
+def _is_all_that_is_left(env: Env, arrival: Arrival) -> bool:
+    return arrival.waited * env.policy.hint_again_ms >= env.policy.events_kept_ms

@@ -1,0 +1,99 @@
+"""Looking at objects, one of which may never answer: planning and verification wait for it, but not for ever.
+
+Copying has its own way (`protocol.trial`), since there each row is told apart. Here a look that ends in vain is noted
+as a create-only record, rests grow as for copying, and when they are used up, the object that still doesn't answer is
+taken for one that can't be looked at, like one that is denied; its neighbours go on.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from chalicelib.core.errors import EftError, NoAnswer, Permanent, Retry
+from chalicelib.core.model import Endpoint, JobSpec
+from chalicelib.core.retry import backoff_ms
+from chalicelib.core.tries import Waited, rest_ms, seen_text
+from chalicelib.ports import Env, ObjectStore, Wake
+from chalicelib.protocol.records import JobRecords
+
+R = TypeVar("R")
+GIVEN_UP = "GivenUp"
+_LOOKS = ("head", "tags", "part_sizes", "read")
+
+
+def with_patience(
+    env: Env, records: JobRecords, spec: JobSpec, subject: str, wake: Wake, work: Callable[[Env], R]
+) -> R | None:
+    """What `work` returns. None if it was in vain: then the message is sent again, after a rest, or another one is
+    under way. `subject` names what is looked at, once a job."""
+    try:
+        return work(env)
+    except Retry as error:
+        seen = error
+    before = records.waited(subject)
+    rounds = before.number if before else 0
+    if before is not None and wake.rested != rounds and env.clock.now_ms() < before.at_ms + rest_ms(rounds):
+        # Whoever noted the last round has sent a message: a second one would double the rounds for good.
+        env.log("look-in-vain-again", job=spec.job_id, subject=subject, error=str(seen))
+        return None
+    if answers(env, spec):
+        if rounds + 1 >= env.policy.row_rounds_max:
+            env.log("look-given-up", job=spec.job_id, subject=subject, rounds=rounds + 1, error=str(seen))
+            return work(replace(env, store=cast(ObjectStore, _GivingUp(env, rounds + 1))))
+        rounds += 1
+        now = env.clock.now_ms()
+        # Crash before this: the round is not counted. Crash after it: the sweep wakes the step when the job stands
+        # still.
+        records.create_waited(Waited(spec.job_id, subject, rounds, env.region, now, seen_text(seen)))
+    env.log("look-in-vain", job=spec.job_id, subject=subject, rounds=rounds, error=str(seen))
+    env.queue.send([replace(wake, rested=rounds, fresh=False)], delay_ms=rest_ms(rounds))
+    return None
+
+
+def answers(env: Env, spec: JobSpec) -> bool:
+    """Do a job's source and target answer at all? If not, it waits for them, however long that takes."""
+    return answered(env, (spec.source, spec.target))
+
+
+def answered(env: Env, places: Iterable[Endpoint]) -> bool:
+    for place in places:
+        try:
+            env.store.list(place.bucket, place.prefix, limit=1)
+        except Retry as error:
+            env.log("bucket-not-answering", bucket=place.bucket.name, error=str(error))
+            return False
+        except EftError:
+            pass  # It answers.
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _GivingUp:
+    """A store whose looks at single objects end: what doesn't tell anything is an error of that object."""
+
+    env: Env
+    rounds: int
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any of the store's methods
+        method = getattr(self.env.store, name)
+        return partial(self._look, method) if name in _LOOKS else method
+
+    def _look(self, method: Callable[..., R], *args: Any, **options: Any) -> R:  # noqa: ANN401 - the method's own
+        """Tried as often as a row is in one invocation: a neighbour that is throttled only now must not fail with it.
+        Not where nobody answers: that costs the call's whole time."""
+        policy = self.env.policy
+        for attempt in range(policy.attempts):
+            try:
+                return method(*args, **options)
+            except NoAnswer as error:
+                raise self._given_up(error) from error
+            except Retry as error:
+                if attempt + 1 == policy.attempts:
+                    raise self._given_up(error) from error
+            wait = backoff_ms(attempt, policy.backoff_base_ms, policy.backoff_max_ms, self.env.rng.uniform())
+            self.env.clock.sleep_ms(wait)
+        raise AssertionError("a policy has at least one attempt")
+
+    def _given_up(self, error: Retry) -> Permanent:
+        return Permanent(GIVEN_UP, f"no answer after {self.rounds} rounds: {seen_text(error)}")

@@ -1,0 +1,54 @@
+"""One object that S3 refuses for ever, whatever else is well: its job must end all the same."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.core.errors import EftError, NoAnswer, NotFound, PreconditionFailed, Retry
+from chalicelib.ports import SourceRef, UploadRef
+
+_COPYING = ("store.copy", "store.upload_part_copy")
+_MAKING = (*_COPYING, "store.create_upload", "store.complete")
+
+
+class How(StrEnum):
+    """What goes wrong with it."""
+
+    ANY_5XX = "any-5xx"
+    """From when it is planned on, every request that names it, or its counterpart at the target, but a LIST."""
+    MAKING_5XX = "making-5xx"
+    """Every request that would write it."""
+    COPY_404 = "copy-404"
+    """Copies of it say that it isn't there, and HEAD shows it as it was planned."""
+    COPY_412 = "copy-412"
+    COPY_HANGS = "copy-hangs"
+    """Nobody ever answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """`key` is below the endpoints' prefixes."""
+
+    key: str
+    how: How
+
+    def refuses(self, call: str, args: tuple[Any, ...]) -> EftError | None:
+        """What a call is answered, if it concerns this object. NoAnswer: nothing, until the caller's time is up."""
+        wanted = {How.ANY_5XX: None, How.MAKING_5XX: _MAKING}.get(self.how, _COPYING)
+        if (wanted is not None and call not in wanted) or not self._names(call, args):
+            return None
+        match self.how:
+            case How.COPY_404:
+                return NotFound("NoSuchKey", "the specified key does not exist")
+            case How.COPY_412:
+                return PreconditionFailed("PreconditionFailed", "at least one of the preconditions did not hold")
+            case How.COPY_HANGS:
+                return NoAnswer("NoAnswer", "nobody answered")
+        return Retry("InternalError", "we encountered an internal error")
+
+    def _names(self, call: str, args: tuple[Any, ...]) -> bool:
+        if not call.startswith("store.") or call in ("store.list", "store.list_uploads"):
+            return False
+        keys = [arg.key for arg in args if isinstance(arg, SourceRef | UploadRef)]
+        keys += [arg for arg in args[1:3] if isinstance(arg, str)]
+        return f"in/{self.key}" in keys or f"out/{self.key}" in keys

@@ -1,0 +1,301 @@
+"""Each version once, whatever the table says, whoever dies, and however soon the receiver takes it away: the delivery
+record in S3 decides, and a hint counts only when the other Region's heartbeat stands still."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.ports import DeliveryStatus
+from chalicelib.protocol.delivered import SLOT_MS
+from simulation.memory.env import EAST, SOURCE, TARGET, WEST
+from simulation.memory.faults import Rule
+from simulation.memory.operations import Operation
+from tests.steps.calls import crash
+from tests.steps.everywhere import at_every_call
+from tests.steps.world import HOUR, MINUTE, SECOND, SMALL, Mail, World
+
+ONE, FEW, MANY = 1, 2, 6
+"""Delivered on the spot, alone or together; or as a feed job."""
+
+
+def keys(count: int) -> list[str]:
+    return [f"in/inbox/{number}" for number in range(count)]
+
+
+def target(key: str) -> str:
+    return key.replace("in/", "out/")
+
+
+def drop(world: World, count: int, body: bytes = b"body") -> list[str]:
+    for key in keys(count):
+        world.put(key, body)
+    world.announce(*keys(count))
+    return keys(count)
+
+
+def take(world: World, count: int) -> None:
+    for key in keys(count):
+        if world.store.current(TARGET[EAST], target(key)) is not None:
+            world.store.remove(TARGET[EAST], target(key))
+
+
+def times(world: World, count: int) -> list[int]:
+    return [len(world.written(target(key))) for key in keys(count)]
+
+
+def die(world: World, region: str = WEST) -> None:
+    """Nothing of it runs any more: no sweep, and none of its messages is taken."""
+    world.regions[region].next_sweep_ms += 10**12
+    world.mail = [mail for mail in world.mail if mail.region != region]
+
+
+# --- a table that stands still ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("versioned", [False, True], ids=["unversioned", "versioned"])
+@pytest.mark.parametrize("count", [ONE, FEW, MANY])
+@pytest.mark.parametrize("dead", [False, True], ids=["West lives", "West dies"])
+def test_a_stalled_table_delivers_nothing_again(dead: bool, count: int, versioned: bool) -> None:
+    """Every file of an inbox from which the receiver takes what arrives came twice."""
+    world = World(stalled=True, versioned_sources=versioned)
+    world.sweep(WEST)
+    world.forward(*drop(world, count))
+    world.pump()
+    assert times(world, count) == [1] * count
+    take(world, count)
+    if dead:
+        die(world)
+    world.run(HOUR)
+    assert times(world, count) == [1] * count
+
+
+@pytest.mark.parametrize("count", [ONE, FEW, MANY])
+def test_a_repeated_event_of_the_other_region_finds_the_record_and_fills_the_index(count: int) -> None:
+    world = World(stalled=True)
+    drop(world, count)
+    world.settle()
+    take(world, count)
+    for key in keys(count):
+        world.forward(key, delay_ms=0)
+    world.settle()
+    assert times(world, count) == [1] * count
+    known = [d for key in keys(count) for d in world.east.ledger.get_deliveries("west-to-east", key)]
+    assert [d.status for d in known] == [DeliveryStatus.COPIED] * count
+
+
+@pytest.mark.parametrize("count", [ONE, FEW, MANY])
+def test_who_dies_once_a_delivery_is_recorded_and_before_the_table_is_told(count: int) -> None:
+    """The event comes again, to the same Region or as a hint to the other one; the receiver has been quick."""
+
+    def run(world: World) -> None:
+        world.sweep(WEST)
+        world.forward(*drop(world, count))
+        world.pump()
+        take(world, count)
+        world.run(HOUR)
+
+    def dies(_: World) -> Callable[[str], object]:
+        return crash
+
+    def wanted(label: str) -> bool:
+        return label == "ledger.put_deliveries"
+
+    for world, _, call in at_every_call(lambda: World(stalled=True), run, dies, wanted=wanted):
+        assert times(world, count) == [1] * count, call
+
+
+# --- hints --------------------------------------------------------------------------------------------------------
+
+
+def test_a_hint_of_a_region_that_lives_is_put_off_until_it_has_delivered() -> None:
+    """West is slow: its queue is long. East leaves it alone for hours."""
+    world = World(stalled=True)
+    world.put("in/inbox/0", b"body")
+    world.forward("in/inbox/0")
+    world.run(3 * HOUR)
+    assert times(world, ONE) == [0]
+    world.announce("in/inbox/0")
+    world.run(10 * MINUTE)
+    take(world, ONE)
+    world.run(2 * HOUR)
+    assert times(world, ONE) == [1]
+    assert not world.mail, "and the hint is gone"
+
+
+@pytest.mark.parametrize("lives_ms", [0, 3 * MINUTE, 5 * MINUTE, HOUR])
+def test_nothing_is_lost_if_that_region_dies_later(lives_ms: int) -> None:
+    """Its event lies in a queue that nobody takes from any more. Not by listing: the object looks older than that
+    looks back."""
+    world = World(stalled=True, policy=replace(SMALL, feed_catch_up_ms=1000 * HOUR))
+    world.put("in/inbox/0", b"body")
+    world.run(90 * MINUTE)
+    world.forward("in/inbox/0")
+    world.run(lives_ms)
+    world.regions[WEST].next_sweep_ms += 10**12
+    world.run(20 * MINUTE)
+    assert times(world, ONE) == [1]
+
+
+def test_a_hint_of_a_dead_region_counts_at_once() -> None:
+    world = World(stalled=True)
+    world.sweep(WEST)
+    world.regions[WEST].next_sweep_ms += 10**12
+    world.clock.advance(SECOND)
+    world.put("in/inbox/0", b"body")
+    world.forward("in/inbox/0")
+    world.clock.advance(4 * MINUTE)
+    world.pump()
+    assert times(world, ONE) == [1]
+
+
+def test_a_hint_is_all_that_is_left_when_no_queue_keeps_its_event_any_longer() -> None:
+    """West's sweeps run, and nobody takes its events: whoever did that would see them in its alarms. After four days
+    they are gone."""
+    world = World(stalled=True, policy=replace(SMALL, events_kept_ms=2 * HOUR))
+    world.put("in/inbox/0", b"body")
+    world.forward("in/inbox/0")
+    world.run(100 * MINUTE)
+    assert times(world, ONE) == [0]
+    world.run(HOUR)
+    assert times(world, ONE) == [1]
+
+
+def test_a_hint_of_what_its_own_region_could_not_deliver_is_not_carried_round_for_days() -> None:
+    world = World()
+    key_too_long = f"in/{'x' * 1021}"
+    world.put(key_too_long, b"x")
+    world.announce(key_too_long)
+    world.forward(key_too_long)
+    world.run(10 * MINUTE)
+    assert not world.mail
+    assert sum(len(region.notifier.failed) for region in world.regions.values()) == 1
+
+
+def test_a_hint_of_what_is_gone_is_dropped() -> None:
+    world = World(stalled=True)
+    world.put("in/inbox/0", b"body")
+    world.forward("in/inbox/0")
+    world.store.remove(SOURCE[WEST], "in/inbox/0")
+    world.run(5 * MINUTE)
+    assert not world.mail
+
+
+@pytest.mark.parametrize("bucket", ["control-west", "control-east"])
+def test_a_control_bucket_that_cannot_be_read_is_no_sign_of_death(bucket: str) -> None:
+    """Nor of life: the other one is believed."""
+    world = World(stalled=True)
+    world.put("in/inbox/0", b"body")
+    world.sweep(WEST)
+    world.faults.rule(Rule(Operation.HEAD, bucket, f"beacon/{WEST}", times=None))
+    world.forward("in/inbox/0", delay_ms=0)
+    world.pump()
+    assert times(world, ONE) == [0]
+
+
+# --- feed jobs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("other_region", [False, True], ids=["same Region", "other Region"])
+def test_what_a_dead_worker_had_recorded_is_not_published_again(other_region: bool) -> None:
+    """It dies in mid job, after a heartbeat; the receiver has taken what had arrived; its successor goes on."""
+    world = World(policy=replace(SMALL, partition_rows=10, heartbeat_ms=1))
+    drop(world, MANY)
+    world.calls.plan(4, before=crash, wanted=lambda label: label == "store.copy")
+    world.store.before_call = lambda *_: world.clock.advance(1)
+    world.pump()
+    assert world.crashes
+    world.store.before_call = lambda *_: None
+    arrived = [key for key in keys(MANY) if world.store.current(TARGET[EAST], target(key))]
+    assert len(arrived) == 3
+    take(world, MANY)
+    if other_region:
+        die(world)
+    world.settle()
+    assert times(world, MANY) == [1] * MANY
+
+
+def test_a_job_that_waited_publishes_nothing_that_was_delivered_meanwhile() -> None:
+    """Both Regions have cut a job of the same rows, since neither knew of the other's."""
+    world = World(stalled=True)
+    drop(world, MANY)
+    copies = hold_copies(world)
+    world.regions[WEST].next_sweep_ms += 10**12
+    world.clock.advance(5 * MINUTE)
+    world.forward(*keys(MANY), delay_ms=0)
+    world.pump()
+    take(world, MANY)
+    delivered_by_east = times(world, MANY)
+    world.mail += copies
+    world.run(HOUR)
+    assert times(world, MANY) == [1] * MANY
+    assert delivered_by_east == [1] * MANY
+
+
+def hold_copies(world: World) -> list[Mail]:
+    """Have everything handled but messages to copy; returns those."""
+    held: list[Mail] = []
+    world.collect()
+    while any(mail.due_ms <= world.clock.now_ms() for mail in world.mail):
+        mail = world.mail.pop(0)
+        if mail.queue == "copy":
+            held.append(mail)
+        else:
+            world.handle(mail)
+            world.collect()
+    return held
+
+
+# --- what remains (docs/failover.md) ------------------------------------------------------------------------------
+
+
+def test_residual_who_dies_between_a_publish_and_its_record_delivers_again_what_was_taken_away_at_once() -> None:
+    """One request lies between the two. A receiver that takes the file away before the event comes again gets it a
+    second time; one that leaves it there does not."""
+    for taken, expected in ((True, 2), (False, 1)):
+        world = World()
+        world.calls.plan(1, after=crash, wanted=lambda label: label == "store.copy")
+        drop(world, ONE)
+        world.pump()
+        assert world.crashes
+        if taken:
+            take(world, ONE)
+        world.settle()
+        assert times(world, ONE) == [expected]
+
+
+def test_residual_a_feed_job_records_with_each_heartbeat() -> None:
+    world = World(policy=replace(SMALL, partition_rows=10))
+    drop(world, MANY)
+    world.calls.plan(4, before=crash, wanted=lambda label: label == "store.copy")
+    world.pump()
+    assert world.crashes
+    take(world, MANY)
+    world.settle()
+    assert times(world, MANY) == [2, 2, 2, 1, 1, 1], "the first three were published since the last heartbeat"
+
+
+# --- asking and recording -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [ONE, FEW, MANY])
+def test_nothing_is_published_while_the_record_cannot_be_read(count: int) -> None:
+    world = World()
+    marker = f"delivered/west-to-east/{world.clock.now_ms() // SLOT_MS:010d}/many"
+    rule = world.faults.rule(Rule(Operation.HEAD, "control-east", marker, times=None))
+    drop(world, count)
+    world.run(MINUTE)
+    assert times(world, count) == [0] * count
+    world.faults.rules.remove(rule)
+    world.run(10 * MINUTE)
+    assert times(world, count) == [1] * count
+
+
+def test_a_batch_costs_a_few_requests_however_large_it_is() -> None:
+    world = World(policy=replace(SMALL, partition_rows=1000))
+    for number in range(100):
+        world.put(f"in/inbox/{number:03d}", b"x")
+    world.announce(*(f"in/inbox/{number:03d}" for number in range(100)))
+    world.settle()
+    records = [key for key in world.store.keys(world.east.control_buckets[EAST]) if key.startswith("delivered/")]
+    assert len(records) == 2, "the batch's record, and that there is one"
