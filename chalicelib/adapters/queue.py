@@ -85,6 +85,9 @@ class EventBridgeNotifier:
     def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
         self._put(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, feed, delivery))
 
+    def feed_stopped(self, tenant: str, feed: str, pause: str, why: str, at_ms: int) -> None:
+        self._put(notices.FEED_STOPPED, notices.feed_stopped(tenant, feed, pause, why, at_ms))
+
     def _put(self, kind: str, detail: Mapping[str, object]) -> None:
         entry: Any = {
             "Source": notices.SOURCE,

@@ -9,6 +9,7 @@ class Topic(StrEnum):
 
     JOB_SETTLED = "job.settled"
     DELIVERY_FAILED = "delivery.failed"
+    FEED_STOPPED = "feed.stopped"
     TEST = "webhook.test"
     """Sent on request, whatever the webhook wants to hear of."""
 

@@ -18,6 +18,11 @@ INTENTS_SUBJECT = "intents"
 """Under it each Region notes in the table what it has seen of a job's intents: for the API's answers only."""
 
 
+SERVICE = "eft"
+STOPPED_SUBJECT = "stopped"
+"""Under it a Region notes by which intent it has paused a job, and why: for the API's answers only."""
+
+
 class IntentKind(StrEnum):
     PAUSE = "PAUSE"
     RESUME = "RESUME"
@@ -50,7 +55,9 @@ class Intent:
     requested_ms: int
     nonce: str
     by: str = ""
-    """Of a feed's: whose token asked for it, its subject."""
+    """Of a feed's: whose token asked for it, its subject; `SERVICE` for the service itself."""
+    reason: str = ""
+    """Why the service has paused it, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +107,14 @@ def intents_seen(observations: Iterable[Observation]) -> Intents:
     seen = [Intents.parse(found.seen) for found in observations if found.subject == INTENTS_SUBJECT]
     approved = max((i.approved for i in seen), default=Approved.FROM_THE_START)  # As spelt: "", awaited, given.
     return Intents(max((i.highest for i in seen), default=0), any(i.cancelled for i in seen), approved)
+
+
+def stopped_note(intents: Intents, why: str) -> str:
+    """What is noted under `STOPPED_SUBJECT`."""
+    return f"{intents.highest} {why}"
+
+
+def why_stopped(observations: Iterable[Observation], intents: Intents) -> str:
+    """Why the service has paused a job by its latest intent; "" if it hasn't."""
+    noted = [found.seen.partition(" ") for found in observations if found.subject == STOPPED_SUBJECT]
+    return next((why for number, _, why in noted if number == str(intents.highest)), "")

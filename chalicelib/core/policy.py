@@ -93,6 +93,11 @@ class Policy:
     schedules_per_tenant: int = 100
     webhooks_per_tenant: int = 20
     """What a tenant may have registered at once. Two Regions that take requests at the same moment may exceed it."""
+    endpoint_recheck_ms: int = 900_000
+    """How often it is asked whose the buckets are that feeds and jobs read and write. With more of them than
+    `rechecks_per_sweep` a minute, less often."""
+    rechecks_per_sweep: int = 100
+    """Feeds, and jobs."""
     removed_kept_ms: int = 30 * 24 * 3_600_000
     """For how long a removed one is kept, for what was begun under it."""
     removed_per_tenant: int = 1000
@@ -118,7 +123,7 @@ class Policy:
     worker_read_ms: int = 10_000
     copy_read_ms: int = 300_000
     """Copying 5 GiB takes minutes until the answer begins, and so may completing 10,000 parts."""
-    silence_rest_ms: int = 60_000
+    silence_rest_ms: int = 30_000
     """How long work rests that found a dependency silent: meanwhile its worker is free for others."""
     sweep_run_ms: int = 48_000
     """How long a sweep begins calls. Its stages share it (`core.shares`)."""

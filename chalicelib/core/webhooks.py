@@ -272,3 +272,8 @@ def delivery_failed(tenant: str, feed: str, version: str, at_ms: int, data: Mapp
     """`version` is what was to be delivered: another version of that key, or another outcome, is other news."""
     identity = json.dumps([feed, data["key"], version, data["outcome"]])
     return Notice(Topic.DELIVERY_FAILED, tenant, identity, at_ms, {"feed": feed, **data})
+
+
+def feed_stopped(tenant: str, feed: str, identity: str, at_ms: int, why: str) -> Notice:
+    """`identity`: of the feed and of the pause by which it was stopped."""
+    return Notice(Topic.FEED_STOPPED, tenant, identity, at_ms, {"feed": feed, "why": why})

@@ -84,6 +84,10 @@ class Notifier(Protocol):
         """`feed`: the tenant's own name for it."""
         ...
 
+    def feed_stopped(self, tenant: str, feed: str, pause: str, why: str, at_ms: int) -> None:
+        """The service has paused a feed. `pause` tells this pause from all others."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -78,7 +78,14 @@ class FeedLog:
         last = max(self.control.list_all(self._key("intent/")), key=lambda facts: facts.key)
         return Steering(Intents(int(last.key.rsplit("/", 1)[1])), last.last_modified_ms)
 
-    def want(self, kind: IntentKind, by: str) -> None:
+    def stopped(self, steering: Steering) -> str:
+        """Why the service has paused it, and what to do; "" if it hasn't."""
+        if not steering.paused:
+            return ""
+        body = self.control.get(self._key(f"intent/{steering.intents.highest:06d}"))
+        return "" if body is None else codec.loads(body, Intent).reason
+
+    def want(self, kind: IntentKind, by: str, reason: str = "") -> None:
         """Write a wish, unless it holds."""
         number = self.steering().intents.number_for(kind)
         if number is None:
@@ -88,7 +95,7 @@ class FeedLog:
             self.control.create(self._marker(resume_name(number)), b"")
         env = self.control.env
         # Lost to another request: it wrote the same wish, since the number says which it is.
-        intent = Intent(self.feed_id, number, kind, env.region, env.clock.now_ms(), env.ids.nonce(), by)
+        intent = Intent(self.feed_id, number, kind, env.region, env.clock.now_ms(), env.ids.nonce(), by, reason)
         self.control.create(self._key(f"intent/{number:06d}"), codec.dumps(intent))
 
     # --- fills ------------------------------------------------------------------------------------------------

@@ -10,14 +10,15 @@ from chalicelib.protocol.lease import CHECK_EVERY_BEATS
 from chalicelib.protocol.records import JobRecords
 
 
-def want(env: Env, records: JobRecords, kind: IntentKind) -> Intents:
+def want(env: Env, records: JobRecords, kind: IntentKind, by: str = "", reason: str = "") -> Intents:
     """Write a wish, unless it holds. Returns what is wanted now."""
     seen = records.intents()
     number = seen.number_for(kind)
     if number is None:
         return seen
     # Lost to another request: it wrote the same wish, since the number says which it is.
-    records.create_intent(Intent(records.job_id, number, kind, env.region, env.clock.now_ms(), env.ids.nonce()))
+    now, nonce = env.clock.now_ms(), env.ids.nonce()
+    records.create_intent(Intent(records.job_id, number, kind, env.region, now, nonce, by, reason))
     return replace(seen, highest=number)
 
 

@@ -10,7 +10,7 @@ from chalicelib.core.webhooks import Notice
 from chalicelib.ports import Delivery
 
 SOURCE = "eft"
-JOB_SETTLED, DELIVERY_FAILED = "Job Settled", "Delivery Failed"
+JOB_SETTLED, DELIVERY_FAILED, FEED_STOPPED = "Job Settled", "Delivery Failed", "Feed Stopped"
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -43,6 +43,11 @@ def delivery_failed(tenant: str, feed: str, delivery: Delivery) -> dict[str, Any
         "detail": delivery.detail,
         "failedMs": delivery.at_ms,
     }
+
+
+def feed_stopped(tenant: str, feed: str, pause: str, why: str, at_ms: int) -> dict[str, Any]:
+    """The detail of "Feed Stopped". `feed`: the tenant's own name for it; `pause`: which of its pauses that is."""
+    return {"tenant": tenant, "feedId": feed, "pause": pause, "why": why, "stoppedMs": at_ms}
 
 
 class _Settled(BaseModel):
@@ -86,10 +91,23 @@ class _DeliveryFailed(BaseModel):
         return webhooks.delivery_failed(self.tenant, self.feedId, self.version, self.failedMs, data)
 
 
+class _FeedStopped(BaseModel):
+    tenant: Text
+    feedId: Text  # noqa: N815
+    pause: Text
+    why: Text
+    stoppedMs: int  # noqa: N815
+
+    def notice(self) -> Notice:
+        return webhooks.feed_stopped(self.tenant, self.feedId, self.pause, self.stoppedMs, self.why)
+
+
 def read(detail_type: object, detail: object) -> Notice | None:
     """What an event says to a tenant's webhooks, if anything. Raises ValidationError if it isn't one of ours."""
     if detail_type == DELIVERY_FAILED:
         return _DeliveryFailed.model_validate(detail).notice()
+    if detail_type == FEED_STOPPED:
+        return _FeedStopped.model_validate(detail).notice()
     if detail_type != JOB_SETTLED:
         return None
     settled = _Settled.model_validate(detail)

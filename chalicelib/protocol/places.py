@@ -130,7 +130,7 @@ def _resolved(
     endpoints = dict(declared.endpoints)
     for row, place in found:
         entry = there.get((EntryKind.FEED, row.tenant, row.name))
-        ends = None if entry is None else _ends(entry)
+        ends = None if entry is None else ends_of(entry)
         # A row without its entry: not replicated yet, or made anew under its name.
         if ends is not None and ends.feed.id == place.feed_id and declared_feed(env, row.tenant, row.name) is None:
             feeds[place.feed_id] = ends.feed
@@ -143,7 +143,7 @@ def _declared_places(env: Env, feeds: Iterable[Feed]) -> Places:
     return Places(endpoints, {feed.id: feed for feed in feeds}, {})
 
 
-def _ends(entry: Entry) -> FeedEnds | None:
+def ends_of(entry: Entry) -> FeedEnds | None:
     """A feed as its entry says, with its ends as they were when it was registered."""
     feed = _read(entry, Feed)
     for pointer in entry.found_by:
@@ -214,7 +214,7 @@ def _of_sweep(env: Env, feeds: Sequence[Entry], endpoints: Sequence[Entry], remo
     places |= {(e.tenant, e.name): _read(e, Endpoint) for e in endpoints}
     live = dict(declared.feeds)
     for entry in feeds:
-        ends = _ends(entry)
+        ends = ends_of(entry)
         if ends is not None and declared_feed(env, entry.tenant, entry.name) is None:
             live[ends.feed.id] = ends.feed
             places |= _ends_of(env, ends, known)
@@ -252,7 +252,7 @@ def find_endpoint(env: Env, tenant: str, name: str) -> Endpoint | None:
 def target_of(env: Env, feed: Feed, entry: Entry | None) -> Endpoint:
     """Where a feed writes: its place never changes, whatever became of the endpoint. `entry`: None for a declared
     feed."""
-    ends = _ends(entry) if entry is not None else None
+    ends = ends_of(entry) if entry is not None else None
     return env.declared_endpoints[feed.target] if ends is None else ends.target
 
 

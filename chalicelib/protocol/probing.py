@@ -9,10 +9,11 @@ administers the bucket can set tags (s3:PutBucketTagging); a partner who may dro
 from collections.abc import Callable
 
 from chalicelib.core.deletions import Consent, finality
-from chalicelib.core.errors import Archived, Denied, EftError, NoSuchBucket, NotFound, Retry
+from chalicelib.core.errors import Archived, Denied, EftError, NoSuchBucket, NotFound, Retry, Unusable
 from chalicelib.core.model import Bucket, Endpoint, ObjectFacts, Properties
 from chalicelib.core.plan import ARCHIVE_CLASSES
 from chalicelib.ports import BucketFacts, Env, Placement
+from chalicelib.protocol.places import declared_endpoint
 
 TENANTS_TAG = "eft-tenants"
 """A bucket tag: the tenants that may use the bucket, with spaces between. Its value has at most 256 characters (S3 user
@@ -58,6 +59,30 @@ def why_for_ever(env: Env, bucket: Bucket, consent: Consent) -> str:
         env.log("versioning-not-shown", bucket=bucket.name, error=str(error))
         versioning = None
     return finality(versioning)
+
+
+def still_yours(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
+    """What stands against going on with an endpoint: its bucket is gone, or says no longer that it is the tenant's.
+    Empty for one that came with the deployment. Raises Retry if S3 doesn't answer, which is no verdict."""
+    if declared_endpoint(env, endpoint.tenant, endpoint.id) is not None:
+        return ()
+    facts = _described(env, endpoint)
+    return (_not_yours(endpoint),) if facts is None else _misplaced(env, endpoint, facts)
+
+
+def check_still_yours(env: Env, *endpoints: Endpoint, strictly: bool = False) -> None:
+    """Raises Unusable if one of them may not be used any more; `strictly`: Retry if that can't be told now. Else that
+    is no verdict: `protocol.rechecking` asks again."""
+    for endpoint in endpoints:
+        try:
+            findings = still_yours(env, endpoint)
+        except Retry as error:
+            if strictly:
+                raise
+            env.log("endpoint-not-checked", endpoint=endpoint.id, tenant=endpoint.tenant, error=str(error))
+            continue
+        if findings:
+            raise Unusable("EndpointUnusable", f"endpoint {endpoint.id!r}: {'; '.join(findings)}")
 
 
 def _described(env: Env, endpoint: Endpoint) -> BucketFacts | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
 from chalicelib.core.errors import NotYet, Retry
-from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_seen
+from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_seen, why_stopped
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
@@ -24,6 +24,7 @@ from chalicelib.protocol.accepting import accept, prepare
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
+from chalicelib.protocol.probing import check_still_yours
 from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
 from chalicelib.protocol.regions import RegionView, storage_reachable, view_regions
 from chalicelib.protocol.submitting import Place, Submission
@@ -141,6 +142,9 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
     end = items.terminal or records.terminal()
     if end is not None:
         return _view(env, spec, replace(items, terminal=end))
+    if kind is IntentKind.RESUME and records.intents().paused:
+        # The service pauses what reads or writes a bucket that was taken back.
+        check_still_yours(env, spec.source, spec.target)
     intents = want(env, records, kind)
     # Crash here, pausing: workers and sweeps see it by themselves. Resuming: the next sweep of any Region sees that the
     # job was resumed, and wakes all of it.
@@ -170,7 +174,8 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
         if records.approval() is None:
             return _unapproved_view(records, spec, progress)
     if progress.state is JobState.PAUSED:
-        return JobView(spec, progress, "paused by request: it goes on when it is resumed", None, None)
+        why = why_stopped(items.observations, intents) or "paused by request: it goes on when it is resumed"
+        return JobView(spec, progress, why, None, None)
     down = [region for region in sorted(_needed(env, spec)) if end is None and not storage_reachable(env, region)]
     if down:
         waiting = f"the storage of {', '.join(down)} can't be reached; the job goes on when it can"

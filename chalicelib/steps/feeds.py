@@ -24,8 +24,17 @@ from chalicelib.ports import Delivery, DeliveryStatus, Env
 from chalicelib.protocol.catchup import listings
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
-from chalicelib.protocol.places import declared_feed, feed_pointers, feeds_of, find_endpoint, reading_in, target_of
+from chalicelib.protocol.places import (
+    declared_feed,
+    ends_of,
+    feed_pointers,
+    feeds_of,
+    find_endpoint,
+    reading_in,
+    target_of,
+)
 from chalicelib.protocol.prefixes import check_folder, check_names_left, check_prefix, check_source_folder
+from chalicelib.protocol.probing import check_still_yours
 from chalicelib.protocol.registering import Author, register, unregister
 from chalicelib.protocol.submitting import Place
 
@@ -68,6 +77,8 @@ class FeedDetail:
     """Since when, by S3's time."""
     fills: tuple[FillView, ...]
     """The latest ones, newest first."""
+    stopped: str = ""
+    """Why the service has paused it, and what to do; "" if it hasn't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +236,9 @@ def resume_feed(env: Env, author: Author, name: str) -> FeedDetail:
 def _want(env: Env, author: Author, name: str, kind: IntentKind) -> FeedDetail:
     view = find_feed(env, author.tenant, name)
     log = _log(env, view)
+    ends = ends_of(view.entry) if view.entry else None
+    if kind is IntentKind.RESUME and ends is not None and (steering := log.steering()).paused:
+        check_still_yours(env, ends.source, ends.target, strictly=bool(log.stopped(steering)))
     log.want(kind, author.subject)
     env.log("feed-intent", feed=view.feed.id, tenant=author.tenant, wanted=kind, by=author.subject)
     return _detail(env, view, log)
@@ -253,7 +267,8 @@ def _detail(env: Env, view: FeedView, log: FeedLog) -> FeedDetail:
     history = log.history()
     steering = history.steering
     paused_ms = steering.changed_ms if steering.paused else None
-    return FeedDetail(view, steering.paused, paused_ms, tuple(_fills(env, log, history)))
+    fills = tuple(_fills(env, log, history))
+    return FeedDetail(view, steering.paused, paused_ms, fills, log.stopped(steering))
 
 
 def _fills(env: Env, log: FeedLog, history: History) -> Iterable[FillView]:

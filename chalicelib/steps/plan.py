@@ -13,6 +13,7 @@ from chalicelib.core.sweep import in_line
 from chalicelib.ports import Env, JobItems, QueueName, Wake
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
+from chalicelib.protocol.probing import check_still_yours
 from chalicelib.protocol.records import ControlRecords, JobRecords
 
 
@@ -101,6 +102,7 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
         return
     if records.approval() is None:
         _check_approvable(env, records)
+        check_still_yours(env, spec.source, spec.target)
         records.create_approval(Approval(plan_id, env.region, env.clock.now_ms(), env.ids.nonce()))
     # Crash here: approved, but on no list of open jobs. The client got no answer; its repetition gets here again.
     records.control.open_job(plan_id)

@@ -24,6 +24,7 @@ from chalicelib.protocol.catchup import catch_up, fill_feeds
 from chalicelib.protocol.intents import intents_note
 from chalicelib.protocol.lease import observe
 from chalicelib.protocol.places import Places, read_places
+from chalicelib.protocol.rechecking import recheck
 from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
 from chalicelib.protocol.regions import beat, note_storage, peers, region_sight, watch_region
 from chalicelib.protocol.reverify import verify_again
@@ -61,6 +62,7 @@ def run(env: Env, deadline_ms: int, later: Mapping[Stage, Work] = MappingProxyTy
         Stage.PEER_JOBS: lambda env, until_ms: _sweep_peers(env, breaker, found, until_ms),
         Stage.FEEDS: lambda env, until_ms: _sweep_feeds(env, found, until_ms),
         Stage.UPLOADS: lambda env, until_ms: _sweep_uploads(env, found.read_places(env), until_ms),
+        Stage.RECHECKS: lambda env, until_ms: recheck(env, found.dead, until_ms),
     }
     run_stages(env, breaker, deadline_ms, stages | dict(later))
 

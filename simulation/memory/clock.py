@@ -79,6 +79,8 @@ class MemoryNotifier:
     def __init__(self) -> None:
         self.settled: list[tuple[JobSpec, Terminal]] = []
         self.failed: list[Delivery] = []
+        self.stopped: list[tuple[str, str, str]] = []
+        """Tenant and name of each feed, and why."""
         self.events: list[str] = []
         """What rules put on queues."""
         self.failed_feeds: list[tuple[str, str]] = []
@@ -92,6 +94,10 @@ class MemoryNotifier:
         self.failed.append(delivery)
         self.failed_feeds.append((tenant, feed))
         self._tell(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, feed, delivery))
+
+    def feed_stopped(self, tenant: str, feed: str, pause: str, why: str, at_ms: int) -> None:
+        self.stopped.append((tenant, feed, why))
+        self._tell(notices.FEED_STOPPED, notices.feed_stopped(tenant, feed, pause, why, at_ms))
 
     def _tell(self, kind: str, detail: dict[str, Any]) -> None:
         """As EventBridge hands it on."""

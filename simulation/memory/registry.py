@@ -16,6 +16,8 @@ class MemoryRegistry:
     removed: dict[tuple[EntryKind, str, str, str], Entry] = field(default_factory=dict)
     """By the nonce of the removal, too."""
     audit: list[Change] = field(default_factory=list)
+    hidden: set[EntryName] = field(default_factory=set)
+    """Entries whose pointers were lost."""
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
         return self.entries.get((kind, tenant, name))
@@ -37,9 +39,10 @@ class MemoryRegistry:
         return sum(key[:2] == (kind, tenant) for key in self.removed)
 
     def find(self, kind: EntryKind, at: str) -> Sequence[Found]:
+        known = [entry for name, entry in self.entries.items() if name not in self.hidden]
         found = {
             entry.tenant + "\0" + entry.name: Found(entry.tenant, entry.name, pointer.body, entry.removed)
-            for entry in (*self.removed.values(), *self.entries.values())
+            for entry in (*self.removed.values(), *known)
             for pointer in entry.found_by
             if entry.kind is kind and pointer.at == at
         }
@@ -74,7 +77,9 @@ class MemoryRegistry:
             self.entries[key] = entry
 
     def point(self, entry: Entry) -> bool:
-        return self.entries.get((entry.kind, entry.tenant, entry.name)) == entry
+        key = (entry.kind, entry.tenant, entry.name)
+        self.hidden.discard(key)
+        return self.entries.get(key) == entry
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:
         before = None if cursor is None else _read(cursor)

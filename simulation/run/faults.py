@@ -10,6 +10,9 @@ Survived must be, in any number and combination, at every call that the product 
 - **messages** and events are late, out of order, twice; a Region's wait for as long as it is dead;
 - **the table** replicates late or not at all for a while, and its Regions' clocks differ; it may be down in a Region;
 - **storage** of a Region may be down for a while;
+- **what hangs** answers nobody for a while, until its callers' time is up: a Region's storage, table or queues, or all;
+- **one object** may be refused for ever, or never be answered for, from when it is planned on;
+- **receivers** take away what a feed delivers;
 - **others** overwrite and delete sources, write and delete at destinations, have multipart uploads of their own there.
 
 Not survived, and so not drawn: S3 that breaks its own word (a conditional write that isn't atomic, a LIST that isn't

@@ -97,12 +97,14 @@ class Inbox:
         earlier = f"{before.by.label} did at {before.at_ms} ms, {said}"
         self._violated(ONCE, f"{process.label} delivers {key} once more; {earlier}")
 
-    def recorded(self, body: bytes) -> None:
-        """A record was created in a control bucket."""
-        for key, file in self.files.items():
-            last = file.deliveries[-1] if file.deliveries else None
-            if last is not None and last.recorded_ms is None and key.encode() in body:
-                last.recorded_ms = self._scheduler.now_ms
+    def recorded(self, process: Process, name: str) -> None:
+        """A record was created in a control bucket, or was there already. What it says is digests: it is taken to speak
+        of all that this process has delivered until now."""
+        if name.startswith("delivered/"):
+            for file in self.files.values():
+                for made in file.deliveries:
+                    if made.by is process and made.recorded_ms is None:
+                        made.recorded_ms = self._scheduler.now_ms
 
     def take(self, key: str) -> None:
         """The receiver takes a file away."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from chalicelib.core import codec
-from chalicelib.core.errors import EftError, NoSuchUpload
+from chalicelib.core.errors import EftError, NoSuchUpload, PreconditionFailed
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import Bucket, Claim, JobSpec, Link, Manifest, Method, Outcome, Receipt
 from chalicelib.core.policy import Policy
@@ -297,9 +297,10 @@ class Monitors:
 
     def _created(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
         _bucket, key, body = args
+        if answer is None or isinstance(answer, PreconditionFailed):
+            self.inbox.recorded(process, key)
         if isinstance(answer, EftError):
             return
-        self.inbox.recorded(body)
         if key.startswith("reg/"):
             self._registered(key, codec.loads(body, Registration))
         elif "/intent/" in key:

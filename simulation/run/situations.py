@@ -48,14 +48,5 @@ class Situation(StrEnum):
     """A partition ended with fewer rows than it might have, at its number of bytes."""
 
 
-HELD_BACK = frozenset(
-    {
-        Situation.UPLOAD_OLDER_THAN_ITS_EVENT,
-        Situation.UPLOAD_WHOSE_EVENT_WAITS,
-        Situation.TAKEN_AT_ONCE,
-        Situation.TAKEN_LATER,
-        Situation.TOLD_AGAIN_OF_TAKEN,
-        Situation.CAME_TWICE,
-    }
-)
+HELD_BACK: frozenset[Situation] = frozenset()
 """Not drawn: what the product doesn't survive yet."""

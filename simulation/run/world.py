@@ -388,6 +388,9 @@ class _NotifierOf:
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self._world.trace.event(f"told: {spec.job_id} {terminal.state}")
 
+    def feed_stopped(self, tenant: str, feed: str, pause: str, why: str, at_ms: int) -> None:
+        self._world.trace.event(f"told: {feed} of {tenant} is stopped ({pause}, {at_ms}): {why}")
+
     def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
         self._world.failed.append(delivery)
         self._world.trace.event(f"delivery failed: {tenant} {feed} {delivery.key} {delivery.detail}")

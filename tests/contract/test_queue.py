@@ -278,6 +278,13 @@ def test_a_delivery_has_failed(bus: tuple[EventBridgeNotifier, Stubber]) -> None
     notifier.delivery_failed("acme", "inbox", delivery("a b", detail="why"))
 
 
+def test_a_feed_was_stopped(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
+    notifier, stub = bus
+    detail = {"tenant": "acme", "feedId": "inbox", "pause": "f-1/3", "why": "gone", "stoppedMs": 5}
+    stub.add_response("put_events", TAKEN, expected("Feed Stopped", detail))
+    notifier.feed_stopped("acme", "inbox", "f-1/3", "gone", 5)
+
+
 def test_a_bus_that_does_not_take_it(bus: tuple[EventBridgeNotifier, Stubber]) -> None:
     notifier, stub = bus
     refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "later"}]}

@@ -85,7 +85,7 @@ def test_webhooks_are_told_what_other_systems_are_told(sam: dict[str, Any]) -> N
     assert rule["EventBusName"] == {"Ref": "EventBus"}
     assert rule["EventPattern"] == {
         "source": [notices.SOURCE],
-        "detail-type": [notices.JOB_SETTLED, notices.DELIVERY_FAILED],
+        "detail-type": [notices.JOB_SETTLED, notices.DELIVERY_FAILED, notices.FEED_STOPPED],
     }
     assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["NotifyQueue", "Arn"]}]
 

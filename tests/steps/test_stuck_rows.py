@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,11 @@ from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS, rest_ms
 from chalicelib.ports import DeliveryStatus
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TARGET, TENANT
+from simulation.memory.faults import Rule, When
 from simulation.memory.operations import Operation
+from tests.steps import deleting, prefix_job
+from tests.steps.calls import crash
+from tests.steps.everywhere import at_every_call
 from tests.steps.world import HOUR, MINUTE, SMALL, World
 from tools.verify_report import Verified
 
@@ -389,3 +394,57 @@ def test_an_arrival_waits_for_a_bucket_that_answers_nobody() -> None:
     world.store.before_call = None
     world.run(MINUTE)
     assert world.body("out/inbox/a") == b"x"
+
+
+# --- deletes, and death at any moment -----------------------------------------------------------------------------
+
+
+def test_an_object_that_can_not_be_deleted_ends_and_keeps_no_others() -> None:
+    world = deleting.filled(World(policy=replace(SMALL, row_rounds_max=6)))
+    stray = deleting.STRAYS[0]
+    always(world, {Operation.DELETE}, lambda: Retry("InternalError"), key=stray)
+    spec = deleting.submit(world)
+    world.settle()
+    rows = world.rows(spec)
+    assert rows[deleting.source_of(stray)].outcome is Outcome.FAILED
+    assert {rows[deleting.source_of(key)].outcome for key in deleting.STRAYS[1:]} == {Outcome.DELETED}
+    assert world.records(spec).survey().links >= {"d-000001", "d-000001w"}
+    end = world.terminal(spec)
+    assert (end.state, end.counts[Outcome.DELETED]) == (JobState.PARTIAL, len(deleting.STRAYS) - 1)
+    check_report(world, spec)
+
+
+@pytest.mark.parametrize("redeliver", [True, False])
+def test_whoever_dies_while_rows_are_set_aside(redeliver: bool) -> None:
+    """At every call: each row has one end, and nothing is left."""
+
+    def make() -> World:
+        world = World(policy=replace(SMALL, row_rounds_max=4, set_aside_after_rounds=1), redeliver=redeliver)
+        world.put("in/a/0", b"x")
+        world.put(STUCK, LARGE)
+        always(world, {Operation.COMPLETE}, lambda: Retry("InternalError"))
+        return world
+
+    for world, spec, call in at_every_call(make, prefix_job.run, lambda _: crash, least=60):
+        assert world.outcomes(spec) == {"in/a/0": Outcome.COPIED, STUCK: Outcome.FAILED}, call
+        assert world.terminal(spec).planned == 2, call
+        assert len(world.written("out/b/0")) == 1, call
+        assert world.all_uploads() == [], call
+        check_report(world, spec)
+
+
+def test_uploads_whose_answer_can_never_be_read_are_bounded_and_collected() -> None:
+    """Each try leaves an upload that no record names. Before: 924 in an hour."""
+    world = World(policy=replace(SMALL, row_rounds_max=6))
+    world.put(STUCK, LARGE)
+    world.faults.rule(
+        Rule(
+            operation=Operation.CREATE_UPLOAD, times=None, when=When.AFTER, error=partial(Retry, "ResponseParserError")
+        )
+    )
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == {STUCK: Outcome.FAILED}
+    assert 0 < len(world.all_uploads()) <= 6 * SMALL.attempts
+    world.tidy()
+    assert world.all_uploads() == []

@@ -105,7 +105,7 @@ CONTRACTS = (
         description="It goes on where it stopped: no part that has arrived is sent again. Repeating it changes "
         "nothing.",
         successes=(Success(202, responses.Job, "It goes on."),),
-        problems=(problems.UNKNOWN_JOB,),
+        problems=(problems.UNKNOWN_JOB, problems.ENDPOINT_UNUSABLE),
     ),
     Contract(
         "POST",
@@ -240,6 +240,7 @@ CONTRACTS = (
             problems.PLAN_NOT_MADE,
             problems.PLAN_EXPIRED,
             problems.PLAN_CANCELLED,
+            problems.ENDPOINT_UNUSABLE,
         ),
         links=_ABOUT_A_JOB,
     ),

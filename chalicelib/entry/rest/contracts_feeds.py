@@ -94,7 +94,7 @@ CONTRACTS_OF_FEEDS = (
         description="What has arrived meanwhile is delivered: its source is listed for it, which `backfills` shows as "
         "`resume-...`. Repeating it changes nothing.",
         successes=(Success(202, feeds.FeedDetail, "It goes on."),),
-        problems=(problems.UNKNOWN_FEED,),
+        problems=(problems.UNKNOWN_FEED, problems.ENDPOINT_UNUSABLE),
     ),
     Contract(
         "POST",

@@ -161,7 +161,7 @@ def _responses() -> dict[str, BaseModel]:
         "test": webhooks.TestSent(message_id="msg_aq5ho2ez6qsw4tdlhvqaqdrrgm"),
         "feeds": feeds.FeedList(feeds=[feeds.Feed(**_feed())]),
         "set-up": feeds.Feed(**_feed()),
-        "feed": feeds.FeedDetail(**_feed(), paused=False, paused_at=None, backfills=[_backfill()]),
+        "feed": feeds.FeedDetail(**_feed(), paused=False, paused_at=None, stopped=None, backfills=[_backfill()]),
         "running": _backfill(),
         "deliveries": feeds.DeliveryList(deliveries=[_delivery()], next_cursor=None),
         "regions": operations.RegionList(answered_by=_WEST, regions=[_region(_EAST), _region(_WEST)]),

@@ -148,6 +148,9 @@ class FeedDetail(Feed):
     paused: bool | None
     """Null while the Region of its target can't be asked: then nothing is delivered there either."""
     paused_at: Timestamp | None
+    stopped: str | None
+    """Why the service has paused it, since it may not use one of its buckets any more, and what to do. Null if it
+    hasn't."""
     backfills: list[Backfill]
     """The latest ones, the newest first."""
 
@@ -157,6 +160,7 @@ class FeedDetail(Feed):
             **_feed(detail.view),
             paused=detail.paused,
             paused_at=None if detail.paused_ms is None else timestamp(detail.paused_ms),
+            stopped=detail.stopped or None,
             backfills=[Backfill.of(fill) for fill in detail.fills],
         )
 

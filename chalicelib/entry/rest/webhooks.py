@@ -11,7 +11,7 @@ from chalicelib.entry.rest.requests import RequestBody
 from chalicelib.entry.rest.responses import Count, Response, Timestamp, timestamp, timestamp_or_none
 from chalicelib.steps.webhooks import WebhookView
 
-Event = Literal["job.settled", "delivery.failed"]
+Event = Literal["job.settled", "delivery.failed", "feed.stopped"]
 
 
 class WebhookRequest(RequestBody):
@@ -22,7 +22,7 @@ class WebhookRequest(RequestBody):
     public internet, or of what the service's operators allow."""
     events: Annotated[list[Event], Field(min_length=1, max_length=10)]
     """`job.settled`: a job that you have submitted has ended. `delivery.failed`: an object of a feed could not be
-    delivered."""
+    delivered. `feed.stopped`: the service has paused a feed, since one of its buckets is no longer yours to use."""
 
     @property
     def topics(self) -> tuple[Topic, ...]:

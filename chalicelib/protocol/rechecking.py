@@ -1,0 +1,165 @@
+"""Whose the buckets are, asked again: a feed stands for years and a job may run for days, and meanwhile an owner may
+take his bucket back (the tag `eft-tenants`), or remove it.
+
+What may not go on is paused, with the reason, by the log in S3 that pauses have anyway: so both Regions see it at once,
+intake and workers obey it, and a resume makes up for what was missed. Whoever asks to resume is refused until the
+bucket names the tenant again (`probing.check_still_yours`). That S3 doesn't answer is no verdict: it is asked again in
+the next round.
+
+Each Region goes through all feeds and its own open jobs, some in each sweep. How far it is, it notes in the table.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+
+from chalicelib.core.entries import Entry, EntryKind
+from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.feeds import MARGIN_MS, FeedEnds, Fill
+from chalicelib.core.intents import SERVICE, STOPPED_SUBJECT, IntentKind, stopped_note
+from chalicelib.core.leases import Observation
+from chalicelib.core.model import Endpoint
+from chalicelib.core.rounds import Round, next_round
+from chalicelib.ports import Env
+from chalicelib.protocol.catchup import is_mine
+from chalicelib.protocol.feedlog import FeedLog
+from chalicelib.protocol.intents import intents_note, want
+from chalicelib.protocol.places import declared_feed, ends_of, places_reading
+from chalicelib.protocol.probing import still_yours
+from chalicelib.protocol.records import PLAN_MARK, ControlRecords
+from chalicelib.protocol.table import tell
+
+RECHECK = "recheck"
+"""The "job" under which a Region notes how far its rounds are."""
+_PAGE = 20
+WHAT_TO_DO = "then resume it"
+
+
+def recheck(env: Env, dead: Collection[str], until_ms: int) -> None:
+    """Go on with both rounds."""
+    _feeds(env, dead, until_ms)
+    _jobs(env, until_ms)
+
+
+def _feeds(env: Env, dead: Collection[str], until_ms: int) -> None:
+    at = _due(env, "feeds")
+    for _ in range(max(1, env.policy.rechecks_per_sweep // _PAGE)):
+        if at is None or env.clock.now_ms() >= until_ms:
+            return
+        page = env.registry.page(EntryKind.FEED, at.cursor, _PAGE)
+        mine = [
+            (entry, ends)
+            for entry in page.entries
+            if declared_feed(env, entry.tenant, entry.name) is None
+            and (ends := ends_of(entry)) is not None
+            and is_mine(env, ends.source, ends.target.bucket.region, dead)
+        ]
+        env.part_pool.map(lambda pair: _feed_safely(env, *pair), mine)
+        at = _note(env, "feeds", at, page.cursor)
+
+
+def _feed_safely(env: Env, entry: Entry, ends: FeedEnds) -> None:
+    try:
+        log = FeedLog.of(env, ends.feed, ends.target)
+        # Whoever registered it may have died before this.
+        log.begun()
+        _find_again(env, entry, ends, log)
+        _feed(env, ends, log)
+    except EftError as error:
+        # One feed's trouble must not hold up the others; it is asked about again in the next round.
+        env.log("feed-not-rechecked", feed=ends.feed.id, tenant=ends.feed.tenant, error=str(error))
+
+
+def _find_again(env: Env, entry: Entry, ends: FeedEnds, log: FeedLog) -> None:
+    """See to it that intake finds the feed. It doesn't if the feed was removed in one Region while it was changed in
+    the other, in the same moment, and of the entry the one write was the last, of its pointer the other one."""
+    source = ends.source.below(ends.feed.source_prefix)
+    if ends.feed.id in places_reading(env, [(source.bucket.name, source.prefix)]).feeds:
+        return
+    now, nonce = env.clock.now_ms(), env.ids.nonce()
+    since_ms = max(0, entry.changed_ms - MARGIN_MS)
+    log.order(Fill(ends.feed.id, f"found-{entry.nonce}", since_ms, env.region, now, nonce, SERVICE))
+    # Crash here: the fill waits until the feed is found; the next round gets here again.
+    env.registry.point(entry)
+    env.log("feed-found-again", feed=ends.feed.id, tenant=ends.feed.tenant)
+
+
+def _feed(env: Env, ends: FeedEnds, log: FeedLog) -> None:
+    feed = ends.feed
+    why = _why(env, (ends.source, ends.target))
+    if not why:
+        return
+    steering = log.steering()
+    number = steering.intents.number_for(IntentKind.PAUSE)
+    if number is None:
+        return  # Paused already, by us or by its owner: whoever resumes it is refused.
+    now = env.clock.now_ms()
+    # Crash after this: told again in the next round, as the same news.
+    env.notifier.feed_stopped(feed.tenant, feed.name, f"{feed.id}/{number}", why, now)
+    log.want(IntentKind.PAUSE, SERVICE, why)
+    env.log("feed-stopped", feed=feed.id, tenant=feed.tenant, why=why)
+
+
+def _why(env: Env, endpoints: Sequence[Endpoint]) -> str:
+    """Why what uses these must stop; "" if it need not. Where one of them doesn't answer, the other one may tell."""
+    found: list[str] = []
+    for endpoint in endpoints:
+        try:
+            found += [f"endpoint {endpoint.id!r}: {finding}" for finding in still_yours(env, endpoint)]
+        except Retry as error:
+            env.log("endpoint-not-checked", endpoint=endpoint.id, tenant=endpoint.tenant, error=str(error))
+    return f"{'; '.join(found)}; {WHAT_TO_DO}" if found else ""
+
+
+def _jobs(env: Env, until_ms: int) -> None:
+    """Those whose records are in this Region. One that was accepted since the last round was checked then."""
+    at, control = _due(env, "jobs"), ControlRecords(env, env.region)
+    for _ in range(max(1, env.policy.rechecks_per_sweep // _PAGE)):
+        if at is None or env.clock.now_ms() >= until_ms:
+            return
+        names = control.open_jobs(at.cursor or "", _PAGE)
+        env.part_pool.map(lambda name: _job_safely(env, control, name), names)
+        at = _note(env, "jobs", at, names[-1] if len(names) == _PAGE else None)
+
+
+def _job_safely(env: Env, control: ControlRecords, name: str) -> None:
+    try:
+        if not name.endswith(PLAN_MARK):  # Of a plan nothing is copied until it is approved; then it is checked.
+            _job(env, control, name)
+    except EftError as error:
+        env.log("job-not-rechecked", job=name, error=str(error))
+
+
+def _job(env: Env, control: ControlRecords, job_id: str) -> None:
+    records = control.job(job_id)
+    spec = records.spec()
+    # A feed's job is what its feed had begun: some rows, soon done.
+    young = spec is None or env.clock.now_ms() - spec.created_ms < env.policy.endpoint_recheck_ms
+    if spec is None or young or spec.feed_id is not None:
+        return
+    why = _why(env, (spec.source, spec.target))
+    if not why or records.terminal() is not None or records.intents().paused:
+        return
+    intents = want(env, records, IntentKind.PAUSE, SERVICE, why)
+    # Crash here: paused, and shown as that when the next sweep of any Region has noted it.
+    tell(env, env.ledger.put_observation, intents_note(env, job_id, intents))
+    why_noted = Observation(job_id, STOPPED_SUBJECT, env.region, stopped_note(intents, why), env.clock.now_ms())
+    tell(env, env.ledger.put_observation, why_noted)
+    env.log("job-stopped", job=job_id, tenant=spec.tenant, why=why)
+
+
+# --- rounds ---------------------------------------------------------------------------------------------------
+
+
+def _due(env: Env, what: str) -> Round | None:
+    noted = env.ledger.get_observation(RECHECK, what, env.region)
+    before = Round(*json.loads(noted.seen)) if noted else None
+    return next_round(before, env.clock.now_ms(), env.policy.endpoint_recheck_ms)
+
+
+def _note(env: Env, what: str, at: Round, cursor: str | None) -> Round | None:
+    """Returns where to go on; None at the end of the round."""
+    done = Round(at.begun_ms, cursor, ended=cursor is None)
+    seen = json.dumps([done.begun_ms, done.cursor, done.ended])
+    # Crash before this: the same ones are asked about again.
+    tell(env, env.ledger.put_observation, Observation(RECHECK, what, env.region, seen, env.clock.now_ms()))
+    return None if done.ended else done
