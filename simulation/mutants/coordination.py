@@ -29,6 +29,7 @@ COORDINATION = (
 """,
             ),
         ),
+        ("tests/core/test_progress.py",),
     ),
     Mutant(
         "observation-in-memory",
