@@ -219,4 +219,16 @@ FEEDS = (
         ),
         ("tests/core/test_roles.py",),
     ),
+    Mutant(
+        "record-not-asked-for",
+        "a delivery record is written, and nobody asks for it before a copy",
+        (
+            Edit(
+                _INTAKE,
+                "delivered = self.records.delivered([row for row in rows if self._is_asked_for(row)])",
+                "delivered = self.records.delivered([])",
+            ),
+        ),
+        ("tests/steps/test_delivery_records.py",),
+    ),
 )
