@@ -11,6 +11,13 @@ from urllib.parse import urlsplit
 import jwt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json, ValidationError, model_validator
 
+from chalicelib.core.budgets import (
+    API_GATEWAY_TIMEOUT_MS,
+    SWEEP_TIMEOUT_MS,
+    quick_ms,
+    worst_answer_ms,
+    worst_sweep_ms,
+)
 from chalicelib.core.feeds import FeedEnds, FeedPlace, loop_from
 from chalicelib.core.inputs import StorageClass
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
@@ -19,6 +26,7 @@ from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, P
 from chalicelib.core.prefixes import is_folder, why_no_folder
 from chalicelib.core.prices import LIST_PRICES, Prices, with_overrides
 from chalicelib.core.roles import session_prefix
+from chalicelib.core.shares import shortest_share_ms
 from chalicelib.core.webhooks import Network
 
 PREFIX = "EFT_"
@@ -250,6 +258,22 @@ def _policy(overrides: Mapping[str, int]) -> Policy:
         (
             policy.webhook_backoff_base_ms <= policy.webhook_backoff_max_ms,
             "webhook_backoff_max_ms: at least webhook_backoff_base_ms",
+        ),
+        (
+            worst_answer_ms(policy) <= policy.api_answer_ms,
+            "api_answer_ms: at least what one call that hangs takes, after the authorizer's",
+        ),
+        (
+            policy.api_slow_ms + quick_ms(policy) < API_GATEWAY_TIMEOUT_MS,
+            "api_slow_ms: with one more call, less than the 29 s after which API Gateway gives up",
+        ),
+        (
+            worst_sweep_ms(policy) < SWEEP_TIMEOUT_MS,
+            "sweep_run_ms: with one more call, less than the 55 s after which Lambda kills a sweep",
+        ),
+        (
+            shortest_share_ms(policy.sweep_run_ms) > quick_ms(policy),
+            "sweep_run_ms: each stage's share must be longer than a call that hangs",
         ),
     ):
         if not holds:

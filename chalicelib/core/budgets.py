@@ -9,8 +9,13 @@ from enum import Enum
 
 from chalicelib.core.policy import Policy
 
+SWEEP_TIMEOUT_MS = 55_000
+"""Lambda kills a sweep then, as template.yaml says: before the next one begins."""
+API_GATEWAY_TIMEOUT_MS = 29_000
+"""API Gateway gives up then (developer guide, "Quotas")."""
 STRIKES = 3
-"""So many calls in a row without an answer, and a dependency is not asked again in this invocation."""
+"""So many different calls without an answer and none with one, and a dependency is not asked again in this
+invocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +128,6 @@ def silence_ms(policy: Policy, *, peer: bool) -> int:
 
 def worst_sweep_ms(policy: Policy) -> int:
     """The longest sweep, whatever hangs, and however slow the rest is: calls are begun until the last stage's share
-    ends, and the last one begun takes its budget."""
-    return policy.sweep_run_ms + max(quick_ms(policy), policy.key_source_ms)
+    ends, and the last one begun takes its budget; an issuer, which is asked last, may take its own once more, for the
+    last piece of its answer."""
+    return policy.sweep_run_ms + max(quick_ms(policy), 2 * policy.key_source_ms)

@@ -123,7 +123,7 @@ class Policy:
     worker_read_ms: int = 10_000
     copy_read_ms: int = 300_000
     """Copying 5 GiB takes minutes until the answer begins, and so may completing 10,000 parts."""
-    silence_rest_ms: int = 60_000
+    silence_rest_ms: int = 30_000
     """How long work rests that found a dependency silent: meanwhile its worker is free for others."""
     sweep_run_ms: int = 48_000
     """How long a sweep begins calls. Its stages share it (`core.shares`)."""

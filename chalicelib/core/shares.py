@@ -18,14 +18,14 @@ class Stage(StrEnum):
 
 
 SHARES: Mapping[Stage, int] = {
-    Stage.HEARTBEATS: 14,
-    Stage.OWN_JOBS: 28,
+    Stage.HEARTBEATS: 13,
+    Stage.OWN_JOBS: 26,
     Stage.PEER_JOBS: 16,
     Stage.FEEDS: 12,
     Stage.UPLOADS: 8,
     Stage.SCHEDULES: 10,
     Stage.KEYS: 8,
-    Stage.RECHECKS: 4,
+    Stage.RECHECKS: 7,
 }
 """In hundredths. What a stage does not need is for those after it."""
 
@@ -39,3 +39,7 @@ def stage_ends(begin_ms: int, end_ms: int) -> Mapping[Stage, int]:
         left -= share
         ends[stage] = end_ms - whole_ms * left // sum(SHARES.values())
     return ends
+
+
+def shortest_share_ms(whole_ms: int) -> int:
+    return whole_ms * min(SHARES.values()) // sum(SHARES.values())

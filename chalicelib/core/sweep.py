@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.core.admission import heads, partitions_ahead
+from chalicelib.core.budgets import silence_ms
 from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
 from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import Observation
@@ -200,9 +201,11 @@ def worst_takeover_ms(policy: Policy) -> int:
     """The longest time from a Region's death until the other one claims what it held, with a message in hand.
 
     The dying Region's last sign of life takes `REPLICATION_MS` to arrive and is noticed by the next sweep; from then on
-    patience runs, and ends with a delayed message.
+    patience runs, and ends with a delayed message. That sweep may first find another Region silent, and then the table,
+    and wait for one call to each.
     """
-    return REPLICATION_MS + policy.sweep_interval_ms + policy.takeover_after_ms + START_MS
+    silent_ms = silence_ms(policy, peer=True) + silence_ms(policy, peer=False)
+    return REPLICATION_MS + policy.sweep_interval_ms + silent_ms + policy.takeover_after_ms + START_MS
 
 
 def _window(names: Iterable[str], limit: int, times: int) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from chalicelib.core.errors import EftError, OutOfTime, Retry
+from chalicelib.core.errors import EftError, NoAnswer, OutOfTime, Retry
 from chalicelib.core.report import ReportFormat
 from chalicelib.core.shares import Stage
 from chalicelib.core.tries import REST_MAX_MS
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.protocol.breaker import for_worker
 from chalicelib.protocol.stages import Work
 from chalicelib.steps import copy as copy_step
 from chalicelib.steps import intake as intake_step
@@ -36,6 +37,7 @@ BatchResponse = dict[str, list[dict[str, str]]]
 
 def intake(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
     """Deliver what a batch of S3 events hints at: all together, since a batch becomes one partition."""
+    env = for_worker(env)
     readable: list[Message] = []
     failed: list[str] = []
     for message in read(event):
@@ -59,14 +61,14 @@ def intake(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchRespons
 def _deliver(env: Env, messages: Sequence[Message]) -> None:
     arrivals = dict.fromkeys(c for message in messages for c in message.commands if isinstance(c, Arrival))
     try:
-        again = intake_step.run(env, list(arrivals))
+        again, least_ms = intake_step.run(env, list(arrivals)), AGAIN_MS
     except Retry as error:
         env.log("arrivals-again", arrivals=len(arrivals), error=str(error))
-        again = set(arrivals)
+        again, least_ms = set(arrivals), _rest_ms(env, error)
     # Crash before the send: the messages come again by themselves, later.
     for tries in sorted({arrival.tries for arrival in again}):
         came_to_nothing = sorted((a for a in again if a.tries == tries), key=lambda arrival: arrival.key)
-        env.queue.send_arrivals(came_to_nothing, delay_ms=_delay_ms(tries))
+        env.queue.send_arrivals(came_to_nothing, delay_ms=max(least_ms, _delay_ms(tries)))
 
 
 def _delay_ms(tries: int) -> int:
@@ -90,6 +92,7 @@ def _deliver_one_by_one(env: Env, messages: Sequence[Message], deadline_ms: int)
 
 
 def split(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
+    env = for_worker(env)
     return _each(
         env,
         event,
@@ -106,6 +109,7 @@ def _split(env: Env, wake: Wake, deadline_ms: int) -> None:
 
 
 def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
+    env = for_worker(env)
     return _each(
         env,
         event,
@@ -120,6 +124,7 @@ def _copy(env: Env, wake: Wake, deadline_ms: int) -> None:
 
 
 def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
+    env = for_worker(env)
     return _each(
         env,
         event,
@@ -132,6 +137,7 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
 
 def notify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
     """Side by side: a receiver may take seconds, and the others' notifications shall not wait for it."""
+    env = for_worker(env)
     return _response([failed for failed in env.pool.map(partial(_notify, env), list(read(event))) if failed])
 
 
@@ -161,7 +167,7 @@ def _notice_or_again(env: Env, notice: Notice | Notification) -> None:
     except Retry as error:
         env.log("notice-again", tenant=notice.tenant, topic=notice.topic, error=str(error))
         # Crash before the send: the message comes again by itself, later.
-        env.queue.send_notices([notice], delay_ms=AGAIN_MS)
+        env.queue.send_notices([notice], delay_ms=_rest_ms(env, error))
 
 
 def sweep(env: Env, _event: Mapping[str, Any], deadline_ms: int) -> None:
@@ -206,6 +212,11 @@ def _each(
     return _response(failed)
 
 
+def _rest_ms(env: Env, error: Retry) -> int:
+    """Longer where nobody answers: each time that is found out, a worker has waited."""
+    return env.policy.silence_rest_ms if isinstance(error, NoAnswer) else AGAIN_MS
+
+
 # Crash before the send in either: the message comes again by itself, later.
 
 
@@ -214,7 +225,7 @@ def _wake_or_again(env: Env, wake: Wake, work: Callable[[Wake], None]) -> None:
         work(wake)
     except Retry as error:
         env.log("wake-again", queue=wake.queue, job=wake.job_id, part=wake.part, error=str(error))
-        env.queue.send([replace(wake, fresh=False)], delay_ms=AGAIN_MS)
+        env.queue.send([replace(wake, fresh=False)], delay_ms=_rest_ms(env, error))
 
 
 def _delivery_or_again(env: Env, wake: VerifyDelivery, work: Callable[[VerifyDelivery], None]) -> None:
@@ -222,7 +233,7 @@ def _delivery_or_again(env: Env, wake: VerifyDelivery, work: Callable[[VerifyDel
         work(wake)
     except Retry as error:
         env.log("delivery-again", feed=wake.feed_id, key=wake.key, error=str(error))
-        env.queue.send_verify_deliveries([wake], delay_ms=AGAIN_MS)
+        env.queue.send_verify_deliveries([wake], delay_ms=_rest_ms(env, error))
 
 
 def _report(env: Env, message: Message | Unreadable) -> None:

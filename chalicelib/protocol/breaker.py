@@ -35,31 +35,33 @@ class Breaker:
     strikes: int = STRIKES
     dear_ms: int | None = None
     """One call without an answer is enough if it took so long. None: it never is."""
-    silent: dict[str, int] = field(default_factory=dict)
-    """Calls in a row that got no answer."""
+    silent: dict[str, set[str]] = field(default_factory=dict)
+    """Calls that got no answer, since there was one. Different calls: an object that hangs, and is asked for again and
+    again, does not speak for its bucket."""
     tripped: set[str] = field(default_factory=set)
     waited: bool = False
     """A call has cost its time for nothing."""
 
-    def call(self, whom: str, ask: Callable[[], T]) -> T:
-        """Ask, and note whether there was an answer; any but NoAnswer is one."""
+    def call(self, whom: str, ask: Callable[[], T], what: Callable[[], str]) -> T:
+        """Ask, and note whether there was an answer; any but NoAnswer is one. `what` tells calls apart."""
         begun_ms = self.clock.now_ms()
         try:
             answer = ask()
         except NoAnswer:
-            self._note_silence(whom, self.clock.now_ms() - begun_ms)
+            self._note_silence(whom, what(), self.clock.now_ms() - begun_ms)
             raise
         except Exception:
-            self.silent[whom] = 0
+            self.silent.pop(whom, None)
             raise
-        self.silent[whom] = 0
+        self.silent.pop(whom, None)
         return answer
 
-    def _note_silence(self, whom: str, took_ms: int) -> None:
-        self.silent[whom] = self.silent.get(whom, 0) + 1
+    def _note_silence(self, whom: str, what: str, took_ms: int) -> None:
+        calls = self.silent.setdefault(whom, set())
+        calls.add(what)
         dear = self.dear_ms is not None and took_ms >= self.dear_ms
         self.waited = self.waited or dear
-        if dear or self.silent[whom] >= self.strikes:
+        if dear or len(calls) >= self.strikes:
             self.tripped.add(whom)
 
 
@@ -75,12 +77,14 @@ class Limits:
     """The longest that one call may last."""
 
 
-def guarded(env: Env, breaker: Breaker, limits: Limits) -> Env:
-    """The Env, asking through the breaker."""
+def guarded(
+    env: Env, breaker: Breaker, limits: Limits, place_of: Callable[[Bucket], str] = lambda b: s3_of(b.region)
+) -> Env:
+    """The Env, asking through the breaker. `place_of`: what of S3 is silent when a bucket is."""
     gate = _Gate(breaker, limits)
     return replace(
         env,
-        store=_wrap(env.store, gate, _whom_of_store),
+        store=_wrap(env.store, gate, partial(_whom_of_store, place_of)),
         ledger=_wrap(env.ledger, gate, lambda _: (TABLE,)),
         registry=_wrap(env.registry, gate, lambda _: (TABLE,)),
         queue=_wrap(env.queue, gate, lambda _: (QUEUES,)),
@@ -89,9 +93,9 @@ def guarded(env: Env, breaker: Breaker, limits: Limits) -> Env:
 
 
 def for_worker(env: Env) -> Env:
-    """For one invocation of a worker: several calls in a row decide, since a worker has time, and a copy may fail to be
-    answered by itself."""
-    return guarded(env, Breaker(env.clock), Limits())
+    """For one invocation of a worker: several calls decide, since a worker has time, and a copy may be left without an
+    answer by itself. Each bucket by itself, so that what is found can be recorded in another one."""
+    return guarded(env, Breaker(env.clock), Limits(), lambda bucket: f"bucket {bucket.name}")
 
 
 def for_request(env: Env) -> Env:
@@ -106,19 +110,18 @@ def for_quick(env: Env) -> Breaker:
     return Breaker(env.clock, dear_ms=dear_ms(env.policy))
 
 
-def _whom_of_store(values: Iterable[object]) -> tuple[str, ...]:
-    """Whose silence it is, and before that who else must not be silent. A request goes to the Region of the bucket that
-    it changes; a copy waits for its source's Region besides, and if there is no answer, that is most likely why."""
+def _whom_of_store(place_of: Callable[[Bucket], str], values: Iterable[object]) -> tuple[str, ...]:
+    """Whose silence it is, last, and before that who else must not be silent. A request goes to the bucket that it
+    changes; a copy waits for its source besides, and if there is no answer, that is most likely why."""
     asked: tuple[str, ...] = ()
     source = ""
     for value in values:
         if isinstance(value, SourceRef):
-            source = value.bucket.region
+            source = place_of(value.bucket)
         elif isinstance(value, Bucket | UploadRef):
-            bucket = value if isinstance(value, Bucket) else value.bucket
-            asked = (s3_of(bucket.region),)
-    if source and asked != (s3_of(source),):
-        return (*asked, s3_of(source), f"{s3_of(source)} as a source")
+            asked = (place_of(value if isinstance(value, Bucket) else value.bucket),)
+    if source and asked != (source,):
+        return (*asked, source, f"{source} as a source")
     return asked
 
 
@@ -127,7 +130,7 @@ class _Gate:
     breaker: Breaker
     limits: Limits
 
-    def call(self, whom: tuple[str, ...], ask: Callable[[], T]) -> T:
+    def call(self, whom: tuple[str, ...], ask: Callable[[], T], what: Callable[[], str]) -> T:
         for each in whom:
             if each in self.breaker.tripped:
                 raise NotAsked("NotAsked", f"{each} has not answered just now")
@@ -137,7 +140,7 @@ class _Gate:
         late = limits.answer_by_ms is not None and now_ms + limits.call_ms > limits.answer_by_ms
         if late and self.breaker.waited:
             raise NotAsked("NotAsked", f"{whom[-1]} is not asked: its answer could be too late")
-        return self.breaker.call(whom[-1], ask)
+        return self.breaker.call(whom[-1], ask, what)
 
 
 class _Guarded:
@@ -152,7 +155,8 @@ class _Guarded:
             return operation
 
         def ask(*args: object, **named: object) -> object:
-            return self._gate.call(self._whom((*args, *named.values())), partial(operation, *args, **named))
+            whom = self._whom((*args, *named.values()))
+            return self._gate.call(whom, partial(operation, *args, **named), lambda: f"{name}{args}{named}")
 
         return ask
 

@@ -7,7 +7,16 @@ that have arrived and copies only the rest. ListParts is the truth about parts; 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.core.errors import Conflict, NoSuchUpload, NotFound, Permanent, PreconditionFailed, Retry, Unsettled
+from chalicelib.core.errors import (
+    Conflict,
+    NoSuchUpload,
+    NotAsked,
+    NotFound,
+    Permanent,
+    PreconditionFailed,
+    Retry,
+    Unsettled,
+)
 from chalicelib.core.ids import object_id, parent_of
 from chalicelib.core.model import Checksum, ChecksumType, Manifest, Row, RowOutcome
 from chalicelib.core.parts import PartRange, PartShare, part_ranges, parts_total, shares_of
@@ -225,6 +234,8 @@ class MultipartPublisher:
                 )
                 publisher.notes.went_on()
                 return part
+            except NotAsked:
+                raise
             except Retry as error:
                 publisher.notes.saw(error, of_part=True)
                 publisher.env.log("part-retry", key=self.row.key, part=wanted.number, error=str(error))

@@ -13,6 +13,7 @@ from chalicelib.core.errors import (
     Denied,
     EftError,
     NoSuchBucket,
+    NotAsked,
     NotFound,
     Permanent,
     PreconditionFailed,
@@ -133,6 +134,8 @@ class Publisher:
                 if outcome is not None:
                     return outcome
                 self.notes.saw(seen)
+            except NotAsked:
+                raise  # Nobody has answered others for a while: what waits holds no worker and no slot.
             except Retry as error:
                 # Perhaps it happened, perhaps not: the next attempt begins by looking.
                 seen = error

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from chalicelib.core.errors import EftError, Retry, Superseded
+from chalicelib.core.errors import EftError, NoAnswer, Retry, Superseded
 from chalicelib.core.ids import aside_of, parent_of
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
@@ -31,6 +31,8 @@ class Trial:
     moved: set[int] = field(default_factory=set)
     """Rows of which parts have arrived."""
     given_back: bool = False
+    silent: bool = False
+    """Rows were not tried, since nobody answered for others."""
     answered: bool | None = None
     """Whether the source and the target answer at all; None until it is asked."""
     _aside_is_there: bool = False
@@ -111,6 +113,12 @@ class Trial:
         """A row's tries are used up."""
         self.seen.setdefault(index, error)
 
+    def nobody_answers(self, error: NoAnswer) -> None:
+        """The source is silent: nothing is tried. One row stands for all, so that rests grow; it counts for none."""
+        self.silent, self.answered = True, False
+        for index in self.holding.undecided[:1]:
+            self.undecided(index, error)
+
     def forget(self) -> None:
         """What follows has another aim."""
         self.seen.clear()
@@ -132,7 +140,7 @@ class Trial:
 
     def give_back(self, wake: Wake) -> None:
         """Leave what is undecided to another epoch: at once where there are rows that this one had no time for, else
-        after a rest."""
+        (or where nobody answered) after a rest."""
         if self.given_back:
             return
         self.given_back = True
@@ -149,9 +157,8 @@ class Trial:
         holding.awaited = awaited(tried)
         # So that nobody waits for the lease to expire. Crash before the message: the sweep.
         holding.beat(LeasePhase.RELEASED)
-        env.queue.send(
-            [replace(wake, rested=holding.epoch if tried else 0)], delay_ms=0 if untouched else rest_ms(rounds)
-        )
+        delay_ms = 0 if untouched and not self.silent else rest_ms(rounds)
+        env.queue.send([replace(wake, rested=holding.epoch if tried else 0)], delay_ms=delay_ms)
 
     def _log(self, wake: Wake, tried: Sequence[TriedRow]) -> None:
         first = tried[0]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from chalicelib.core import ids
-from chalicelib.core.errors import EftError, JobCancelled, JobPaused, OutOfTime, Retry, Superseded
+from chalicelib.core.errors import EftError, JobCancelled, JobPaused, NoAnswer, NotAsked, OutOfTime, Retry, Superseded
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, JobSpec, Manifest, Method, Outcome, Row, RowOutcome
@@ -45,6 +45,21 @@ def run(env: Env, wake: Wake, deadline_ms: int) -> None:
     slots = take_slots(env, spec, wake)
     if slots is not None:
         slots.during(lambda: _claim_and_work(env, records, spec, wake, intents, slots, deadline_ms))
+
+
+def _source_silence(env: Env, spec: JobSpec) -> NoAnswer | None:
+    """Ask a source in another Region once, before anything is copied: a copy from a Region that hangs would hold this
+    worker for the minutes that a copy may take."""
+    if spec.source.bucket.region == env.region:
+        return None
+    try:
+        env.store.list(spec.source.bucket, spec.source_prefix, limit=1)
+    except NoAnswer as error:
+        return error
+    except EftError as error:
+        # It answers. What it says is each row's to learn.
+        env.log("source-refuses", job=spec.job_id, bucket=spec.source.bucket.name, error=str(error))
+    return None
 
 
 def _claim_and_work(
@@ -87,6 +102,8 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
     lookout = Lookout.begin(env, records, planned_first=spec.planned_first)
     if lookout.intents.cancelled or not lookout.intents.may_copy:
         return
+    if _source_silence(env, spec) is not None:
+        return  # Nobody waits for it, as below.
     slots = take_slots(env, spec, wake)
     if slots is None:
         return  # Nobody waits for it: the owner copies what doesn't arrive.
@@ -116,6 +133,11 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
 
 def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
     holding, wake = trial.holding, line.wake(trial.holding.manifest.part)
+    copies = not (holding.cancelled or ids.is_delete_part(wake.part))
+    if copies and (silence := _source_silence(env, trial.spec)) is not None:
+        trial.nobody_answers(silence)
+        trial.give_back(wake)
+        return
     try:
         _carry_out_rows(env, trial, publisher)
     except Superseded as error:
@@ -203,6 +225,10 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
         holding.decide(index, _give_up(publisher, row, tried) if tried else decide(holding, publisher, index, row))
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
+    except NotAsked as error:
+        # That says nothing about the row.
+        trial.silent = True
+        publisher.env.log("row-not-tried", job=holding.records.job_id, key=row.key, error=str(error))
     except Retry as error:
         trial.undecided(index, error)
     except EftError as error:

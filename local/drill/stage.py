@@ -19,7 +19,7 @@ from local.deploy import CLIENT_CONFIG, session
 from local.drill.customer import Customer
 from local.drill.faults import Rules
 from local.drill.model import DrillError, Record
-from local.drill.sweeper import Sweeper
+from local.drill.sweeper import FUNCTION, Sweeper
 from local.drill.times import Times
 from local.drill.watcher import Watcher
 from local.gateway.client import ControlError, control
@@ -212,6 +212,10 @@ class Stage:
         changes = self.control("GET", "routing")["changes"]
         times = [c["at_ms"] for c in changes if c["kind"] == "resolver" and c["region"] == region]
         return next((at for at in times if at >= since_ms), None)
+
+    def sweeps_ended(self) -> int:
+        """How many sweeps, of either Region, Lambda's timeout has ended since the cloud is up: the emulator says so."""
+        return (self.cloud.run.folder / "ministack.log").read_text(errors="replace").count(f"{FUNCTION} timed out")
 
     def resolver(self) -> list[tuple[int, str]]:
         changes = self.control("GET", "routing")["changes"]

@@ -16,6 +16,7 @@ SCALED = (
     "redrive_after_ms",
     "sweep_interval_ms",
     "feed_catch_up_ms",
+    "silence_rest_ms",
     "hint_again_ms",
     "keys_refresh_ms",
     "schedule_interval_min_ms",

@@ -3,6 +3,7 @@
 from simulation.model.check import LIVENESS_VIOLATED, Check, Kind
 
 NAIVE, FENCE, SHARES, BEACON, DELETES = "naive_mrec", "s3fence", "shares", "beacon", "deletes"
+FEEDS = "feeds"
 
 
 def _safe(name: str, model: str, flags: str, shows: str, *, large: bool = False) -> Check:
@@ -92,6 +93,24 @@ _SAFETY = (
     _safe("beacon-flap", BEACON, "STALL FLAP", "takeover in bounded time while storage answers now and then"),
     _safe("naive-bounded", NAIVE, "SETTLE BOUNDED MUTEX", "a lease in the table works if replication is bounded"),
     _safe("naive-pinned", NAIVE, "EXPIRE PRECOND", "the pinned precondition works without that"),
+    _safe(
+        "feed-west",
+        FEEDS,
+        "REPEATS SLEEP LATE=1 WEST2 DUPS=0 CRASHES=0",
+        "the newest version wins, whoever sleeps and whatever lands late",
+        large=True,
+    ),
+    _safe(
+        "feed-death",
+        FEEDS,
+        "REPEATS SLEEP LATE=1 QUICK DIES DEATH DUPS=0",
+        "also when a Region dies, and nothing is lost",
+        large=True,
+    ),
+    _safe("feed-never-back", FEEDS, "REPEATS SLEEP WEST2 DUPS=0 CRASHES=0", "nothing older is put after the newest"),
+    _safe("feed-once", FEEDS, "QUICK DEATH", "no version twice, however fast it is taken away", large=True),
+    _safe("feed-once-hang", FEEDS, "DEATH HANG CRASHES=0 DUPS=0", "also when a Region hangs and goes on", large=True),
+    _safe("feed-once-two", FEEDS, "WEST2 DEATH", "also with two workers at it", large=True),
     _safe("delete-world", DELETES, "SUSP=2 CRASHES=2 FOREIGN", "a delete takes what was listed, and nothing else"),
 )
 
@@ -113,6 +132,7 @@ _LIVENESS = (
     _live("live-shares-world", SHARES, "OWNERS=1 SRCOW ABORTED FOREIGN", "also while everything changes"),
     _live("live-beacon", BEACON, "STALL", "what a dead worker or Region held is taken over"),
     _live("live-beacon-flap", BEACON, "STALL FLAP", "also while storage answers now and then"),
+    _live("live-feed", FEEDS, "REPEATS LATE=1 DEATH DUPS=0 TAKES=0", "every hint of a feed is dealt with"),
     _live("live-delete", DELETES, "FOREIGN", "every row to be deleted is decided"),
 )
 
@@ -182,6 +202,35 @@ _BROKEN = (
     _broken("NO_GATE", DELETES, "NO_GATE", "a delete before all of them are planned", "PLANNED_FIRST"),
     _broken("SAME", DELETES, "SAME", "residual: the same bytes, written anew, have the same ETag", "PINNED_ONLY"),
     _broken("APPEARS", DELETES, "APPEARS", "residual: a delete under way can't be recalled", "KEPT_STAYS"),
+    _broken("PINNED", FEEDS, "PINNED SLEEP REPEATS WEST2", "a feed's copy pins a VersionId", "NEVER_BACK"),
+    _broken("NO_RECORD", FEEDS, "NO_RECORD", "no record of what was delivered", "ONCE"),
+    _broken("TABLE", FEEDS, "TABLE DEATH", "the table says what was delivered", "ONCE"),
+    _broken("HINT_ANY", FEEDS, "HINT_ANY QUICK", "a forwarded hint counts though the other Region lives", "ONCE"),
+    _broken("NO_LOOK", FEEDS, "NO_LOOK REPEATS LATE=1 DEAF WEST2", "no look at the source after the copy", "NEWEST"),
+    _broken(
+        "NO_OLDER",
+        FEEDS,
+        "NO_OLDER REPEATS LATE=1 WEST2",
+        "a record counts though something older lies there",
+        "NEWEST",
+    ),
+    _broken("RECORD_FIRST", FEEDS, "RECORD_FIRST", "the record before the copy", "NOTHING_LOST"),
+    _broken("NO_NOTE", FEEDS, "NO_NOTE", "what was found in place is not recorded", "NOTHING_LOST"),
+    _broken("STALE_LOOK", FEEDS, "STALE_LOOK WEST2", "in place, by a look that is older than the source's", "NEWEST"),
+    _broken("feed-dies", FEEDS, "DIES QUICK", "residual: death between copy and record, and the file is gone", "ONCE"),
+    _broken("feed-sleeps", FEEDS, "SLEEP WEST2", "residual: asleep between the last look and the copy", "ONCE"),
+    _broken("feed-two", FEEDS, "QUICK WEST2", "residual: two at once, and the file is gone at once", "ONCE"),
+    _broken("feed-late", FEEDS, "LATE=1", "residual: a copy under way can't be recalled", "ONCE"),
+    _broken(
+        "feed-back",
+        FEEDS,
+        "REPEATS LATE=1 BACK",
+        "residual: it may put something older there, for a while",
+        "NEVER_BACK",
+    ),
+    _broken(
+        "feed-deaf", FEEDS, "DEAF REPEATS LATE=1 WEST2", "residual: and stay, if its sender died unheard", "NEWEST"
+    ),
     _broken("CUT", BEACON, "CUT", "residual: a Region that is cut off looks dead", "NO_FALSE_TAKEOVER"),
 )
 
@@ -202,6 +251,13 @@ _REACHABLE = (
     _reachable("reach-kept", DELETES, "REACH=2", "it is kept, since there are too many"),
     _reachable("reach-late-delete", DELETES, "REACH=3", "a delete lands after its sender gave up"),
     _reachable("reach-appeared", DELETES, "APPEARS REACH=4", "it is kept, since it appeared at the source"),
+    _reachable("reach-feed-east", FEEDS, "REPEATS LATE=1 DEATH REACH=1", "East delivers"),
+    _reachable(
+        "reach-feed-again", FEEDS, "REPEATS LATE=1 DEATH REACH=2", "the newest is put over something older, again"
+    ),
+    _reachable("reach-feed-known", FEEDS, "REPEATS LATE=1 DEATH REACH=3", "a record keeps one from coming back"),
+    _reachable("reach-feed-late", FEEDS, "REPEATS LATE=1 DEATH REACH=4", "a copy lands after its sender gave up"),
+    _reachable("reach-feed-same", FEEDS, "REPEATS LATE=1 DEATH REACH=5", "the newest finds its contents in place"),
     _reachable("reach-own", BEACON, "STALL REACH=2", "a Region takes over its own dead worker's claim"),
 )
 

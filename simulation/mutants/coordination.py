@@ -22,13 +22,14 @@ COORDINATION = (
             Edit(
                 _PROGRESS,
                 """\
-    objects_decided = sum(item.decided.bit_count() for item in merged)
+    objects_decided = min(objects_planned, sum(item.decided.bit_count() for item in merged))
 """,
                 """\
     objects_decided = sum(item.decided.bit_count() for items in by_part.values() for item in items)
 """,
             ),
         ),
+        ("tests/core/test_progress.py",),
     ),
     Mutant(
         "observation-in-memory",

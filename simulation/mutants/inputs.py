@@ -49,10 +49,10 @@ INPUTS = (
             Edit(
                 _RETRYING,
                 """\
-zip(link.rows, receipt.rows, strict=True) if not o.outcome.good}
+    return {row.key: row for row, outcome in ends if not outcome.good}
 """,
                 """\
-zip(link.rows, receipt.rows, strict=True) if o is not None}
+    return {row.key: row for row, outcome in ends if outcome is not None}
 """,
             ),
         ),

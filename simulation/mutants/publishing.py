@@ -102,10 +102,10 @@ PUBLISHING = (
             Edit(
                 _VERIFY,
                 """\
-        outcomes = _verify_rows(env, spec, manifest, copied)
+            lambda seeing: _verify_rows(seeing, spec, manifest, copied),
 """,
                 """\
-        outcomes = list(copied.rows)
+            lambda seeing: list(copied.rows),
 """,
             ),
         ),

@@ -198,7 +198,7 @@ S3 = (
     Mutant(
         "copies-are-retried",
         "botocore repeats copies, as it does reads: one's own success becomes a 412",
-        (Edit(_S3, "3 if kind is Kind.READ else 1", "1 if kind is Kind.WRITE else 3"),),
+        (Edit(_S3, "TRIES if kind is Kind.READ else 1", "1 if kind is Kind.WRITE else TRIES"),),
         (_ADAPTER,),
     ),
     Mutant(

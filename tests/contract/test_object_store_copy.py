@@ -223,3 +223,23 @@ def test_copy_has_a_full_object_checksum(subject: Subject) -> None:
     head = subject.store.head(subject.plain, key)
     assert head is not None
     assert head.facts.checksum == full("CRC64NVME", b"content")
+
+
+def test_copy_without_a_version_takes_only_what_is_newest(subject: Subject) -> None:
+    """What feeds rest on: CopySourceIfMatch is held against the newest version, though an older one would match."""
+    older, newer = (subject.put("source", body, subject.versioned) for body in (b"older", b"newer"))
+    target = subject.key("copy")
+    unpinned = SourceRef(subject.versioned, older.key, older.etag)
+    with pytest.raises(PreconditionFailed):
+        subject.store.copy(unpinned, subject.plain, target, None, Placement())
+    assert content(subject, target) is None
+    written = subject.store.copy(replace(unpinned, etag=newer.etag), subject.plain, target, None, Placement())
+    assert content(subject, target) == b"newer"
+    assert written.source_version_id in (None, newer.version_id)
+
+
+def test_head_says_how_old_an_object_is_by_the_stores_own_clock(subject: Subject) -> None:
+    made = subject.put("source", b"x")
+    head = subject.store.head(subject.plain, made.key)
+    assert head is not None
+    assert -5_000 <= head.age_ms < 300_000

@@ -141,6 +141,15 @@ def test_a_page_of_jobs_that_dynamodb_cuts_short_is_not_the_last() -> None:
     assert not asked(server)[2]["ScanIndexForward"]
 
 
+def test_a_page_of_jobs_leads_to_what_it_has_not_shown() -> None:
+    """It has read one more, to see whether there are more: that one is the next page's first."""
+    with scripted_server(says(Items=[job("t1"), job("t2"), job("t3")]), says(Responses={})) as server:
+        page = ledger_at(server).list_jobs("acme", None, 2)
+    last = page.jobs[-1][0]
+    assert [shown for shown, _ in page.jobs] == [spec("t1"), spec("t2")]
+    assert page.cursor == f"{last.created_ms:015d}#{last.job_id}"
+
+
 def test_no_more_jobs_are_shown_than_one_batch_can_tell_the_ends_of() -> None:
     """BatchGetItem takes 100 keys: an end of each Region for each job."""
     items = [job(f"t{n}") for n in range(51)]

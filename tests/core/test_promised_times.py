@@ -1,19 +1,24 @@
 """The promise: everything that a dead Region held is taken over within 6 minutes of its death. It follows from the
 settings, so a setting that breaks it fails here."""
 
+import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.budgets import SWEEP_TIMEOUT_MS, quick_ms, silence_ms, worst_sweep_ms
 from chalicelib.core.leases import LeasePhase as Phase
 from chalicelib.core.leases import Observation, PartLease, Standing, look
 from chalicelib.core.policy import Policy
+from chalicelib.core.shares import Stage, stage_ends
 from chalicelib.core.sweep import REPLICATION_MS, START_MS, due_before_next_sweep, worst_takeover_ms
 from tests.template import TEMPLATE
 
+CONFIG = TEMPLATE.parent / ".chalice" / "config.json"
 PROMISE_MS = 360_000
 POLICY = Policy()
 
@@ -27,6 +32,40 @@ def test_a_setting_that_is_too_long_breaks_it(name: str) -> None:
     slack = PROMISE_MS - worst_takeover_ms(POLICY)
     assert worst_takeover_ms(replace(POLICY, **{name: getattr(POLICY, name) + slack})) == PROMISE_MS
     assert worst_takeover_ms(replace(POLICY, **{name: getattr(POLICY, name) + slack + 1})) > PROMISE_MS
+
+
+def test_it_is_kept_though_the_other_regions_s3_and_the_table_hang() -> None:
+    """Each costs a sweep one call, before it looks at what a dead Region held."""
+    hang = silence_ms(POLICY, peer=True) + silence_ms(POLICY, peer=False)
+    slower = replace(POLICY, peer_read_ms=POLICY.peer_read_ms + 1)
+    assert hang == 6_000
+    assert worst_takeover_ms(slower) == worst_takeover_ms(POLICY) + 1
+    assert worst_takeover_ms(POLICY) == 326_000
+
+
+def test_the_worst_sweep_ends_before_lambda_kills_it_and_before_the_next_one() -> None:
+    timeout_ms = 1000 * json.loads(CONFIG.read_text())["stages"]["prod"]["lambda_functions"]["sweep"]["lambda_timeout"]
+    assert timeout_ms == SWEEP_TIMEOUT_MS
+    assert worst_sweep_ms(POLICY) < timeout_ms < POLICY.sweep_interval_ms
+    # The last call of all may begin when the shares end, and hang.
+    assert worst_sweep_ms(POLICY) >= POLICY.sweep_run_ms + silence_ms(POLICY, peer=True)
+
+
+def test_what_matters_most_is_begun_though_all_before_it_hangs() -> None:
+    """A stage may be a call late, and then still has time for one."""
+    ends = stage_ends(0, POLICY.sweep_run_ms)
+    assert list(ends) == list(Stage)
+    assert max(ends.values()) == POLICY.sweep_run_ms
+    for before, after in pairwise(ends.values()):
+        assert after - before > quick_ms(POLICY)
+
+
+@given(begin_ms=st.integers(0, 10**12), whole_ms=st.integers(-1000, 10**6))
+def test_shares_are_in_order_and_end_with_the_whole(begin_ms: int, whole_ms: int) -> None:
+    ends = list(stage_ends(begin_ms, begin_ms + whole_ms).values())
+    assert ends == sorted(ends)
+    assert ends[-1] == begin_ms + whole_ms
+    assert whole_ms < 0 or ends[0] >= begin_ms
 
 
 def test_nothing_living_is_taken_over_between_two_heartbeats_or_beacons() -> None:

@@ -68,6 +68,34 @@ def asked_for(reply: Reply) -> list[Any]:
     return [fill for fill in reply.json["backfills"] if fill["id"] != "created"]
 
 
+def limited(api: Api, **limits: int) -> Api:
+    return replace(api, env=replace(api.env, policy=replace(api.env.policy, **limits)))
+
+
+def test_a_tenant_has_so_many_feeds(api: Api) -> None:
+    """B6: nobody's sweeps go through more of one tenant's."""
+    few = limited(api, feeds_per_tenant=2)
+    with few.over(few.env):
+        put(few, "a")
+        put(few, "b")
+        assert "remove one first" in put(few, "c").problem(409, "TooManyRegistered")
+        assert put(few, "b", mode="always").status == 200, "those that it has can be changed"
+        few.tenant = "other"
+        assert put(few, "c", source="their-drops", target="their-sink").status == 201
+        few.tenant = "acme"
+        remove(few, "a")
+        assert put(few, "c").status == 201
+
+
+def test_making_and_removing_has_a_limit(api: Api) -> None:
+    few = limited(api, removed_per_tenant=2)
+    with few.over(few.env):
+        for _ in range(2):
+            put(few)
+            remove(few)
+        assert "30 days" in put(few).problem(409, "TooManyRegistered")
+
+
 # --- life ---------------------------------------------------------------------------------------------------------
 
 

@@ -65,6 +65,24 @@ def test_what_arrives_before_a_region_knows_the_feed_is_delivered() -> None:
     assert to_be_filled(world) == []
 
 
+def test_the_entry_may_come_before_its_pointer() -> None:
+    """Items are replicated one by one. The sweep knows the feed when intake finds it, and no sooner."""
+    world, west = apart()
+    world.run(3 * MINUTE)  # The round of re-checks, which would write the pointer itself, is done.
+    made = make(world)
+    west.hidden.add((EntryKind.FEED, TENANT, NAME))
+    west.apply(entry_of(world))
+    world.run(3 * MINUTE)
+    assert places_of_feed(world.west, made.feed.id).feeds == {}
+    assert fill_of(world).state is FillState.WAITING
+    world.drop("in/a", b"x")
+    world.pump()
+    assert arrived(world) == {}, "dropped"
+    west.hidden.clear()
+    world.run(3 * MINUTE)
+    assert arrived(world) == {"out/a": 1}
+
+
 def test_the_other_region_does_not_end_it_in_its_place() -> None:
     """West seems dead, and its intake lives: what it drops after East has listed is still to be found."""
     world, west = apart()

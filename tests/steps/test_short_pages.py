@@ -12,7 +12,7 @@ from chalicelib.protocol import paging, reverify
 from chalicelib.protocol.places import read_places
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.steps import control
-from simulation.memory.env import EAST, TARGET, TENANT, WEST
+from simulation.memory.env import EAST, SOURCE, TARGET, TENANT, WEST
 from tests.contract.items import delivery
 from tests.steps.feeding import FEED, arrived, back_fill, pause, resume
 from tests.steps.test_catch_up import dead_west
@@ -161,6 +161,21 @@ def test_what_arrived_early_in_a_long_pause_is_looked_for_when_it_ends() -> None
     resume(world)
     world.run(10 * MINUTE)
     assert arrived(world) == {"out/early": 1}
+
+
+def test_an_old_object_that_can_not_be_looked_at_during_a_pause_is_kept() -> None:
+    """Its event is late, and the fill at the end of the pause will not find it: nothing else knows of it."""
+    world = World()
+    world.put("in/1", b"x")
+    world.clock.advance(9 * HOUR)
+    pause(world)
+    world.store.deny(SOURCE[WEST])
+    world.announce("in/1")
+    world.run(MINUTE)
+    world.store.allow(SOURCE[WEST])
+    resume(world)
+    world.run(30 * MINUTE)
+    assert arrived(world) == {"out/1": 1}
 
 
 def test_a_resume_whose_writer_dies_in_the_middle_is_no_lost_fill() -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS, rest_ms
 from chalicelib.ports import DeliveryStatus
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TARGET, TENANT
+from simulation.memory.faults import Rule, When
 from simulation.memory.operations import Operation
 from tests.steps import deleting, prefix_job
 from tests.steps.calls import crash
@@ -429,3 +431,20 @@ def test_whoever_dies_while_rows_are_set_aside(redeliver: bool) -> None:
         assert len(world.written("out/b/0")) == 1, call
         assert world.all_uploads() == [], call
         check_report(world, spec)
+
+
+def test_uploads_whose_answer_can_never_be_read_are_bounded_and_collected() -> None:
+    """Each try leaves an upload that no record names. Before: 924 in an hour."""
+    world = World(policy=replace(SMALL, row_rounds_max=6))
+    world.put(STUCK, LARGE)
+    world.faults.rule(
+        Rule(
+            operation=Operation.CREATE_UPLOAD, times=None, when=When.AFTER, error=partial(Retry, "ResponseParserError")
+        )
+    )
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == {STUCK: Outcome.FAILED}
+    assert 0 < len(world.all_uploads()) <= 6 * SMALL.attempts
+    world.tidy()
+    assert world.all_uploads() == []

@@ -10,6 +10,7 @@ from chalicelib.core.errors import (
     InUse,
     KeyReused,
     NotYet,
+    OutOfTime,
     Permanent,
     Retry,
     Stale,
@@ -177,7 +178,7 @@ def problem_of(error: EftError, request_id: str) -> Problem:
         return Problem(KEY_REUSED, detail)
     if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == INVALID_CURSOR.code):
         return Problem(Kind(400, error.code, _CANT), detail)
-    if isinstance(error, Retry):
+    if isinstance(error, Retry | OutOfTime):
         detail = "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice"
         return Problem(TRY_AGAIN, detail)
     if isinstance(error, Denied):

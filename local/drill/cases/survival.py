@@ -36,11 +36,11 @@ class Survival:
         self._every_s, cron = 60 * minutes, f"*/{minutes} * * * *"
         self._etag = stage.send("PUT", self._schedule, {"cron": cron, "job": self._scheduled.body}).headers["etag"]
         self._inquirer: Inquirer | None = None
-        self._rotated_at = 0.0
+        self._rotated_at, self._began_ms = 0.0, 0
 
     def begin(self, elsewhere: Work) -> None:
         """The trouble has begun. `elsewhere`: a job whose records are in West."""
-        self._rotated_at = time.monotonic()
+        self._rotated_at, self._began_ms = time.monotonic(), now_ms()
         Issuer.load(self._stage.cloud.run.issuer_file).rotate()
         happened(self._record, now_ms(), "the issuer has a new signing key")
         path = f"/jobs/{elsewhere.job_id}"
@@ -99,8 +99,8 @@ class Survival:
     def _ran(self) -> list[dict[str, Any]]:
         """Its runs of occurrences since the trouble began whose jobs are settled."""
         runs: list[dict[str, Any]] = self._stage.api(self._stage.east.api_url, self._schedule)["runs"] or []
-        since_ms = self._record.death_ms or now_ms()
-        return [r for r in runs if r["job_state"] == "SUCCEEDED" and collect.epoch_ms(r["occurrence_at"]) >= since_ms]
+        done = [run for run in runs if run["job_state"] == "SUCCEEDED"]
+        return [run for run in done if collect.epoch_ms(run["occurrence_at"]) >= self._began_ms]
 
     def _within(
         self, claim: str, holds: Callable[[], bool], limit_s: float, what: str, since: float | None = None

@@ -1,0 +1,67 @@
+"""Dependencies that hang: a call costs its budget by the virtual clock, and then nobody has answered."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
+
+from chalicelib.core.errors import NoAnswer
+from chalicelib.ports import Env
+from simulation.memory.clock import VirtualClock
+from simulation.memory.faults import Rule
+
+P = TypeVar("P")
+
+
+@dataclass(slots=True)
+class Hang:
+    """What each call to it costs, and how often it was called."""
+
+    clock: VirtualClock
+    costs_ms: int = 3_000
+    other_costs_ms: Mapping[str, int] = field(default_factory=dict)
+    """Of operations that have a budget of their own."""
+    calls: int = 0
+
+    def wait(self, operation: str = "") -> None:
+        self.calls += 1
+        self.clock.advance(self.other_costs_ms.get(operation, self.costs_ms))
+
+    def error(self) -> Exception:
+        return NoAnswer("ReadTimeoutError", "nobody answered")
+
+    def s3_of(self, region: str, *, first: int = 1) -> Rule:
+        """For a FaultyStore: from its n-th call on."""
+
+        def error() -> Exception:
+            self.wait()
+            return self.error()
+
+        return Rule(region=region, first=first, times=None, error=error)
+
+    def port(self, port: P, *, after: int = 0) -> P:
+        """Another port, which hangs after so many calls."""
+        return cast(P, _HangingPort(port, self, after))
+
+
+class _HangingPort:
+    def __init__(self, port: object, hang: Hang, after: int) -> None:
+        self._port, self._hang, self._left = port, hang, after
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **named: Any) -> Any:
+            if self._left > 0:
+                self._left -= 1
+                return getattr(self._port, name)(*args, **named)
+            self._hang.wait(name)
+            raise self._hang.error()
+
+        return call
+
+
+def without_table(env: Env, hang: Hang, *, after: int = 0) -> Env:
+    """Ledger and registry are one table."""
+    return replace(env, ledger=hang.port(env.ledger, after=after), registry=hang.port(env.registry, after=after))
+
+
+def without_messages(env: Env, hang: Hang) -> Env:
+    return replace(env, queue=hang.port(env.queue), notifier=hang.port(env.notifier))
