@@ -4,7 +4,10 @@ from simulation.mutants.plant import Edit, Mutant
 
 _COPY = "chalicelib.steps.copy"
 _DELETIONS = "chalicelib.protocol.deletions"
+_PREFIXES = "chalicelib.protocol.prefixes"
+_PROBING = "chalicelib.protocol.probing"
 _SPLIT = "chalicelib.steps.split"
+_FOR_EVER = "tests/steps/test_deletions_for_ever.py"
 
 DELETIONS = (
     Mutant(
@@ -123,5 +126,84 @@ DELETIONS = (
 """,
             ),
         ),
+    ),
+    Mutant(
+        "text-prefix-with-delete",
+        "a job whose prefix is a text may delete: its neighbours go with it",
+        (
+            Edit(_PREFIXES, "            if not is_folder(text):\n", "            if False:\n"),
+            Edit(
+                "chalicelib.protocol.submitting",
+                "deletion is not None and (submission.source.text_prefix or submission.target.text_prefix):",
+                "deletion is not None and False:",
+            ),
+        ),
+        ("tests/steps/test_prefixes.py::test_a_text_prefix_never_goes_with_delete",),
+    ),
+    Mutant(
+        "endpoints-text-prefix-with-delete",
+        "whether a job may delete goes by its own prefixes, and not by those of its endpoints",
+        (
+            Edit(
+                _PREFIXES,
+                '((f"endpoint {endpoint.id!r}", endpoint.prefix), ("the job", prefix))',
+                '(("the job", prefix),)',
+            ),
+        ),
+        ("tests/steps/test_prefixes.py::test_an_endpoint_whose_prefix_is_a_text_takes_no_deletes",),
+    ),
+    Mutant(
+        "leading-slash-is-a-folder",
+        "a prefix that begins with a slash counts as a folder",
+        (
+            Edit(
+                "chalicelib.core.prefixes",
+                'return not prefix or (prefix.endswith("/") and not prefix.startswith("/"))',
+                'return not prefix or prefix.endswith("/")',
+            ),
+        ),
+        ("tests/core/test_prefixes.py",),
+    ),
+    Mutant(
+        "suspended-is-enabled",
+        "a bucket whose versioning is suspended counts as one that keeps versions",
+        (
+            Edit(
+                "chalicelib.core.deletions",
+                "        case Versioning.ENABLED:\n",
+                "        case Versioning.ENABLED | Versioning.SUSPENDED:\n",
+            ),
+        ),
+        ("tests/steps/test_deletions_for_ever.py::test_it_is_refused",),
+    ),
+    Mutant(
+        "versioning-not-asked-again",
+        "whether a bucket keeps versions is not asked again by who deletes in it",
+        (Edit(_COPY, "replace(Route.of(spec), for_ever=Finality(env, spec).why)", "Route.of(spec)"),),
+        (f"{_FOR_EVER}::test_it_is_suspended_after_they_were_planned",),
+    ),
+    Mutant(
+        "unsaid-versioning-is-enabled",
+        "a bucket that doesn't say whether it keeps versions counts as one that does",
+        (Edit(_PROBING, "        versioning = None\n", '        return ""\n'),),
+        (f"{_FOR_EVER}::test_a_bucket_that_does_not_say_is_taken_for_one_that_keeps_nothing",),
+    ),
+    Mutant(
+        "silence-says-nothing-is-kept",
+        "a bucket that does not answer now counts as one that keeps no versions",
+        (
+            Edit(
+                _PROBING,
+                """\
+    except Retry:
+        raise
+    except EftError as error:
+        env.log("versioning-not-shown",""",
+                """\
+    except EftError as error:
+        env.log("versioning-not-shown",""",
+            ),
+        ),
+        (f"{_FOR_EVER}::test_where_nobody_answers_the_job_waits_for_the_answer",),
     ),
 )

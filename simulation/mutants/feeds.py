@@ -3,10 +3,13 @@
 from simulation.mutants.plant import Edit, Mutant
 
 _CATCHUP = "chalicelib.protocol.catchup"
+_DELIVERED = "chalicelib.protocol.delivered"
 _DELIVERIES = "chalicelib.protocol.deliveries"
 _FEEDLOG = "chalicelib.protocol.feedlog"
+_HINTS = "chalicelib.protocol.hints"
 _INTAKE = "chalicelib.steps.intake"
 _PUBLISH = "chalicelib.protocol.publish"
+_REGISTERING = "chalicelib.protocol.registering"
 _REVERIFY = "chalicelib.protocol.reverify"
 _VERDICT = "chalicelib.core.verdict"
 _VERIFY = "chalicelib.steps.verify"
@@ -14,6 +17,7 @@ _SHORT = "tests/steps/test_short_pages.py"
 _FEED = "tests/steps/test_feed.py"
 _FILL = "tests/steps/test_feed_fill.py"
 _PAUSE = "tests/steps/test_feed_pause.py"
+_RECORDS = "tests/steps/test_delivery_records.py"
 _TROUBLE = "tests/steps/test_feed_trouble.py"
 
 FEEDS = (
@@ -230,5 +234,125 @@ FEEDS = (
             ),
         ),
         ("tests/steps/test_delivery_records.py",),
+    ),
+    Mutant(
+        "hint-counts-though-it-lives",
+        "a forwarded event is acted upon though the Region that has it lives",
+        (
+            Edit(
+                _HINTS,
+                "    if age_ms is None or age_ms >= env.policy.takeover_after_ms:\n",
+                "    if True:\n",
+            ),
+        ),
+        (f"{_RECORDS}::test_a_hint_of_a_region_that_lives_is_put_off_until_it_has_delivered",),
+    ),
+    Mutant(
+        "hint-put-off-for-ever",
+        "a forwarded event is put off also when no queue keeps the event itself any longer",
+        (
+            Edit(
+                _HINTS,
+                "    return arrival.waited * env.policy.hint_again_ms >= env.policy.events_kept_ms\n",
+                "    return False\n",
+            ),
+        ),
+        (f"{_RECORDS}::test_a_hint_is_all_that_is_left_when_no_queue_keeps_its_event_any_longer",),
+    ),
+    Mutant(
+        "unreadable-heartbeat-is-death",
+        "where one control bucket can't be read, nobody asks the other one whether its Region lives",
+        (
+            Edit(
+                "chalicelib.protocol.regions",
+                """\
+            env.log("beacon-not-read", region=region, where=where, error=str(error))
+            continue
+""",
+                """\
+            env.log("beacon-not-read", region=region, where=where, error=str(error))
+            return None
+""",
+            ),
+        ),
+        (f"{_RECORDS}::test_a_control_bucket_that_cannot_be_read_is_no_sign_of_death",),
+    ),
+    Mutant(
+        "table-before-the-record",
+        "the table is told of a delivery before it is recorded in S3",
+        (
+            Edit(
+                _INTAKE,
+                "            self.records.note([found.row for found in ended if found.outcome.outcome.good])\n",
+                """\
+            self.env.ledger.put_deliveries([self._delivery(found.row, found.outcome) for found in ended])
+            self.records.note([found.row for found in ended if found.outcome.outcome.good])
+""",
+            ),
+        ),
+        (f"{_RECORDS}::test_who_dies_once_a_delivery_is_recorded_and_before_the_table_is_told",),
+    ),
+    Mutant(
+        "batch-without-its-marker",
+        "deliveries of a batch are recorded, and nothing leads to them whoever asks for one",
+        (Edit(_DELIVERED, "            if not self._there(marker):\n", "            if False:\n"),),
+        (_RECORDS,),
+    ),
+    Mutant(
+        "job-forgets-what-was-delivered",
+        "a feed job publishes what the record says that it is delivered",
+        (Edit(_DELIVERED, "        return digest(row) in self.known\n", "        return False\n"),),
+        (_RECORDS,),
+    ),
+    Mutant(
+        "sleeper-trusts-its-memory",
+        "a feed job's worker that was asleep goes by what it had asked the record for before",
+        (
+            Edit(
+                _DELIVERED,
+                "if self.asked_ms is None or self.env.clock.now_ms() - self.asked_ms > patience_ms:",
+                "if self.asked_ms is None:",
+            ),
+        ),
+        (_RECORDS,),
+    ),
+    Mutant(
+        "created-without-a-fill",
+        "a new feed begins without a fill: what a Region drops that doesn't know it yet is lost",
+        (Edit("chalicelib.steps.feeds", "        _log(env, view).begun()\n", "        pass\n"),),
+        ("tests/steps/test_feed_created.py",),
+    ),
+    Mutant(
+        "parts-dated-like-others",
+        "a source is listed for objects made of parts as for others, though S3 dates them by their upload's beginning",
+        (Edit(_CATCHUP, "_Since(at_ms, at_ms - env.policy.feed_upload_age_ms)", "_Since(at_ms, at_ms)"),),
+        ("tests/steps/test_catch_up.py::test_an_upload_that_took_a_day_is_delivered_though_its_event_is_lost",),
+    ),
+    Mutant(
+        "removed-ones-count",
+        "of how many feeds a tenant may have, removed ones are counted too",
+        (
+            Edit(
+                _REGISTERING,
+                "there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)\n",
+                """\
+there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
+    there += env.registry.count_removed(kind, tenant)
+""",
+            ),
+        ),
+        ("tests/entry/test_feeds.py::test_a_tenant_has_so_many_feeds",),
+    ),
+    Mutant(
+        "removed-without-bound",
+        "a tenant makes and removes as much as it likes",
+        (Edit(_REGISTERING, "    if removed >= kept:\n", "    if False:\n"),),
+        ("tests/entry/test_feeds.py::test_making_and_removing_has_a_limit",),
+    ),
+    Mutant(
+        "stale-look",
+        "that the same contents lie at the target is not looked at again after the look at the source",
+        (Edit(_INTAKE, "            self._look_again(wanted, there.facts.etag)\n", "            pass\n"),),
+        ("tests/steps/test_feed_versions.py",),
     ),
 )

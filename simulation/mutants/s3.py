@@ -5,9 +5,11 @@ from simulation.mutants.plant import Edit, Mutant
 _S3 = "chalicelib.adapters.s3"
 _SHAPES = "chalicelib.adapters.s3_shapes"
 _ERRORS = "chalicelib.adapters.s3_errors"
+_XML = "chalicelib.adapters.s3_xml"
 _PAGES = "tests/contract/test_s3_pages.py"
 _ADAPTER = "tests/contract/test_s3_adapter.py"
 _ANSWERS = "tests/contract/test_s3_answers.py"
+_UNHOLDABLE = f"{_ANSWERS}::test_an_answer_about_a_key_that_xml_can_not_hold_is_understood"
 
 S3 = (
     Mutant(
@@ -358,5 +360,35 @@ S3 = (
         "a 409 with a code that nobody has listed fails its row for good",
         (Edit(_ERRORS, "    409: Retry,\n", ""),),
         (_ANSWERS,),
+    ),
+    Mutant(
+        "control-characters-as-they-are",
+        "answers about keys with control characters are not made readable: each success looks like a 500",
+        (Edit(_XML, "_RAW.sub(_REPLACEMENT, text)", "text"),),
+        (_UNHOLDABLE,),
+    ),
+    Mutant(
+        "character-references-as-they-are",
+        "control characters that are written as references are left in an answer",
+        (Edit(_XML, "    return _REFERENCE.sub(_referred, ", "    return ("),),
+        (_UNHOLDABLE,),
+    ),
+    Mutant(
+        "success-is-still-a-500",
+        "an answer is made readable, and still counts as the 500 that botocore had made of it",
+        (Edit(_XML, '        response_dict["status_code"] = 200\n', "        pass\n"),),
+        (_UNHOLDABLE,),
+    ),
+    Mutant(
+        "parts-of-such-a-key-unread",
+        "lists of parts are not made readable: a key with a control character is copied by parts for ever",
+        (Edit(_XML, ', "CompleteMultipartUpload", "ListParts")', ', "CompleteMultipartUpload")'),),
+        (_UNHOLDABLE,),
+    ),
+    Mutant(
+        "errors-about-such-a-key-unread",
+        "errors about keys with control characters are not made readable, and lose their meaning",
+        (Edit(_XML, "    if not is_error and operation_model", "    if operation_model"),),
+        (f"{_ANSWERS}::test_whatever_was_asked_about_such_a_key",),
     ),
 )

@@ -1,0 +1,165 @@
+"""Dependencies that hang: who is still asked, the stages of a sweep, heartbeats; whose buckets they still are."""
+
+from simulation.mutants.plant import Edit, Mutant
+
+_BREAKER = "chalicelib.protocol.breaker"
+_REGIONS = "chalicelib.protocol.regions"
+_SHARES = "chalicelib.core.shares"
+_STAGES = "chalicelib.protocol.stages"
+_SWEEP = "chalicelib.steps.sweep"
+_HANGING = "tests/steps/test_hanging.py"
+_TIMES = "tests/core/test_promised_times.py"
+_SWEEPS = "tests/steps/test_sweep.py"
+
+HANGING = (
+    Mutant(
+        "breaker-never-trips",
+        "who does not answer is asked again and again, at full cost",
+        (Edit(_BREAKER, "        if dear or len(calls) >= self.strikes:\n", "        if False:\n"),),
+        (f"{_HANGING}::test_a_worker_asks_three_times_in_a_row",),
+    ),
+    Mutant(
+        "one-silence-speaks-for-all",
+        "one Region does not answer, and no other is asked any more",
+        (
+            Edit(
+                _BREAKER,
+                "            if each in self.breaker.tripped:\n",
+                "            if self.breaker.tripped:\n",
+            ),
+        ),
+        (f"{_HANGING}::test_a_worker_asks_three_times_in_a_row",),
+    ),
+    Mutant(
+        "one-object-speaks-for-its-bucket",
+        "one object that hangs is asked for three times, and its bucket counts as silent",
+        (Edit(_BREAKER, "        calls.add(what)\n", '        calls.add(f"{what}{len(calls)}")\n'),),
+        (f"{_HANGING}::test_one_object_that_hangs_does_not_speak_for_its_bucket",),
+    ),
+    Mutant(
+        "silences-are-never-forgotten",
+        "calls without an answer count though there were answers in between",
+        (
+            Edit(
+                _BREAKER,
+                "        self.silent.pop(whom, None)\n        return answer\n",
+                "        return answer\n",
+            ),
+        ),
+        (f"{_HANGING}::test_an_answer_in_between_begins_the_count_anew",),
+    ),
+    Mutant(
+        "closed-connection-is-silence",
+        "a connection that was closed at once counts as a call that has cost its time",
+        (
+            Edit(
+                _BREAKER,
+                "dear = self.dear_ms is not None and took_ms >= self.dear_ms",
+                "dear = self.dear_ms is not None",
+            ),
+        ),
+        (f"{_HANGING}::test_a_connection_closed_at_once_is_not_silence_yet",),
+    ),
+    Mutant(
+        "api-begins-late-calls",
+        "the API begins calls whose answers come too late, though something hangs",
+        (Edit(_BREAKER, "        if late and self.breaker.waited:\n", "        if False:\n"),),
+        ("tests/entry/test_hanging.py",),
+    ),
+    Mutant(
+        "each-stage-asks-anew",
+        "each stage of a sweep finds out by itself who does not answer",
+        (
+            Edit(
+                _STAGES,
+                "guarded(env, breaker, Limits(until_ms))",
+                "guarded(env, type(breaker)(breaker.clock, dear_ms=breaker.dear_ms), Limits(until_ms))",
+            ),
+        ),
+        (f"{_HANGING}::test_the_peers_s3_hangs_and_every_stage_has_its_turn",),
+    ),
+    Mutant(
+        "stage-without-a-share",
+        "the signing keys have no share of a sweep's time",
+        (Edit(_SHARES, "    Stage.KEYS: 8,\n", "    Stage.KEYS: 0,\n"),),
+        (f"{_TIMES}::test_what_matters_most_is_begun_though_all_before_it_hangs",),
+    ),
+    Mutant(
+        "first-stage-takes-all",
+        "each stage may use all that is left of a sweep's time",
+        (Edit(_STAGES, "        until_ms = ends[stage]\n", "        until_ms = max(ends.values())\n"),),
+        (f"{_HANGING}::test_all_is_slow_and_the_sweep_ends_in_time_and_each_stage_has_begun",),
+    ),
+    Mutant(
+        "failed-stage-ends-the-sweep",
+        "a stage that fails keeps those after it from their work",
+        (Edit(_STAGES, "            failure = failure or error\n", "            raise\n"),),
+        (f"{_HANGING}::test_the_table_hangs_and_heartbeats_are_written_and_keys_kept",),
+    ),
+    Mutant(
+        "failed-stage-is-not-told",
+        "a sweep of which a stage has failed counts as a success",
+        (Edit(_STAGES, "    if failure is not None:\n", "    if False:\n"),),
+        (f"{_HANGING}::test_the_table_hangs_and_heartbeats_are_written_and_keys_kept",),
+    ),
+    Mutant(
+        "heartbeat-needs-the-table",
+        "the table is told of a heartbeat before S3 is: while it hangs, a Region looks dead",
+        (
+            Edit(
+                _REGIONS,
+                """\
+    now_ms = env.clock.now_ms()
+    for region in (env.region, *peers(env)):
+""",
+                """\
+    now_ms = env.clock.now_ms()
+    env.ledger.put_beacon(Beacon(env.region, now_ms, now_ms))
+    for region in (env.region, *peers(env)):
+""",
+            ),
+        ),
+        (f"{_HANGING}::test_the_table_hangs_and_heartbeats_are_written_and_keys_kept",),
+    ),
+    Mutant(
+        "unreadable-beacon-is-a-sign-of-life",
+        "a beacon that can't be read now looks as if it had moved",
+        (Edit(_REGIONS, "    if UNKNOWN in seen.values():\n", "    if False:\n"),),
+        (f"{_SWEEPS}::test_a_dead_region_whose_storage_answers_now_and_then_is_taken_over_in_time",),
+    ),
+    Mutant(
+        "silent-storage-is-up",
+        "storage that was skipped because it does not answer counts as reachable",
+        (Edit(_SWEEP, "reachable=s3_of(region) not in breaker.tripped", "reachable=True"),),
+        (f"{_HANGING}::test_the_peers_s3_hangs_and_every_stage_has_its_turn",),
+    ),
+    Mutant(
+        "throttled-table-is-dead-storage",
+        "one read of the table that fails counts as a Region's storage being down",
+        (
+            Edit(
+                _SWEEP,
+                "ask(env, env.ledger.get_observation, CURSOR_JOB, control.region, env.region)",
+                "env.ledger.get_observation(CURSOR_JOB, control.region, env.region)",
+            ),
+        ),
+        (f"{_HANGING}::test_one_throttled_read_of_the_table_is_not_dead_storage",),
+    ),
+    Mutant(
+        "silence-is-a-verdict",
+        "a bucket that does not answer when it is asked whose it is counts as taken back: its feed stops",
+        (
+            Edit(
+                "chalicelib.protocol.rechecking",
+                """\
+        except Retry as error:
+            env.log("endpoint-not-checked",""",
+                """\
+        except Retry as error:
+            found.append(str(error))
+            env.log("endpoint-not-checked",""",
+            ),
+        ),
+        ("tests/steps/test_recheck.py::test_that_nobody_answers_is_no_verdict",),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Rows that nothing decides: rounds, rests, rows set aside, and the end of it."""
+
+from simulation.mutants.plant import Edit, Mutant
+
+_COPY = "chalicelib.steps.copy"
+_PATIENCE = "chalicelib.protocol.patience"
+_PROGRESS = "chalicelib.core.progress"
+_SETTLE = "chalicelib.core.settle"
+_TRIAL = "chalicelib.protocol.trial"
+_TRIES = "chalicelib.core.tries"
+_STUCK = "tests/steps/test_stuck_rows.py"
+
+STUCK = (
+    Mutant(
+        "rounds-not-counted",
+        "a round in vain leaves a record, and counts for none of its rows",
+        (Edit(_TRIES, "(before.rounds if before else 0) + counts", "(before.rounds if before else int(counts))"),),
+        (f"{_STUCK}::test_an_object_that_always_answers_503_ends_its_job",),
+    ),
+    Mutant(
+        "rests-do-not-grow",
+        "a partition rests for as short a time after its last round in vain as after its first",
+        (Edit(_TRIES, "min(REST_MIN_MS << min(max(0, rounds - 1), 16), REST_MAX_MS)", "REST_MIN_MS"),),
+        (f"{_STUCK}::test_at_defaults_a_row_is_tried_for_some_six_hours",),
+    ),
+    Mutant(
+        "silent-bucket-fails-rows",
+        "rounds count though the row's bucket answers nobody: an outage of some hours fails rows",
+        (Edit(_TRIAL, "        if counted and not self._answered():\n", "        if False:\n"),),
+        (f"{_STUCK}::test_a_bucket_that_answers_nobody_fails_no_row",),
+    ),
+    Mutant(
+        "silent-bucket-fails-looks",
+        "looks count as in vain though nobody answers: an outage of some hours fails objects while they are planned",
+        (Edit(_PATIENCE, "    if answers(env, spec):\n", "    if True:\n"),),
+        (_STUCK,),
+    ),
+    Mutant(
+        "rows-set-aside-counted-twice",
+        "rows that were set aside count for their parent's receipt and for their own",
+        (
+            Edit(
+                _SETTLE,
+                "rows = [row for row in receipt.rows if row.outcome.is_end]",
+                "rows = list(receipt.rows)",
+            ),
+        ),
+        (_STUCK,),
+    ),
+    Mutant(
+        "rows-set-aside-planned-twice",
+        "while a job runs, rows that were set aside are counted as planned twice",
+        (
+            Edit(
+                _PROGRESS,
+                "in_leases = sum(item.rows for item in merged if not is_aside(item.part))",
+                "in_leases = sum(item.rows for item in merged)",
+            ),
+        ),
+        ("tests/core/test_progress.py",),
+    ),
+    Mutant(
+        "rows-set-aside-decided-twice",
+        "rows that were set aside count as decided by who had decided them before, and once more",
+        (
+            Edit(
+                _PROGRESS,
+                """\
+    bits = lead.decided if receipted else 0
+    for item in () if receipted else items:
+""",
+                """\
+    bits = 0
+    for item in items:
+""",
+            ),
+        ),
+        ("tests/core/test_progress.py",),
+    ),
+    Mutant(
+        "settled-without-what-was-set-aside",
+        "a job settles without the receipt of rows that were set aside",
+        (
+            Edit(
+                _SETTLE,
+                "len(links - done) == forks",
+                "len({link for link in links - done if not is_aside(link)}) == forks",
+            ),
+        ),
+        (_STUCK,),
+    ),
+    Mutant(
+        "set-aside-forgotten",
+        "the successor of a worker that died when it had set rows aside works on them as well",
+        (Edit(_COPY, "        trial.heed_aside()\n", "        pass\n"),),
+        (_STUCK,),
+    ),
+    Mutant(
+        "never-set-aside",
+        "rows that stay undecided keep their neighbours waiting for their receipt",
+        (Edit(_TRIAL, "        if not due or not holding.outcomes", "        if True or not holding.outcomes"),),
+        (f"{_STUCK}::test_neighbours_get_their_receipt_at_once",),
+    ),
+    Mutant(
+        "given-up-without-a-look",
+        "a row is given up as failed though its last try was a success whose answer was lost",
+        (Edit(_COPY, "    return found or given_up(row, tried)\n", "    return given_up(row, tried)\n"),),
+        (_STUCK,),
+    ),
+)
