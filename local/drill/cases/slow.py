@@ -33,11 +33,13 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     moment = rng.randrange(3, OBJECTS // 2)
     # Slowed down a little, so that the trouble comes in the middle of the work.
     stage.faults(*(slow(w.name, {"operation": "CopyObject", "key_prefix": w.prefix}, 300) for w in works))
+    stage.sweeper.paused = True
     for work in works:
         stage.submit(work)
     wait_until(lambda: min(stage.fired().values()) >= moment, "mid-work", 240)
     stage.faults(*_trouble(stage))
     stage.sweeper.excused.add(WEST)
+    stage.sweeper.paused = False
     record.phase("West becomes slow", now_ms())
     record.since_ms = began_ms = now_ms()
     happened(record, began_ms, f"West's storage and table answer after {DELAY_MS} ms")
