@@ -324,6 +324,38 @@ def test_two_of_one_region_at_the_same_moment(first: tuple[Told, int], second: t
         assert times(world, delivered) == [1] * delivered, call
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before it publishes", "after it"])
+@pytest.mark.parametrize("nth", range(1, MANY))
+def test_two_jobs_of_the_same_rows_at_the_same_moment(nth: int, after: bool) -> None:
+    """Two batches were cut before either was noted as queued. While one job's worker publishes, the other job runs."""
+    world = World(policy=replace(SMALL, partition_rows=10))
+    for key in keys(MANY):
+        world.put(key, b"body")
+    jobs: list[Mail] = []
+
+    def cut_another(_label: str) -> None:
+        event(world, MANY - 1)
+        jobs.extend(hold_copies(world))
+
+    world.calls.plan(1, before=cut_another, wanted=lambda label: label == "ledger.put_deliveries")
+    event(world, MANY)
+    jobs += hold_copies(world)
+    assert len(jobs) == 2
+
+    def run_the_other(_label: str) -> None:
+        take(world, MANY)
+        world.mail.append(jobs[1])
+        world.pump()
+        take(world, MANY)
+
+    at = {"after" if after else "before": run_the_other}
+    world.calls.plan(nth, **at, wanted=lambda label: label == "store.copy")
+    world.mail.append(jobs[0])
+    world.settle()
+    assert world.calls.fired
+    assert times(world, MANY) == [1] * MANY
+
+
 @pytest.mark.parametrize("count", [ONE, FEW])
 def test_who_dies_about_to_publish_holds_the_others_up_for_minutes_and_no_longer(count: int) -> None:
     world = World()
