@@ -9,6 +9,7 @@ _INTAKE = "chalicelib.steps.intake"
 _PUBLISH = "chalicelib.protocol.publish"
 _REVERIFY = "chalicelib.protocol.reverify"
 _VERDICT = "chalicelib.core.verdict"
+_VERIFY = "chalicelib.steps.verify"
 _SHORT = "tests/steps/test_short_pages.py"
 _FEED = "tests/steps/test_feed.py"
 _FILL = "tests/steps/test_feed_fill.py"
@@ -187,5 +188,47 @@ FEEDS = (
             ),
         ),
         ("tests/core/test_deliveries.py",),
+    ),
+    Mutant(
+        "version-pinned-by-a-feed",
+        "a feed's copy pins a VersionId: an older version is copied as long as it exists",
+        (Edit(_PUBLISH, "None if self.newest else row.version_id", "row.version_id"),),
+        ("tests/steps/test_feed_versions.py",),
+    ),
+    Mutant(
+        "no-look-after-the-copy",
+        "whoever verifies a delivery doesn't look whether it is still the newest version",
+        (
+            Edit(
+                _VERIFY,
+                "        _newest_again(env, source, known[0].key, head.facts, {d.etag for d in shown})",
+                "        pass",
+            ),
+        ),
+        ("tests/steps/test_feed_versions.py",),
+    ),
+    Mutant(
+        "role-by-its-name",
+        "an upload is one's own if its creator's role has the name of ours, in whatever account",
+        (
+            Edit(
+                "chalicelib.core.roles",
+                "return principal.startswith(tuple(session_prefix(arn) for arn in role_arns))",
+                'return any(session_prefix(arn).split("/")[1] == principal.split("/")[1] for arn in role_arns)',
+            ),
+        ),
+        ("tests/core/test_roles.py",),
+    ),
+    Mutant(
+        "record-not-asked-for",
+        "a delivery record is written, and nobody asks for it before a copy",
+        (
+            Edit(
+                _INTAKE,
+                "delivered = self.records.delivered([row for row in rows if self._is_asked_for(row)])",
+                "delivered = self.records.delivered([])",
+            ),
+        ),
+        ("tests/steps/test_delivery_records.py",),
     ),
 )
