@@ -101,7 +101,9 @@ FEEDS = (
         "fills of a feed that this Region doesn't know yet are forgotten, as those of a removed one",
         (
             Edit(
-                _CATCHUP, "        if log.feed_id in places.removed:\n", "        if log.feed_id not in places.feeds:\n"
+                _CATCHUP,
+                "            if log.feed_id in places.removed or log.waits_for_nobody(name):\n",
+                "            if log.feed_id not in places.feeds:\n",
             ),
         ),
         (_FILL,),
@@ -301,7 +303,7 @@ FEEDS = (
     Mutant(
         "job-forgets-what-was-delivered",
         "a feed job publishes what the record says that it is delivered",
-        (Edit(_DELIVERED, "        return digest(row) in self.known\n", "        return False\n"),),
+        (Edit(_DELIVERED, "        if digest(row) in self.known:\n            return True\n", ""),),
         (_RECORDS,),
     ),
     Mutant(
@@ -354,5 +356,35 @@ there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
         "that the same contents lie at the target is not looked at again after the look at the source",
         (Edit(_INTAKE, "            self._look_again(wanted, there.facts.etag)\n", "            pass\n"),),
         ("tests/steps/test_feed_versions.py",),
+    ),
+    Mutant(
+        "lock-not-heeded",
+        "a version is delivered on the spot though another worker of the Region has its lock",
+        (
+            Edit(
+                _INTAKE,
+                "        mine = [row for row, mine in zip(free, taken, strict=True) if mine]\n",
+                "        mine = list(free)\n",
+            ),
+        ),
+        (f"{_RECORDS}::test_two_of_one_region_at_the_same_moment",),
+    ),
+    Mutant(
+        "no-look-under-the-lock",
+        "whoever has a version's lock doesn't ask the record once more",
+        (Edit(_INTAKE, "        found = self.records.delivered(mine)\n", "        found = set[str]()\n"),),
+        (f"{_RECORDS}::test_two_of_one_region_at_the_same_moment",),
+    ),
+    Mutant(
+        "job-without-locks",
+        "a feed job publishes a version though another worker of the Region has its lock",
+        (Edit(_DELIVERED, "        if not self.locks.take(row):\n", "        if False:\n"),),
+        (f"{_RECORDS}::test_two_jobs_of_the_same_rows_at_the_same_moment",),
+    ),
+    Mutant(
+        "lock-kept-in-vain",
+        "whoever has delivered nothing keeps the locks until they end",
+        (Edit(_INTAKE, "        self.locks.give_back({arrival.key for arrival in again})\n", ""),),
+        (f"{_RECORDS}::test_what_came_to_nothing_is_tried_again_without_waiting_for_its_lock",),
     ),
 )
