@@ -298,13 +298,13 @@ FEEDS = (
         "batch-without-its-marker",
         "deliveries of a batch are recorded, and nothing leads to them whoever asks for one",
         (Edit(_DELIVERED, "            if not self._there(marker):\n", "            if False:\n"),),
-        (_RECORDS,),
+        (f"{_RECORDS}::test_a_stalled_table_delivers_nothing_again",),
     ),
     Mutant(
         "job-forgets-what-was-delivered",
         "a feed job publishes what the record says that it is delivered",
         (Edit(_DELIVERED, "        if digest(row) in self.known:\n            return True\n", ""),),
-        (_RECORDS,),
+        (f"{_RECORDS}::test_what_a_dead_worker_had_recorded_is_not_published_again",),
     ),
     Mutant(
         "sleeper-trusts-its-memory",
@@ -316,7 +316,7 @@ FEEDS = (
                 "if self.asked_ms is None:",
             ),
         ),
-        (_RECORDS,),
+        (f"{_RECORDS}::test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before",),
     ),
     Mutant(
         "created-without-a-fill",

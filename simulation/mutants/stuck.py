@@ -9,6 +9,8 @@ _SETTLE = "chalicelib.core.settle"
 _TRIAL = "chalicelib.protocol.trial"
 _TRIES = "chalicelib.core.tries"
 _STUCK = "tests/steps/test_stuck_rows.py"
+_SETTLES = "tests/core/test_settle.py::test_rows_set_aside_count_where_they_end"
+_PROGRESSES = "tests/core/test_progress.py::test_rows_set_aside_count_once"
 
 STUCK = (
     Mutant(
@@ -33,7 +35,7 @@ STUCK = (
         "silent-bucket-fails-looks",
         "looks count as in vain though nobody answers: an outage of some hours fails objects while they are planned",
         (Edit(_PATIENCE, "    if answers(env, spec):\n", "    if True:\n"),),
-        (_STUCK,),
+        (f"{_STUCK}::test_objects_that_are_looked_at_wait_for_a_bucket_that_answers_nobody",),
     ),
     Mutant(
         "rows-set-aside-counted-twice",
@@ -45,7 +47,7 @@ STUCK = (
                 "rows = list(receipt.rows)",
             ),
         ),
-        (_STUCK,),
+        (_SETTLES,),
     ),
     Mutant(
         "rows-set-aside-planned-twice",
@@ -57,7 +59,7 @@ STUCK = (
                 "in_leases = sum(item.rows for item in merged)",
             ),
         ),
-        ("tests/core/test_progress.py",),
+        (_PROGRESSES,),
     ),
     Mutant(
         "rows-set-aside-decided-twice",
@@ -75,7 +77,7 @@ STUCK = (
 """,
             ),
         ),
-        ("tests/core/test_progress.py",),
+        (_PROGRESSES,),
     ),
     Mutant(
         "settled-without-what-was-set-aside",
@@ -87,7 +89,7 @@ STUCK = (
                 "len({link for link in links - done if not is_aside(link)}) == forks",
             ),
         ),
-        (_STUCK,),
+        (_SETTLES,),
     ),
     Mutant(
         "set-aside-forgotten",
@@ -105,6 +107,6 @@ STUCK = (
         "given-up-without-a-look",
         "a row is given up as failed though its last try was a success whose answer was lost",
         (Edit(_COPY, "    return found or given_up(row, tried)\n", "    return given_up(row, tried)\n"),),
-        (_STUCK,),
+        (f"{_STUCK}::test_a_last_try_whose_answer_was_lost_is_no_failure",),
     ),
 )

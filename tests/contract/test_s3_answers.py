@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.adapters import s3_shapes as shapes
 from chalicelib.adapters.s3_errors import translate
-from chalicelib.core.errors import Denied, EftError, NoSuchUpload, NotFound, Permanent, Retry
+from chalicelib.core.errors import Archived, Denied, EftError, NoSuchUpload, Permanent, Retry
 from chalicelib.core.model import ChecksumType, Properties
 from chalicelib.ports import Part, Placement, UploadRef
 from tests.contract.test_s3_adapter import BUCKET, SOURCE, UPLOAD, client_error, store_at
@@ -143,8 +143,8 @@ def test_an_error_about_such_a_key_keeps_its_meaning(status: int) -> None:
 
 
 def test_whatever_was_asked_about_such_a_key() -> None:
-    body = b"<Error><Code>NoSuchKey</Code><Message>m</Message><Key>a\x08b</Key></Error>"
-    with scripted_server(Answer(404, body)) as server, pytest.raises(NotFound):
+    body = b"<Error><Code>InvalidObjectState</Code><Message>m</Message><Key>a\x08b</Key></Error>"
+    with scripted_server(Answer(403, body)) as server, pytest.raises(Archived):
         store_at(server.url).read(BUCKET, "a\x08b", "e", 0, 0)
 
 

@@ -1,5 +1,6 @@
 """Progress, merged from what each Region wrote: nothing is counted twice, and nothing goes backwards."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -98,6 +99,19 @@ def test_a_row_decided_in_both_regions_counts_once() -> None:
 def test_a_partition_verified_in_both_regions_counts_once() -> None:
     found = derive([plan(closed=True)], [done(), done(region=EAST)], None, 2000)
     assert (found.objects_decided, found.partitions_done, found.counts) == (4, 1, {Outcome.COPIED: 4})
+
+
+def test_rows_set_aside_count_once() -> None:
+    """They are their parent's; a slow worker may have decided them all the same."""
+    aside = replace(lease("r-000001w", 0b1), rows=1)
+    parent = replace(lease(decided=0b0111, phase=LeasePhase.DONE), counts={Outcome.COPIED: 3})
+    slow = lease(decided=0b1111, region=EAST)
+    # Before its plan is told, a partition's rows are known by its lease alone.
+    for plans in ([plan(closed=True)], []):
+        found = derive(plans, [parent, slow, replace(aside, decided=0)], None, 2000)
+        assert (found.objects_planned, found.objects_decided) == (4, 3)
+        found = derive(plans, [parent, slow, aside], None, 2000)
+        assert (found.objects_planned, found.objects_decided) == (4, 4)
 
 
 def test_the_terminal_record_has_the_last_word() -> None:

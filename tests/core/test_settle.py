@@ -77,6 +77,23 @@ def test_totals() -> None:
     assert found.closed == {"r"}
 
 
+def test_rows_set_aside_count_where_they_end() -> None:
+    """Once, and the job waits for them."""
+    left = (Outcome.SET_ASIDE, Verification.NONE)
+    parent, aside = receipt("r-000001", [GOOD, left]), receipt("r-000001w", [BAD], last=False)
+    found = tally(parent, aside)
+    assert (found.planned, dict(found.counts)) == (2, {Outcome.COPIED: 1, Outcome.FAILED: 1})
+    assert dict(found.verification) == {Verification.ETAG: 1, Verification.NONE: 1}
+    assert found.outcome(False) == (JobState.PARTIAL, "1 of 2 objects were not delivered")
+    assert not may_be_complete({"r-000001", "r-000001w"}, {"r-000001"})
+    assert may_be_complete({"r-000001", "r-000001w"}, {"r-000001", "r-000001w"})
+
+
+def test_a_receipt_of_rows_that_all_ended_elsewhere_tells_nothing() -> None:
+    late = receipt("r-000001w", [(Outcome.SET_ASIDE, Verification.NONE)])
+    assert tally(receipt("r-000001", [GOOD]), late) == tally(receipt("r-000001", [GOOD]))
+
+
 def test_the_terminal_record_says_it_all() -> None:
     place = Endpoint("e", "acme", Bucket("b", "us-gov-east-1"), "", readable=True, writable=True)
     spec = JobSpec(

@@ -14,7 +14,7 @@ from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
 from tests.steps.calls import crash, refuse
 from tests.steps.everywhere import at_every_call
-from tests.steps.world import HOUR, MINUTE, SECOND, SMALL, Mail, World
+from tests.steps.world import FOREVER_MS, HOUR, MINUTE, SECOND, SMALL, Mail, World
 
 ONE, FEW, MANY = 1, 2, 6
 """Delivered on the spot, alone or together; or as a feed job."""
@@ -350,6 +350,34 @@ def test_two_jobs_of_the_same_rows_at_the_same_moment(nth: int, after: bool) -> 
 
     at = {"after" if after else "before": run_the_other}
     world.calls.plan(nth, **at, wanted=lambda label: label == "store.copy")
+    world.mail.append(jobs[0])
+    world.settle()
+    assert world.calls.fired
+    assert times(world, MANY) == [1] * MANY
+
+
+def test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before() -> None:
+    """It sleeps until another job of the same rows has delivered them, and that one's locks have ended."""
+    world = World(policy=replace(SMALL, partition_rows=10), runtime_ms=FOREVER_MS)
+    for key in keys(MANY):
+        world.put(key, b"body")
+    jobs: list[Mail] = []
+
+    def cut_another(_label: str) -> None:
+        event(world, MANY - 1)
+        jobs.extend(hold_copies(world))
+
+    world.calls.plan(1, before=cut_another, wanted=lambda label: label == "ledger.put_deliveries")
+    event(world, MANY)
+    jobs += hold_copies(world)
+
+    def sleep(_label: str) -> None:
+        world.mail.append(jobs[1])
+        world.pump()
+        take(world, MANY)
+        world.clock.advance(24 * HOUR)
+
+    world.calls.plan(1, before=sleep, wanted=lambda label: label == "ledger.lock_delivery")
     world.mail.append(jobs[0])
     world.settle()
     assert world.calls.fired

@@ -149,6 +149,39 @@ def test_a_bucket_that_answers_nobody_fails_no_row() -> None:
     assert world.terminal(spec).state is JobState.SUCCEEDED
 
 
+def test_objects_that_are_looked_at_wait_for_a_bucket_that_answers_nobody() -> None:
+    """Also while they are planned, one by one: that nobody answers is no round in vain."""
+    world = World(policy=replace(SMALL, row_rounds_max=4))
+    world.put(STUCK, b"x")
+    spec = world.submit("a/", "b/", keys=("stuck",))
+
+    def before_call(_operation: Operation, bucket: str, _key: str) -> None:
+        if bucket == spec.source.bucket.name:
+            raise Retry("ServiceUnavailable")
+
+    world.store.before_call = before_call
+    world.run(24 * HOUR)
+    assert world.records(spec).terminal() is None
+    world.store.before_call = None
+    world.settle()
+    assert world.outcomes(spec) == {STUCK: Outcome.COPIED}
+
+
+def test_a_last_try_whose_answer_was_lost_is_no_failure() -> None:
+    """Its row is looked at once more before it is given up."""
+    world = filled()
+    rule = world.faults.rule(Rule(Operation.COPY, key="out/b/stuck", times=None))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.rows(spec)[STUCK].outcome is Outcome.FAILED
+    world = filled()
+    world.faults.rule(Rule(Operation.COPY, key="out/b/stuck", times=rule.matched - 1))
+    world.faults.rule(Rule(Operation.COPY, key="out/b/stuck", first=rule.matched, when=When.AFTER))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == dict.fromkeys((*NEIGHBOURS, STUCK), Outcome.COPIED)
+
+
 def test_messages_that_come_twice_do_not_double_the_rounds() -> None:
     world = filled()
     world.deliver_times = 2
