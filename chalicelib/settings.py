@@ -14,7 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json, Validat
 from chalicelib.core.budgets import (
     API_GATEWAY_TIMEOUT_MS,
     SWEEP_TIMEOUT_MS,
+    count_budget,
     quick_ms,
+    request_ms,
     worst_answer_ms,
     worst_sweep_ms,
 )
@@ -262,6 +264,10 @@ def _policy(overrides: Mapping[str, int]) -> Policy:
         (
             worst_answer_ms(policy) <= policy.api_answer_ms,
             "api_answer_ms: at least what one call that hangs takes, after the authorizer's",
+        ),
+        (
+            count_budget(policy).whole_ms + quick_ms(policy) <= request_ms(policy),
+            "count_read_ms: after a count that hangs, and the authorizer, there must be time for one more call",
         ),
         (
             policy.api_slow_ms + quick_ms(policy) < API_GATEWAY_TIMEOUT_MS,

@@ -1,12 +1,13 @@
 """SQS and EventBridge: how steps wake each other, and what other systems are told."""
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from chalicelib.adapters.aws_errors import translating
-from chalicelib.core.errors import Permanent, Retry
+from chalicelib.core.errors import EftError, Permanent, Retry
 from chalicelib.core.model import JobSpec, Terminal
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.ports import Arrival, Delivery, VerifyDelivery, Wake
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _BATCH = 10
+_ROUNDS = 3
+_PAUSE_S = 0.05
+"""Before what SQS has failed to take is sent again; doubled each time."""
 _MAX_DELAY_MS = 900_000
 _GROUP_MAX_CHARACTERS = 128
 INTAKE, VERIFY, NOTIFY, NOTIFY_DEAD_LETTERS = "intake", "verify", "notify", "notify-dead-letters"
@@ -29,39 +33,67 @@ class SqsQueue:
     guide, "Amazon SQS fair queues"). A message of S3 or EventBridge says nothing, and counts as a tenant of its own.
     """
 
-    def __init__(self, urls: Mapping[str, str], client: "SQSClient") -> None:
+    def __init__(
+        self, urls: Mapping[str, str], client: "SQSClient", sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._urls = dict(urls)
         self._client = client
+        self._sleep = sleep
 
     def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
-        for queue in sorted({wake.queue for wake in wakes}):
-            self._send(queue, [_entry(wake, wake.tenant) for wake in wakes if wake.queue == queue], delay_ms)
+        by_queue: dict[str, list[dict[str, Any]]] = {}
+        for wake in sorted(wakes, key=lambda wake: wake.queue):
+            by_queue.setdefault(wake.queue, []).append(_entry(wake, wake.tenant))
+        self._send(by_queue, delay_ms)
 
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:
-        self._send(VERIFY, [_entry(delivery, delivery.tenant) for delivery in deliveries], delay_ms)
+        self._send({VERIFY: [_entry(delivery, delivery.tenant) for delivery in deliveries]}, delay_ms)
 
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
-        self._send(INTAKE, [_entry(arrival, "") for arrival in arrivals], delay_ms)
+        self._send({INTAKE: [_entry(arrival, "") for arrival in arrivals]}, delay_ms)
 
     def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None:
-        self._send(NOTIFY, [_entry(notice, "") for notice in notices], delay_ms)
+        self._send({NOTIFY: [_entry(notice, "") for notice in notices]}, delay_ms)
 
     def give_up(self, notification: Notification) -> None:
-        self._send(NOTIFY_DEAD_LETTERS, [_entry(notification, "")])
+        self._send({NOTIFY_DEAD_LETTERS: [_entry(notification, "")]})
 
-    def _send(self, queue: str, wanted: Sequence[dict[str, Any]], delay_ms: int = 0) -> None:
+    def _send(self, by_queue: Mapping[str, Sequence[dict[str, Any]]], delay_ms: int = 0) -> None:
+        """Send all that SQS takes, then raise for what it has not taken: Retry if that may help, else Permanent. One
+        message that is refused keeps none behind it."""
         delay_s = min(delay_ms, _MAX_DELAY_MS) // 1000
-        for start in range(0, len(wanted), _BATCH):
-            entries: list[Any] = [
-                {"Id": str(index), "DelaySeconds": delay_s, **entry}
-                for index, entry in enumerate(wanted[start : start + _BATCH])
-            ]
+        failures: list[EftError] = []
+        for queue, wanted in by_queue.items():
+            for start in range(0, len(wanted), _BATCH):
+                batch = [{"DelaySeconds": delay_s, **entry} for entry in wanted[start : start + _BATCH]]
+                failures += self._send_batch(queue, batch)
+        if failures:
+            raise next((failure for failure in failures if isinstance(failure, Retry)), failures[0])
+
+    def _send_batch(self, queue: str, batch: Sequence[dict[str, Any]]) -> list[EftError]:
+        """Send what SQS could not take some times more. Returns why it has not taken the rest."""
+        left = {str(index): {"Id": str(index), **entry} for index, entry in enumerate(batch)}
+        refused: list[EftError] = []
+        retryable: list[EftError] = []
+        for tries in range(_ROUNDS):
+            if tries:
+                self._sleep(_PAUSE_S * 2 ** (tries - 1))
+            entries: list[Any] = list(left.values())
             with translating():
                 answer = self._client.send_message_batch(QueueUrl=self._urls[queue], Entries=entries)
-            for failed in answer.get("Failed", []):
-                # The sender's fault: the same message will always be refused.
-                kind = Permanent if failed["SenderFault"] else Retry
-                raise kind(failed["Code"], f"{queue}: {failed.get('Message', '')}")
+            failed = answer.get("Failed", [])
+            # The sender's fault: the same message will always be refused.
+            refused += [Permanent(*_why(queue, failure)) for failure in failed if failure["SenderFault"]]
+            again = [failure for failure in failed if not failure["SenderFault"]]
+            retryable = [Retry(*_why(queue, failure)) for failure in again]
+            left = {failure["Id"]: left[failure["Id"]] for failure in again}
+            if not left:
+                break
+        return refused + retryable
+
+
+def _why(queue: str, failure: Mapping[str, Any]) -> tuple[str, str]:
+    return failure["Code"], f"{queue}: {failure.get('Message', '')}"
 
 
 def _entry(message: messages.Message, tenant: str) -> dict[str, Any]:

@@ -110,12 +110,12 @@ class Policy:
     peer_connect_ms: int = 1_000
     """Of each call of the sweep and the API to another Region's S3."""
     peer_read_ms: int = 2_000
-    count_connect_ms: int = 500
-    """Of the count that each request of the API begins with."""
-    count_read_ms: int = 500
-    authorizer_connect_ms: int = 500
+    count_connect_ms: int = 400
+    """Of the count that each request of the API begins with. After it there must be time for one call that hangs."""
+    count_read_ms: int = 400
+    authorizer_connect_ms: int = 400
     """Of the authorizer's one read of an issuer's keys."""
-    authorizer_read_ms: int = 1_000
+    authorizer_read_ms: int = 700
     key_source_ms: int = 3_000
     """Of asking an issuer for its keys, all in all."""
     worker_connect_ms: int = 2_000

@@ -21,6 +21,8 @@ P = TypeVar("P")
 TABLE, QUEUES, BUS = "the table", "the queues", "the event bus"
 NO_REQUEST = frozenset({"presign"})
 """Operations that ask nobody."""
+BRIEF = frozenset({"count_request"})
+"""Operations that are given less time than others: that they got no answer in it does not mean that nobody answers."""
 
 
 def s3_of(region: str) -> str:
@@ -42,13 +44,14 @@ class Breaker:
     waited: bool = False
     """A call has cost its time for nothing."""
 
-    def call(self, whom: str, ask: Callable[[], T], what: Callable[[], str]) -> T:
-        """Ask, and note whether there was an answer; any but NoAnswer is one. `what` tells calls apart."""
+    def call(self, whom: str, ask: Callable[[], T], what: Callable[[], str], *, brief: bool = False) -> T:
+        """Ask, and note whether there was an answer; any but NoAnswer is one. `what` tells calls apart. The silence of
+        a `brief` one has cost its time, and says nothing more."""
         begun_ms = self.clock.now_ms()
         try:
             answer = ask()
         except NoAnswer:
-            self._note_silence(whom, what(), self.clock.now_ms() - begun_ms)
+            self._note_silence("" if brief else whom, what(), self.clock.now_ms() - begun_ms)
             raise
         except Exception:
             self.silent.pop(whom, None)
@@ -57,10 +60,12 @@ class Breaker:
         return answer
 
     def _note_silence(self, whom: str, what: str, took_ms: int) -> None:
-        calls = self.silent.setdefault(whom, set())
-        calls.add(what)
         dear = self.dear_ms is not None and took_ms >= self.dear_ms
         self.waited = self.waited or dear
+        if not whom:
+            return
+        calls = self.silent.setdefault(whom, set())
+        calls.add(what)
         if dear or len(calls) >= self.strikes:
             self.tripped.add(whom)
 
@@ -130,7 +135,7 @@ class _Gate:
     breaker: Breaker
     limits: Limits
 
-    def call(self, whom: tuple[str, ...], ask: Callable[[], T], what: Callable[[], str]) -> T:
+    def call(self, whom: tuple[str, ...], ask: Callable[[], T], what: Callable[[], str], *, brief: bool) -> T:
         for each in whom:
             if each in self.breaker.tripped:
                 raise NotAsked("NotAsked", f"{each} has not answered just now")
@@ -140,7 +145,7 @@ class _Gate:
         late = limits.answer_by_ms is not None and now_ms + limits.call_ms > limits.answer_by_ms
         if late and self.breaker.waited:
             raise NotAsked("NotAsked", f"{whom[-1]} is not asked: its answer could be too late")
-        return self.breaker.call(whom[-1], ask, what)
+        return self.breaker.call(whom[-1], ask, what, brief=brief)
 
 
 class _Guarded:
@@ -156,7 +161,9 @@ class _Guarded:
 
         def ask(*args: object, **named: object) -> object:
             whom = self._whom((*args, *named.values()))
-            return self._gate.call(whom, partial(operation, *args, **named), lambda: f"{name}{args}{named}")
+            return self._gate.call(
+                whom, partial(operation, *args, **named), lambda: f"{name}{args}{named}", brief=name in BRIEF
+            )
 
         return ask
 

@@ -158,10 +158,11 @@ def _fill(env: Env, log: FeedLog, names: list[str], dead: Collection[str], deadl
     places = places_of_feed(env, log.feed_id)
     feed = places.feeds.get(log.feed_id)
     if feed is None:
-        if log.feed_id in places.removed:
-            for name in names:
+        # Else this Region doesn't know of it yet; or never will, where the name was given to another feed since.
+        for name in names:
+            if log.feed_id in places.removed or log.waits_for_nobody(name):
                 log.forget(name)
-        return  # Else this Region doesn't know of it yet.
+        return
     source = places.source(feed)
     if not is_mine(env, source, log.control.region, dead):
         return

@@ -159,6 +159,12 @@ class FeedLog:
         # Crash here: a sweep finds it done, and forgets it.
         self.forget(filled.name)
 
+    def waits_for_nobody(self, name: str) -> bool:
+        """Say whether a fill was asked for so long ago, by S3's own clock, that its feed would be known by now if it
+        were to be: a removed feed's entry is kept for no longer."""
+        head = self.control.env.store.head(self.control.bucket, self._marker(name))
+        return head is not None and head.age_ms >= self.control.env.policy.removed_kept_ms
+
     def forget(self, name: str) -> None:
         self.control.env.store.delete(self.control.bucket, self._marker(name))
 

@@ -288,9 +288,9 @@ def regions(env: Env) -> list[RegionView]:
 
 def leases(env: Env) -> list[LeaseView]:
     """The partitions being worked on, as this Region's table knows them, of at most `LEASE_JOBS_MAX` open jobs a Region
-    of destination."""
+    of destination. Of a Region whose storage is silent, none; it is asked last, since no time is left after that."""
     found: list[LeaseView] = []
-    for region in sorted(env.control_buckets):
+    for region in sorted(env.control_buckets, key=lambda region: (region != env.region, region)):
         try:
             open_jobs = ControlRecords(env, region).open_jobs(limit=LEASE_JOBS_MAX)
         except Retry:

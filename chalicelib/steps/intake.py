@@ -203,7 +203,19 @@ class _Batch:
             self.env.log("arrival-gone", feed=self.feed.id, key=key)
             return None
         sight = Sight(head.facts, there.facts if there else None, self._with_parts(head))
-        return Planner(self.env, source, target, self.feed.mode).row(sight, wanted)
+        row = Planner(self.env, source, target, self.feed.mode).row(sight, wanted)
+        if row is not None and there is not None and _is_there(row):
+            self._look_again(wanted, there.facts.etag)
+        return row
+
+    def _look_again(self, wanted: str, etag: str) -> None:
+        """Raise Retry unless the destination still is what it was before the source was looked at. Nothing is published
+        for a row that is there already, so no condition holds the two looks together: another version may have come
+        and been verified between them, and the note of this one would be untrue (protocol model: STALE_LOOK). What is
+        put there after this look is compared with the source by whoever verifies it."""
+        there = self.env.store.head(self.target.bucket, wanted)
+        if there is None or there.facts.etag != etag:
+            raise Retry("TargetChanged", f"{wanted} changed while it was looked at")
 
     @staticmethod
     def _with_parts(head: ObjectHead) -> ObjectHead | None:

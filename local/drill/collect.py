@@ -110,12 +110,14 @@ def region_at(resolver: Sequence[tuple[int, str]], at_ms: int) -> str:
 
 def claims(stage: Stage, work: Work) -> dict[str, str]:
     """Owner's Region by "<part>/<epoch>", from the claims in the control bucket."""
+    # Of its Region: another one's storage may hang, and says where a bucket is only when it answers.
+    s3: Any = stage.cloud.client("s3", work.target.region)
     bucket, prefix = work.target.control_bucket, f"jobs/{work.job_id}/claim/"
-    pages = stage.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     found = {}
     for page in pages:
         for entry in page.get("Contents", ()):
-            body = stage.s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read().decode(errors="replace")
+            body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read().decode(errors="replace")
             found[entry["Key"].removeprefix(prefix)] = WEST if WEST in body else EAST if EAST in body else "?"
     return found
 

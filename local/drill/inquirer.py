@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from local.drill.model import Asked
 _GATEWAY_S = 30.0
 """API Gateway gives up after 29 s."""
 _EVERY_S = 0.2
+_PASSING_S = 1.0
 Inquiry = tuple[str, str, Mapping[str, Any] | None]
 """Method, path, body."""
 
@@ -47,3 +49,23 @@ class Inquirer(threading.Thread):
         except httpx.TransportError as error:
             said = type(error).__name__
         self.asked.append(Asked(sent_ms, now_ms() - sent_ms, f"{method} {path}", said))
+
+
+class Passer(threading.Thread):
+    """Clients come all the time and look the name up, whoever of those that were there before still waits for an
+    answer. Each gives up soon; nobody judges what it gets."""
+
+    def __init__(self, api_url: str) -> None:
+        super().__init__(name="passer", daemon=True)
+        self._leaving = threading.Event()
+        self._http = httpx.Client(base_url=api_url, timeout=_PASSING_S, trust_env=False)
+
+    def leave(self) -> None:
+        self._leaving.set()
+        self.join()
+
+    def run(self) -> None:
+        with self._http:
+            while not self._leaving.wait(_EVERY_S):
+                with contextlib.suppress(httpx.TransportError):
+                    self._http.get("/health")

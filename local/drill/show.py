@@ -117,6 +117,7 @@ class Show:
                 record.error += f" ({traceback.extract_tb(error.__traceback__)[-1].name})"
             stage.sweeper.paused = False
             record.error += f". {stage.situation()}"
+            self._say(f"  {record.error}")
         stage.leave(record)
         if not record.error:
             judge.judge(record, stage.times.promise)

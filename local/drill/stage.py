@@ -30,6 +30,8 @@ from local.wait import wait_until
 KIB, MIB = 1024, 1024 * 1024
 TENANT = "demo"
 _S3_CONFIG = CLIENT_CONFIG.merge(Config(max_pool_connections=16, retries={"total_max_attempts": 2, "mode": "standard"}))
+_LOOK_CONFIG = CLIENT_CONFIG.merge(Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 1}))
+"""Of who looks again and again, also at a storage that hangs."""
 _INVOKE_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=90, retries={"total_max_attempts": 1, "mode": "standard"}))
 _REACHED_S = 300.0
 """Nothing is promised about it: a busy machine may take its time."""
@@ -62,6 +64,7 @@ class Stage:
         self.west, self.east = cloud.regions["west"], cloud.regions["east"]
         self.regions = Regions.of(cloud)
         self.s3: Any = session(WEST).client("s3", endpoint_url=cloud.endpoint_url, config=_S3_CONFIG)
+        self._looking: Any = session(WEST).client("s3", endpoint_url=cloud.endpoint_url, config=_LOOK_CONFIG)
         invokers = {region: self._lambda(region) for region in (WEST, EAST)}
         self.sweeper = Sweeper(invokers, times.sweep_s)
         self.token = cloud.token(tenant=TENANT)
@@ -127,7 +130,7 @@ class Stage:
 
     def watch(self, work: Work) -> Watcher:
         large = [key for key, size in work.sizes.items() if size >= MIB]
-        watcher = Watcher(self.s3, work.target.target_bucket, work.prefix, work.sizes, large)
+        watcher = Watcher(self._looking, work.target.target_bucket, work.prefix, work.sizes, large)
         self._watchers.append(watcher)
         watcher.start()
         return watcher

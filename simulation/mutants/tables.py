@@ -226,16 +226,16 @@ TABLES = (
         (
             Edit(
                 _QUEUE,
-                '            for failed in answer.get("Failed", []):\n',
-                '            for failed in [] if answer.get("Successful") else answer.get("Failed", []):\n',
+                'failed = answer.get("Failed", [])',
+                'failed = [] if answer.get("Successful") else answer.get("Failed", [])',
             ),
         ),
         (_PAGES,),
     ),
     Mutant(
         "senders-fault-tried-again",
-        "a message that SQS will always refuse is sent again for ever",
-        (Edit(_QUEUE, 'Permanent if failed["SenderFault"] else Retry', "Retry"),),
+        "that SQS will always refuse a message is not told: its sender tries for ever",
+        (Edit(_QUEUE, "Permanent(*_why(queue, failure))", "Retry(*_why(queue, failure))"),),
         (_PAGES,),
     ),
     Mutant(
@@ -246,6 +246,118 @@ TABLES = (
                 _QUEUE,
                 "for start in range(0, len(wanted), _BATCH):",
                 "for start in range(0, max(len(wanted) - _BATCH + 1, 1), _BATCH):",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "refused-one-stops-the-rest",
+        "a message that SQS refuses keeps those behind it from being sent",
+        (
+            Edit(
+                _QUEUE,
+                "                failures += self._send_batch(queue, batch)\n",
+                """\
+                failures += self._send_batch(queue, batch)
+                if failures:
+                    raise failures[0]
+""",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "refused-for-good-hides-the-others",
+        "that one message is refused for good is told, and not that others have to be sent again",
+        (
+            Edit(
+                _QUEUE,
+                "raise next((failure for failure in failures if isinstance(failure, Retry)), failures[0])",
+                "raise failures[0]",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "whole-batch-again",
+        "of a batch that was taken in part all is sent again",
+        (
+            Edit(
+                _QUEUE,
+                'left[failure["Id"]] for failure in again}',
+                'left[failure["Id"]] for failure in again} and left',
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "not-sent-again",
+        "what SQS could not take is not sent again",
+        (Edit(_QUEUE, "            if not left:\n", "            if left:\n"),),
+        (_PAGES,),
+    ),
+    Mutant(
+        "first-batch-of-entries",
+        "of more entries than a batch may read only the first hundred are",
+        (
+            Edit(
+                _REGISTRY,
+                "        for start in range(0, len(wanted), BATCH_GET_ITEMS):\n",
+                "        for start in range(0, len(wanted[:1]), BATCH_GET_ITEMS):\n",
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "unread-entries-are-missing",
+        "entries that a batch leaves unread count as not there: their feeds are dropped",
+        (Edit(_REGISTRY, 'raise Retry("Throttled", "the table left keys unread")', "return"),),
+        (_PAGES,),
+    ),
+    Mutant(
+        "unread-entries-of-the-first-answer",
+        "what a batch of entries leaves unread is asked for again as it was at first",
+        (
+            Edit(
+                _REGISTRY,
+                'left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])',
+                'left = left if answer.get("UnprocessedKeys") else []',
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "entries-page-ends-when-empty",
+        "a page of no entries counts as the last one",
+        (
+            Edit(
+                _REGISTRY,
+                'last = answer.get("LastEvaluatedKey")',
+                'last = answer.get("LastEvaluatedKey") if answer["Items"] else None',
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "cursor-of-the-other-list",
+        "a page of removed entries goes on at its place among those that are there",
+        (
+            Edit(
+                _REGISTRY,
+                '{"ExclusiveStartKey": _key(pk, cursor)}',
+                '{"ExclusiveStartKey": _key(_pk(kind), cursor)}',
+            ),
+        ),
+        (_PAGES,),
+    ),
+    Mutant(
+        "removed-of-one-page",
+        "removed entries are counted on the first page alone",
+        (
+            Edit(
+                _REGISTRY,
+                'sum(answer["Count"] for answer in self._answers(_removed_pk(kind), _owner(tenant), Select="COUNT"))',
+                'int(next(self._answers(_removed_pk(kind), _owner(tenant), Select="COUNT"))["Count"])',
             ),
         ),
         (_PAGES,),

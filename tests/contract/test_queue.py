@@ -203,17 +203,6 @@ def test_what_an_answer_means(sqs: tuple[SqsQueue, Stubber], code: str, status: 
     assert error.value.code == code
 
 
-@pytest.mark.parametrize(("senders", "kind"), [(True, Permanent), (False, Retry)])
-def test_one_message_of_a_batch_is_refused(sqs: tuple[SqsQueue, Stubber], senders: bool, kind: type[EftError]) -> None:
-    queue, stub = sqs
-    failed = [{"Id": "1", "SenderFault": senders, "Code": "SomeCode", "Message": "why"}]
-    taken = [{"Id": "0", "MessageId": "m", "MD5OfMessageBody": "x"}]
-    stub.add_response("send_message_batch", {"Successful": taken, "Failed": failed})
-    with pytest.raises(EftError, match="why") as error:
-        queue.send([wake(0), wake(1)])
-    assert type(error.value) is kind
-
-
 @pytest.mark.parametrize(("delay_ms", "seconds"), [(0, 0), (999, 0), (10_000, 10), (900_000, 900), (10**9, 900)])
 def test_sqs_delays_by_whole_seconds_up_to_fifteen_minutes(
     sqs: tuple[SqsQueue, Stubber], delay_ms: int, seconds: int

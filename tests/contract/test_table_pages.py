@@ -16,7 +16,7 @@ from chalicelib.adapters.registry import DynamoRegistry
 from chalicelib.core import codec
 from chalicelib.core.entries import EntryKind
 from chalicelib.core.errors import Permanent, Retry
-from chalicelib.ports import Arrival
+from chalicelib.ports import Arrival, QueueName, Wake
 from tests.contract.items import JOB, delivery, spec, terminal
 from tests.contract.ledgers import EAST, REGIONS, WEST, client_of
 from tests.contract.test_registry import change, entry
@@ -43,7 +43,7 @@ def ledger_at(server: ScriptedServer) -> DynamoLedger:
 
 
 def registry_at(server: ScriptedServer) -> DynamoRegistry:
-    return DynamoRegistry("eft", client_of(server.url))
+    return DynamoRegistry("eft", client_of(server.url), lambda _: None)
 
 
 def place(sk: str) -> dict[str, Any]:
@@ -106,6 +106,37 @@ def registered(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def changed(name: str) -> dict[str, Any]:
     return registered(name)[1]
+
+
+def test_a_page_of_entries_leads_to_the_next_also_where_it_is_empty() -> None:
+    """What DynamoDB says is where it goes on, however few the page holds: a page ends after a megabyte."""
+    cut = {"pk": {"S": "REGISTRY#endpoint"}, "sk": {"S": "4:acme#a"}}
+    with scripted_server(says(Items=[], LastEvaluatedKey=cut), says(Items=[registered("b")[0]])) as server:
+        first = registry_at(server).page(EntryKind.ENDPOINT, None, 20)
+        assert (first.entries, first.cursor) == ((), "4:acme#a")
+        last = registry_at(server).page(EntryKind.ENDPOINT, first.cursor, 20)
+        assert ([one.name for one in last.entries], last.cursor) == (["b"], None)
+        registry_at(server).page(EntryKind.ENDPOINT, "4:acme#a", 20, removed=True)
+    assert [body.get("ExclusiveStartKey") for body in asked(server)] == [
+        None,
+        cut,
+        {"pk": {"S": "REMOVED#endpoint"}, "sk": {"S": "4:acme#a"}},
+    ]
+    assert all((body["Limit"], body["ConsistentRead"]) == (20, True) for body in asked(server))
+
+
+def test_what_was_removed_is_counted_over_all_pages() -> None:
+    script = (
+        says(Count=7, LastEvaluatedKey=place("a")),
+        says(Count=0, LastEvaluatedKey=place("b")),
+        says(Count=5),
+    )
+    with scripted_server(*script) as server:
+        assert registry_at(server).count_removed(EntryKind.FEED, "acme") == 12
+    assert [body.get("ExclusiveStartKey") for body in asked(server)] == [None, place("a"), place("b")]
+    assert {(body["Select"], body["ConsistentRead"]) for body in asked(server)} == {("COUNT", True)}
+    values = asked(server)[0]["ExpressionAttributeValues"]
+    assert values == {":pk": {"S": "REMOVED#feed"}, ":sk": {"S": "4:acme#"}}
 
 
 def test_a_page_of_changes_that_dynamodb_cuts_short_is_not_the_last() -> None:
@@ -240,6 +271,30 @@ def test_deliveries_that_are_never_written_must_come_again() -> None:
         ledger_at(server).put_deliveries([delivery("k")])
 
 
+def test_entries_that_a_batch_leaves_unread_are_asked_for_again_and_nothing_else() -> None:
+    names = [(EntryKind.ENDPOINT, "acme", f"e{n}") for n in range(120)]
+    keys = [attributes(pk="REGISTRY#endpoint", sk=f"4:acme#e{n}") for n in range(120)]
+    left = {"eft": {"Keys": keys[1:3], "ConsistentRead": True}}
+    script = (
+        says(Responses={"eft": [registered("e0")[0]]}, UnprocessedKeys=left),
+        says(Responses={}, UnprocessedKeys=left),
+        says(Responses={"eft": [registered("e1")[0]]}, UnprocessedKeys={}),
+        says(Responses={"eft": [registered("e119")[0]]}),
+    )
+    with scripted_server(*script) as server:
+        found = registry_at(server).get_many([*names, names[0]])
+    assert sorted(name for _, _, name in found) == ["e0", "e1", "e119"]
+    wanted = [body["RequestItems"]["eft"] for body in asked(server)]
+    assert [one["Keys"] for one in wanted] == [keys[:100], keys[1:3], keys[1:3], keys[100:]]
+    assert all(one["ConsistentRead"] for one in wanted)
+
+
+def test_entries_that_are_never_read_are_not_taken_for_missing() -> None:
+    left = {"eft": {"Keys": [attributes(pk="REGISTRY#feed", sk="4:acme#a")]}}
+    with scripted_server(says(Responses={}, UnprocessedKeys=left)) as server, pytest.raises(Retry, match="unread"):
+        registry_at(server).get_many([(EntryKind.FEED, "acme", "a")])
+
+
 # --- queues and the bus -------------------------------------------------------------------------------------------
 
 
@@ -249,7 +304,8 @@ def client(service: str, server: ScriptedServer) -> Any:
 
 
 def queue_at(server: ScriptedServer) -> SqsQueue:
-    return SqsQueue({"intake": f"{server.url}/1/intake"}, client("sqs", server))
+    urls = {name: f"{server.url}/1/{name}" for name in ("intake", "copy", "split", "verify")}
+    return SqsQueue(urls, client("sqs", server), lambda _: None)
 
 
 def sent(server: ScriptedServer) -> list[Sequence[dict[str, Any]]]:
@@ -267,14 +323,60 @@ def test_messages_are_sent_ten_at_a_time_and_all_of_them() -> None:
     assert len({entry["MessageBody"] for entries in sent(server) for entry in entries}) == 23
 
 
+def failed(name: str, *, fault: bool, text: str = "later") -> dict[str, Any]:
+    return {"Id": name, "Code": "InternalError", "Message": text, "SenderFault": fault}
+
+
+def bodies(entries: Sequence[dict[str, Any]]) -> list[str]:
+    return [entry["MessageBody"] for entry in entries]
+
+
 @pytest.mark.parametrize(("fault", "kind"), [(False, Retry), (True, Permanent)])
 def test_a_batch_that_is_taken_in_part_is_no_success(fault: bool, kind: type[Exception]) -> None:
     """The answer is 200: only its Failed says that a message was not taken."""
-    failed = {"Id": "3", "Code": "InternalError", "Message": "later", "SenderFault": fault}
-    with scripted_server(TAKEN, says(Successful=[{"Id": "0"}], Failed=[failed]), TAKEN) as server:
-        with pytest.raises(kind, match="intake: later"):
-            queue_at(server).send_arrivals([Arrival("b", str(n)) for n in range(20)])
-        assert len(server.requests) == 2
+    never = says(Successful=[], Failed=[failed("3", fault=fault)])
+    with scripted_server(never) as server, pytest.raises(kind, match="intake: later"):
+        queue_at(server).send_arrivals([Arrival("b", str(n)) for n in range(10)])
+    assert [len(entries) for entries in sent(server)] == ([10] if fault else [10, 1, 1])
+
+
+def test_what_sqs_could_not_take_is_sent_again_and_nothing_else() -> None:
+    script = (
+        says(Successful=[], Failed=[failed("3", fault=False), failed("7", fault=False)]),
+        says(Successful=[{"Id": "3"}], Failed=[failed("7", fault=False)]),
+        TAKEN,
+    )
+    with scripted_server(*script) as server:
+        queue_at(server).send_arrivals([Arrival("b", str(n)) for n in range(12)], delay_ms=5000)
+    first, second, third, last = sent(server)
+    assert bodies(second) == [bodies(first)[3], bodies(first)[7]]
+    assert bodies(third) == [bodies(first)[7]]
+    assert len(last) == 2
+    assert all(entry["DelaySeconds"] == 5 for entries in sent(server) for entry in entries)
+
+
+def test_one_message_that_is_refused_for_good_keeps_none_behind_it() -> None:
+    """Nor do those that it was sent with, and that were refused for now: they are sent again without it."""
+    script = (
+        says(Successful=[], Failed=[failed("0", fault=True, text="bad"), failed("4", fault=False)]),
+        says(Successful=[{"Id": "4"}], Failed=[]),
+        TAKEN,
+    )
+    with scripted_server(*script) as server, pytest.raises(Permanent, match="intake: bad"):
+        queue_at(server).send_arrivals([Arrival("b", str(n)) for n in range(23)])
+    first, again, *rest = sent(server)
+    assert bodies(again) == [bodies(first)[4]]
+    assert [len(entries) for entries in rest] == [10, 3]
+
+
+def test_a_queue_that_takes_nothing_now_keeps_no_other_queue_waiting() -> None:
+    """Whoever sent it must come again, though another message of the call is refused for good."""
+    wakes = [Wake(queue, "job", EAST) for queue in (QueueName.VERIFY, QueueName.COPY, QueueName.SPLIT)]
+    later, bad = says(Failed=[failed("0", fault=False)]), says(Failed=[failed("0", fault=True, text="bad")])
+    with scripted_server(bad, later, later, later, TAKEN) as server, pytest.raises(Retry, match="split: later"):
+        queue_at(server).send(wakes)
+    urls = [body["QueueUrl"].rpartition("/")[2] for body in asked(server)]
+    assert urls == ["copy", "split", "split", "split", "verify"]
 
 
 def test_a_delay_is_in_seconds_and_no_longer_than_sqs_takes() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from chalicelib import settings
-from chalicelib.core.errors import Denied
+from chalicelib.core.errors import Denied, NoAnswer, Retry
 from chalicelib.core.keys import record_key
 from chalicelib.ports import Env
 from chalicelib.runtime import using
@@ -203,6 +203,26 @@ def test_a_bucket_that_does_not_answer_takes_no_key_away(world: World) -> None:
         assert ask(OLD.token())
     assert world.reads() == [READ] * 10, "and is not asked the more for it"
     assert "keys-not-read" in [name for name, _ in world.log.lines]
+
+
+def test_a_good_token_is_not_refused_because_the_keys_can_not_be_read(world: World) -> None:
+    """A new process, and its Region's storage hangs: API Gateway makes a 503 of the error, and a 403 of a refusal."""
+    rule = world.store.rule(Rule(Operation.GET, times=None, error=lambda: NoAnswer("ReadTimeoutError", "no answer")))
+    with using(composition(world.found, world.env)):
+        with pytest.raises(NoAnswer):
+            ask(OLD.token())
+        world.store.rules.remove(rule)
+        world.clock.sleep_ms(MINUTE_MS)
+        assert ask(OLD.token())
+
+
+def test_nor_is_one_of_a_key_that_may_be_new(world: World) -> None:
+    assert ask(OLD.token())
+    world.store.rule(Rule(Operation.GET, times=None))
+    world.clock.sleep_ms(MINUTE_MS)
+    with pytest.raises(Retry):
+        ask(NEW.token())
+    assert ask(OLD.token())
 
 
 def test_a_damaged_record_takes_no_key_away(world: World) -> None:

@@ -1,6 +1,6 @@
 """Dependencies that hang: a call costs its budget by the virtual clock, and then nobody has answered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -38,17 +38,19 @@ class Hang:
 
         return Rule(region=region, first=first, times=None, error=error)
 
-    def port(self, port: P, *, after: int = 0) -> P:
-        """Another port, which hangs after so many calls."""
-        return cast(P, _HangingPort(port, self, after))
+    def port(self, port: P, *, after: int = 0, only: Set[str] = frozenset()) -> P:
+        """Another port, which hangs after so many calls, or in these operations alone."""
+        return cast(P, _HangingPort(port, self, after, only))
 
 
 class _HangingPort:
-    def __init__(self, port: object, hang: Hang, after: int) -> None:
-        self._port, self._hang, self._left = port, hang, after
+    def __init__(self, port: object, hang: Hang, after: int, only: Set[str]) -> None:
+        self._port, self._hang, self._left, self._only = port, hang, after, only
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
+            if self._only and name not in self._only:
+                return getattr(self._port, name)(*args, **named)
             if self._left > 0:
                 self._left -= 1
                 return getattr(self._port, name)(*args, **named)

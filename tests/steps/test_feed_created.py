@@ -11,6 +11,7 @@ from chalicelib.core.errors import Retry
 from chalicelib.core.feeds import CREATED, FillState
 from chalicelib.core.model import OverwriteMode
 from chalicelib.protocol.places import places_of_feed
+from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.submitting import Place
 from chalicelib.steps import feeds
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
@@ -166,3 +167,15 @@ def test_trouble_at_any_call(act: Callable[[str], object], after: bool) -> None:
         assert arrived(world) == {"out/a": 1}, call
         assert to_be_filled(world) == [], call
         assert fill_of(world).state is FillState.DONE, call
+
+
+def test_a_fill_whose_feed_nobody_will_ever_know_is_forgotten_one_day() -> None:
+    """Found by simulation: of a feed that was removed in one Region and made again in the other one, in which no entry
+    of the first is left, the fill was looked at by every sweep for ever."""
+    world, _ = apart()
+    ControlRecords(world.observer, EAST).create("fills/f-gone/created", b"")
+    world.run(10 * MINUTE)
+    assert to_be_filled(world) == [("f-gone", [CREATED])], "a Region may not know it yet"
+    world.clock.advance(world.east.policy.removed_kept_ms)
+    world.run(2 * MINUTE)
+    assert to_be_filled(world) == []

@@ -238,3 +238,32 @@ def test_such_a_copy_is_seen_by_the_destinations_own_event() -> None:
     world.post(EAST, "verify", json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": created}))
     world.settle()
     assert world.body(TARGET_KEY) == A
+
+
+def test_unchanged_is_true_when_it_is_noted() -> None:
+    """Found by the protocol model (STALE_LOOK): between a worker's looks at the target and at the source, B is
+    delivered and verified, and only then is the source A again. Noted as there, that A would never come."""
+
+    def make() -> World:
+        world = World(versioned_sources=True)
+        world.drop(KEY, A)
+        world.settle()
+        return world
+
+    def b_and_then_a(world: World) -> Act:
+        def act(_: str) -> None:
+            world.clock.advance(1000)
+            world.drop(KEY, B)
+            world.settle()
+            world.put(KEY, A)
+
+        return act
+
+    def run(world: World) -> None:
+        world.announce(KEY)
+        world.settle()
+
+    for world, _, call in at_every_call(make, run, b_and_then_a, wanted=writes_or_looks, least=2):
+        world.announce(KEY)
+        world.settle()
+        assert world.body(TARGET_KEY) == A, call

@@ -24,7 +24,8 @@ class Identity:
 
 
 def identify(keyring: Keyring, header: str) -> Identity | None:
-    """Who sends this Authorization header; None for anything that doesn't prove it."""
+    """Who sends this Authorization header; None for anything that doesn't prove it. Raises Retry if that can't be found
+    out now: API Gateway then answers 503 (template.yaml, AUTHORIZER_FAILURE), and keeps no verdict on the token."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         return None

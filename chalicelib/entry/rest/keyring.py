@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import jwt
 
-from chalicelib.core.errors import EftError
+from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.keys import Issuer, KeyRecord, accepted, signing_key
 from chalicelib.core.model import Bucket
 from chalicelib.ports import Clock, Log, ObjectStore
@@ -23,6 +23,8 @@ class _Remembered:
     looked_ms: int | None = None
     record: KeyRecord | None = None
     parsed: Mapping[str, jwt.PyJWK] = field(default_factory=dict)
+    silence: Retry | None = None
+    """Why the last look found nothing out, where it didn't."""
 
 
 class Keyring:
@@ -40,13 +42,17 @@ class Keyring:
         return self._issuers.get(name)
 
     def key(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
-        """The issuer's key of this id, if it counts now."""
+        """The issuer's key of this id, if it counts now. Raises Retry for one that isn't known while the keys can't be
+        read: nobody may be told then that a good token is not accepted."""
         if not issuer.jwks_url:
             return issuer.keys.get(kid)
         self._look(issuer, LOOK_AGAIN_MS)
         key = self._known(issuer, kid)
         if key is None and self._look(issuer, LOOK_AGAIN_UNKNOWN_MS):
             key = self._known(issuer, kid)
+        silence = self._remembered[issuer.name].silence
+        if key is None and silence is not None:
+            raise silence
         return key
 
     def _known(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
@@ -60,7 +66,7 @@ class Keyring:
         known, now_ms = self._remembered[issuer.name], self._clock.now_ms()
         if known.looked_ms is not None and 0 <= now_ms - known.looked_ms < age_ms:
             return False
-        known.looked_ms = now_ms
+        known.looked_ms, known.silence = now_ms, None
         try:
             record = read_keys(self._store, self._bucket, issuer.name)
             if record is not None and (known.record is None or record.keys != known.record.keys):
@@ -68,4 +74,5 @@ class Keyring:
                 known.record = record
         except (EftError, ValueError) as error:
             self._log("keys-not-read", issuer=issuer.name, error=str(error))
+            known.silence = error if isinstance(error, Retry) else None
         return True

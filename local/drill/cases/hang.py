@@ -30,6 +30,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     works = [home, across, returning]
     moments = {work.name: rng.randrange(5, OBJECTS - 5) for work in works}
     survival = Survival(stage, record)
+    stage.sweeper.paused = True
     stage.faults(*(hold(work.name, _copies(work), skip=moments[work.name]) for work in works))
     for work in works:
         stage.submit(work)
@@ -37,6 +38,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.say(f"  West hangs after so many copies: {moments}")
     ended = stage.sweeps_ended()
     stage.hang(record, "west")
+    stage.sweeper.paused = False
     collect.look_at_death(stage, record, [home, across])
     survival.begin(returning)
     survival.deliver(rng)
@@ -50,8 +52,9 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.leave(record)
     collect.collect(stage, record, [*works, survival.feed])
     record.evidence.takeovers = [found for found in record.evidence.takeovers if found.to_region == EAST]
-    # At scale 1 nobody times them: the schedule runs them. The one of West's that fell asleep is ended, too.
-    record.check("Lambda had to end none of East's sweeps", ended <= 1, f"{ended} ended, of both Regions")
+    # At scale 1 nobody else times them. Ended are also West's that fell asleep: the schedule's and the drill's.
+    asleep = 1 if stage.times.scale == 1 else 2
+    record.check("Lambda had to end none of East's sweeps", ended <= asleep, f"{ended} ended, of both Regions")
     record.check("What waits for West makes no heap of claims", claims <= 20, f"{claims} claims of one partition")
 
 

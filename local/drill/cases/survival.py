@@ -10,7 +10,7 @@ from typing import Any
 from local.drill import collect
 from local.drill.cases.steps import happened
 from local.drill.customer import now_ms
-from local.drill.inquirer import Inquirer
+from local.drill.inquirer import Inquirer, Passer
 from local.drill.model import Record
 from local.drill.stage import MIB, Stage, Work, small_sizes
 from local.issuer import Issuer
@@ -36,6 +36,7 @@ class Survival:
         self._every_s, cron = 60 * minutes, f"*/{minutes} * * * *"
         self._etag = stage.send("PUT", self._schedule, {"cron": cron, "job": self._scheduled.body}).headers["etag"]
         self._inquirer: Inquirer | None = None
+        self._passer = Passer(stage.cloud.api_url)
         self._rotated_at, self._began_ms = 0.0, 0
 
     def begin(self, elsewhere: Work) -> None:
@@ -55,6 +56,7 @@ class Survival:
             ],
         )
         self._inquirer.start()
+        self._passer.start()
 
     def deliver(self, rng: Random) -> None:
         """Objects are dropped for East's feed, and arrive."""
@@ -92,6 +94,7 @@ class Survival:
         if self._inquirer is not None:
             self._record.evidence.inquiries += self._inquirer.leave()
             self._inquirer = None
+            self._passer.leave()
 
     def leave(self) -> None:
         self._stage.send("DELETE", self._schedule, if_match=self._etag)
