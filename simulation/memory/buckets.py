@@ -71,7 +71,7 @@ class Version:
             restored=self.restored,
         )
 
-    def head(self, part_number: int | None) -> ObjectHead:
+    def head(self, part_number: int | None, age_ms: int = 0) -> ObjectHead:
         facts = ObjectFacts(
             key=self.key,
             size=len(self.body),
@@ -84,13 +84,13 @@ class Version:
             restored=self.restored,
         )
         if part_number is None:
-            return ObjectHead(facts, self.properties, tags_count=len(self.tags))
+            return ObjectHead(facts, self.properties, tags_count=len(self.tags), age_ms=age_ms)
         sizes = self.part_sizes or (len(self.body),)
         if not 1 <= part_number <= len(sizes):
             raise Permanent("InvalidPartNumber", f"part {part_number} of {len(sizes)}")
         # PartsCount is said of multipart-born objects only.
         part = replace(facts, size=sizes[part_number - 1], checksum=None if self.part_sizes else facts.checksum)
-        return ObjectHead(part, self.properties, len(self.part_sizes), len(self.tags))
+        return ObjectHead(part, self.properties, len(self.part_sizes), len(self.tags), age_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +238,7 @@ def stored_properties(properties: Properties, tags: dict[str, str], redirect: st
         raise Permanent("BadRequest", "object tags cannot be greater than 10")
     content_type = properties.content_type or DEFAULT_CONTENT_TYPE
     return replace(properties, content_type=content_type, metadata=metadata, redirect=redirect)
+
+
+DEFAULT_PROPERTIES = stored_properties(Properties(), {}, None)
+"""Of what is put without a word of them. Made once, since nobody changes properties in place."""
