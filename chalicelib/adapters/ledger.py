@@ -21,7 +21,7 @@ from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
-from chalicelib.ports import Delivery, DeliveryPage, JobItems, JobPage, Said
+from chalicelib.ports import Delivery, DeliveryLock, DeliveryPage, JobItems, JobPage, Said
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,6 +30,8 @@ T = TypeVar("T")
 GSI = "tenant"
 DELIVERY_KEPT_S = 90 * 24 * 3600
 """Delivery records are housekept by TTL. TTL deletes days late and is used for nothing else."""
+LOCK_KEPT_S = 3600
+"""How long after its end a delivery's lock goes."""
 COUNT_KEPT_S = 3600
 """How long after a window began its count goes. Nobody asks for it once the window is over."""
 _BATCH_WRITE_ITEMS = 25
@@ -45,6 +47,8 @@ _NOBODY = "-"
 """Not every DynamoDB takes an empty string."""
 _FROM_HOLDER = "attribute_not_exists(#holder) OR #holder = :before OR #holder = :now"
 """Nothing is there, or what was seen there, or (a repeated request) what this very request has put there."""
+_FREE = "attribute_not_exists(#holder) OR until_ms <= :now OR #holder = :holder"
+"""Nobody has it, or nobody has it any more, or (a repeated request) whoever asks."""
 _CREATED = re.compile(r"[0-9]{15}")
 _DELIVERY_CURSOR = re.compile(r"([0-9]{15}#(D#[0-9a-f]{32}#[a-z0-9-]{1,40}))#([0-9a-f]{32})", re.ASCII)
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
@@ -220,8 +224,18 @@ class DynamoLedger:
                 raise Retry("Throttled", "the table left delivery records unwritten")
 
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
-        found = (_read(_DELIVERY, item["body"]) for item in self._query(_delivery_pk(feed_id, key)))
+        found = (_read(_DELIVERY, item["body"]) for item in self._query(_delivery_pk(feed_id, key), "D#"))
         return [delivery for delivery in found if delivery.key == key]
+
+    def lock_delivery(self, lock: DeliveryLock, now_ms: int) -> bool:
+        item = {
+            "pk": _delivery_pk(lock.feed_id, lock.key),
+            "sk": f"L#{_version(lock.pin)}#{lock.region}",
+            "holder": lock.holder,
+            "until_ms": lock.until_ms,
+            "expires_at": max(lock.until_ms, now_ms) // 1000 + LOCK_KEPT_S,
+        }
+        return self._put_if(item, _FREE, {":now": now_ms, ":holder": lock.holder})
 
     def list_deliveries(
         self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
@@ -323,19 +337,8 @@ class DynamoLedger:
 
     def swap_slot(self, slot: Slot, holder: str) -> bool:
         item = {"pk": _pool_pk(slot.region, slot.pool), "sk": f"S#{slot.number:06d}", "holder": slot.holder or _NOBODY}
-        try:
-            self._call(
-                "put_item",
-                Item=_attributes({**item, "body": _SLOT.dump_json(slot).decode()}),
-                ConditionExpression=_FROM_HOLDER,
-                ExpressionAttributeNames={"#holder": "holder"},
-                ExpressionAttributeValues=_attributes({":before": holder or _NOBODY, ":now": slot.holder or _NOBODY}),
-            )
-        except Permanent as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        values = {":before": holder or _NOBODY, ":now": slot.holder or _NOBODY}
+        return self._put_if({**item, "body": _SLOT.dump_json(slot).decode()}, _FROM_HOLDER, values)
 
     def put_waiter(self, waiter: Waiter) -> None:
         number = zlib.crc32(waiter.job_id.encode()) % _WAITERS
@@ -345,6 +348,22 @@ class DynamoLedger:
 
     def _put(self, pk: str, sk: str, body: str, **more: str) -> None:
         self._call("put_item", Item=_attributes({"pk": pk, "sk": sk, "body": body, **more}))
+
+    def _put_if(self, item: Item, condition: str, values: Item) -> bool:
+        """Put an item that has a holder, if the condition holds of what is there."""
+        try:
+            self._call(
+                "put_item",
+                Item=_attributes(item),
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#holder": "holder"},
+                ExpressionAttributeValues=_attributes(values),
+            )
+        except Permanent as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
 
     def _put_newer(self, pk: str, sk: str, body: str, rank: int) -> None:
         """Replace the item unless it is newer. The condition is judged on the local replica, which is right here: no
@@ -432,8 +451,12 @@ def _delivery_pk(feed_id: str, key: str) -> str:
     return f"FEED#{feed_id}#{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
+def _version(pin: str) -> str:
+    return hashlib.sha256(pin.encode()).hexdigest()[:32]
+
+
 def _delivery_sk(delivery: Delivery) -> str:
-    return f"D#{hashlib.sha256(delivery.pin.encode()).hexdigest()[:32]}#{delivery.region}"
+    return f"D#{_version(delivery.pin)}#{delivery.region}"
 
 
 def _delivery_cursor(item: Item) -> str:

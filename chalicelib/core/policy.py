@@ -32,6 +32,10 @@ class Policy:
     """How long a hint of an event is put off while the Region lives whose event it is: as long as SQS can."""
     events_kept_ms: int = 4 * 24 * 3_600_000
     """How long a queue keeps an event that nobody takes (template.yaml): after that its hint is all that is left."""
+    inline_lock_ms: int = 180_000
+    """How long intake alone delivers a version: longer, by two heartbeats at least, than it can run (120 s)."""
+    copy_lock_ms: int = 960_000
+    """The same for the worker of a feed job, which runs for 900 s."""
     feed_upload_age_ms: int = 7 * 24 * 3_600_000
     """How long a multipart upload may take whose event was lost: S3 dates an object by the upload's beginning.
     Lifecycle rules commonly abort uploads that are older than 7 days."""

@@ -63,6 +63,8 @@ class DeliveryStatus(StrEnum):
     COPIED = "COPIED"
     VERIFIED = "VERIFIED"
     FAILED = "FAILED"
+    GONE = "GONE"
+    """Deleted at the source before its turn came: there is nothing to deliver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,18 @@ class Delivery:
     job_id: str | None
     region: str
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLock:
+    """A worker of a Region is about to deliver a version. No other one of that Region does so until `until_ms`."""
+
+    feed_id: str
+    key: str
+    pin: str
+    region: str
+    holder: str
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +146,11 @@ class Ledger(Protocol):
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> None: ...
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
         """What is known of a key's versions, from all Regions' items."""
+        ...
+
+    def lock_delivery(self, lock: DeliveryLock, now_ms: int) -> bool:
+        """Put the lock, if this Region has none of that version, or one that has ended by `now_ms`, or the holder's.
+        False: another holds it. Exact within a Region. The same request twice has the answer of the first."""
         ...
 
     def list_deliveries(

@@ -20,12 +20,13 @@ from typing import Protocol
 from urllib.parse import quote
 
 from chalicelib.core import codec
-from chalicelib.core.errors import Retry
+from chalicelib.core.errors import NotAsked, Retry
 from chalicelib.core.feeds import Delivered
 from chalicelib.core.ids import digest_of
 from chalicelib.core.model import JobSpec, Row, RowOutcome
 from chalicelib.core.verdict import pin_of
 from chalicelib.ports import Env
+from chalicelib.protocol.locks import DeliveryLocks
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.scan import KEYS_A_LIST_IS_WORTH
 
@@ -110,7 +111,8 @@ class JobDeliveries(Protocol):
     """What the worker of a job knows of the delivery record, and what it adds to it while it works."""
 
     def has(self, row: Row, /) -> bool:
-        """A row is delivered already. Raises Retry if nobody can say."""
+        """A row is delivered already; if not, nobody else of this Region delivers it now. Raises Retry if nobody can
+        say so."""
         ...
 
     def tick(self, outcomes: Mapping[int, RowOutcome]) -> None:
@@ -142,7 +144,9 @@ def job_deliveries(control: ControlRecords, spec: JobSpec, rows: Sequence[Row]) 
     """Those of the worker that has just claimed a partition."""
     if spec.feed_id is None:
         return NO_DELIVERIES
-    made = FeedJobDeliveries(control.env, DeliveryRecords(control, spec.feed_id), rows)
+    # In the job's name: an epoch that goes on for a dead one need not wait. Who delivers of one job is the lease's.
+    locks = DeliveryLocks(control.env, spec.feed_id, spec.job_id, control.env.policy.copy_lock_ms)
+    made = FeedJobDeliveries(control.env, DeliveryRecords(control, spec.feed_id), locks, rows)
     made.ask_if_possible(range(len(rows)))
     made.noted_ms = control.env.clock.now_ms()
     return made
@@ -155,6 +159,7 @@ class FeedJobDeliveries:
 
     env: Env
     records: DeliveryRecords
+    locks: DeliveryLocks
     rows: Sequence[Row]
     known: set[str] = field(default_factory=set)
     asked_ms: int | None = None
@@ -172,11 +177,19 @@ class FeedJobDeliveries:
             self.env.log("deliveries-not-asked-for", feed=self.records.feed_id, error=str(error))
 
     def has(self, row: Row) -> bool:
-        """By what was asked for lately; of a worker that was asleep meanwhile it is asked for again."""
+        """By what was asked for lately; of a worker that was asleep meanwhile it is asked for again. Whoever had the
+        lock before has recorded what it delivered two heartbeats before its lock ended, at the latest."""
+        if digest(row) in self.known:
+            return True
+        if not self.locks.take(row):
+            if self.records.has(row):
+                return True
+            # Not this row's fault, and soon over: it comes again with the partition, after a rest.
+            raise NotAsked("DeliveryBusy", f"another worker of this Region is delivering this version of {row.key}")
         patience_ms = 2 * self.env.policy.heartbeat_ms
         if self.asked_ms is None or self.env.clock.now_ms() - self.asked_ms > patience_ms:
             return self.records.has(row)
-        return digest(row) in self.known
+        return False
 
     def tick(self, outcomes: Mapping[int, RowOutcome]) -> None:
         """With each heartbeat: record what was delivered since the last one, and ask for the rest again."""
@@ -197,3 +210,4 @@ class FeedJobDeliveries:
         good = [index for index, outcome in dict(outcomes).items() if outcome.outcome.good and index not in self.noted]
         self.records.note([self.rows[index] for index in good if digest(self.rows[index]) not in self.known])
         self.noted |= set(good)
+        self.locks.give_back({self.rows[i].key for i, outcome in dict(outcomes).items() if not outcome.outcome.good})

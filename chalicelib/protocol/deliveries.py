@@ -43,12 +43,13 @@ def source_key_of(source: Endpoint, target: Endpoint, bucket: str, key: str) -> 
 def delivery_of(
     env: Env, feed_id: str, row: Row, outcome: RowOutcome | None, *, job_id: str | None, verified: bool
 ) -> Delivery:
-    """The record of one row of a feed: queued (no outcome yet), delivered, or failed."""
+    """The record of one row of a feed: queued (no outcome yet), delivered, gone at the source, or failed."""
     status = DeliveryStatus.QUEUED
     if outcome is not None:
         proven = verified and outcome.verification in (Verification.ETAG, Verification.CHECKSUM)
         good = DeliveryStatus.VERIFIED if proven else DeliveryStatus.COPIED
-        status = good if outcome.outcome.good else DeliveryStatus.FAILED
+        bad = DeliveryStatus.GONE if outcome.outcome is Outcome.SOURCE_GONE else DeliveryStatus.FAILED
+        status = good if outcome.outcome.good else bad
     return Delivery(
         feed_id=feed_id,
         key=row.key,

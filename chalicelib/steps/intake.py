@@ -33,6 +33,7 @@ from chalicelib.protocol.delivered import TAKEN_AWAY, DeliveryRecords, digest
 from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued
 from chalicelib.protocol.feedlog import FeedLog
 from chalicelib.protocol.hints import put_off_while_it_lives
+from chalicelib.protocol.locks import BUSY_MS, DeliveryLocks
 from chalicelib.protocol.patience import GIVEN_UP, answered
 from chalicelib.protocol.places import places_reading
 from chalicelib.protocol.planning import Planner, unplannable
@@ -56,7 +57,8 @@ def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
         if wanted:
             target = places.target(feed)
             records = DeliveryRecords(ControlRecords(env, target.bucket.region), feed.id)
-            again |= _deliver(env, _Batch(env, feed, source, target, wanted, records), list(wanted.values()))
+            locks = DeliveryLocks(env, feed.id, env.ids.nonce(), env.policy.inline_lock_ms)
+            again |= _deliver(env, _Batch(env, feed, source, target, wanted, records, locks), list(wanted.values()))
     return again
 
 
@@ -115,6 +117,8 @@ class _Batch:
     arrivals: Mapping[str, Arrival]
     """By key."""
     records: DeliveryRecords
+    locks: DeliveryLocks
+    """Of what is delivered on the spot. A feed job's worker takes its own, row by row."""
 
     def deliver(self, arrivals: Sequence[Arrival]) -> set[Arrival]:
         planned = self.env.pool.map(self._plan_safely, arrivals)
@@ -285,7 +289,36 @@ class _Batch:
 
     # --- on the spot ------------------------------------------------------------------------------------------
 
+    def _locked(self, rows: Sequence[Row]) -> list[Row]:
+        """Those that are this worker's to deliver. What another one of this Region is at is put off: next time it is
+        recorded, or the other one has died. Raises Retry if the table or the delivery record can't be asked."""
+        # Where something is at the destination, S3's If-Match lets only one of them replace it.
+        free = [row for row in rows if row.expect is None]
+        taken = self.env.pool.map(self.locks.take, free)
+        busy = [row for row, mine in zip(free, taken, strict=True) if not mine]
+        mine = [row for row, mine in zip(free, taken, strict=True) if mine]
+        # Crash before or after this: the messages come again by themselves.
+        self.env.queue.send_arrivals([self._arrival(row) for row in busy], delay_ms=BUSY_MS)
+        # Asked again, now that nobody else of this Region can be between its own look and its record.
+        found = self.records.delivered(mine)
+        delivered = [row for row in mine if digest(row) in found]
+        for row in delivered:
+            self._index(row)
+        dropped = {row.key for row in (*busy, *delivered)}
+        return [row for row in rows if row.key not in dropped]
+
     def _deliver_inline(self, rows: Sequence[Row]) -> set[Arrival]:
+        try:
+            mine = self._locked(rows)
+        except Retry as error:
+            self.env.log("arrivals-again", feed=self.feed.id, arrivals=len(rows), error=str(error))
+            again = {self._arrival(row) for row in rows}
+        else:
+            again = self._publish_and_record(mine)
+        self.locks.give_back({arrival.key for arrival in again})
+        return again
+
+    def _publish_and_record(self, rows: Sequence[Row]) -> set[Arrival]:
         done = self.env.pool.map(self._deliver_one, rows)
         ended = [found for found in done if isinstance(found, _Done)]
         # Crash before this line: the event comes again, finds the destination as wanted, and records that; unless the
@@ -295,6 +328,7 @@ class _Batch:
         except Retry as error:
             self.env.log("deliveries-not-noted", feed=self.feed.id, error=str(error))
             return {self._arrival(row) for row in rows}
+        self.locks.give_back({found.row.key for found in ended if not found.outcome.outcome.good})
         delivered = [self._delivery(found.row, found.outcome) for found in ended]
         self.env.ledger.put_deliveries(delivered)
         # Crash before this line, or after it: the event comes again, finds it delivered, and wakes verify again.
@@ -341,8 +375,11 @@ class _Batch:
             if outcome.outcome not in (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT):
                 return _Done(planned, outcome)
             planned = self._plan(row.key)
-            if planned is not None and self._is_asked_for(planned) and self.records.has(planned):
-                return None  # Others have delivered it meanwhile.
+            if planned is not None and self._is_asked_for(planned):
+                if planned.decided is None and planned.expect is None and not self.locks.take(planned):
+                    break  # Others are at it.
+                if self.records.has(planned):
+                    return None  # Others have delivered it meanwhile.
         return self._arrival(row)
 
     def _delivery(self, row: Row, outcome: RowOutcome) -> Delivery:

@@ -157,8 +157,9 @@ def emulated(times: Times) -> list[str]:
     return [
         *said,
         f"All times of the policy, the delay of forwarded events, health checks and the DNS TTL are divided by "
-        f"{times.scale:g}. Cold starts, replication and the copying itself are not: what is promised here is the "
-        f"worst case by the scaled settings (`worst_takeover_ms`) plus {MACHINE_S} s for this machine.",
+        f"{times.scale:g}. Time limits of calls, cold starts, replication and the copying itself are not: what is "
+        f"promised here is the worst case by the scaled settings (`worst_takeover_ms`) plus {MACHINE_S} s for the "
+        "machine.",
         f"Schedules know whole minutes only: the drill invokes each living Region's sweep every {times.sweep_s:g} s.",
     ]
 

@@ -54,7 +54,7 @@ class Sweeper:
         while not self._leaving.wait(self._every_s):
             if self.paused or region in self.asleep:
                 continue
-            began_ms = now_ms()
+            began_ms, excused = now_ms(), region in self.excused
             try:
                 failure = _invoke(client)
             except (BotoCoreError, ClientError):
@@ -63,7 +63,7 @@ class Sweeper:
                 self.failed[region] = failure
             else:
                 self.rounds[region] += 1
-            if region not in self.asleep | self.excused:
+            if not excused and region not in self.asleep | self.excused:
                 self._swept.append(Swept(region, began_ms, now_ms() - began_ms, failure))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.core.policy import MIB, Policy
 from chalicelib.core.sweep import worst_takeover_ms
+from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS
 
 SCALED = (
     "heartbeat_ms",
@@ -96,6 +97,12 @@ class Times:
             return Promise(DNS_S, TAKEOVER_S, RTO_S)
         takeover = worst_takeover_ms(self.policy) / 1000 + MACHINE_S
         return Promise(DNS_S / self.scale + 3, takeover, takeover + (RTO_S - TAKEOVER_S) / self.scale + _COPYING_S)
+
+
+def rest_s(silent_s: float) -> float:
+    """The longest that work still rests, in seconds, which has tried in vain for so long: rests double, so that the
+    last one is no longer than those before it together, and the first one. They are not scaled."""
+    return min(REST_MAX_MS / 1000, silent_s + REST_MIN_MS / 1000)
 
 
 def moments(seed: int, case: str) -> random.Random:

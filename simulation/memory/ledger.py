@@ -16,7 +16,7 @@ from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
-from chalicelib.ports import Delivery, DeliveryPage, JobItems, JobPage, Said
+from chalicelib.ports import Delivery, DeliveryLock, DeliveryPage, JobItems, JobPage, Said
 
 Ranked = TypeVar("Ranked", PartLease, PlanProgress)
 
@@ -35,6 +35,8 @@ class MemoryLedger:
     terminals: dict[tuple[str, str], Terminal] = field(default_factory=dict)
     """By job, Region."""
     deliveries: dict[tuple[str, str, str, str], Delivery] = field(default_factory=dict)
+    """By feed, key, pin, Region."""
+    delivery_locks: dict[tuple[str, str, str, str], DeliveryLock] = field(default_factory=dict)
     """By feed, key, pin, Region."""
     webhook_healths: dict[tuple[str, str, str], WebhookHealth] = field(default_factory=dict)
     """By tenant, webhook, Region."""
@@ -114,6 +116,14 @@ class MemoryLedger:
 
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
         return [self.deliveries[item] for item in sorted(self.deliveries) if item[:2] == (feed_id, key)]
+
+    def lock_delivery(self, lock: DeliveryLock, now_ms: int) -> bool:
+        key = (lock.feed_id, lock.key, lock.pin, lock.region)
+        there = self.delivery_locks.get(key)
+        if there is not None and there.until_ms > now_ms and there.holder != lock.holder:
+            return False
+        self.delivery_locks[key] = lock
+        return True
 
     def list_deliveries(
         self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int

@@ -60,10 +60,8 @@ CALLS = (
     "store.versioning",
     *(f"ledger.{name}" for name in ("put_job", "list_jobs", "job_items", "put_lease", "get_leases")),
     *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
-    *(
-        f"ledger.{name}"
-        for name in ("put_deliveries", "get_deliveries", "list_deliveries", "put_takeover", "takeovers")
-    ),
+    *(f"ledger.{name}" for name in ("put_deliveries", "get_deliveries", "list_deliveries", "lock_delivery")),
+    *(f"ledger.{name}" for name in ("put_takeover", "takeovers")),
     *(f"ledger.{name}" for name in ("put_beacon", "beacons", "get_slots", "swap_slot", "put_waiter")),
     *(f"registry.{name}" for name in ("get", "get_many", "of_tenant", "page", "count_removed", "find", "put")),
     *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),

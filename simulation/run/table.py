@@ -26,6 +26,8 @@ def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ..
             return [((method, item.job_id, args[2]), args, args[2])]
         case "put_deliveries":
             return [((method, d.feed_id, d.key, d.pin, d.region), ([d],), d.region) for d in item]
+        case "lock_delivery":
+            return [((method, item.feed_id, item.key, item.pin, item.region), args, item.region)]
         case "put_takeover":
             return [((method, item.job_id, item.part, str(item.epoch), item.to_region), args, item.to_region)]
         case "swap_slot":
@@ -40,6 +42,8 @@ def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ..
 def _is_there(ledger: MemoryLedger, method: str, key: Key, item: Any) -> bool:
     if method == "put_lease":
         return ledger.leases[key[1], key[2], key[3]] is item
+    if method == "lock_delivery":
+        return ledger.delivery_locks[key[1], key[2], key[3], key[4]] is item
     if method == "swap_slot":
         return ledger.slots[key[1], key[2], int(key[3])] is item
     return method != "put_plan" or ledger.plans[key[1], key[2], key[3]] is item

@@ -51,6 +51,13 @@ def test_the_worst_sweep_ends_before_lambda_kills_it_and_before_the_next_one() -
     assert worst_sweep_ms(POLICY) >= POLICY.sweep_run_ms + silence_ms(POLICY, peer=True)
 
 
+@pytest.mark.parametrize(("function", "name"), [("intake", "inline_lock_ms"), ("copy", "copy_lock_ms")])
+def test_a_delivery_s_lock_outlasts_whoever_took_it(function: str, name: str) -> None:
+    """By two heartbeats: so old may be what a feed job's worker knows of the delivery record."""
+    stage = json.loads(CONFIG.read_text())["stages"]["prod"]["lambda_functions"][function]
+    assert getattr(POLICY, name) >= 1000 * stage["lambda_timeout"] + 2 * POLICY.heartbeat_ms
+
+
 def test_what_matters_most_is_begun_though_all_before_it_hangs() -> None:
     """A stage may be a call late, and then still has time for one."""
     ends = stage_ends(0, POLICY.sweep_run_ms)

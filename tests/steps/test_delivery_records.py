@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.ports import DeliveryStatus
+from chalicelib.ports import Arrival, DeliveryStatus
+from chalicelib.protocol import messages
 from chalicelib.protocol.delivered import SLOT_MS
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
-from tests.steps.calls import crash
+from tests.steps.calls import crash, refuse
 from tests.steps.everywhere import at_every_call
 from tests.steps.world import HOUR, MINUTE, SECOND, SMALL, Mail, World
 
@@ -244,6 +245,152 @@ def hold_copies(world: World) -> list[Mail]:
             world.handle(mail)
             world.collect()
     return held
+
+
+# --- two of one Region at once -------------------------------------------------------------------------------------
+
+
+def event(world: World, count: int) -> None:
+    world.announce(*keys(count))
+
+
+def listing(world: World, count: int) -> None:
+    """A back-fill, a resume, or a dead Region's catch-up."""
+    batch = [Arrival(SOURCE[WEST].name, key) for key in keys(count)]
+    for arrival in batch:
+        world.post(WEST, "intake", messages.dumps(arrival))
+
+
+def hint(world: World, count: int) -> None:
+    world.forward(*keys(count), delay_ms=0)
+
+
+def caught_up(world: World, count: int) -> None:
+    for key in keys(count):
+        world.post(EAST, "intake", messages.dumps(Arrival(SOURCE[WEST].name, key)))
+
+
+Told = Callable[[World, int], None]
+AT_ONCE: list[tuple[str, tuple[Told, int], tuple[Told, int]]] = [
+    ("event twice", (event, ONE), (event, ONE)),
+    ("event twice, some together", (event, FEW), (event, FEW)),
+    ("event and back-fill", (event, ONE), (listing, ONE)),
+    ("back-fill and event", (listing, FEW), (event, FEW)),
+    ("hint and catch-up", (hint, ONE), (caught_up, ONE)),
+    ("catch-up and hint", (caught_up, ONE), (hint, ONE)),
+    ("on the spot and in a job", (event, ONE), (event, MANY)),
+    ("in a job and on the spot", (event, MANY), (event, ONE)),
+    ("two jobs", (event, MANY), (event, MANY - 1)),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
+@pytest.mark.parametrize(("first", "second"), [case[1:] for case in AT_ONCE], ids=[case[0] for case in AT_ONCE])
+def test_two_of_one_region_at_the_same_moment(first: tuple[Told, int], second: tuple[Told, int], after: bool) -> None:
+    """Whatever call the first one is at: the second one handles the same version from end to end, and the receiver
+    takes away whatever lies there; then the first one goes on. Both had found no record of it."""
+    count = max(first[1], second[1])
+
+    def make() -> World:
+        world = World(stalled=True, policy=replace(SMALL, partition_rows=10))
+        for key in keys(count):
+            world.put(key, b"body")
+        if first[0] in (hint, caught_up):
+            world.sweep(WEST)
+            world.clock.advance(5 * MINUTE)
+            die(world)
+        return world
+
+    def run(world: World) -> None:
+        first[0](world, first[1])
+        world.pump()
+        take(world, count)
+        world.settle()
+
+    def others(world: World) -> Callable[[str], object]:
+        def act(_label: str) -> None:
+            take(world, count)
+            second[0](world, second[1])
+            world.pump()
+            take(world, count)
+
+        return act
+
+    def wanted(label: str) -> bool:
+        return label in ("store.copy", "ledger.lock_delivery")
+
+    delivered = max(first[1], second[1])
+    for world, _, call in at_every_call(make, run, others, wanted=wanted, after=after):
+        assert times(world, delivered) == [1] * delivered, call
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it publishes", "after it"])
+@pytest.mark.parametrize("nth", range(1, MANY))
+def test_two_jobs_of_the_same_rows_at_the_same_moment(nth: int, after: bool) -> None:
+    """Two batches were cut before either was noted as queued. While one job's worker publishes, the other job runs."""
+    world = World(policy=replace(SMALL, partition_rows=10))
+    for key in keys(MANY):
+        world.put(key, b"body")
+    jobs: list[Mail] = []
+
+    def cut_another(_label: str) -> None:
+        event(world, MANY - 1)
+        jobs.extend(hold_copies(world))
+
+    world.calls.plan(1, before=cut_another, wanted=lambda label: label == "ledger.put_deliveries")
+    event(world, MANY)
+    jobs += hold_copies(world)
+    assert len(jobs) == 2
+
+    def run_the_other(_label: str) -> None:
+        take(world, MANY)
+        world.mail.append(jobs[1])
+        world.pump()
+        take(world, MANY)
+
+    at = {"after" if after else "before": run_the_other}
+    world.calls.plan(nth, **at, wanted=lambda label: label == "store.copy")
+    world.mail.append(jobs[0])
+    world.settle()
+    assert world.calls.fired
+    assert times(world, MANY) == [1] * MANY
+
+
+@pytest.mark.parametrize("count", [ONE, FEW])
+def test_who_dies_about_to_publish_holds_the_others_up_for_minutes_and_no_longer(count: int) -> None:
+    world = World()
+    world.calls.plan(1, before=crash, wanted=lambda label: label == "store.copy")
+    drop(world, count)
+    world.pump()
+    assert world.crashes
+    listing(world, count)
+    world.pump()
+    assert times(world, count)[0] == 0, "the dead one may still be at it, for all that anybody knows"
+    world.run(world.policy.inline_lock_ms + 2 * MINUTE)
+    assert times(world, count) == [1] * count
+
+
+def test_what_came_to_nothing_is_tried_again_without_waiting_for_its_lock() -> None:
+    world = World()
+    rule = world.faults.rule(Rule(Operation.COPY, TARGET[EAST].name, target(keys(1)[0]), times=None))
+    drop(world, ONE)
+    world.run(20 * SECOND)
+    world.faults.rules.remove(rule)
+    world.run(MINUTE)
+    assert times(world, ONE) == [1]
+
+
+def test_while_the_table_cannot_be_asked_nothing_is_published() -> None:
+    world = World()
+    for _ in range(3):
+        world.calls.plan(1, before=refuse, wanted=lambda label: label == "ledger.lock_delivery")
+        drop(world, ONE)
+        world.pump()
+        assert times(world, ONE) == [0]
+        world.mail.clear()
+    drop(world, ONE)
+    world.settle()
+    assert times(world, ONE) == [1]
 
 
 # --- what remains (docs/failover.md) ------------------------------------------------------------------------------

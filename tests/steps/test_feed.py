@@ -57,7 +57,7 @@ def test_what_one_object_by_itself_costs() -> None:
     world.pump()
     requests = world.store.requests.items()
     asked = {operation: count for (operation, bucket), count in requests if bucket == "control-east"}
-    assert asked == {Operation.PUT: 1, Operation.HEAD: 3}, "one record; two looks for it, and one whether it is paused"
+    assert asked == {Operation.PUT: 1, Operation.HEAD: 5}, "one record; two looks for it, twice, and one at a pause"
 
 
 def test_many_or_large_objects_are_one_job() -> None:

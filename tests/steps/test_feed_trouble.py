@@ -12,6 +12,7 @@ import pytest
 from chalicelib.core.errors import Permanent
 from chalicelib.core.model import Outcome
 from chalicelib.ports import Delivery, DeliveryStatus
+from chalicelib.protocol.deliveries import furthest
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
@@ -119,6 +120,21 @@ def test_events_for_deleted_keys_do_nothing(count: int) -> None:
     world.settle()
     assert world.store.keys(TARGET[EAST]) == ()
     assert world.dead_letters == []
+    assert not any(region.notifier.failed for region in world.regions.values())
+
+
+def test_what_its_owner_deletes_while_its_job_waits_is_no_failure() -> None:
+    """Intake drops what is gone without a word; a job told "Delivery Failed"."""
+    world = World()
+    for number in range(4):
+        world.put(key(number), b"body")
+    world.announce(*(key(number) for number in range(4)))
+    world.calls.plan(1, after=lambda _: world.store.remove(SOURCE[WEST], key(0)), wanted=lambda c: c == "queue.send")
+    world.settle()
+    assert world.calls.fired
+    assert sorted(world.store.keys(TARGET[EAST])) == [target(number) for number in range(1, 4)]
+    gone = furthest(deliveries(world, 0))
+    assert (gone.status, gone.outcome) == (DeliveryStatus.GONE, Outcome.SOURCE_GONE)
     assert not any(region.notifier.failed for region in world.regions.values())
 
 

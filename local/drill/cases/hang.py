@@ -11,6 +11,7 @@ from local.drill.customer import now_ms
 from local.drill.faults import hold
 from local.drill.model import Record
 from local.drill.stage import MIB, Stage, Work, small_sizes
+from local.drill.times import rest_s
 from local.gateway.launch import EAST, WEST
 from local.wait import wait_until
 
@@ -67,15 +68,17 @@ def _return(stage: Stage, record: Record, waiting: list[Work]) -> None:
     stage.restore(record, "west")
     stage.faults()
     since_ms = now_ms()
-    limit_s = stage.times.promise.recovery + 60
-    wait_until(
-        lambda: all(w.customer is None or w.customer.settled for w in waiting), "what waited is settled", limit_s
-    )
+    promised_s = stage.times.promise.recovery + rest_s((since_ms - (record.death_ms or since_ms)) / 1000)
+    wait_until(lambda: _settled(waiting), "what waited is settled", promised_s + 60)
     ended_ms = collect.settled_ms(waiting) or now_ms()
     record.phase("what waited is done", ended_ms)
     took_s = (ended_ms - since_ms) / 1000
     record.check(
         "What waited for West was done when it was back",
-        took_s <= stage.times.promise.recovery,
-        f"{len(waiting)} jobs, {took_s:.1f} of {stage.times.promise.recovery:g} s",
+        took_s <= promised_s,
+        f"{len(waiting)} jobs, {took_s:.1f} of {promised_s:.0f} s",
     )
+
+
+def _settled(works: list[Work]) -> bool:
+    return all(work.customer is None or work.customer.settled for work in works)

@@ -9,7 +9,7 @@ from local.drill import collect
 from local.drill.cases.steps import await_settled, happened
 from local.drill.cases.survival import Survival
 from local.drill.customer import now_ms
-from local.drill.faults import Rules, slow
+from local.drill.faults import Rules, hold, slow
 from local.drill.model import Record
 from local.drill.stage import MIB, Stage, small_sizes
 from local.gateway.launch import EAST, WEST
@@ -30,14 +30,19 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     returning = stage.work("slow", "returning", small_sizes(rng, OBJECTS), source=stage.east, target=stage.west)
     works = [home, across, returning]
     survival = Survival(stage, record)
-    moment = rng.randrange(3, OBJECTS // 2)
-    # Slowed down a little, so that the trouble comes in the middle of the work.
-    stage.faults(*(slow(w.name, {"operation": "CopyObject", "key_prefix": w.prefix}, 300) for w in works))
+    moments = {work.name: rng.randrange(3, OBJECTS // 2) for work in works}
+    # Held, so that the trouble comes in the middle of the work; then the connections close, and it goes on.
+    stage.faults(
+        *(hold(w.name, {"operation": "CopyObject", "key_prefix": w.prefix}, skip=moments[w.name]) for w in works)
+    )
+    stage.sweeper.paused = True
     for work in works:
         stage.submit(work)
-    wait_until(lambda: min(stage.fired().values()) >= moment, "mid-work", 240)
+    stage.reached(*moments)
+    stage.say(f"  West becomes slow after so many copies: {moments}")
     stage.faults(*_trouble(stage))
     stage.sweeper.excused.add(WEST)
+    stage.sweeper.paused = False
     record.phase("West becomes slow", now_ms())
     record.since_ms = began_ms = now_ms()
     happened(record, began_ms, f"West's storage and table answer after {DELAY_MS} ms")
