@@ -54,6 +54,8 @@ class Version:
     part_sizes: tuple[int, ...] = ()
     restored: bool = False
     delete_marker: bool = False
+    _listed: list[ObjectFacts] = field(default_factory=list, init=False, compare=False, repr=False)
+    """Made when it is first listed: jobs of many rows list the same objects again and again."""
 
     @property
     def archived(self) -> bool:
@@ -61,15 +63,20 @@ class Version:
 
     def listed(self) -> ObjectFacts:
         """As LIST shows it: which checksum there is but not its value, no version, no encryption."""
-        return ObjectFacts(
-            key=self.key,
-            size=len(self.body),
-            etag=self.etag,
-            storage_class=self.storage_class,
-            last_modified_ms=self.at_ms,
-            checksum=Checksum(self.checksum.algorithm, self.checksum.type) if self.checksum else None,
-            restored=self.restored,
-        )
+        if not self._listed:
+            checksum = Checksum(self.checksum.algorithm, self.checksum.type) if self.checksum else None
+            self._listed.append(
+                ObjectFacts(
+                    key=self.key,
+                    size=len(self.body),
+                    etag=self.etag,
+                    storage_class=self.storage_class,
+                    last_modified_ms=self.at_ms,
+                    checksum=checksum,
+                    restored=self.restored,
+                )
+            )
+        return self._listed[0]
 
     def head(self, part_number: int | None, age_ms: int = 0) -> ObjectHead:
         facts = ObjectFacts(
