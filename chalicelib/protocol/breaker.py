@@ -158,13 +158,14 @@ class _Guarded:
         operation = getattr(self._port, name)
         if name in NO_REQUEST or not callable(operation):
             return operation
+        brief = name in BRIEF
 
         def ask(*args: object, **named: object) -> object:
-            whom = self._whom((*args, *named.values()))
-            return self._gate.call(
-                whom, partial(operation, *args, **named), lambda: f"{name}{args}{named}", brief=name in BRIEF
-            )
+            whom = self._whom((*args, *named.values()) if named else args)
+            work = partial(operation, *args, **named)
+            return self._gate.call(whom, work, lambda: f"{name}{args}{named}", brief=brief)
 
+        self.__dict__[name] = ask  # Operations are called again and again: each is wrapped once.
         return ask
 
 

@@ -54,6 +54,8 @@ class Version:
     part_sizes: tuple[int, ...] = ()
     restored: bool = False
     delete_marker: bool = False
+    _listed: list[ObjectFacts] = field(default_factory=list, init=False, compare=False, repr=False)
+    """Made when it is first listed: jobs of many rows list the same objects again and again."""
 
     @property
     def archived(self) -> bool:
@@ -61,17 +63,22 @@ class Version:
 
     def listed(self) -> ObjectFacts:
         """As LIST shows it: which checksum there is but not its value, no version, no encryption."""
-        return ObjectFacts(
-            key=self.key,
-            size=len(self.body),
-            etag=self.etag,
-            storage_class=self.storage_class,
-            last_modified_ms=self.at_ms,
-            checksum=Checksum(self.checksum.algorithm, self.checksum.type) if self.checksum else None,
-            restored=self.restored,
-        )
+        if not self._listed:
+            checksum = Checksum(self.checksum.algorithm, self.checksum.type) if self.checksum else None
+            self._listed.append(
+                ObjectFacts(
+                    key=self.key,
+                    size=len(self.body),
+                    etag=self.etag,
+                    storage_class=self.storage_class,
+                    last_modified_ms=self.at_ms,
+                    checksum=checksum,
+                    restored=self.restored,
+                )
+            )
+        return self._listed[0]
 
-    def head(self, part_number: int | None) -> ObjectHead:
+    def head(self, part_number: int | None, age_ms: int = 0) -> ObjectHead:
         facts = ObjectFacts(
             key=self.key,
             size=len(self.body),
@@ -84,13 +91,13 @@ class Version:
             restored=self.restored,
         )
         if part_number is None:
-            return ObjectHead(facts, self.properties, tags_count=len(self.tags))
+            return ObjectHead(facts, self.properties, tags_count=len(self.tags), age_ms=age_ms)
         sizes = self.part_sizes or (len(self.body),)
         if not 1 <= part_number <= len(sizes):
             raise Permanent("InvalidPartNumber", f"part {part_number} of {len(sizes)}")
         # PartsCount is said of multipart-born objects only.
         part = replace(facts, size=sizes[part_number - 1], checksum=None if self.part_sizes else facts.checksum)
-        return ObjectHead(part, self.properties, len(self.part_sizes), len(self.tags))
+        return ObjectHead(part, self.properties, len(self.part_sizes), len(self.tags), age_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +245,7 @@ def stored_properties(properties: Properties, tags: dict[str, str], redirect: st
         raise Permanent("BadRequest", "object tags cannot be greater than 10")
     content_type = properties.content_type or DEFAULT_CONTENT_TYPE
     return replace(properties, content_type=content_type, metadata=metadata, redirect=redirect)
+
+
+DEFAULT_PROPERTIES = stored_properties(Properties(), {}, None)
+"""Of what is put without a word of them. Made once, since nobody changes properties in place."""

@@ -12,7 +12,7 @@ from chalicelib.core.model import Bucket, Properties
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Clock, Placement, SourceRef, UploadRef, Written
 from simulation.memory import digests
-from simulation.memory.buckets import Limits, MemoryBucket, Upload, Version, stored_properties
+from simulation.memory.buckets import DEFAULT_PROPERTIES, Limits, MemoryBucket, Upload, Version, stored_properties
 from simulation.memory.clock import VirtualClock
 from simulation.memory.operations import ACTIONS, Action, Operation
 
@@ -279,7 +279,7 @@ class StoreState:
             version_id=store.next_version_id(sequence),
             body=body,
             etag=etag,
-            properties=properties or stored_properties(Properties(), {}, None),
+            properties=properties or DEFAULT_PROPERTIES,
             tags=dict(tags or {}),
             storage_class=placement.storage_class,
             encryption=encryption,

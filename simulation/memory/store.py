@@ -41,7 +41,7 @@ class MemoryObjectStore(StoreState):
                     return None
                 if if_match is not None and found.etag != if_match:
                     raise PreconditionFailed("412", "Precondition Failed")
-                return replace(found.head(part_number), age_ms=self.clock.now_ms() - found.at_ms)
+                return found.head(part_number, age_ms=self.clock.now_ms() - found.at_ms)
         except NoSuchBucket:
             return None  # A HEAD answer has no body that could say so.
 

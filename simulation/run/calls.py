@@ -51,8 +51,6 @@ class Calls:
         """Uploads that S3 answered with 409 when they were to be completed."""
         self.down: set[str] = set()
         """What can't be reached: "storage <region>", "table <region>"."""
-        self.planned: set[str] = set()
-        """Source keys that some job has planned."""
         self.hanging: set[str] = set()
         """What accepts requests and answers none; "queue <region>", too."""
         self.pairs: Counter[tuple[Fault, str]] = Counter()
@@ -122,7 +120,7 @@ class Calls:
                 self._wait_in_vain(process, call, peer=service.split()[1] != process.region)
                 raise NoAnswer("NoAnswer", f"{call}: {service} hangs")
         stuck = self._stuck
-        refusal = stuck.refuses(call, args) if stuck and f"in/{stuck.key}" in self.planned else None
+        refusal = stuck.refuses(call, args) if stuck else None
         if refusal is not None:
             if isinstance(refusal, NoAnswer):
                 self._wait_in_vain(process, call, peer=True)

@@ -103,7 +103,7 @@ def _many_rows(random: Random, scenario: Scenario) -> Scenario:
     """More rows than a LIST is worth asking one by one; rarely some thousand."""
     if not scenario.jobs or random.random() > 0.06:
         return scenario
-    rows = random.choice((13, 20, 40, 80)) if random.random() < 0.93 else random.choice((300, 1100, 2500))
+    rows = random.choice((13, 20, 40, 80)) if random.random() < 0.97 else random.choice((300, 300, 1100, 2500))
     items = [Item(f"a/m/{number:05d}", random.choice((0, 5, 20, 20))) for number in range(rows)]
     items += [
         Item(item.key, item.size, target=True, same=random.random() < 0.7) for item in items if random.random() < 0.3
@@ -129,7 +129,7 @@ def _stuck(random: Random, scenario: Scenario) -> Scenario:
     if Situation.STUCK_KEY in HELD_BACK or not scenario.jobs or random.random() > 0.04:
         return scenario
     stuck = Stuck(random.choice([item.key for item in scenario.items if not item.target]), random.choice(tuple(How)))
-    policy = replace(scenario.policy, row_rounds_max=random.choice((1, 2, 3)))
+    policy = replace(scenario.policy, row_rounds_max=random.choice((1, 2, 3, 3, 5)))
     return replace(scenario, stuck=stuck, policy=policy)
 
 

@@ -11,7 +11,7 @@ Survived must be, in any number and combination, at every call that the product 
 - **the table** replicates late or not at all for a while, and its Regions' clocks differ; it may be down in a Region;
 - **storage** of a Region may be down for a while;
 - **what hangs** answers nobody for a while, until its callers' time is up: a Region's storage, table or queues, or all;
-- **one object** may be refused for ever, or never be answered for, from when it is planned on;
+- **one object** may be refused for ever, or never be answered for;
 - **receivers** take away what a feed delivers;
 - **others** overwrite and delete sources, write and delete at destinations, have multipart uploads of their own there.
 

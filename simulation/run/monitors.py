@@ -62,8 +62,6 @@ class Monitors:
         self.violations: list[Violation] = []
         self.happened: Counter[Situation] = Counter()
         self.inbox = Inbox(scheduler, store, self.violated, self.happened)
-        self.planned: set[str] = set()
-        """Source keys that are in a manifest."""
         self.deleting = False
         """Some job deletes: then targets are listed for that, too."""
         self.appeared: Callable[[Bucket, str], None] = lambda _bucket, _key: None
@@ -317,8 +315,6 @@ class Monitors:
             self._done(process, args[0], codec.loads(body, Receipt))
 
     def _cut(self, link: Link) -> None:
-        if isinstance(link, Manifest):
-            self.planned.update(row.key for row in link.rows)
         if isinstance(link, Manifest) and not link.last and len(link.rows) < self._policy.partition_rows:
             full = sum(row.size for row in link.rows) >= self._policy.partition_bytes
             self.happened[Situation.CUT_BY_BYTES] += full

@@ -16,7 +16,7 @@ def draw(seed: int) -> Scenario:
     random = Random(f"scenario {seed}")
     weather = _weather(random)
     rare = weather.target.call if weather.target else ""
-    calm_at_ms = random.choice((2, 5, 5, 10, 10, 15, 25)) * MINUTE
+    calm_at_ms = random.choice((2, 3, 5, 5, 8, 10, 20)) * MINUTE
     control_of = random.choice(REGIONS)
     items = _items(random, rare)
     jobs = _jobs(random)

@@ -34,6 +34,8 @@ class Situation(StrEnum):
     """A job of at least 300 rows ended."""
     STUCK_KEY = "stuck-key"
     """An object was refused for ever, or never answered for, and its job ended without it."""
+    NEIGHBOURS_WENT_ON = "neighbours-went-on"
+    """A partition got its receipt, and its object that was refused for ever was set aside."""
     STORAGE_HANGS = "storage-hangs"
     """A call to a Region's S3 got no answer until its caller's time was up."""
     TABLE_HANGS = "table-hangs"

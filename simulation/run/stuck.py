@@ -15,7 +15,7 @@ class How(StrEnum):
     """What goes wrong with it."""
 
     ANY_5XX = "any-5xx"
-    """From when it is planned on, every request that names it, or its counterpart at the target, but a LIST."""
+    """Every request that names it, or its counterpart at the target, but a LIST: planning, too."""
     MAKING_5XX = "making-5xx"
     """Every request that would write it."""
     COPY_404 = "copy-404"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from chalicelib.core import codec
 from chalicelib.core.model import (
+    Bucket,
     JobSpec,
     JobState,
     Manifest,
@@ -164,14 +165,14 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
         return
     before = actors.truth.at_target.get(target)
     item = actors.placed[key]
+    if _is_stuck(world, key) and outcome.outcome is Outcome.FAILED:
+        world.happened[Situation.STUCK_KEY] += 1
+        return
     if item.denied or item.archived:
         if before == body and naive.is_good(outcome.outcome):
             return  # It is there all the same.
         if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
             violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
-        return
-    if _is_stuck(world, key) and outcome.outcome is Outcome.FAILED:
-        world.happened[Situation.STUCK_KEY] += 1
         return
     provable = item.checksum or item.part_sizes or not item.size
     if actors.scenario.jobs[number].strict and not provable and outcome.outcome is Outcome.FAILED:
@@ -212,6 +213,37 @@ def _bounded(world: World) -> None:
         world.monitors.violated("every row ends", f"claims: {claims.most_common(1)}, rounds: {policy.row_rounds_max}")
     if uploads > most * policy.attempts:
         world.monitors.violated("every row ends", f"{uploads} uploads were begun for {stuck.key}")
+    if world.woken and max(world.woken.values()) > most:
+        world.monitors.violated("every row ends", f"messages: {world.woken.most_common(1)}, at most {most}")
+    if policy.row_rounds_max > policy.set_aside_after_rounds:
+        _neighbours(world, f"in/{stuck.key}")
+
+
+def _neighbours(world: World, stuck: str) -> None:
+    """A partition's other objects get their receipt without waiting for the end of the one that is refused for ever,
+    which has more rounds."""
+    for bucket in CONTROL.values():
+        names = [key for key in world.store.keys(bucket) if "/manifest/" in key]
+        for name in names:
+            done = world.store.current(bucket, name.replace("/manifest/", "/done/"))
+            link = codec.loads_link(_body(world, bucket, name))
+            if done is None or not isinstance(link, Manifest) or link.aside or _cancelled(world, bucket, name):
+                continue
+            rows = dict(zip((row.key for row in link.rows), codec.loads(done.body, Receipt).rows, strict=True))
+            undecided = any(row.key == stuck and row.decided is None for row in link.rows)
+            others = any(key != stuck and outcome.outcome.is_end for key, outcome in rows.items())
+            if undecided and others and rows[stuck].outcome is Outcome.FAILED:
+                world.monitors.violated("nobody waits for a stuck row", f"{name}: {rows[stuck].detail}")
+            world.happened[Situation.NEIGHBOURS_WENT_ON] += undecided and not rows[stuck].outcome.is_end
+
+
+def _body(world: World, bucket: Bucket, key: str) -> bytes:
+    found = world.store.current(bucket, key)
+    return found.body if found else b""
+
+
+def _cancelled(world: World, bucket: Bucket, name: str) -> bool:
+    return world.store.current(bucket, f"jobs/{name.split('/')[1]}/cancel") is not None
 
 
 def _opaque(actors: Actors, key: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -97,7 +98,6 @@ class World:
         self.promises = Promises(self.scheduler, self.store, scenario.policy, self.monitors)
         self.calls = Calls(self.scheduler, self.plan, self.random, scenario, self.happened, self.trace)
         self.calls.watches.update(self.monitors.watches())
-        self.calls.planned = self.monitors.planned
         self.monitors.deleting = any(job.delete for job in scenario.jobs)
         self.event_read: Callable[[str, str], None] = lambda _region, _body: None
         """Told of what intake gets to read, in which Region."""
@@ -113,6 +113,8 @@ class World:
         self.stacks = {region: Stack(region, self._env(region, clocks[region])) for region in (WEST, EAST)}
         self.dead_letters: list[Mail] = []
         self.failed: list[Delivery] = []
+        self.woken: Counter[tuple[str, str]] = Counter()
+        """(job, partition) -> messages that were sent to have it copied, beside those that only wait for a slot."""
         self.sweeping = True
         self._duplicates_left = DUPLICATES_MAX
         for number, region in enumerate((WEST, EAST)):
@@ -368,6 +370,7 @@ class _QueueOf:
 
     def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
         for wake in wakes:
+            self._world.woken[wake.job_id, wake.part] += wake.queue == "copy" and not wake.waited and not wake.share
             self._world.post(self._region, wake.queue, messages.dumps(wake), delay_ms)
 
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib.core.policy import Policy
 from chalicelib.core.sweep import worst_takeover_ms
-from local.drill.times import MACHINE_S, SCALED, SIZES, SWEEP_TIMEOUT_S, Times, moments
+from chalicelib.core.tries import rest_ms
+from local.drill.times import MACHINE_S, SCALED, SIZES, SWEEP_TIMEOUT_S, Times, moments, rest_s
 from local.package import REPOSITORY
 
 
@@ -53,3 +54,20 @@ def test_a_promise_in_scaled_time_comes_from_the_scaled_settings(scale: float) -
 def test_a_sweep_is_held_to_its_functions_timeout() -> None:
     stages = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())["stages"]
     assert stages["prod"]["lambda_functions"]["sweep"]["lambda_timeout"] == SWEEP_TIMEOUT_S
+
+
+@pytest.mark.parametrize("silent_s", [0, 14, 16, 100, 400, 1500, 20_000])
+def test_no_rest_is_longer_than_promised(silent_s: int) -> None:
+    """Work that is tried in vain for so long, each round right after its rest: the rest it is in then."""
+    rounds, tried_s = 1, 0.0
+    while tried_s + rest_ms(rounds) / 1000 < silent_s:
+        tried_s += rest_ms(rounds) / 1000
+        rounds += 1
+    assert rest_ms(rounds) / 1000 <= rest_s(silent_s)
+
+
+def test_time_limits_of_calls_are_not_scaled_and_count_in_what_is_promised() -> None:
+    fast, quick = Times(20), Policy()
+    assert fast.policy.peer_read_ms == quick.peer_read_ms
+    hung_s = (quick.peer_connect_ms + quick.peer_read_ms + quick.own_connect_ms + quick.own_read_ms) / 1000
+    assert fast.promise.takeover >= fast.takeover_s + fast.sweep_s + hung_s + MACHINE_S

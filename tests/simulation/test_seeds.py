@@ -14,7 +14,7 @@ from simulation.run.scenario import draw
 from simulation.run.situations import Situation
 
 SEEDS = 2000
-RARE = {Situation.HUNDREDS_OF_ROWS}
+RARE = {Situation.HUNDREDS_OF_ROWS, Situation.NEIGHBOURS_WENT_ON}
 
 
 def test_two_thousand_seeds() -> None:
@@ -28,7 +28,7 @@ def test_two_thousand_seeds() -> None:
     assert {fault for fault, _ in total.pairs} == set(Fault)
     # A takeover that is noted is rare: it takes more seeds to have a fault there.
     assert {call for _, call in total.pairs} >= set(CALLS) - {"ledger.put_takeover"}
-    # Rare, too: jobs of hundreds of rows.
+    # Rare, too: jobs of hundreds of rows, and stuck rows that are tried often enough to be set aside.
     assert set(total.unseen) <= RARE
 
 

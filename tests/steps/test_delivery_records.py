@@ -357,7 +357,7 @@ def test_two_jobs_of_the_same_rows_at_the_same_moment(nth: int, after: bool) -> 
 
 
 def test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before() -> None:
-    """It sleeps until another job of the same rows has delivered them, and that one's locks have ended."""
+    """It sleeps until its lock has ended, and another job of the same rows has delivered them."""
     world = World(policy=replace(SMALL, partition_rows=10), runtime_ms=FOREVER_MS)
     for key in keys(MANY):
         world.put(key, b"body")
@@ -372,12 +372,12 @@ def test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before()
     jobs += hold_copies(world)
 
     def sleep(_label: str) -> None:
+        world.clock.advance(HOUR)
         world.mail.append(jobs[1])
         world.pump()
         take(world, MANY)
-        world.clock.advance(24 * HOUR)
 
-    world.calls.plan(1, before=sleep, wanted=lambda label: label == "ledger.lock_delivery")
+    world.calls.plan(1, after=sleep, wanted=lambda label: label == "ledger.lock_delivery")
     world.mail.append(jobs[0])
     world.settle()
     assert world.calls.fired
