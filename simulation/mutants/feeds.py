@@ -357,8 +357,8 @@ there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
         (
             Edit(
                 _INTAKE,
-                "        mine = [row for row, mine in zip(free, taken, strict=True) if mine]\n",
-                "        mine = list(free)\n",
+                "        busy = [row for row, mine in zip(free, taken, strict=True) if not mine]\n",
+                "        busy: list[Row] = []\n",
             ),
         ),
         (f"{_RECORDS}::test_two_of_one_region_at_the_same_moment",),
@@ -367,7 +367,7 @@ there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
         "no-look-under-the-lock",
         "whoever has a version's lock doesn't ask the record once more",
         (Edit(_INTAKE, "        found = self.records.delivered(mine)\n", "        found = set[str]()\n"),),
-        (f"{_RECORDS}::test_two_of_one_region_at_the_same_moment",),
+        (f"{_RECORDS}::test_a_worker_that_was_asleep_before_it_had_the_lock_asks_again",),
     ),
     Mutant(
         "job-without-locks",

@@ -128,12 +128,6 @@ HANGING = (
         (f"{_SWEEPS}::test_a_dead_region_whose_storage_answers_now_and_then_is_taken_over_in_time",),
     ),
     Mutant(
-        "silent-storage-is-up",
-        "storage that was skipped because it does not answer counts as reachable",
-        (Edit(_SWEEP, "reachable=s3_of(region) not in breaker.tripped", "reachable=True"),),
-        (f"{_HANGING}::test_the_peers_s3_hangs_and_every_stage_has_its_turn",),
-    ),
-    Mutant(
         "throttled-table-is-dead-storage",
         "one read of the table that fails counts as a Region's storage being down",
         (

@@ -384,6 +384,31 @@ def test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before()
     assert times(world, MANY) == [1] * MANY
 
 
+def test_a_worker_that_was_asleep_before_it_had_the_lock_asks_again() -> None:
+    """It has looked, and sleeps: another one delivers the version, its lock ends, and its receiver has the file."""
+
+    def make() -> World:
+        world = World(runtime_ms=FOREVER_MS)
+        world.put(keys(ONE)[0], b"body")
+        return world
+
+    def run(world: World) -> None:
+        event(world, ONE)
+        world.settle()
+
+    def others(world: World) -> Callable[[str], object]:
+        def act(_label: str) -> None:
+            event(world, ONE)
+            world.pump()
+            take(world, ONE)
+            world.clock.advance(HOUR)
+
+        return act
+
+    for world, _, call in at_every_call(make, run, others, wanted=lambda label: label == "store.head", after=True):
+        assert times(world, ONE) == [1], call
+
+
 @pytest.mark.parametrize("count", [ONE, FEW])
 def test_who_dies_about_to_publish_holds_the_others_up_for_minutes_and_no_longer(count: int) -> None:
     world = World()
