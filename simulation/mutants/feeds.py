@@ -95,11 +95,7 @@ FEEDS = (
     Mutant(
         "unknown-feed-is-removed",
         "fills of a feed that this Region doesn't know yet are forgotten, as those of a removed one",
-        (
-            Edit(
-                _CATCHUP, "        if log.feed_id in places.removed:\n", "        if log.feed_id not in places.feeds:\n"
-            ),
-        ),
+        (Edit(_CATCHUP, "if log.feed_id in places.removed or", "if log.feed_id not in places.feeds or"),),
         (_FILL,),
     ),
     Mutant(

@@ -30,7 +30,7 @@ from tests.entry.environ import ENDPOINTS, FEEDS, environ
 from tests.entry.strategies import JSON, TEXT, keys
 from tests.entry.test_handlers import Context
 
-PREFIXES = [("in/", "out/"), ("", ""), ("a b+c/", "données/"), ("%2F", ""), ("longer/", "x/")]
+PREFIXES = [("in/", "out/"), ("", ""), ("a b+c/", "données/"), ("%2F/", ""), ("longer/", "x/")]
 FUNCTIONS: dict[QueueName, Any] = {QueueName.SPLIT: app.split, QueueName.COPY: app.copy, QueueName.VERIFY: app.verify}
 
 
