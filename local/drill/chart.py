@@ -64,7 +64,7 @@ def _lanes(record: Record, promise: Promise, origin: int) -> list[Lane]:
         return [Lane(name, (at_ms - since_ms) / 1000, promised, (since_ms - origin) / 1000)]
 
     taken = max((found.at_ms for found in record.evidence.takeovers), default=None)
-    promised = promise.recovery if record.death_ms else None
+    promised = promise.recovery if record.death_ms or record.since_ms else None
     return [
         *lane("DNS", record.dns_ms, promise.dns),
         *lane("takeover", taken, promise.takeover),

@@ -122,6 +122,12 @@ def test_a_late_takeover_is_drawn_as_late() -> None:
     assert 'class="late"' not in timeline(played(), PROMISE)
 
 
+def test_what_is_judged_without_a_death_shows_what_was_promised() -> None:
+    made = Record("slow", "title", "story", 1_000, since_ms=1_000, ended_ms=3_000)
+    made.phase("West becomes slow", 1_000)
+    assert 'class="promise"' in timeline(made, PROMISE)
+
+
 def test_a_case_of_which_nothing_was_timed_has_no_chart() -> None:
     assert timeline(Record("a", "title", "story", 0), PROMISE) == ""
 
