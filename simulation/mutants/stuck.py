@@ -26,12 +26,6 @@ STUCK = (
         (f"{_STUCK}::test_at_defaults_a_row_is_tried_for_some_six_hours",),
     ),
     Mutant(
-        "silent-bucket-fails-rows",
-        "rounds count though the row's bucket answers nobody: an outage of some hours fails rows",
-        (Edit(_TRIAL, "        if counted and not self._answered():\n", "        if False:\n"),),
-        (f"{_STUCK}::test_a_bucket_that_answers_nobody_fails_no_row",),
-    ),
-    Mutant(
         "silent-bucket-fails-looks",
         "looks count as in vain though nobody answers: an outage of some hours fails objects while they are planned",
         (Edit(_PATIENCE, "    if answers(env, spec):\n", "    if True:\n"),),
@@ -90,12 +84,6 @@ STUCK = (
             ),
         ),
         (_SETTLES,),
-    ),
-    Mutant(
-        "set-aside-forgotten",
-        "the successor of a worker that died when it had set rows aside works on them as well",
-        (Edit(_COPY, "        trial.heed_aside()\n", "        pass\n"),),
-        (_STUCK,),
     ),
     Mutant(
         "never-set-aside",
