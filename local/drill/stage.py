@@ -24,7 +24,7 @@ from local.drill.times import Times
 from local.drill.watcher import Watcher
 from local.gateway.client import ControlError, control
 from local.gateway.launch import EAST, WEST
-from local.regions import Done, Regions
+from local.regions import NAMES, Done, Regions
 from local.wait import wait_until
 
 KIB, MIB = 1024, 1024 * 1024
@@ -229,15 +229,15 @@ class Stage:
         return done
 
     def kill(self, record: Record, region: str, **how: bool) -> None:
+        self.sweeper.lull(NAMES[region])
         done = self.noted(record, self.regions.kill(region, **how))
-        self.sweeper.asleep.add(done.region)
         record.death_ms = done.steps[0][0]
         record.phase(f"{side(done.region)} dies", record.death_ms)
         self.say(f"  {side(done.region)} is dead: {len(done.pids)} processes killed")
 
     def hang(self, record: Record, region: str) -> None:
+        self.sweeper.lull(NAMES[region])
         done = self.noted(record, self.regions.hang(region))
-        self.sweeper.asleep.add(done.region)
         record.death_ms = done.steps[0][0]
         record.phase(f"{side(done.region)} hangs", record.death_ms)
         self.say(f"  {side(done.region)} hangs: {len(done.pids)} processes stopped")

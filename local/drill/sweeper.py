@@ -27,6 +27,7 @@ class Sweeper:
         """Regions that are in trouble: nobody judges how long their sweeps take."""
         self.paused = False
         """No Region sweeps: while a case brings work to a moment, which takes longer than a scaled minute."""
+        self._fell_asleep = dict.fromkeys(clients, 0)
         self.rounds = dict.fromkeys(clients, 0)
         self.failed: dict[str, str] = {}
         """The last failure of a Region's sweep, if one failed."""
@@ -45,6 +46,12 @@ class Sweeper:
     def stop(self) -> None:
         self._leaving.set()
 
+    def lull(self, region: str) -> None:
+        """To be called before the Region's death or sleep begins: a sweep that this comes across is nobody's fault,
+        whether its end is heard of at once, or only when the Region is back."""
+        self._fell_asleep[region] += 1
+        self.asleep.add(region)
+
     def swept(self) -> list[Swept]:
         """All since this was last asked for, but for those that a Region's death or sleep came across."""
         found, self._swept = self._swept, []
@@ -54,7 +61,7 @@ class Sweeper:
         while not self._leaving.wait(self._every_s):
             if self.paused or region in self.asleep:
                 continue
-            began_ms, excused = now_ms(), region in self.excused
+            began_ms, excused, slept = now_ms(), region in self.excused, self._fell_asleep[region]
             try:
                 failure = _invoke(client)
             except (BotoCoreError, ClientError):
@@ -63,6 +70,7 @@ class Sweeper:
                 self.failed[region] = failure
             else:
                 self.rounds[region] += 1
+            excused = excused or slept != self._fell_asleep[region]
             if not excused and region not in self.asleep | self.excused:
                 self._swept.append(Swept(region, began_ms, now_ms() - began_ms, failure))
 

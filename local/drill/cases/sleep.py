@@ -68,8 +68,8 @@ def _slow_down(stage: Stage, works: list[Work]) -> None:
 
 
 def _fall_asleep(stage: Stage, record: Record) -> None:
+    stage.sweeper.lull(WEST)
     done = stage.noted(record, stage.regions.freeze("west"))
-    stage.sweeper.asleep.add(WEST)
     record.death_ms = done.steps[0][0]
     record.phase("West falls asleep", record.death_ms)
     stage.noted(record, stage.regions.isolate("west"))
