@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from chalicelib.core.errors import EftError, NoAnswer, Permanent, Retry
+from chalicelib.core.errors import EftError, NoAnswer, NotAsked, Permanent, Retry
 from chalicelib.core.model import Endpoint, JobSpec
 from chalicelib.core.retry import backoff_ms
 from chalicelib.core.tries import Waited, rest_ms, seen_text
@@ -19,6 +19,8 @@ from chalicelib.protocol.records import JobRecords
 
 R = TypeVar("R")
 GIVEN_UP = "GivenUp"
+SILENCES = 3
+"""So many calls for one object without an answer end its last round: a single one may be anybody's."""
 _LOOKS = ("head", "tags", "part_sizes", "read")
 
 
@@ -81,15 +83,18 @@ class _GivingUp:
 
     def _look(self, method: Callable[..., R], *args: Any, **options: Any) -> R:  # noqa: ANN401 - the method's own
         """Tried as often as a row is in one invocation: a neighbour that is throttled only now must not fail with it.
-        Not where nobody answers: that costs the call's whole time."""
+        Less often where nobody answers, which costs the call's whole time; and that nobody was asked says nothing of
+        this object."""
         policy = self.env.policy
+        silences = 0
         for attempt in range(policy.attempts):
             try:
                 return method(*args, **options)
-            except NoAnswer as error:
-                raise self._given_up(error) from error
+            except NotAsked:
+                raise
             except Retry as error:
-                if attempt + 1 == policy.attempts:
+                silences += isinstance(error, NoAnswer)
+                if silences == SILENCES or attempt + 1 == policy.attempts:
                     raise self._given_up(error) from error
             wait = backoff_ms(attempt, policy.backoff_base_ms, policy.backoff_max_ms, self.env.rng.uniform())
             self.env.clock.sleep_ms(wait)

@@ -18,6 +18,8 @@ class MemoryRegistry:
     audit: list[Change] = field(default_factory=list)
     hidden: set[EntryName] = field(default_factory=set)
     """Entries whose pointers were lost."""
+    written: dict[EntryName, tuple[int, str]] = field(default_factory=dict)
+    """When what is there was written, or removed; of two at the same moment the nonce decides, in all Regions alike."""
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
         return self.entries.get((kind, tenant, name))
@@ -63,12 +65,14 @@ class MemoryRegistry:
         self.audit.append(change)
         return True
 
-    def apply(self, entry: Entry) -> None:
-        """What another Region has written arrives: the last writer wins, of a removal too."""
+    def apply(self, entry: Entry, written_ms: int | None = None) -> None:
+        """Take what is written, here or in another Region: the last writer wins, of a removal too. DynamoDB judges that
+        by times of its own, which are `written_ms`; without them, the entry's have to do."""
         key = (entry.kind, entry.tenant, entry.name)
-        written = [other for other in (self.entries.get(key), *self.removed.values()) if other is not None]
-        same = [other.changed_ms for other in written if (other.kind, other.tenant, other.name) == key]
-        newest = entry.changed_ms >= max(same, default=0)
+        stamp = (entry.changed_ms if written_ms is None else written_ms, entry.nonce)
+        newest = stamp >= self.written.get(key, (0, ""))
+        if newest:
+            self.written[key] = stamp
         if entry.removed:
             self.removed[(*key, entry.nonce)] = entry
             if newest:

@@ -167,12 +167,13 @@ class World:
     def register(self, region: str, entry: Entry) -> None:
         """Somebody changes an entry in a Region: the other one sees it when it is replicated, and the last writer
         wins."""
-        self.registries[region].apply(entry)
+        written_ms = self.scheduler.now_ms
+        self.registries[region].apply(entry, written_ms)
 
         def arrive() -> None:
             for other, registry in self.registries.items():
                 if other != region:
-                    registry.apply(entry)
+                    registry.apply(entry, written_ms)
 
         self.table.carry(region, arrive)
 

@@ -345,6 +345,31 @@ def test_a_source_that_can_never_be_looked_at_fails_its_row_alone() -> None:
     assert world.terminal(spec).state is JobState.PARTIAL
 
 
+def test_one_silence_in_the_last_round_gives_no_neighbour_up() -> None:
+    """Found by simulation: a neighbour whose look got no answer once, just then, failed with the stuck one."""
+    world = World(policy=replace(SMALL, row_rounds_max=3))
+    neighbour = f"{STUCK}-neighbour"
+    for key in (STUCK, neighbour):
+        world.put(key, LARGE)
+    silences: list[str] = []
+
+    def before_call(operation: Operation, _bucket: str, key: str) -> None:
+        if operation is Operation.HEAD and key == STUCK:
+            raise Retry("InternalError")
+        if operation is Operation.HEAD and key == neighbour and world.events("look-given-up") and not silences:
+            silences.append(key)
+            raise NoAnswer("ReadTimeoutError")
+
+    world.store.before_call = before_call
+    spec = world.submit("a/", "b/")
+    world.settle(10 * HOUR)
+    assert silences == [neighbour]
+    assert {key: row.outcome for key, row in world.rows(spec).items()} == {
+        STUCK: Outcome.FAILED,
+        neighbour: Outcome.COPIED,
+    }
+
+
 def test_a_target_that_can_never_be_verified_fails_its_row_alone() -> None:
     world = World(policy=replace(SMALL, row_rounds_max=8))
     for key in (*NEIGHBOURS, STUCK):
