@@ -26,6 +26,12 @@ STUCK = (
         (f"{_STUCK}::test_at_defaults_a_row_is_tried_for_some_six_hours",),
     ),
     Mutant(
+        "silent-bucket-fails-rows",
+        "rounds count though the row's bucket answers nobody: an outage of some hours fails rows",
+        (Edit(_TRIAL, "        if counted and not self._answered():\n", "        if False:\n"),),
+        (f"{_STUCK}::test_a_bucket_that_answers_nobody_fails_no_row",),
+    ),
+    Mutant(
         "silent-bucket-fails-looks",
         "looks count as in vain though nobody answers: an outage of some hours fails objects while they are planned",
         (Edit(_PATIENCE, "    if answers(env, spec):\n", "    if True:\n"),),

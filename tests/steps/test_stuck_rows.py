@@ -122,9 +122,12 @@ def test_an_object_that_uses_up_every_invocation_ends() -> None:
     check_given_up(world, spec, "ReadTimeoutError")
 
 
-def test_a_bucket_that_answers_nobody_fails_no_row() -> None:
+@pytest.mark.parametrize("keys", [(STUCK,), (*NEIGHBOURS, STUCK)], ids=len)
+def test_a_bucket_that_answers_nobody_fails_no_row(keys: tuple[str, ...]) -> None:
     """A Region is away for two days: the job waits, in bounded work, and then goes on by itself."""
-    world = filled()
+    world = World(policy=replace(SMALL, row_rounds_max=4))
+    for key in keys:
+        world.put(key, b"x")
     away: set[str] = set()
 
     def before_call(_operation: Operation, bucket: str, _key: str) -> None:
