@@ -2,35 +2,21 @@
 
 An event is a hint: what is there *now* is looked at, pinned and delivered. So duplicates and disorder are harmless, and
 the newest version wins. A few small objects are delivered on the spot, since their preconditions alone make that safe;
-more become a feed job whose one manifest is cut here, and take the same way as any other job.
+more become a feed job of one manifest (`protocol.feedjobs`), and take the same way as any other job.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from chalicelib.core import ids
 from chalicelib.core.errors import EftError, NoSuchBucket, Permanent, Retry
-from chalicelib.core.model import (
-    Endpoint,
-    Feed,
-    JobKind,
-    JobSpec,
-    Manifest,
-    Method,
-    ObjectFacts,
-    ObjectHead,
-    Outcome,
-    Row,
-    RowOutcome,
-)
+from chalicelib.core.model import Endpoint, Feed, Method, ObjectFacts, ObjectHead, Outcome, Row, RowOutcome
 from chalicelib.core.plan import Sight, target_key
-from chalicelib.core.progress import PlanProgress
 from chalicelib.core.verdict import pin_of
-from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, VerifyDelivery
 from chalicelib.protocol.delivered import TAKEN_AWAY, DeliveryRecords, digest
-from chalicelib.protocol.deliveries import DELIVERED, FEED_PART, delivery_of, is_queued
+from chalicelib.protocol.deliveries import DELIVERED, delivery_of, is_queued
+from chalicelib.protocol.feedjobs import feed_job, open_feed_job
 from chalicelib.protocol.feedlog import FeedLog
 from chalicelib.protocol.hints import put_off_while_it_lives
 from chalicelib.protocol.locks import BUSY_MS, DeliveryLocks
@@ -39,7 +25,7 @@ from chalicelib.protocol.places import places_reading
 from chalicelib.protocol.planning import Planner, unplannable
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.publish import Publisher, Route
-from chalicelib.protocol.records import ControlRecords, JobRecords
+from chalicelib.protocol.records import ControlRecords
 
 KEPT_MS = 900_000
 """How long an arrival is put off that must not be forgotten while its feed is paused: as long as SQS can."""
@@ -396,65 +382,11 @@ class _Batch:
         """One manifest of all rows. Its name follows from what it pins, so that the same batch is the same job, unless
         that job has ended without delivering some of it."""
         for attempt in count():
-            spec = self._spec(rows, attempt)
+            spec = feed_job(self.env, self.feed, self.source, self.target, rows, attempt)
             records = ControlRecords(self.env, spec.control_region).job(spec.job_id)
             if records.terminal() is None:
-                self._open_job(spec, records, rows)
+                open_feed_job(self.env, spec, records, rows)
                 return
             rows = self._to_be_done(rows)
             if not rows:
                 return
-
-    def _open_job(self, spec: JobSpec, records: JobRecords, rows: Sequence[Row]) -> None:
-        # The manifest first: a job on the list of open jobs always has it. Crash here: a manifest that no list names
-        # does nothing; the events come again and, planned alike, find it.
-        records.create_link(self._manifest(spec.job_id, rows))
-        accepted = records.create_spec(spec)
-        records.control.open_job(spec.job_id)
-        # From here on the sweep would carry it out. Crash before the events are acknowledged: the same again.
-        self.env.ledger.put_job(accepted)
-        size = sum(row.size for row in rows)
-        self.env.ledger.put_plan(
-            PlanProgress(spec.job_id, ids.ROOT_RANGE, self.env.region, 1, len(rows), size, closed=True)
-        )
-        self.env.ledger.put_deliveries(
-            [delivery_of(self.env, self.feed.id, row, None, job_id=spec.job_id, verified=False) for row in rows]
-        )
-        wake = Wake.of(spec, QueueName.COPY, FEED_PART, fresh=True)
-        self.env.queue.send([wake])
-        self.env.log("feed-job", feed=self.feed.id, job=spec.job_id, rows=len(rows))
-
-    def _spec(self, rows: Sequence[Row], attempt: int) -> JobSpec:
-        source, target = self.source, self.target
-        pins = [(row.key, pin_of(row), row.expect or "") for row in rows]
-        job_id = ids.feed_job_id(self.feed.id, pins, attempt)
-        return JobSpec(
-            job_id=job_id,
-            tenant=self.feed.tenant,
-            kind=JobKind.FEED,
-            source=source,
-            target=target,
-            source_prefix=source.prefix,
-            target_prefix=target.prefix,
-            mode=self.feed.mode,
-            home=self.env.region,
-            created_ms=self.env.clock.now_ms(),
-            request_sha256=hashlib.sha256(job_id.encode()).hexdigest(),
-            feed_id=self.feed.id,
-            feed_name=self.feed.name,
-        )
-
-    def _manifest(self, job_id: str, rows: Sequence[Row]) -> Manifest:
-        ordered = sorted(rows, key=lambda row: row.key)
-        return Manifest(
-            job_id=job_id,
-            part=FEED_PART,
-            after="",
-            upto=ordered[-1].key,
-            last=True,
-            rows=tuple(ordered),
-            rows_before=0,
-            bytes_before=0,
-            region=self.env.region,
-            nonce=self.env.ids.nonce(),
-        )

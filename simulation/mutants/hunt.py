@@ -78,11 +78,12 @@ def hunt(mutant: Mutant, seeds: int) -> Found:
     tests = mutant.tests if mutant != NOTHING else tuple(dict.fromkeys(t for m in MUTANTS for t in m.tests))
     found = _hunt_by_tests(mutant, tests) if tests else None
     if found is None and (not mutant.tests or mutant == NOTHING):
-        found = _hunt_by_seeds(mutant, seeds)
+        found = hunt_by_seeds(mutant, seeds)
     return found or Found(mutant.name, mutant.what, None, None, "", "")
 
 
-def _hunt_by_seeds(mutant: Mutant, seeds: int) -> Found | None:
+def hunt_by_seeds(mutant: Mutant, seeds: int) -> Found | None:
+    """Play seeds until one is violated; None if none is."""
     from simulation.run.play import play
 
     for seed in range(seeds):

@@ -83,11 +83,10 @@ class Inbox:
             file.deliveries.append(made)
 
     def _equal_drop(self, key: str, file: File, body: bytes) -> bool:
-        """The source keeps no versions, and this was dropped there as often as it has been delivered with this time: a
-        copy may have taken the later one of two that are equal, and have been recorded as the earlier one."""
+        """This was dropped as often as it has been delivered with this time: a copy may have taken the later one of two
+        that are equal, and have been recorded as the earlier one (ADR 23)."""
         drops = [v for v in self._store.versions(SOURCE[WEST], key) if v.body == body and not v.delete_marker]
-        made = sum(delivery.body == body for delivery in file.deliveries)
-        return drops[0].version_id is None and made < len(drops)
+        return sum(delivery.body == body for delivery in file.deliveries) < len(drops)
 
     @staticmethod
     def _came_before(file: File, version: int) -> Delivered | None:

@@ -16,6 +16,7 @@ from simulation.run.timetable import all_submitted, judge_runs
 from simulation.run.verdicts import judge, told_of_failures, uploads_left
 from simulation.run.world import World
 
+TIDY_SWEEPS = 30
 ENDS_WITHIN_MS = 12 * HOUR
 """Virtual time from when faults stop until every job has to have ended. Messages are invisible for 20 minutes at most,
 and a paused worker sleeps for 20."""
@@ -128,7 +129,8 @@ def _tidy(world: World) -> None:
     world.trace.event("a day later")
     scheduler = world.scheduler
     scheduler.run(scheduler.now_ms + world.scenario.policy.stale_upload_ms)
-    for _ in range(3):
+    # What one sweep collects is bounded by its time, which slow calls use up.
+    for _ in range(TIDY_SWEEPS):
         for region in (WEST, EAST):
             world.sweep(region)
         scheduler.run(scheduler.now_ms + 10 * MINUTE)

@@ -1,0 +1,68 @@
+"""A batch of a feed's objects as a job: one manifest, which takes the same way as any other job's."""
+
+import hashlib
+from collections.abc import Sequence
+
+from chalicelib.core import ids
+from chalicelib.core.model import Endpoint, Feed, JobKind, JobSpec, Manifest, Row
+from chalicelib.core.progress import PlanProgress
+from chalicelib.core.verdict import pin_of
+from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.protocol.deliveries import FEED_PART, delivery_of
+from chalicelib.protocol.records import JobRecords
+
+
+def feed_job(env: Env, feed: Feed, source: Endpoint, target: Endpoint, rows: Sequence[Row], attempt: int) -> JobSpec:
+    """Make the job of these rows. Its id follows from what they pin, and from `attempt`."""
+    pins = [(row.key, pin_of(row), row.expect or "") for row in rows]
+    job_id = ids.feed_job_id(feed.id, pins, attempt)
+    return JobSpec(
+        job_id=job_id,
+        tenant=feed.tenant,
+        kind=JobKind.FEED,
+        source=source,
+        target=target,
+        source_prefix=source.prefix,
+        target_prefix=target.prefix,
+        mode=feed.mode,
+        home=env.region,
+        created_ms=env.clock.now_ms(),
+        request_sha256=hashlib.sha256(job_id.encode()).hexdigest(),
+        feed_id=feed.id,
+        feed_name=feed.name,
+    )
+
+
+def open_feed_job(env: Env, spec: JobSpec, records: JobRecords, rows: Sequence[Row]) -> None:
+    """Have the rows carried out."""
+    feed_id = spec.feed_id or ""
+    # The manifest first: a job on the list of open jobs always has it. Crash here: a manifest that no list names does
+    # nothing; the events come again and, planned alike, find it.
+    records.create_link(_manifest(env, spec.job_id, rows))
+    accepted = records.create_spec(spec)
+    records.control.open_job(spec.job_id)
+    # From here on the sweep would carry it out. Crash before the events are acknowledged: the same again.
+    env.ledger.put_job(accepted)
+    size = sum(row.size for row in rows)
+    env.ledger.put_plan(PlanProgress(spec.job_id, ids.ROOT_RANGE, env.region, 1, len(rows), size, closed=True))
+    env.ledger.put_deliveries(
+        [delivery_of(env, feed_id, row, None, job_id=spec.job_id, verified=False) for row in rows]
+    )
+    env.queue.send([Wake.of(spec, QueueName.COPY, FEED_PART, fresh=True)])
+    env.log("feed-job", feed=feed_id, job=spec.job_id, rows=len(rows))
+
+
+def _manifest(env: Env, job_id: str, rows: Sequence[Row]) -> Manifest:
+    ordered = sorted(rows, key=lambda row: row.key)
+    return Manifest(
+        job_id=job_id,
+        part=FEED_PART,
+        after="",
+        upto=ordered[-1].key,
+        last=True,
+        rows=tuple(ordered),
+        rows_before=0,
+        bytes_before=0,
+        region=env.region,
+        nonce=env.ids.nonce(),
+    )
