@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.cloud
 
 
 @pytest.fixture
-def east(clean: Cloud, monkeypatch: pytest.MonkeyPatch) -> Env:
+def east(clean: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Env]:
     """East's sweep as its function makes it, in this process, with empty buckets and an empty table."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", clean.gateway.functions_url(EAST))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ROOT["aws_access_key_id"])
@@ -36,7 +37,9 @@ def east(clean: Cloud, monkeypatch: pytest.MonkeyPatch) -> Env:
     shape = {name: properties[name] for name in wanted}
     clean.client("dynamodb", EAST).create_table(TableName="eft", **shape)
     found = settings.read(environ(AWS_REGION=EAST, EFT_PEER_REGION=WEST, EFT_ACCOUNT="000000000000"))
-    return runtime.compose(found, {}, Caller.SWEEP)
+    yield runtime.compose(found, {}, Caller.SWEEP)
+    clean.control("DELETE", f"cut/{WEST}")
+    clean.client("dynamodb", EAST).delete_table(TableName="eft")
 
 
 SLOW = {"id": "slow", "match": {"service": "s3", "region": WEST}, "action": {"kind": "delay", "delay_ms": 4000}}
