@@ -35,13 +35,14 @@ def deletes(world: World, key: str) -> int:
 
 
 def deletions(world: World, spec: JobSpec) -> dict[str, Outcome]:
-    """Target key -> what became of it, of the rows that were to be deleted."""
+    """Target key -> what became of it, of the rows that were to be deleted, those set aside included."""
     found: dict[str, Outcome] = {}
     records = world.records(spec)
     for part in records.links_of_range("d"):
         link, receipt = records.link(part), records.receipt(part)
         assert receipt is not None, f"{part} has no receipt"
-        found |= {row.target: o.outcome for row, o in zip(link.rows, receipt.rows, strict=True)}  # type: ignore[union-attr]
+        rows = zip(link.rows, receipt.rows, strict=True)  # type: ignore[union-attr]
+        found |= {row.target: end.outcome for row, end in rows if end.outcome.is_end}
     return found
 
 
