@@ -3,6 +3,7 @@
 from typing import Any
 
 from chalicelib.core.deletions import Deletion
+from chalicelib.core.ids import aside_of
 from chalicelib.core.model import JobSpec, JobState, Outcome
 from simulation.memory.env import CONTROL, EAST, TARGET
 from tests.steps import prefix_job
@@ -38,7 +39,8 @@ def deletions(world: World, spec: JobSpec) -> dict[str, Outcome]:
     """Target key -> what became of it, of the rows that were to be deleted, those set aside included."""
     found: dict[str, Outcome] = {}
     records = world.records(spec)
-    for part in records.links_of_range("d"):
+    planned = records.links_of_range("d")
+    for part in (*planned, *(aside for aside in map(aside_of, planned) if records.has_link(aside))):
         link, receipt = records.link(part), records.receipt(part)
         assert receipt is not None, f"{part} has no receipt"
         rows = zip(link.rows, receipt.rows, strict=True)  # type: ignore[union-attr]
