@@ -1,4 +1,5 @@
-"""The composition root: makes the adapters, once a process, when first needed. Importing it touches nothing."""
+"""The composition root. It makes the adapters once a process, when they are first needed. Importing it has no
+effects."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,7 @@ from chalicelib.entry.rest.routes import Operation
 from chalicelib.ports import Env
 
 DEFAULT_BUDGET_MS = 60_000
-"""Of an invocation without a context, as in tests."""
+"""Time budget, in milliseconds, of an invocation without a context, as in tests."""
 Handler = Callable[[Env, Mapping[str, Any], int], Any]
 
 
@@ -44,7 +45,7 @@ _stand_ins: list[Composition] = []
 
 @contextmanager
 def using(stand_in: Composition) -> Iterator[None]:
-    """Serve with this instead of what the process' environment describes: for tests."""
+    """Serve with this composition instead of the one that the process' environment describes. For tests."""
     _stand_ins.append(stand_in)
     try:
         yield
@@ -53,7 +54,7 @@ def using(stand_in: Composition) -> Iterator[None]:
 
 
 def env(caller: Caller) -> Env:
-    """What a function of this kind works with."""
+    """Return what a function of this kind works with."""
     return _stand_ins[-1].env if _stand_ins else _env_of_process(caller)
 
 
@@ -73,7 +74,8 @@ def _env_of_process(caller: Caller) -> Env:
 
 @cache
 def _keyring_of_process() -> Keyring:
-    """By itself: the authorizer needs no table and no queue, and making their clients takes longer than its work."""
+    """Make the keyring without the rest of `Env`: the authorizer needs no table and no queue, and making their clients
+    takes longer than its own work."""
     found = _settings_of_process()
     store = S3ObjectStore(patience=Patience(found.policy, Caller.AUTHORIZER, found.region))
     bucket = found.control_buckets[found.region]
@@ -81,7 +83,7 @@ def _keyring_of_process() -> Keyring:
 
 
 def compose(found: settings.Settings, environ: Mapping[str, str], caller: Caller) -> Env:
-    """The adapters that the settings ask for, as patient as who calls them may be. Calls nobody."""
+    """Make the adapters that the settings describe, with the timeouts for this kind of caller. Calls no service."""
     region, policy = found.region, found.policy
     patience = Patience(policy, caller, region)
     table = make_table_client(region, patience.own)
@@ -118,7 +120,7 @@ def compose(found: settings.Settings, environ: Mapping[str, str], caller: Caller
 
 
 def handle(handler: Handler, event: Any) -> Any:  # noqa: ANN401 - Chalice ships no types
-    """Serve one invocation of a function: its event, by this process' adapters, in the time that is left for it."""
+    """Serve one invocation of a function: handle its event with this process' adapters in the time that it has left."""
     left_ms = event.context.get_remaining_time_in_millis() if event.context is not None else DEFAULT_BUDGET_MS
     asking = env(Caller.SWEEP if handler is handlers.sweep else Caller.WORKER)
     with tracing.step(handler.__name__):

@@ -1,5 +1,8 @@
-"""The environment, read once into one frozen object. Whatever is missing, unknown or malformed is an error that says
-which variable and why: a misconfigured function must not start."""
+"""Read the environment once into one frozen object.
+
+A missing, unknown or malformed variable raises an error that names the variable and the reason: a misconfigured
+function must not start.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -56,7 +59,7 @@ class EndpointEntry(_Strict):
     website: bool = False
     max_concurrency: int | None = Field(default=None, ge=1, strict=True)
     text_prefix: bool = Field(default=False, strict=True)
-    """The prefix is no folder, and its operator knows it."""
+    """The prefix is not a folder, and the operator has confirmed that this is intended."""
 
     @model_validator(mode="after")
     def _prefix_is_a_folder(self) -> "EndpointEntry":
@@ -82,8 +85,8 @@ class Jwks(BaseModel):
 
 
 class IssuerEntry(_Strict):
-    """Who may sign tokens: its name, whom it must name as audience, which claim holds the tenant, and its public keys,
-    or where it publishes them."""
+    """An issuer that may sign tokens: its name, the audience that its tokens must name, the claim that holds the
+    tenant, and its public keys or the URL where it publishes them."""
 
     issuer: str = Field(min_length=1)
     audience: str = Field(min_length=1)
@@ -103,7 +106,8 @@ class IssuerEntry(_Strict):
 
     @cached_property
     def keys(self) -> dict[str, jwt.PyJWK]:
-        """Those given, by id. Raises UnusableKeys: somebody here wrote them down, so each must be right."""
+        """The given keys, by id. Raises UnusableKeys if any is unusable: an operator wrote them down, so each must be
+        right."""
         found: dict[str, jwt.PyJWK] = {}
         for raw in self.jwks.keys if self.jwks else ():
             if not signs(raw):
@@ -120,7 +124,8 @@ class IssuerEntry(_Strict):
 
 
 def _check_url(url: str) -> None:
-    """No plain HTTP for anybody: who stands in between would sign himself in."""
+    """Refuse any URL but plain https://. Over plain HTTP, anybody on the network path could supply keys and so sign
+    themselves in."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.fragment:
         raise ValueError("jwks_url must be https:// and a host, without user or fragment")
@@ -146,8 +151,8 @@ _ByClass = dict[StorageClass, Dollars]
 
 
 class PricesEntry(_Strict):
-    """What AWS asks for in a Region, as far as it is not what `core.prices` says. `dated` and `source` say whose prices
-    these are: they are shown with every plan."""
+    """AWS's prices in a Region, as far as they differ from `core.prices`. `dated` and `source` say whose prices these
+    are; every plan shows them."""
 
     dated: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
     source: str = Field(default="the operator's prices", min_length=1, max_length=200)
@@ -197,11 +202,11 @@ class Settings:
     prices: dict[str, Prices]
     issuers: tuple[Issuer, ...]
     webhook_networks: tuple[Network, ...]
-    """Which addresses besides the public internet's webhooks may have."""
+    """The networks, besides the public internet, in which a webhook's address may lie."""
 
 
 def read(environ: Mapping[str, str]) -> Settings:
-    """Raises SettingsError naming each variable that is wrong."""
+    """Read the settings. Raises SettingsError that names each wrong variable."""
     ours = {name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name.startswith(PREFIX)}
     region = environ.get("AWS_REGION", "")
     if not region:
@@ -335,8 +340,9 @@ def _check_regions(region: str, found: _Environment) -> None:
 
 
 def check_feeds(endpoints: Mapping[str, Endpoint], feeds: Mapping[str, Feed]) -> None:
-    """Every feed's ends exist, belong to its tenant, may be used so, and no feed can wake itself, not even through
-    others: what one writes must not lie where another reads that leads back to it."""
+    """Check that every feed's ends exist, belong to its tenant and allow their use, and that no feed can trigger
+    itself, not even through others: a feed must not write where another feed reads that leads back to it. Raises
+    SettingsError."""
     for feed in feeds.values():
         for role, name in (("source", feed.source), ("target", feed.target)):
             endpoint = endpoints.get(name)

@@ -1,4 +1,5 @@
-"""What DynamoDB, SQS and EventBridge say, translated once into errors sorted by what the caller does about them.
+"""Translate the errors of DynamoDB, SQS and EventBridge once into errors that are sorted by what the caller does about
+them.
 
 Sources: DynamoDB developer guide, "Error handling"; SQS and EventBridge API references, "Common errors".
 """
@@ -14,7 +15,7 @@ from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 
 _RETRYABLE = frozenset(
     {
-        # Most of these come as 400.
+        # Most of these come with status 400.
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
         "Throttling",
@@ -23,7 +24,7 @@ _RETRYABLE = frozenset(
         "TransactionConflictException",
         "LimitExceededException",
         "KmsThrottled",
-        # These credentials ended; another process has fresh ones.
+        # These credentials have expired; another process has fresh ones.
         "ExpiredToken",
         "ExpiredTokenException",
     }
@@ -31,7 +32,7 @@ _RETRYABLE = frozenset(
 
 
 def translate(error: Exception) -> EftError:
-    """The message stays AWS's own."""
+    """Return our error for one of the SDK's. The message stays AWS's own."""
     if not isinstance(error, ClientError):
         return s3_errors.translate(error)  # Connections, credentials, damaged answers: the same for every service.
     details = error.response.get("Error", {})
@@ -46,7 +47,7 @@ def translate(error: Exception) -> EftError:
 
 @contextmanager
 def translating() -> Iterator[None]:
-    """Round every call."""
+    """Translate the SDK's errors that the block raises. Every call is made inside one."""
     try:
         yield
     except (ClientError, BotoCoreError, ResponseParserError) as error:

@@ -1,8 +1,8 @@
-"""Where clients of AWS are made, all of them, each with a time budget for its calls.
+"""Make all AWS clients, each with a time budget for its calls.
 
-Nobody's silence is asked for twice: what is tried again in here is what was answered (throttled, a 5xx), and a
-connection that was closed at once, as one is that a frozen function has kept for too long. Neither costs time. And only
-calls that are harmless to repeat: a hidden retry of a conditional write turns one's own success into a 412.
+A call that got no answer is not retried here. Retried are answers (throttled, a 5xx), and a connection that was closed
+at once, as happens to one that a frozen function has kept for too long. Neither costs much time. Only calls that are
+harmless to repeat are retried: a hidden retry of a conditional write turns one's own success into a 412.
 """
 
 import random
@@ -17,9 +17,9 @@ from chalicelib.core.budgets import Budget
 from chalicelib.core.errors import Retry
 
 TRIES = 3
-"""Of one call that is harmless to repeat."""
+"""The number of attempts of a call that is harmless to repeat."""
 PAUSE_S = 0.1
-"""Before a call is tried again that was refused: on average, doubled each time."""
+"""Average pause, in seconds, before a refused call is retried; doubled each time."""
 
 
 def config_of(budget: Budget, connections: int) -> Config:
@@ -28,7 +28,7 @@ def config_of(budget: Budget, connections: int) -> Config:
         read_timeout=budget.read_ms / 1000,
         max_pool_connections=connections,
         tcp_keepalive=True,
-        # botocore's own retries can't tell silence from a refusal.
+        # botocore's own retries can't tell a missing answer from a refusal.
         retries={"mode": "standard", "total_max_attempts": 1},
     )
 
@@ -44,7 +44,7 @@ def make_client(
     endpoint_url: str | None = None,
     more: Config | None = None,
 ) -> Any:  # noqa: ANN401 - any of boto3's clients
-    """Make a client whose calls are tried at most so often. `more`: settings of the service's own."""
+    """Make a client that tries each call at most `tries` times. `more` holds settings of the service's own."""
     config = config_of(budget, connections)
     making: Any = session or boto3.Session()
     made = making.client(
@@ -59,7 +59,7 @@ def make_client(
 
 
 class _Again:
-    """Answers botocore's question whether to try again: after how many seconds, or None."""
+    """Answers botocore's question whether to retry: returns the pause in seconds, or None for no retry."""
 
     def __init__(self, service: str, tries: int) -> None:
         self._translate = s3_errors.translate if service == "s3" else aws_errors.translate

@@ -1,5 +1,8 @@
-"""Posts to tenants' servers. Their URLs come from outside, so nothing that is only ours may be reached by them: the
-address is looked up here, checked, and connected to as it was checked."""
+"""The webhook client: posts notifications to tenants' servers.
+
+Their URLs come from outside, so they must not give access to addresses that are only ours. Therefore the address is
+resolved here, checked, and then connected to exactly as it was checked.
+"""
 
 import http.client
 import socket
@@ -20,7 +23,8 @@ _HTTPS = 443
 
 
 class HttpsCourier:
-    """Implements `ports.Courier`. Trusts whom the machine trusts (SSL_CERT_FILE, as everywhere in Python)."""
+    """Implements `ports.Courier`. It trusts the machine's certificate authorities (SSL_CERT_FILE, as everywhere in
+    Python)."""
 
     def __init__(self, networks: Sequence[Network] = (), timeout_s: float = TIMEOUT_S) -> None:
         self._networks = tuple(networks)
@@ -28,7 +32,7 @@ class HttpsCourier:
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
-        """Made when first needed: most functions never do."""
+        """The TLS context. It is made when first needed, because most functions never need it."""
         return ssl.create_default_context()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -44,7 +48,8 @@ class HttpsCourier:
             raise Retry("NoAnswer", _in_words(error)) from error
 
     def _ask(self, connection: "_Pinned", target: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        # Not only each wait, but all of them together: one that sends a byte a second would hold us for ever.
+        # The limit is for all waits together, not only for each: a server that sends a byte a second would hold us for
+        # ever.
         watchdog = threading.Timer(self._timeout_s, connection.cut)
         watchdog.daemon = True
         watchdog.start()
@@ -58,11 +63,11 @@ class HttpsCourier:
             connection.close()
         if connection.late:
             raise TimeoutError("timed out")  # Headers that were cut off look like headers that have ended.
-        # What it says besides is not read: nobody here needs it, and it may be endless.
+        # The body is not read: nobody here needs it, and it may be endless.
         return Reply(answer.status, _retry_after_ms(answer.getheader("Retry-After", "")))
 
     def _addresses(self, host: str, port: int) -> list[str]:
-        """Those of the name that may be called."""
+        """Return those addresses of the host that may be called. Raises Retry if there are none."""
         found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         allowed = [address for address in found if may_be_called(address, self._networks)]
         if not allowed:
@@ -71,8 +76,8 @@ class HttpsCourier:
 
 
 class _Pinned(http.client.HTTPSConnection):
-    """A connection to one of some addresses for a name, which the certificate must be of. Asking for the address again,
-    as the base class would, could give another one."""
+    """A connection to one of the given addresses, whose certificate must be for the host's name. It never resolves the
+    name again, as the base class would, because that could give another address."""
 
     def __init__(
         self, host: str, port: int, addresses: Sequence[str], timeout_s: float, context: ssl.SSLContext
@@ -82,7 +87,7 @@ class _Pinned(http.client.HTTPSConnection):
         self._trust = context
         self._open: socket.socket | None = None
         self.late = False
-        """Its time was up before all of its answer was there."""
+        """Whether its time was up before all of its answer was there."""
 
     def connect(self) -> None:
         plain = self._reach()
@@ -93,12 +98,12 @@ class _Pinned(http.client.HTTPSConnection):
             raise
         self.sock = self._open = secure
         if self.late:
-            raise TimeoutError("timed out")  # While it connected: there was nothing to cut yet.
+            raise TimeoutError("timed out")  # It was late while connecting: nothing to cut yet.
         secure.do_handshake()
 
     def _reach(self) -> socket.socket:
-        """The first one that answers, as long as there is time: a name may have addresses of a kind that we have no
-        way to."""
+        """Connect to the addresses in turn, as long as there is time, and return the first connection. A name may have
+        addresses of a kind that we can't reach."""
         failure: OSError = TimeoutError("timed out")
         for address in self._addresses:
             if self.late:
@@ -110,14 +115,15 @@ class _Pinned(http.client.HTTPSConnection):
         raise failure
 
     def cut(self) -> None:
-        """Whoever reads or writes in another thread finds the connection's end."""
+        """Shut the connection down. A thread that reads or writes on it then finds the connection's end."""
         self.late = True
         if self._open is not None:
             try:
-                # Of the TCP connection: an SSL socket's own shutdown would let the reader go on in the clear.
+                # This shuts down the TCP connection: an SSL socket's own shutdown would let the reader go on in the
+                # clear.
                 socket.socket.shutdown(self._open, socket.SHUT_RDWR)
             except OSError:
-                return  # It has ended by itself.
+                return  # The connection has ended by itself.
 
 
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
@@ -129,7 +135,7 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionError, "the connection was closed before it answered"),
     (http.client.HTTPException, "what it answered is no HTTP"),
 )
-"""What a tenant is told who looks at its webhook. Subclasses before their bases."""
+"""The reasons that a tenant reads when it looks at its webhook. Subclasses come before their bases."""
 
 
 def _in_words(error: Exception) -> str:
@@ -139,7 +145,8 @@ def _in_words(error: Exception) -> str:
 
 
 def _retry_after_ms(value: str) -> int | None:
-    """Seconds, or a time (RFC 9110, section 10.2.3). None for anything else."""
+    """Return the milliseconds that a Retry-After header asks for. It holds seconds or a time (RFC 9110, section
+    10.2.3). None for anything else."""
     if value.isascii() and value.isdigit():
         return int(value[:9]) * 1000
     try:

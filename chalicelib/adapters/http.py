@@ -1,4 +1,4 @@
-"""Chalice's requests, responses and authorizer answers, to and from the API's own."""
+"""Translate Chalice's requests, responses and authorizer answers into the API's own, and back."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def respond(env: Env, request: Any, operation: Operation) -> Response:  # noqa: 
 
 
 def as_problem(request: Any, response: Response) -> Response:  # noqa: ANN401 - Chalice ships no types
-    """Chalice answers some requests by itself (415, 405, whatever fails before `respond`): its errors in our form."""
+    """Turn an error that Chalice answers by itself (415, 405, and failures before `respond`) into problem details."""
     if response.status_code < 400 or response.headers.get("Content-Type") == MEDIA_TYPE:
         return response
     why = response.body.get("Message", "") if isinstance(response.body, dict) else ""
@@ -39,8 +39,8 @@ def _response(answer: Answer) -> Response:
 
 
 def authorize(keyring: Keyring, request: Any) -> AuthResponse:  # noqa: ANN401 - Chalice ships no types
-    """Answer API Gateway's question whose token this is. What the token may do is each operation's own check: API
-    Gateway caches this answer for the token, whatever the route."""
+    """Answer API Gateway's question whose token this is. Each operation checks by itself what the token may do, because
+    API Gateway caches this answer for the token, whatever the route."""
     identity = identify(keyring, request.token or "")
     if identity is None:
         return AuthResponse(routes=[], principal_id="nobody")
@@ -64,7 +64,8 @@ def _request(request: Any) -> Request:  # noqa: ANN401 - Chalice ships no types
 
 
 def _path(request: Any) -> str:  # noqa: ANN401 - Chalice ships no types
-    """As the client asked for it, so with the stage where the name has one; `request.path` is the route's pattern."""
+    """Return the path as the client asked for it, with the stage where the host name has one. `request.path` is the
+    route's pattern instead."""
     return "" if request is None else request.context.get("path") or request.path
 
 

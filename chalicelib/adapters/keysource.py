@@ -1,4 +1,4 @@
-"""Issuers' keys over HTTPS, by the urllib3 that botocore brings along."""
+"""Fetch issuers' keys over HTTPS, with the urllib3 that botocore brings along."""
 
 import ssl
 import time
@@ -13,15 +13,16 @@ _CHUNK_BYTES = 16 * 1024
 
 
 class HttpsKeySource:
-    """Implements `ports.KeySource`. Trusts whom the machine trusts (SSL_CERT_FILE, as everywhere in Python)."""
+    """Implements `ports.KeySource`. It trusts the machine's certificate authorities (SSL_CERT_FILE, as everywhere in
+    Python)."""
 
     def __init__(self, timeout_s: float) -> None:
-        """`timeout_s`: of one answer, all in all."""
+        """`timeout_s` is the limit for one whole answer."""
         self._timeout_s = timeout_s
 
     @cached_property
     def _pool(self) -> urllib3.PoolManager:
-        """Made when first needed: most functions never do."""
+        """The connection pool. It is made when first needed, because most functions never need it."""
         return urllib3.PoolManager(num_pools=4, maxsize=1, ssl_context=ssl.create_default_context())
 
     def fetch(self, url: str) -> bytes:
@@ -48,11 +49,12 @@ class HttpsKeySource:
         except urllib3.exceptions.HTTPError as error:
             raise Retry("KeysNotFetched", f"{url}: {error}") from error
         finally:
-            # Not kept for the next time, minutes later; and what is left of a huge answer is not read.
+            # The connection is not kept for the next fetch, minutes later, and the rest of a huge answer is not read.
             answer.close()
 
     def _read(self, url: str, answer: urllib3.BaseHTTPResponse, ends_s: float) -> bytes:
-        """By pieces as they come: an issuer that sends a byte a second has no more time than one that sends none."""
+        """Read the body in pieces as they arrive, so that an issuer that sends a byte a second has no more time than
+        one that sends none."""
         body = b""
         while len(body) <= ANSWER_MAX_BYTES:
             if time.monotonic() > ends_s:

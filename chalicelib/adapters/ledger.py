@@ -1,4 +1,4 @@
-"""The table. One item, one writing Region: every key that changes holds the Region that writes it."""
+"""The table of jobs, leases and deliveries. The key of every item that changes names the only Region that writes it."""
 
 import hashlib
 import re
@@ -29,26 +29,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GSI = "tenant"
 DELIVERY_KEPT_S = 90 * 24 * 3600
-"""Delivery records are housekept by TTL. TTL deletes days late and is used for nothing else."""
+"""Time, in seconds, after which TTL deletes delivery records. TTL deletes days late and is used for nothing else."""
 LOCK_KEPT_S = 3600
-"""How long after its end a delivery's lock goes."""
+"""Time, in seconds, from the end of a delivery's lock to its deletion."""
 COUNT_KEPT_S = 3600
-"""How long after a window began its count goes. Nobody asks for it once the window is over."""
+"""Time, in seconds, from the beginning of a window to the deletion of its count. Nobody asks for the count once the
+window is over."""
 _BATCH_WRITE_ITEMS = 25
 _BATCH_GET_ITEMS = 100
 _WAITERS = 64
-"""Items for the jobs that wait in a pool: two that share one are rarely seen both, which costs one of them a turn."""
+"""Number of items for the jobs that wait in a pool. Two jobs that share an item are rarely seen both, which costs one
+of them a turn."""
 _ROUNDS = 5
 _PAUSE_S = 0.05
-"""Before a batch's unprocessed items are sent again; doubled each time."""
+"""Pause, in seconds, before a batch's unprocessed items are sent again; doubled each time."""
 _NOT_NEWER = "attribute_not_exists(#rank) OR #rank <= :rank"
-"""Nothing of the kind is there, or what is there was said earlier (or is the same: a repeated request)."""
+"""Holds if no such item is there, or if it was written earlier or has the same rank (a repeated request)."""
 _NOBODY = "-"
-"""Not every DynamoDB takes an empty string."""
+"""Stands for "no holder": not every DynamoDB takes an empty string."""
 _FROM_HOLDER = "attribute_not_exists(#holder) OR #holder = :before OR #holder = :now"
-"""Nothing is there, or what was seen there, or (a repeated request) what this very request has put there."""
+"""Holds if no item is there, or if its holder is the expected one, or the one that this request puts (a repeated
+request)."""
 _FREE = "attribute_not_exists(#holder) OR until_ms <= :now OR #holder = :holder"
-"""Nobody has it, or nobody has it any more, or (a repeated request) whoever asks."""
+"""Holds if there is no holder, or its time is over, or it is the caller itself (a repeated request)."""
 _CREATED = re.compile(r"[0-9]{15}")
 _DELIVERY_CURSOR = re.compile(r"([0-9]{15}#(D#[0-9a-f]{32}#[a-z0-9-]{1,40}))#([0-9a-f]{32})", re.ASCII)
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
@@ -66,7 +69,8 @@ def make_client(region: str, budget: Budget) -> "DynamoDBClient":
 
 
 def make_counting_client(region: str, budget: Budget) -> "DynamoDBClient":
-    """For counts, which every request of the API waits for, and which may fail: one quick try."""
+    """Make the client for counting requests. Every request of the API waits for the count, which may fail: it gets one
+    short try."""
     client: DynamoDBClient = clients.make_client("dynamodb", region, budget, connections=4, tries=1)
     return client
 
@@ -87,8 +91,8 @@ class DynamoLedger:
         *,
         make_counting: Callable[[], "DynamoDBClient"] | None = None,
     ) -> None:
-        """`make_counting` makes the client for counts when it is first needed: of all functions, only the API's
-        counts. Without it, `client` does."""
+        """`make_counting` makes the client for counts when it is first needed, because only the API's function counts.
+        Without it, `client` counts too."""
         self._table = table
         self._regions = tuple(regions)
         self._client: Any = client
@@ -117,7 +121,7 @@ class DynamoLedger:
             KeyConditionExpression="gsi_pk = :tenant",
             ExpressionAttributeValues=_attributes({":tenant": f"TENANT#{tenant}"}),
             ScanIndexForward=False,
-            # One more than is shown: DynamoDB says "there is more" after a full page, whether there is or not.
+            # Query one more than is shown: DynamoDB says "there is more" after a full page, whether there is or not.
             Limit=limit + 1,
             **start,
         )
@@ -135,7 +139,7 @@ class DynamoLedger:
         return {end.job_id: end for end in found}
 
     def _batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Item]:
-        """Those that are there, at most 100, strongly consistent."""
+        """Return those items that are there, of at most 100 keys, strongly consistent."""
         left: Any = [_attributes({"pk": pk, "sk": sk}) for pk, sk in dict.fromkeys(keys)]
         found: dict[tuple[str, str], Item] = {}
         for tries in range(_ROUNDS):
@@ -203,10 +207,10 @@ class DynamoLedger:
         body = _PLAN.dump_json(plan).decode()
         self._put_newer(f"JOB#{plan.job_id}", f"R#{plan.range_id}#{plan.region}", body, plan.rank)
 
-    # --- deliveries and beacons -------------------------------------------------------------------------------
+    # --- deliveries and region heartbeats -----------------------------------------------------------------------
 
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        # One put an item in a batch: the same key twice is refused, so the last one counts.
+        # A batch may hold one put per item, and refuses the same key twice. So only the last one is sent.
         items = {(_delivery_pk(d.feed_id, d.key), _delivery_sk(d)): d for d in deliveries}
         requests = [
             {"PutRequest": {"Item": _attributes(_delivery_item(pk, sk, delivery))}}
@@ -246,7 +250,7 @@ class DynamoLedger:
         bounds = {":since": f"{since_ms:015d}", ":until": f"{until_ms - 1:015d}~"}
         start: dict[str, Any] = {}
         if cursor is not None:
-            # DynamoDB refuses a place outside the bounds.
+            # DynamoDB refuses a start key outside the bounds.
             if not bounds[":since"] <= cursor <= bounds[":until"]:
                 raise Permanent("InvalidCursor", "cursor: ask for the same times as for the previous page")
             start = {"ExclusiveStartKey": _delivery_start(feed_id, cursor)}
@@ -261,7 +265,7 @@ class DynamoLedger:
         )
         items = [_item(raw) for raw in answer["Items"]]
         shown = items[:limit]
-        # The index may say less than the table, and of one Region only.
+        # The index may lag behind the table, and its entry is one Region's only.
         keys = [(item["pk"], sk) for item in shown for sk in self._peers(item["sk"])]
         now = {key: _read(_DELIVERY, found["body"]) for key, found in self._batch_get(keys).items()}
         said = tuple(
@@ -275,7 +279,7 @@ class DynamoLedger:
         return DeliveryPage(said, _delivery_cursor(shown[-1]) if more else None)
 
     def _peers(self, sk: str) -> list[str]:
-        """The items of all Regions about one version, by that of one of them."""
+        """Return the sort keys of all Regions' items about one version, given that of one Region."""
         version = sk.rpartition("#")[0]
         return [f"{version}#{region}" for region in self._regions]
 
@@ -309,8 +313,8 @@ class DynamoLedger:
     # --- requests ---------------------------------------------------------------------------------------------
 
     def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
-        """ADD is one atomic step in a Region (developer guide, "Atomic counters"). Between Regions the last writer
-        would win, but no other Region writes this item."""
+        """Increment the count by ADD, which is atomic in a Region (developer guide, "Atomic counters"). Between Regions
+        the last writer would win, but no other Region writes this item."""
         if self._counting_client is None:
             self._counting_client = self._make_counting()
         with translating():
@@ -323,7 +327,7 @@ class DynamoLedger:
             )
         return int(_item(answer["Attributes"])["requests"])
 
-    # --- slots ------------------------------------------------------------------------------------------------
+    # --- permits ----------------------------------------------------------------------------------------------
 
     def get_slots(self, region: str, pool: str) -> SlotPool:
         slots: list[Slot] = []
@@ -350,7 +354,8 @@ class DynamoLedger:
         self._call("put_item", Item=_attributes({"pk": pk, "sk": sk, "body": body, **more}))
 
     def _put_if(self, item: Item, condition: str, values: Item) -> bool:
-        """Put an item that has a holder, if the condition holds of what is there."""
+        """Put an item that has a holder, if the condition holds for the item that is there. Return whether it was
+        put."""
         try:
             self._call(
                 "put_item",
@@ -366,8 +371,9 @@ class DynamoLedger:
         return True
 
     def _put_newer(self, pk: str, sk: str, body: str, rank: int) -> None:
-        """Replace the item unless it is newer. The condition is judged on the local replica, which is right here: no
-        other Region writes this item. It keeps progress from going back; nothing about safety rests on it."""
+        """Replace the item unless the one that is there has a higher rank. The condition is evaluated on the local
+        replica, which is right here: no other Region writes this item. It keeps progress from going back; no safety
+        depends on it."""
         try:
             self._call(
                 "put_item",
@@ -385,7 +391,7 @@ class DynamoLedger:
         return _item(answer["Item"])["body"] if "Item" in answer else None
 
     def _query(self, pk: str, sk_prefix: str = "", page: int | None = None) -> Iterator[Item]:
-        """Every item, read page by page as needed."""
+        """Yield every item, read page by page as needed."""
         condition, values = "pk = :pk", {":pk": pk}
         if sk_prefix:
             condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
@@ -426,7 +432,7 @@ def _item(raw: dict[str, Any]) -> Item:
 
 
 def _listing_key(spec: JobSpec) -> str:
-    """Newest first when read backwards."""
+    """Return the sort key of a job in listings. They are read backwards, newest first."""
     return f"{spec.created_ms:015d}#{spec.job_id}"
 
 
@@ -438,7 +444,8 @@ def _start_key(tenant: str, cursor: str) -> dict[str, Any]:
 
 
 def _health_pk(tenant: str, webhook: str) -> str:
-    """Tenants' names may hold any character: with its length before it, none runs into a webhook's name."""
+    """Return the partition key of a webhook's health. Tenants' names may hold any character: with its length before it,
+    none can be confused with the beginning of a webhook's name."""
     return f"WEBHOOK#{len(tenant)}:{tenant}#{webhook}"
 
 
@@ -447,7 +454,8 @@ def _pool_pk(region: str, pool: str) -> str:
 
 
 def _delivery_pk(feed_id: str, key: str) -> str:
-    """Keys may be longer than an index allows, so they are hashed; the item holds the key itself."""
+    """Return the partition key of an object's deliveries. Object keys may be longer than an index allows, so they are
+    hashed; the item holds the key itself."""
     return f"FEED#{feed_id}#{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
@@ -464,7 +472,8 @@ def _delivery_cursor(item: Item) -> str:
 
 
 def _delivery_start(feed_id: str, cursor: str) -> dict[str, Any]:
-    """Made of the feed that was asked for, so that no cursor leads to another one's deliveries."""
+    """Return the start key of a query. It is made from the feed that was asked for, so that no cursor leads to another
+    feed's deliveries."""
     found = _DELIVERY_CURSOR.fullmatch(cursor)
     if not found:
         raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")

@@ -1,4 +1,4 @@
-"""SQS and EventBridge: how steps wake each other, and what other systems are told."""
+"""SQS and EventBridge: send task messages to steps, and publish events for other systems."""
 
 import json
 import time
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 _BATCH = 10
 _ROUNDS = 3
 _PAUSE_S = 0.05
-"""Before what SQS has failed to take is sent again; doubled each time."""
+"""Pause, in seconds, before messages that SQS has failed to take are sent again; doubled each time."""
 _MAX_DELAY_MS = 900_000
 _GROUP_MAX_CHARACTERS = 128
 INTAKE, VERIFY, NOTIFY, NOTIFY_DEAD_LETTERS = "intake", "verify", "notify", "notify-dead-letters"
 
 
 class SqsQueue:
-    """`ports.Queue` over this Region's queues. A repeated send is a duplicate message, which every step survives.
+    """`ports.Queue` over this Region's queues. A repeated send makes a duplicate message, which every step tolerates.
 
-    Messages say whose they are: SQS then deals with tenants in turn where one of them fills a queue (SQS developer
-    guide, "Amazon SQS fair queues"). A message of S3 or EventBridge says nothing, and counts as a tenant of its own.
+    Messages name their tenant. SQS then serves tenants in turn where one of them fills a queue (SQS developer guide,
+    "Amazon SQS fair queues"). A message of S3 or EventBridge names none, and counts as a tenant of its own.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class SqsQueue:
         self._send({NOTIFY_DEAD_LETTERS: [_entry(notification, "")]})
 
     def _send(self, by_queue: Mapping[str, Sequence[dict[str, Any]]], delay_ms: int = 0) -> None:
-        """Send all that SQS takes, then raise for what it has not taken: Retry if that may help, else Permanent. One
-        message that is refused keeps none behind it."""
+        """Send all messages that SQS takes, then raise for those that it has not taken: Retry if a repetition may help,
+        else Permanent. A refused message holds up none of those behind it."""
         delay_s = min(delay_ms, _MAX_DELAY_MS) // 1000
         failures: list[EftError] = []
         for queue, wanted in by_queue.items():
@@ -71,7 +71,8 @@ class SqsQueue:
             raise next((failure for failure in failures if isinstance(failure, Retry)), failures[0])
 
     def _send_batch(self, queue: str, batch: Sequence[dict[str, Any]]) -> list[EftError]:
-        """Send what SQS could not take some times more. Returns why it has not taken the rest."""
+        """Send a batch, and send again, a few times, what SQS has failed to take. Return the errors for messages that
+        it has not taken."""
         left = {str(index): {"Id": str(index), **entry} for index, entry in enumerate(batch)}
         refused: list[EftError] = []
         retryable: list[EftError] = []
@@ -82,7 +83,7 @@ class SqsQueue:
             with translating():
                 answer = self._client.send_message_batch(QueueUrl=self._urls[queue], Entries=entries)
             failed = answer.get("Failed", [])
-            # The sender's fault: the same message will always be refused.
+            # The sender's fault: SQS will always refuse the same message.
             refused += [Permanent(*_why(queue, failure)) for failure in failed if failure["SenderFault"]]
             again = [failure for failure in failed if not failure["SenderFault"]]
             retryable = [Retry(*_why(queue, failure)) for failure in again]
@@ -99,13 +100,15 @@ def _why(queue: str, failure: Mapping[str, Any]) -> tuple[str, str]:
 def _entry(message: messages.Message, tenant: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"MessageBody": messages.dumps(message)}
     if tenant:
-        # SQS takes ASCII letters, digits and punctuation. Two tenants whose long names begin alike share their turns.
+        # SQS takes ASCII letters, digits and punctuation. Two tenants with the same long beginning of their names share
+        # their turns.
         entry["MessageGroupId"] = quote(tenant, safe="")[:_GROUP_MAX_CHARACTERS]
     return entry
 
 
 class EventBridgeNotifier:
-    """`ports.Notifier` over an event bus. At least once: receivers tell repeats by the job's or delivery's identity."""
+    """`ports.Notifier` over an event bus. It delivers at least once: receivers tell repetitions by the job's or
+    delivery's identity."""
 
     def __init__(self, bus: str, client: "EventBridgeClient") -> None:
         self._bus = bus

@@ -1,4 +1,4 @@
-"""What tenants have registered, in the table: one item a thing, one for all Regions, and one for each change of it."""
+"""Keep what tenants have registered in the table: one item per entry, for all Regions, and one per change of it."""
 
 import re
 import time
@@ -23,18 +23,18 @@ BATCH_GET_ITEMS = 100
 """BatchGetItem's limit (DynamoDB developer guide, "Service quotas")."""
 _ROUNDS = 5
 _PAUSE_S = 0.05
-"""Before a batch's unprocessed keys are asked for again; doubled each time."""
+"""Pause, in seconds, before a batch's unprocessed keys are asked for again; doubled each time."""
 _NOT_THERE = "attribute_not_exists(pk)"
 
 
 class DynamoRegistry:
     """`ports.Registry` over the table that the ledger keeps its items in.
 
-    A put is one transaction, which is atomic in this Region; its items reach the other Region one by one (DynamoDB
+    A put is one transaction. It is atomic in this Region; its items reach the other Region one by one (DynamoDB
     developer guide, "Transactions and global tables").
 
-        REGISTRY#<kind>     <tenant>#<name>           what is there
-        REMOVED#<kind>      <tenant>#<name>#<nonce>   what was removed; TTL takes it away when nobody needs it any more
+        REGISTRY#<kind>     <tenant>#<name>           current entries
+        REMOVED#<kind>      <tenant>#<name>#<nonce>   removed entries; TTL deletes them when nobody needs them any more
         FIND#<kind>#<at>    <tenant>#<name>           pointers
         AUDIT#<tenant>      <time>#<nonce>            changes
     """
@@ -94,7 +94,7 @@ class DynamoRegistry:
         return [_FOUND.validate_json(_FROM.deserialize(item["body"])) for item in self._query(_find_pk(kind, at), "")]
 
     def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
-        """At most 10 items, of the 100 that a transaction may have."""
+        """Write entry, pointers and change in one transaction of at most 10 items. A transaction may have 100."""
         writes = [*self._writes(entry, before), self._put(_change_item(change), _NOT_THERE)]
         return self._transact(writes, entry, before)
 
@@ -135,12 +135,12 @@ class DynamoRegistry:
         except Permanent as error:
             if error.code != "TransactionCanceledException":
                 raise
-            # A retry below us makes one's own success look like another's: the nonce tells.
+            # A retry below this layer makes one's own success look like another's; the nonce tells them apart.
             there = self.get(entry.kind, entry.tenant, entry.name)
             if there == entry or (entry.removed and self._get(_removed_pk(entry.kind), _removed_sk(entry)) == entry):
                 return True
             if there == before:
-                # Cancelled for another reason: somebody else's transaction is under way.
+                # It was cancelled for another reason: another transaction on the same items is in progress.
                 raise Retry("TransactionConflict", error.message) from error
             return False
         return True
@@ -213,7 +213,7 @@ def _key(pk: str, sk: str) -> dict[str, Any]:
 
 
 def _unchanged(before: Entry) -> dict[str, Any]:
-    """The condition that an entry is what it was."""
+    """Return the condition that an entry is what it was."""
     return {
         "ConditionExpression": "nonce = :before",
         "ExpressionAttributeValues": {":before": _TO.serialize(before.nonce)},
@@ -221,7 +221,8 @@ def _unchanged(before: Entry) -> dict[str, Any]:
 
 
 def _owner(tenant: str) -> str:
-    """Tenants' names may hold any character: with its length before it, none is the beginning of another's keys."""
+    """Return the beginning of all sort keys of a tenant. Tenants' names may hold any character: with its length before
+    it, none is the beginning of another tenant's keys."""
     return f"{len(tenant)}:{tenant}#"
 
 
@@ -230,7 +231,7 @@ def _sk(tenant: str, name: str) -> str:
 
 
 def _removed_sk(entry: Entry) -> str:
-    """One name may be removed several times."""
+    """Return the sort key of a removed entry. It holds a nonce, because one name may be removed several times."""
     return f"{_sk(entry.tenant, entry.name)}#{entry.nonce}"
 
 
@@ -266,7 +267,8 @@ def _pointer_item(entry: Entry, one: Pointer) -> dict[str, Any]:
 
 
 def _expiring(entry: Entry) -> dict[str, int]:
-    """TTL deletes days late (DynamoDB developer guide): nobody reckons with it."""
+    """Return the TTL attribute of an entry that expires. TTL deletes days late (DynamoDB developer guide), so nothing
+    relies on it."""
     return {} if entry.expires_ms is None else {"expires_at": entry.expires_ms // 1000}
 
 

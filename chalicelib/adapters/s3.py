@@ -1,7 +1,7 @@
 """S3 through boto3: the ObjectStore that runs in production.
 
-A request goes to the Region of the bucket it changes (CopyObject: the destination's). What S3 answers is translated
-once (`s3_errors`, `s3_shapes`). Writes are never repeated in here: a hidden retry turns one's own success into a 412.
+A request goes to the Region of the bucket that it changes (CopyObject: the destination's). S3's answers are translated
+once (`s3_errors`, `s3_shapes`). Writes are never retried in here: a hidden retry turns one's own success into a 412.
 """
 
 import os
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 POOL_CONNECTIONS = 64
-"""More than the threads of one worker (rows and parts in flight), so that none waits for a connection."""
+"""More connections than one worker has threads (rows and upload parts in flight), so that no thread waits for one."""
 
 
 class Kind(Enum):
-    """Sorts of requests by what a client may do about a slow or failed one."""
+    """Kinds of requests, by what a client may do about a slow or failed one."""
 
     READ = "read"
-    """Harmless to repeat, as are writes that nothing depends on."""
+    """Harmless to repeat. Includes writes that nothing depends on."""
     WRITE = "write"
     COPY = "copy"
-    """Writes whose answer is long in coming."""
+    """Writes whose answer takes long."""
 
 
 def config(*, path_style: bool) -> Config:
     return Config(
-        # Otherwise botocore would ask for CRC32 in every upload that names no algorithm: a composite checksum, for
-        # which Complete needs each part's own. S3 itself adds a full-object CRC64NVME.
+        # Otherwise botocore would ask for CRC32 in every upload that names no algorithm. That is a composite checksum,
+        # for which Complete needs each upload part's own. S3 itself adds a full-object CRC64NVME.
         request_checksum_calculation="when_required",
         s3={"addressing_style": "path"} if path_style else None,
-        # Links would else be signed in the old way wherever an endpoint is given.
+        # Otherwise presigned links would use the old signature version wherever an endpoint is given.
         signature_version="s3v4",
         user_agent_extra="eft",
     )
@@ -63,8 +63,8 @@ class S3ObjectStore:
         *,
         patience: Patience | None = None,
     ) -> None:
-        """Without `endpoint_url`, boto3 itself honours AWS_ENDPOINT_URL, and asks AWS where that is unset. `patience`:
-        by default that of a worker."""
+        """Without `endpoint_url`, boto3 itself uses AWS_ENDPOINT_URL, and AWS where that is unset. `patience` holds the
+        timeouts; the default is a worker's."""
         self._patience = patience or Patience(Policy(), Caller.WORKER, "")
         self._session = session
         self._endpoint_url = endpoint_url
@@ -107,8 +107,8 @@ class S3ObjectStore:
         if_match: str | None = None,
         part_number: int | None = None,
     ) -> ObjectHead | None:
-        """HEAD answers have no body, so a missing bucket looks like a missing key here (None); and without permission
-        to list the bucket, S3 answers 403 (Denied) for a missing key too."""
+        """Return the object's head. HEAD answers have no body, so a missing bucket looks like a missing key here
+        (None). Without permission to list the bucket, S3 answers 403 (Denied) for a missing key too."""
         request = shapes.at(
             bucket,
             Key=key,
@@ -125,7 +125,8 @@ class S3ObjectStore:
         return shapes.head_of(key, answer)
 
     def list(self, bucket: Bucket, prefix: str, *, start_after: str = "", limit: int = LIST_PAGE_KEYS) -> Page:
-        """One ListObjectsV2 (botocore asks for url-encoded keys, and decodes them)."""
+        """Send one ListObjectsV2 (botocore asks for url-encoded keys, and decodes them). Send more only after an empty
+        page."""
         request = shapes.at(
             bucket,
             Prefix=prefix,
@@ -139,7 +140,7 @@ class S3ObjectStore:
             objects = tuple(shapes.listed(entry) for entry in answer.get("Contents", ()))
             if objects or not answer.get("IsTruncated"):
                 return Page(objects, bool(answer.get("IsTruncated")))
-            # An empty page with more behind it, which S3 permits: only its token leads on.
+            # S3 may answer an empty page with more behind it: only its token leads on.
             request["ContinuationToken"] = answer["NextContinuationToken"]
 
     def get(self, bucket: Bucket, key: str) -> bytes | None:
@@ -151,8 +152,10 @@ class S3ObjectStore:
             return None
 
     def presign(self, bucket: Bucket, key: str, *, expires_s: int, file_name: str, content_type: str) -> str:
-        """It lasts no longer than the credentials that sign it: a function's are good for hours."""
-        # Not `shapes.at`: an expected owner would be a header, which whoever follows the link doesn't send.
+        """Return a link. It expires with the credentials that sign it, if they end first: a function's last for
+        hours."""
+        # `shapes.at` can't be used: the expected owner would be a header, which a client that follows the link doesn't
+        # send.
         request = {
             "Bucket": bucket.name,
             "Key": key,
@@ -177,7 +180,7 @@ class S3ObjectStore:
         with translating():
             answer = self._client(bucket.region, Kind.READ).get_object(**request)
             body = answer["Body"].read()
-        # HTTP lets a server ignore a range, and answer with all there is (RFC 9110, section 14.2).
+        # HTTP lets a server ignore a range and answer with the whole object (RFC 9110, section 14.2).
         return body if answer.get("ContentRange") else body[first_byte : last_byte + 1]
 
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
@@ -187,8 +190,9 @@ class S3ObjectStore:
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     def part_sizes(self, bucket: Bucket, key: str, version_id: str | None = None) -> Sequence[int]:
-        """GetObjectAttributes knows the parts of objects uploaded with part checksums only. For others, HEAD by part
-        number: the first and the last part, and those between only if they aren't all as large as the first."""
+        """Return the upload parts' sizes. GetObjectAttributes knows the parts only of objects uploaded with part
+        checksums. For others, HEAD by part number: the first and the last part, and the others only if they aren't all
+        as large as the first."""
         return self._attributed_sizes(bucket, key, version_id) or self._headed_sizes(bucket, key, version_id)
 
     def _attributed_sizes(self, bucket: Bucket, key: str, version_id: str | None) -> Sequence[int]:
@@ -199,11 +203,11 @@ class S3ObjectStore:
                 with translating():
                     answer = self._client(bucket.region, Kind.READ).get_object_attributes(**request)
             except (Denied, NotFound, Permanent):
-                return ()  # A permission of its own, and not every store has it.
+                return ()  # It needs a permission of its own, and not every store has it.
             found: dict[str, Any] = dict(answer.get("ObjectParts") or {})
             sizes.extend(part["Size"] for part in found.get("Parts") or ())
             if not found.get("IsTruncated") or not found.get("Parts"):
-                # Fewer than there are: this object's parts are only counted, not listed.
+                # Fewer than there are: S3 only counts this object's parts, and doesn't list them.
                 return sizes if sum(sizes) == answer.get("ObjectSize") else ()
             request["PartNumberMarker"] = found["NextPartNumberMarker"]
 
@@ -249,7 +253,7 @@ class S3ObjectStore:
         return answer.get("VersionId")
 
     def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
-        """Metadata and tags come along; what doesn't is in the placement. Sent to the destination's Region."""
+        """Send CopyObject to the destination's Region. It copies metadata and tags; the placement restates the rest."""
         request = {
             **shapes.at(bucket, Key=key, MetadataDirective="COPY", TaggingDirective="COPY"),
             **shapes.copy_source(source),
@@ -342,8 +346,8 @@ class S3ObjectStore:
             request["UploadIdMarker"] = answer["NextUploadIdMarker"]
 
     def describe(self, bucket: Bucket) -> BucketFacts:
-        """HEAD answers have no body: its 404 is the bucket's."""
-        # Of a bucket as such there is nothing that a requester could pay for, and botocore refuses the field.
+        """Return the bucket's Region and tags. HEAD answers have no body; the 404 of HeadBucket is about the bucket."""
+        # Requests about a bucket cost the requester nothing, and botocore refuses the field.
         client, request = self._client(bucket.region, Kind.READ), shapes.at(bucket, RequestPayer=None)
         try:
             with translating():

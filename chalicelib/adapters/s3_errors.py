@@ -1,4 +1,4 @@
-"""What S3 and botocore say, translated once into errors sorted by what the caller does about them.
+"""Translate the errors of S3 and botocore once into errors that are sorted by what the caller does about them.
 
 Sources: S3 API reference, "Error responses"; S3 user guide, "Conditional writes"; botocore.exceptions. The code decides
 where it is listed here; else the HTTP status does. HEAD answers have no body: their code IS the status ("404"), so HEAD
@@ -38,7 +38,7 @@ from chalicelib.core.errors import (
 )
 
 BY_CODE: Mapping[str, type[EftError]] = {
-    # Refused under load or in passing. Most come as 503 or 500 anyway; some also as 4xx or inside a 200.
+    # Refused under load, or for the moment. Most come as 503 or 500 anyway; some also as 4xx or inside a 200.
     "SlowDown": Retry,
     "Throttling": Retry,
     "ThrottlingException": Retry,
@@ -49,22 +49,22 @@ BY_CODE: Mapping[str, type[EftError]] = {
     "InternalError": Retry,
     "RequestTimeout": Retry,  # 400: we were too slow in sending
     "RequestTimeTooSkewed": Retry,  # 403: signed too long ago, in a process that was frozen or starved
-    "ExpiredToken": Retry,  # 400: this process' credentials ended; another process has fresh ones
+    "ExpiredToken": Retry,  # 400: this process' credentials have expired; another process has fresh ones
     "IncompleteBody": Retry,
     "KMS.ThrottlingException": Retry,
     "KMS.KMSInternalException": Retry,
     "KMS.DependencyTimeoutException": Retry,
     "OperationAborted": Retry,  # 409: a conflicting operation is in progress
     "ConditionalRequestConflict": Conflict,  # 409: a concurrent write to this key
-    "InvalidBucketState": Permanent,  # 409, but a state that stays
-    "NotImplemented": Permanent,  # 501, but for ever
+    "InvalidBucketState": Permanent,  # 409, but a state that lasts
+    "NotImplemented": Permanent,  # 501, but for good
     "NoSuchKey": NotFound,
     "NoSuchVersion": NotFound,
     "NoSuchBucket": NoSuchBucket,
     "NoSuchUpload": NoSuchUpload,
     "InvalidObjectState": Archived,  # 403: Glacier classes, and Intelligent-Tiering's archive tiers
-    "ObjectNotInActiveTierError": Archived,  # 403: CopyObject's word for the same
-    # 400, but it is a key policy or a disabled key that refuses.
+    "ObjectNotInActiveTierError": Archived,  # 403: CopyObject's code for the same
+    # Status 400, but the cause is a key policy or a disabled key.
     "KMS.DisabledException": Denied,
     "KMS.NotFoundException": Denied,
     "KMS.KMSInvalidStateException": Denied,
@@ -74,7 +74,7 @@ BY_STATUS: Mapping[int, type[EftError]] = {
     401: Denied,
     403: Denied,
     404: NotFound,
-    405: NotFound,  # MethodNotAllowed: what is there is a delete marker
+    405: NotFound,  # MethodNotAllowed: a delete marker is there
     409: Retry,
     412: PreconditionFailed,
     429: Retry,
@@ -86,20 +86,22 @@ BY_EXCEPTION: tuple[tuple[type[Exception], type[EftError]], ...] = (
     (NoCredentialsError, Denied),
     (PartialCredentialsError, Denied),
     (CredentialRetrievalError, Retry),
-    # An answer that ended early: somebody is there.
+    # The answer ended early, so the service does answer.
     (ResponseStreamingError, Retry),
     (IncompleteReadError, Retry),
-    # No connection, TLS, timeouts, connections closed early: perhaps S3 carried it out. botocore has two families.
+    # No connection, TLS failures, timeouts, connections closed early: S3 may have carried the request out. botocore has
+    # two families of them.
     (HTTPClientError, NoAnswer),
     (BotocoreConnectionError, NoAnswer),
-    # A damaged answer: damaged on the way.
+    # The answer was damaged in transit.
     (FlexibleChecksumError, Retry),
     (ResponseParserError, Retry),
 )
 
 
 def translate(error: Exception) -> EftError:
-    """The one place where AWS's words become ours. The message stays AWS's own."""
+    """Return our error for one of the SDK's. This is the one place where S3's errors become ours. The message stays
+    AWS's own."""
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         code = details.get("Code") or "Unknown"
@@ -121,7 +123,8 @@ def _kind(code: str, status: int) -> type[EftError]:
 
 @contextmanager
 def translating() -> Iterator[None]:
-    """Round every call to S3, and round reading its body."""
+    """Translate the SDK's errors that the block raises. Every call to S3, and every read of its body, is made inside
+    one."""
     try:
         yield
     except (ClientError, BotoCoreError, ResponseParserError) as error:

@@ -1,4 +1,4 @@
-"""S3's requests and answers as the product's words, and back. Pure: nothing here calls anything.
+"""Convert between the product's types and S3's requests and answers. Pure: nothing here makes a call.
 
 ETags lose their quotes on the way in and get them back in conditions. Field names and defaults are those of the S3 API
 reference.
@@ -48,7 +48,8 @@ def unquoted(etag: str | None) -> str:
 
 
 def at(bucket: Bucket, **fields: object) -> dict[str, Any]:
-    """What every request says about its bucket: whose it must be, and who pays. Fields that are None are left out."""
+    """Return the fields that every request has about its bucket: the expected owner, and who pays. Fields that are None
+    are left out."""
     common = {
         "Bucket": bucket.name,
         "ExpectedBucketOwner": bucket.owner,
@@ -66,7 +67,7 @@ def destination_condition(expect: str | None) -> dict[str, Any]:
 
 
 def copy_source(source: SourceRef) -> dict[str, Any]:
-    """The source, pinned on every side that S3 offers."""
+    """Return the fields for the source, pinned in every way that S3 offers."""
     where = {"Bucket": source.bucket.name, "Key": source.key, "VersionId": source.version_id}
     return present(
         {
@@ -90,7 +91,7 @@ def placed(placement: Placement) -> dict[str, Any]:
 
 
 def restated(properties: Properties, tags: Mapping[str, str]) -> dict[str, Any]:
-    """What a multipart copy would lose, as CreateMultipartUpload's fields."""
+    """Return CreateMultipartUpload's fields for the properties that a multipart copy would lose."""
     fields: dict[str, object] = {field: getattr(properties, name) for name, field in _PROPERTIES.items()}
     fields["Expires"] = _expires(properties.expires)
     fields["Metadata"] = properties.metadata or None
@@ -100,7 +101,8 @@ def restated(properties: Properties, tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _expires(text: str | None) -> datetime | None:
-    """S3 keeps any text here, but botocore sends only dates: what is no HTTP date can't be restated."""
+    """Parse the Expires header. S3 keeps any text here, but botocore sends only dates: other texts can't be
+    restated."""
     try:
         return parsedate_to_datetime(text) if text else None
     except ValueError:
@@ -121,8 +123,11 @@ def millis(moment: datetime | None) -> int:
 
 
 def checksum_of(answer: Mapping[str, Any], etag: str) -> Checksum | None:
-    """The checksum in a HEAD, Copy or Complete answer. Where S3 doesn't name its type, an object that isn't
-    multipart-born has only full-object ones; of others nothing is claimed beyond "of its parts"."""
+    """Return the checksum in a HEAD, Copy or Complete answer.
+
+    If S3 doesn't name its type, an object that isn't multipart-born has a full-object one. For others the answer proves
+    no more than a checksum of the upload parts.
+    """
     for algorithm in CHECKSUM_ALGORITHMS:
         value = answer.get(f"Checksum{algorithm}")
         if value:
@@ -164,14 +169,14 @@ def _properties(answer: Mapping[str, Any]) -> Properties:
     return Properties(
         **{name: answer.get(field) for name, field in _PROPERTIES.items()},
         expires=answer.get("ExpiresString"),
-        # S3 lower-cases names; header names have no case, so a store that keeps it says the same.
+        # S3 lower-cases names. Header names are case-insensitive, so a store that keeps their case means the same.
         metadata={name.lower(): value for name, value in (answer.get("Metadata") or {}).items()},
         redirect=answer.get("WebsiteRedirectLocation"),
     )
 
 
 def listed(entry: Mapping[str, Any]) -> ObjectFacts:
-    """One entry of ListObjectsV2. LIST shows which checksum there is, never its value."""
+    """Return the facts in one entry of ListObjectsV2. LIST shows which checksum there is, never its value."""
     etag = unquoted(entry.get("ETag"))
     algorithms = entry.get("ChecksumAlgorithm") or []
     assumed = ChecksumType.COMPOSITE if _MULTIPART_ETAG.search(etag) else ChecksumType.FULL_OBJECT
@@ -189,7 +194,7 @@ def listed(entry: Mapping[str, Any]) -> ObjectFacts:
 
 
 def written(result: Mapping[str, Any], answer: Mapping[str, Any]) -> Written:
-    """A publish that succeeded. CopyObject nests its ETag in a result; Complete doesn't."""
+    """Return the result of a publish that succeeded. CopyObject nests its ETag in a result; Complete doesn't."""
     etag = unquoted(result.get("ETag"))
     return Written(etag, _version(answer), checksum_of(result, etag), answer.get("CopySourceVersionId") or None)
 
@@ -199,16 +204,18 @@ def part_of(entry: Mapping[str, Any]) -> Part:
 
 
 def _version(answer: Mapping[str, Any]) -> str | None:
-    """None in a bucket that never was versioned. "null" stays: it names the version written while it was not."""
+    """Return the VersionId, or None in a bucket that never was versioned. "null" stays: it names the version that was
+    written while the bucket was not versioned."""
     return answer.get("VersionId") or None
 
 
 def age_ms(answer: Mapping[str, Any], since: datetime) -> int:
-    """How long ago by the store's own clock: its answer's Date header. No clock of ours is compared."""
+    """Return the age in milliseconds by the store's own clock: its answer's Date header. No clock of ours is
+    compared."""
     date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
     return millis(parsedate_to_datetime(date)) - millis(since)
 
 
 def decoded(answer: Mapping[str, Any], text: str | None) -> str:
-    """A key or marker of an answer whose EncodingType botocore does not decode by itself."""
+    """Decode a key or marker of an answer whose EncodingType botocore does not decode by itself."""
     return unquote_plus(text or "") if answer.get("EncodingType") == "url" else text or ""

@@ -1,10 +1,11 @@
-"""Answers of S3 about keys that XML can't hold.
+"""Make S3's answers parseable where they name keys that XML can't hold.
 
 Keys may contain any Unicode character, XML 1.0 documents may not: of the control characters only tab, line feed and
 carriage return, and not U+FFFE and U+FFFF (XML 1.0, section 2.2, "Characters"). Where a request can ask for url-encoded
-keys, it does. The answers to CreateMultipartUpload, CompleteMultipartUpload and ListParts, and errors, name the key as
-it is (S3 user guide, "Naming Amazon S3 objects"): botocore's parser refuses them, and calls the success that they tell
-of a 500. Nobody needs the key there, so what can't be held is replaced before the answer is parsed.
+keys, it does. Errors, and the answers to CreateMultipartUpload, CompleteMultipartUpload and ListParts, name the key as
+it is (S3 user guide, "Naming Amazon S3 objects"). botocore's parser refuses them, and reports a 500 for the success
+that they tell of. Nobody needs the key there, so characters that XML can't hold are replaced before the answer is
+parsed.
 """
 
 import re
@@ -19,8 +20,8 @@ _RESULT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<(\w+)")
 
 
 def make_readable(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:  # noqa: ANN401 - botocore's
-    """Before an answer is parsed: have its key, and what else quotes it, hold nothing that XML doesn't. A handler of
-    botocore's event `before-parse.s3.*`."""
+    """Replace, before an answer is parsed, the characters that XML can't hold in its key and in other elements that
+    quote the key. It is a handler of botocore's event `before-parse.s3.*`."""
     body = response_dict.get("body")
     if not isinstance(body, bytes):
         return
@@ -33,7 +34,8 @@ def make_readable(operation_model: Any, response_dict: dict[str, Any], **_: obje
         return
     response_dict["body"] = readable
     if response_dict["status_code"] == 500 and root is not None and root[1].endswith(b"Result"):
-        # botocore has looked before us, and taken what it could not parse for an error inside a 200.
+        # botocore has looked at the answer before us, and has taken the body that it could not parse for an error
+        # inside a 200.
         response_dict["status_code"] = 200
 
 

@@ -1,4 +1,4 @@
-"""Clock, randomness, ids, threads and the log: the machine itself."""
+"""Adapters for the machine itself: clock, randomness, ids, threads and the log."""
 
 import json
 import random
@@ -80,13 +80,13 @@ class _Run(Generic[T, R]):
         self.items = items
         self.results: dict[int, R] = {}
         self.failure: BaseException | None = None
-        """The first exception. Once it is set, no further item is begun."""
+        """The first exception. Once it is set, no further item is started."""
         self._work = work
         self._upcoming = iter(enumerate(items))
         self._lock = Lock()
 
     def work_off(self) -> None:
-        """Take items until there are none."""
+        """Process items until there are none left."""
         while (taken := self._take()) is not None:
             index, item = taken
             try:
@@ -105,13 +105,13 @@ class _Run(Generic[T, R]):
 
 
 def log(event: str, **fields: object) -> None:
-    """One JSON line on stderr, which Lambda keeps. `trace=True` adds the current exception's traceback.
+    """Write one JSON line to stderr, which Lambda keeps. `trace=True` adds the current exception's traceback.
 
-    Half a surrogate pair in somebody's key is shown escaped: it must not cost the work that the line is about.
+    Half a surrogate pair in a key is shown escaped: it must not break the work that the line is about.
     """
     if fields.pop("trace", False):
         fields["traceback"] = traceback.format_exc()
     line = json.dumps({"event": event, **fields}, default=str, ensure_ascii=False)
-    # One write a line: print makes two, between which another thread's line gets.
+    # Write a line at once: print makes two writes, and another thread's line can get between them.
     sys.stderr.write(line.encode(errors="backslashreplace").decode() + "\n")
     sys.stderr.flush()

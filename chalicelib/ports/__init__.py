@@ -1,8 +1,9 @@
-"""What the product needs of the world, as protocols. Adapters, the simulation and the tests implement them.
+"""Protocols for everything the product needs from the outside world. Adapters, the simulation and the tests implement
+them.
 
 Every call may fail with an error of `core.errors`. `Retry` always means "perhaps it happened": a caller that wrote
-looks before it writes again. No implementation retries a write by itself: a hidden retry turns your own success into
-a 412.
+looks before it writes again. No implementation retries a write by itself: a hidden retry turns your own success into a
+412.
 """
 
 from chalicelib.ports.env import Clock, Env, Ids, Log, Pool, Rng

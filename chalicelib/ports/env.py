@@ -1,4 +1,4 @@
-"""Time, chance, threads, and all ports together."""
+"""Define the ports for time, randomness, ids, threads and the log, and `Env`, which holds all ports together."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,51 +28,54 @@ class Clock(Protocol):
 
 class Rng(Protocol):
     def uniform(self) -> float:
-        """In [0, 1)."""
+        """Return a random number in [0, 1)."""
         ...
 
 
 class Ids(Protocol):
     def nonce(self) -> str:
-        """Unique for ever: tells a worker its own record from another's."""
+        """Return a string that is unique for ever. A worker tells its own record from another worker's by it."""
         ...
 
     def secret(self) -> bytes:
-        """32 bytes that nobody can guess."""
+        """Return 32 bytes that nobody can guess."""
         ...
 
 
 class Pool(Protocol):
-    """Runs things side by side."""
+    """Runs work items concurrently."""
 
     def map(self, work: Callable[[T], R], items: Iterable[T], tick: Callable[[], None] | None = None) -> list[R]:
-        """`work` of every item, results in the items' order. `tick` is called from the calling thread about every
-        second while it waits. The first exception (of work or tick) is raised after what runs has ended; what has not
-        begun by then is not begun."""
+        """Call `work` on every item and return the results in the items' order.
+
+        While it waits, it calls `tick` from the calling thread about once a second. If `work` or `tick` raises, no
+        further item is started. The first exception is raised once the running items have ended.
+        """
         ...
 
 
 class Log(Protocol):
     def __call__(self, event: str, **fields: object) -> None:
-        """One structured line: what happened, to which job, partition, key."""
+        """Write one structured line: an event, and the job, partition or key that it concerns."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """All that a step may touch, and the settings it goes by. Made once by the composition root."""
+    """All that a step may touch, and the settings that it uses. The composition root makes one per process and
+    caller."""
 
     region: str
     control_buckets: dict[str, Bucket]
     """Region -> control bucket."""
     declared_endpoints: dict[str, Endpoint]
     declared_feeds: dict[str, Feed]
-    """By id: what came with the deployment. What tenants have registered since is in the registry: `protocol.places`
-    knows both."""
+    """The feeds of the deployment, by id. Feeds that tenants have registered since are in the registry;
+    `protocol.places` knows both."""
     issuers: tuple[Issuer, ...]
     policy: Policy
     webhook_networks: tuple[Network, ...]
-    """Which addresses besides the public internet's webhooks may have."""
+    """The networks, besides the public internet, in which a webhook's address may lie."""
     store: ObjectStore
     ledger: Ledger
     registry: Registry
@@ -85,12 +88,12 @@ class Env:
     ids: Ids
     pool: Pool
     part_pool: Pool
-    """For the parts of large objects, whose rows already run in `pool`."""
+    """The pool for upload parts of large objects. The rows themselves already run in `pool`."""
     log: Log
     worker: str
-    """Who this process is: shown to operators, never compared."""
+    """The name of this process. It is shown to operators and never compared."""
     prices: dict[str, Prices]
-    """Region -> what AWS asks for there."""
+    """Region -> AWS's prices there."""
     own_roles: tuple[str, ...]
-    """The ARNs of the IAM roles whose multipart uploads are ours, in both Regions: of copy, and of the API, which tries
-    endpoints by them."""
+    """The ARNs of the IAM roles whose multipart uploads are ours, in both Regions: the role of copy, and the role of
+    the API, which tries endpoints with multipart uploads."""

@@ -1,4 +1,4 @@
-"""What wakes steps, and what others are told."""
+"""Define the messages that start steps, and the ports for messages, events, webhook posts and issuers' keys."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class QueueName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """A message. It wakes a step; it never carries a fact that the step could not read for itself.
+    """A task message. It starts a step, and carries no fact that the step could not read for itself.
 
     `part` is a partition, or for split a range of keys. `fresh` hints that nobody has claimed the partition yet.
     """
@@ -32,27 +32,28 @@ class Wake:
     part: str = ""
     fresh: bool = False
     share: str = ""
-    """For copy: not the partition, but a share of one large row's parts is to be copied (`PartShare`)."""
+    """For copy: the task is not the partition but a share of one large row's upload parts (`PartShare`)."""
     report: str = ""
-    """For split: not a range, but this report (`ReportFormat`) of a settled job is to be made."""
+    """For split: the task is not a range but to make this report (`ReportFormat`) of a settled job."""
     tenant: str = ""
-    """Whose message it is: queues deal with tenants in turn. It is believed for nothing else."""
+    """The tenant that the message belongs to. Queues serve tenants in turn by it; nothing else relies on it."""
     waited: int = 0
-    """For copy: how often it was sent anew because no slot was free."""
+    """For copy: how often the message was sent again because no permit was free."""
     rested: int = 0
-    """For copy: the partition's rest after this epoch's round in vain is over."""
+    """A rest after a round in vain is over. For copy, this is the epoch of that round; for split and verify, the number
+    of such rounds."""
     takeover: bool = False
-    """For copy: a lease has expired. What was begun goes on, with a slot or without."""
+    """For copy: a lease has expired. The work that was begun goes on, with a permit or without."""
 
     @classmethod
     def of(cls, spec: JobSpec, queue: QueueName, part: str, *, fresh: bool = False) -> "Wake":
-        """A job's message, in its tenant's name."""
+        """Make a job's message, in its tenant's name."""
         return cls(queue, spec.job_id, spec.control_region, part, fresh=fresh, tenant=spec.tenant)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyDelivery:
-    """Wakes verify for one object that intake delivered itself."""
+    """A message that starts verify for one object that intake delivered itself."""
 
     feed_id: str
     key: str
@@ -67,50 +68,57 @@ class Queue(Protocol):
     def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None: ...
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None: ...
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
-        """Have intake look at keys again."""
+        """Have intake look at these keys again."""
         ...
 
     def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None: ...
     def give_up(self, notification: Notification) -> None:
-        """Put it where people are called, and from where they can send it again."""
+        """Put the notification into the dead-letter queue, which alerts people and from which they can send it
+        again."""
         ...
 
 
 class Notifier(Protocol):
-    """EventBridge: what other systems are told."""
+    """EventBridge: publishes events for other systems."""
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None: ...
     def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
-        """`feed`: the tenant's own name for it."""
+        """Publish that a delivery has failed. `feed` is the tenant's own name for the feed."""
         ...
 
     def feed_stopped(self, tenant: str, feed: str, pause: str, why: str, at_ms: int) -> None:
-        """The service has paused a feed. `pause` tells this pause from all others."""
+        """Publish that the service has paused a feed. `pause` tells this pause from all others."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a receiver answered. `retry_after_ms` is how long it asks to be left alone."""
+    """The answer of a webhook's server. `retry_after_ms` is how long the server asks not to be called."""
 
     status: int
     retry_after_ms: int | None = None
 
 
 class Courier(Protocol):
-    """Takes notifications to tenants' servers."""
+    """The webhook client: posts notifications to tenants' servers."""
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """One request, in bounded time, over a connection that proves whose it is, to an address that may be called
-        (`core.webhooks.may_be_called`) when it is connected to. A redirection is an answer, and so is every status.
-        Retry if there is none."""
+        """Send one POST request and return the server's answer. Every status is an answer, a redirection too.
+
+        The call takes bounded time. Its connection is authenticated by TLS, and goes to an address that may be called
+        (`core.webhooks.may_be_called`); this is checked for the address that is actually connected to. Raises Retry if
+        there is no answer.
+        """
         ...
 
 
 class KeySource(Protocol):
-    """Where issuers publish their public keys."""
+    """Fetches the public keys that token issuers publish."""
 
     def fetch(self, url: str) -> bytes:
-        """What is published there, as it is: whoever asked judges it. Only over a connection that proves whose it is,
-        in bounded time and size, and nowhere else: a redirection is no answer. Retry or Permanent if there is none."""
+        """Return the published document unchanged. The caller judges its content.
+
+        The call takes bounded time, reads a bounded number of bytes, and needs a connection that TLS authenticates. It
+        follows no redirection: a redirection is no answer. Raises Retry or Permanent if there is no answer.
+        """
         ...

@@ -1,4 +1,4 @@
-"""S3, as the product needs it."""
+"""Define the port to S3, as the product needs it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """The pinned source of a copy. `etag` becomes CopySourceIfMatch, always. Without a version that means: the newest
-    one must be it."""
+    """The pinned source of a copy. `etag` always becomes CopySourceIfMatch. Without `version_id`, the newest version
+    must have this ETag."""
 
     bucket: Bucket
     key: str
@@ -35,18 +35,19 @@ class SourceRef:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What S3 said about an object it has just published."""
+    """S3's answer about an object that it has just published."""
 
     etag: str
     version_id: str | None = None
     checksum: Checksum | None = None
     source_version_id: str | None = None
-    """Which version of its source CopyObject took, where S3 says so: of a source that keeps versions."""
+    """The version of the source that CopyObject took. S3 names it only if the source bucket keeps versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How a destination object is to be stored: what neither CopyObject nor a multipart copy takes from the source."""
+    """How to store a destination object: the properties that neither CopyObject nor a multipart copy takes from the
+    source."""
 
     storage_class: str = "STANDARD"
     kms_key: str | None = None
@@ -64,8 +65,8 @@ class UploadRef:
 
 @dataclass(frozen=True, slots=True)
 class UploadInfo:
-    """An open multipart upload as ListMultipartUploads shows it. `age_ms` is by the store's own clock: its answer's
-    Date header less the upload's Initiated."""
+    """An open multipart upload, as ListMultipartUploads shows it. `age_ms` is measured by the store's own clock: the
+    answer's Date header minus the upload's Initiated."""
 
     upload: UploadRef
     initiator: str
@@ -74,7 +75,7 @@ class UploadInfo:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that has arrived."""
+    """An upload part that has arrived."""
 
     number: int
     etag: str
@@ -83,15 +84,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class BucketFacts:
-    """Where a bucket really is, and its tags."""
+    """The Region in which a bucket really is, and its tags."""
 
     region: str
     tags: Mapping[str, str]
 
 
 class ObjectStore(Protocol):
-    """S3. `expect` on a publishing call is the destination precondition: None = nothing may be there
-    (If-None-Match: *), an ETag = exactly this must be there (If-Match)."""
+    """S3. `expect` is the expected target ETag of a call that publishes. None means that nothing may be there
+    (If-None-Match: *); an ETag means that exactly this object must be there (If-Match)."""
 
     def head(
         self,
@@ -102,53 +103,63 @@ class ObjectStore(Protocol):
         if_match: str | None = None,
         part_number: int | None = None,
     ) -> ObjectHead | None:
-        """None if there is no such key (or version). With `if_match`, another ETag raises PreconditionFailed. With
-        `part_number`, the size in the facts is that part's and `parts_count` is set. Checksums are always asked for."""
+        """Return the object's head, or None if there is no such key (or version).
+
+        With `if_match`, another ETag raises PreconditionFailed. With `part_number`, the size in the facts is that
+        upload part's, and `parts_count` is set. Checksums are always asked for.
+        """
         ...
 
     def list(self, bucket: Bucket, prefix: str, *, start_after: str = "", limit: int = 1000) -> Page:
-        """The keys under `prefix` greater than `start_after`, at most `limit` (never more than 1,000). Strongly
-        consistent."""
+        """Return the keys under `prefix` that are greater than `start_after`, at most `limit` (never more than 1,000).
+        The answer is strongly consistent."""
         ...
 
     def get(self, bucket: Bucket, key: str) -> bytes | None:
-        """A small object of ours, whole. None if there is no such key."""
+        """Return the whole body of a small object of ours, or None if there is no such key."""
         ...
 
     def presign(self, bucket: Bucket, key: str, *, expires_s: int, file_name: str, content_type: str) -> str:
-        """A link by which anybody who has it may GET the object for so long, as a file of that name and type. Made
-        without asking S3: nothing says that the object is there."""
+        """Return a link by which anybody who has it may GET the object for `expires_s` seconds, as a file of that name
+        and type. It is made without asking S3, so it doesn't prove that the object is there."""
 
     def read(
         self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
     ) -> bytes:
-        """Bytes first..last (inclusive) of an object that is as pinned; fewer where it ends before. Another ETag raises
-        PreconditionFailed, a missing key (or version) NotFound, a first byte beyond the end Permanent."""
+        """Return bytes first..last (inclusive) of an object that is as pinned; fewer if the object ends before.
+
+        Raises PreconditionFailed for another ETag, NotFound for a missing key (or version), Permanent if the first byte
+        lies beyond the end.
+        """
         ...
 
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
-        """Publish a small object if nothing is there. PreconditionFailed: something is. Retry: look."""
+        """Publish a small object if nothing is there. Raises PreconditionFailed if something is there. After Retry,
+        look whether it was written."""
         ...
 
     def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
-        """Publish a small object whatever is there. For beacons, which nothing rests on, and for what is kept of
-        issuers' keys, which only one writer changes."""
+        """Publish a small object whatever is there. This is for region heartbeats, on which no decision about safety
+        rests, and for stored issuers' keys, which only one writer changes."""
         ...
 
     def delete(self, bucket: Bucket, key: str) -> None:
-        """Remove a key of ours, whatever is there; no error if it is gone."""
+        """Remove a key of ours, whatever is there. A missing key is no error."""
         ...
 
     def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
-        """DeleteObject of exactly what is pinned: the current version, if it has this ETag. PreconditionFailed: another
-        one is there. NotFound: nothing is. In a bucket that keeps versions, that version stays, under a delete marker,
-        whose VersionId is returned."""
+        """Delete the current version if its ETag is `expect`. Return the VersionId of the delete marker in a bucket
+        that keeps versions: there the deleted version stays, under the marker.
+
+        Raises PreconditionFailed if another object is there, NotFound if nothing is.
+        """
         ...
 
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]: ...
 
     def part_sizes(self, bucket: Bucket, key: str, version_id: str | None = None) -> Sequence[int]:
-        """The sizes of the parts the object was made of; empty where S3 doesn't know them."""
+        """Return the sizes in bytes of the upload parts that the object was made of; empty where S3 doesn't know
+        them."""
         ...
 
     def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
@@ -164,14 +175,14 @@ class ObjectStore(Protocol):
         placement: Placement,
         checksum_algorithm: str | None,
     ) -> UploadRef:
-        """CreateMultipartUpload. With an algorithm: FULL_OBJECT checksums of it."""
+        """CreateMultipartUpload. With an algorithm, the upload gets FULL_OBJECT checksums of that algorithm."""
         ...
 
     def upload_part_copy(
         self, upload: UploadRef, number: int, source: SourceRef, first_byte: int, last_byte: int, *, whole: bool
     ) -> Part:
-        """Copy bytes first..last (inclusive) as part `number`. `whole`: the part is the whole object, so no range is
-        sent (S3 takes ranges only on sources over 5 MB)."""
+        """Copy bytes first..last (inclusive) as upload part `number`. `whole` says that the part is the whole object:
+        then no range is sent, because S3 takes ranges only on sources over 5 MB."""
         ...
 
     def list_parts(self, upload: UploadRef) -> Sequence[Part]: ...
@@ -179,22 +190,22 @@ class ObjectStore(Protocol):
     def complete(
         self, upload: UploadRef, parts: Sequence[Part], expect: str | None, size: int, checksum: Checksum | None
     ) -> Written:
-        """CompleteMultipartUpload with the destination pinned, the size stated and, where given, the whole object's
-        checksum: a wrong copy can't appear (Permanent BadDigest)."""
+        """CompleteMultipartUpload with the destination pinned and the size stated. If `checksum` is given, S3 compares
+        the whole object's checksum with it, so a wrong copy can't appear (Permanent BadDigest)."""
         ...
 
     def abort(self, upload: UploadRef) -> None:
-        """AbortMultipartUpload; no error if it is gone."""
+        """AbortMultipartUpload. An upload that is gone is no error."""
         ...
 
     def list_uploads(self, bucket: Bucket, prefix: str) -> Sequence[UploadInfo]: ...
 
     def describe(self, bucket: Bucket) -> BucketFacts:
-        """What the bucket says of itself. NoSuchBucket, or Denied: not under this name, owner and Region, or not for
-        us."""
+        """Return what S3 says about the bucket. Raises NoSuchBucket or Denied if there is no such bucket under this
+        name, owner and Region, or we may not use it."""
         ...
 
     def versioning(self, bucket: Bucket) -> Versioning:
-        """What becomes of what is deleted in the bucket. It may be changed at any time, and S3 may take minutes to
-        notice (S3 user guide, "Enabling versioning on buckets")."""
+        """Return what happens to deleted objects in the bucket. Its owner may change this at any time, and S3 may take
+        minutes to apply the change (S3 user guide, "Enabling versioning on buckets")."""
         ...

@@ -1,4 +1,7 @@
-"""The table: what is known of jobs, deliveries and what tenants have registered. It serves liveness, never safety."""
+"""Define the port to the DynamoDB table: what is known of jobs and deliveries, and what tenants have registered.
+
+It serves liveness, never safety.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +23,8 @@ from chalicelib.core.webhooks import WebhookHealth
 
 @dataclass(frozen=True, slots=True)
 class JobItems:
-    """Everything the table knows about one job. Perhaps stale, perhaps partial: hints and progress, never safety."""
+    """Everything the table knows about one job. It may be stale or incomplete: it serves as hints and progress, never
+    safety."""
 
     spec: JobSpec | None
     leases: tuple[PartLease, ...]
@@ -40,42 +44,44 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An object appeared (or should be looked at again) in a bucket. A hint: whoever gets it looks for himself."""
+    """An object event: an object appeared in a bucket, or should be looked at again. It is a hint: its receiver looks
+    for itself."""
 
     bucket: str
     key: str
     older: tuple[str, ...] = ()
-    """ETags of versions that were delivered, or are spoken of here. Where the destination shows one of these, and the
-    source has another version by now, an older version lies there: the newest is delivered, even if it was before."""
+    """ETags of versions that were delivered, or that this event is about. If the destination shows one of these and the
+    source has another version by now, then an older version lies at the destination. In that case the newest version is
+    delivered, even if it was delivered before."""
     tries: int = 0
-    """How often it came to nothing though its buckets answer."""
+    """How often handling it failed although its buckets answer."""
     hint: bool = False
-    """The other Region has it too, and delivers it as long as it lives."""
+    """The other Region has the same event, and delivers the object as long as that Region lives."""
     waited: int = 0
-    """How often a hint was put off because that Region lives."""
+    """How often a hint was put off because the other Region lives."""
 
 
 class DeliveryStatus(StrEnum):
-    """How far one version of an object is on its way through a feed."""
+    """How far one version of an object has got on its way through a feed."""
 
     QUEUED = "QUEUED"
-    """In the manifest of a feed job that is on the list of open jobs: it will be carried out."""
+    """It is in the manifest of a feed job, and that job is in the index of open jobs. It will be carried out."""
     COPIED = "COPIED"
     VERIFIED = "VERIFIED"
     FAILED = "FAILED"
     GONE = "GONE"
-    """Deleted at the source before its turn came: there is nothing to deliver."""
+    """It was deleted at the source before its turn came. There is nothing to deliver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One version of one object of a feed. Once it is queued or delivered, a repeated event for it changes nothing,
-    even if the receiver has taken the object away meanwhile."""
+    even if the receiver has removed the object in the meantime."""
 
     feed_id: str
     key: str
     pin: str
-    """Which version: its VersionId, or ETag and LastModified where the bucket keeps no versions."""
+    """The version: its VersionId, or ETag and LastModified where the bucket keeps no versions."""
     target: str
     size: int
     etag: str
@@ -91,7 +97,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLock:
-    """A worker of a Region is about to deliver a version. No other one of that Region does so until `until_ms`."""
+    """A worker of a Region is about to deliver a version. No other worker of that Region delivers it until
+    `until_ms`."""
 
     feed_id: str
     key: str
@@ -103,75 +110,82 @@ class DeliveryLock:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Something that a Region has said about one version of an object of a feed."""
+    """A Region's statement about one version of an object of a feed."""
 
     delivery: Delivery
-    """As the index has it: perhaps not the latest."""
+    """The statement as the index has it, perhaps not the latest."""
     now: tuple[Delivery, ...]
-    """What each Region says about that version by now. Empty if it is gone meanwhile."""
+    """The current statements of all Regions about that version. Empty if they have been deleted since."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
-    """`cursor` is None on the last page."""
+    """A page of statements about deliveries. `cursor` is None on the last page."""
 
     said: tuple[Said, ...]
     cursor: str | None
 
 
 class Ledger(Protocol):
-    """The table. Each item is written by one Region only, so last-writer-wins never bites."""
+    """The table. Only one Region writes each item, so last-writer-wins between Regions does no harm."""
 
     def put_job(self, spec: JobSpec) -> None: ...
     def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
-        """Invalid cursors raise Permanent("InvalidCursor")."""
+        """Return a page of a tenant's jobs. Raises Permanent("InvalidCursor") for an invalid cursor."""
         ...
 
     def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
-        """All items of a job; with `limit`, at most so many, and `truncated` if there are more."""
+        """Return all items of a job. With `limit`, return at most so many, and set `truncated` if there are more."""
         ...
 
     def put_lease(self, lease: PartLease) -> None:
-        """Without effect if this Region has said something of a higher `rank`."""
+        """Put a lease. The call has no effect if this Region has already put one of a higher `rank`."""
         ...
 
     def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]: ...
     def put_observation(self, observation: Observation) -> None: ...
     def get_observation(self, job_id: str, subject: str, region: str) -> Observation | None: ...
     def put_plan(self, plan: PlanProgress) -> None:
-        """Without effect if this Region has said something of a higher `rank`."""
+        """Put progress of planning. The call has no effect if this Region has already put one of a higher `rank`."""
         ...
 
     def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None: ...
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> None: ...
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
-        """What is known of a key's versions, from all Regions' items."""
+        """Return what all Regions' items say about a key's versions."""
         ...
 
     def lock_delivery(self, lock: DeliveryLock, now_ms: int) -> bool:
-        """Put the lock, if this Region has none of that version, or one that has ended by `now_ms`, or the holder's.
-        False: another holds it. Exact within a Region. The same request twice has the answer of the first."""
+        """Put the lock if this Region has none for that version, or if its lock ended by `now_ms` or is the holder's
+        own.
+
+        Return False if another worker holds it. The answer is exact within a Region. The same request sent twice gets
+        the answer of the first.
+        """
         ...
 
     def list_deliveries(
         self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
     ) -> DeliveryPage:
-        """What was said at times in [since, until) about a feed's deliveries, newest first, at most `limit`; perhaps
-        fewer, though more follow. From an index, which may lag. Invalid cursors raise Permanent("InvalidCursor")."""
+        """Return what was stated at times in [since, until) about a feed's deliveries, newest first, at most `limit`. A
+        page may hold fewer although more follow. The index behind it may lag. Raises Permanent("InvalidCursor") for an
+        invalid cursor."""
         ...
 
     def put_takeover(self, takeover: Takeover) -> None: ...
     def takeovers(self, limit: int) -> Sequence[Takeover]:
-        """The latest ones of all Regions, newest first."""
+        """Return the latest takeovers of all Regions, newest first."""
         ...
 
     def get_slots(self, region: str, pool: str) -> SlotPool:
-        """What is known of a pool's slots, taken, free and expired."""
+        """Return what is known of a pool's permits: held, free and expired."""
         ...
 
     def swap_slot(self, slot: Slot, holder: str) -> bool:
-        """Put a slot in the place of what is there under its number, if that is nothing or held by `holder`. False:
-        it is held by another. The same request twice has the answer of the first."""
+        """Replace the permit of the same number if nobody has put one there, or if `holder` holds it.
+
+        Return False if another worker holds it. The same request sent twice gets the answer of the first.
+        """
         ...
 
     def put_waiter(self, waiter: Waiter) -> None: ...
@@ -179,12 +193,15 @@ class Ledger(Protocol):
     def beacons(self) -> Sequence[Beacon]: ...
     def put_webhook_health(self, health: WebhookHealth) -> None: ...
     def get_webhook_health(self, tenant: str, webhook: str) -> Sequence[WebhookHealth]:
-        """One a Region that has posted to it."""
+        """Return one item for each Region that has posted to the webhook."""
         ...
 
     def count_request(self, tenant: str, region: str, window_start_ms: int) -> int:
-        """Count one more request of a tenant to this Region in the window that began then, and say how many that makes.
-        Gives up soon; a count whose answer was lost may have been taken, or taken twice."""
+        """Count one more request of a tenant to this Region in the window that began at `window_start_ms`, and return
+        the new count.
+
+        The call times out soon. A count whose answer was lost may have been made, or made twice.
+        """
         ...
 
 
@@ -209,42 +226,48 @@ EntryName = tuple[EntryKind, str, str]
 
 
 class Registry(Protocol):
-    """What tenants have registered (`core.entries`). Strongly consistent in a Region: whoever reads after another one
-    sees no less. The other Region sees a change about a second later, an entry and its pointers each by itself, and of
-    two changes at once the later one counts."""
+    """The entries that tenants have registered (`core.entries`).
+
+    Reads are strongly consistent within a Region: a later reader sees no less than an earlier one. The other Region
+    sees a change about a second later, an entry and each of its pointers independently. If both Regions change an entry
+    at once, the later change wins.
+    """
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None: ...
     def get_many(self, names: Sequence[EntryName]) -> Mapping[EntryName, Entry]:
-        """Those that are there."""
+        """Return those entries that are there."""
         ...
 
     def of_tenant(self, kind: EntryKind, tenant: str) -> Sequence[Entry]:
-        """By name. How many there may be is limited (`core.policy`)."""
+        """Return a tenant's entries by name. `core.policy` limits how many there may be."""
         ...
 
     def page(self, kind: EntryKind, cursor: str | None, limit: int, *, removed: bool = False) -> EntryPage:
-        """Of all tenants: those that are there, or those that were removed and are kept. A cursor is one that this
-        call gave for the same question, whatever has changed since."""
+        """Return a page of all tenants' entries: current ones, or removed ones that are still kept. A cursor is one
+        that this call returned for the same arguments; it stays valid whatever has changed since."""
         ...
 
     def count_removed(self, kind: EntryKind, tenant: str) -> int:
-        """Of those that are kept."""
+        """Return how many removed entries of a tenant are still kept."""
         ...
 
     def find(self, kind: EntryKind, at: str) -> Sequence[Found]:
-        """The rows of an index."""
+        """Return the rows of an index."""
         ...
 
     def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
-        """Write the entry and its pointers in the place of `before` and its (a removed one: apart), and the change
-        beside them, all or nothing, if `before` is what is there (None: nothing). False: something else is. Retry:
-        look."""
+        """Write the entry, its pointers and the change in one transaction, if `before` is what is there (None:
+        nothing).
+
+        They replace `before` and its pointers; a removed entry is kept under another key. Return False if something
+        else is there. After Retry, look whether it was written.
+        """
         ...
 
     def point(self, entry: Entry) -> bool:
-        """Write the pointers of an entry again, if it is what is there."""
+        """Write the pointers of an entry again, if that entry is what is there."""
         ...
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:
-        """Invalid cursors raise Permanent("InvalidCursor")."""
+        """Return a page of a tenant's audit. Raises Permanent("InvalidCursor") for an invalid cursor."""
         ...
