@@ -1,4 +1,5 @@
-"""Accepting a job: from what is asked for to a record that survives everything."""
+"""Prepare and accept jobs. Accepting turns a submission into a create-only `spec` record, which survives every
+crash."""
 
 from chalicelib.core import ids
 from chalicelib.core.errors import KeyReused
@@ -10,14 +11,18 @@ from chalicelib.protocol.submitting import Submission, spec_of
 
 
 def prepare(env: Env, submission: Submission) -> JobSpec:
-    """The job as it would be accepted now. Raises what stands against it. It is not accepted yet."""
+    """Return the job as it would be accepted now, but don't accept it yet. Raises BadRequest or Unusable if something
+    stands against the submission."""
     spec = spec_of(env, submission)
     return pinned(env, ControlRecords(env, spec.control_region).job(spec.job_id), spec, submission)
 
 
 def accept(env: Env, spec: JobSpec) -> tuple[JobSpec, bool]:
-    """Accept a job that was prepared; also says whether it is a new one. The same submission under the same token is
-    the same job, in either Region, at any time."""
+    """Accept a prepared job. Return the accepted job, and whether it is a new one.
+
+    The same submission under the same token is the same job, in either Region, at any time. Raises KeyReused if the
+    token was used for another request.
+    """
     records = ControlRecords(env, spec.control_region).job(spec.job_id)
     accepted = records.create_spec(spec)
     if accepted.request_sha256 != spec.request_sha256:
@@ -25,13 +30,13 @@ def accept(env: Env, spec: JobSpec) -> tuple[JobSpec, bool]:
             "IdempotencyKeyReused",
             f"this Idempotency-Key was used for another request (job {accepted.job_id}): use a new one",
         )
-    # Crash here: accepted, but on no list. The client got no answer; its retry with the same key gets here again. A
-    # schedule's occurrence gets here again at the next sweep.
+    # Crash here: the job is accepted, but not on the list of open jobs. The client got no answer, so it retries with
+    # the same key and gets here again. A schedule's occurrence gets here again at the next sweep.
     if records.terminal() is None:
         _list_as_open(records, accepted)
-    # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and wakes split.
-    # The item is the same whoever writes it, so a second writer does no harm. Until a plan is approved, no list of jobs
-    # shows it.
+    # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and wakes split. The
+    # item is the same whoever writes it, so a second writer does no harm. A plan gets its item only when it is
+    # approved: no list of jobs shows it before that.
     if not accepted.planned_first:
         env.ledger.put_job(accepted)
     env.queue.send([Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)])

@@ -1,9 +1,10 @@
-"""Who wakes copy for a partition (`core.admission`): split when it plans it, or whoever finishes the one before it in
-its line.
+"""Wake copy for planned partitions, a window at a time (`core.admission`). Split wakes a partition when it plans it, or
+the worker that finishes the previous partition of the same lane wakes it.
 
-Each writes first and looks then: split writes the link and looks whether its turn has come already; the finisher
-writes its record and looks whether the next link is there. So at least one of them sees the other. If both do, the
-partition is woken twice, which is harmless. A message that is lost is sent anew by the sweep when the job stands still.
+Both sides write first and read afterwards. Split writes the manifest entry, then checks whether the partition's turn
+has come already. The finishing worker writes its record, then checks whether the next entry is there. So at least one
+of them sees the other. If both do, the partition is woken twice, which is harmless. If a message is lost, the sweep
+sends another one when the job stands still.
 """
 
 from dataclasses import dataclass
@@ -16,12 +17,12 @@ from chalicelib.ports import Env, QueueName, Wake
 from chalicelib.protocol.records import JobRecords
 
 LOOKS = 8
-"""Partitions with nothing to copy are passed by: so many at one go."""
+"""How many partitions with nothing to copy are skipped in one call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The lines of a job's ranges."""
+    """The lanes of a job's ranges."""
 
     env: Env
     records: JobRecords
@@ -31,8 +32,11 @@ class Line:
         return partitions_ahead(self.env.policy, self.spec.priority, range_id)
 
     def is_due(self, part: str) -> bool:
-        """Has the turn of a planned partition come? If there is nothing but unchanged ones before it as far as one
-        looks, it counts as come: planning these takes so long that they make no crowd."""
+        """Tell whether the turn of a planned partition has come.
+
+        The answer is also True if the previous `LOOKS` partitions of its lane all had nothing to copy. Planning so many
+        of them takes so long that their messages don't crowd the queue.
+        """
         ahead = self.ahead(split_part_id(part)[0])
         for _ in range(LOOKS):
             before = before_in_line(part, ahead)
@@ -42,12 +46,15 @@ class Line:
                 return self.records.finished(before)
             if not self.records.done(before):
                 return False
-            part = before  # Receipted when it was planned: then its turn is this one's.
+            part = before  # It got its receipt when it was planned, so its turn decides.
         return True
 
     def pass_over(self, manifest: Manifest) -> None:
-        """A partition was receipted when it was planned. Another splitter may have gone on from its link before that,
-        and not have seen it finished: one HEAD, if there was none."""
+        """Wake the next partition of the lane after one that got its receipt when it was planned.
+
+        Another splitter may have continued from this partition's entry before the receipt was written. It has then not
+        seen this partition as finished, and woken nobody. Where there is no such entry, this costs one HEAD.
+        """
         ahead = self.ahead(split_part_id(manifest.part)[0])
         if (
             not manifest.last
@@ -57,13 +64,13 @@ class Line:
             self.pass_on(manifest)
 
     def pass_on(self, manifest: Manifest) -> None:
-        """A partition is finished, or was before: wake the next one of its line."""
+        """Wake the next partition of the lane, since this one is finished. Safe to repeat."""
         if manifest.last or manifest.aside:
             return
         try:
             self.env.queue.send(self._next(manifest.part))
         except Retry as error:
-            # As if we had died before this: the sweep wakes the line when the job stands still.
+            # This is as if we had died before the send: the sweep wakes the lane when the job stands still.
             self.env.log("next-not-woken", job=self.spec.job_id, part=manifest.part, error=str(error))
 
     def _next(self, part: str) -> list[Wake]:
@@ -71,10 +78,11 @@ class Line:
         for _ in range(LOOKS):
             part = next_in_line(part, ahead)
             if not self.records.has_link(part) or self.records.claimed(part):
-                return []  # Whoever plans it looks back; whoever holds it passes on.
+                return []  # Not planned: its planner checks. Claimed: its worker wakes the next one.
             if not self.records.done(part):
                 return [self.wake(part, fresh=True)]
-        # Unchanged ones all along: whoever gets this finds it finished, and goes on from there.
+        # All of these partitions had nothing to copy. The worker that gets this message finds the partition finished,
+        # and continues from there.
         return [self.wake(part)]
 
     def wake(self, part: str, *, fresh: bool = False) -> Wake:

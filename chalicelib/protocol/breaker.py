@@ -1,9 +1,10 @@
-"""Who is still asked. A dependency that hangs costs each call its whole budget, so one invocation asks it only until it
-is plain that nobody answers: from then on calls to it fail at once (`NotAsked`), and all other work goes on.
+"""Stop calling a dependency that doesn't answer. A dependency that hangs costs each call its whole time budget. So one
+invocation calls it only until it is plain that it doesn't answer. From then on calls to it fail at once (`NotAsked`),
+and all other work goes on.
 
-It wraps the ports of an Env, all operations alike, so whoever calls them need not know; so does an invocation's end:
-where its time is up, no call is begun. To the code that is cut short both are as a crash between two calls, which is an
-ordinary state everywhere.
+The breaker wraps the ports of an Env, all operations alike, so callers need not know of it. It also enforces the end of
+an invocation: once its time is up, no call is begun. To the interrupted code both look like a crash between two calls,
+which is an ordinary state everywhere.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,9 +21,10 @@ T = TypeVar("T")
 P = TypeVar("P")
 TABLE, QUEUES, BUS = "the table", "the queues", "the event bus"
 NO_REQUEST = frozenset({"presign"})
-"""Operations that ask nobody."""
+"""Operations that send no request."""
 BRIEF = frozenset({"count_request"})
-"""Operations that are given less time than others: that they got no answer in it does not mean that nobody answers."""
+"""Operations with a shorter timeout than others. One that times out does not prove that the dependency doesn't
+answer."""
 
 
 def s3_of(region: str) -> str:
@@ -31,22 +33,25 @@ def s3_of(region: str) -> str:
 
 @dataclass(slots=True)
 class Breaker:
-    """What one invocation has learned about those it depends on. Shared by its threads."""
+    """The circuit breaker of one invocation: what it has learned about its dependencies. Its threads share it."""
 
     clock: Clock
     strikes: int = STRIKES
     dear_ms: int | None = None
-    """One call without an answer is enough if it took so long. None: it never is."""
+    """How long a call without an answer must take, in ms, to trip the breaker alone. None: no single call does."""
     silent: dict[str, set[str]] = field(default_factory=dict)
-    """Calls that got no answer, since there was one. Different calls: an object that hangs, and is asked for again and
-    again, does not speak for its bucket."""
+    """Dependency -> the calls that got no answer since its last answer. Only different calls count: one object that
+    hangs, and is asked for again and again, says nothing about its bucket."""
     tripped: set[str] = field(default_factory=set)
     waited: bool = False
-    """A call has cost its time for nothing."""
+    """A call has used up its time without an answer."""
 
     def call(self, whom: str, ask: Callable[[], T], what: Callable[[], str], *, brief: bool = False) -> T:
-        """Ask, and note whether there was an answer; any but NoAnswer is one. `what` tells calls apart. The silence of
-        a `brief` one has cost its time, and says nothing more."""
+        """Make a call, and note whether there was an answer. Every outcome except NoAnswer is one.
+
+        `what` tells calls apart. A `brief` call that times out has cost its time, but doesn't count against the
+        dependency.
+        """
         begun_ms = self.clock.now_ms()
         try:
             answer = ask()
@@ -72,20 +77,21 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When calls are no longer begun. None: never."""
+    """The times after which no call is begun. None means no limit."""
 
     until_ms: int | None = None
-    """OutOfTime from then on."""
+    """From then on calls raise OutOfTime; in ms since the epoch."""
     answer_by_ms: int | None = None
-    """Once something has failed to answer, nothing is begun that may last beyond this."""
+    """Once a dependency has failed to answer, no call is begun that may last beyond this; in ms since the epoch."""
     call_ms: int = 0
-    """The longest that one call may last."""
+    """The longest that one call may last, in ms."""
 
 
 def guarded(
     env: Env, breaker: Breaker, limits: Limits, place_of: Callable[[Bucket], str] = lambda b: s3_of(b.region)
 ) -> Env:
-    """The Env, asking through the breaker. `place_of`: what of S3 is silent when a bucket is."""
+    """Return the Env with its ports wrapped by the breaker. `place_of` names the dependency that a bucket belongs
+    to."""
     gate = _Gate(breaker, limits)
     return replace(
         env,
@@ -98,26 +104,34 @@ def guarded(
 
 
 def for_worker(env: Env) -> Env:
-    """For one invocation of a worker: several calls decide, since a worker has time, and a copy may be left without an
-    answer by itself. Each bucket by itself, so that what is found can be recorded in another one."""
+    """Wrap the Env for one invocation of a worker.
+
+    It takes several calls without an answer to trip the breaker: a worker has time, and a single copy may go unanswered
+    for reasons of its own. Each bucket is a dependency by itself, so that findings about one can be recorded in
+    another.
+    """
     return guarded(env, Breaker(env.clock), Limits(), lambda bucket: f"bucket {bucket.name}")
 
 
 def for_request(env: Env) -> Env:
-    """For one request of the API: it is answered in time, whatever hangs."""
+    """Wrap the Env for one request of the API, so that the request is answered in time, whatever hangs."""
     now_ms, policy = env.clock.now_ms(), env.policy
     limits = Limits(now_ms + policy.api_slow_ms, now_ms + request_ms(policy), quick_ms(policy))
     return guarded(env, for_quick(env), limits)
 
 
 def for_quick(env: Env) -> Breaker:
-    """For who has other work to do: one call that cost its time is enough."""
+    """Return a breaker for a caller that has other work to do: one call that used up its time trips it."""
     return Breaker(env.clock, dear_ms=dear_ms(env.policy))
 
 
 def _whom_of_store(place_of: Callable[[Bucket], str], values: Iterable[object]) -> tuple[str, ...]:
-    """Whose silence it is, last, and before that who else must not be silent. A request goes to the bucket that it
-    changes; a copy waits for its source besides, and if there is no answer, that is most likely why."""
+    """Return the dependencies of a call to the store. The last one is blamed if the call gets no answer; the call is
+    refused if any of them has tripped.
+
+    A request goes to the bucket that it changes. A copy also waits for its source, and a copy without an answer is most
+    likely the source's fault.
+    """
     asked: tuple[str, ...] = ()
     source = ""
     for value in values:
@@ -149,7 +163,7 @@ class _Gate:
 
 
 class _Guarded:
-    """A port whose operations all pass a gate: also those that it will have one day."""
+    """A port whose operations all pass a gate, including operations that the port will have one day."""
 
     def __init__(self, port: object, gate: _Gate, whom: Callable[[Iterable[object]], tuple[str, ...]]) -> None:
         self._port, self._gate, self._whom = port, gate, whom
@@ -165,7 +179,7 @@ class _Guarded:
             work = partial(operation, *args, **named)
             return self._gate.call(whom, work, lambda: f"{name}{args}{named}", brief=brief)
 
-        self.__dict__[name] = ask  # Operations are called again and again: each is wrapped once.
+        self.__dict__[name] = ask  # Operations are called again and again, so each is wrapped once.
         return ask
 
 

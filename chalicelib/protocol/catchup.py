@@ -1,22 +1,25 @@
-"""Feeds are caught up by listing: their source is listed, and what was written there at some time or later goes to
-intake as an arrival. Intake looks at each for itself: what was delivered already is left alone.
+"""Catch feeds up by listing their sources. Each object that was written at or after a given time goes to intake as an
+object event. Intake checks each object itself, and skips those that were delivered already.
 
-Three things ask for it: a back-fill, the end of a pause (both are fills, in the feed's log), and the death of the
-Region whose events nobody takes meanwhile. All times that are compared are S3's own: the objects' LastModified with
-the beacon's, or with the pause's.
+There are three causes: a back-fill, the end of a pause (both are fills, in the feed's log), and the death of a Region,
+whose events nobody handles meanwhile. All times that are compared are S3's own: the LastModified of the objects, of the
+region heartbeat and of the pause record.
 
-A feed also begins with a fill, `created`, for what arrives in a Region whose replica of the registry doesn't know the
-feed yet: intake there drops it. It is lost to nobody: the Region where the source lies, whose queue the bucket's events
-go to, lists it by itself, and only when `places_of_feed` finds the feed. That reads what intake reads, and both reads
-are strongly consistent, so an intake that finds no feed has read before this sweep did. It had its event before it
-read, and the object was there before the event. So the object was there before the listing began; S3's LIST shows it,
-or what has replaced it. It is dated no earlier than the record that the feed's making begins with, or it is not the
-feed's. (One that was uploaded in parts is dated by its beginning: see docs/feeds.md.) Another Region that lists it
-while that one seems dead can't say so: the dead one may live, and not know the feed. So it doesn't end this fill.
+A feed also begins with a fill, named `created`. It is for objects that appear in a Region whose replica of the registry
+doesn't know the feed yet: intake in that Region drops their events. No object is lost by that. The bucket's events go
+to the queue of the Region where the source lies, and that same Region lists the source, once `places_of_feed` finds the
+feed. `places_of_feed` reads the same items as intake, and both reads are strongly consistent. So an intake that finds
+no feed has read before this sweep did. That intake had its event before it read, and the object was there before the
+event. So the object was there before the listing began, and S3's LIST shows it, or the version that replaced it.
 
-A fill is worked on by the sweep of the Region where the source lies, or by the other one while that is dead. How far
-it is, each Region notes for itself, in the table: what it has sent on went to its own queue, so another Region begins
-anew. Both may be at it; then objects arrive twice, and are delivered once.
+The `created` fill takes every object that is the feed's: those that are dated no earlier than the record with which the
+making of the feed begins. (An object that was uploaded in parts has the date of the upload's beginning: see
+docs/feeds.md.) When another Region lists the source because the home Region seems dead, all this proves nothing: the
+home Region may be alive, and not know the feed yet. So the other Region doesn't end this fill.
+
+A fill is worked on by the sweep of the Region where the source lies, or by the other Region while that one is dead.
+Each Region notes its own progress in the table. A Region sends events to its own queue, so another Region has to begin
+from the start. If both work on a fill, objects arrive twice and are delivered once.
 """
 
 import re
@@ -36,15 +39,17 @@ from chalicelib.protocol.regions import last_seen_by_store_ms
 
 CATCH_UP = "catch-up"
 PAGES_PER_RUN = 50
-"""Of one feed's source, in one sweep."""
+"""How many pages of one feed's source are listed in one sweep."""
 _NOTED = re.compile(r"(\d+) (\d+) (\d+) (.*)", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How far a source is listed. `cursor`: the last key that was looked at; "" before the first, and after the last.
+    """How far a source is listed.
 
-    `started_ms` is by the clock of the Region that lists."""
+    `cursor` is the last key that was listed; it is "" before the first key, and after the last. `started_ms` is by the
+    clock of the Region that lists.
+    """
 
     objects_seen: int = 0
     arrivals_sent: int = 0
@@ -61,10 +66,11 @@ class Listing:
 
 
 def catch_up(env: Env, places: Places, dead_region: str, deadline_ms: int) -> None:
-    """Go on with each feed whose source lies in the dead Region; begin anew when `feed_catch_up_ms` has passed."""
+    """Continue to list each feed whose source lies in the dead Region. A listing that has ended begins again when
+    `feed_catch_up_ms` has passed."""
     last_seen_ms = last_seen_by_store_ms(env, dead_region)
     if last_seen_ms == 0:
-        return  # It has never been alive, so it has left nothing behind: it may not even be deployed yet.
+        return  # It has never been alive, so it has left nothing behind. It may not even be deployed yet.
     for feed in places.feeds.values():
         if places.source(feed).bucket.region == dead_region:
             try:
@@ -77,40 +83,49 @@ def catch_up(env: Env, places: Places, dead_region: str, deadline_ms: int) -> No
 
 
 def _catch_up_feed(env: Env, places: Places, feed: Feed, since_ms: int, deadline_ms: int) -> bool:
-    """False if there was nothing to be done yet."""
+    """List some pages of one feed's source. Return False if it was too early for that, or the feed is paused."""
     noted = env.ledger.get_observation(CATCH_UP, feed.id, env.region)
     before = Listing.parse(noted.seen) if noted else None
     if noted and before and not before.cursor and env.clock.now_ms() - noted.since_ms < env.policy.feed_catch_up_ms:
         return False
     if FeedLog.of(env, feed, places.target(feed)).steering().paused:
-        return False  # Intake would put off all of it. It goes on when the feed does, if the Region is still dead then.
+        # Intake would postpone all of it. The listing continues when the feed is resumed, if the Region is still dead
+        # then.
+        return False
     begin = before if before and before.cursor else Listing(started_ms=env.clock.now_ms())
     at, _ = _list(env, places.source(feed), _since(env, since_ms), begin, deadline_ms)
-    # Crash before this: the same pages again, whose arrivals intake recognises as delivered.
+    # Crash before this: the next sweep lists the same pages again. Intake recognises their objects as delivered.
     env.ledger.put_observation(Observation(CATCH_UP, feed.id, env.region, str(at), env.clock.now_ms()))
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class _Since:
-    """When an object must have been written to be handed on, by S3's own time."""
+    """The time since which an object must have been written to be sent to intake, by S3's own clock."""
 
     at_ms: int
     of_parts_ms: int
-    """For objects that were uploaded in parts."""
+    """The same for objects that were uploaded in parts."""
 
     def takes(self, facts: ObjectFacts) -> bool:
         return facts.last_modified_ms >= (self.of_parts_ms if etag_parts(facts.etag) else self.at_ms)
 
 
 def _since(env: Env, at_ms: int) -> _Since:
-    """What appeared at that time or later. An object that was uploaded in parts is dated by the upload's beginning, so
-    it may look much older. What of that was delivered before is known, and is not delivered again."""
+    """Return the filter for objects that appeared at `at_ms` or later.
+
+    An object that was uploaded in parts has the date of the upload's beginning, so it may look much older. Those that
+    were delivered before are recorded as delivered, and are not delivered again.
+    """
     return _Since(at_ms, at_ms - env.policy.feed_upload_age_ms)
 
 
 def _list(env: Env, source: Endpoint, since: _Since, begin: Listing, deadline_ms: int) -> tuple[Listing, bool]:
-    """Some pages of a source, and one at least, or a slow day would never end; also says whether that was the end."""
+    """List some pages of a source, and send their objects to intake. Return how far it got, and whether that is the
+    end.
+
+    It lists at least one page: otherwise a sweep that is always late would never end the listing.
+    """
     at = begin
     for _ in range(PAGES_PER_RUN):
         page = env.store.list(source.bucket, source.prefix, start_after=at.cursor)
@@ -133,7 +148,8 @@ def _list(env: Env, source: Endpoint, since: _Since, begin: Listing, deadline_ms
 
 
 def fill_feeds(env: Env, dead: Collection[str], deadline_ms: int) -> None:
-    """Go on with the oldest fill of each feed that is not paused. `dead`: Regions whose work is this one's now."""
+    """Continue with the oldest fill of each feed that is not paused. `dead` names the Regions whose work this Region
+    does."""
     for region in sorted(env.control_buckets):
         control = ControlRecords(env, region)
         try:
@@ -141,7 +157,7 @@ def fill_feeds(env: Env, dead: Collection[str], deadline_ms: int) -> None:
         except (Retry, Denied, NoSuchBucket) as error:
             env.log("fills-not-listed", region=region, error=str(error))
             continue
-        # Another feed first in each sweep: a long one must not keep the others waiting.
+        # Each sweep begins with another feed: a long fill must not keep the others waiting.
         first = env.clock.now_ms() // env.policy.sweep_interval_ms % len(waiting) if waiting else 0
         for feed_id, names in waiting[first:] + waiting[:first]:
             log = FeedLog(control, feed_id)
@@ -158,7 +174,8 @@ def _fill(env: Env, log: FeedLog, names: list[str], dead: Collection[str], deadl
     places = places_of_feed(env, log.feed_id)
     feed = places.feeds.get(log.feed_id)
     if feed is None:
-        # Else this Region doesn't know of it yet; or never will, where the name was given to another feed since.
+        # Otherwise this Region doesn't know the feed yet. Or it never will, if the name was given to another feed
+        # since.
         for name in names:
             if log.feed_id in places.removed or log.waits_for_nobody(name):
                 log.forget(name)
@@ -167,7 +184,7 @@ def _fill(env: Env, log: FeedLog, names: list[str], dead: Collection[str], deadl
     if not is_mine(env, source, log.control.region, dead):
         return
     if log.steering().paused:
-        return  # Intake would put off all of it.
+        return  # Intake would postpone all of it.
     for name in names:
         if log.filled(name) is not None:
             log.forget(name)
@@ -181,22 +198,24 @@ def _fill(env: Env, log: FeedLog, names: list[str], dead: Collection[str], deadl
 def _fill_one(
     env: Env, log: FeedLog, feed: Feed, source: Endpoint, fill: Fill, deadline_ms: int, *, may_end: bool
 ) -> bool:
-    """True when all was listed. `may_end`: then it is done, for all Regions."""
+    """Continue with one fill. Return True when all of the source is listed. With `may_end` the fill is then done, for
+    all Regions."""
     subject = fill_subject(feed.id, fill.name)
     noted = env.ledger.get_observation(CATCH_UP, subject, env.region)
     before = Listing.parse(noted.seen) if noted else None
     if before and not before.cursor:
-        return True  # This Region has listed all of it, in the place of one that has to do so itself.
+        return True  # This Region has listed all of it in the place of the home Region, which must list it itself.
     begin = before or Listing(started_ms=env.clock.now_ms())
-    # A back-fill is for what was last modified since the time that somebody gave; a resume for what has appeared since.
+    # A back-fill takes objects by LastModified alone, since the time that its requester gave. A resume takes objects
+    # that have appeared since, so it looks further back for those that were uploaded in parts.
     resumed = resume_number(fill.name) is not None
     since = _since(env, fill.since_ms) if resumed else _Since(fill.since_ms, fill.since_ms)
     at, ended = _list(env, source, since, begin, deadline_ms)
     if not ended or not may_end:
-        # Crash before this: the same pages again.
+        # Crash before this: the next sweep lists the same pages again.
         env.ledger.put_observation(Observation(CATCH_UP, subject, env.region, str(at), env.clock.now_ms()))
         return ended
-    # Crash before this: the last pages again.
+    # Crash before this: the next sweep lists the last pages again.
     now, nonce = env.clock.now_ms(), env.ids.nonce()
     log.finish(Filled(feed.id, fill.name, at.objects_seen, at.arrivals_sent, at.started_ms, now, env.region, nonce))
     env.log("feed-filled", feed=feed.id, fill=fill.name, objects=at.objects_seen, arrivals=at.arrivals_sent)
@@ -204,7 +223,7 @@ def _fill_one(
 
 
 def listings(env: Env, feed_id: str, name: str) -> Iterator[Listing]:
-    """How far each Region is with a fill that isn't done, if it has begun."""
+    """Yield how far each Region that has begun a fill is with it. Meant for a fill that isn't done."""
     for region in sorted(env.control_buckets):
         noted = env.ledger.get_observation(CATCH_UP, fill_subject(feed_id, name), region)
         if noted and (at := Listing.parse(noted.seen)):
@@ -216,12 +235,12 @@ def fill_subject(feed_id: str, name: str) -> str:
 
 
 def is_mine(env: Env, source: Endpoint, control_region: str, dead: Collection[str]) -> bool:
-    """Is what has to be listed for a feed this Region's work, or a dead one's?"""
+    """Tell whether listing for a feed is the work of this Region: its own work, or that of a dead Region."""
     home = home_of(env, source, control_region)
     return home == env.region or home in dead
 
 
 def home_of(env: Env, source: Endpoint, control_region: str) -> str:
-    """Whose work it is to list for a feed: its source's Region's, or, where that is none of the service's, its
-    target's."""
+    """Return the Region that lists for a feed: the Region of its source, or, if the service doesn't run there, that of
+    its target."""
     return source.bucket.region if source.bucket.region in env.control_buckets else control_region

@@ -116,7 +116,7 @@ FEEDS = (
                 _CATCHUP,
                 """\
     if log.steering().paused:
-        return  # Intake would put off all of it.
+        return  # Intake would postpone all of it.
 """,
                 "",
             ),
