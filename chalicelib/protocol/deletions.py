@@ -1,8 +1,10 @@
-"""A job's second chain: what is at the target and has no counterpart at the source.
+"""Plan and carry out deletions: the second manifest log of a job. It holds the objects at the target that have no
+counterpart at the source.
 
-It begins when all that the job had to deliver is delivered. Its manifests pin what is to be deleted, and nothing of
-them is carried out before its last link is written: that one says whether any of it may be (`Manifest.error`), for all
-workers and for ever. So the cap holds for the job as a whole, whoever plans, copies, dies or wakes up late.
+The log begins when everything that the job had to deliver is delivered. Its manifests pin the objects to delete. None
+of them is carried out before the log's last entry is written. That entry decides, for all workers and for ever, whether
+anything may be deleted (`Manifest.error`). So the cap holds for the job as a whole, no matter which worker plans,
+copies, dies or wakes up late.
 """
 
 from collections.abc import Sequence
@@ -30,14 +32,15 @@ from chalicelib.protocol.scan import look_at
 from chalicelib.protocol.settling import fold, forks_of
 
 PAGES_PER_LINK = 20
-"""How many pages of the target are listed for one manifest, where most of it has its counterpart."""
+"""How many pages of the target are listed for one manifest at most. It matters where most objects have a
+counterpart."""
 
 
 # --- planning -----------------------------------------------------------------------------------------------------
 
 
 def delivered(env: Env, records: JobRecords) -> Tally | None:
-    """What became of all that the job had to deliver; None if it isn't all receipted yet."""
+    """Return the receipt fold over everything that the job had to deliver, or None if some of it has no receipt yet."""
     survey = records.survey()
     links, done = ({part for part in names if not ids.is_delete_part(part)} for names in (survey.links, survey.done))
     if not may_be_complete(links, done):
@@ -50,10 +53,11 @@ def delivered(env: Env, records: JobRecords) -> Tally | None:
 
 
 def cut_deletions(env: Env, spec: JobSpec, sieve: Sieve, after: str, planned: int) -> Cut:
-    """What the next link is to hold, of target keys above `after`; `planned` rows are in those before it.
+    """Return the content of the next manifest: objects to delete among the target keys above `after`. `planned` is the
+    number of rows in the manifests before it.
 
-    The target is listed first, and what it shows is then looked for at the source: whatever has arrived at the source
-    until then, and was delivered perhaps by somebody else, is seen on both sides.
+    The target is listed first. Its keys are looked for at the source afterwards. So an object that has reached the
+    source by then, and was perhaps delivered by somebody else, is seen on both sides.
     """
     limit = min(env.policy.partition_rows, LIST_PAGE_KEYS)
     others = _other_places(env, spec)
@@ -72,12 +76,14 @@ def cut_deletions(env: Env, spec: JobSpec, sieve: Sieve, after: str, planned: in
 
 
 def _other_places(env: Env, spec: JobSpec) -> tuple[str, ...]:
-    """Prefixes of other endpoints beneath the target, also of removed ones: what lies there has owners of its own."""
+    """Return the prefixes of other endpoints beneath the target, removed endpoints included: the objects there have
+    other owners."""
     return beneath(spec.target_prefix, prefixes_in(env, spec.target.bucket.name))
 
 
 def _is_meant(spec: JobSpec, sieve: Sieve, others: tuple[str, ...], facts: ObjectFacts) -> bool:
-    """Not the folder marker of the target prefix itself, which is its place, not something in it."""
+    """Tell whether the job covers an object of the target. It doesn't cover the folder marker of the target prefix
+    itself, which stands for the folder and is not an object in it."""
     name = facts.key.removeprefix(spec.target_prefix)
     return bool(name) and not facts.key.startswith(others) and sieve.passes(name, facts)
 
@@ -105,7 +111,8 @@ def _without_counterpart(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts]
 
 
 def _is_there(env: Env, spec: JobSpec, key: str, found: ObjectFacts | EftError | None) -> bool:
-    """A HEAD that was refused says nothing of whether there is such a key; LIST does."""
+    """Tell whether the source has the key. If its HEAD was refused, LIST decides: a refused HEAD doesn't say whether
+    the key exists."""
     if not isinstance(found, EftError):
         return found is not None
     page = env.store.list(spec.source.bucket, key, limit=1)
@@ -113,14 +120,15 @@ def _is_there(env: Env, spec: JobSpec, key: str, found: ObjectFacts | EftError |
 
 
 def _verdict(env: Env, spec: JobSpec, objects: int) -> str:
-    """Of the whole chain, when it is known how many objects it holds: why none of them may be deleted, or ""."""
+    """Return why nothing in the whole log may be deleted, or "". It is called once the number of objects is known."""
     assert spec.deletion is not None, "only of a job that deletes"
     for_ever = why_for_ever(env, spec.target.bucket, spec.deletion.consent) if objects else ""
     return refusal(spec.deletion, objects, source_empty=objects > 0 and _shows_nothing(env, spec), for_ever=for_ever)
 
 
 def _shows_nothing(env: Env, spec: JobSpec) -> bool:
-    """The source has nothing under its prefix now (but for its own folder marker), or had nothing for this job."""
+    """Tell whether the source has nothing under its prefix now (except its own folder marker), or had nothing for this
+    job."""
     page = env.store.list(spec.source.bucket, spec.source_prefix, limit=2)
     if all(facts.key == spec.source_prefix for facts in page.objects):
         return True
@@ -134,30 +142,34 @@ def _shows_nothing(env: Env, spec: JobSpec) -> bool:
 
 
 def end_of_chain(records: JobRecords) -> Manifest | None:
-    """The chain's last link; None while there is more to plan."""
+    """Return the log's last entry, or None while there is more to plan."""
     parts = records.links_of_range(ids.DELETE_RANGE)
     link = records.link(parts[-1]) if parts else None
     return link if isinstance(link, Manifest) and link.last else None
 
 
 def may_be_carried_out(records: JobRecords) -> bool:
-    """Is all of the chain planned, and is nothing against it? Once true, it stays true."""
+    """Tell whether all of the log is planned and may be carried out. Once this is True, it stays True."""
     end = end_of_chain(records)
     return end is not None and not end.error
 
 
 def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> bool:
-    """Nothing of the chain may be deleted: receipt its links so, also those without rows, whose writer may have died
-    before he did. False if there was no time for all of them. Needs no claim, since nothing is done; safe to repeat."""
+    """Write a receipt for every entry of the log that says that its rows were kept, since nothing may be deleted.
+    Return False if there was no time for all of them.
+
+    Entries without rows get a receipt too: the worker that planned them may have died before it wrote one. It needs no
+    claim, since nothing is deleted. Safe to repeat. After a cancel it does nothing: copy decides those rows.
+    """
     if end.error == CANCELLED:
-        return True  # Copy decides them: it looks at what had been deleted by then.
+        return True  # Copy decides them: it checks which objects had been deleted by then.
     for part in records.links_of_range(ids.DELETE_RANGE):
         if env.clock.now_ms() >= until_ms:
             return False
         link = records.link(part)
         if isinstance(link, Manifest) and not records.done(part):
             kept = [RowOutcome(row.key, Outcome.KEPT, end.error, row.expect) for row in link.rows]
-            # Crash here: the sweep sees links without a receipt, and wakes split, which goes on.
+            # Crash here: the sweep sees entries without a receipt and wakes split, which continues here.
             receipt_of(env, records, link, kept, started_ms=env.clock.now_ms())
     return True
 
@@ -167,15 +179,16 @@ def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> boo
 
 @dataclass(slots=True)
 class Finality:
-    """Asks, when the first row of a claim wants to know, whether what is deleted can be brought back; keeps the
-    answer."""
+    """Finds out whether deleted objects can be brought back. It asks S3 for the first row of a claim that needs to
+    know, and keeps the answer."""
 
     env: Env
     spec: JobSpec
     _why: str | None = None
 
     def why(self) -> str:
-        """Say why it can't, if nobody consented to that; else "". Raises Retry if S3 doesn't answer."""
+        """Return why they can't be brought back, if nobody consented to that; otherwise "". Raises Retry if S3 doesn't
+        answer."""
         if self._why is None:
             assert self.spec.deletion is not None, "only of a job that deletes"
             self._why = why_for_ever(self.env, self.spec.target.bucket, self.spec.deletion.consent)
@@ -193,7 +206,7 @@ class Deleter:
         return self.publisher.persist(self.row, lambda attempt: self._once(look=look_first or attempt > 0))
 
     def look(self) -> RowOutcome | None:
-        """HEAD the destination and decide; None while undecided."""
+        """HEAD the destination and decide the row. Return None while it is undecided."""
         head = self.publisher.env.store.head(self.publisher.route.target.bucket, self.row.target)
         decided = deletion(self.row, head.facts if head else None)
         return None if isinstance(decided, Undecided) else decided
@@ -214,7 +227,7 @@ class Deleter:
             return RowOutcome(row.key, Outcome.DELETED, etag=row.expect)
         except PreconditionFailed as error:
             return self.look() or refused_as_planned(row, error)
-        # Crash here: deleted and recorded nowhere. The next epoch's HEAD finds nothing there: DELETED.
+        # Crash here: the object is deleted, and no record says so. The next epoch's HEAD finds nothing there: DELETED.
         return RowOutcome(row.key, Outcome.DELETED, etag=row.expect, version_id=marker)
 
     def _is_at_source(self) -> bool:

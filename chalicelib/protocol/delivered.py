@@ -1,17 +1,19 @@
-"""The delivery record: which versions a feed has delivered, in the control bucket of its target's Region. Written once
-a version's publish is known, and before the table is told: the table is an index of this, and may be late.
+"""Keep the delivery record: which versions a feed has delivered. It lies in the control bucket of the target's Region.
+A version is recorded once its publish is known, and before the table is updated: the table is an index of the record,
+and may be late.
 
     delivered/<feed>/<slot>/one/<digest>   a version, delivered by itself
     delivered/<feed>/<slot>/many           there are records of several versions in this slot
     delivered/<feed>/<slot>/many/<id>      one of those: their digests
 
-A slot is the minute in which the source's version was last modified, by S3's own time: whoever asks about a version has
-looked at the source, and knows it. A digest stands for key and version. So one version by itself costs a PUT to record
-and two HEADs to ask for; a batch whose versions are of a minute or two costs one to four PUTs, whatever its size.
+A slot is the minute in which the source's version was last modified, by S3's own time. Whoever asks about a version has
+read its source object, and so knows the slot. A digest stands for key and version. So a single version costs one PUT to
+record and two HEADs to ask for. A batch whose versions are of one or two minutes costs one to four PUTs, whatever its
+size.
 
-What is read is bounded by what a feed's source was given in one minute: of 100,000 objects that come in batches of 100
-that are 1,000 records, one LIST and 1,000 small GETs an invocation; of a quiet feed it is nothing. The bucket forgets
-records that are 90 days old (template.yaml), as the table does.
+Reading is bounded by the number of objects that the source received in one minute. For 100,000 objects that come in
+batches of 100, there are 1,000 records: one LIST and 1,000 small GETs an invocation. For a quiet feed it is nothing.
+The bucket deletes records after 90 days (template.yaml), as the table does.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -44,12 +46,12 @@ def digest(row: Row) -> str:
 
 @dataclass(slots=True)
 class DeliveryRecords:
-    """Those of one feed."""
+    """The delivery record of one feed."""
 
     control: ControlRecords
     feed_id: str
     read: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Records of several versions that have been read, by name: they never change."""
+    """Cache of the records of several versions, by name: they never change."""
 
     def _key(self, slot: str, rest: str) -> str:
         return f"delivered/{quote(self.feed_id, safe='')}/{slot}/{rest}"
@@ -59,18 +61,20 @@ class DeliveryRecords:
         for slot, members in _by_slot(rows).items():
             digests = sorted({digest(row) for row in members})
             if len(digests) == 1:
-                # There already: it says the same.
+                # If it is there already, it says the same.
                 self.control.create(self._key(slot, f"one/{digests[0]}"), b"")
                 continue
             marker, env = self._key(slot, "many"), self.control.env
             if not self._there(marker):
                 self.control.create(marker, b"")
-            # Crash here: a marker that leads to nothing. Nobody is told a wrong thing.
+            # Crash here: the marker is there, but no record. Readers look for records and find none, so no reader
+            # concludes anything wrong.
             record = Delivered(self.feed_id, tuple(digests), env.region, env.ids.nonce())
             self.control.create(self._key(slot, f"many/{record.nonce}"), codec.dumps(record))
 
     def delivered(self, rows: Sequence[Row]) -> set[str]:
-        """The digests of those that are recorded. Raises Retry if the bucket can't be read: then nobody knows."""
+        """Return the digests of the rows that are recorded. Raises Retry if the bucket can't be read: then it is
+        unknown."""
         slots = _by_slot(rows)
         found = self.control.env.part_pool.map(lambda slot: self._of_slot(slot, slots[slot]), slots)
         return {one for of_slot in found for one in of_slot}
@@ -108,26 +112,26 @@ def _by_slot(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
 
 
 class JobDeliveries(Protocol):
-    """What the worker of a job knows of the delivery record, and what it adds to it while it works."""
+    """A job worker's view of the delivery record: it asks which rows are delivered, and adds rows while it works."""
 
     def has(self, row: Row, /) -> bool:
-        """A row is delivered already; if not, nobody else of this Region delivers it now. Raises Retry if nobody can
-        say so."""
+        """Tell whether a row is delivered already. If it returns False, no other worker of this Region delivers it now.
+        Raises Retry if neither can be told."""
         ...
 
     def tick(self, outcomes: Mapping[int, RowOutcome]) -> None:
-        """Called while rows are worked on."""
+        """Keep the record up to date; called while rows are worked on."""
         ...
 
     def note(self, outcomes: Mapping[int, RowOutcome]) -> None:
-        """Record what is delivered of the rows, by their index. Raises Retry if that can't be done."""
+        """Record the delivered rows; `outcomes` is by row index. Raises Retry if the bucket can't be written to."""
         ...
 
     def note_if_possible(self, outcomes: Mapping[int, RowOutcome]) -> None: ...
 
 
 class _NoDeliveries:
-    """Of jobs of no feed."""
+    """For jobs that belong to no feed: it knows and records nothing."""
 
     def has(self, _row: Row, /) -> bool:
         return False
@@ -141,10 +145,11 @@ NO_DELIVERIES: JobDeliveries = _NoDeliveries()
 
 
 def job_deliveries(control: ControlRecords, spec: JobSpec, rows: Sequence[Row]) -> JobDeliveries:
-    """Those of the worker that has just claimed a partition."""
+    """Return the view of the delivery record for a worker that has just claimed a partition."""
     if spec.feed_id is None:
         return NO_DELIVERIES
-    # In the job's name: an epoch that goes on for a dead one need not wait. Who delivers of one job is the lease's.
+    # The job holds the locks: an epoch that continues for a dead worker need not wait for them. Within one job, the
+    # lease decides which worker delivers.
     locks = DeliveryLocks(control.env, spec.feed_id, spec.job_id, control.env.policy.copy_lock_ms)
     made = FeedJobDeliveries(control.env, DeliveryRecords(control, spec.feed_id), locks, rows)
     made.ask_if_possible(range(len(rows)))
@@ -154,8 +159,12 @@ def job_deliveries(control: ControlRecords, spec: JobSpec, rows: Sequence[Row]) 
 
 @dataclass(slots=True)
 class FeedJobDeliveries:
-    """Those of a feed job. The record is asked before anything is published where nothing is: the job may have waited
-    for long, or an earlier epoch, or the other Region, may have delivered a row, and the receiver taken it away."""
+    """The delivery record as the worker of a feed job uses it.
+
+    The record is asked before a row is published to a key where nothing lies. The job may have waited for long.
+    Meanwhile an earlier epoch or the other Region may have delivered the row, and the receiver may have removed the
+    object.
+    """
 
     env: Env
     records: DeliveryRecords
@@ -164,11 +173,11 @@ class FeedJobDeliveries:
     known: set[str] = field(default_factory=set)
     asked_ms: int | None = None
     noted: set[int] = field(default_factory=set)
-    """Which rows this worker has recorded."""
+    """Indices of the rows that this worker has recorded."""
     noted_ms: int = 0
 
     def ask_if_possible(self, indices: Collection[int]) -> None:
-        """Learn which of these rows are delivered."""
+        """Find out which of these rows are delivered. If the record can't be read, this is only logged."""
         now = self.env.clock.now_ms()
         try:
             self.known |= self.records.delivered([self.rows[index] for index in indices])
@@ -177,14 +186,19 @@ class FeedJobDeliveries:
             self.env.log("deliveries-not-asked-for", feed=self.records.feed_id, error=str(error))
 
     def has(self, row: Row) -> bool:
-        """By what was asked for lately; of a worker that was asleep meanwhile it is asked for again. Whoever had the
-        lock before has recorded what it delivered two heartbeats before its lock ended, at the latest."""
+        """Tell whether a row is delivered.
+
+        The answer of the last two heartbeats counts. If it is older, since the worker was asleep, the record is asked
+        again. That is recent enough: the previous holder of the lock recorded what it delivered at least two heartbeats
+        before its lock ended.
+        """
         if digest(row) in self.known:
             return True
         if not self.locks.take(row):
             if self.records.has(row):
                 return True
-            # Not this row's fault, and soon over: it comes again with the partition, after a rest.
+            # This says nothing bad about the row, and soon passes. The partition comes again after a rest, and the row
+            # with it.
             raise NotAsked("DeliveryBusy", f"another worker of this Region is delivering this version of {row.key}")
         patience_ms = 2 * self.env.policy.heartbeat_ms
         if self.asked_ms is None or self.env.clock.now_ms() - self.asked_ms > patience_ms:
@@ -192,7 +206,8 @@ class FeedJobDeliveries:
         return False
 
     def tick(self, outcomes: Mapping[int, RowOutcome]) -> None:
-        """With each heartbeat: record what was delivered since the last one, and ask for the rest again."""
+        """Once a heartbeat, record the rows that were delivered since the last one, and ask about the other rows
+        again."""
         if self.env.clock.now_ms() - self.noted_ms >= self.env.policy.heartbeat_ms:
             self.note_if_possible(outcomes)
             self.ask_if_possible([index for index in range(len(self.rows)) if index not in outcomes])
@@ -201,12 +216,12 @@ class FeedJobDeliveries:
         try:
             self.note(outcomes)
         except Retry as error:
-            # Noted with the next heartbeat, or by whoever finds these objects at the destination.
+            # They are recorded with the next heartbeat, or by the worker that finds these objects at the destination.
             self.env.log("deliveries-not-noted", feed=self.records.feed_id, error=str(error))
 
     def note(self, outcomes: Mapping[int, RowOutcome]) -> None:
         self.noted_ms = self.env.clock.now_ms()
-        # A copy: rows are decided while this looks.
+        # Iterate over a copy: other threads decide rows meanwhile.
         good = [index for index, outcome in dict(outcomes).items() if outcome.outcome.good and index not in self.noted]
         self.records.note([self.rows[index] for index in good if digest(self.rows[index]) not in self.known])
         self.noted |= set(good)

@@ -1,4 +1,5 @@
-"""What a feed's delivery record says, how keys map between its two ends, and how the end of a feed job is noted."""
+"""Build the table's notes about a feed's deliveries, map keys between the two ends of a feed, and note how a feed job
+ended."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,14 +28,16 @@ from chalicelib.protocol.scan import look_at
 FEED_PART = ids.part_id(ids.ROOT_RANGE, 1)
 """A feed job has one partition."""
 AGAIN = (Outcome.SOURCE_CHANGED, Outcome.DESTINATION_CONFLICT)
-"""A feed delivers what is there now: rows that met a newer source or another destination are planned again."""
+"""Outcomes after which a key is planned again: the row met a newer source or another destination, and a feed delivers
+the version that is there now."""
 REPLACING = (OverwriteMode.IF_CHANGED, OverwriteMode.ALWAYS)
-"""Of feeds in these modes the destination ends up with the newest version."""
+"""Modes in which the destination of a feed ends up with the newest version."""
 DELIVERED = (DeliveryStatus.COPIED, DeliveryStatus.VERIFIED)
 
 
 def source_key_of(source: Endpoint, target: Endpoint, bucket: str, key: str) -> str | None:
-    """The source key that a destination key of a feed between these comes from, or None if it isn't one."""
+    """Return the source key for a destination key of a feed between these endpoints, or None if the key isn't such a
+    one."""
     if target.bucket.name != bucket or not key.startswith(target.prefix):
         return None
     return target_key(key, target.prefix, source.prefix)
@@ -43,7 +46,8 @@ def source_key_of(source: Endpoint, target: Endpoint, bucket: str, key: str) -> 
 def delivery_of(
     env: Env, feed_id: str, row: Row, outcome: RowOutcome | None, *, job_id: str | None, verified: bool
 ) -> Delivery:
-    """The record of one row of a feed: queued (no outcome yet), delivered, gone at the source, or failed."""
+    """Return the table's note about one row of a feed: queued (no outcome yet), delivered, gone at the source, or
+    failed."""
     status = DeliveryStatus.QUEUED
     if outcome is not None:
         proven = verified and outcome.verification in (Verification.ETAG, Verification.CHECKSUM)
@@ -70,16 +74,16 @@ def delivery_of(
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a feed job did about one key."""
+    """The result of a feed job for one key."""
 
     row: Row
     delivery: Delivery
     again: bool
-    """Its key must be looked at again."""
+    """Intake must handle the key again."""
 
 
 def ended_rows(env: Env, records: JobRecords, feed_id: str) -> Iterator[Ended]:
-    """What became of the rows of a feed job that has its receipt."""
+    """Yield the result of each row of a feed job that has its receipt."""
     for part in (FEED_PART, ids.aside_of(FEED_PART)):
         manifest, receipt = records.link(part), records.receipt(part)
         if not isinstance(manifest, Manifest) or receipt is None:
@@ -95,22 +99,22 @@ def _ended_in(env: Env, records: JobRecords, feed_id: str, manifest: Manifest, r
         if not outcome.outcome.is_end:
             continue
         if outcome.outcome is Outcome.DESTINATION_CONFLICT and claimed and claimed.rows[index].outcome.good:
-            # It was delivered, and then taken away or replaced before it was verified. The receiver may do that; it
-            # must not bring the object back.
+            # It was delivered, and then the receiver removed or replaced it before it was verified. The receiver may do
+            # that; it must not bring the object back.
             outcome = replace(outcome, outcome=Outcome.COPIED)
         delivery = delivery_of(env, feed_id, row, outcome, job_id=records.job_id, verified=True)
         yield Ended(row, delivery, outcome.outcome in AGAIN)
 
 
 def note_feed_job(env: Env, records: JobRecords, spec: JobSpec) -> None:
-    """The delivery record of each row; rows to be looked at again go back to intake; failures are told. Safe to
-    repeat."""
+    """Note the end of a feed job: put a delivery item for each row into the table, send keys that must be handled again
+    back to intake, and report failures as events. Safe to repeat."""
     ended = list(ended_rows(env, records, spec.feed_id or ""))
     newest = _newest(env, spec, ended)
     again = [Arrival(spec.source.bucket.name, row.row.key) for row in ended if row.again]
     again += [_replaced(spec, row) for row in ended if _is_behind(spec, row, newest.get(row.row.key))]
-    # Before anything is called verified. Crash before this, or after it: the job is still listed as open, and is noted
-    # once more.
+    # This comes before anything is noted as verified. Crash before or after it: the job is still on the list of open
+    # jobs, so the sweep does all of this once more.
     env.queue.send_arrivals(again)
     env.ledger.put_deliveries([_as_far_as_seen(row.delivery, newest) for row in ended])
     for row in ended:
@@ -119,22 +123,25 @@ def note_feed_job(env: Env, records: JobRecords, spec: JobSpec) -> None:
 
 
 def _newest(env: Env, spec: JobSpec, ended: Sequence[Ended]) -> dict[str, ObjectFacts | EftError]:
-    """What is at the source now of what was delivered. All of it was verified at the destination before this look: what
-    has become newer until now is seen here; what does so later has an event, and whoever handles that finds at the
-    destination what this job has put there."""
+    """Return the current source facts of the delivered keys.
+
+    All of these rows were verified at the destination before the source is read here. So a newer version that appeared
+    before this read is seen here. A newer version that appears later has an event of its own; the intake that handles
+    it finds this job's object at the destination.
+    """
     keys = sorted(row.row.key for row in ended if row.delivery.status in DELIVERED)
     if not keys:
         return {}
     try:
         return look_at(env, spec.source.bucket, spec.source_prefix, just_below(keys[0]), keys)
     except EftError as error:
-        # Nobody waits for the source's Region: what isn't called verified is looked at again by a sweep.
+        # Don't wait for the source's Region. Deliveries that are not noted as verified are checked again by a sweep.
         env.log("newest-not-looked-at", bucket=spec.source.bucket.name, key=keys[0], error=str(error))
         return dict.fromkeys(keys, error)
 
 
 def _is_behind(spec: JobSpec, ended: Ended, newest: ObjectFacts | EftError | None) -> bool:
-    """Another version is newest by now than was delivered."""
+    """Tell whether the source has another version by now than the one that was delivered."""
     return spec.mode in REPLACING and isinstance(newest, ObjectFacts) and newest.etag != ended.row.etag
 
 
@@ -149,15 +156,15 @@ def _as_far_as_seen(delivery: Delivery, newest: Mapping[str, ObjectFacts | EftEr
 
 
 def furthest(items: Iterable[Delivery]) -> Delivery:
-    """What is to be believed of one version, of what each Region says about it: that it was delivered, whoever says so;
-    else what was said last."""
+    """Return which of the Regions' notes about one version counts: a delivery, whichever Region notes it; otherwise the
+    latest note."""
     ranks = {DeliveryStatus.VERIFIED: 2, DeliveryStatus.COPIED: 1}
     return max(items, key=lambda d: (ranks.get(d.status, 0), d.at_ms, d.region))
 
 
 def is_queued(env: Env, control_region: str, delivery: Delivery) -> bool:
-    """A delivery that was noted as queued: is it still to come, or has it been made? Its job knows: a note may be older
-    than the job's end, or another Region's."""
+    """Tell whether a delivery that is noted as queued is still to come, or is done. Its job decides that: a note may be
+    older than the job's end, or come from the other Region."""
     records = ControlRecords(env, control_region).job(delivery.job_id or "")
     if records.terminal() is None:
         return True

@@ -1,4 +1,4 @@
-"""A batch of a feed's objects as a job: one manifest, which takes the same way as any other job's."""
+"""Turn a batch of a feed's objects into a job. It has one manifest, and takes the same way as any other job."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from chalicelib.protocol.records import JobRecords
 
 
 def feed_job(env: Env, feed: Feed, source: Endpoint, target: Endpoint, rows: Sequence[Row], attempt: int) -> JobSpec:
-    """Make the job of these rows. Its id follows from what they pin, and from `attempt`."""
+    """Make the job of these rows. Its id follows from the versions that they pin, and from `attempt`."""
     pins = [(row.key, pin_of(row), row.expect or "") for row in rows]
     job_id = ids.feed_job_id(feed.id, pins, attempt)
     return JobSpec(
@@ -34,14 +34,15 @@ def feed_job(env: Env, feed: Feed, source: Endpoint, target: Endpoint, rows: Seq
 
 
 def open_feed_job(env: Env, spec: JobSpec, records: JobRecords, rows: Sequence[Row]) -> None:
-    """Have the rows carried out."""
+    """Open the feed job of these rows: write its records, add it to the list of open jobs, and wake copy."""
     feed_id = spec.feed_id or ""
-    # The manifest first: a job on the list of open jobs always has it. Crash here: a manifest that no list names does
-    # nothing; the events come again and, planned alike, find it.
+    # The manifest comes first, so that every job on the list of open jobs has one. Crash here: no list names this
+    # manifest, so it does nothing. The events come again. If they are planned alike, they find this manifest.
     records.create_link(_manifest(env, spec.job_id, rows))
     accepted = records.create_spec(spec)
     records.control.open_job(spec.job_id)
-    # From here on the sweep would carry it out. Crash before the events are acknowledged: the same again.
+    # From here on the sweep would carry the job out. Crash before the events are acknowledged: they come again, and the
+    # same is done once more.
     env.ledger.put_job(accepted)
     size = sum(row.size for row in rows)
     env.ledger.put_plan(PlanProgress(spec.job_id, ids.ROOT_RANGE, env.region, 1, len(rows), size, closed=True))

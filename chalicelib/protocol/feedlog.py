@@ -1,14 +1,15 @@
-"""What is wanted of a feed, in the control bucket of its target's Region: create-only, so that both Regions see the
-same at once, and a pause that one of them has taken is not undone by what the other one knows of the table.
+"""Keep a feed's log: the desired state of a feed (its pauses and resumes) and its fills. It lies in the control bucket
+of the target's Region. Its records are create-only, so both Regions see the same at once. A pause that one Region has
+accepted is therefore not undone by the other Region's older knowledge from the table.
 
     feeds/<feed>/intent/<n>        odd numbers pause it, even ones resume it (`core.intents`)
     feeds/<feed>/fill/<name>       a back-fill that was asked for
     feeds/<feed>/filled/<name>     it is done
-    fills/<feed>/<name>            index of what is to be listed, for sweeps; removed when it is done
+    fills/<feed>/<name>            index of the fills to work on, for sweeps; removed when one is done
 
-A feed begins with a fill of its own, `created`, for what arrives before a Region knows of the feed. Each resume has one
-too, named after its number: it needs no record but the intent itself, and so there is no
-moment at which a feed goes on and nobody knows that something has to be made up for.
+A feed begins with a fill of its own, `created`, for objects that arrive before a Region knows of the feed. Each resume
+has a fill too, named after its number. That fill needs no record except the intent itself. So there is no moment at
+which a feed runs again and nobody knows that it has something to make up for.
 """
 
 from collections.abc import Iterator
@@ -36,11 +37,11 @@ _FILLS = "fills/"
 
 @dataclass(frozen=True, slots=True)
 class Steering:
-    """Whether a feed is paused, as its log says."""
+    """The desired state of a feed, as its log says: paused or not."""
 
     intents: Intents = NO_INTENTS
     changed_ms: int = 0
-    """When the last intent was written, by S3's own time; 0 if there is none."""
+    """When the last intent was written, by S3's own time in ms; 0 if there is none."""
 
     @property
     def paused(self) -> bool:
@@ -48,13 +49,13 @@ class Steering:
 
     @property
     def since_ms(self) -> int:
-        """Of a paused feed: what was written then or later is looked for when it is resumed."""
+        """For a paused feed: objects that were written then or later are looked for when the feed is resumed."""
         return since_of_pause_ms(self.changed_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class FeedLog:
-    """The records of one feed."""
+    """The log of one feed."""
 
     control: ControlRecords
     feed_id: str
@@ -72,62 +73,68 @@ class FeedLog:
     # --- pause and resume -------------------------------------------------------------------------------------
 
     def steering(self) -> Steering:
-        """One HEAD for a feed that was never paused; a LIST more for one that was."""
+        """Return the desired state. It costs one HEAD for a feed that was never paused, and one LIST more for
+        others."""
         if self.control.env.store.head(self.control.bucket, self._key(f"intent/{1:06d}")) is None:
             return Steering()
         last = max(self.control.list_all(self._key("intent/")), key=lambda facts: facts.key)
         return Steering(Intents(int(last.key.rsplit("/", 1)[1])), last.last_modified_ms)
 
     def stopped(self, steering: Steering) -> str:
-        """Why the service has paused it, and what to do; "" if it hasn't."""
+        """Return why the service has paused the feed, and what to do; "" if it hasn't."""
         if not steering.paused:
             return ""
         body = self.control.get(self._key(f"intent/{steering.intents.highest:06d}"))
         return "" if body is None else codec.loads(body, Intent).reason
 
     def want(self, kind: IntentKind, by: str, reason: str = "") -> None:
-        """Write a wish, unless it holds."""
+        """Write the desired state, unless it is in effect already."""
         number = self.steering().intents.number_for(kind)
         if number is None:
             return
         if kind is IntentKind.RESUME:
-            # Crash after this: a fill that waits, as long as the feed is paused. The next resume is the very same one.
+            # Crash after this: a fill is on the index, and waits as long as the feed is paused. The next resume has the
+            # same number, and so the same fill.
             self.control.create(self._marker(resume_name(number)), b"")
         env = self.control.env
-        # Lost to another request: it wrote the same wish, since the number says which it is.
+        # If another request was faster, it wrote the same intent: the number says which kind it is.
         intent = Intent(self.feed_id, number, kind, env.region, env.clock.now_ms(), env.ids.nonce(), by, reason)
         self.control.create(self._key(f"intent/{number:06d}"), codec.dumps(intent))
 
     # --- fills ------------------------------------------------------------------------------------------------
 
     def begin(self, by: str) -> None:
-        """Record that the feed is being made, before anybody can know of it: what appears from now on, by the time of
-        this record in S3, is the feed's."""
+        """Record that the feed is being made, before anybody can know of it. Objects that appear after the time of this
+        record, by S3's clock, are the feed's."""
         env = self.control.env
         made = Fill(self.feed_id, CREATED, 0, env.region, env.clock.now_ms(), env.ids.nonce(), by)
-        # Crash after this: a record of a feed that there isn't. Made again, it has another id, and a record of its own.
+        # Crash after this: the record belongs to a feed that doesn't exist, and does nothing. When the feed is made
+        # again, it has another id, and a record of its own.
         self.control.create(self._key(f"fill/{CREATED}"), codec.dumps(made))
 
     def begun(self) -> None:
-        """See to it that the fill that a feed begins with is done, now that the feed is registered. Safe to repeat."""
+        """Put the feed's first fill on the index, unless it is done, now that the feed is registered. Safe to
+        repeat."""
         if self.filled(CREATED) is None:
             self.control.create(self._marker(CREATED), b"")
 
     def order(self, fill: Fill) -> Fill:
-        """Ask for a back-fill, or learn what was asked for under its name before."""
+        """Order a back-fill. Return the one that was ordered under its name before, if there is one. Raises KeyReused
+        if that one has another `since_ms`."""
         made = self.control.create(self._key(f"fill/{fill.name}"), codec.dumps(fill))
         there = fill if made.won else codec.loads(made.body, Fill)
         if there.since_ms != fill.since_ms:
             raise KeyReused(
                 "IdempotencyKeyReused", f"this Idempotency-Key was used for another back-fill ({there.name})"
             )
-        # Crash here: nobody knows of it, and its client got no answer; asked for again, it gets here again.
+        # Crash here: no sweep knows of the fill, and its client got no answer. The client asks again, and gets here
+        # again.
         if self.filled(fill.name) is None:
             self.control.create(self._marker(fill.name), b"")
         return there
 
     def fill(self, name: str) -> Fill | None:
-        """What is to be looked for; None if nobody has asked for it (yet)."""
+        """Return a fill by its name, or None if nobody has asked for it (yet)."""
         number = resume_number(name)
         if number is None:
             body = self.control.get(self._key(f"fill/{name}"))
@@ -144,7 +151,7 @@ class FeedLog:
         return Fill(self.feed_id, name, since_ms, intent.region, intent.requested_ms, intent.nonce, intent.by)
 
     def _dated(self, fill: Fill) -> Fill:
-        """The time of its record says since when, so that no clock of ours does."""
+        """Return the fill with its start time, which is the time of its record in S3: no clock of ours decides it."""
         head = self.control.env.store.head(self.control.bucket, self._key(f"fill/{fill.name}"))
         if head is None:
             raise Corrupt("RecordVanished", self._key(f"fill/{fill.name}"))
@@ -156,12 +163,12 @@ class FeedLog:
 
     def finish(self, filled: Filled) -> None:
         self.control.create(self._key(f"filled/{filled.name}"), codec.dumps(filled))
-        # Crash here: a sweep finds it done, and forgets it.
+        # Crash here: the fill is done, but still on the index. A sweep finds it done, and removes it from the index.
         self.forget(filled.name)
 
     def waits_for_nobody(self, name: str) -> bool:
-        """Say whether a fill was asked for so long ago, by S3's own clock, that its feed would be known by now if it
-        were to be: a removed feed's entry is kept for no longer."""
+        """Tell whether a fill was ordered so long ago, by S3's own clock, that its feed would be known by now if it
+        existed. The entry of a removed feed is not kept for longer than that."""
         head = self.control.env.store.head(self.control.bucket, self._marker(name))
         return head is not None and head.age_ms >= self.control.env.policy.removed_kept_ms
 
@@ -169,7 +176,7 @@ class FeedLog:
         self.control.env.store.delete(self.control.bucket, self._marker(name))
 
     def history(self) -> "History":
-        """All that was wanted of it, by names and S3's own times: one LIST a thousand records."""
+        """Return the feed's history from names and S3's own times alone. It costs one LIST per thousand records."""
         times: dict[str, int] = {}
         steering, done = Steering(), set()
         for facts in self.control.list_all(self._key("")):
@@ -188,7 +195,7 @@ class FeedLog:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`fills` by name, the newest first; `done`: which of them are."""
+    """A feed's history. `fills` are names, the newest first; `done` are the names of those that are done."""
 
     steering: Steering
     fills: tuple[str, ...]
@@ -196,7 +203,7 @@ class History:
 
 
 def feeds_to_be_filled(control: ControlRecords) -> Iterator[tuple[str, list[str]]]:
-    """Feeds by id, each with its fills, the oldest first: one LIST a thousand of them."""
+    """Yield feed ids, each with the names of its fills, the oldest first. It costs one LIST per thousand fills."""
     found: dict[str, list[tuple[int, str]]] = {}
     for facts in control.list_all(_FILLS):
         feed_id, _, name = facts.key.removeprefix(_FILLS).partition("/")
@@ -206,5 +213,5 @@ def feeds_to_be_filled(control: ControlRecords) -> Iterator[tuple[str, list[str]
 
 
 def _escaped(feed_id: str) -> str:
-    """Those of declared feeds may hold any character."""
+    """Return the feed id as a part of a key. The ids of declared feeds may hold any character."""
     return quote(feed_id, safe="")

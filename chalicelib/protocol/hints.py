@@ -1,4 +1,4 @@
-"""Hints: events that the other Region has, too. They count only when that Region's heartbeat stands still."""
+"""Handle hints: events that the other Region gets, too. They count only while that Region's heartbeat has stopped."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,16 +8,18 @@ from chalicelib.ports import Arrival, Env
 from chalicelib.protocol.regions import heartbeat_age_ms, peers
 
 BEATS_MISSED = 2
-"""After so many it may be dead: then nobody waits for longer than until it counts as that."""
+"""After so many missed heartbeats the Region may be dead. From then on a hint is postponed only until the moment at
+which the Region counts as dead."""
 
 
 def put_off_while_it_lives(env: Env, source: Endpoint, hints: Sequence[Arrival]) -> set[Arrival]:
-    """Put off the hints of what the Region of this source has not delivered yet, if that Region lives. Returns those
-    that are put off; the others are to be handled like any arrival.
+    """Postpone hints while the Region that should deliver their objects is alive. Return the postponed ones; the others
+    are to be handled like any object event.
 
-    A hint that is put off comes again until what it is about is delivered or gone, or that Region's heartbeat stands
-    still, or the event itself can't be on that Region's queue any more. So nothing is lost if it is slow now, and dies
-    later."""
+    A postponed hint comes again until one of these holds: its object is delivered or gone; the Region's heartbeat has
+    stopped; or the hint is so old that the event can't be on the other Region's queue any more. So nothing is lost if
+    that Region is slow now, and dies later.
+    """
     waiting = [arrival for arrival in hints if not _is_all_that_is_left(env, arrival)]
     if not waiting:
         return set()
@@ -29,7 +31,7 @@ def put_off_while_it_lives(env: Env, source: Endpoint, hints: Sequence[Arrival])
     delay_ms = env.policy.hint_again_ms
     if age_ms >= BEATS_MISSED * env.policy.sweep_interval_ms:
         delay_ms = min(delay_ms, env.policy.takeover_after_ms - age_ms)
-    # Crash before or after this: the messages come again by themselves.
+    # Crash before or after this: the messages that brought these hints come again by themselves.
     env.queue.send_arrivals([replace(arrival, waited=arrival.waited + 1) for arrival in waiting], delay_ms=delay_ms)
     env.log("hints-put-off", region=region, hints=len(waiting), heartbeat_age_ms=age_ms, delay_ms=delay_ms)
     return set(waiting)

@@ -1,4 +1,4 @@
-"""Taking a job's intents, looking for them while one works, and noting them for the API's answers."""
+"""Write a job's intents (its pause log), poll them during work, and note them in the table for the API's answers."""
 
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,12 @@ from chalicelib.protocol.records import JobRecords
 
 
 def want(env: Env, records: JobRecords, kind: IntentKind, by: str = "", reason: str = "") -> Intents:
-    """Write a wish, unless it holds. Returns what is wanted now."""
+    """Write the desired state, unless it is in effect already. Return the desired state after that."""
     seen = records.intents()
     number = seen.number_for(kind)
     if number is None:
         return seen
-    # Lost to another request: it wrote the same wish, since the number says which it is.
+    # If another request was faster, it wrote the same intent: the number says which kind it is.
     now, nonce = env.clock.now_ms(), env.ids.nonce()
     records.create_intent(Intent(records.job_id, number, kind, env.region, now, nonce, by, reason))
     return replace(seen, highest=number)
@@ -28,7 +28,8 @@ def intents_note(env: Env, job_id: str, intents: Intents) -> Observation:
 
 @dataclass(slots=True)
 class Lookout:
-    """For work without a lease (split, helpers): looks for the job's intents as often as a partition's holder does."""
+    """Polls the job's intents during work without a lease (split, helpers), as often as the holder of a partition
+    does."""
 
     env: Env
     records: JobRecords
@@ -48,6 +49,7 @@ class Lookout:
             try:
                 self.intents = self.records.intents(planned_first=self.planned_first)
             except Retry as error:
-                # Better to go on than to lose the work: a pause that is seen a minute later is seen in time.
+                # It is better to continue than to lose the work: a pause that is noticed a minute later is noticed in
+                # time.
                 self.env.log("intents-not-looked-for", job=self.records.job_id, error=str(error))
         return self.intents

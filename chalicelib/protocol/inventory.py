@@ -1,7 +1,8 @@
-"""Reading an S3 Inventory: its manifest.json, pinned when the job is accepted, and the lines of its data files.
+"""Read an S3 Inventory: its manifest.json, which is pinned when the job is accepted, and the lines of its data files.
 
-Compressed data can't be read from the middle: every link of the chain reads its data file from the beginning, by
-ranges, and drops what comes before its place. So memory is flat, and time grows with the square of a file's length.
+Compressed data can't be read from the middle. So each entry of the manifest log reads its data file from the beginning,
+by ranges, and drops the lines before its own position. Memory use is flat, and time grows with the square of a file's
+length.
 """
 
 import hashlib
@@ -18,15 +19,18 @@ from chalicelib.ports import Env
 
 READ_BYTES = 8 * MIB
 CHUNK_BYTES = MIB
-"""How much is decompressed at once."""
+"""How many bytes are decompressed at once."""
 _GZIP_WINDOW = 31
 """zlib's `wbits` for gzip."""
 _Chunks = Generator[bytes, None, "zlib._Decompress"]
 
 
 def inventory_of(env: Env, listed: ObjectList) -> Inventory:
-    """Raises NoList if it is none, or one whose data files the list's endpoint doesn't cover: an inventory is
-    somebody's text, and the service may read more than he may."""
+    """Return the inventory that an object holds.
+
+    Raises NoList if the object is no inventory, or if the list's endpoint doesn't cover its data files. A tenant could
+    have written the inventory, and the service may read more than that tenant may.
+    """
     if listed.size > MANIFEST_MAX_BYTES:
         raise NoList(f"it has {listed.size} bytes; a manifest.json has at most {MANIFEST_MAX_BYTES}")
     raw = _read(env, listed, 0, listed.size) if listed.size else b""
@@ -42,7 +46,7 @@ def inventory_of(env: Env, listed: ObjectList) -> Inventory:
 
 
 def _read(env: Env, listed: ObjectList, first: int, upto: int) -> bytes:
-    """Bytes first..upto (exclusive), by ranges."""
+    """Return the bytes from `first` to `upto` (exclusive), read by ranges."""
     pieces = (
         env.store.read(
             listed.bucket, listed.key, listed.etag, at, min(at + READ_BYTES, upto) - 1, version_id=listed.version_id
@@ -54,7 +58,7 @@ def _read(env: Env, listed: ObjectList, first: int, upto: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class InventoryLines:
-    """The lines of all of an inventory's data files, and what they name."""
+    """Iterates over the lines of all data files of an inventory, and parses them."""
 
     env: Env
     spec: JobSpec
@@ -73,8 +77,8 @@ class InventoryLines:
         return f"line {at.lines + 1} of file {at.file + 1} of the inventory"
 
     def lines(self, cursor: Cursor) -> Iterator[tuple[bytes, Cursor]]:
-        """From `cursor` on, each with the cursor after it. After a file's last line that is the next file's beginning,
-        so that nobody reads a file only to find that nothing is left of it."""
+        """Yield the lines from `cursor` on, each with the cursor after it. After a file's last line, that cursor is the
+        beginning of the next file: so no reader reads a file only to find that nothing is left in it."""
         for index in range(cursor.file, len(self.inventory.files)):
             before: bytes | None = None
             after = Cursor(file=index)
@@ -96,7 +100,8 @@ class InventoryLines:
         yield from lines.feed(b"", end=True)
 
     def _pinned(self, file: InventoryFile) -> str:
-        """The file's ETag, which every later cursor into it holds: so all of it is read from one and the same."""
+        """Return the ETag of a data file. Every later cursor into the file holds it, so all reads are of the same
+        version. Raises NoList if the file is missing, or has another size than manifest.json says."""
         head = self.env.store.head(self.listed.bucket, file.key)
         if head is None:
             raise NoList(f"its file {file.key!r} is not there")
@@ -105,7 +110,8 @@ class InventoryLines:
         return head.facts.etag
 
     def _decompressed(self, file: InventoryFile, etag: str) -> Iterator[bytes]:
-        """All of a data file. At its end it is held against its MD5: an ETag is none under SSE-KMS."""
+        """Yield all of a data file, decompressed. At the end it is checked against its MD5, since under SSE-KMS an ETag
+        is no MD5. Raises NoList if the file doesn't match."""
         digest = hashlib.md5(usedforsecurity=False)
         member = zlib.decompressobj(_GZIP_WINDOW)
         for start in range(0, file.size, READ_BYTES):
@@ -120,7 +126,8 @@ class InventoryLines:
 
 
 def _inflated(member: "zlib._Decompress", piece: bytes, file: InventoryFile) -> _Chunks:
-    """What one more piece holds, in chunks. Returns the state: a gzip file may be several, one after the other."""
+    """Yield the decompressed content of one more piece, in chunks. Return the decompressor: a gzip file may consist of
+    several members, one after the other."""
     chunk = b""
     try:
         while piece or len(chunk) == CHUNK_BYTES:

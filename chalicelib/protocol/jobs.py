@@ -1,4 +1,4 @@
-"""Finding a job by its id, for the one whose it is."""
+"""Find a job by its id, for the tenant that owns it."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,12 @@ from chalicelib.protocol.records import ControlRecords
 
 
 def find_job(env: Env, tenant: str, job_id: str) -> tuple[JobSpec, JobItems]:
-    """The job as this Region's table knows it. A job that the other Region has just accepted may not have been
-    replicated yet: then the control buckets know it. Another tenant's job costs the same calls as one that there is
-    not: the time that an answer takes must not tell them apart."""
+    """Return the tenant's job and its items in this Region's table. Raises Unknown if the tenant has no such job.
+
+    A job that the other Region has just accepted may not have been replicated yet; then the control buckets are asked.
+    Another tenant's job costs the same calls as a job that doesn't exist: the time of the answer must not tell them
+    apart.
+    """
     if not ids.is_job_id(job_id):
         raise _unknown(job_id)
     items = env.ledger.job_items(job_id)
@@ -23,7 +26,7 @@ def find_job(env: Env, tenant: str, job_id: str) -> tuple[JobSpec, JobItems]:
 
 
 def _specs(env: Env, items: JobItems, job_id: str) -> Iterator[JobSpec | None]:
-    """What each place says, the cheapest first; the next one is asked only when it is wanted."""
+    """Yield the job's spec as each store has it, the cheapest first. The next store is asked only when it is needed."""
     yield items.spec
     for region in env.control_buckets:
         yield _spec_at(env, region, job_id)

@@ -1,5 +1,6 @@
-"""What a Region keeps of its issuers' keys, in its own control bucket: its sweep writes it, its API reads it. So the
-API asks neither an issuer nor the other Region, and accepts tokens while either is down, for however long."""
+"""Keep the public keys of token issuers in the Region's own control bucket: the Region's sweep writes them, its API
+reads them. So the API asks neither an issuer nor the other Region, and accepts tokens while either is down, for any
+length of time."""
 
 from chalicelib.core import codec
 from chalicelib.core.keys import KeyRecord, record_key
@@ -8,7 +9,7 @@ from chalicelib.ports import ObjectStore
 
 
 def read_keys(store: ObjectStore, bucket: Bucket, issuer: str) -> KeyRecord | None:
-    """None if nothing is kept yet. Raises EftError."""
+    """Return the keys of an issuer, or None if nothing is kept yet. Raises EftError if they can't be read."""
     body = store.get(bucket, record_key(issuer))
     return None if body is None else codec.loads(body, KeyRecord)
 
