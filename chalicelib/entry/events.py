@@ -1,4 +1,5 @@
-"""AWS events into commands. Bodies are whatever somebody managed to put on a queue: parsed, never trusted."""
+"""Turn AWS events into commands. A message body can be anything that somebody managed to put on a queue, so bodies are
+parsed and never trusted."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,11 +17,11 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 HINTS = "-hints"
-"""What the name of the queue ends with where the other Region's events wait (template.yaml)."""
+"""The ending of the name of the queue that holds the other Region's events (template.yaml)."""
 
 
 class _Record(BaseModel):
-    """An SQS record as Lambda hands it over."""
+    """An SQS record as Lambda passes it."""
 
     messageId: Text  # noqa: N815 - AWS's name
     body: str
@@ -34,7 +35,7 @@ class _Named(BaseModel):
 class _Keyed(BaseModel):
     key: Text
     etag: str | None = Field(None, validation_alias=AliasChoices("etag", "eTag"))
-    """EventBridge writes it otherwise than notifications do."""
+    """EventBridge and S3 notifications spell its name differently."""
 
     @property
     def older(self) -> tuple[str, ...]:
@@ -54,14 +55,14 @@ class _S3Record(BaseModel):
 
 
 class _BridgeEvent(BaseModel):
-    """EventBridge "Object Created". Its key is not encoded."""
+    """An EventBridge event "Object Created". Its key is not encoded."""
 
     detail: _S3Entity
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One SQS message: its id, and what it says (nothing, for events that need no action)."""
+    """One SQS message: its id and its commands. Events that need no action have no commands."""
 
     message_id: str
     commands: tuple[messages.Message, ...]
@@ -69,15 +70,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that says nothing anybody could carry out. It goes to the dead-letter queue, where people look.
-    `message_id` is "" where it has none."""
+    """A message that nobody can carry out. It goes to the dead-letter queue, where people look at it. `message_id` is
+    empty if the message has none."""
 
     message_id: str
     why: str
 
 
 def read(event: Mapping[str, Any]) -> Iterator[Message | Unreadable]:
-    """The messages of an SQS event. Whatever it holds, this raises nothing."""
+    """Yield the messages of an SQS event. It raises nothing, whatever the event holds."""
     records = event.get("Records")
     for raw in records if isinstance(records, list) else []:
         try:
@@ -100,7 +101,7 @@ def _id_of(raw: object) -> str:
 
 
 def commands_of(body: str) -> list[messages.Message]:
-    """What a message body asks for. Raises Corrupt or ValidationError if it can't be understood."""
+    """Return the commands in a message body. Raises Corrupt or ValidationError if it can't be understood."""
     try:
         decoded = strictjson.loads(body)
     except ValueError as error:
@@ -117,7 +118,7 @@ def commands_of(body: str) -> list[messages.Message]:
 
 
 def _test_event(_: dict[str, Any]) -> list[messages.Message]:
-    return []  # S3 sends one when a notification is set up.
+    return []  # S3 sends a test event when a notification is set up.
 
 
 def _notification(decoded: dict[str, Any]) -> list[messages.Message]:
@@ -133,7 +134,7 @@ def _decoded(key: str) -> str:
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError as error:
-        # Decoded otherwise it would be another key.
+        # Lenient decoding would give another key.
         raise Corrupt("NotAKey", f"{key!r}: {error}") from error
 
 

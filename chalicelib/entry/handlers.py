@@ -1,8 +1,9 @@
-"""What each queue's function does with a batch: commands to steps, errors to partial batch failures.
+"""Pass each queue's batches to the steps: messages become commands, and errors become partial batch failures.
 
-A message whose work must wait (throttled, unreachable) is sent anew with a delay and acknowledged: left on the queue it
-would stay invisible for the whole visibility timeout, hours for copy. A message that can't be read or whose work fails
-for a reason of ours is reported as failed, and ends in the dead-letter queue, where an alarm calls people.
+A message whose work must wait, because AWS throttled or didn't answer, is sent again with a delay and acknowledged.
+Left on the queue it would stay invisible for the whole visibility timeout, which is hours for copy. A message that
+can't be read, or whose work fails because of an error of ours, is reported as failed. It ends in the dead-letter queue,
+whose alarm calls people.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +32,13 @@ from chalicelib.steps import verify as verify_step
 
 AGAIN_MS = 10_000
 RESERVE_MS = 10_000
-"""Begin no further message so long before the invocation ends."""
+"""No further message is begun in the last so many milliseconds of an invocation."""
 BatchResponse = dict[str, list[dict[str, str]]]
 
 
 def intake(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
-    """Deliver what a batch of S3 events hints at: all together, since a batch becomes one partition."""
+    """Deliver the objects that a batch of S3 events points to. They are handled all together, since a batch becomes one
+    partition."""
     env = for_worker(env)
     readable: list[Message] = []
     failed: list[str] = []
@@ -49,7 +51,7 @@ def intake(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchRespons
     try:
         _deliver(env, readable)
     except Retry as error:
-        # Not even the way back to the queue is open. All of it comes again, and what it did already is found done.
+        # Even the queue can't be reached. All messages come again by themselves, and work that is done is found done.
         env.log("intake-failed", error=str(error), trace=True)
         failed += [message.message_id for message in readable]
     except Exception as error:  # noqa: BLE001 - something about one of the messages
@@ -72,13 +74,14 @@ def _deliver(env: Env, messages: Sequence[Message]) -> None:
 
 
 def _delay_ms(tries: int) -> int:
-    """Doubled with each try; the first two come as soon as any other message that must wait."""
+    """Return the delay before the next try, in milliseconds. The first two tries wait as long as any other message;
+    after that the delay doubles with each try."""
     return min(AGAIN_MS << max(0, tries - 1), REST_MAX_MS)
 
 
 def _deliver_one_by_one(env: Env, messages: Sequence[Message], deadline_ms: int) -> list[str]:
-    """One poison object must not take its whole batch to the dead-letter queue. Returns the ids of what failed, or
-    was not reached in time."""
+    """Deliver each message by itself, so that one poison object doesn't take its whole batch to the dead-letter queue.
+    Return the ids of messages that failed or were not reached in time."""
     failed: list[str] = []
     for message in messages:
         try:
@@ -136,13 +139,13 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
 
 
 def notify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
-    """Side by side: a receiver may take seconds, and the others' notifications shall not wait for it."""
+    """Carry out the messages in parallel: a receiver may take seconds, and other notifications must not wait for it."""
     env = for_worker(env)
     return _response([failed for failed in env.pool.map(partial(_notify, env), list(read(event))) if failed])
 
 
 def _notify(env: Env, message: Message | Unreadable) -> str | None:
-    """Carry out one message; its id if it failed."""
+    """Carry out one message. Return its id if it failed, else None."""
     if isinstance(message, Unreadable):
         _report(env, message)
         return message.message_id
@@ -171,8 +174,9 @@ def _notice_or_again(env: Env, notice: Notice | Notification) -> None:
 
 
 def sweep(env: Env, _event: Mapping[str, Any], deadline_ms: int) -> None:
-    """Schedules come after the jobs that there are, by what the sweep has just seen of the Regions' storage. Keys are
-    last, since they can wait: they count while nobody can be asked."""
+    """Run a sweep of this Region. Schedules come after the existing jobs, and use what the sweep has just found out
+    about the Regions' storage. Keys come last, since they can wait: known keys stay valid while no issuer can be
+    asked."""
     later: dict[Stage, Work] = {Stage.SCHEDULES: schedules_step.run, Stage.KEYS: keys_step.run}
     sweep_step.run(env, deadline_ms, later)
 
@@ -189,7 +193,7 @@ def _each(
     on_delivery: Callable[[VerifyDelivery], None] = _unexpected,
     on_arrival: Callable[[Arrival], None] = _unexpected,
 ) -> BatchResponse:
-    """Carry out each message by itself: one bad message never fails its neighbours."""
+    """Carry out each message by itself, so that a bad message never fails its neighbours."""
     failed: list[str] = []
     for message in read(event):
         if isinstance(message, Unreadable):
@@ -213,11 +217,12 @@ def _each(
 
 
 def _rest_ms(env: Env, error: Retry) -> int:
-    """Longer where nobody answers: each time that is found out, a worker has waited."""
+    """Return how long a message rests, in milliseconds. It rests longer if a dependency didn't answer, since each new
+    try makes a worker wait for it."""
     return env.policy.silence_rest_ms if isinstance(error, NoAnswer) else AGAIN_MS
 
 
-# Crash before the send in either: the message comes again by itself, later.
+# Crash before the send in either function below: the message comes again by itself, later.
 
 
 def _wake_or_again(env: Env, wake: Wake, work: Callable[[Wake], None]) -> None:

@@ -1,4 +1,4 @@
-"""JSON from strangers."""
+"""Parse JSON from untrusted sources."""
 
 import json
 from collections import Counter
@@ -6,8 +6,8 @@ from typing import Any
 
 
 def loads(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """I-JSON (RFC 7493) and no more: UTF-8, no NaN, no half surrogate pair, no name twice in one object. Raises
-    ValueError saying what is wrong, whatever the text."""
+    """Parse I-JSON (RFC 7493) and nothing more: UTF-8, no NaN, no half surrogate pair, no name twice in one object.
+    Raises ValueError that says what is wrong, whatever the text is."""
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:

@@ -1,4 +1,4 @@
-"""Accepting jobs and answering about them: what the REST API does, without HTTP."""
+"""Accept jobs and answer questions about them. This is the work behind the REST API, without HTTP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,12 +38,12 @@ class JobView:
     settled_ms: int | None
     chain_sha256: str | None
     filtered: int | None = None
-    """How many objects were looked at and filtered out; known when the job has settled."""
+    """Number of objects that were looked at and filtered out; None until the job has settled."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobGlance:
-    """A job in a list, in the state that `get_job` shows."""
+    """A job in a list, in the same state that `get_job` shows."""
 
     spec: JobSpec
     state: JobState
@@ -52,7 +52,7 @@ class JobGlance:
 
 @dataclass(frozen=True, slots=True)
 class ObjectView:
-    """One row and what became of it; `outcome` is None while it is undecided."""
+    """One row and its outcome. `outcome` is None while the row is undecided."""
 
     part: str
     key: str
@@ -69,21 +69,25 @@ class ObjectPage:
 
 
 def submit(env: Env, submission: Submission) -> tuple[JobSpec, bool]:
-    """Accept a job; also says whether it is a new one. The same submission under the same token is the same job, in
-    either Region, at any time."""
+    """Accept a job, and return it together with True if it is new. The same submission with the same token is the same
+    job, in either Region and at any time."""
     return accept(env, prepare(env, submission))
 
 
 def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool]:
-    """Accept a job of what a settled job didn't deliver; also says whether it is a new one. If that job has delivered
-    all that it planned, there is nothing to do: it is the answer itself. What it didn't delete is not retried."""
+    """Accept a job for the objects that a settled job didn't deliver, and return it together with True if it is new.
+
+    If the settled job delivered everything that it planned, nothing is left to do, and that job itself is returned with
+    False. Objects that it didn't delete are not retried. Raises NotYet if the job is not settled.
+    """
     spec, items = find_job(env, tenant, job_id)
     end = items.terminal or ControlRecords(env, spec.control_region).job(job_id).terminal()
     if end is None:
         raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
     if all(outcome.good for outcome in end.counts) or _deletions_begun(env, spec):
         return spec, False
-    # What was accepted once is meant so. A retry never deletes.
+    # The job's prefixes were accepted once, so `text_prefix=True` skips the check that they are folders. A retry never
+    # deletes.
     source = Place(spec.source.id, spec.source_prefix.removeprefix(spec.source.prefix), text_prefix=True)
     target = Place(spec.target.id, spec.target_prefix.removeprefix(spec.target.prefix), text_prefix=True)
     again = Submission(
@@ -101,7 +105,9 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
 
 
 def _deletions_begun(env: Env, spec: JobSpec) -> bool:
-    """Then everything had been delivered: the chain of deletions begins with a reason not to, or with looking."""
+    """Return whether the job had delivered everything, so that its deletions could begin. If some object was not
+    delivered, the first manifest of the deletion log holds an error and no rows. Any other first manifest means that
+    everything was delivered."""
     if spec.deletion is None:
         return False
     first = ControlRecords(env, spec.control_region).job(spec.job_id).link(ids.part_id(ids.DELETE_RANGE, 1))
@@ -109,30 +115,31 @@ def _deletions_begun(env: Env, spec: JobSpec) -> bool:
 
 
 def cancel(env: Env, tenant: str, job_id: str) -> JobView:
-    """Ask that no more of a job be copied. What is under way may still arrive; what has arrived stays."""
+    """Ask that nothing more of a job be copied. A copy under way may still arrive, and everything that has arrived
+    stays."""
     spec, items = find_job(env, tenant, job_id)
     if items.terminal is None:
         records = ControlRecords(env, spec.control_region).job(job_id)
         records.create_cancel(Cancel(job_id, env.region, env.clock.now_ms(), env.ids.nonce()))
-        # Crash here: workers see it by themselves; partitions that nobody works on are woken by the sweep. A plan that
-        # is made is on no list, and stays so until the client, who got no answer, repeats this: nothing of it will be
-        # copied, and nobody can approve it any more.
+        # Crash here: workers see the cancel by themselves, and the sweep wakes the partitions that nobody works on. A
+        # finished plan is not in the index of open jobs, and stays out of it until the client, which got no answer,
+        # repeats the request. Nothing of the plan will be copied, and nobody can approve it any more.
         if spec.planned_first and records.terminal() is None:
             records.control.open_job(job_id)
         env.queue.send([Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
-        # Crash here: a paused job is shown as paused until a sweep of any Region notes what it sees.
+        # Crash here: the API shows a paused job as paused until a sweep of either Region notes the cancel.
         env.ledger.put_observation(intents_note(env, job_id, Intents(cancelled=True)))
         env.log("job-cancelled", job=job_id, tenant=tenant)
     return get_job(env, tenant, job_id)
 
 
 def pause(env: Env, tenant: str, job_id: str) -> JobView:
-    """Ask that nothing new of a job be begun. What is under way may still arrive; what has arrived stays."""
+    """Ask that no new work of a job begin. A copy under way may still arrive, and everything that has arrived stays."""
     return _intend(env, tenant, job_id, IntentKind.PAUSE)
 
 
 def resume(env: Env, tenant: str, job_id: str) -> JobView:
-    """Ask that a paused job go on where it stopped."""
+    """Ask that a paused job continue where it stopped."""
     return _intend(env, tenant, job_id, IntentKind.RESUME)
 
 
@@ -143,19 +150,22 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
     if end is not None:
         return _view(env, spec, replace(items, terminal=end))
     if kind is IntentKind.RESUME and records.intents().paused:
-        # The service pauses what reads or writes a bucket that was taken back.
+        # The service itself pauses a job whose bucket no longer admits its tenant. The job must not resume while that
+        # is so.
         check_still_yours(env, spec.source, spec.target)
     intents = want(env, records, kind)
-    # Crash here, pausing: workers and sweeps see it by themselves. Resuming: the next sweep of any Region sees that the
-    # job was resumed, and wakes all of it.
+    # Crash here after a pause: workers and sweeps see it by themselves. Crash here after a resume: the next sweep of
+    # either Region sees it, and wakes the whole job.
     if intents.highest and kind is IntentKind.RESUME:
-        # Also if it had been resumed before: perhaps by this very request, whose answer the client never got.
+        # Send the messages even if the job had been resumed before. Perhaps this very request did that, and the client
+        # never got the answer.
         survey = records.survey(limit=NAMES_PER_RESUME, planned_first=spec.planned_first)
         waits = waiting(survey, deletes=spec.deletion is not None)
         env.queue.send([Wake.of(spec, QueueName.SPLIT, range_id) for range_id in sorted(waits.split)])
         copies = [] if survey.intents.unapproved else sorted(in_line(survey, spec.priority, env.policy))
         env.queue.send([Wake.of(spec, QueueName.COPY, part) for part in copies])
-    # Crash here: taken and obeyed, but shown only when the next sweep of any Region has noted it.
+    # Crash here: the request is recorded and obeyed, but the API shows it only after a sweep of either Region has noted
+    # it.
     env.ledger.put_observation(intents_note(env, job_id, intents))
     env.log("job-intent", job=job_id, tenant=tenant, wanted=kind, number=intents.highest)
     return get_job(env, tenant, job_id)
@@ -191,13 +201,14 @@ def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
 
 
 def _needed(env: Env, spec: JobSpec) -> set[str]:
-    """The Regions, of ours, without whose storage the job can't go on."""
+    """Return the Regions of this deployment whose storage the job needs in order to go on."""
     lists = {spec.listed.bucket.region} if spec.listed else set()
     return ({spec.source.bucket.region, spec.control_region} | lists) & env.control_buckets.keys()
 
 
 def _unapproved_view(records: JobRecords, spec: JobSpec, progress: Progress) -> JobView:
-    """Of a plan. Partitions with nothing to copy are receipted already, which is no sign that it runs."""
+    """Return the view of a plan that is not approved. Partitions with nothing to copy have their receipts already, so a
+    receipt does not mean that the job runs."""
     made = records.summary() is not None
     state = progress.state if progress.state is JobState.PAUSED else JobState.PLANNED if made else JobState.PLANNING
     reason = "it is carried out when the plan is approved" if made else ""
@@ -205,7 +216,8 @@ def _unapproved_view(records: JobRecords, spec: JobSpec, progress: Progress) -> 
 
 
 def health(env: Env) -> None:
-    """This Region's own hard dependencies, each by one cheap read; never the other Region's. Raises if one fails."""
+    """Check this Region's own hard dependencies with one cheap read each, and never the other Region's. Raises the
+    EftError of the first dependency that fails."""
     env.ledger.beacons()
     env.store.list(env.control_buckets[env.region], "open/", limit=1)
 
@@ -215,8 +227,8 @@ def list_jobs(env: Env, tenant: str, cursor: str | None, limit: int) -> JobPage:
 
 
 def glances(env: Env, page: JobPage) -> list[JobGlance]:
-    """Each job of a page, with its state. Of one that is settled the page tells; each other one costs three small
-    reads, however large the job is, side by side."""
+    """Return each job of a page with its state. The page itself holds the state of a settled job. Every other job costs
+    three small reads, however large the job is; the jobs are read in parallel."""
     opened = any(end is None for _, end in page.jobs)
     down = {region for region in env.control_buckets if opened and not storage_reachable(env, region)}
     return env.pool.map(lambda job: _glance(env, *job, down), page.jobs)
@@ -225,7 +237,8 @@ def glances(env: Env, page: JobPage) -> list[JobGlance]:
 def _glance(env: Env, spec: JobSpec, end: Terminal | None, down: set[str]) -> JobGlance:
     if end is not None:
         return JobGlance(spec, end.state, end.settled_ms)
-    # Its first items: the terminal record, if it has come since, else a lease, if there is any.
+    # The job's first item is the terminal record, if one was written since the page was read; else a lease, if there is
+    # one.
     first = env.ledger.job_items(spec.job_id, limit=1)
     if first.terminal is not None:
         return JobGlance(spec, first.terminal.state, first.terminal.settled_ms)
@@ -240,14 +253,14 @@ def _glance(env: Env, spec: JobSpec, end: Terminal | None, down: set[str]) -> Jo
 def list_objects(
     env: Env, tenant: str, job_id: str, outcome: Outcome | None, cursor: str | None, limit: int
 ) -> ObjectPage:
-    """Rows in the order of partitions and keys, at most `limit` from after `cursor`. Rows that are not receipted yet
-    have no outcome; a filter by outcome leaves them out."""
+    """Return at most `limit` rows after `cursor`, in the order of partitions and keys. Rows without a receipt have no
+    outcome, and a filter by outcome leaves them out."""
     spec, _ = find_job(env, tenant, job_id)
     records = ControlRecords(env, spec.control_region).job(job_id)
 
     def wanted(view: ObjectView) -> bool:
         if view.outcome is not None and not view.outcome.outcome.is_end:
-            return False  # Its end is shown with another partition.
+            return False  # Another partition shows the row's final outcome.
         return outcome is None or (view.outcome is not None and view.outcome.outcome is outcome)
 
     found, following = page_of(records, cursor, limit, lambda link: _views(records, link), wanted)
@@ -260,7 +273,8 @@ def _views(records: JobRecords, link: Link) -> list[ObjectView]:
     receipt = records.receipt(link.part)
     outcomes = receipt.rows if receipt else tuple(row.decided for row in link.rows)
     if link.aside and receipt is None and records.receipt(ids.parent_of(link.part)) is None:
-        # Both partitions have them, neither has their end: they are shown once.
+        # Both partitions hold these rows, and neither has their final outcome yet. List them only once, with the
+        # parent.
         outcomes = tuple(RowOutcome(row.key, Outcome.SET_ASIDE) for row in link.rows)
     return [
         ObjectView(link.part, row.key, row.target, row.size, row.etag, outcome)
@@ -273,7 +287,7 @@ def _views(records: JobRecords, link: Link) -> list[ObjectView]:
 
 @dataclass(frozen=True, slots=True)
 class LeaseView:
-    """Who works on a partition of an open job."""
+    """The lease of a partition of an open job, with the job's tenant."""
 
     tenant: str
     lease: PartLease
@@ -287,8 +301,9 @@ def regions(env: Env) -> list[RegionView]:
 
 
 def leases(env: Env) -> list[LeaseView]:
-    """The partitions being worked on, as this Region's table knows them, of at most `LEASE_JOBS_MAX` open jobs a Region
-    of destination. Of a Region whose storage is silent, none; it is asked last, since no time is left after that."""
+    """Return the leases of unfinished partitions, as this Region's table has them, for at most `LEASE_JOBS_MAX` open
+    jobs in each control bucket. A Region whose storage doesn't answer contributes none. The own Region is asked first,
+    since no time may be left after waiting for another one."""
     found: list[LeaseView] = []
     for region in sorted(env.control_buckets, key=lambda region: (region != env.region, region)):
         try:

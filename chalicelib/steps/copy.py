@@ -1,4 +1,4 @@
-"""copy: carries out a partition's manifest under a claim."""
+"""The copy step carries out a partition's manifest under a claim."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,8 @@ from chalicelib.protocol.trial import Trial
 
 
 def run(env: Env, wake: Wake, deadline_ms: int) -> None:
-    """Work on a partition if nobody else does and a slot is free, for as long as this invocation lasts."""
+    """Work on a partition until it is done or this invocation's time is up. Do nothing if another worker holds the
+    partition. If no permit is free, the task message is sent again, later."""
     job_id, part = wake.job_id, wake.part
     records = ControlRecords(env, wake.control_region).job(job_id)
     spec = records.spec()
@@ -34,22 +35,24 @@ def run(env: Env, wake: Wake, deadline_ms: int) -> None:
         return
     intents = records.intents(planned_first=spec.planned_first)
     if not intents.may_copy:
-        # The message is dropped: whoever resumes or approves the job, or the sweep that sees it, wakes all that waits.
+        # The message is dropped. The request that resumes or approves the job wakes everything that waits, or the sweep
+        # that sees it does.
         env.log("copy-plan-unapproved" if intents.unapproved else "copy-paused", job=job_id, part=part)
         return
     if ids.is_delete_part(part) and not intents.cancelled and not may_be_carried_out(records):
-        # The message is dropped: who ends the chain wakes all of it, or receipts it as kept; else the sweep.
+        # Drop the message. The worker that completes the deletion log wakes all its partitions, or writes their
+        # receipts as KEPT. If that worker dies, the sweep does it.
         env.log("copy-not-yet", job=job_id, part=part)
         return
-    # Before anything is claimed: what has to wait is nobody's.
+    # Take the permits before anything is claimed, so that nobody holds a partition that has to wait for one.
     slots = take_slots(env, spec, wake)
     if slots is not None:
         slots.during(lambda: _claim_and_work(env, records, spec, wake, intents, slots, deadline_ms))
 
 
 def _source_silence(env: Env, spec: JobSpec) -> NoAnswer | None:
-    """Ask a source in another Region once, before anything is copied: a copy from a Region that hangs would hold this
-    worker for the minutes that a copy may take."""
+    """Ask a source in another Region once before anything is copied, and return its NoAnswer if it doesn't answer. A
+    copy from a Region that hangs would block this worker for minutes, as long as a copy may take."""
     if spec.source.bucket.region == env.region:
         return None
     try:
@@ -57,7 +60,7 @@ def _source_silence(env: Env, spec: JobSpec) -> NoAnswer | None:
     except NoAnswer as error:
         return error
     except EftError as error:
-        # It answers. What it says is each row's to learn.
+        # It answers. Each row finds out for itself what this error means for it.
         env.log("source-refuses", job=spec.job_id, bucket=spec.source.bucket.name, error=str(error))
     return None
 
@@ -73,14 +76,15 @@ def _claim_and_work(
     epoch = acquire(env, records, wake.part, fresh=wake.fresh, rested=wake.rested, intents=intents)
     if epoch is None:
         if records.done(wake.part):
-            line.pass_on(manifest)  # Its line may have stopped here.
+            line.pass_on(manifest)  # Its lane may have stopped here.
         return
     before = 0 if epoch == 1 else None
     holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
     trial = Trial.begin(env, spec, holding, intents)
     holding.beat(LeasePhase.COPYING)
     holding.cancelled = intents.cancelled
-    # Asked anew for each claim: the owner may have suspended the bucket's versioning since deletions were planned.
+    # Ask again for each claim, since the owner may have suspended the bucket's versioning after the deletions were
+    # planned.
     route = replace(Route.of(spec), for_ever=Finality(env, spec).why)
     deliveries = job_deliveries(records.control, spec, manifest.rows)
     publisher = Publisher(env, records.control, route, holding.check, deliveries=deliveries)
@@ -88,7 +92,8 @@ def _claim_and_work(
 
 
 def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
-    """Copy a share of one large row's parts for the worker that holds the partition, while this invocation lasts."""
+    """Copy a share of one large row's upload parts while this invocation lasts, for the worker that holds the
+    partition."""
     job_id, control_region, part, share = wake.job_id, wake.control_region, wake.part, PartShare.parse(wake.share)
     control = ControlRecords(env, control_region)
     records = control.job(job_id)
@@ -103,10 +108,10 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
     if lookout.intents.cancelled or not lookout.intents.may_copy:
         return
     if _source_silence(env, spec) is not None:
-        return  # Nobody waits for it, as below.
+        return  # The owner copies the missing upload parts, as below.
     slots = take_slots(env, spec, wake)
     if slots is None:
-        return  # Nobody waits for it: the owner copies what doesn't arrive.
+        return  # Nobody waits for a helper: the owner copies the missing upload parts itself.
 
     def check() -> None:
         if lookout.intents.paused:
@@ -124,10 +129,10 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
     try:
         slots.during(lambda: helper.help(share, tick))
     except JobPaused:
-        # The next worker that holds the partition wakes helpers for what is missing then.
+        # The next worker that holds the partition wakes helpers for the upload parts that are missing then.
         env.log("help-paused", job=job_id, part=part)
     except OutOfTime:
-        # Crash before this: the owner sees no more parts arrive, and copies them itself.
+        # Crash before this: the owner notices that no more upload parts arrive, and copies them itself.
         env.queue.send([replace(wake, waited=0)])
 
 
@@ -142,7 +147,7 @@ def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
         _carry_out_rows(env, trial, publisher)
     except Superseded as error:
         env.log("superseded", job=wake.job_id, part=wake.part, epoch=holding.epoch, why=str(error))
-        return  # Another worker goes on; what this one published is found by its HEADs.
+        return  # Another worker goes on. Its HEADs find the objects that this worker published.
     except JobPaused:
         if holding.undecided:
             _give_back_paused(env, holding, wake)
@@ -151,29 +156,32 @@ def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
         trial.give_back(wake)
         return
     if holding.undecided:
-        # S3 throttled or failed throughout. No row's outcome is made up, until so many rounds were in vain.
+        # S3 throttled or failed all the time. A row gets no outcome for that until its retry budget is used up.
         trial.conclude(partial(_give_up, publisher))
     if holding.undecided:
         trial.give_back(wake)
         return
-    # Crash before this: what was delivered since the last heartbeat is recorded by the next epoch, which finds it at
-    # the destination; unless the receiver has taken it away by then (docs/failover.md, what is not proven).
+    # Crash before this: the next epoch finds the rows that were delivered since the last heartbeat at the destination,
+    # and records them. It can't if the receiver has removed an object by then (docs/failover.md, what is not proven).
     publisher.deliveries.note(holding.outcomes)
     _record(env, holding, line)
 
 
 def _give_back_paused(env: Env, holding: Holding, wake: Wake) -> None:
-    """Without a message: whoever resumes the job sends one, and finds a partition that may be claimed at once."""
+    """Release the partition without sending a message. The request that resumes the job sends one, and the partition
+    may then be claimed at once."""
     env.log("paused", job=wake.job_id, part=wake.part, undecided=len(holding.undecided))
-    # Crash here: the lease stands still. Nobody takes it over while the job is paused; afterwards it expires as any.
+    # Crash here: the lease stands still. Nobody takes it over while the job is paused. Afterwards it expires like any
+    # other lease.
     holding.beat(LeasePhase.RELEASED)
     if not holding.records.intents().paused:
-        # Resumed (or cancelled) since that look: its message may have found this worker still at it, and is gone.
+        # The job was resumed or cancelled after this worker saw the pause. The message for that may have found this
+        # worker still holding the partition, and is gone. So send another.
         env.queue.send([wake])
 
 
 def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
-    """Decide every row: by copying, or, from the moment that the job is known to be cancelled, without."""
+    """Decide every row: copy it, or decide it without copying once the job is known to be cancelled."""
     holding, wake = trial.holding, Wake.of(trial.spec, QueueName.COPY, trial.holding.manifest.part)
 
     def copying(index: int) -> None:
@@ -188,7 +196,8 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
         try:
             tick()
         except OutOfTime:
-            # At once: a call that hangs may outlast this invocation, which then dies before its rows' threads end.
+            # Give the partition back at once. A call that hangs may outlast this invocation, which then dies before the
+            # threads of its rows end.
             trial.give_back(wake)
             raise
 
@@ -226,7 +235,7 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
     except NotAsked as error:
-        # That says nothing about the row.
+        # The request was never sent, so this says nothing about the row.
         trial.silent = True
         publisher.env.log("row-not-tried", job=holding.records.job_id, key=row.key, error=str(error))
     except Retry as error:
@@ -239,8 +248,9 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
 
 
 def _give_up(publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
-    """The last try's answer may have been lost: look once more. What is under way even now may still arrive, as after a
-    fast cancel; uploads are aborted when the row is receipted."""
+    """Return the outcome of a row whose retry budget is used up. Look at the destination once more, since the answer to
+    the last try may have been lost. A request still under way may arrive even later, as after a fast cancel. Uploads
+    are aborted when the row gets its receipt."""
     try:
         found = Deleter(publisher, row).look() if row.method is Method.DELETE else publisher.look(row)
     except EftError as error:
@@ -259,7 +269,8 @@ def _publish(holding: Holding, publisher: Publisher, index: int, row: Row) -> Ro
 
 
 def _cancel(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
-    """Nothing more is copied or deleted. What was done before, perhaps without our having heard of it, is done."""
+    """Decide a row without copying or deleting anything more. If an earlier request took effect without our hearing of
+    it, its result counts."""
     if row.method is Method.DELETE:
         return Deleter(publisher, row).look() or cancelled_row(row)
     if row.method is Method.MULTIPART:
@@ -273,7 +284,8 @@ def _multipart(holding: Holding, publisher: Publisher, index: int, row: Row) -> 
 
 
 def _record(env: Env, holding: Holding, line: Line) -> None:
-    """Every row is decided: say so, have it verified, and wake who is next."""
+    """Record the outcomes of a partition whose rows are all decided, send it to verify, and wake the next partition of
+    its lane."""
     records, manifest = holding.records, holding.manifest
     records.create_copied(
         CopyRecord(
@@ -286,8 +298,8 @@ def _record(env: Env, holding: Holding, line: Line) -> None:
             finished_ms=env.clock.now_ms(),
         )
     )
-    # Crash here: copied and recorded, nobody woken to verify. The sweep sees a copy record without a receipt.
+    # Crash here: copied and recorded, but verify was not woken. The sweep sees a copy record without a receipt.
     holding.beat(LeasePhase.COPIED)
     env.queue.send([replace(line.wake(manifest.part), queue=QueueName.VERIFY)])
-    # Crash here: the line stops. The sweep wakes it when nothing else of the job moves.
+    # Crash here: the lane stops. The sweep wakes it when nothing else of the job moves.
     line.pass_on(manifest)

@@ -1,5 +1,5 @@
-"""Registering, pausing and back-filling feeds, and looking at what they have delivered: what the REST API does about
-them, without HTTP."""
+"""Register, change, pause and back-fill feeds, and list their deliveries. This is the work behind the REST API, without
+HTTP."""
 
 import hashlib
 from collections.abc import Iterable
@@ -40,14 +40,14 @@ from chalicelib.protocol.submitting import Place
 
 FILLS_SHOWN = 5
 BACKFILLS_MAX = 5
-"""Of one feed, not finished: each of them lists the whole source."""
+"""Maximum number of unfinished back-fills of one feed, since each of them lists the whole source."""
 ROUNDS_PER_PAGE = 10
-"""How often one request for deliveries reads the index, at most."""
+"""Maximum number of times that one request for deliveries reads the index."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedView:
-    """A feed, and its entry; None for one that came with the deployment."""
+    """A feed and its registry entry. The entry is None for a feed that came with the deployment."""
 
     feed: Feed
     entry: Entry | None
@@ -55,7 +55,7 @@ class FeedView:
 
 @dataclass(frozen=True, slots=True)
 class FillView:
-    """How far a listing of a feed's source is, as far as this Region knows."""
+    """The progress of one listing of a feed's source, as far as this Region knows."""
 
     name: str
     state: FillState
@@ -69,21 +69,21 @@ class FillView:
 
 @dataclass(frozen=True, slots=True)
 class FeedDetail:
-    """What is wanted of a feed, too. `paused` is None where its target's Region can't be asked."""
+    """A feed with its desired state and its back-fills. `paused` is None if the target's Region doesn't answer."""
 
     view: FeedView
     paused: bool | None
     paused_ms: int | None
-    """Since when, by S3's time."""
+    """When it was paused, by S3's clock, in milliseconds; None if it isn't paused."""
     fills: tuple[FillView, ...]
-    """The latest ones, newest first."""
+    """The latest back-fills, newest first."""
     stopped: str = ""
-    """Why the service has paused it, and what to do; "" if it hasn't."""
+    """Why the service paused it, and what to do about that; an empty string if the service didn't."""
 
 
 @dataclass(frozen=True, slots=True)
 class WantedFeed:
-    """What a client registers."""
+    """A feed as a client wants it to be registered."""
 
     source: Place
     target: Place
@@ -95,7 +95,7 @@ class WantedFeed:
 
 
 def list_feeds(env: Env, tenant: str) -> list[FeedView]:
-    """By name."""
+    """Return all feeds of a tenant, ordered by name."""
     entries = {entry.name: entry for entry in env.registry.of_tenant(EntryKind.FEED, tenant)}
     declared = env.declared_feeds
     return [
@@ -104,7 +104,8 @@ def list_feeds(env: Env, tenant: str) -> list[FeedView]:
 
 
 def find_feed(env: Env, tenant: str, name: str) -> FeedView:
-    """Another tenant's costs the same call as one that there isn't."""
+    """Return the tenant's feed of this name. A name of another tenant's feed costs the same call as one that doesn't
+    exist. Raises Unknown if the tenant has no such feed."""
     entry = env.registry.get(EntryKind.FEED, tenant, name)
     declared = declared_feed(env, tenant, name)
     if declared is not None:
@@ -115,7 +116,8 @@ def find_feed(env: Env, tenant: str, name: str) -> FeedView:
 
 
 def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition: Condition) -> tuple[FeedView, bool]:
-    """Register a feed, or change one; also says whether it is a new one."""
+    """Register a feed or change one, and return it together with True if it is new. Raises InUse if the change would
+    move the source or the target, and BadRequest if the endpoints can't be used so."""
     _refuse_declared(env, author.tenant, name)
     pointers: tuple[Pointer, ...] = ()
 
@@ -138,26 +140,28 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
         )
         ends = _check_ends(env, feed, wanted)
         pointers = feed_pointers(ends)
-        # Before the entry, so that it is no later than the first moment at which somebody can know the feed.
+        # Write this before the entry, so that its time is not later than the first moment at which anybody can know of
+        # the feed.
         FeedLog.of(env, feed, ends.target).begin(author.subject)
         return codec.dumps(feed).decode()
 
     entry, new = register(env, author, EntryKind.FEED, name, condition, body_after, found_by=lambda: pointers)
     view = FeedView(codec.loads(entry.body.encode(), Feed), entry)
-    # Crash here: registered, and nobody lists what arrives before the other Region knows of it. The client got no
-    # answer; its repetition gets here again, and so does a sweep (`protocol.rechecking`).
+    # Crash here: the feed is registered, but nobody lists the objects that arrive before the other Region knows of it.
+    # The client got no answer, and its repeated request gets here again. So does a sweep (`protocol.rechecking`).
     try:
         _log(env, view).begun()
     except Retry:
         if new:
             raise
-        # It is the sweep's: a feed can be changed while its target's Region can't be reached.
+        # Leave it to the sweep. A feed can be changed while its target's Region doesn't answer.
         env.log("feed-not-begun", feed=view.feed.id)
     return view, new
 
 
 def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
-    """Delivery records say what was delivered from there to there."""
+    """Raise InUse if the source or the target would change. Delivery records say what was delivered between exactly
+    these two."""
     source, target = Place(before.source, before.source_prefix), Place(before.target, before.target_prefix)
     if (wanted.source, wanted.target) != (source, target):
         raise InUse(
@@ -168,7 +172,8 @@ def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
 
 
 def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
-    """Both ends exist and may be used so, and the feed can't wake itself, not even by way of others."""
+    """Return both endpoints of a feed. Raises BadRequest if one doesn't exist or may not be used so, or if the feed
+    could trigger itself, directly or through other feeds."""
     source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
     for role, name, endpoint in (("source", feed.source, source), ("target", feed.target, target)):
         if endpoint is None:
@@ -185,7 +190,7 @@ def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
     ends = FeedEnds(feed, source, target)
     for role, end in (("source", source.below(feed.source_prefix)), ("target", target.below(feed.target_prefix))):
         check_prefix(role, end.prefix)
-    # Of a feed that is made in the other Region just now this one doesn't know (docs/adr/0019-feeds.md).
+    # This Region doesn't know of a feed that is being created in the other Region right now (docs/adr/0019-feeds.md).
     loop = loop_from(FeedPlace.of(ends), lambda bucket: reading_in(env, bucket))
     if loop is None:
         detail = f"feeds take what it writes on to more than {LOOKED_AT_MAX} buckets: choose another target"
@@ -198,7 +203,8 @@ def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
 
 
 def remove_feed(env: Env, author: Author, name: str, condition: Condition) -> None:
-    """What it has begun ends; what arrives from now on is not delivered. Made again, it is another one."""
+    """Remove a feed. Deliveries under way complete, but objects that arrive from now on are not delivered. A feed that
+    is registered again under this name is another feed."""
     _refuse_declared(env, author.tenant, name)
     unregister(env, author, EntryKind.FEED, name, condition)
 
@@ -209,11 +215,11 @@ def _refuse_declared(env: Env, tenant: str, name: str) -> None:
         raise InUse("DeclaredByDeployment", detail)
 
 
-# --- steering -------------------------------------------------------------------------------------------------
+# --- desired state --------------------------------------------------------------------------------------------
 
 
 def get_feed(env: Env, tenant: str, name: str) -> FeedDetail:
-    """While its target's Region can't be asked, without what is wanted of it."""
+    """Return a feed with its desired state, or without it if the target's Region doesn't answer."""
     view = find_feed(env, tenant, name)
     log = _log(env, view)
     try:
@@ -224,12 +230,12 @@ def get_feed(env: Env, tenant: str, name: str) -> FeedDetail:
 
 
 def pause_feed(env: Env, author: Author, name: str) -> FeedDetail:
-    """Ask that nothing of what arrives be delivered. What is under way may still arrive."""
+    """Ask that newly arriving objects not be delivered. Deliveries under way may still arrive."""
     return _want(env, author, name, IntentKind.PAUSE)
 
 
 def resume_feed(env: Env, author: Author, name: str) -> FeedDetail:
-    """Ask that a paused feed go on, and deliver what has arrived meanwhile."""
+    """Ask that a paused feed go on, and that it deliver the objects that arrived in the meantime."""
     return _want(env, author, name, IntentKind.RESUME)
 
 
@@ -245,7 +251,8 @@ def _want(env: Env, author: Author, name: str, kind: IntentKind) -> FeedDetail:
 
 
 def back_fill(env: Env, author: Author, name: str, since_ms: int, token: str) -> FillView:
-    """Ask that what lies at the source be delivered, as far as it was written at `since_ms` or later."""
+    """Ask for the delivery of all objects that lie at the source and were written at `since_ms` or later. Raises InUse
+    if too many back-fills of this feed are unfinished, and KeyReused if the token was used for another back-fill."""
     view = find_feed(env, author.tenant, name)
     log = _log(env, view)
     fill_name = backfill_name(view.feed.id, token)
@@ -290,7 +297,7 @@ def _fill_view(env: Env, log: FeedLog, fill: Fill, *, paused: bool) -> FillView:
             started_ms=filled.started_ms,
             finished_ms=filled.finished_ms,
         )
-    # Both Regions may have been at it, one after the other: what counts is the one that is further.
+    # Both Regions may have listed the source, one after the other. The one that got further counts.
     at = max(listings(env, log.feed_id, fill.name), key=lambda found: found.objects_seen, default=None)
     if at is None:
         return asked
@@ -305,12 +312,12 @@ def _fill_view(env: Env, log: FeedLog, fill: Fill, *, paused: bool) -> FillView:
 
 @dataclass(frozen=True, slots=True)
 class WantedDeliveries:
-    """Which of a feed's deliveries are asked for: all that is given must hold."""
+    """A filter for a feed's deliveries: every condition that is given must hold."""
 
     status: DeliveryStatus | None
     key: str | None
     prefix: str
-    """Of keys."""
+    """Prefix of source keys."""
     since_ms: int
     until_ms: int
 
@@ -324,7 +331,7 @@ class WantedDeliveries:
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesView:
-    """A page, newest first. `cursor` is None on the last one."""
+    """A page of deliveries, newest first. `cursor` is None on the last page."""
 
     deliveries: tuple[Delivery, ...]
     cursor: str | None
@@ -333,7 +340,8 @@ class DeliveriesView:
 def list_deliveries(
     env: Env, tenant: str, name: str, wanted: WantedDeliveries, cursor: str | None, limit: int
 ) -> DeliveriesView:
-    """One delivery for each version of an object, whatever the Regions say about it."""
+    """Return a page of a feed's deliveries, with one delivery for each version of an object, even if both Regions noted
+    it."""
     feed = find_feed(env, tenant, name).feed
     if wanted.key is not None:
         return _of_key(env, feed, wanted.key, wanted, cursor, limit)
@@ -343,7 +351,7 @@ def list_deliveries(
         page = env.ledger.list_deliveries(feed.id, wanted.since_ms, wanted.until_ms, cursor, left)
         for said in page.said:
             newest = furthest(said.now or (said.delivery,))
-            # What a Region said and another one has overtaken is not shown: the other's place in the list is another.
+            # Skip an item that the other Region's item has overtaken: that one is listed at a place of its own.
             if newest.region == said.delivery.region and wanted.holds(newest):
                 found.append(newest)
         cursor = page.cursor
@@ -353,7 +361,8 @@ def list_deliveries(
 
 
 def _of_key(env: Env, feed: Feed, key: str, wanted: WantedDeliveries, cursor: str | None, limit: int) -> DeliveriesView:
-    """From the table itself, which doesn't lag behind what this Region has noted."""
+    """Return the deliveries of one key. They come from the table itself, which doesn't lag behind this Region's own
+    notes as the index does."""
     versions: dict[str, list[Delivery]] = {}
     for delivery in env.ledger.get_deliveries(feed.id, key):
         versions.setdefault(delivery.pin, []).append(delivery)
@@ -363,5 +372,5 @@ def _of_key(env: Env, feed: Feed, key: str, wanted: WantedDeliveries, cursor: st
 
 
 def _place(delivery: Delivery) -> str:
-    """Of a version among those of its key, the newest being the greatest."""
+    """Return where a version's delivery stands among those of its key, as text that sorts the newest last."""
     return f"{delivery.at_ms:015d}.{hashlib.sha256(delivery.pin.encode()).hexdigest()[:32]}"

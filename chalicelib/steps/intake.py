@@ -1,8 +1,9 @@
-"""intake: objects that appear under a feed's source are delivered to its target.
+"""The intake step delivers objects that appear under a feed's source to the feed's target.
 
-An event is a hint: what is there *now* is looked at, pinned and delivered. So duplicates and disorder are harmless, and
-the newest version wins. A few small objects are delivered on the spot, since their preconditions alone make that safe;
-more become a feed job of one manifest (`protocol.feedjobs`), and take the same way as any other job.
+An event is a hint. Intake looks at the object that is there *now*, pins it and delivers it. So duplicate and reordered
+events are harmless, and the newest version wins. A few small objects are delivered inline, since their preconditions
+alone make that safe. More objects become a feed job of one manifest (`protocol.feedjobs`), which is processed like any
+other job.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,13 +29,15 @@ from chalicelib.protocol.publish import Publisher, Route
 from chalicelib.protocol.records import ControlRecords
 
 KEPT_MS = 900_000
-"""How long an arrival is put off that must not be forgotten while its feed is paused: as long as SQS can."""
+"""How long to delay an object event that must not be lost while its feed is paused, in milliseconds. It is the longest
+delay that SQS allows."""
 REPLANS = 4
-"""How often a key that keeps changing under our hands is planned again before it goes back to the queue."""
+"""How often to replan a key that keeps changing before its event goes back to the queue."""
 
 
 def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
-    """Deliver what the arrivals hint at. Returns those that must come again (throttled, unreachable)."""
+    """Deliver the objects that the events point to. Return the events that must be retried, because S3 throttled or
+    didn't answer."""
     again: set[Arrival] = set()
     places = places_reading(env, [(arrival.bucket, arrival.key) for arrival in arrivals])
     for feed in places.feeds.values():
@@ -49,19 +52,20 @@ def run(env: Env, arrivals: Sequence[Arrival]) -> set[Arrival]:
 
 
 def _by_key(arrivals: Iterable[Arrival]) -> dict[str, Arrival]:
-    """One for each key, in the keys' order: what several say of a key together."""
+    """Merge the events of each key into one. Return them by key, in the order of keys."""
     found: dict[str, Arrival] = {}
     for arrival in sorted(arrivals, key=lambda a: (a.key, a.older)):
         said = found.get(arrival.key, arrival)
         older = tuple(dict.fromkeys(said.older + arrival.older))
         hint, waited = said.hint and arrival.hint, max(said.waited, arrival.waited)
-        tries = min(said.tries, arrival.tries)  # One that is told anew is tried anew.
+        tries = min(said.tries, arrival.tries)  # A new event for the key starts with a new retry budget.
         found[arrival.key] = Arrival(arrival.bucket, arrival.key, older, tries, hint, waited)
     return found
 
 
 def _deliver(env: Env, batch: "_Batch", wanted: Sequence[Arrival]) -> set[Arrival]:
-    """Unless the feed is paused. A pause is in S3, so that both Regions know the same about it at the same time."""
+    """Deliver the events of one feed, unless it is paused. The pause log is in S3, so both Regions see the same at the
+    same time. Return the events that must be retried."""
     try:
         steering = FeedLog.of(env, batch.feed, batch.target).steering()
     except Retry as error:
@@ -80,13 +84,13 @@ def _matches(source: Endpoint, arrival: Arrival) -> bool:
 
 
 def _is_there(row: Row) -> bool:
-    """Decided when it was planned: the destination has it."""
+    """Return whether planning found that the destination already has the object."""
     return row.decided is not None and row.decided.outcome.good
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What became of a row that was delivered on the spot, as it was planned last."""
+    """A row that was handled inline, as it was last planned, and its outcome."""
 
     row: Row
     outcome: RowOutcome
@@ -94,17 +98,17 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Arrivals of one feed, handled together."""
+    """The object events of one feed that are handled together."""
 
     env: Env
     feed: Feed
     source: Endpoint
     target: Endpoint
     arrivals: Mapping[str, Arrival]
-    """By key."""
+    """The events by key."""
     records: DeliveryRecords
     locks: DeliveryLocks
-    """Of what is delivered on the spot. A feed job's worker takes its own, row by row."""
+    """Locks for objects that are delivered inline. The worker of a feed job takes locks of its own, row by row."""
 
     def deliver(self, arrivals: Sequence[Arrival]) -> set[Arrival]:
         planned = self.env.pool.map(self._plan_safely, arrivals)
@@ -113,7 +117,7 @@ class _Batch:
             rows = self._to_be_done([row for row in planned if isinstance(row, Row)])
             self._note_decided([row for row in rows if row.decided is not None])
         except Retry as error:
-            # Whether it is delivered can't be asked for, or noted: nothing is published without that.
+            # The delivery record can't be read or written. Nothing is published without it.
             self.env.log("arrivals-again", feed=self.feed.id, arrivals=len(arrivals), error=str(error))
             return set(arrivals)
         work = [row for row in rows if row.decided is None]
@@ -127,11 +131,15 @@ class _Batch:
         return again
 
     def put_off(self, arrivals: Sequence[Arrival], since_ms: int) -> set[Arrival]:
-        """The feed is paused. When it is resumed, its source is listed for what was written at `since_ms` or later, by
-        the very times of S3 that are compared here: those arrivals may be forgotten. They were there before this
-        step asked whether the feed is paused, and so before it is resumed, and so before that listing. Older ones (of
-        an event that is very late, or a multipart upload that took long: S3 dates it by its beginning) it will not
-        find, so they are kept, and come again until the pause is over."""
+        """Handle the events of a paused feed, and return those that must be retried.
+
+        When the feed is resumed, its source is listed for objects written at `since_ms` or later. The listing uses the
+        same S3 timestamps that are compared here, so events of those objects may be dropped. These objects were there
+        before this step read the pause log, so before the resume, and so before that listing.
+
+        The listing will not find older objects: their event was very late, or their multipart upload took long, since
+        S3 dates an upload by its beginning. Events of older objects are kept, and come again until the pause is over.
+        """
         looks = self.env.pool.map(self._modified_ms, arrivals)
         kept = [arrival for arrival, ms in zip(arrivals, looks, strict=True) if isinstance(ms, int) and ms < since_ms]
         # Crash before or after this: the messages come again by themselves.
@@ -140,7 +148,9 @@ class _Batch:
         return {arrival for arrival, ms in zip(arrivals, looks, strict=True) if isinstance(ms, Retry)}
 
     def _modified_ms(self, arrival: Arrival) -> int | Retry | None:
-        """By S3's own time; None if it is gone, 0 if that can't be seen: then its failure is for later."""
+        """Return when the object was last modified, by S3's clock, in milliseconds. Return None if the object is gone.
+        Return 0 if S3 refuses to show it, so that the event is kept and the failure shows after the pause. Return the
+        error if S3 can't answer now."""
         try:
             head = self.env.store.head(self.source.bucket, arrival.key)
         except Retry as error:
@@ -158,7 +168,8 @@ class _Batch:
     # --- planning ---------------------------------------------------------------------------------------------
 
     def _try_again(self, key: str, error: Retry) -> Arrival | Permanent:
-        """The arrival, to come again; or the error of one that has come often enough, while others are answered."""
+        """Return the event so that it is retried. The try counts only if the feed's buckets answer. If that uses up the
+        retry budget, return an error instead."""
         arrival = self.arrivals[key]
         self.env.log("arrival-again", feed=self.feed.id, key=key, tries=arrival.tries, error=str(error))
         if not answered(self.env, (self.source, self.target)):
@@ -180,13 +191,14 @@ class _Batch:
         return self._unreadable(arrival.key, planned) if isinstance(planned, EftError) else planned
 
     def _plan(self, key: str) -> Row | None:
-        """Pin what is there now; None if there is nothing to do about it."""
+        """Pin the object as it is now, and return its row. Return None if nothing is to be done about it."""
         source, target = self.source, self.target
         wanted = target_key(key, source.prefix, target.prefix)
         if not wanted:
             return None  # The folder marker of the source prefix itself.
-        # The destination first: a source pinned after the precondition is never older than what the precondition lets
-        # it replace. The other way round, a newer version that others deliver in between would be replaced by this one.
+        # Look at the destination first. Then the pinned source is never older than the object that the precondition
+        # lets it replace. In the other order, this row could replace a newer version that another worker delivers in
+        # between.
         there = self.env.store.head(target.bucket, wanted)
         head = self.env.store.head(source.bucket, key)
         if head is None:
@@ -199,21 +211,22 @@ class _Batch:
         return row
 
     def _look_again(self, wanted: str, etag: str) -> None:
-        """Raise Retry unless the destination still is what it was before the source was looked at. Nothing is published
-        for a row that is there already, so no condition holds the two looks together: another version may have come
-        and been verified between them, and the note of this one would be untrue (protocol model: STALE_LOOK). What is
-        put there after this look is compared with the source by whoever verifies it."""
+        """Raise Retry unless the destination is still what it was before the source was looked at. A row whose object
+        is there already publishes nothing, so no condition ties the two looks together. Another version may have
+        arrived and been verified between them, and then the note of this one would be wrong (protocol model:
+        STALE_LOOK). An object that arrives after this look is compared with the source when it is verified."""
         there = self.env.store.head(self.target.bucket, wanted)
         if there is None or there.facts.etag != etag:
             raise Retry("TargetChanged", f"{wanted} changed while it was looked at")
 
     @staticmethod
     def _with_parts(head: ObjectHead) -> ObjectHead | None:
-        """A plain small object needs no second look; for others the planner looks again, with part sizes."""
+        """Return the HEAD of a plain small object, which needs no second look. Return None for any other object, so
+        that the planner looks again and gets the part sizes."""
         return head if not head.parts_count and "-" not in head.facts.etag else None
 
     def _to_be_done(self, planned: Sequence[Row]) -> list[Row]:
-        """Those that are not delivered yet, as far as they are this Region's to deliver. Raises Retry if the delivery
+        """Return the rows that are not delivered yet and that this Region has to deliver. Raises Retry if the delivery
         record can't be read."""
         told = self.env.pool.map(self._is_told, planned)
         rows = [row for row, is_told in zip(planned, told, strict=True) if not is_told]
@@ -227,21 +240,23 @@ class _Batch:
         return [row for row in rows if self.arrivals[row.key] not in put_off]
 
     def _is_asked_for(self, row: Row) -> bool:
-        """Not if the row is not to be delivered at all; nor if an older version of ours lies there: a copy that was
-        late. The receiver has taken nothing away then."""
+        """Return whether the delivery record decides about this row. It doesn't for a row that planning found
+        undeliverable. It doesn't either if an older version of ours lies at the target because its copy was late: in
+        that case the receiver has not removed anything."""
         older = row.expect is not None and row.expect in self.arrivals[row.key].older and row.expect != row.etag
         return not older and (row.decided is None or row.decided.outcome.good)
 
     def _index(self, row: Row) -> None:
-        """Tell the table of a delivery that is recorded, and that it doesn't know of: whoever made it has died since,
-        or the other Region's notes are late."""
+        """Add a recorded delivery to the table, which doesn't know of it. The worker that made it died since, or the
+        other Region's notes are late."""
         done = RowOutcome(row.key, Outcome.COPIED, TAKEN_AWAY if row.decided is None else "")
         self.env.ledger.put_deliveries([self._delivery(row, done)])
 
     def _is_told(self, row: Row) -> bool:
-        """The table says that this very version is delivered, or in an open job's manifest: a repeated event must not
-        bring it back after the receiver has taken it away. It is told after the fact, so skipping on it loses nothing;
-        what it doesn't say, the delivery record may."""
+        """Return whether the table says that this very version is delivered, or is in the manifest of an open job. A
+        repeated event must not bring an object back after the receiver has removed it. The table is written after the
+        fact, so skipping a row because of it loses nothing. A delivery that the table doesn't know may still be in the
+        delivery record."""
         if row.expect is not None and not self._is_asked_for(row) and row.decided is None:
             return False
         pin = pin_of(row)
@@ -252,7 +267,7 @@ class _Batch:
         if statuses & set(DELIVERED):
             return True
         if self.arrivals[row.key].hint and DeliveryStatus.FAILED in statuses:
-            return True  # Its own Region has dealt with it, and said so.
+            return True  # The event's own Region has handled it, and has noted the failure.
         region = self.target.bucket.region
         return any(is_queued(self.env, region, d) for d in known if d.status is DeliveryStatus.QUEUED)
 
@@ -261,7 +276,8 @@ class _Batch:
         return unplannable(ObjectFacts(key, 0, ""), "", error)
 
     def _note_decided(self, rows: Iterable[Row]) -> None:
-        """Rows that need no copying: unchanged ones are simply there; the others have failed and somebody must know."""
+        """Note the rows that need no copying. Unchanged rows are recorded as delivered. The others have failed, and the
+        tenant is notified of them."""
         rows = list(rows)
         self.records.note([row for row in rows if _is_there(row)])
         noted: list[Delivery] = []
@@ -273,19 +289,21 @@ class _Batch:
             if delivery.status is DeliveryStatus.FAILED:
                 self.env.notifier.delivery_failed(self.feed.tenant, self.feed.name, delivery)
 
-    # --- on the spot ------------------------------------------------------------------------------------------
+    # --- inline -----------------------------------------------------------------------------------------------
 
     def _locked(self, rows: Sequence[Row]) -> list[Row]:
-        """Those that are this worker's to deliver. What another one of this Region is at is put off: next time it is
-        recorded, or the other one has died. Raises Retry if the table or the delivery record can't be asked."""
-        # Where something is at the destination, S3's If-Match lets only one of them replace it.
+        """Return the rows that this worker may deliver. A row that another worker of this Region is delivering is
+        delayed: when its event comes again, the delivery is recorded or that worker has died. Raises Retry if the table
+        or the delivery record can't be read."""
+        # If an object is at the destination, S3's If-Match lets only one worker replace it, so no lock is needed.
         free = [row for row in rows if row.expect is None]
         taken = self.env.pool.map(self.locks.take, free)
         busy = [row for row, mine in zip(free, taken, strict=True) if not mine]
         mine = [row for row, mine in zip(free, taken, strict=True) if mine]
         # Crash before or after this: the messages come again by themselves.
         self.env.queue.send_arrivals([self._arrival(row) for row in busy], delay_ms=BUSY_MS)
-        # Asked again, now that nobody else of this Region can be between its own look and its record.
+        # Read the delivery record again. With the lock held, no other worker of this Region can be between its own look
+        # and its record.
         found = self.records.delivered(mine)
         delivered = [row for row in mine if digest(row) in found]
         for row in delivered:
@@ -307,8 +325,8 @@ class _Batch:
     def _publish_and_record(self, rows: Sequence[Row]) -> set[Arrival]:
         done = self.env.pool.map(self._deliver_one, rows)
         ended = [found for found in done if isinstance(found, _Done)]
-        # Crash before this line: the event comes again, finds the destination as wanted, and records that; unless the
-        # receiver has taken it away by then, who gets it a second time (docs/failover.md, what is not proven).
+        # Crash before this line: the event comes again, finds the destination as wanted, and records the delivery. If
+        # the receiver has removed the object by then, it gets it a second time (docs/failover.md, what is not proven).
         try:
             self.records.note([found.row for found in ended if found.outcome.outcome.good])
         except Retry as error:
@@ -317,7 +335,7 @@ class _Batch:
         self.locks.give_back({found.row.key for found in ended if not found.outcome.outcome.good})
         delivered = [self._delivery(found.row, found.outcome) for found in ended]
         self.env.ledger.put_deliveries(delivered)
-        # Crash before this line, or after it: the event comes again, finds it delivered, and wakes verify again.
+        # Crash before or after this line: the event comes again, finds the object delivered, and wakes verify again.
         self.env.queue.send_verify_deliveries(
             [
                 VerifyDelivery(d.feed_id, d.key, d.pin, self.feed.tenant)
@@ -345,8 +363,9 @@ class _Batch:
         return done
 
     def _publish(self, row: Row) -> "_Done | Arrival | None":
-        """Publish one row. If the source or the destination changed meanwhile, plan anew from what is there now: a new
-        row with its own pins, never an old row with a fresh precondition."""
+        """Publish one row. If the source or the destination changed in the meantime, plan again from what is there now:
+        a new row with pins of its own, never an old row with a fresh precondition. Return None if nothing is left to
+        deliver, or the event if it must be retried."""
         planned: Row | None = row
         for _ in range(REPLANS):
             if planned is None:
@@ -363,9 +382,9 @@ class _Batch:
             planned = self._plan(row.key)
             if planned is not None and self._is_asked_for(planned):
                 if planned.decided is None and planned.expect is None and not self.locks.take(planned):
-                    break  # Others are at it.
+                    break  # Another worker is delivering it.
                 if self.records.has(planned):
-                    return None  # Others have delivered it meanwhile.
+                    return None  # Another worker has delivered it in the meantime.
         return self._arrival(row)
 
     def _delivery(self, row: Row, outcome: RowOutcome) -> Delivery:
@@ -379,8 +398,8 @@ class _Batch:
     # --- as a job ---------------------------------------------------------------------------------------------
 
     def _cut_job(self, rows: Sequence[Row]) -> None:
-        """One manifest of all rows. Its name follows from what it pins, so that the same batch is the same job, unless
-        that job has ended without delivering some of it."""
+        """Turn all rows into one feed job with one manifest. The job's id follows from the versions that it pins, so
+        the same batch is the same job, unless that job has ended without delivering some of its rows."""
         for attempt in count():
             spec = feed_job(self.env, self.feed, self.source, self.target, rows, attempt)
             records = ControlRecords(self.env, spec.control_region).job(spec.job_id)

@@ -1,6 +1,8 @@
-"""keys: after every sweep, asks those issuers for their keys whose turn it is, and keeps what counts of the answers.
+"""The keys step runs after every sweep. It fetches the public keys of the token issuers that are due, and merges them
+into the key records.
 
-Whatever an issuer answers, or doesn't, keys that are there stay until it says otherwise in so many words.
+Known keys stay, whatever an issuer answers and even if it doesn't answer, until the issuer explicitly publishes a key
+set without them.
 """
 
 from chalicelib.core.errors import Corrupt, EftError
@@ -10,7 +12,7 @@ from chalicelib.protocol.keys import read_keys, write_keys
 
 
 def run(env: Env, until_ms: int) -> None:
-    """Ask those issuers whose turn it is, none after `until_ms`."""
+    """Refresh the keys of the issuers that are due. Start none after `until_ms`."""
     for issuer in env.issuers:
         if issuer.jwks_url and env.clock.now_ms() < until_ms:
             try:
@@ -27,7 +29,7 @@ def _refresh(env: Env, issuer: Issuer) -> None:
     try:
         found = published(env.key_source.fetch(issuer.jwks_url))
     except (EftError, UnusableKeys) as error:
-        # Not written down: the next sweep asks again.
+        # The record is left as it is, so the next sweep asks again.
         checked_ms = before.checked_ms if before else None
         env.log("keys-not-refreshed", issuer=issuer.name, error=str(error), checked_ms=checked_ms)
         return
@@ -43,6 +45,6 @@ def _kept(env: Env, issuer: Issuer) -> KeyRecord | None:
     try:
         return read_keys(env.store, env.control_buckets[env.region], issuer.name)
     except Corrupt as error:
-        # The API reads no more of it than we do: what the issuer publishes now replaces it.
+        # The API can't read the record either. The keys that the issuer publishes now replace it.
         env.log("keys-unreadable", issuer=issuer.name, error=str(error))
         return None

@@ -1,7 +1,8 @@
-"""Telling tenants' webhooks what has happened.
+"""Deliver notices of what has happened to the tenants' webhooks.
 
-A notice becomes one message for each webhook that wants it, so that none waits for another's receiver, nor is told
-again because of it. Such a message is posted until its receiver has taken it; what waits is sent anew with a delay.
+A notice becomes one message for each webhook that subscribes to it. So no webhook waits for another one's receiver, or
+gets a notification again because another one failed. Each message is posted until its receiver accepts it. A message
+that has to wait is sent again with a delay.
 """
 
 from dataclasses import replace
@@ -27,13 +28,13 @@ from chalicelib.ports import Env, Reply
 from chalicelib.protocol.registering import Author, register
 
 SERVICE = "service"
-"""Who changes a webhook whose receiver is gone, in the audit."""
+"""The name in the audit when the service itself disables a webhook whose receiver is gone."""
 SOON_MS = 1000
-"""Queues delay by whole seconds: what is due sooner is due."""
+"""Anything due sooner than this, in milliseconds, counts as due, since queues delay by whole seconds."""
 
 
 def fan_out(env: Env, notice: Notice) -> None:
-    """One message for each of the tenant's webhooks that wants to hear of it."""
+    """Send one message for each of the tenant's webhooks that subscribes to the notice."""
     wanting = [
         entry.name
         for entry in env.registry.of_tenant(EntryKind.WEBHOOK, notice.tenant)
@@ -41,15 +42,15 @@ def fan_out(env: Env, notice: Notice) -> None:
     ]
     if not wanting:
         return
-    # Crash after some of them: the notice comes again, and with it all of them, under the same ids.
+    # Crash after some messages are sent: the notice comes again, and all messages are sent again under the same ids.
     env.queue.send_notices([notification(notice, name) for name in wanting])
 
 
 def post(env: Env, waiting: Notification) -> None:
-    """Post it if it is due; if that was in vain, have it come again later, or give it up."""
+    """Post a notification if it is due. If the post fails, send the message again with a delay, or give it up."""
     now = env.clock.now_ms()
     if waiting.not_before_ms - now >= SOON_MS:
-        # Queues delay by 15 minutes at most, so a longer wait is several messages one after another.
+        # Queues delay by 15 minutes at most, so a longer wait takes several messages, one after another.
         env.queue.send_notices([waiting], delay_ms=waiting.not_before_ms - now)
         return
     entry = env.registry.get(EntryKind.WEBHOOK, waiting.tenant, waiting.webhook)
@@ -64,7 +65,7 @@ def post(env: Env, waiting: Notification) -> None:
     if found is Verdict.GONE:
         _disable(env, entry)
     elif found is Verdict.AGAIN:
-        # Crash before this: the message comes again by itself, and is posted once more at the same attempt.
+        # Crash before this: the message comes again by itself, and is posted once more as the same attempt.
         _again(env, waiting, failure, answer.retry_after_ms if isinstance(answer, Reply) else None)
 
 
@@ -85,7 +86,7 @@ def _again(env: Env, waiting: Notification, failure: str, retry_after_ms: int | 
     about = {"tenant": waiting.tenant, "webhook": waiting.webhook, "message": waiting.message_id, "tries": tries}
     if tries >= env.policy.webhook_attempts:
         env.log("notification-given-up", **about, error=failure)
-        # As if it had never been tried: whoever moves it back to the queue wants all the tries again.
+        # Reset the attempts: a person who moves the message back to the queue wants it to have all of them again.
         env.queue.give_up(replace(waiting, attempt=0, not_before_ms=0))
         return
     wait = wait_ms(waiting.attempt, retry_after_ms, env.policy, env.rng.uniform())
@@ -95,7 +96,7 @@ def _again(env: Env, waiting: Notification, failure: str, retry_after_ms: int | 
 
 
 def _disable(env: Env, entry: Entry) -> None:
-    """410: the receiver wants no more, of anything."""
+    """Disable a webhook whose receiver answered 410: it wants no more notifications at all."""
     author = Author(entry.tenant, SERVICE, "")
     off = replace(codec.loads(entry.body.encode(), Webhook), disabled=True)
     body = codec.dumps(off).decode()
@@ -110,12 +111,13 @@ def _disable(env: Env, entry: Entry) -> None:
             shown=without_secrets,
         )
     except Stale:
-        # Somebody has changed it meanwhile, perhaps to where somebody listens. What was posted has had its answer.
+        # Somebody changed the webhook in the meantime, perhaps to a URL that works, so it stays active. The answer
+        # settles this post.
         env.log("webhook-changed", tenant=entry.tenant, webhook=entry.name)
 
 
 def _note(env: Env, entry: Entry, failure: str) -> None:
-    """For the tenant to see. Two posts at once may count as one."""
+    """Record the result of a post, for the tenant to see. Two posts at the same time may count as one."""
     now = env.clock.now_ms()
     try:
         known = env.ledger.get_webhook_health(entry.tenant, entry.name)
@@ -124,5 +126,5 @@ def _note(env: Env, entry: Entry, failure: str) -> None:
             mine = WebhookHealth(entry.tenant, entry.name, env.region)
         env.ledger.put_webhook_health(after_failure(mine, now, failure) if failure else after_success(mine, now))
     except Retry as error:
-        # It was posted all the same: posting it again would be worse than not to show it.
+        # The post itself was made. Posting it again would be worse than not showing its result.
         env.log("webhook-health-not-noted", tenant=entry.tenant, webhook=entry.name, error=str(error))

@@ -1,4 +1,4 @@
-"""Registering endpoints: what the REST API does about them, without HTTP."""
+"""Register, check and remove endpoints, and list changes. This is the work behind the REST API, without HTTP."""
 
 from dataclasses import dataclass, replace
 
@@ -15,14 +15,14 @@ from chalicelib.protocol.schedules import names_endpoint, schedules_of
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
-    """An endpoint, and its entry; None for one that came with the deployment."""
+    """An endpoint and its registry entry. The entry is None for an endpoint that came with the deployment."""
 
     endpoint: Endpoint
     entry: Entry | None
 
 
 def list_endpoints(env: Env, tenant: str) -> list[EndpointView]:
-    """By id."""
+    """Return all endpoints of a tenant, ordered by id."""
     entries = {entry.name: entry for entry in env.registry.of_tenant(EntryKind.ENDPOINT, tenant)}
     return [_view(env, endpoint, entries.get(endpoint.id)) for endpoint in endpoints_of(env, tenant)]
 
@@ -39,7 +39,9 @@ def _view(env: Env, endpoint: Endpoint, entry: Entry | None) -> EndpointView:
 
 
 def put_endpoint(env: Env, author: Author, wanted: Endpoint, condition: Condition) -> tuple[EndpointView, bool]:
-    """Register an endpoint, or change one; also says whether it is a new one. It is probed first, each time."""
+    """Register an endpoint or change one, and return it together with True if it is new. It is probed each time before
+    it is saved. Raises Unusable if the probe finds a problem, and InUse if the change would move it to another
+    location."""
     _refuse_declared(env, author.tenant, wanted.id)
 
     def body_after(before: Entry | None) -> str:
@@ -50,14 +52,16 @@ def put_endpoint(env: Env, author: Author, wanted: Endpoint, condition: Conditio
             raise Unusable("EndpointUnusable", "; ".join(findings))
         return codec.dumps(wanted).decode()
 
-    # Of a removed one, too: what lies there has an owner, and an upload that is left behind is still collected.
+    # The pointer stays when the endpoint is removed. Objects there still have an owner, and an upload that is left
+    # behind is still collected.
     pointers = (Pointer(endpoint_in(wanted.bucket.name), wanted.prefix, stays=True),)
     entry, new = register(env, author, EntryKind.ENDPOINT, wanted.id, condition, body_after, found_by=lambda: pointers)
     return EndpointView(wanted, entry), new
 
 
 def _check_same_place(before: Endpoint, wanted: Endpoint) -> None:
-    """Delivery records and running feeds are about the place, so it stays what it is."""
+    """Raise InUse if the bucket or the prefix would change. Delivery records and running feeds refer to this
+    location."""
     same = replace(wanted.bucket, requester_pays=before.bucket.requester_pays) == before.bucket
     if not same or wanted.prefix != before.prefix:
         raise InUse(
@@ -68,14 +72,15 @@ def _check_same_place(before: Endpoint, wanted: Endpoint) -> None:
 
 
 def remove_endpoint(env: Env, author: Author, name: str, condition: Condition) -> None:
-    """No new job or feed may name it. Jobs that were accepted go on: they hold what they need of it."""
+    """Remove an endpoint, so that no new job or feed may name it. Accepted jobs go on, since they hold everything that
+    they need of it. Raises InUse if a feed or a schedule names it."""
     _refuse_declared(env, author.tenant, name)
     live(env, EntryKind.ENDPOINT, author.tenant, name)
     users = [feed.name for feed in feeds_of(env, author.tenant) if name in (feed.source, feed.target)]
     users += [one.entry.name for one in schedules_of(env, author.tenant) if names_endpoint(one.schedule, name)]
     if users:
-        # Of a feed that is made in the other Region just now this Region doesn't know: it then goes on with what the
-        # removed entry said (`protocol.places`).
+        # This Region doesn't know of a feed that is being created in the other Region right now. Such a feed uses what
+        # the removed entry said (`protocol.places`).
         raise InUse(
             "InUse", f"endpoint {name!r} is used by {', '.join(map(repr, users[:5]))}: remove or change that first"
         )
@@ -83,7 +88,7 @@ def remove_endpoint(env: Env, author: Author, name: str, condition: Condition) -
 
 
 def check_endpoint(env: Env, tenant: str, name: str) -> tuple[str, ...]:
-    """Probe it now: what stands against using it."""
+    """Probe an endpoint now, and return the problems that prevent its use."""
     return probe(env, get_endpoint(env, tenant, name).endpoint)
 
 

@@ -1,5 +1,5 @@
-"""Plans: what they come to, row by row, and their approval. A plan is the planned half of a job, under the job's id:
-split makes it as it makes any job's manifests, and until it is approved copy refuses to carry them out."""
+"""Show plans and their rows, and approve plans. A plan is the planned half of a job, under the job's id. Split makes
+its manifests like those of any job, and copy refuses to carry them out until the plan is approved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ from chalicelib.protocol.records import ControlRecords, JobRecords
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """A plan. What becomes of it after its approval is its job's story."""
+    """A plan. Once it is approved, its job shows how it goes on."""
 
     spec: JobSpec
     state: PlanState
     progress: Progress
-    """Of the planning."""
+    """Progress of the planning."""
     summary: PlanSummary | None
-    """Once it is made."""
+    """The totals; None while planning goes on."""
     approval: Approval | None
     expires_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """One row of a plan, and what is going to become of it."""
+    """One row of a plan and its predicted outcome."""
 
     part: str
     row: Row
@@ -47,7 +47,8 @@ class RowPage:
 
 
 def find_plan(env: Env, tenant: str, plan_id: str) -> tuple[JobSpec, JobItems]:
-    """As `find_job`, of plans alone."""
+    """Return a plan's spec and its items, as `find_job` does for jobs. Raises Unknown if the tenant has no plan of this
+    id."""
     try:
         spec, items = find_job(env, tenant, plan_id)
     except Unknown:
@@ -81,8 +82,8 @@ def get_plan(env: Env, tenant: str, plan_id: str) -> PlanView:
 def list_planned(
     env: Env, tenant: str, plan_id: str, outcome: Outcome | None, cursor: str | None, limit: int
 ) -> RowPage:
-    """What is planned, in the order of partitions and keys, whatever has become of it meanwhile; with an outcome, the
-    rows that are going to end so. While the plan is made: as far as it has got."""
+    """Return a page of a plan's rows, in the order of partitions and keys, as they were planned. With `outcome`, return
+    only rows that are predicted to end so. While planning goes on, return the rows planned so far."""
     spec, _ = find_plan(env, tenant, plan_id)
     records = ControlRecords(env, spec.control_region).job(plan_id)
 
@@ -94,7 +95,8 @@ def list_planned(
 
 
 def approve(env: Env, tenant: str, plan_id: str) -> None:
-    """Have a plan carried out: just the rows that are pinned, whatever has changed since."""
+    """Have a plan carried out: exactly the rows that are pinned, whatever has changed since. Raises NotYet if the plan
+    is unfinished, cancelled or expired."""
     spec, items = find_plan(env, tenant, plan_id)
     records = ControlRecords(env, spec.control_region).job(plan_id)
     end = items.terminal or records.terminal()
@@ -104,14 +106,16 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
         _check_approvable(env, records)
         check_still_yours(env, spec.source, spec.target)
         records.create_approval(Approval(plan_id, env.region, env.clock.now_ms(), env.ids.nonce()))
-    # Crash here: approved, but on no list of open jobs. The client got no answer; its repetition gets here again.
+    # Crash here: the plan is approved, but the job is not in the index of open jobs. The client got no answer, and its
+    # repeated request gets here again.
     records.control.open_job(plan_id)
     # From here on the job is safe: the first sweep that finds it there wakes all of it.
     env.ledger.put_job(spec)
-    # Split only to settle it, where there is nothing to copy.
+    # Wake split too: it settles the job if there is nothing to copy.
     wakes = [Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)]
     survey = records.survey(limit=NAMES_PER_RESUME, planned_first=True)
-    # Also if it had been approved before: perhaps by this very request, whose answer the client never got.
+    # Send the messages even if the plan had been approved before. Perhaps this very request did that, and the client
+    # never got the answer.
     wakes += [Wake.of(spec, QueueName.COPY, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
     env.queue.send(wakes)
     env.log("plan-approved", job=plan_id, tenant=tenant)
@@ -128,5 +132,6 @@ def _check_approvable(env: Env, records: JobRecords) -> None:
 
 
 def _expires_ms(env: Env, summary: PlanSummary) -> int:
-    """Nothing unsafe would happen later: what has changed since would become rows that fail."""
+    """Return when the plan expires. A later approval would be safe too, but objects that have changed since would
+    fail."""
     return summary.planned_ms + env.policy.plan_kept_ms

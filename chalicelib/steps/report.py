@@ -1,9 +1,9 @@
-"""report: the files in which a settled job's owner reads what became of each object.
+"""The report step makes the files that show the owner of a settled job the outcome of each object.
 
-Made on request, by a message to split, from the job's manifests and receipts: piece by piece, a few partitions in
-memory at a time, then put together by S3. Deterministic and create-only, so it may be made by anybody, any number of
-times, in either Region, and whoever comes next goes on after the last piece. What a crash leaves undone, the next
-request does, or the message that comes again.
+A report is made on request, triggered by a message to split, from the job's manifests and receipts. It is made piece by
+piece, with a few partitions in memory at a time, and S3 joins the pieces. Reports are deterministic and create-only. So
+any worker may make one, any number of times and in either Region, and the next worker continues after the last piece.
+Work that a crash leaves undone is done by the next request, or by the message when it comes again.
 """
 
 import hashlib
@@ -22,21 +22,24 @@ from chalicelib.protocol.reports import Draft, Piece, ReportRecords
 from chalicelib.protocol.table import tell
 
 LINK_S = 900
-"""A link is for the one who has just asked; the next one is another request away."""
+"""How long a link is valid, in seconds. It is meant for the client that just asked for it; another request gives a new
+link."""
 ASK_AGAIN_MS = 120_000
-"""A report that nobody has ordered or worked on for so long is ordered again. Longer than a maker's run."""
+"""A report that was not ordered or worked on for so long, in milliseconds, is ordered again. This is longer than a
+maker's run."""
 RUN_MS = 60_000
-"""After so long a maker of pieces lets others have split: its queue holds the planning of other jobs too."""
+"""How long a worker makes pieces before it leaves split to others, in milliseconds. The queue also holds the planning
+of other jobs."""
 RESERVE_MS = 30_000
 LOST = (PreconditionFailed, NoSuchUpload, NotFound)
-"""Somebody else has been here: another maker, or the lifecycle rule."""
+"""Errors that mean that somebody else was faster: another maker, or the lifecycle rule."""
 PARTITIONS_IN_MEMORY = 8
 PIECES_IN_MEMORY = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """A report that can be fetched."""
+    """A finished report with a link to it."""
 
     made: ReportMade
     end: Terminal
@@ -45,7 +48,7 @@ class ReportView:
 
 
 def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportView | None:
-    """A link to the report, or None: it is being made now."""
+    """Return a link to the report, or None if it is being made. Raises NotYet if the job is not settled."""
     spec, items = find_job(env, tenant, job_id)
     control = ControlRecords(env, spec.control_region)
     end = items.terminal or control.job(job_id).terminal()
@@ -66,24 +69,25 @@ def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportVie
 
 
 def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
-    """Have it made, unless this Region has just done so."""
+    """Have the report made, unless this Region ordered it a short time ago."""
     note = _note(env, spec.job_id, report)
     before = env.ledger.get_observation(spec.job_id, note.subject, env.region)
     if before is not None and note.since_ms - before.since_ms < ASK_AGAIN_MS:
         return
     env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report, tenant=spec.tenant)])
-    # Crash here: ordered, and not noted that it was. The next request orders it again, which is harmless.
+    # Crash here: the report is ordered, but the order is not noted. The next request orders it again, which is
+    # harmless.
     env.ledger.put_observation(note)
     env.log("report-ordered", job=spec.job_id, report=report)
 
 
 def _note(env: Env, job_id: str, report: ReportFormat) -> Observation:
-    """That this Region is about to make the report: requests that come meanwhile need not order it."""
+    """Return a note that this Region is making the report now, so that requests in the meantime need not order it."""
     return Observation(job_id, f"report-{report}", env.region, "ordered", env.clock.now_ms())
 
 
 def run(env: Env, job_id: str, control_region: str, report: ReportFormat, deadline_ms: int) -> None:
-    """Make a report, or go on with it."""
+    """Make a report, or continue one."""
     control = ControlRecords(env, control_region)
     records = control.job(job_id)
     spec = records.spec()
@@ -92,7 +96,7 @@ def run(env: Env, job_id: str, control_region: str, report: ReportFormat, deadli
         return
     reports = ReportRecords(control, job_id, report)
     if reports.made() is None:
-        # Crash here, or the table is down: somebody orders it once more, which is harmless.
+        # Crash here, or no answer from the table: the report is ordered once more, which is harmless.
         tell(env, env.ledger.put_observation, _note(env, job_id, report))
         _Maker(env, records, spec, reports, min(deadline_ms - RESERVE_MS, env.clock.now_ms() + RUN_MS)).make()
 
@@ -114,12 +118,14 @@ class _Maker:
             self.env.queue.send([wake])
             return
         made = self._small(tail) if tail.ordinal == 1 else self._large(tail)
-        # Crash here: the report is whole, and nobody knows. Who comes next reads it once more, and says so.
+        # Crash here: the report is complete, but not recorded as made. The next maker finds it complete, and records
+        # it.
         self.reports.create_made(made)
         self.env.log("report-made", job=made.job_id, report=made.format, rows=made.rows, bytes=made.bytes)
 
     def _cut(self) -> Draft | None:
-        """Write the pieces that are missing, but for the last one. None if there was no time for all of them."""
+        """Write all missing pieces except the last one, and return the last one as a draft. Return None if there was no
+        time for all of them."""
         draft = self._begun()
         for part, rendered in self._rendered(draft.upto):
             draft = draft.and_then(part, rendered)
@@ -136,14 +142,14 @@ class _Maker:
         return draft
 
     def _begun(self) -> Draft:
-        """Where the last maker stopped."""
+        """Return the draft at which the last maker stopped."""
         pieces = self.reports.pieces()
         upto = pieces[-1].upto if pieces else ""
         start = b"" if pieces else opening(self.reports.format)
         return self.reports.carried(len(pieces) + 1) or Draft(len(pieces) + 1, start, 0, upto)
 
     def _rendered(self, after: str) -> Iterator[tuple[str, Rendered]]:
-        """What each partition after this one adds. Read a few at a time, side by side."""
+        """Yield what each partition after `after` adds to the report. Read a few partitions at a time, in parallel."""
         parts = self.records.receipts_after(after)
         while batch := list(islice(parts, PARTITIONS_IN_MEMORY)):
             yield from zip(batch, map(self._render, batch, self.env.pool.map(self._read, batch)), strict=True)
@@ -163,14 +169,14 @@ class _Maker:
     # --- the whole --------------------------------------------------------------------------------------------
 
     def _small(self, tail: Draft) -> ReportMade:
-        """A report that fits into one piece is written as it is."""
+        """Write a report that fits into one piece directly, without joining pieces."""
         self.reports.create_whole(tail.body)
         return self._made(tail.rows, len(tail.body), hashlib.sha256(tail.body).hexdigest())
 
     def _large(self, tail: Draft) -> ReportMade:
         if tail.body:
             self.reports.create_piece(tail)
-        # Crash here: the next maker finds every piece there, and puts them together.
+        # Crash here: the next maker finds every piece there, and joins them.
         pieces = self.reports.pieces()
         if not self.reports.is_whole():
             self._join(pieces)
@@ -179,11 +185,11 @@ class _Maker:
         return self._made(sum(piece.rows for piece in pieces), size, digest)
 
     def _join(self, pieces: Sequence[Piece]) -> None:
-        """A multipart upload whose parts S3 copies from the pieces."""
+        """Join the pieces by a multipart upload whose upload parts S3 copies from the pieces."""
         store, bucket = self.env.store, self.reports.bucket
         upload = store.create_upload(bucket, self.reports.whole, Properties(), {}, Placement(), None)
-        # Crash here, or anywhere below: nothing of it is visible, the bucket's lifecycle rule aborts it in a week, and
-        # the next maker begins an upload of its own.
+        # Crash here, or anywhere below: nothing of the upload is visible, the bucket's lifecycle rule aborts it in a
+        # week, and the next maker begins an upload of its own.
 
         def copied(numbered: tuple[int, Piece]) -> Part:
             number, piece = numbered
@@ -194,8 +200,8 @@ class _Maker:
             parts = self.env.pool.map(copied, enumerate(pieces, start=1))
             store.complete(upload, parts, None, sum(piece.size for piece in pieces), None)
         except EftError as error:
-            # Perhaps another maker was faster, or this very Complete has worked: if so, the whole is there. If it is
-            # still under way, the Abort may come first, and we begin anew.
+            # Perhaps another maker was faster, or this very Complete took effect; then the report is there. If Complete
+            # is still under way, the Abort may win, and the report is joined again.
             store.abort(upload)
             if self.reports.is_whole():
                 return
@@ -204,7 +210,8 @@ class _Maker:
             raise
 
     def _digest(self, pieces: Sequence[Piece]) -> str:
-        """Of the whole, read as its pieces, a few of them at a time."""
+        """Return the SHA-256 of the whole report. It is computed from the pieces, a few of which are in memory at a
+        time."""
         found = hashlib.sha256()
         for start in range(0, len(pieces), PIECES_IN_MEMORY):
             keys = [piece.key for piece in pieces[start : start + PIECES_IN_MEMORY]]

@@ -1,8 +1,9 @@
-"""schedules: submits the jobs whose time has come, at every sweep of each Region; and what the API does about them.
+"""The schedules step submits the jobs that are due, at every sweep of each Region. This module also holds the work
+behind the REST API for schedules.
 
-Each occurrence is decided about once, by a create-only record, and whoever finds the record follows it. So both Regions
-may do the same at once, twice, or the one what the other has begun: there is one job for an occurrence, or one record
-that says why there is none.
+Each occurrence is decided once, by a create-only record, and every worker that finds the record follows it. So both
+Regions may do the same at once or twice, and one may continue what the other began. Each occurrence has one job, or one
+record that says why it has none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,9 +26,10 @@ from chalicelib.protocol.submitting import Submission, spec_of
 from chalicelib.protocol.table import tell
 
 SCHEDULES = "schedules"
-"""The "job" under which a Region notes up to which occurrence it has done all of a schedule's."""
+"""The "job" under which a Region notes, for each schedule, up to which occurrence all work is done."""
 SCHEDULE_MAX_BYTES = 64 * 1024
-"""It is an item of the table, and twice in its audit's: those may have 400 KB."""
+"""Maximum size of a schedule, in bytes. It is stored as an item of the table, and twice in an audit item; an item may
+have 400 KB."""
 UPCOMING_SHOWN = 5
 RUNS_SHOWN = 20
 
@@ -36,8 +38,11 @@ RUNS_SHOWN = 20
 
 
 def run(env: Env, until_ms: int) -> None:
-    """Look at what is due. Two queries, and for each schedule that has something due a few requests to S3. What there
-    is no time for, and what can't be reached, is due at the next sweep again. Begins none after `until_ms`."""
+    """Decide and submit all occurrences that are due. Start none after `until_ms`.
+
+    This costs two queries, and a few requests to S3 for each schedule that has something due. An occurrence for which
+    there was no time, or whose Region can't be reached, is due again at the next sweep.
+    """
     found = live_schedules(env)
     if not found:
         return
@@ -49,13 +54,14 @@ def run(env: Env, until_ms: int) -> None:
         if one.schedule.control_region in reachable
         and (when := due(one.schedule, handled.get(one.schedule.id, 0), now_ms))
     ]
-    # The longest overdue come first, so that everybody gets a turn.
+    # The longest overdue schedules come first, so that each gets its turn.
     todo.sort(key=lambda pair: pair[1][0])
     env.part_pool.map(lambda pair: _in_time(env, *pair, until_ms), todo)
 
 
 def _handled(env: Env) -> dict[str, int]:
-    """Schedule -> up to which occurrence all is done, as either Region has noted: a hint that saves looking."""
+    """Return, for each schedule id, up to which occurrence all work is done, as either Region has noted it. This is a
+    hint that saves reading the records."""
     found: dict[str, int] = {}
     for note in env.ledger.job_items(SCHEDULES).observations:
         found[note.subject] = max(found.get(note.subject, 0), int(note.seen))
@@ -72,7 +78,7 @@ def _in_time(env: Env, one: Registered, occurrences: Sequence[int], until_ms: in
         env.log("schedule-waits", schedule=one.schedule.id, error=repr(error), trace=not expected)
         return
     note = Observation(SCHEDULES, one.schedule.id, env.region, str(occurrences[-1]), env.clock.now_ms())
-    # Crash before this: the next sweep finds all of it decided and done.
+    # Crash before this: the next sweep finds everything decided and done.
     tell(env, env.ledger.put_observation, note)
 
 
@@ -116,7 +122,7 @@ def _decide(
 
 
 def _judge(env: Env, one: Registered, control: ControlRecords, made: Run) -> Run:
-    """`made`, as this occurrence is to be decided now."""
+    """Return `made` with the decision that this occurrence gets now."""
     try:
         spec = prepare(env, one.submission(made.occurrence_ms))
         if spec.control_region != control.region:
@@ -136,18 +142,19 @@ def _at_work(control: ControlRecords, job_id: str) -> bool:
 
 
 def _submit(env: Env, one: Registered, control: ControlRecords, run: Run) -> None:
-    """Submit its job, whoever has done how much of that before."""
+    """Submit the job of an occurrence, however much of that was done before."""
     records = control.job(run.job_id)
     if records.terminal() is not None:
         return
-    # What was accepted counts, even if the schedule has been changed since, or its endpoints removed.
+    # An accepted job counts, even if the schedule has changed since, or its endpoints were removed.
     spec = records.spec() or prepare(env, one.submission(run.occurrence_ms))
     if spec.control_region != control.region:
         raise _elsewhere(control.region, spec)
     try:
         accept(env, spec)
     except KeyReused:
-        # The other Region, which knows the schedule as it was or as it is now, was faster by a moment.
+        # The other Region was faster by a moment. It knows another version of the schedule, older or newer than this
+        # one.
         there = records.spec()
         assert there is not None, "it was there just now, and is never removed"
         env.log("schedule-changed-meanwhile", schedule=one.schedule.id, job=there.job_id)
@@ -159,7 +166,7 @@ def _submit(env: Env, one: Registered, control: ControlRecords, run: Run) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a schedule is to say."""
+    """The schedule that a client asks for."""
 
     cron: str
     timezone: str
@@ -170,7 +177,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """What was decided about an occurrence, whether its job was accepted, and how it ended, if it has."""
+    """The decision about an occurrence, whether its job was accepted, and how the job ended, if it has."""
 
     run: Run
     accepted: bool
@@ -184,11 +191,11 @@ class ScheduleView:
     job: Submission
     upcoming: tuple[int, ...]
     runs: tuple[RunView, ...] | None = None
-    """The latest first; None if they were not looked for, or can't be reached now."""
+    """The latest occurrences, newest first; None if they were not asked for, or can't be read now."""
 
 
 def list_schedules(env: Env, tenant: str) -> list[ScheduleView]:
-    """By name."""
+    """Return all schedules of a tenant, ordered by name."""
     return [_view(env, one, 1) for one in schedules_of(env, tenant)]
 
 
@@ -226,8 +233,9 @@ def _runs(env: Env, schedule: Schedule) -> Iterable[RunView]:
 def put_schedule(
     env: Env, author: Author, name: str, wanted: Wanted, condition: Condition
 ) -> tuple[ScheduleView, bool]:
-    """Make a schedule, or change it; also says whether it is a new one. Its job must be one that could be submitted
-    now."""
+    """Create a schedule or change one, and return it together with True if it is new. Raises BadRequest if its times
+    are not valid, if it is too large, or if its target is in another Region than before. The job must be one that could
+    be submitted now."""
 
     def body_after(before: Entry | None) -> str:
         check_times(wanted.cron, wanted.timezone, env.policy)
@@ -246,7 +254,8 @@ def put_schedule(
 
 
 def _schedule(env: Env, author: Author, name: str, wanted: Wanted, spec: JobSpec, old: Schedule | None) -> Schedule:
-    """What was due before its times were changed, or while it was disabled, is nothing that it missed."""
+    """Return the schedule to store. Occurrences that were due before its times changed, or while it was disabled, don't
+    count as missed."""
     same = old is not None and (old.cron, old.timezone) == (wanted.cron, wanted.timezone)
     goes_on = same and old is not None and (old.enabled or not wanted.enabled)
     return Schedule(
@@ -262,12 +271,13 @@ def _schedule(env: Env, author: Author, name: str, wanted: Wanted, spec: JobSpec
 
 
 def remove_schedule(env: Env, author: Author, name: str, condition: Condition) -> None:
-    """Jobs that it has submitted go on."""
+    """Remove a schedule. Jobs that it has submitted go on."""
     unregister(env, author, EntryKind.SCHEDULE, name, condition)
 
 
 def _elsewhere(region: str, spec: JobSpec) -> BadRequest:
-    """In two Regions, two could decide."""
+    """Return the error for a target in another Region. If a schedule's records were in two Regions, an occurrence could
+    be decided twice."""
     return BadRequest(
         "TargetRegionChanged",
         f"target {spec.target.id!r} is in {spec.control_region}, and this schedule's has been in {region}, where its "

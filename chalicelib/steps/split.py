@@ -1,7 +1,8 @@
-"""split: looks at a job's source beside its destination and appends manifests to the range's chain.
+"""The split step compares a job's source with its destination, and appends manifests to the manifest log of a range of
+keys.
 
-Links are create-only and each says where the next one begins, so splitters need no lease: two of them at once, or one
-after the other's death, build one and the same chain.
+Entries of the log are create-only, and each says where the next one begins. So splitters need no lease: two of them at
+once, or one after another's death, build the same log.
 """
 
 from dataclasses import dataclass, replace
@@ -35,11 +36,12 @@ from chalicelib.protocol.table import tell
 
 RESERVE_MS = 30_000
 PAGES_PER_LINK = 20
-"""How many pages are listed for one manifest, where a filter leaves little of them."""
+"""Maximum number of pages that are listed for one manifest if a filter leaves few of their objects."""
 
 
 def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: int, *, rested: int = 0) -> None:
-    """Go on with a range's chain until it is closed, forked, or this invocation's time is used up."""
+    """Extend the manifest log of a range until it is complete, ends in a range split, or this invocation's time is used
+    up."""
     records = ControlRecords(env, control_region).job(job_id)
     spec = records.spec()
     if spec is None:
@@ -51,13 +53,14 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
     if lookout.intents.cancelled:
         _cancel_range(env, records, spec, range_id or ids.ROOT_RANGE)
         if spec.deletion is not None:
-            # Also before it has begun: so it never does, whoever is asleep between a look and its first link.
+            # Do this even if the deletion log has not begun. Then it never begins, even if another splitter sleeps
+            # between its look and its first entry.
             _cancel_range(env, records, spec, ids.DELETE_RANGE)
         settle_if_due(env, records, spec)
         return
     bounds = _bounds(records, range_id or ids.ROOT_RANGE)
     if bounds is None:
-        # The sweep can't see in names whether a range was forked: it wakes the halves that there may be.
+        # The sweep can't tell from names whether a range was split, so it sends messages for halves that may not exist.
         env.log("split-no-such-range", job=job_id, range=range_id)
         return
     chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE, bounds)
@@ -67,7 +70,8 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
     links = 0
     while not chain.ended:
         if lookout.look().paused:
-            # The message is dropped: whoever resumes the job, or the sweep that sees it resumed, wakes all ranges.
+            # Drop the message. The request that resumes the job wakes all ranges, or the sweep that sees the job
+            # resumed does.
             env.log("split-paused", job=job_id, range=range_id)
             return
         out_of_time = env.clock.now_ms() >= deadline_ms - RESERVE_MS
@@ -83,22 +87,22 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
     if chain.deletes and chain.ended:
         _conclude_deletions(env, chain, deadline_ms, wake=links > 0)
     if lookout.intents.unapproved:
-        # Approved meanwhile: then it had been summed up, and this does nothing.
+        # If the plan was approved in the meantime, it had been summed up before, and this does nothing.
         sum_up_if_due(env, records, spec)
     else:
         settle_if_due(env, records, spec)
 
 
 def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> None:
-    """Plan no further: close the range and its halves where they stand, and wake copy to decide what was planned: the
-    first of each line, of whom each wakes the next as ever."""
+    """Plan no further: end the manifest log of a range and of its halves where they stand. Then wake copy to decide the
+    planned partitions: the first of each lane, since each partition wakes the next one as usual."""
     bounds = _bounds(records, range_id)
     if bounds is None:
         return
     chain = _Chain.read(env, records, spec, range_id, bounds)
     planned = chain.links - chain.forked
     while not chain.ended:
-        # Lost to another splitter's link: then go on from that one.
+        # If another splitter's entry is there already, continue after that one.
         chain.append(chain.manifest(Cut((), chain.end, last=True, error=CANCELLED)))
     for half in "01" if chain.forked else "":
         _cancel_range(env, records, spec, f"{range_id}{half}")
@@ -109,7 +113,7 @@ def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -
 
 
 def _undecided(records: JobRecords, range_id: str, planned: int, lines: int) -> list[str]:
-    """The first partition without a receipt of each of a range's lines."""
+    """Return, for each lane of a range, the first partition without a receipt."""
     found: dict[int, str] = {}
     for ordinal in range(1, planned + 1):
         part = ids.part_id(range_id, ordinal)
@@ -121,11 +125,11 @@ def _undecided(records: JobRecords, range_id: str, planned: int, lines: int) -> 
 
 
 def _begin_deletions(env: Env, chain: "_Chain") -> bool:
-    """May the chain of deletions begin? Only when all is delivered; if all is receipted and some of it is not, the
-    chain ends with its first link, which says so."""
+    """Return whether the deletion log may be extended, which requires that everything is delivered. If every row has
+    its receipt but some object was not delivered, append a single entry that says so and ends the log."""
     found = delivered(env, chain.records) if chain.spec.deletion is not None else None
     if found is None:
-        # Not yet: who receipts the last partition sends another message, or the sweep does.
+        # Not yet. The worker that writes the last receipt sends another message, or the sweep does.
         env.log("split-deletions-not-yet", job=chain.spec.job_id)
         return False
     if not found.all_delivered:
@@ -134,7 +138,8 @@ def _begin_deletions(env: Env, chain: "_Chain") -> bool:
 
 
 def _conclude_deletions(env: Env, chain: "_Chain", deadline_ms: int, *, wake: bool) -> None:
-    """The whole chain is planned, and its last link says whether any of it may be carried out: have that done."""
+    """Act on a complete deletion log. Its last entry says whether any deletion may be carried out: if so, wake copy for
+    all partitions, else write their receipts as KEPT."""
     end = end_of_chain(chain.records)
     assert end is not None, "asked only of a chain that has ended"
     if end.error and not keep_all(env, chain.records, end, deadline_ms - RESERVE_MS):
@@ -147,7 +152,7 @@ def _conclude_deletions(env: Env, chain: "_Chain", deadline_ms: int, *, wake: bo
 
 
 def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
-    """Leave the rest to further invocations: two of them side by side where the range can be divided."""
+    """Leave the rest of the range to further invocations: two in parallel if the range can be split, else one."""
     middle = _find_middle(env, chain) if may_fork else None
     if middle is None:
         env.queue.send([Wake.of(chain.spec, QueueName.SPLIT, chain.range_id)])
@@ -169,7 +174,7 @@ def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
 
 
 def _find_middle(env: Env, chain: "_Chain") -> str | None:
-    """A key bound that leaves keys on both sides of it, or None. Some LISTs of one key."""
+    """Return a key bound that has keys on both sides of it, or None. This costs some LISTs of one key each."""
 
     def first_above(bound: str) -> str | None:
         found = env.store.list(chain.spec.source.bucket, chain.spec.source_prefix, start_after=bound, limit=1).objects
@@ -180,7 +185,8 @@ def _find_middle(env: Env, chain: "_Chain") -> str | None:
 
 
 def _next_manifest_in_time(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve, rested: int) -> Manifest | None:
-    """The same, also where one object never answers: its row fails when it has been waited for. None: it waits."""
+    """Return the next manifest as `_next_manifest` does, even if one object never answers: its row fails when its retry
+    budget is used up. Return None while the range waits for such an object."""
     wake = replace(Wake.of(spec, QueueName.SPLIT, chain.range_id), rested=rested)
     return with_patience(
         env,
@@ -193,7 +199,7 @@ def _next_manifest_in_time(env: Env, spec: JobSpec, chain: "_Chain", sieve: Siev
 
 
 def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Manifest:
-    """What follows on the chain's last link: look at it on both sides, and plan each row."""
+    """Plan the rows that follow the log's last entry. Look at their objects on both sides."""
     try:
         if spec.kind is JobKind.RETRY:
             return chain.manifest(cut_retry(env, spec, chain.cursor))
@@ -203,15 +209,18 @@ def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Ma
             return chain.manifest(cut_deletions(env, spec, sieve, chain.cursor, chain.rows))
         return chain.manifest(_cut_listing(env, spec, chain, sieve))
     except (Denied, NoSuchBucket, Permanent) as error:
-        # It can't be listed, and trying again won't help: the range ends here, and the job says why.
+        # The bucket can't be listed, and a retry won't help. The range ends here, and the job says why.
         side = f"source {spec.source.id!r} or target {spec.target.id!r}"
         why = f"{NOTHING}: can't list" if chain.deletes else "can't list"
         return chain.manifest(Cut((), chain.end, last=True, error=f"{why} {side}: {error}"))
 
 
 def _cut_listing(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Cut:
-    """One page of the source; where a filter leaves little of it, further ones. A link without rows is written after so
-    many: it keeps the place, so that neither a crash nor a filter that nothing passes makes the listing begin anew."""
+    """Return the rows of one page of the source, or of several pages if a filter leaves few objects of each.
+
+    After `PAGES_PER_LINK` pages an entry is written even without rows. It keeps the position in the listing, so that
+    neither a crash nor a filter that matches nothing makes the listing start again.
+    """
     limit = min(env.policy.partition_rows, LIST_PAGE_KEYS)
     meant: list[ObjectFacts] = []
     dropped: list[str] = []
@@ -237,14 +246,14 @@ def _cut_listing(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Cut:
 
 
 def _is_own_marker(spec: JobSpec, facts: ObjectFacts) -> bool:
-    """The folder marker of the source prefix itself has no counterpart below an empty target prefix. Anything else
-    whose key is just that prefix is somebody's object, and a row."""
+    """Return whether an object is the folder marker of the source prefix itself. Below an empty target prefix it has no
+    counterpart. Any other object whose key equals the prefix is a real object, and gets a row."""
     nameless = not target_key(facts.key, spec.source_prefix, spec.target_prefix)
     return nameless and facts.size == 0 and is_folder(spec.source_prefix)
 
 
 def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:
-    """The first objects of at most `limit` bytes in all, but at least one."""
+    """Return the first objects whose sizes sum up to at most `limit` bytes, but at least one object."""
     total = 0
     for index, facts in enumerate(objects):
         total += facts.size
@@ -255,7 +264,7 @@ def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:
 
 @dataclass(slots=True)
 class _Chain:
-    """The chain of one range of keys (after, end], and where its next link begins."""
+    """The manifest log of one range of keys (after, end], and the position at which its next entry begins."""
 
     env: Env
     records: JobRecords
@@ -263,19 +272,20 @@ class _Chain:
     range_id: str
     cursor: str
     end: str
-    """"" = to the end of the prefix. Only prefixes have ranges: what was named is one chain, and its cursors are not
-    keys (`Cut.upto`). Those of the chain of deletions are the target's keys."""
+    """The last key of the range; an empty string means the end of the prefix. Only jobs of a prefix have several
+    ranges. Objects that were named form a single log, and its cursors are not keys (`Cut.upto`). Cursors of the
+    deletion log are keys of the target."""
     links: int = 0
     rows: int = 0
     bytes: int = 0
     ended: bool = False
     forked: bool = False
     totals: Totals | None = None
-    """Of a plan."""
+    """Totals so far, for a plan; else None."""
 
     @classmethod
     def read(cls, env: Env, records: JobRecords, spec: JobSpec, range_id: str, bounds: tuple[str, str]) -> "_Chain":
-        """As far as it has been built."""
+        """Read the log as far as it has been written."""
         chain = cls(env, records, spec, range_id, *bounds)
         parts = records.links_of_range(range_id)
         if parts:
@@ -311,29 +321,32 @@ class _Chain:
         )
 
     def append(self, link: Link) -> None:
-        """Write the link, or go on from the one that another splitter has written there."""
+        """Write the next entry, or adopt the one that another splitter has written there. Wake the steps that go on
+        from it."""
         there = self.records.create_link(link)
-        # Crash here: a link nobody was woken for. The sweep sees it stand unclaimed and wakes copy (or split).
+        # Crash here: the entry is written, and no step was woken for it. The sweep sees that nobody claims it, and
+        # wakes copy (or split).
         self._move_to(there)
         self._report()
         if there != link:
-            return  # The winner wakes its own.
+            return  # The splitter that wrote the entry sends the messages.
         line = Line(self.env, self.records, self.spec)
         if isinstance(link, Fork):
             self.env.queue.send([Wake.of(self.spec, QueueName.SPLIT, f"{self.range_id}{side}") for side in "01"])
         elif self.deletes and link.rows:
-            return  # Not before the whole chain is planned.
+            return  # Copy is woken when the whole deletion log is planned.
         elif all(row.method is Method.NONE for row in link.rows):
             self._receipt_at_once(link)
             if not self.spec.planned_first:
                 line.pass_over(link)
         elif self.spec.planned_first:
-            return  # Whoever approves it wakes copy; until then nobody would be let to.
+            return  # The request that approves the plan wakes copy, which refuses to work before that.
         elif line.is_due(link.part):
             self.env.queue.send([line.wake(link.part, fresh=True)])
 
     def _receipt_at_once(self, manifest: Manifest) -> None:
-        """Every row was decided by looking at both sides: there is nothing to copy, and nothing more to verify."""
+        """Write the receipt of a partition whose rows were all decided by looking at both sides. Nothing is to be
+        copied or verified."""
         now = self.env.clock.now_ms()
         outcomes = tuple(row.decided for row in manifest.rows if row.decided is not None)
         receipt = receipt_of(self.env, self.records, manifest, outcomes, started_ms=now)
@@ -366,7 +379,8 @@ class _Chain:
 
 
 def _bounds(records: JobRecords, range_id: str) -> tuple[str, str] | None:
-    """A range's (after, end], from the fork that made it. None if there was no such fork."""
+    """Return the bounds (after, end] of a range, from the range split that made it. Return None if no range split made
+    it."""
     if range_id in (ids.ROOT_RANGE, ids.DELETE_RANGE):
         return "", ""
     parent = records.links_of_range(range_id[:-1])

@@ -1,8 +1,9 @@
-"""sweep: every minute in each Region, puts right what messages and crashed workers left behind.
+"""The sweep step runs every minute in each Region, and repairs what lost messages and crashed workers left behind.
 
-A pure decision over a snapshot (`core.sweep`), then its execution. Bounded in jobs per run; goes on where the last run
-stopped. Everything it does is safe to do twice and by both Regions at once. Its stages have their shares of the time,
-and none waits for long for whom another has found silent (ADR 0022).
+For each job it takes a snapshot, decides purely (`core.sweep`), and then carries out the decision. One run sweeps a
+bounded number of jobs, and continues where the last run stopped. Everything it does is safe to do twice, and by both
+Regions at once. Its stages have their shares of the time, and no stage waits long for a dependency that another stage
+has found not to answer (ADR 0022).
 """
 
 from collections.abc import Mapping
@@ -39,22 +40,23 @@ CURSOR_JOB = "sweep"
 
 @dataclass(slots=True)
 class _Found:
-    """What a sweep's stages learn for those after them."""
+    """The findings of a sweep's stages, for the stages after them."""
 
     sights: dict[str, str] = field(default_factory=dict)
-    """What other Regions' heartbeats look like. One that is missing can't be told: nothing of it is dead."""
+    """The heartbeat fingerprint of each other Region. If a Region is missing here, its fingerprint is unknown, and
+    nothing of that Region counts as dead."""
     dead: list[str] = field(default_factory=list)
     places: Places | None = None
 
     def read_places(self, env: Env) -> Places:
-        """Read once for all stages that need them."""
+        """Return the endpoint catalog entries. They are read once for all stages that need them."""
         self.places = self.places or read_places(env)
         return self.places
 
 
 def run(env: Env, deadline_ms: int, later: Mapping[Stage, Work] = MappingProxyType({})) -> None:
-    """Run one sweep of this Region, its own jobs before another Region's; and after that `later`, stages that are other
-    steps' work. A dependency that does not answer is not asked again in this sweep."""
+    """Run one sweep of this Region: its own jobs before another Region's, and after that `later`, the stages that
+    belong to other steps. A dependency that doesn't answer is not asked again in this sweep."""
     breaker, found = for_quick(env), _Found()
     stages: dict[Stage, Work] = {
         Stage.HEARTBEATS: lambda env, _: _look_at_regions(env, found),
@@ -88,7 +90,7 @@ def _sweep_region(env: Env, breaker: Breaker, region: str, found: _Found, until_
     try:
         _sweep_jobs(env, ControlRecords(env, region), found.sights, until_ms)
     except (Retry, Denied, NoSuchBucket) as error:
-        # That Region's storage can't be reached: its jobs wait, and go on by themselves when it is back.
+        # That Region's storage can't be reached. Its jobs wait, and go on by themselves when it is back.
         env.log("control-bucket-unreachable", region=region, error=str(error))
         note_storage(env, region, reachable=False)
     else:
@@ -108,8 +110,8 @@ def _sweep_feeds(env: Env, found: _Found, until_ms: int) -> None:
 
 
 def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], until_ms: int) -> None:
-    """The open jobs in turn, beginning after the one where the last run ended; where the table doesn't say, with the
-    first. So what fails here is that Region's storage."""
+    """Sweep the open jobs in turn, starting after the job at which the last run ended. Start with the first job if the
+    table doesn't answer, so that an error raised here always means that the Region's storage failed."""
     cursor = ask(env, env.ledger.get_observation, CURSOR_JOB, control.region, env.region)
     start = cursor.seen if cursor else ""
     limit = env.policy.sweep_jobs_per_run
@@ -117,7 +119,8 @@ def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], un
     if not job_ids:
         return
     swept = env.part_pool.map(lambda name: _sweep_in_time(env, control, name, sights, until_ms), job_ids)
-    # A job that there was no time for, and what follows it, comes first next time; after the last one, the first again.
+    # A job for which there was no time comes first next time, with the jobs after it. After the last job, the first one
+    # follows.
     in_time = next((index for index, done in enumerate(swept) if not done), len(job_ids))
     went_through = in_time == len(job_ids) < limit
     start = "" if went_through else job_ids[in_time - 1] if in_time else start
@@ -127,7 +130,7 @@ def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], un
 
 
 def _sweep_in_time(env: Env, control: ControlRecords, name: str, sights: Mapping[str, str], until_ms: int) -> bool:
-    """False if there was no time left. One job's trouble must not hold up the others."""
+    """Sweep a job, and return False if no time is left for that. An error of one job must not hold up the others."""
     if env.clock.now_ms() >= until_ms:
         return False
     records = control.job(name.removesuffix(PLAN_MARK))
@@ -139,14 +142,14 @@ def _sweep_in_time(env: Env, control: ControlRecords, name: str, sights: Mapping
 
 
 def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_making: bool) -> None:
-    """`in_making`: it is listed as a plan in the making."""
+    """Repair one open job. `in_making` says that the index lists it as a plan in the making."""
     spec = records.spec()
     if spec is None:
         env.log("open-job-without-spec", job=records.job_id)
         return
     survey = records.survey(planned_first=spec.planned_first)
     if in_making and (survey.planned or survey.terminal):
-        # What comes next, an approval or a cancel, puts it on the list as a job.
+        # The plan is complete. An approval or a cancel lists it again, as a job.
         records.control.close_plan(records.job_id)
         return
     if survey.intents != NO_INTENTS and not survey.terminal:
@@ -154,7 +157,8 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_m
     try:
         before = env.ledger.get_observation(records.job_id, JOB_SUBJECT, env.region)
     except Retry as error:
-        # What stands still can't be told without it; what is complete can be ended all the same.
+        # Without the table, the sweep can't tell what stands still. Complete jobs and plans can be settled or summed up
+        # all the same.
         env.log("table-not-read", job=records.job_id, error=str(error))
         (sum_up if survey.intents.unapproved else settle)(env, records, spec)
         return
@@ -176,7 +180,8 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_m
 
 
 def _note_intents(env: Env, records: JobRecords, seen: Intents) -> None:
-    """For the API's answers: whoever took an intent may have died before noting it, or noted it too late."""
+    """Note the desired state in the table, for the API's answers. The worker that recorded it may have died before
+    noting it, or noted it too late."""
     before = env.ledger.get_observation(records.job_id, INTENTS_SUBJECT, env.region)
     if before is None or before.seen != str(seen):
         tell(env, env.ledger.put_observation, intents_note(env, records.job_id, seen))
@@ -201,12 +206,13 @@ def _execute(
         env.log("redriven", job=records.job_id, wakes=len(wakes), delay_ms=repairs.delay_ms)
     env.queue.send(wakes, delay_ms=repairs.delay_ms)
     if repairs.observation is not None:
-        # After the messages: a crash in between sends them once more, which is harmless.
+        # Write this after the messages are sent: a crash in between sends them once more, which is harmless.
         env.ledger.put_observation(repairs.observation)
 
 
 def _wake_expiring(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
-    """Wake copy for claims that have expired, or will before the next sweep: then when they do. Copy looks again."""
+    """Wake copy for claims whose leases have expired. For leases that expire before the next sweep, delay the message
+    until then. Copy checks the lease again."""
     for part, epoch in repairs.watch:
         found = observe(env, records, part, epoch, sights, rounds=repairs.resting.get(part, 0))
         if found.standing is Standing.EXPIRED or (
@@ -221,12 +227,12 @@ def _wake_expiring(env: Env, records: JobRecords, spec: JobSpec, repairs: Repair
 
 
 def _sweep_uploads(env: Env, found: Places, until_ms: int) -> None:
-    """Abort what is old, ours, and provably in nobody's use, in all target buckets: also the other Region's, whose own
-    sweep may be dead."""
+    """Abort the uploads that are old, belong to this deployment, and are provably not in use. Do this in all target
+    buckets, also in those of the other Region, whose own sweep may be dead."""
     places = {(e.bucket, e.prefix) for e in found.endpoints.values() if e.writable}
     seen: set[str] = set()
     ordered = sorted(places, key=lambda place: (place[0].name, place[1]))
-    # Another bucket first in each sweep: a slow one must not keep the others waiting for ever.
+    # Start with another bucket in each sweep: a slow bucket must not keep the others waiting for ever.
     first = env.clock.now_ms() // env.policy.sweep_interval_ms % len(ordered) if ordered else 0
     for bucket, prefix in ordered[first:] + ordered[:first]:
         if any(prefix.startswith(earlier) for name, earlier in places if name == bucket and earlier != prefix):
@@ -245,8 +251,8 @@ def _sweep_uploads(env: Env, found: Places, until_ms: int) -> None:
 
 
 def _is_stale(env: Env, info: UploadInfo) -> bool:
-    """Old by the store's own clock, and begun by a role of ours: the uploads of other applications, and of another
-    deployment of this one, are not our business."""
+    """Return whether an upload is old, by the store's own clock, and was started by one of our roles. Uploads of other
+    applications, and of other deployments of this one, are left alone."""
     return info.age_ms >= env.policy.stale_upload_ms and acts_in(info.initiator, env.own_roles)
 
 
@@ -258,13 +264,14 @@ def _collect_safely(env: Env, control: ControlRecords, info: UploadInfo) -> None
 
 
 def _collect(env: Env, control: ControlRecords, info: UploadInfo) -> None:
-    """Abort one upload, unless it is, or may become, the one that its row goes on with."""
+    """Abort one upload, unless its row continues with it, or may do so later."""
     register_id = object_id(info.upload.bucket.name, info.upload.key)
     generations = control.register(register_id)
     verdict = _judge(control, info, generations)
     if verdict is Stale.FENCE:
-        # Its creator may be asleep between CreateMultipartUpload and registration. Its generation was fixed before
-        # that, so it is at most the next one: fill that, and it can't register any more. Then look again.
+        # Its creator may be asleep between CreateMultipartUpload and registration. It fixed its generation before
+        # CreateMultipartUpload, so that generation is at most the next one. Fill the next generation with a TOMBSTONE,
+        # so that the upload can't be registered any more. Then look again.
         tomb = Registration(Mark.TOMB, "", "", info.upload.upload_id, env.ids.nonce())
         control.registered(register_id, max(generations, default=0) + 1, tomb)
         verdict = _judge(control, info, control.register(register_id))

@@ -1,4 +1,4 @@
-"""verify: looks at the destination again, independently of what copy believed, and writes the receipt."""
+"""The verify step looks at the destination again, independently of what copy reported, and writes the receipt."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -38,13 +38,14 @@ from chalicelib.protocol.scan import first_bound, look_at
 from chalicelib.protocol.settling import settle_if_due
 
 _KEEP_UPLOAD = (Outcome.COPIED, Outcome.SET_ASIDE)
-"""There is none, or it is gone on with."""
+"""Outcomes whose upload must not be aborted: it was completed, or another partition continues with it."""
 LOOKED_AT = (Outcome.COPIED, Outcome.DELETED, Outcome.KEPT)
 
 
 def run(env: Env, job_id: str, control_region: str, part: str, *, rested: int = 0) -> None:
-    """Verify a copied partition and write its receipt. Of a paused job too: it copies nothing, what has arrived is best
-    looked at before others change it, and a job of which all was copied settles."""
+    """Verify a copied partition and write its receipt. Paused jobs are verified too, since nothing is copied by that.
+    Objects that have arrived are best checked before somebody changes them, and a job whose objects are all copied can
+    settle."""
     control = ControlRecords(env, control_region)
     records = control.job(job_id)
     spec, manifest, copied = records.spec(), records.link(part), records.copied(part)
@@ -67,22 +68,23 @@ def run(env: Env, job_id: str, control_region: str, part: str, *, rested: int = 
         if manifest.aside:
             parent = records.receipt(ids.parent_of(part))
             if parent is None:
-                # The message is dropped: who receipts the parent sends another, or the sweep does.
+                # Drop the message. The worker that writes the parent's receipt sends another, or the sweep does.
                 env.log("verify-parent-first", job=job_id, part=part)
                 return
             outcomes = _not_ended(manifest, parent, outcomes)
         receipt = receipt_of(env, records, manifest, outcomes, started_ms=copied.started_ms)
-    # Crash here, or a second verifier: what follows is repeated by the next wake, and is safe to repeat.
+    # Crash here, or a second verifier: the next task message repeats what follows, which is safe.
     _abort_leftovers(env, control, spec, manifest, receipt)
     if any(not row.outcome.is_end for row in receipt.rows) and not manifest.aside:
-        # Crash before this: the sweep sees a copy record without a receipt.
+        # Crash before this: the sweep sees a copy record without a receipt, and wakes verify.
         env.queue.send([Wake.of(spec, QueueName.VERIFY, ids.aside_of(part))])
     settle_if_due(env, records, spec)
 
 
 def _not_ended(manifest: Manifest, parent: Receipt, outcomes: Sequence[RowOutcome]) -> list[RowOutcome]:
-    """A slow worker of the parent may have recorded an end for rows that were set aside meanwhile. The parent's receipt
-    is there for ever, so it decides where a row's one end is."""
+    """Return the outcomes of set-aside rows, except for rows that have their final outcome in the parent's receipt. A
+    slow worker of the parent may have decided rows after they were set aside. The parent's receipt never changes, so it
+    decides which partition holds a row's only final outcome."""
     return [
         RowOutcome(found.key, Outcome.SET_ASIDE) if parent.rows[index].outcome.is_end else found
         for index, found in zip(manifest.aside, outcomes, strict=True)
@@ -132,24 +134,24 @@ def _verify_row(
 
 
 def _compare(env: Env, spec: JobSpec, row: Row, claimed: RowOutcome, there: ObjectFacts | None) -> RowOutcome:
-    # The source's checksum is pinned, or was seen by copy, which compared it with the destination's.
+    # The row pins the source's checksum, or copy read it and compared it with the destination's.
     pinned = row if row.checksum else replace(row, checksum=claimed.checksum)
     outcome = verified(pinned, claimed, there)
     if outcome is None:
-        # LIST can't tell: ETags that can't agree. HEAD shows the checksum.
+        # LIST can't tell, because the two ETags can't be compared. HEAD shows the checksum.
         head = env.store.head(spec.target.bucket, row.target)
         there = head.facts if head else None
         outcome = verified(pinned, claimed, there)
     assert outcome is not None, "a HEAD always decides"
     if outcome.verification is Verification.SIZE and pinned.checksum is None:
-        # Copy couldn't look at the source. If it is still there, it may have a checksum to compare by.
+        # Copy couldn't look at the source. If the source is still there, it may have a checksum to compare.
         outcome = verified(with_checksum(env, spec.source, row), claimed, there) or outcome
     return outcome
 
 
 def _abort_leftovers(env: Env, control: ControlRecords, spec: JobSpec, manifest: Manifest, receipt: Receipt) -> None:
-    """Uploads of rows that ended otherwise than by completing them. The partition is receipted, so nobody needs them
-    any more; an error here is left to the sweep."""
+    """Abort the uploads of rows that ended without completing them. The partition has its receipt, so nobody needs
+    these uploads any more. If an abort fails, the sweep repeats it."""
     for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
         if row.method is not Method.MULTIPART or outcome.outcome in _KEEP_UPLOAD:
             continue
@@ -167,7 +169,7 @@ def _abort(env: Env, control: ControlRecords, spec: JobSpec, target: str, name: 
 
 
 def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
-    """Verify one object that intake delivered itself."""
+    """Verify one object that intake delivered inline."""
     places = places_of_feed(env, wake.feed_id)
     feed = places.feeds.get(wake.feed_id) or places.removed.get(wake.feed_id)
     if feed is None:
@@ -180,8 +182,9 @@ def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
 
 
 def destination_created(env: Env, bucket: str, key: str) -> None:
-    """The destination itself says that an object was created: if it is a delivery of ours, verify it now. If several
-    versions of its key are known, it may be a late copy of an older one, whose worker is dead."""
+    """Handle an event of the destination that says that an object was created. If the object is a delivery of ours,
+    verify it now. If several versions of its key are known, check for the newest one too: the object may be a late copy
+    of an older version, whose worker is dead."""
     places = places_writing(env, bucket, key)
     for feed in places.feeds.values():
         source, target = places.source(feed), places.target(feed)
@@ -194,7 +197,8 @@ def destination_created(env: Env, bucket: str, key: str) -> None:
 
 
 def _unverified(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Each Region has an item of its own for a version: what one of them has verified is."""
+    """Return the deliveries that are copied and not verified, one for each version. Each Region has an item of its own
+    for a version, so a version that either Region has verified is left out."""
     verified_pins = {d.pin for d in deliveries if d.status is DeliveryStatus.VERIFIED}
     copied = {d.pin: d for d in deliveries if d.status is DeliveryStatus.COPIED and d.pin not in verified_pins}
     return list(copied.values())
@@ -208,22 +212,24 @@ def _look_again(
     known: Sequence[Delivery],
     unverified: Sequence[Delivery],
 ) -> None:
-    """Look at one destination key: verify what is to be verified there, and see to it that it shows the newest version.
-    `known` is what is noted of all versions of its source key."""
+    """Look at one destination key. Verify its unverified deliveries, and make sure that the newest version is
+    delivered. `known` holds the deliveries of all versions of its source key."""
     head = env.store.head(target.bucket, known[0].target)
     found = [_verified(env, delivery, head) for delivery in unverified]
     shown = [d for d in known if head is not None and recognise(_pinned(d), head.facts).same]
     if head is not None and shown and feed.mode in REPLACING:
-        # After the destination, in which it is: a version that is newer at the source now is seen here; one that comes
-        # later has an event, and whoever handles that finds this one at the destination.
+        # Look at the source after the destination, which shows this version. If the source has a newer version by now,
+        # it is seen here. A version that comes later has an event, and the worker that handles the event finds this
+        # version at the destination.
         _newest_again(env, source, known[0].key, head.facts, {d.etag for d in shown})
-    # Crash before this: they are still only copied, and are looked at again.
+    # Crash before this: these deliveries stay COPIED, and are verified later.
     env.ledger.put_deliveries(found)
 
 
 def _newest_again(env: Env, source: Endpoint, key: str, there: ObjectFacts, shown: Collection[str]) -> None:
-    """Have the newest version of a key delivered, if the destination shows an older one that we have put there: its
-    copy was late, and what became newest meanwhile may have found its own contents still in place."""
+    """Have the newest version of a key delivered, if the destination shows an older one that we delivered. The copy of
+    the older version was late. Before it arrived, the newest version may have counted as unchanged, because its own
+    content was still at the destination."""
     newest = safely(env, key, lambda: env.store.head(source.bucket, key))
     if isinstance(newest, EftError):
         env.log("newest-not-looked-at", bucket=source.bucket.name, key=key, error=str(newest))
@@ -239,6 +245,7 @@ def _pinned(delivery: Delivery) -> ObjectFacts:
 def _verified(env: Env, delivery: Delivery, head: ObjectHead | None) -> Delivery:
     if head is not None and recognise(_pinned(delivery), head.facts).same:
         return replace(delivery, status=DeliveryStatus.VERIFIED, region=env.region, at_ms=env.clock.now_ms())
-    # S3 answered the copy with 200, so it was there: somebody has taken or replaced it since. Not called verified.
+    # S3 answered the copy with 200, so the object was there, and somebody has removed or replaced it since. It is not
+    # called verified.
     what = "taken away" if head is None else "replaced"
     return replace(delivery, detail=f"{what} before it was verified", region=env.region)

@@ -1,4 +1,4 @@
-"""Registering webhooks: what the REST API does about them, without HTTP."""
+"""Register, change, test and remove webhooks. This is the work behind the REST API, without HTTP."""
 
 from dataclasses import dataclass
 
@@ -21,17 +21,18 @@ from chalicelib.protocol.registering import Author, live, register, unregister
 
 @dataclass(frozen=True, slots=True)
 class WebhookView:
-    """A webhook, its entry, and what became of what was posted to it."""
+    """A webhook, its registry entry, and the results of its posts."""
 
     webhook: Webhook
     entry: Entry
     health: HealthSummary
     replaced_until_ms: int | None
-    """Until when posts are signed with replaced secrets too; None: with the one secret alone."""
+    """Until when posts are signed with replaced secrets too, in milliseconds; None if only the current secret is in
+    use."""
 
 
 def list_webhooks(env: Env, tenant: str) -> list[WebhookView]:
-    """By id."""
+    """Return all webhooks of a tenant, ordered by id."""
     return [_view(env, entry) for entry in env.registry.of_tenant(EntryKind.WEBHOOK, tenant)]
 
 
@@ -42,8 +43,8 @@ def get_webhook(env: Env, tenant: str, name: str) -> WebhookView:
 def put_webhook(
     env: Env, author: Author, name: str, url: str, events: tuple[Topic, ...], condition: Condition
 ) -> tuple[WebhookView, bool]:
-    """Register a webhook, or change one; also says whether it is a new one. A new one has a new secret, others keep
-    theirs. One whose receiver had said that it is gone is posted to again."""
+    """Register a webhook or change one, and return it together with True if it is new. A new webhook gets a new secret;
+    a changed one keeps its secret. A webhook that was disabled because its receiver was gone becomes active again."""
     check_url(url, env.webhook_networks)
 
     def body_after(before: Entry | None) -> str:
@@ -56,7 +57,7 @@ def put_webhook(
 
 
 def rotate_secret(env: Env, author: Author, name: str, condition: Condition) -> WebhookView:
-    """Another secret; the replaced one is signed with for a day more."""
+    """Replace a webhook's secret. Posts are signed with the replaced secret too for one more day."""
     live(env, EntryKind.WEBHOOK, author.tenant, name)
     condition = Condition(match=("*",)) if condition == ANY else condition
 
@@ -70,12 +71,12 @@ def rotate_secret(env: Env, author: Author, name: str, condition: Condition) -> 
 
 
 def remove_webhook(env: Env, author: Author, name: str, condition: Condition) -> None:
-    """Nothing more is posted, also of what has happened before."""
+    """Remove a webhook. Nothing more is posted to it, not even about earlier events."""
     unregister(env, author, EntryKind.WEBHOOK, name, condition, shown=without_secrets)
 
 
 def send_test(env: Env, tenant: str, name: str) -> str:
-    """Post something that says that it is a test, the way that all notifications go. Returns its id."""
+    """Post a test event in the same way as all notifications, and return its message id."""
     live(env, EntryKind.WEBHOOK, tenant, name)
     notice = Notice(Topic.TEST, tenant, env.ids.nonce(), env.clock.now_ms(), {"webhook": name})
     made = notification(notice, name)

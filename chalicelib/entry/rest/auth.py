@@ -1,5 +1,5 @@
-"""Bearer tokens (JWT). Nobody is asked on the way in, neither the issuer nor the other Region, and both Regions accept
-the same tokens."""
+"""Check bearer tokens (JWT). A check asks neither the issuer nor the other Region, and both Regions accept the same
+tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from chalicelib.core.keys import Issuer
 from chalicelib.entry.rest.keyring import Keyring
 
 READ, WRITE, ADMINISTER, OPERATE = "read", "write", "administer", "operate"
-"""The scopes that operations ask for: look, submit and steer jobs, change what jobs may name, see all tenants' work."""
+"""The scopes that operations need: to look; to submit and control jobs; to change what jobs may name; to see the work
+of all tenants."""
 LEEWAY_S = 30
-"""By how much an issuer's clock and ours may differ: for `exp`, `nbf` and `iat`."""
+"""By how many seconds an issuer's clock and ours may differ, for `exp`, `nbf` and `iat`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Identity:
 
 
 def identify(keyring: Keyring, header: str) -> Identity | None:
-    """Who sends this Authorization header; None for anything that doesn't prove it. Raises Retry if that can't be found
-    out now: API Gateway then answers 503 (template.yaml, AUTHORIZER_FAILURE), and keeps no verdict on the token."""
+    """Return who sends this Authorization header, or None if it doesn't prove that. Raises Retry if nobody can tell
+    now. API Gateway then answers 503 (template.yaml, AUTHORIZER_FAILURE), and caches no verdict on the token."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         return None
@@ -42,7 +43,7 @@ def _verify(keyring: Keyring, issuer: Issuer, token: str) -> Identity | None:
     key = keyring.key(issuer, jwt.get_unverified_header(token).get("kid", ""))
     if key is None:
         return None
-    # The algorithm is the key's, never the token's own word.
+    # The algorithm comes from the key, never from the token.
     claims = jwt.decode(
         token,
         key,
@@ -59,8 +60,8 @@ def _verify(keyring: Keyring, issuer: Issuer, token: str) -> Identity | None:
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str] | None:
-    """`scope`, a text with spaces between (RFC 8693, section 4.2), or `scp`, an array, as some issuers say it; if both
-    are there, `scope`. None if it is neither."""
+    """Return the token's scopes, or None if their form is wrong. The claim `scope` is a text with spaces between the
+    scopes (RFC 8693, section 4.2). Some issuers send an array `scp` instead. If both are there, `scope` counts."""
     if "scope" in claims:
         said = claims["scope"]
         return frozenset(said.split()) if isinstance(said, str) else None

@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13.1): what a client wants to be so, and the ETags it goes by."""
+"""Read conditional requests (RFC 9110, section 13.1), and write the ETags that they refer to."""
 
 import re
 
@@ -13,7 +13,8 @@ _TAGS = re.compile(r'\s*"[\x21\x23-\x7e]*"(\s*,\s*"[\x21\x23-\x7e]*")*\s*', re.A
 
 
 def condition_of(request: Request) -> Condition:
-    """`If-Match: "etag"` (or several, or `*`), or `If-None-Match: *`. Raises a Problem if it is neither."""
+    """Return the condition of a request: `If-Match: "etag"` (or several ETags, or `*`), or `If-None-Match: *`. Raises
+    Problem for any other form, or for both headers at once."""
     match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
     if match is not None and none is not None:
         raise Problem(problems.INVALID_CONDITION, "send If-Match or If-None-Match, not both")
@@ -32,7 +33,7 @@ def condition_of(request: Request) -> Condition:
 
 
 def etag_of(entry: Entry) -> str:
-    """As a header's value."""
+    """Return an entry's ETag as a header value, in quotes."""
     return f'"{entry.etag}"'
 
 

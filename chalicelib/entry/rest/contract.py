@@ -1,4 +1,5 @@
-"""What an operation of the API promises: the form of the table (`contracts`) that `openapi` is made from."""
+"""Define what an operation of the API promises: the row type of the table in `contracts`, from which `openapi` is
+made."""
 
 from dataclasses import dataclass, field
 
@@ -22,23 +23,23 @@ TAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """An answer to a request that was carried out. `headers` are the names of those in HEADERS."""
+    """An answer to a request that succeeded. `headers` lists its header names."""
 
     status: int
     model: type[BaseModel] | None
-    """None: any JSON object, or, with 204, nothing."""
+    """None for any JSON object, or for an empty 204."""
     description: str
     headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One operation. Path parameters are named in `path`; `scope` is "" where no token is asked for."""
+    """One operation of the API. `path` names its path parameters. `scope` is empty if no token is needed."""
 
     method: str
     path: str
     name: str
-    """Unique: generated clients call it so."""
+    """Unique name, from which generated clients name their methods."""
     tag: str
     summary: str
     successes: tuple[Success, ...]
@@ -48,13 +49,13 @@ class Contract:
     body: type[BaseModel] | None = None
     body_optional: bool = False
     idempotent: bool = False
-    """Takes an Idempotency-Key."""
+    """Whether it accepts an Idempotency-Key."""
     conditional: bool = False
-    """Takes If-Match or If-None-Match."""
+    """Whether it accepts If-Match or If-None-Match."""
     problems: tuple[Kind, ...] = ()
-    """Its own; `all_problems` adds those that every operation may answer with."""
+    """Its own problems. `all_problems` adds those that every operation may answer with."""
     links: dict[str, str] = field(default_factory=dict)
-    """Names of operations that take the id in the answer as that in their path, by what they do then."""
+    """Operations that take the id in the answer as their path parameter: operation name -> what it does then."""
 
     @property
     def all_problems(self) -> tuple[Kind, ...]:

@@ -1,4 +1,4 @@
-"""The outcomes that a client sees: how a row can end."""
+"""Define the outcomes that a client sees: the ways in which a row can end."""
 
 from typing import Annotated
 
@@ -18,4 +18,5 @@ RowEnd = Annotated[
     AfterValidator(_is_end),
     WithJsonSchema({"type": "string", "enum": [outcome.value for outcome in Outcome if outcome.is_end]}),
 ]
-"""An outcome but for the one that only says where a row's end is found (`Outcome.is_end`)."""
+"""An outcome that ends a row. The one other outcome only says that another partition holds the row's end
+(`Outcome.is_end`)."""

@@ -1,4 +1,4 @@
-"""HTTP without a framework: what a handler is given, and what it gives back."""
+"""Represent HTTP without a framework: a handler gets a `Request`, and returns an `Answer`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One authorised request. Header names are in lower case. A query has every value of a name. `tenant`, `subject`
-    and `scopes` come from the token, and are empty on routes without authorizer."""
+    """One authorised request. Header names are in lower case. A query keeps every value of a name. `tenant`, `subject`
+    and `scopes` come from the token, and are empty on routes without an authorizer."""
 
     method: str
     path: str
@@ -17,15 +17,15 @@ class Request:
     body: bytes
     tenant: str = ""
     subject: str = ""
-    """The token's: who it is that asks, for the audit."""
+    """The token's subject: who sent the request, for the audit."""
     scopes: frozenset[str] = frozenset()
     request_id: str = ""
-    """API Gateway's, which the client sees too (x-amzn-RequestId)."""
+    """API Gateway's id of the request, which the client sees too (x-amzn-RequestId)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
     body: Mapping[str, Any] | None
-    """None: there is none (204)."""
+    """None if there is no body (204)."""
     headers: dict[str, str] = field(default_factory=dict)

@@ -1,5 +1,5 @@
-"""Which keys the authorizer accepts: those given in the settings, or what this Region's sweep keeps of what an issuer
-publishes. No issuer and no other Region is ever asked from here."""
+"""Tell the authorizer which keys it accepts: those from the settings, or those that this Region's sweep has fetched
+from an issuer. No issuer and no other Region is ever asked from here."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,10 @@ from chalicelib.ports import Clock, Log, ObjectStore
 from chalicelib.protocol.keys import read_keys
 
 LOOK_AGAIN_MS = 60_000
-"""How old what this process remembers may grow."""
+"""How old the keys in this process's memory may become, in milliseconds."""
 LOOK_AGAIN_UNKNOWN_MS = 10_000
-"""And when a token names a key that nobody knows. Anybody can make such tokens: they must not become requests."""
+"""The same for a token that names an unknown key, in milliseconds. Anybody can make such tokens, so they must not each
+cause a request."""
 
 
 @dataclass(slots=True)
@@ -24,11 +25,11 @@ class _Remembered:
     record: KeyRecord | None = None
     parsed: Mapping[str, jwt.PyJWK] = field(default_factory=dict)
     silence: Retry | None = None
-    """Why the last look found nothing out, where it didn't."""
+    """Why the last read found nothing out, if it failed; else None."""
 
 
 class Keyring:
-    """The issuers of one process. `bucket` is its Region's control bucket."""
+    """The issuers that one process trusts. `bucket` is the control bucket of its Region."""
 
     def __init__(
         self, issuers: Iterable[Issuer], store: ObjectStore, bucket: Bucket, clock: Clock, log: Log, grace_ms: int
@@ -42,8 +43,8 @@ class Keyring:
         return self._issuers.get(name)
 
     def key(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
-        """The issuer's key of this id, if it counts now. Raises Retry for one that isn't known while the keys can't be
-        read: nobody may be told then that a good token is not accepted."""
+        """Return the issuer's key with this id if it is valid now, else None. Raises Retry if the key isn't known and
+        the keys can't be read: a good token must not be refused then."""
         if not issuer.jwks_url:
             return issuer.keys.get(kid)
         self._look(issuer, LOOK_AGAIN_MS)
@@ -61,8 +62,8 @@ class Keyring:
         return known.parsed.get(kid) if counts else None
 
     def _look(self, issuer: Issuer, age_ms: int) -> bool:
-        """Read what is kept, unless what is remembered is younger than that. What can't be read replaces nothing, and
-        is not asked for again at once."""
+        """Read the stored keys, unless the last read is younger than `age_ms`, and return whether that was done. A read
+        that fails replaces nothing, and is not repeated at once."""
         known, now_ms = self._remembered[issuer.name], self._clock.now_ms()
         if known.looked_ms is not None and 0 <= now_ms - known.looked_ms < age_ms:
             return False

@@ -1,4 +1,5 @@
-"""How often a tenant may ask one Region's API: fixed windows of a minute, counted in the Region's table."""
+"""Limit how often a tenant may call one Region's API. Requests are counted in the Region's table, in fixed windows of a
+minute."""
 
 from dataclasses import dataclass, replace
 
@@ -12,12 +13,12 @@ WINDOW_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left to a tenant in this window, the present request taken off."""
+    """The requests of a tenant in this window, with the present one counted."""
 
     limit: int
     used: int
     reset_s: int
-    """Until the next window, rounded up: at least 1."""
+    """Seconds until the next window, rounded up: at least 1."""
 
     @property
     def exceeded(self) -> bool:
@@ -25,7 +26,7 @@ class Allowance:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As in draft-ietf-httpapi-ratelimit-headers-06, section 5, which most clients that know any know."""
+        """Headers as in draft-ietf-httpapi-ratelimit-headers-06, section 5, the form that most clients understand."""
         return {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(max(self.limit - self.used, 0)),
@@ -34,7 +35,8 @@ class Allowance:
 
 
 def count(env: Env, tenant: str) -> Allowance | None:
-    """Count one request of a tenant. None if it can't be counted, which is no reason to refuse it."""
+    """Count one request of a tenant, and return what is left. Return None if it can't be counted, which is no reason to
+    refuse the request."""
     now_ms = env.clock.now_ms()
     start_ms = now_ms - now_ms % WINDOW_MS
     try:
