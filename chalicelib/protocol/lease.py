@@ -1,4 +1,4 @@
-"""Getting hold of a partition, and keeping others informed that one still works on it."""
+"""Claim a partition, and keep other workers informed that its worker is alive."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,18 +17,22 @@ from chalicelib.protocol.slots import Slots
 from chalicelib.protocol.table import tell
 
 CHECK_EVERY_BEATS = 4
-"""Look for a higher claim, a receipt, a cancel or a pause once in so many heartbeats: every 60 s by default. Only
-efficiency depends on it: a superseded worker can't publish what another has published."""
+"""How many heartbeats there are between two checks for a higher claim, a receipt, a cancel or a pause; every 60 s by
+default. Only efficiency depends on it: a superseded worker can't publish an object that another worker has
+published."""
 RESERVE_MS = 20_000
-"""Stop working so long before the invocation ends, to leave time for recording what is done."""
+"""How long before the end of the invocation work stops, to leave time for recording the results."""
 
 
 def observe(
     env: Env, records: JobRecords, part: str, epoch: int, sights: Mapping[str, str], *, rounds: int = 0
 ) -> Look:
-    """Look at a claim and note what was seen, by this Region's own clock. The table may be stale or empty: that costs
-    time, never safety. `sights` is what other Regions' beacons look like; where that can't be told, one waits.
-    `rounds`: it rests after so many rounds."""
+    """Check the lease of a claim, and note its fingerprint by this Region's own clock.
+
+    The table may be stale or empty: that costs time, never safety. `sights` holds the fingerprints of other Regions'
+    heartbeats. If the owner's is missing, the answer is to wait. `rounds` is the number of fruitless rounds after which
+    the partition rests now; 0 if it doesn't rest.
+    """
     claim = records.claim(part, epoch)
     owner = claim.region if claim else env.region
     return _look(env, records, part, epoch, owner, sights, claiming=False, rounds=rounds)
@@ -50,7 +54,8 @@ def _look(
     leases = env.ledger.get_leases(records.job_id, part)
     lease = next((item for item in leases if item.epoch == epoch), None)
     before = env.ledger.get_observation(records.job_id, part, env.region)
-    # Another Region's message is lost only with the Region: while its beacons move, patience begins anew.
+    # Another Region's message is lost only if the Region is. So while that Region's heartbeat moves, the timeout starts
+    # again.
     own_patience = env.policy.lease_ttl_ms + (rest_ms(rounds) if rounds else 0)
     patience = own_patience if owner == env.region else env.policy.takeover_after_ms
     now = env.clock.now_ms()
@@ -65,11 +70,11 @@ def _look(
 def acquire(
     env: Env, records: JobRecords, part: str, *, fresh: bool, rested: int = 0, intents: Intents = NO_INTENTS
 ) -> int | None:
-    """Claim the partition. Returns the epoch held, or None: it is done, somebody works on it, or it rests.
+    """Claim the partition. Return the held epoch, or None if the partition is done, has a live worker, or rests.
 
-    `fresh` hints that there is no claim yet; then one create-only PUT decides. A wrong hint merely loses. `rested`: the
-    message was sent for the end of the rest after this epoch. A partition that rests is claimed by no other message,
-    unless its lease expires, or what is wanted of the job has changed.
+    `fresh` hints that there is no claim yet: then one create-only PUT decides. A wrong hint merely loses the race.
+    `rested` says that the message was sent for the end of the rest after this epoch. Any other message doesn't claim a
+    resting partition, unless its lease has expired, or the desired state of the job has changed.
     """
     if fresh and records.create_claim(_claim(env, records.job_id, part, 1)):
         return 1
@@ -81,7 +86,7 @@ def acquire(
         sights = {held.region: region_sight(env, held.region)} if held.region != env.region else {}
         tried = records.tried(part)
         tried = tried if tried is not None and tried.epoch == epoch else None
-        # Then its worker has given it up, whatever the table says.
+        # In that case its worker has given it back, whatever the table says.
         awaited = tried is not None and (rested == epoch or tried.intents != str(intents))
         rounds = tried.rounds if tried is not None else 0
         if (
@@ -91,7 +96,8 @@ def acquire(
             return None
     if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
         return None
-    # Crash after this: a claim without heartbeat. An observer sees it stand still and supersedes it by the next epoch.
+    # Crash after this: there is a claim without heartbeats. An observer sees its fingerprint stand still, and
+    # supersedes it by the next epoch.
     if held is not None and held.region != env.region:
         tell(env, partial(_note_takeover, env), held)
     return epoch + 1
@@ -112,23 +118,24 @@ def _claim(env: Env, job_id: str, part: str, epoch: int) -> Claim:
 
 @dataclass(slots=True)
 class Holding:
-    """A partition held at an epoch: its heartbeat, and which of its rows are decided."""
+    """A held lease: a partition at an epoch, its heartbeat, and which of its rows are decided."""
 
     env: Env
     records: JobRecords
     manifest: Manifest
     epoch: int
     deadline_ms: int
-    """When this invocation ends, by our own clock."""
+    """When this invocation ends, by our own clock; in ms since the epoch."""
     started_ms: int
     slots: Slots
-    """Freed when the partition is given back or finished, before others are woken who may need them."""
+    """The permits of this worker. They are released when the partition is given back or finished, before the workers
+    that may need them are woken."""
     decided_before: int | None = None
-    """Bitmap of the rows that earlier epochs, in any Region, had decided; None until it is read. They are looked at
-    again; but progress doesn't go back."""
+    """Bitmap of the rows that earlier epochs, in any Region, had decided; None until it is read. Those rows are checked
+    again, but the reported progress doesn't go back."""
     outcomes: dict[int, RowOutcome] = field(default_factory=dict)
     awaited: tuple[Awaited, ...] = ()
-    """What earlier rounds, or this one, left undecided: told with each heartbeat."""
+    """The rows that earlier rounds, or this one, left undecided; every heartbeat shows them."""
     heartbeat: int = 0
     last_beat_ms: int = 0
     superseded: bool = False
@@ -143,8 +150,8 @@ class Holding:
         return [index for index in range(len(self.manifest.rows)) if index not in self.outcomes]
 
     def check(self) -> None:
-        """Called between the requests of every row. Raises Superseded, JobCancelled, JobPaused or OutOfTime to stop the
-        work."""
+        """Stop the work by raising Superseded, JobCancelled, JobPaused or OutOfTime. Called between the requests of
+        every row."""
         if self.cancelled:
             raise JobCancelled("JobCancelled", self.records.job_id)
         if self.paused:
@@ -152,14 +159,16 @@ class Holding:
         self.check_holding()
 
     def check_holding(self) -> None:
-        """The same for work that neither a cancel nor a pause stops: deciding without copying."""
+        """Do the same for work that neither a cancel nor a pause stops: deciding rows without copying. Raises
+        Superseded or OutOfTime."""
         if self.superseded:
             raise Superseded("Superseded", f"partition {self.manifest.part} at epoch {self.epoch}")
         if self.env.clock.now_ms() >= self.deadline_ms - RESERVE_MS:
             raise OutOfTime("OutOfTime", f"{len(self.outcomes)} of {len(self.manifest.rows)} rows are decided")
 
     def tick(self) -> None:
-        """Called about every second while rows are worked on: beats, looks for a successor, stops in time."""
+        """Send heartbeats, look for a successor, and stop in time. Called about every second while rows are worked on.
+        Raises as `check` does."""
         self.check()
         self.tick_holding()
         self.check()
@@ -181,11 +190,11 @@ class Holding:
             self.cancelled, self.paused = intents.cancelled, intents.paused
             self.superseded = self.records.claim(part, self.epoch + 1) is not None or self.records.done(part)
         except Retry as error:
-            # Only efficiency depends on knowing: better to go on than to lose the partition's work.
+            # Only efficiency depends on this check, so it is better to continue than to lose the partition's work.
             self.env.log("successor-not-looked-for", job=self.records.job_id, part=part, error=str(error))
 
     def beat(self, phase: LeasePhase) -> None:
-        """Tell the table that this worker lives, and how far it is."""
+        """Put the lease into the table: this worker is alive, and how far it is."""
         self.heartbeat += 1
         self.last_beat_ms = self.env.clock.now_ms()
         tell(self.env, self._put_lease, phase)
@@ -193,8 +202,9 @@ class Holding:
             self.slots.free()
 
     def _put_lease(self, phase: LeasePhase) -> None:
-        """Not before it is known what earlier epochs have decided: without it, this would take their progress back. If
-        the table can't be read, it is not told either, and others may take over: safe, as ever."""
+        """Write the lease item, but not before the table has said which rows earlier epochs had decided: without that,
+        the progress would go back. If the table can't be read, nothing is written. Other workers may then take over,
+        which is safe as always."""
         if self.decided_before is None:
             leases = self.env.ledger.get_leases(self.records.job_id, self.manifest.part)
             self.decided_before = reduce(or_, (lease.decided for lease in leases), 0)

@@ -1,4 +1,5 @@
-"""Jobs by a list of objects: it is pinned when the job is accepted, and read by ranges of bytes when it is planned."""
+"""Plan jobs that go by a list of objects. The list is pinned when the job is accepted, and is read by ranges of bytes
+when the job is planned."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,27 +16,31 @@ from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.submitting import Submission
 
 PIECE_BYTES = 128 * 1024
-"""About 1,000 lines."""
+"""Bytes per read: about 1,000 lines."""
 LINES_PER_ROW = 100
-"""So many lines of an inventory are read at most, on average, for each row that there may be: lines of old versions and
-of other prefixes are none. Then a link is written even without rows: it keeps the place."""
+"""How many lines of an inventory are read at most for each row that a manifest may have. Lines of old versions and of
+other prefixes give no rows. When the limit is reached, a manifest is written even without rows, to keep the
+position."""
 
 
 def pinned(env: Env, records: JobRecords, spec: JobSpec, submission: Submission) -> JobSpec:
-    """The job with its list, if it goes by one: what that is, exactly, so that nobody reads another later."""
+    """Return the job with its list pinned, if it goes by one: no later reader can then read another list. Raises
+    BadRequest if the list can't be read."""
     if spec.kind not in (JobKind.KEYS, JobKind.MANIFEST) or records.spec() is not None:
-        return spec  # Or a request that is repeated: what was pinned then counts, wherever the list is now.
+        # A repeated request keeps the list that was pinned the first time, whatever the list's key holds now.
+        return spec
     if spec.kind is JobKind.KEYS:
         return replace(spec, listed=_keep_keys(env, records, spec, submission))
     return replace(spec, listed=_pin_manifest(env, spec.source, submission))
 
 
 def _keep_keys(env: Env, records: JobRecords, spec: JobSpec, submission: Submission) -> ObjectList:
-    """In an object of their own: a job's item in the table could not hold them."""
+    """Store the request's keys in an object of their own, since a job's item in the table could not hold them."""
     names = (Named(spec.source_prefix + key) for key in submission.keys)
     body = "".join(write_line(spec.source.bucket.name, name) for name in names).encode()
-    # Named after the request: another one that comes under the same Idempotency-Key finds nothing of this one's in its
-    # way. Crash here: an object that nothing refers to. The client's retry writes the same one again.
+    # The object is named after the request. So another request under the same Idempotency-Key doesn't find this
+    # request's object in its way. Crash here: nothing refers to the object. The client's retry writes the same one
+    # again.
     key = records.keep_keys(spec.request_sha256, body)
     head = env.store.head(records.control.bucket, key)
     if head is None:
@@ -67,7 +72,8 @@ def _pin_manifest(env: Env, source: Endpoint, submission: Submission) -> ObjectL
 
 
 def _check_inventory(env: Env, source: Endpoint, listed: ObjectList) -> None:
-    """What is wrong with it as a whole is better said now than when the job has failed."""
+    """Raise BadRequest if the inventory as a whole is unusable: the client should know now, not when the job has
+    failed."""
     try:
         inventory = inventory_of(env, listed)
     except NoList as error:
@@ -85,11 +91,11 @@ def _unreadable(name: str, why: str) -> BadRequest:
 
 @dataclass(slots=True)
 class _Read:
-    """What was read for one manifest of rows."""
+    """The lines that were read for one manifest."""
 
     named: dict[str, Named] = field(default_factory=dict)
     before: dict[str, Cursor] = field(default_factory=dict)
-    """Key -> where the line that names it begins."""
+    """Key -> the position at which the line that names it begins."""
     bad: list[tuple[Cursor, str]] = field(default_factory=list)
     upto: Cursor = field(default_factory=Cursor)
     last: bool = True
@@ -98,7 +104,7 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _CsvLines:
-    """The lines of a list, and what they name."""
+    """Iterates over the lines of a CSV list, and parses them."""
 
     env: Env
     spec: JobSpec
@@ -111,7 +117,7 @@ class _CsvLines:
         return f"line {at.lines + 1} of the manifest"
 
     def lines(self, cursor: Cursor) -> Iterator[tuple[bytes, Cursor]]:
-        """From `cursor` on, read piece by piece, each with the cursor after it."""
+        """Yield the lines from `cursor` on, each with the cursor after it. The list is read piece by piece."""
         listed, lines, at = self.listed, Lines(cursor), cursor.offset
         while at < listed.size:
             end = min(at + PIECE_BYTES, listed.size)
@@ -123,10 +129,10 @@ class _CsvLines:
 
 
 def cut_list(env: Env, spec: JobSpec, after: str) -> Cut:
-    """The objects named by the next lines, as many as make one partition.
+    """Return the rows for the objects that the next lines name, as many as make one partition.
 
-    Of a key that is there twice, the first line counts, as far as one partition shows it. A later partition's row is
-    planned against what is at the destination then, and publishes nothing that is there already (`plan_row`).
+    If one partition has two lines for a key, the first line counts. A row of a later partition is planned against the
+    object that is at the destination then, and publishes nothing that is there already (`plan_row`).
     """
     found = _read_lines(env, spec, Cursor.parse(after))
     accepted_ms = ControlRecords(env, spec.control_region).job(spec.job_id).accepted_ms()
@@ -145,7 +151,7 @@ def _told(bad: list[str]) -> str:
 
 
 def _within_bytes(rows: tuple[Row, ...], limit: int) -> tuple[Row, ...]:
-    """The first rows of at most `limit` bytes in all, but at least one."""
+    """Return the first rows that have at most `limit` bytes together, but at least one row."""
     total = 0
     for index, row in enumerate(rows):
         total += row.size
@@ -179,7 +185,7 @@ def _read_lines(env: Env, spec: JobSpec, cursor: Cursor) -> _Read:
 
 
 def _take(found: _Read, source: InventoryLines | _CsvLines, raw: bytes) -> None:
-    """One line, which begins at `found.upto`."""
+    """Add one line, which begins at `found.upto`, to the result."""
     at = found.upto
     try:
         name = source.named(raw)

@@ -1,13 +1,15 @@
-"""Within a Region, one worker at a time delivers a version: a lock in the Region's own table, beside the delivery.
+"""Let one worker at a time deliver a version within a Region. The lock is an item in the Region's own table, beside the
+delivery.
 
-Two arrivals of one version may be handled at the same moment: a hint and what a listing has found, an event that S3
-sends twice, an event and a back-fill. Both find no delivery record. Where the receiver takes the file away at once,
-S3's If-None-Match holds for the second one, too. So whoever is about to publish where nothing is takes the lock, and
-looks at the delivery record after that. A conditional put is exact within a Region; between Regions nothing is claimed
-(there the region heartbeat decides, `protocol.hints`).
+Two events for one version may be handled at the same moment: a hint and an event from a listing, an event that S3 sends
+twice, an event and a back-fill. Neither handler finds a delivery record. If the receiver removes the file at once, S3's
+If-None-Match holds for the second handler, too. So a worker that is about to publish where nothing is takes the lock,
+and asks the delivery record after that. A conditional put is exact within a Region. No lock works between Regions:
+there the region heartbeat decides (`protocol.hints`).
 
-A lock ends by itself, later than the invocation that took it: who dies with it holds the others up for so long, and no
-longer. It is not freed after a delivery: by the time it ends, whoever asks finds the record.
+A lock expires by itself, later than the invocation that took it. A worker that dies with a lock delays others until it
+expires, and no longer. The lock is not released after a delivery: when it expires, every worker that asks finds the
+delivery record.
 """
 
 from collections.abc import Collection
@@ -19,26 +21,28 @@ from chalicelib.core.verdict import pin_of
 from chalicelib.ports import DeliveryLock, Env
 
 BUSY_MS = 60_000
-"""How long an arrival is put off whose version another worker is delivering: by then it is mostly recorded."""
+"""How long an object event is postponed while another worker delivers its version, in ms. By then that version is
+mostly recorded."""
 
 
 @dataclass(slots=True)
 class DeliveryLocks:
-    """Those that one worker takes of one feed's versions."""
+    """The locks that one worker takes for versions of one feed."""
 
     env: Env
     feed_id: str
     holder: str
-    """Another worker's is another; one's own is taken again, as after a lost answer."""
+    """The name of this worker. A lock that this worker holds can be taken again by it, as after a lost answer."""
     for_ms: int
     held: dict[tuple[str, str], DeliveryLock] = field(default_factory=dict)
     """By key and version."""
 
     def take(self, row: Row) -> bool:
-        """False: another worker of this Region is at it. Raises Retry if the table can't be asked."""
+        """Take the lock of a version. Return False if another worker of this Region has it. Raises Retry if the table
+        can't be asked."""
         now_ms, pin = self.env.clock.now_ms(), pin_of(row)
         lock = DeliveryLock(self.feed_id, row.key, pin, self.env.region, self.holder, now_ms + self.for_ms)
-        # Crash after this: nobody else of this Region delivers the version until the lock ends.
+        # Crash after this: no other worker of this Region delivers the version until the lock expires.
         taken = self.env.ledger.lock_delivery(lock, now_ms)
         if taken:
             self.held[row.key, pin] = lock
@@ -47,8 +51,8 @@ class DeliveryLocks:
         return taken
 
     def give_back(self, keys: Collection[str]) -> None:
-        """End the locks of what was not delivered, so that whoever tries again need not wait. If that can't be done,
-        they end by themselves."""
+        """End the locks of keys that were not delivered, so that the next worker need not wait. If that fails, they
+        expire by themselves."""
         given = [held for held in list(self.held) if held[0] in keys]
         self.env.part_pool.map(self._end, [self.held.pop(held) for held in given])
 

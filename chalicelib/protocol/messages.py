@@ -1,4 +1,4 @@
-"""The messages between steps, as text: what the queue adapter sends and the event parser reads."""
+"""Encode and decode the messages between steps: the queue adapter sends this text, and the event parser reads it."""
 
 import json
 from dataclasses import asdict
@@ -23,12 +23,13 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind
 
 
 def dumps(message: Message) -> str:
-    """ASCII alone: keys may have characters that SQS takes in no message (U+FFFE, U+FFFF)."""
+    """Encode a message, in ASCII alone: keys may have characters that SQS accepts in no message (U+FFFE, U+FFFF)."""
     return json.dumps({_NAMES[type(message)]: asdict(message)}, separators=(",", ":"))
 
 
 def parse(body: dict[str, Any]) -> Message | None:
-    """The message in an already decoded body, or None if it is none of ours. Raises Corrupt if it is a broken one."""
+    """Return the message in an already decoded body, or None if it is none of ours. Raises Corrupt if it is a broken
+    one."""
     name = next((name for name in _KINDS if name in body), None)
     if name is None:
         return None

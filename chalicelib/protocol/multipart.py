@@ -1,7 +1,8 @@
-"""Publishing a large row: a multipart copy that any worker of either Region can go on with.
+"""Publish a large row by a multipart copy that any worker of either Region can continue.
 
-The upload is registered (`core.registers`) before its first part is copied, so a successor adopts it, keeps the parts
-that have arrived and copies only the rest. ListParts is the truth about parts; HEAD is the truth about the outcome.
+The upload is registered (`core.registers`) before its first upload part is copied. So a successor adopts it, keeps the
+upload parts that have arrived, and copies only the rest. ListParts decides which upload parts are there; HEAD decides
+the outcome.
 """
 
 from collections.abc import Callable
@@ -26,21 +27,25 @@ from chalicelib.ports import Part, QueueName, UploadRef, Wake
 from chalicelib.protocol.publish import Publisher, cancelled_row
 
 HELP_WAIT_MS = 15_000
-"""How long no part may arrive before the owner copies the rest itself. A part of 5 GiB takes about as long."""
+"""How long no upload part may arrive before the owner copies the rest itself. A part of 5 GiB takes about as long."""
 INVALID_PART = "InvalidPart"
-"""S3: a part that Complete names isn't there, or has another ETag. Under SSE-KMS the same bytes sent again have."""
+"""S3's error code if a part that Complete names isn't there, or has another ETag. Under SSE-KMS, the same bytes sent
+again have another ETag."""
 
 
 def upload_name(manifest: Manifest, index: int) -> str:
-    """`<part>/<row index>`, by which a row's uploads are registered. A row that is set aside keeps its name: what was
-    copied of it is gone on with, and a strict cancel revokes also what its earlier workers hold."""
+    """Return `<partition>/<row index>`, under which a row's uploads are registered.
+
+    A row that is set aside keeps its name. So its next worker continues with the upload parts that were copied, and a
+    strict cancel also revokes the uploads of its earlier workers.
+    """
     return f"{parent_of(manifest.part)}/{manifest.aside[index]}" if manifest.aside else f"{manifest.part}/{index}"
 
 
 @dataclass(frozen=True, slots=True)
 class MultipartPublisher:
-    """Carries out one large row. `name` is whose upload it is in the register (`upload_name`), `place` is the row's
-    `<part>/<index>` now."""
+    """Carries out one large row. `name` is the row's name in the register of uploads (`upload_name`), `place` is its
+    current `<partition>/<index>`."""
 
     publisher: Publisher
     row: Row
@@ -58,9 +63,10 @@ class MultipartPublisher:
         )
 
     def cancel(self) -> RowOutcome:
-        """Close the register, so that no further upload can be registered; abort what is; then look what became of it.
+        """Cancel the row: close the register, so that no further upload can be registered; abort the registered
+        uploads; then HEAD the destination.
 
-        A worker that is still at it finds its upload gone. If it completed before the abort, HEAD shows that: COPIED.
+        A worker that still copies finds its upload gone. If it completed before the abort, HEAD shows that: COPIED.
         """
         return self.publisher.persist(self.row, lambda _: self._cancel_once())
 
@@ -71,8 +77,9 @@ class MultipartPublisher:
         if not register.closed:
             closed = Registration(Mark.CLOSED, publisher.route.job_id, self.name, "", publisher.env.ids.nonce())
             if not publisher.control.registered(self._register_id, register.next_generation, closed):
-                return None  # Somebody registered meanwhile: read again, so that his upload is aborted too.
-        # Crash here: closed, the upload still open. The next epoch finds the register closed and comes here again.
+                return None  # Another worker registered an upload meanwhile: read again, so that it is aborted too.
+        # Crash here: the register is closed, and the upload is still open. The next epoch finds the register closed and
+        # gets here again.
         for mine in generations.values():
             if mine.mark is Mark.UPLOAD and (mine.job_id, mine.row) == (publisher.route.job_id, self.name):
                 publisher.env.store.abort(UploadRef(publisher.route.target.bucket, self.row.target, mine.upload_id))
@@ -84,8 +91,8 @@ class MultipartPublisher:
         job_id = self.publisher.route.job_id
         register = read_register(self.publisher.control.register(self._register_id), job_id, self.name)
         if register.closed:
-            # Whoever closed it may not have aborted yet: without that, an earlier worker's Complete could still publish
-            # after this row was receipted as cancelled (protocol model: CLOSED_NO_ABORT).
+            # The worker that closed it may not have aborted yet. Without the abort, an earlier worker's Complete could
+            # still publish after this row got a receipt that says CANCELLED (protocol model: CLOSED_NO_ABORT).
             return self._cancel_once()
         upload, there = self._adopt(register.upload_id)
         try:
@@ -100,16 +107,17 @@ class MultipartPublisher:
             parts = self._copy_parts(upload, there)
             return self._complete(upload, parts)
         except NoSuchUpload:
-            return None  # Completed by another, or aborted: the next round looks.
+            return None  # Completed by another worker, or aborted: the next attempt looks.
         except (PreconditionFailed, NotFound) as error:
             return self.publisher.refusal(self.row, error)
         except Permanent as error:
             if error.code == INVALID_PART and not last:
-                return None  # A superseded worker has just sent a part anew: the next round lists what is there now.
+                return None  # A superseded worker has just sent a part again: the next attempt lists the current parts.
             raise
 
     def _adopt(self, upload_id: str | None) -> tuple[UploadRef | None, dict[int, Part]]:
-        """The registered upload and the parts that have arrived, or (None, {}) if there is none any more."""
+        """Return the registered upload and its parts that have arrived, or (None, {}) if the upload no longer
+        exists."""
         if upload_id is None:
             return None, {}
         upload = UploadRef(self.publisher.route.target.bucket, self.row.target, upload_id)
@@ -119,8 +127,8 @@ class MultipartPublisher:
             return None, {}
 
     def _begin(self, generation: int) -> UploadRef | None:
-        """Create an upload and register it under a generation that was fixed before. None: lost the race. Raises
-        PreconditionFailed or NotFound if the source is not what was pinned any more."""
+        """Create an upload and register it under a generation that was fixed before. Return None if another worker
+        registered first. Raises PreconditionFailed or NotFound if the source is no longer the pinned one."""
         env, route, row = self.publisher.env, self.publisher.route, self.row
         version_id = None if route.newest else row.version_id
         head = env.store.head(route.source.bucket, row.key, version_id=version_id, if_match=row.etag)
@@ -129,23 +137,26 @@ class MultipartPublisher:
         if route.newest and not is_pinned(row, head.facts):
             raise PreconditionFailed("NewerVersion", row.key)
         tags = env.store.tags(route.source.bucket, row.key, row.version_id) if head.tags_count else {}
-        # With a full-object checksum pinned, the copy is made with the same algorithm, and Complete compares.
+        # If the row pins a full-object checksum, the copy uses the same algorithm, and Complete compares.
         full = row.checksum if row.checksum and row.checksum.type is ChecksumType.FULL_OBJECT else None
         placement = route.placement(row)
         upload = env.store.create_upload(
             route.target.bucket, row.target, head.properties, tags, placement, full.algorithm if full else None
         )
-        # Crash here: an upload that no record names. The sweep fences it with a TOMB and aborts it when it is old.
+        # Crash here: no record names the upload. When it is old, the sweep fences it with a TOMBSTONE and aborts it.
         mine = Registration(Mark.UPLOAD, route.job_id, self.name, upload.upload_id, env.ids.nonce())
         if self.publisher.control.registered(self._register_id, generation, mine):
             return upload
-        # Our own and never shared: nobody else can be using it. Crash here: as above.
+        # This upload is our own and was never shared: no other worker can be using it. Crash here: as above.
         env.store.abort(upload)
         return None
 
     def help(self, share: PartShare, tick: Callable[[], None]) -> None:
-        """Copy a share of the parts for the worker that holds the partition. Needs no claim: nothing is published, and
-        a part copied twice is the same part. Whatever goes wrong, the owner finds the parts missing."""
+        """Copy a share of the upload parts for the worker that holds the partition.
+
+        It needs no claim: nothing is published, and a part copied twice is the same part. If anything goes wrong, the
+        owner finds the parts missing.
+        """
         publisher = self.publisher
         generations = publisher.control.register(self._register_id)
         register = read_register(generations, publisher.route.job_id, self.name)
@@ -163,7 +174,7 @@ class MultipartPublisher:
             publisher.env.log("help-not-needed", job=publisher.route.job_id, key=self.row.key, error=str(error))
 
     def _copy_parts(self, upload: UploadRef, there: dict[int, Part]) -> list[Part]:
-        """Copy the parts that are missing, together with others where they are many."""
+        """Copy the missing upload parts, together with helpers if they are many. Return all parts of the object."""
         kept, missing = self._kept_and_missing(there)
         if there:
             self.publisher.env.log(
@@ -180,21 +191,23 @@ class MultipartPublisher:
         return [arrived[number] for number in sorted(arrived)]
 
     def _kept_and_missing(self, there: dict[int, Part]) -> tuple[dict[int, Part], list[PartRange]]:
-        """A part that has arrived with its planned size is kept: it was copied under the same pinned source ETag by the
-        same plan."""
+        """Return the upload parts to keep, and the ranges that are missing. A part that arrived with its planned size
+        is kept: it was copied under the same pinned source ETag, by the same plan."""
         assert self.row.parts is not None, "a multipart row has a part plan"
         wanted = list(part_ranges(self.row.parts))
         kept = {w.number: there[w.number] for w in wanted if w.number in there and there[w.number].size == w.size}
         return kept, [w for w in wanted if w.number not in kept]
 
     def _copy_together(self, upload: UploadRef, missing: list[PartRange]) -> list[Part]:
-        """Wake helpers, copy one's own share, and then whatever doesn't arrive. ListParts is the truth about parts."""
+        """Wake helpers, copy one's own share, and then copy the parts that don't arrive. ListParts decides which parts
+        are there."""
         env, policy = self.publisher.env, self.publisher.env.policy
         part, _, index = self.place.rpartition("/")
         own, *others = shares_of(int(index), len(missing), policy.parts_per_worker, policy.workers_per_object)
         job_id, region = self.publisher.route.job_id, self.publisher.control.region
         tenant = self.publisher.route.target.tenant
-        # A helper that never comes, or dies, is missed below. One that is woken twice copies some parts twice.
+        # If a helper never comes, or dies, its parts are found missing below. If one is woken twice, some parts are
+        # copied twice.
         env.queue.send(
             [Wake(QueueName.COPY, job_id, region, part, share=str(other), tenant=tenant) for other in others]
         )
@@ -207,7 +220,8 @@ class MultipartPublisher:
             todo = missing[: policy.parts_per_worker]
 
     def _await_helpers(self, upload: UploadRef) -> tuple[dict[int, Part], list[PartRange]]:
-        """Wait while parts keep arriving. Returns when all are there, or none has come for a while."""
+        """Wait while upload parts keep arriving. Return when all are there, or when none has arrived for
+        `HELP_WAIT_MS`."""
         missing_before = -1
         while True:
             there = {part.number: part for part in self.publisher.env.store.list_parts(upload)}
@@ -221,7 +235,8 @@ class MultipartPublisher:
             self.publisher.env.clock.sleep_ms(HELP_WAIT_MS)
 
     def _copy_part(self, upload: UploadRef, wanted: PartRange) -> Part:
-        """One UploadPartCopy, repeated while S3 answers with retryable errors: copying a part twice is harmless."""
+        """Make one UploadPartCopy. Repeat it while S3 answers with retryable errors: copying a part twice is harmless.
+        Raises Unsettled if no attempt succeeds."""
         publisher = self.publisher
         assert self.row.parts is not None, "a multipart row has a part plan"
         whole = parts_total(self.row.parts) == 1
@@ -243,12 +258,13 @@ class MultipartPublisher:
         raise Unsettled("Unsettled", f"part {wanted.number} of {self.row.key} could not be copied")
 
     def _complete(self, upload: UploadRef, parts: list[Part]) -> RowOutcome:
-        """Raises Conflict if the upload is spent."""
+        """Complete the upload, unless the row must not be published any more. Raises Conflict if the upload is
+        spent."""
         publisher, row = self.publisher, self.row
         publisher.check()
         if (stop := publisher.not_any_more(row)) is not None:
-            # CompleteMultipartUpload has no precondition on the source: this look is the nearest thing to one. What
-            # changes after it is seen by whoever verifies the delivery, and delivered then.
+            # CompleteMultipartUpload has no precondition on the source; this check is the nearest thing to one. A
+            # change after it is noticed by the verification of this delivery. The newest version is delivered then.
             return stop
         checksum: Checksum | None = row.checksum
         if checksum and checksum.type is not ChecksumType.FULL_OBJECT:
@@ -256,16 +272,19 @@ class MultipartPublisher:
         try:
             written = publisher.env.store.complete(upload, parts, row.expect, row.size, checksum)
         except Conflict:
-            # The upload is spent. Say so, so that nobody goes on with it, and begin the next generation.
-            # Crash here: it stays registered; Complete answers 409 or NoSuchUpload again, and a successor gets here.
+            # The upload is spent. Mark it as dead, so that no worker continues with it, and begin the next generation.
+            # Crash here: the upload stays registered. A successor's Complete answers 409 or NoSuchUpload again, and it
+            # gets here.
             dead = Registration(
                 Mark.DEAD, publisher.route.job_id, self.name, upload.upload_id, publisher.env.ids.nonce()
             )
             following = read_register(publisher.control.register(self._register_id), dead.job_id, self.name)
             if publisher.control.registered(self._register_id, following.next_generation, dead):
-                # Crash here: marked, and still open. The sweep aborts it when it is old.
+                # Crash here: the upload is marked as dead, and still open. The sweep aborts it when it is old.
                 publisher.env.store.abort(upload)
-            # Else another record took that generation: Complete is answered 409 again, and the mark is tried again.
+            # Otherwise another record took that generation. Complete will answer 409 again, and the mark is tried
+            # again.
             raise
-        # Crash here: published and recorded nowhere; a successor finds NoSuchUpload, looks, and decides COPIED.
+        # Crash here: the object is published, and no record says so. A successor finds NoSuchUpload, looks, and decides
+        # COPIED.
         return publisher.published(row, written)

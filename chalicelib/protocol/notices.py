@@ -1,4 +1,4 @@
-"""What EFT tells other systems: its EventBridge events, as they are sent, and as its webhooks read them."""
+"""Build the EventBridge events that EFT sends to other systems, and parse them for its webhooks."""
 
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 def job_settled(spec: JobSpec, terminal: Terminal) -> dict[str, Any]:
-    """The detail of "Job Settled"."""
+    """Return the detail of "Job Settled"."""
     return {
         "jobId": spec.job_id,
         "tenant": spec.tenant,
@@ -32,7 +32,7 @@ def job_settled(spec: JobSpec, terminal: Terminal) -> dict[str, Any]:
 
 
 def delivery_failed(tenant: str, feed: str, delivery: Delivery) -> dict[str, Any]:
-    """The detail of "Delivery Failed". `feed`: the tenant's own name for it."""
+    """Return the detail of "Delivery Failed". `feed` is the tenant's own name for the feed."""
     return {
         "tenant": tenant,
         "feedId": feed,
@@ -46,7 +46,8 @@ def delivery_failed(tenant: str, feed: str, delivery: Delivery) -> dict[str, Any
 
 
 def feed_stopped(tenant: str, feed: str, pause: str, why: str, at_ms: int) -> dict[str, Any]:
-    """The detail of "Feed Stopped". `feed`: the tenant's own name for it; `pause`: which of its pauses that is."""
+    """Return the detail of "Feed Stopped". `feed` is the tenant's own name for the feed; `pause` identifies the
+    pause."""
     return {"tenant": tenant, "feedId": feed, "pause": pause, "why": why, "stoppedMs": at_ms}
 
 
@@ -103,7 +104,8 @@ class _FeedStopped(BaseModel):
 
 
 def read(detail_type: object, detail: object) -> Notice | None:
-    """What an event says to a tenant's webhooks, if anything. Raises ValidationError if it isn't one of ours."""
+    """Return the notice for a tenant's webhooks that an event gives rise to, or None. Raises ValidationError if the
+    detail isn't one of ours."""
     if detail_type == DELIVERY_FAILED:
         return _DeliveryFailed.model_validate(detail).notice()
     if detail_type == FEED_STOPPED:
@@ -111,5 +113,5 @@ def read(detail_type: object, detail: object) -> Notice | None:
     if detail_type != JOB_SETTLED:
         return None
     settled = _Settled.model_validate(detail)
-    # A feed's jobs are how its objects are carried, not something that the tenant has asked for.
+    # A feed's jobs are an internal means of transport: the tenant has not asked for them.
     return None if settled.feedId is not None else settled.notice()

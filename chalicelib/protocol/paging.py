@@ -1,4 +1,4 @@
-"""Pages of a job's rows, and how much one request looks at."""
+"""Page through a job's rows, and bound how much one request reads."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -13,8 +13,8 @@ LINKS_PER_PAGE = 50
 """How many partitions one request for objects reads: two GETs each."""
 
 NAMES_PER_RESUME = 1000
-"""A request to resume, or to approve, wakes what one LIST shows. What a job of more records has beyond is woken by the
-next sweep."""
+"""How many records a request to resume or to approve reads: one LIST. It wakes the partitions that these records show.
+If a job has more records, the next sweep wakes the rest."""
 
 
 def page_of(
@@ -24,12 +24,13 @@ def page_of(
     rows_of: Callable[[Link], Sequence[T]],
     wanted: Callable[[T], bool],
 ) -> tuple[list[tuple[str, T]], str | None]:
-    """At most `limit` of the rows that are wanted, with their partitions, and the cursor of what follows."""
+    """Return at most `limit` of the wanted rows, each with its partition, and the cursor for the next page (None at the
+    end). Raises BadRequest if the cursor is not one of ours."""
     part, index = _read(cursor)
     found: list[tuple[str, T]] = []
     for links_read, link in enumerate(records.links_from(part)):
         if links_read == LINKS_PER_PAGE:
-            # An outcome that few rows have: answer in time, with a page that is not full.
+            # Few rows are wanted. Answer in time, with a page that is not full.
             return found, f"{link.part}.0"
         for position, row in enumerate(rows_of(link)):
             if (link.part == part and position < index) or not wanted(row):

@@ -1,8 +1,8 @@
-"""Looking at objects, one of which may never answer: planning and verification wait for it, but not for ever.
+"""Give planning and verification a retry budget: an object that never answers must not block them for ever.
 
-Copying has its own way (`protocol.trial`), since there each row is told apart. Here a look that ends in vain is noted
-as a create-only record, rests grow as for copying, and when they are used up, the object that still doesn't answer is
-taken for one that can't be looked at, like one that is denied; its neighbours go on.
+Copying has its own way (`protocol.trial`), since it tells rows apart. Here, each fruitless try is noted as a
+create-only record, and the rests between tries grow as they do for copying. When the budget is used up, an object that
+still doesn't answer counts as unreadable, like one that is denied. Its neighbours proceed.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,15 +20,15 @@ from chalicelib.protocol.records import JobRecords
 R = TypeVar("R")
 GIVEN_UP = "GivenUp"
 SILENCES = 3
-"""So many calls for one object without an answer end its last round: a single one may be anybody's."""
+"""How many calls for one object without an answer end its last round. A single one may be anybody's fault."""
 _LOOKS = ("head", "tags", "part_sizes", "read")
 
 
 def with_patience(
     env: Env, records: JobRecords, spec: JobSpec, subject: str, wake: Wake, work: Callable[[Env], R]
 ) -> R | None:
-    """What `work` returns. None if it was in vain: then the message is sent again, after a rest, or another one is
-    under way. `subject` names what is looked at, once a job."""
+    """Return the result of `work`, or None if it was in vain. In that case the message is sent again, after a rest, or
+    another such message is already under way. `subject` names the work, uniquely within the job."""
     try:
         return work(env)
     except Retry as error:
@@ -36,7 +36,7 @@ def with_patience(
     before = records.waited(subject)
     rounds = before.number if before else 0
     if before is not None and wake.rested != rounds and env.clock.now_ms() < before.at_ms + rest_ms(rounds):
-        # Whoever noted the last round has sent a message: a second one would double the rounds for good.
+        # The worker that noted the last round has sent a message. A second message would double the rounds for good.
         env.log("look-in-vain-again", job=spec.job_id, subject=subject, error=str(seen))
         return None
     if answers(env, spec):
@@ -45,8 +45,8 @@ def with_patience(
             return work(replace(env, store=cast(ObjectStore, _GivingUp(env, rounds + 1))))
         rounds += 1
         now = env.clock.now_ms()
-        # Crash before this: the round is not counted. Crash after it: the sweep wakes the step when the job stands
-        # still.
+        # Crash before this: the round is not counted. In both cases, also after this, no message is sent: the sweep
+        # wakes the step when the job stands still.
         records.create_waited(Waited(spec.job_id, subject, rounds, env.region, now, seen_text(seen)))
     env.log("look-in-vain", job=spec.job_id, subject=subject, rounds=rounds, error=str(seen))
     env.queue.send([replace(wake, rested=rounds, fresh=False)], delay_ms=rest_ms(rounds))
@@ -54,7 +54,8 @@ def with_patience(
 
 
 def answers(env: Env, spec: JobSpec) -> bool:
-    """Do a job's source and target answer at all? If not, it waits for them, however long that takes."""
+    """Tell whether a job's source and target answer at all. If they don't, the job waits for them, however long that
+    takes."""
     return answered(env, (spec.source, spec.target))
 
 
@@ -66,13 +67,14 @@ def answered(env: Env, places: Iterable[Endpoint]) -> bool:
             env.log("bucket-not-answering", bucket=place.bucket.name, error=str(error))
             return False
         except EftError:
-            pass  # It answers.
+            pass  # An error is an answer too.
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class _GivingUp:
-    """A store whose looks at single objects end: what doesn't tell anything is an error of that object."""
+    """A store whose reads of single objects end: after the last try, a retryable error becomes a permanent error of
+    that object."""
 
     env: Env
     rounds: int
@@ -82,9 +84,9 @@ class _GivingUp:
         return partial(self._look, method) if name in _LOOKS else method
 
     def _look(self, method: Callable[..., R], *args: Any, **options: Any) -> R:  # noqa: ANN401 - the method's own
-        """Tried as often as a row is in one invocation: a neighbour that is throttled only now must not fail with it.
-        Less often where nobody answers, which costs the call's whole time; and that nobody was asked says nothing of
-        this object."""
+        """Try the call as often as a row is tried in one invocation: a neighbour that is throttled only now must not
+        fail with the object. Calls without an answer end it sooner (`SILENCES`), since each costs its whole timeout.
+        NotAsked is raised on: a call that was not made says nothing about this object."""
         policy = self.env.policy
         silences = 0
         for attempt in range(policy.attempts):

@@ -65,11 +65,11 @@ UPLOADS = (
             Edit(
                 _MULTIPART,
                 """\
-        # Crash here: an upload that no record names. The sweep fences it with a TOMB and aborts it when it is old.
+        # Crash here: no record names the upload. When it is old, the sweep fences it with a TOMBSTONE and aborts it.
 """,
                 """\
         generation = max(self.publisher.control.register(self._register_id), default=0) + 1
-        # Crash here: an upload that no record names. The sweep fences it with a TOMB and aborts it when it is old.
+        # Crash here: no record names the upload. When it is old, the sweep fences it with a TOMBSTONE and aborts it.
 """,
             ),
         ),
@@ -97,7 +97,7 @@ UPLOADS = (
                 _MULTIPART,
                 """\
             if publisher.control.registered(self._register_id, following.next_generation, dead):
-                # Crash here: marked, and still open. The sweep aborts it when it is old.
+                # Crash here: the upload is marked as dead, and still open. The sweep aborts it when it is old.
                 publisher.env.store.abort(upload)
 """,
                 "",
