@@ -150,7 +150,7 @@ class Holding:
         return [index for index in range(len(self.manifest.rows)) if index not in self.outcomes]
 
     def check(self) -> None:
-        """Stop the work by raising Superseded, JobCancelled, JobPaused or OutOfTime. Called between the requests of
+        """Raise Superseded, JobCancelled, JobPaused or OutOfTime if the work must stop. Called between the requests of
         every row."""
         if self.cancelled:
             raise JobCancelled("JobCancelled", self.records.job_id)
@@ -159,8 +159,8 @@ class Holding:
         self.check_holding()
 
     def check_holding(self) -> None:
-        """Do the same for work that neither a cancel nor a pause stops: deciding rows without copying. Raises
-        Superseded or OutOfTime."""
+        """Raise Superseded or OutOfTime if even work must stop that goes on after a cancel or a pause: deciding rows
+        without copying."""
         if self.superseded:
             raise Superseded("Superseded", f"partition {self.manifest.part} at epoch {self.epoch}")
         if self.env.clock.now_ms() >= self.deadline_ms - RESERVE_MS:

@@ -45,8 +45,8 @@ def with_patience(
             return work(replace(env, store=cast(ObjectStore, _GivingUp(env, rounds + 1))))
         rounds += 1
         now = env.clock.now_ms()
-        # Crash before this: the round is not counted. In both cases, also after this, no message is sent: the sweep
-        # wakes the step when the job stands still.
+        # Crash before this: the round is not counted. Crash after this: no message is sent, and the sweep wakes the
+        # step when the job stands still.
         records.create_waited(Waited(spec.job_id, subject, rounds, env.region, now, seen_text(seen)))
     env.log("look-in-vain", job=spec.job_id, subject=subject, rounds=rounds, error=str(seen))
     env.queue.send([replace(wake, rested=rounds, fresh=False)], delay_ms=rest_ms(rounds))

@@ -1,11 +1,11 @@
-"""Endpoints and feeds: those that came with the deployment, and those that tenants have registered since.
+"""Find endpoints and feeds: those declared by the deployment, and those that tenants have registered since.
 
-What is declared can't be changed by the API, and no tenant can register a second one of that name.
+The API can't change a declared one, and no tenant can register a second one of that name.
 
-Whoever needs a feed asks for those that it needs, by where they read, where they write, or by id: what others have
-registered, and what was removed, costs him nothing. Of each row of an index the entry itself says whether it counts; so
-a Region knows a feed from the moment on at which it has both, whichever comes first. Only sweeps go through all, some
-at a time.
+A caller that needs a feed looks it up by the bucket it reads from, by the bucket it writes to, or by its id. So other
+registered feeds, and removed ones, cost that caller nothing. An index row is only a pointer: the catalog entry itself
+says whether it counts. So a Region knows a feed once it has both the row and the entry, whichever is replicated first.
+Only sweeps go through all entries, some at a time.
 """
 
 import json
@@ -23,17 +23,17 @@ from chalicelib.protocol.table import tell
 
 P = TypeVar("P", Endpoint, Feed)
 WALK = "places"
-"""The "job" under which a Region notes how far its sweeps have gone through what is registered."""
+"""The "job" under which a Region notes how far its sweeps have gone through the endpoint catalog."""
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Feeds with their ends, and endpoints, as far as they were asked for."""
+    """The feeds that a caller looked up, and their endpoints."""
 
     endpoints: Mapping[tuple[str, str], Endpoint]
     """By tenant and id."""
     feeds: Mapping[str, Feed]
-    """Those that deliver, by id."""
+    """The feeds that deliver, by id."""
     removed: Mapping[str, Feed]
 
     def source(self, feed: Feed) -> Endpoint:
@@ -47,12 +47,13 @@ class Places:
 
 
 def places_reading(env: Env, objects: Iterable[tuple[str, str]]) -> Places:
-    """The feeds under whose source one of these objects (bucket, key) lies: a query a bucket, and one read of what they
-    found.
+    """Return the feeds whose source contains one of these objects, each given as (bucket, key). It costs a query per
+    bucket, and one read of the entries found.
 
     The reads are strongly consistent in this Region. So once a sweep of this Region has found a feed by this very call,
-    every later call here finds it: what was dropped because nobody knew the feed was there before that
-    (`protocol.catchup` goes by this)."""
+    every later call here finds it. An object whose event was dropped because the feed was unknown was therefore there
+    before that sweep; `protocol.catchup` relies on this.
+    """
     keys: dict[str, list[str]] = {}
     for bucket, key in objects:
         keys.setdefault(bucket, []).append(key)
@@ -66,14 +67,14 @@ def places_reading(env: Env, objects: Iterable[tuple[str, str]]) -> Places:
 
 
 def places_writing(env: Env, bucket: str, key: str) -> Places:
-    """The feeds under whose target this object lies."""
+    """Return the feeds whose target contains this object."""
     found = [(row, place) for row, place in _rows(env, writes_to(bucket)) if key.startswith(place.target_prefix)]
     return _resolved(env, found, lambda _, target: target.bucket.name == bucket)
 
 
 def places_of_feed(env: Env, feed_id: str) -> Places:
-    """One feed by its id, if this Region knows it: then it also delivers here. Among the removed ones if it was
-    removed."""
+    """Return one feed by its id, if this Region knows it; then it also delivers here. A removed feed is returned in
+    `removed`."""
     declared = env.declared_feeds.get(feed_id)
     if declared is not None:
         return _declared_places(env, [declared])
@@ -84,25 +85,27 @@ def places_of_feed(env: Env, feed_id: str) -> Places:
         if feed_id in here.feeds:
             return here
         if row.removed or declared_feed(env, row.tenant, row.name) is not None:
-            # Or a later deployment has declared one of that name: it counts, and what was registered delivers no more.
+            # The second condition: a later deployment has declared a feed of that name. The declared one counts, and
+            # the registered one no longer delivers.
             return Places(_ends_of(env, ends, {}), {}, {feed_id: ends.feed})
         env.log("feed-not-replicated", feed=feed_id, tenant=row.tenant)
     return Places({}, {}, {})
 
 
 def prefixes_in(env: Env, bucket: str) -> list[str]:
-    """Of the endpoints in a bucket, all tenants', those that were removed lately too."""
+    """Return the prefixes of the endpoints in a bucket, those of all tenants, and of endpoints that were removed
+    lately."""
     declared = [e.prefix for e in env.declared_endpoints.values() if e.bucket.name == bucket]
     return declared + [row.body for row in env.registry.find(EntryKind.ENDPOINT, endpoint_in(bucket))]
 
 
 def endpoint_in(bucket: str) -> str:
-    """The row of the index of endpoints in a bucket."""
+    """Return the name of the index row that lists the endpoints in a bucket."""
     return f"bucket:{bucket}"
 
 
 def reading_in(env: Env, bucket: str) -> list[FeedPlace]:
-    """Where the feeds go that read in a bucket."""
+    """Return the ends of the feeds that read from a bucket."""
     declared = [
         FeedPlace.of(FeedEnds(feed, env.declared_endpoints[feed.source], env.declared_endpoints[feed.target]))
         for feed in env.declared_feeds.values()
@@ -119,7 +122,8 @@ def _rows(env: Env, at: str) -> list[tuple[Found, FeedPlace]]:
 def _resolved(
     env: Env, found: Sequence[tuple[Found, FeedPlace]], wanted: Callable[[Endpoint, Endpoint], bool]
 ) -> Places:
-    """What the entries say of the feeds that were found, and the declared ones that are wanted by their ends."""
+    """Return the feeds that the index rows `found` point to, as their entries say, and the declared feeds that `wanted`
+    selects by their ends."""
     declared = _declared_places(env, env.declared_feeds.values())
     feeds = {feed.id: feed for feed in declared.feeds.values() if wanted(declared.source(feed), declared.target(feed))}
     names: list[EntryName] = []
@@ -131,7 +135,7 @@ def _resolved(
     for row, place in found:
         entry = there.get((EntryKind.FEED, row.tenant, row.name))
         ends = None if entry is None else ends_of(entry)
-        # A row without its entry: not replicated yet, or made anew under its name.
+        # A row without its entry: the entry is not replicated yet, or was made again under its name.
         if ends is not None and ends.feed.id == place.feed_id and declared_feed(env, row.tenant, row.name) is None:
             feeds[place.feed_id] = ends.feed
             endpoints |= _ends_of(env, ends, there)
@@ -144,7 +148,7 @@ def _declared_places(env: Env, feeds: Iterable[Feed]) -> Places:
 
 
 def ends_of(entry: Entry) -> FeedEnds | None:
-    """A feed as its entry says, with its ends as they were when it was registered."""
+    """Return a feed as its entry says, with its ends as they were when it was registered."""
     feed = _read(entry, Feed)
     for pointer in entry.found_by:
         if pointer.at == by_id(feed.id):
@@ -154,20 +158,21 @@ def ends_of(entry: Entry) -> FeedEnds | None:
 
 
 def _ends_of(env: Env, ends: FeedEnds, there: Mapping[EntryName, Entry]) -> dict[tuple[str, str], Endpoint]:
-    """The ends as they are now; as they were registered, where the entry isn't here yet, or was removed in the other
-    Region while the feed was made in this one."""
+    """Return a feed's endpoints as they are now. An endpoint is returned as it was registered if its entry isn't in
+    this Region yet, or was removed in the other Region while the feed was made in this one."""
     found: dict[tuple[str, str], Endpoint] = {}
     for known in (ends.source, ends.target):
         entry = there.get((EntryKind.ENDPOINT, known.tenant, known.id))
         now = declared_endpoint(env, known.tenant, known.id) or (_read(entry, Endpoint) if entry else None)
-        # Removed and made anew under its name, it may be another place: the feed's is what it was.
+        # An endpoint that was removed and made again under its name may be another location. The feed keeps its old
+        # one.
         same = now is not None and (now.bucket.name, now.prefix) == (known.bucket.name, known.prefix)
         found[known.tenant, known.id] = now if now is not None and same else known
     return found
 
 
 def feed_pointers(ends: FeedEnds) -> tuple[Pointer, ...]:
-    """By what a feed is found."""
+    """Return the index rows by which a feed is found."""
     place = codec.dumps(FeedPlace.of(ends)).decode()
     return (
         Pointer(reads_in(ends.source.bucket.name), place),
@@ -180,8 +185,8 @@ def feed_pointers(ends: FeedEnds) -> tuple[Pointer, ...]:
 
 
 def read_places(env: Env) -> Places:
-    """The next of all feeds, endpoints and removed endpoints, `places_per_sweep` of each, and what came with the
-    deployment: for sweeps. Where there are no more than that, all of them each time."""
+    """Return the next `places_per_sweep` feeds, endpoints and removed endpoints, and everything declared; meant for
+    sweeps. If there are no more than that, each call returns all of them."""
     noted = env.ledger.get_observation(WALK, WALK, env.region)
     before: list[str | None] = json.loads(noted.seen) if noted else [None, None, None]
     feeds, feeds_at = _next(env, EntryKind.FEED, before[0])
@@ -189,14 +194,15 @@ def read_places(env: Env) -> Places:
     removed, removed_at = _next(env, EntryKind.ENDPOINT, before[2], removed=True)
     after = [feeds_at, endpoints_at, removed_at]
     if after != before:
-        # Crash before this: the same ones again in the next sweep.
+        # Crash before this: the next sweep reads the same entries again.
         now = Observation(WALK, WALK, env.region, json.dumps(after), env.clock.now_ms())
         tell(env, env.ledger.put_observation, now)
     return _of_sweep(env, feeds, endpoints, removed)
 
 
 def _next(env: Env, kind: EntryKind, cursor: str | None, *, removed: bool = False) -> tuple[list[Entry], str | None]:
-    """What comes after the cursor, and where to go on: from the start, None, when the end is reached."""
+    """Return the entries after the cursor, and the next cursor. That one is None at the end, which means: from the
+    start."""
     found: list[Entry] = []
     while len(found) < env.policy.places_per_sweep:
         page = env.registry.page(kind, cursor, env.policy.places_per_sweep - len(found), removed=removed)
@@ -229,19 +235,20 @@ def _read(entry: Entry, kind: type[P]) -> P:
 
 
 def declared_endpoint(env: Env, tenant: str, name: str) -> Endpoint | None:
-    """The one of that name that came with the deployment, if it is the tenant's."""
+    """Return the declared endpoint of that name, if it is the tenant's."""
     found = env.declared_endpoints.get(name)
     return found if found is not None and found.tenant == tenant else None
 
 
 def declared_feed(env: Env, tenant: str, name: str) -> Feed | None:
-    """The same of feeds."""
+    """Return the declared feed of that name, if it is the tenant's."""
     found = env.declared_feeds.get(name)
     return found if found is not None and found.tenant == tenant else None
 
 
 def find_endpoint(env: Env, tenant: str, name: str) -> Endpoint | None:
-    """The tenant's endpoint of that name. Another tenant's costs the same call as one that there isn't."""
+    """Return the tenant's endpoint of that name, or None. Another tenant's endpoint costs the same call as one that
+    doesn't exist."""
     entry = env.registry.get(EntryKind.ENDPOINT, tenant, name)
     declared = declared_endpoint(env, tenant, name)
     if declared is not None:
@@ -250,8 +257,8 @@ def find_endpoint(env: Env, tenant: str, name: str) -> Endpoint | None:
 
 
 def target_of(env: Env, feed: Feed, entry: Entry | None) -> Endpoint:
-    """Where a feed writes: its place never changes, whatever became of the endpoint. `entry`: None for a declared
-    feed."""
+    """Return the endpoint that a feed writes to: its location never changes, whatever became of the endpoint. `entry`
+    is None for a declared feed."""
     ends = ends_of(entry) if entry is not None else None
     return env.declared_endpoints[feed.target] if ends is None else ends.target
 
@@ -261,14 +268,14 @@ def _registered(env: Env, kind: EntryKind, tenant: str, of: type[P]) -> dict[str
 
 
 def endpoints_of(env: Env, tenant: str) -> list[Endpoint]:
-    """By id."""
+    """Return the tenant's endpoints, by id."""
     found = _registered(env, EntryKind.ENDPOINT, tenant, Endpoint)
     found |= {e.id: e for e in env.declared_endpoints.values() if e.tenant == tenant}
     return [found[name] for name in sorted(found)]
 
 
 def feeds_of(env: Env, tenant: str) -> list[Feed]:
-    """By name."""
+    """Return the tenant's feeds, by name."""
     found = _registered(env, EntryKind.FEED, tenant, Feed)
     found |= {f.name: f for f in env.declared_feeds.values() if f.tenant == tenant}
     return [found[name] for name in sorted(found)]

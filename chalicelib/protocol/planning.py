@@ -1,4 +1,4 @@
-"""Planning rows: looking at both sides as far as a decision needs, and no further."""
+"""Plan rows. Planning reads both sides as far as a decision needs it, and no further."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,9 +34,9 @@ class Planner:
     target: Endpoint
     mode: OverwriteMode
     since_ms: int | None = None
-    """When the job was accepted, if it may name a key twice (`core.plan.plan_row`)."""
+    """When the job was accepted, in ms, if it may name a key twice (`core.plan.plan_row`)."""
     strict: bool = False
-    """Only copies that can be revoked."""
+    """Plan only copies that can be revoked."""
     every_object: bool = False
 
     def look_needed(self, sight: Sight) -> Look | None:
@@ -51,8 +51,8 @@ class Planner:
         )
 
     def row(self, sight: Sight, target: str) -> Row | None:
-        """The row, or None if the source has vanished since it was listed. A HEAD that is refused decides the row, not
-        the job: one object's policy must not hold up the others."""
+        """Return the row, or None if the source has vanished since it was listed. If a HEAD is refused, that decides
+        the row and not the job: one object's policy must not hold up the others."""
         planned = safely(self.env, sight.source.key, lambda: self._plan(sight, target))
         if isinstance(planned, NotFound):
             return None
@@ -65,10 +65,12 @@ class Planner:
         return plan_row(sight, target, self.mode, self.env.policy, self.since_ms, strict=self.strict)
 
     def _look(self, sight: Sight, target: str, look: Look) -> Sight:
-        """HEAD what LIST couldn't tell. What is there *now* gets pinned: LIST's facts may be older."""
+        """HEAD the sides that LIST didn't show well enough. The row pins what HEAD shows *now*: LIST's facts may be
+        older."""
         source, destination = sight.source, sight.destination
         if look is Look.BOTH:
-            # Before the source is pinned: what is pinned later is never older than what it may replace.
+            # The destination is read before the source. So the pinned source is never older than the object that it may
+            # replace.
             there = self.env.store.head(self.target.bucket, target)
             destination = there.facts if there else None
         head = self.env.store.head(self.source.bucket, source.key, version_id=source.version_id)
@@ -82,13 +84,13 @@ class Planner:
 
 
 def unplannable(source: ObjectFacts, target: str, error: EftError) -> Row:
-    """The row of an object that can't be looked at, on either side."""
+    """Return the row of an object that can't be read, on either side."""
     decided = RowOutcome(source.key, outcome_of(error), f"can't be looked at: {error}")
     return Row(source.key, target, source.size, source.etag, None, Method.NONE, decided=decided)
 
 
 def _nameless(source: ObjectFacts) -> Row:
-    """The row of an object whose key is just the source's prefix, where the target's is empty."""
+    """Return the row of an object whose key is just the source's prefix, where the target's prefix is empty."""
     detail = "its key is the source's prefix itself, so it has no name below an empty target prefix: copy it by keys"
     decided = RowOutcome(source.key, Outcome.FAILED, detail)
     return Row(source.key, "", source.size, source.etag, None, Method.NONE, decided=decided)
@@ -96,7 +98,7 @@ def _nameless(source: ObjectFacts) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What the next link of a job's chain is to hold, and from where the one after it goes on."""
+    """The content of the next entry of a job's manifest log, and the position at which the entry after it begins."""
 
     rows: tuple[Row, ...]
     upto: str
@@ -106,8 +108,8 @@ class Cut:
 
 
 def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], after: str) -> tuple[Row, ...]:
-    """The rows of one page of a job's source, of keys above `after`. One LIST of the destination; HEADs only where LIST
-    can't tell."""
+    """Return the rows for one page of a job's source, whose keys are above `after`. It makes one LIST of the
+    destination, and HEADs only where LIST can't tell."""
     rows = _rows(env, spec, _planner(env, spec), objects, after)
     return tuple(row for row in rows.values() if row is not None)
 
@@ -120,7 +122,8 @@ def _planner(env: Env, spec: JobSpec, since_ms: int | None = None) -> Planner:
 def _rows(
     env: Env, spec: JobSpec, planner: Planner, objects: Sequence[ObjectFacts], after: str
 ) -> dict[str, Row | None]:
-    """Source key -> row, in the order of `objects`, which is that of their keys. None: it has vanished meanwhile."""
+    """Return source key -> row, in the order of `objects`, which is that of their keys. A row is None if its object has
+    vanished meanwhile."""
     targets = {target_key(facts.key, spec.source_prefix, spec.target_prefix): facts for facts in objects}
     possible = [target for target in targets if 0 < len(target.encode()) <= KEY_MAX_BYTES]
     there = look_at(env, spec.target.bucket, spec.target_prefix, first_bound(spec, after, possible), possible)
@@ -134,7 +137,7 @@ def _rows(
             rows[target] = unplannable(facts, target, seen)
         else:
             sights[target] = Sight(facts, seen)
-    # Rows that need a look are planned side by side.
+    # Rows that need a HEAD are planned in parallel.
     slow = [target for target in sights if planner.look_needed(sights[target])]
     rows.update(zip(slow, env.pool.map(lambda target: planner.row(sights[target], target), slow), strict=True))
     rows.update((target, planner.row(sights[target], target)) for target in sights if target not in rows)
@@ -142,7 +145,8 @@ def _rows(
 
 
 def plan_named(env: Env, spec: JobSpec, named: Sequence[Named], since_ms: int) -> tuple[Row, ...]:
-    """A row for each of `named`, in their order; no key is there twice. What isn't there is a row too: SOURCE_GONE."""
+    """Return a row for each of `named`, in their order; no key may be there twice. An object that doesn't exist gets a
+    row too: SOURCE_GONE."""
     found = _look_at_sources(env, spec, named)
     objects = [facts for _, facts in sorted(found.items()) if not isinstance(facts, EftError)]
     rows = _rows(env, spec, _planner(env, spec, since_ms), objects, "")
@@ -150,7 +154,8 @@ def plan_named(env: Env, spec: JobSpec, named: Sequence[Named], since_ms: int) -
 
 
 def _look_at_sources(env: Env, spec: JobSpec, named: Sequence[Named]) -> dict[str, ObjectFacts | EftError]:
-    """By LIST where they lie close together; by HEAD where they don't, and where a version is named."""
+    """Return the facts of the named objects: by LIST where they lie close together, by HEAD where they don't, and where
+    a version is named."""
     bucket = spec.source.bucket
     keys = sorted(name.key for name in named if name.version_id is None)
     found = look_at(env, bucket, spec.source_prefix, just_below(keys[0]), keys) if keys else {}

@@ -1,4 +1,4 @@
-"""One object's trouble is its own: it becomes that row's outcome, and never holds up the others."""
+"""Confine one object's trouble to its own row: an error becomes that row's outcome, and never holds up the others."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,8 +11,8 @@ R = TypeVar("R")
 
 
 def safely(env: Env, key: str, work: Callable[[], R]) -> R | EftError:
-    """What `work` returns, or the error that concerns this key alone. Raises what concerns all: Retry (look again
-    later) and NoSuchBucket."""
+    """Return the result of `work`, or the error that concerns this key alone. Raises errors that concern all keys:
+    Retry (try again later) and NoSuchBucket."""
     try:
         return work()
     except (Retry, NoSuchBucket):
@@ -25,7 +25,7 @@ def safely(env: Env, key: str, work: Callable[[], R]) -> R | EftError:
 
 
 def outcome_of(error: EftError) -> Outcome:
-    """AWS says no for good, or we have a bug that this object shows."""
+    """Return the outcome of a row with a permanent error: AWS refuses for good, or the object reveals a bug of ours."""
     if isinstance(error, Denied):
         return Outcome.DENIED
     return Outcome.ARCHIVED if isinstance(error, Archived) else Outcome.FAILED

@@ -1,4 +1,5 @@
-"""Prefixes that a client sends: folders, unless it says otherwise, and what a job's or a feed's two of them come to."""
+"""Check the prefixes that a client sends. They are folders, unless the client says otherwise. Some checks concern the
+two prefixes of a job or a feed together."""
 
 import json
 
@@ -10,26 +11,29 @@ from chalicelib.ports import Env
 
 
 def check_prefix(role: str, prefix: str) -> None:
-    """Raises BadRequest for one that no key of S3 can have. With the endpoint's own."""
+    """Check a prefix, which includes the endpoint's own. Raises BadRequest if it is too long for any S3 key."""
     if len(prefix.encode()) > KEY_MAX_BYTES:
         detail = f"{role}: with the endpoint's own, the prefix has {len(prefix.encode())} bytes"
         raise BadRequest("PrefixTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
 
 
 def check_folder(role: str, prefix: str, *, text_prefix: bool, hint: str = "") -> None:
-    """Raises BadRequest for a prefix that is no folder, unless its sender says that a text is meant."""
+    """Check that a prefix is a folder. Raises BadRequest if it isn't, unless its sender says that a text prefix is
+    meant."""
     if not text_prefix and not is_folder(prefix):
         raise BadRequest("PrefixNotAFolder", f"{role}: {why_no_folder(prefix)}{hint}")
 
 
 def check_source_folder(env: Env, source: Endpoint, prefix: str, *, text_prefix: bool) -> None:
-    """The same of a job's source, where the prefix may be one object's key: then it says how to ask for that one."""
+    """Check a job's source prefix as `check_folder` does. This prefix may be the key of one object; the error then says
+    how to ask for that object."""
     if not text_prefix and not is_folder(prefix):
         check_folder("source", prefix, text_prefix=False, hint=_hint(env, source, prefix))
 
 
 def _hint(env: Env, source: Endpoint, prefix: str) -> str:
-    """Looks for the object by one HEAD. Whether that succeeds changes nothing but the hint."""
+    """Return the hint for a prefix that is an object's key, or "". One HEAD looks for the object; if that fails, only
+    the hint is missing."""
     key = source.prefix + prefix
     if prefix.endswith("/") or len(key.encode()) > KEY_MAX_BYTES:
         return ""
@@ -45,8 +49,11 @@ def _hint(env: Env, source: Endpoint, prefix: str) -> str:
 
 
 def check_folders_for_delete(**places: tuple[Endpoint, str]) -> None:
-    """Raises BadRequest where a job that deletes doesn't go from a folder to a folder. A text prefix on either side
-    would make it take its neighbours for strays: `places` are the roles' endpoints and prefixes below theirs."""
+    """Check that a job that deletes goes from a folder to a folder. Raises BadRequest if it doesn't.
+
+    With a text prefix on either side it would delete its neighbours' objects as strays. `places` holds, for each role,
+    an endpoint and a prefix below the endpoint's own.
+    """
     for role, (endpoint, prefix) in places.items():
         for whose, text in ((f"endpoint {endpoint.id!r}", endpoint.prefix), ("the job", prefix)):
             if not is_folder(text):
@@ -58,7 +65,8 @@ def check_folders_for_delete(**places: tuple[Endpoint, str]) -> None:
 
 
 def check_names_left(source: Endpoint, target: Endpoint) -> None:
-    """Raises BadRequest for a feed that could not name an object whose key is just its source's prefix."""
+    """Check that a feed can name every object. Raises BadRequest if an object whose key is just the source's prefix
+    would have an empty name at the target."""
     if not is_folder(source.prefix) and not target.prefix:
         raise BadRequest(
             "NoNameLeft",

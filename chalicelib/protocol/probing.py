@@ -1,9 +1,9 @@
-"""Is a place what its registration says, and may this service use it? Found out by really asking, without leaving a
-trace that anybody else sees.
+"""Check that an endpoint is what its registration says, and that this service may use it. The check sends real
+requests, and leaves no trace that anybody else sees.
 
-**Whose bucket it is.** The service can reach the buckets of many tenants, so that it can reach a bucket says nothing
-about who asks. A bucket is a tenant's if the bucket says so: its tag `eft-tenants` names the tenant. Only whoever
-administers the bucket can set tags (s3:PutBucketTagging); a partner who may drop objects can't.
+The check also decides whose bucket it is. The service can reach the buckets of many tenants, so access to a bucket says
+nothing about the tenant that asks. A bucket is a tenant's if the bucket says so: its tag `eft-tenants` names the
+tenant. Only administrators of the bucket can set tags (s3:PutBucketTagging); a partner who may drop objects can't.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,17 @@ from chalicelib.ports import BucketFacts, Env, Placement
 from chalicelib.protocol.places import declared_endpoint
 
 TENANTS_TAG = "eft-tenants"
-"""A bucket tag: the tenants that may use the bucket, with spaces between. Its value has at most 256 characters (S3 user
+"""A bucket tag: the tenants that may use the bucket, separated by spaces. Its value has at most 256 characters (S3 user
 guide, "Using cost allocation S3 bucket tags")."""
 PROBE_NAME = ".eft-probe"
-"""Of the multipart upload by which writing is tried: begun and aborted, never an object."""
+"""The name of the multipart upload that tests writing. It is begun and aborted, and never becomes an object."""
 _LOOKED_AT = 20
-"""How many of the first keys are looked at for one whose first byte can be read."""
+"""How many of the first keys are considered for reading a byte."""
 
 
 def probe(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
-    """What stands against using the endpoint as it says; empty if nothing does. Raises Retry if S3 doesn't answer."""
+    """Return what stands against using the endpoint as it says; empty if nothing does. Raises Retry if S3 doesn't
+    answer."""
     facts = _described(env, endpoint)
     if facts is None:
         return (_not_yours(endpoint),)
@@ -39,7 +40,8 @@ def probe(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def glance(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
-    """The same without reading or writing: before each job. What it doesn't see, the job's own rows will tell."""
+    """Check an endpoint as `probe` does, but without reading or writing an object; called before each job. The job's
+    own rows show problems that this doesn't find."""
     facts = _described(env, endpoint)
     if facts is None:
         return (_not_yours(endpoint),)
@@ -47,8 +49,8 @@ def glance(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def why_for_ever(env: Env, bucket: Bucket, consent: Consent) -> str:
-    """Say why what is deleted in the bucket now could not be brought back, unless its deleter consents to that; "" if
-    nothing stands against deleting. Raises Retry if S3 doesn't answer."""
+    """Return why objects that are deleted in the bucket now could not be brought back, or "" if nothing stands against
+    deleting. With consent to that, nothing does. Raises Retry if S3 doesn't answer."""
     if consent is Consent.FOR_EVER:
         return ""
     try:
@@ -62,8 +64,8 @@ def why_for_ever(env: Env, bucket: Bucket, consent: Consent) -> str:
 
 
 def still_yours(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
-    """What stands against going on with an endpoint: its bucket is gone, or says no longer that it is the tenant's.
-    Empty for one that came with the deployment. Raises Retry if S3 doesn't answer, which is no verdict."""
+    """Return what stands against continuing with an endpoint: its bucket is gone, or no longer says that it is the
+    tenant's. Empty for a declared endpoint. Raises Retry if S3 doesn't answer, which proves nothing."""
     if declared_endpoint(env, endpoint.tenant, endpoint.id) is not None:
         return ()
     facts = _described(env, endpoint)
@@ -71,8 +73,11 @@ def still_yours(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def check_still_yours(env: Env, *endpoints: Endpoint, strictly: bool = False) -> None:
-    """Raises Unusable if one of them may not be used any more; `strictly`: Retry if that can't be told now. Else that
-    is no verdict: `protocol.rechecking` asks again."""
+    """Check that the endpoints may still be used. Raises Unusable if one of them may not.
+
+    If S3 doesn't answer, that proves nothing: with `strictly` it raises Retry; otherwise the endpoint passes, and
+    `protocol.rechecking` asks again.
+    """
     for endpoint in endpoints:
         try:
             findings = still_yours(env, endpoint)
@@ -86,7 +91,8 @@ def check_still_yours(env: Env, *endpoints: Endpoint, strictly: bool = False) ->
 
 
 def _described(env: Env, endpoint: Endpoint) -> BucketFacts | None:
-    """None if it can't be seen, or isn't the tenant's: which of them is nobody's business who can't prove more."""
+    """Return the facts of the bucket, or None if it can't be read or isn't the tenant's. A tenant that can't prove more
+    must not learn which of them."""
     if endpoint.bucket.name in {bucket.name for bucket in env.control_buckets.values()}:
         return None
     try:
@@ -125,7 +131,7 @@ def _try_listing(env: Env, endpoint: Endpoint) -> str:
 
 
 def _try_reading(env: Env, endpoint: Endpoint) -> str:
-    """One byte of an object that is there. An empty place can't be tried: its first job will tell."""
+    """Read one byte of an existing object. With no object there this can't be tested: the first job will show it."""
     for facts in env.store.list(endpoint.bucket, endpoint.prefix, limit=_LOOKED_AT).objects:
         if facts.size == 0 or (facts.storage_class in ARCHIVE_CLASSES and not facts.restored):
             continue
@@ -145,18 +151,19 @@ def _try_reading_one(env: Env, endpoint: Endpoint, facts: ObjectFacts) -> str:
             "s3:GetObjectTagging and, where a KMS key encrypts it, kms:Decrypt for the service's roles"
         )
     except EftError:
-        return ""  # It has changed since it was listed: somebody else could write, and we could look.
+        return ""  # It has changed since it was listed: somebody else could write it, and we could read.
     return ""
 
 
 def _try_writing(env: Env, endpoint: Endpoint) -> str:
-    """Begins a multipart upload, which needs all that publishing needs (s3:PutObject, kms:GenerateDataKey), and aborts
-    it: no object, no version and no event ever comes of it."""
+    """Begin a multipart upload and abort it. That needs all permissions that publishing needs (s3:PutObject,
+    kms:GenerateDataKey), and never creates an object, a version or an event."""
     key = f"{endpoint.prefix}{PROBE_NAME}/{env.ids.nonce()}"
     placement = Placement(kms_key=endpoint.kms_key)
     try:
         upload = env.store.create_upload(endpoint.bucket, key, Properties(), {}, placement, None)
-        # Crash here: an upload that nothing belongs to. The sweep aborts it when it is old, as any of ours.
+        # Crash here: the upload is open, and belongs to nothing. The sweep aborts it when it is old, as any upload of
+        # ours.
         env.store.abort(upload)
     except Retry:
         raise

@@ -1,7 +1,7 @@
-"""Publishing one row: the only code that writes at a destination.
+"""Publish one row. This is the only code that writes at a destination.
 
 Every publish is ONE atomic conditional request whose condition was pinned when the row was planned. No answer is
-trusted but a plain success: a timeout, a 5xx, a 409 and a 412 are all decided by HEAD of the destination.
+trusted except a plain success: after a timeout, a 5xx, a 409 or a 412, HEAD of the destination decides.
 """
 
 from collections.abc import Callable
@@ -32,23 +32,25 @@ from chalicelib.protocol.records import ControlRecords
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where rows come from and go to, and under which job's name their uploads are registered."""
+    """The source and target of rows, and the job under whose name their uploads are registered."""
 
     job_id: str
     source: Endpoint
     target: Endpoint
     for_ever: Callable[[], str] = str
-    """Says why what is deleted at the target could not be brought back, if nobody consented to that: then nothing is.
-    Else ""."""
+    """Returns why objects that are deleted at the target could not be brought back, if nobody consented to that; then
+    nothing is deleted. Otherwise it returns ""."""
     newest: bool = False
-    """Of a feed: rows are copied only while what they pin is the newest version (docs/adr/0023-feed-deliveries.md)."""
+    """True for a feed: a row is copied only while the version that it pins is the newest
+    (docs/adr/0023-feed-deliveries.md)."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> "Route":
         return cls(spec.job_id, spec.source, spec.target, newest=spec.kind is JobKind.FEED)
 
     def source_ref(self, row: Row) -> SourceRef:
-        """Without a VersionId for feeds: CopySourceIfMatch then asks S3 for what is newest, in the copying itself."""
+        """Return the source of a copy. For feeds it has no VersionId: CopySourceIfMatch then compares with the newest
+        version, in the copy request itself."""
         return SourceRef(self.source.bucket, row.key, row.etag, None if self.newest else row.version_id)
 
     def placement(self, row: Row) -> Placement:
@@ -56,19 +58,19 @@ class Route:
 
 
 class RowNotes(Protocol):
-    """Whoever wants to know why a row stays undecided."""
+    """Receives what a publisher observes about a row: why it stays undecided."""
 
     def saw(self, error: EftError, *, of_part: bool = False) -> None:
-        """A try was in vain: of the row, or of one of its parts."""
+        """Note that a try was in vain: a try of the row, or, if `of_part`, of one of its upload parts."""
         ...
 
     def went_on(self) -> None:
-        """A part of the row has arrived."""
+        """Note that an upload part of the row has arrived."""
         ...
 
 
 class _NoNotes:
-    """Nobody wants to know."""
+    """Ignores all notes."""
 
     def saw(self, error: EftError, *, of_part: bool = False) -> None: ...
     def went_on(self) -> None: ...
@@ -79,20 +81,21 @@ NO_NOTES = _NoNotes()
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Carries out rows by CopyObject, and has what the multipart copy shares with it."""
+    """Carries out rows by CopyObject. The multipart copy uses its other methods, too."""
 
     env: Env
     control: ControlRecords
     route: Route
     check: Callable[[], None]
-    """Called between requests; raises (OutOfTime, Superseded) to stop the work."""
+    """Called between requests. It raises (OutOfTime, Superseded, ...) to stop the work."""
     notes: RowNotes = NO_NOTES
-    """Told of what goes wrong on the way."""
+    """Receives the errors of fruitless tries."""
     deliveries: JobDeliveries = NO_DELIVERIES
-    """Of a feed job: what is delivered already."""
+    """For a feed job: which rows are delivered already."""
 
     def small(self, row: Row, *, look_first: bool, planned_now: bool = False) -> RowOutcome:
-        """One CopyObject. `look_first` unless nobody can have tried this row before (first epoch)."""
+        """Publish a row by one CopyObject. Pass `look_first` unless no other worker can have tried this row before
+        (first epoch)."""
         return self.persist(
             row, lambda attempt: self._small_once(row, look=look_first or attempt > 0, planned_now=planned_now)
         )
@@ -109,13 +112,16 @@ class Publisher:
             )
         except (PreconditionFailed, NotFound) as error:
             return self.refusal(row, error)
-        # Crash here: the object is published and recorded nowhere. The next epoch's HEAD finds it: COPIED.
+        # Crash here: the object is published, and no record says so. The next epoch's HEAD finds it: COPIED.
         return self.published(row, written)
 
     def not_any_more(self, row: Row) -> RowOutcome | None:
-        """Tell whether a feed's row that may have waited for long is still to be published; its outcome if not. Where
-        the receiver takes files away, nothing at the destination would stop an older version, or the same one a second
-        time; nor would its ETag, if a newer one has the same contents."""
+        """Return None if the row is still to be published, or else its outcome. It matters for a feed's row that may
+        have waited for long.
+
+        If the receiver removes files, nothing at the destination would stop an older version, or the same version a
+        second time. The destination's ETag would not stop it either, if a newer version has the same contents.
+        """
         if not self.route.newest:
             return None
         if (changed := self.source_outcome(row)) is not None:
@@ -125,7 +131,8 @@ class Publisher:
         return None
 
     def persist(self, row: Row, once: Callable[[int], RowOutcome | None]) -> RowOutcome:
-        """Try until the row is decided. `once` is given the attempt (from 0) and returns None to be called again."""
+        """Try until the row is decided. `once` gets the attempt (from 0), and returns None to be called again. Raises
+        Unsettled if no attempt decides the row."""
         seen: EftError = Unsettled("LostToOthers", "others were at it each time")
         for attempt in range(self.env.policy.attempts):
             self.check()
@@ -135,45 +142,49 @@ class Publisher:
                     return outcome
                 self.notes.saw(seen)
             except NotAsked:
-                raise  # Nobody has answered others for a while: what waits holds no worker and no slot.
+                raise  # The dependency has stopped answering: a waiting row must hold no worker and no permit.
             except Retry as error:
-                # Perhaps it happened, perhaps not: the next attempt begins by looking.
+                # Perhaps it happened, perhaps not: the next attempt begins with a HEAD.
                 seen = error
-                if not isinstance(error, Unsettled):  # A part's: noted where it happened.
+                if not isinstance(error, Unsettled):  # That is an upload part's error, noted where it happened.
                     self.notes.saw(error)
                 self.env.log("publish-retry", job=self.route.job_id, key=row.key, attempt=attempt, error=str(error))
             except (Denied, Archived, NoSuchBucket, Permanent) as error:
                 return refused(row, error)
             self.pause(attempt)
-        # Not a fact about the row: the partition is released and tried again later, so that a storm loses nothing.
+        # This is not a fact about the row. The partition is released and tried again later, so that a storm loses
+        # nothing.
         tries = self.env.policy.attempts
         raise Unsettled("Unsettled", f"{row.key} is still undecided after {tries} tries: {seen}")
 
     def look(self, row: Row) -> RowOutcome | None:
-        """HEAD the destination and decide; None while undecided."""
+        """HEAD the destination and decide the row. Return None while it is undecided."""
         head = self.env.store.head(self.route.target.bucket, row.target)
         there = head.facts if head else None
         decided = verdict(row, there)
         if isinstance(decided, Undecided):
             return None
         if there is not None and row.checksum is None and recognise(pinned_source(row), there) is Match.UNKNOWN:
-            # Planned from LIST, which shows no checksums, and the ETags can't agree (SSE-KMS): without a look at the
-            # source our own earlier copy would pass for somebody else's object.
+            # The row was planned from LIST, which shows no checksums, and the ETags can't agree (SSE-KMS). Without the
+            # source's checksum, our own earlier copy would be taken for somebody else's object.
             decided = verdict(with_checksum(self.env, self.route.source, row), there)
         return None if isinstance(decided, Undecided) else decided
 
     def refusal(self, row: Row, error: EftError) -> RowOutcome:
-        """S3 answered 412 or 404, and doesn't say which side failed; one's own earlier success answers 412 too. So the
-        verdict comes first, and once more after the source was found changed: another worker may have published this
-        row in between, and the source may have changed only then. Raises Retry if both sides are as planned: whatever
-        S3 means by it, it is tried again like an answer that says nothing."""
+        """Decide a row after S3 answered 412 or 404.
+
+        S3 doesn't say which side failed, and one's own earlier success answers 412 too. So the destination is checked
+        first. It is checked once more if the source has changed: another worker may have published this row in between,
+        and the source may have changed only after that. Raises Retry if both sides are as planned: the refusal then
+        says nothing, and the row is tried again.
+        """
         decided = self.look(row)
         if decided is None and (changed := self.source_outcome(row)) is not None:
             return self.look(row) or changed
         return decided or refused_as_planned(row, error)
 
     def source_outcome(self, row: Row) -> RowOutcome | None:
-        """Is the source still what was pinned? None if it is."""
+        """Return None if the source is still the pinned one, or else the row's outcome."""
         version_id = None if self.route.newest else row.version_id
         head = self.env.store.head(self.route.source.bucket, row.key, version_id=version_id)
         if head is None:
@@ -187,8 +198,9 @@ class Publisher:
         return None
 
     def published(self, row: Row, written: Written) -> RowOutcome:
-        """S3 said yes. Note by what the copy is known to be the source; where ETags can't agree (a multipart-born
-        source, SSE-KMS), by the checksums of both sides. Verification looks again, independently."""
+        """Return the outcome of a successful publish, with the proof that the copy is the source. If ETags can't agree
+        (a multipart-born source, SSE-KMS), the proof is the checksums of both sides. Verification checks again,
+        independently."""
         outcome = RowOutcome(row.key, Outcome.COPIED, "", written.etag, written.version_id)
         if written.etag == row.etag:
             return replace(outcome, verification=Verification.ETAG)
@@ -201,7 +213,7 @@ class Publisher:
             there = self.env.store.head(self.route.target.bucket, row.target)
         except EftError as error:
             self.env.log("compare-failed", job=self.route.job_id, key=row.key, error=str(error))
-            return outcome  # The publish is not in doubt, and verification has its own look.
+            return outcome  # The publish is not in doubt, and verification makes its own check.
         if source and there and there.facts.etag == written.etag:
             match = recognise(source.facts, there.facts)
             if match is Match.SAME_BY_CHECKSUM:
@@ -215,7 +227,8 @@ class Publisher:
 
 
 def with_checksum(env: Env, source: Endpoint, row: Row) -> Row:
-    """The row with the pinned source's checksum, if that source is still there and has one."""
+    """Return the row with the pinned source's checksum, if that source is still there and has one. Otherwise return the
+    row as it is."""
     try:
         head = env.store.head(source.bucket, row.key, version_id=row.version_id, if_match=row.etag)
     except Retry:
@@ -238,5 +251,5 @@ def refused_as_planned(row: Row, error: EftError) -> NoReturn:
 
 
 def refused(row: Row, error: EftError) -> RowOutcome:
-    """AWS says no for good: the row's outcome, with AWS's own words."""
+    """Return the outcome of a row that AWS refuses for good, with AWS's own words."""
     return RowOutcome(row.key, outcome_of(error), str(error))

@@ -1,4 +1,4 @@
-"""Writing a partition's receipt, and telling the table what it says."""
+"""Write a partition's receipt, and put its result into the table."""
 
 import hashlib
 from collections import Counter
@@ -15,7 +15,7 @@ from chalicelib.protocol.table import tell
 def receipt_of(
     env: Env, records: JobRecords, manifest: Manifest, outcomes: Sequence[RowOutcome], *, started_ms: int
 ) -> Receipt:
-    """Write the receipt, or learn what another verifier wrote: the first one counts, for ever."""
+    """Write the receipt. Return the receipt that counts: the first one written, which may be another verifier's."""
     assert len(outcomes) == len(manifest.rows), "every row has exactly one outcome"
     copied = sum(row.size for row, o in zip(manifest.rows, outcomes, strict=True) if o.outcome is Outcome.COPIED)
     receipt = records.create_receipt(
@@ -35,13 +35,14 @@ def receipt_of(
             filtered=manifest.filtered,
         )
     )
-    # Crash here: receipted, but the table shows it as unfinished. Progress lags; the sweep settles from the bucket.
+    # Crash here: the partition has its receipt, but the table shows it as unfinished. Progress lags; the sweep settles
+    # the job from the bucket.
     tell(env, env.ledger.put_lease, _done_lease(env, manifest, receipt))
     return receipt
 
 
 def _ended(manifest: Manifest, outcomes: Sequence[RowOutcome]) -> list[Row]:
-    """The rows whose end this receipt is."""
+    """Return the rows that have their end in this receipt."""
     return [row for row, found in zip(manifest.rows, outcomes, strict=True) if found.outcome.is_end]
 
 

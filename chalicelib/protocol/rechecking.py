@@ -1,12 +1,12 @@
-"""Whose the buckets are, asked again: a feed stands for years and a job may run for days, and meanwhile an owner may
-take his bucket back (the tag `eft-tenants`), or remove it.
+"""Check again and again that the buckets of feeds and jobs are still their tenants'. A feed stands for years and a job
+may run for days. Meanwhile owners may take their bucket back (the tag `eft-tenants`), or remove it.
 
-What may not go on is paused, with the reason, by the log in S3 that pauses have anyway: so both Regions see it at once,
-intake and workers obey it, and a resume makes up for what was missed. Whoever asks to resume is refused until the
-bucket names the tenant again (`probing.check_still_yours`). That S3 doesn't answer is no verdict: it is asked again in
-the next round.
+A feed or job that may not continue is paused, with the reason, by the same log in S3 as any pause. So both Regions see
+the pause at once, intake and workers obey it, and a resume makes up for what was missed. A request to resume is refused
+until the bucket names the tenant again (`probing.check_still_yours`). If S3 doesn't answer, that proves nothing: the
+next round asks again.
 
-Each Region goes through all feeds and its own open jobs, some in each sweep. How far it is, it notes in the table.
+Each Region goes through its feeds and its own open jobs, some in each sweep. It notes in the table how far it is.
 """
 
 import json
@@ -35,7 +35,7 @@ WHAT_TO_DO = "then resume it"
 
 
 def recheck(env: Env, dead: Collection[str], until_ms: int) -> None:
-    """Go on with both rounds."""
+    """Continue with both rounds, that of the feeds and that of the jobs."""
     _feeds(env, dead, until_ms)
     _jobs(env, until_ms)
 
@@ -60,25 +60,28 @@ def _feeds(env: Env, dead: Collection[str], until_ms: int) -> None:
 def _feed_safely(env: Env, entry: Entry, ends: FeedEnds) -> None:
     try:
         log = FeedLog.of(env, ends.feed, ends.target)
-        # Whoever registered it may have died before this.
+        # The request that registered the feed may have died before this.
         log.begun()
         _find_again(env, entry, ends, log)
         _feed(env, ends, log)
     except EftError as error:
-        # One feed's trouble must not hold up the others; it is asked about again in the next round.
+        # One feed's trouble must not hold up the others. The next round checks it again.
         env.log("feed-not-rechecked", feed=ends.feed.id, tenant=ends.feed.tenant, error=str(error))
 
 
 def _find_again(env: Env, entry: Entry, ends: FeedEnds, log: FeedLog) -> None:
-    """See to it that intake finds the feed. It doesn't if the feed was removed in one Region while it was changed in
-    the other, in the same moment, and of the entry the one write was the last, of its pointer the other one."""
+    """Make sure that intake finds the feed, and repair its index row if not.
+
+    The row is missing if the feed was removed in one Region while it was changed in the other, in the same moment, and
+    the change was the last write to the entry, but the removal the last write to its index row.
+    """
     source = ends.source.below(ends.feed.source_prefix)
     if ends.feed.id in places_reading(env, [(source.bucket.name, source.prefix)]).feeds:
         return
     now, nonce = env.clock.now_ms(), env.ids.nonce()
     since_ms = max(0, entry.changed_ms - MARGIN_MS)
     log.order(Fill(ends.feed.id, f"found-{entry.nonce}", since_ms, env.region, now, nonce, SERVICE))
-    # Crash here: the fill waits until the feed is found; the next round gets here again.
+    # Crash here: the fill is ordered, and waits until the feed is found. The next round gets here again.
     env.registry.point(entry)
     env.log("feed-found-again", feed=ends.feed.id, tenant=ends.feed.tenant)
 
@@ -91,16 +94,17 @@ def _feed(env: Env, ends: FeedEnds, log: FeedLog) -> None:
     steering = log.steering()
     number = steering.intents.number_for(IntentKind.PAUSE)
     if number is None:
-        return  # Paused already, by us or by its owner: whoever resumes it is refused.
+        return  # It is paused already, by us or by its owner; a request to resume it is refused.
     now = env.clock.now_ms()
-    # Crash after this: told again in the next round, as the same news.
+    # Crash after this: the event is sent, and the feed is not paused. The next round sends it again, as the same news.
     env.notifier.feed_stopped(feed.tenant, feed.name, f"{feed.id}/{number}", why, now)
     log.want(IntentKind.PAUSE, SERVICE, why)
     env.log("feed-stopped", feed=feed.id, tenant=feed.tenant, why=why)
 
 
 def _why(env: Env, endpoints: Sequence[Endpoint]) -> str:
-    """Why what uses these must stop; "" if it need not. Where one of them doesn't answer, the other one may tell."""
+    """Return why a user of these endpoints must stop; "" if it need not. If one of them doesn't answer, the other one
+    may give a reason."""
     found: list[str] = []
     for endpoint in endpoints:
         try:
@@ -111,7 +115,8 @@ def _why(env: Env, endpoints: Sequence[Endpoint]) -> str:
 
 
 def _jobs(env: Env, until_ms: int) -> None:
-    """Those whose records are in this Region. One that was accepted since the last round was checked then."""
+    """Check the open jobs whose records are in this Region. Jobs younger than a round are skipped: they were checked
+    when they were accepted."""
     at, control = _due(env, "jobs"), ControlRecords(env, env.region)
     for _ in range(max(1, env.policy.rechecks_per_sweep // _PAGE)):
         if at is None or env.clock.now_ms() >= until_ms:
@@ -123,7 +128,7 @@ def _jobs(env: Env, until_ms: int) -> None:
 
 def _job_safely(env: Env, control: ControlRecords, name: str) -> None:
     try:
-        if not name.endswith(PLAN_MARK):  # Of a plan nothing is copied until it is approved; then it is checked.
+        if not name.endswith(PLAN_MARK):  # Nothing of a plan is copied until it is approved; then it is checked.
             _job(env, control, name)
     except EftError as error:
         env.log("job-not-rechecked", job=name, error=str(error))
@@ -132,7 +137,7 @@ def _job_safely(env: Env, control: ControlRecords, name: str) -> None:
 def _job(env: Env, control: ControlRecords, job_id: str) -> None:
     records = control.job(job_id)
     spec = records.spec()
-    # A feed's job is what its feed had begun: some rows, soon done.
+    # A feed's job has few rows and is soon done, so it may finish what its feed had begun.
     young = spec is None or env.clock.now_ms() - spec.created_ms < env.policy.endpoint_recheck_ms
     if spec is None or young or spec.feed_id is not None:
         return
@@ -140,7 +145,7 @@ def _job(env: Env, control: ControlRecords, job_id: str) -> None:
     if not why or records.terminal() is not None or records.intents().paused:
         return
     intents = want(env, records, IntentKind.PAUSE, SERVICE, why)
-    # Crash here: paused, and shown as that when the next sweep of any Region has noted it.
+    # Crash here: the job is paused, and the API shows that only when the next sweep of any Region has noted it.
     tell(env, env.ledger.put_observation, intents_note(env, job_id, intents))
     why_noted = Observation(job_id, STOPPED_SUBJECT, env.region, stopped_note(intents, why), env.clock.now_ms())
     tell(env, env.ledger.put_observation, why_noted)
@@ -157,9 +162,9 @@ def _due(env: Env, what: str) -> Round | None:
 
 
 def _note(env: Env, what: str, at: Round, cursor: str | None) -> Round | None:
-    """Returns where to go on; None at the end of the round."""
+    """Note how far the round is. Return where to continue; None at the end of the round."""
     done = Round(at.begun_ms, cursor, ended=cursor is None)
     seen = json.dumps([done.begun_ms, done.cursor, done.ended])
-    # Crash before this: the same ones are asked about again.
+    # Crash before this: the next sweep checks the same ones again.
     tell(env, env.ledger.put_observation, Observation(RECHECK, what, env.region, seen, env.clock.now_ms()))
     return None if done.ended else done
