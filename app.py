@@ -1,4 +1,4 @@
-"""Every entry point of the service. Handlers are one statement: what they do is in chalicelib."""
+"""Every entry point of the service. Each handler is one statement; the work is done in chalicelib."""
 
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from chalicelib.entry.rest import routes, routes_registry
 app = Chalice(app_name="eft")
 app.api.cors = False
 NO_BODY: list[str] = []
-"""As `content_types`: Chalice lets any pass. The type of a body that isn't there says nothing."""
+"""Value for `content_types` with which Chalice accepts any content type. The type of a missing body means nothing."""
 
 
 @app.middleware("http")

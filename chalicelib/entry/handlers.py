@@ -247,6 +247,7 @@ def _report(env: Env, message: Message | Unreadable) -> None:
 
 
 def _response(failed: list[str]) -> BatchResponse:
-    """Lambda takes an empty identifier for "all of them" (developer guide, "Reporting batch item failures"): a record
-    without an id is no reason to have its neighbours come again for ever."""
+    """Return Lambda's answer that names the failed messages. A record without an id is left out: Lambda reads an empty
+    identifier as "all of them" (developer guide, "Reporting batch item failures"), and its neighbours would come again
+    for ever."""
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed if message_id]}

@@ -1,5 +1,5 @@
-"""What every operation of the API promises: the table that `openapi` is made from. Tests hold it against the routes,
-against the scopes that they ask for, and, with generated requests, against every answer."""
+"""Describe what every operation of the API promises: the table from which `openapi` is made. Tests compare it with the
+routes, with the scopes that they require, and with every answer to generated requests."""
 
 from chalicelib.entry.rest import operations, plans, problems, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE

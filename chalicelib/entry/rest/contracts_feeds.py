@@ -1,4 +1,4 @@
-"""What the operations about feeds promise."""
+"""Describe what the operations on feeds promise."""
 
 from chalicelib.entry.rest import feeds, problems
 from chalicelib.entry.rest.auth import ADMINISTER, READ

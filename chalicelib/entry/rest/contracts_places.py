@@ -1,4 +1,4 @@
-"""What the operations about endpoints, and about all changes, promise."""
+"""Describe what the operations on endpoints and on the audit promise."""
 
 from chalicelib.entry.rest import places, problems, requests
 from chalicelib.entry.rest.auth import ADMINISTER, READ, WRITE

@@ -1,4 +1,4 @@
-"""What the operations about schedules promise."""
+"""Describe what the operations on schedules promise."""
 
 from chalicelib.entry.rest import problems, schedules
 from chalicelib.entry.rest.auth import READ, WRITE
@@ -18,7 +18,7 @@ SUBMITTED = (
     problems.DELETES_FOR_EVER,
     problems.ENDPOINT_UNUSABLE,
 )
-"""What may stand against a job before its list is looked at."""
+"""Problems that can be found in a job before its list of objects is read."""
 
 CONTRACTS_OF_SCHEDULES = (
     Contract(

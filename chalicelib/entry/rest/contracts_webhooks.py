@@ -1,4 +1,4 @@
-"""What the operations about webhooks promise."""
+"""Describe what the operations on webhooks promise."""
 
 from chalicelib.entry.rest import problems, webhooks
 from chalicelib.entry.rest.auth import ADMINISTER

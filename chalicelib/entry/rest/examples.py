@@ -1,4 +1,4 @@
-"""Examples of what is asked and answered, made by the models themselves, so that they can't be wrong."""
+"""Provide examples of requests and answers. The models themselves make them, so they can't be invalid."""
 
 from typing import Any
 
@@ -44,12 +44,12 @@ _SUBMITTED, _SETTLED = "2027-01-15T08:00:00.000Z", "2027-01-15T08:04:12.345Z"
 
 
 def of(model: type[BaseModel]) -> dict[str, BaseModel]:
-    """By name, examples of a body; none for a model that has no examples."""
+    """Return the examples of a body by name, or nothing for a model without examples."""
     return {name: example for name, example in {**_requests(), **_responses()}.items() if type(example) is model}
 
 
 def problem(kind: Kind, path: str) -> dict[str, object]:
-    """As it would be answered. What `detail` says differs from case to case."""
+    """Return an example of a problem in the form of its answer. Its `detail` differs from case to case."""
     return dict(answer_of(Problem(kind, _DETAILS.get(kind.code, kind.title)), path.format(**PATH_IDS)).body or {})
 
 

@@ -1,4 +1,4 @@
-"""Feeds over HTTP: what is asked about them, and what is answered."""
+"""Define the requests and answers about feeds over HTTP."""
 
 from collections.abc import Iterable
 from typing import Any, Literal, Self
@@ -26,17 +26,17 @@ from chalicelib.steps.feeds import DeliveriesView, FeedView, FillView, WantedDel
 from chalicelib.steps.feeds import FeedDetail as DetailView
 
 FAR_MS = 253_402_300_800_000
-"""The year 10000: later than all times that can be asked for."""
+"""The start of the year 10000, later than every time that a client can send, in milliseconds."""
 
 
 class FeedRequest(RequestBody):
-    """A standing rule: what appears under one of your endpoints goes to another."""
+    """A standing rule that delivers objects from one of your endpoints to another as they appear."""
 
     source: PlaceRequest
-    """An endpoint that may be read from, and a prefix below its own."""
+    """An endpoint that may be read from, and a prefix below the endpoint's own prefix."""
     target: PlaceRequest
-    """An endpoint that may be written to, and a prefix below its own. What is written there must not come back to the
-    source, not even by way of other feeds."""
+    """An endpoint that may be written to, and a prefix below the endpoint's own prefix. Objects that are written there
+    must not come back to the source, not even through other feeds."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
@@ -46,10 +46,11 @@ class FeedRequest(RequestBody):
 
 
 class BackfillRequest(RequestBody):
-    """What of the source is to be delivered."""
+    """The objects at the source that are to be delivered."""
 
     since: Instant | None = None
-    """Objects last modified then or later, by S3's own time; without it, all."""
+    """Deliver only objects last modified at this time or later, by S3's own clock. If you leave it out, all objects are
+    delivered."""
 
     @property
     def since_ms(self) -> int:
@@ -58,15 +59,15 @@ class BackfillRequest(RequestBody):
 
 class DeliveriesQuery(PageQuery):
     status: DeliveryStatus | None = None
-    """Only those that stand so."""
+    """Return only deliveries with this status."""
     key: Key | None = None
-    """Only of the object of this key at the source, whole."""
+    """Return only deliveries of the object with exactly this key at the source."""
     prefix: Key | None = None
-    """Only of objects whose keys at the source begin so."""
+    """Return only deliveries of objects whose keys at the source begin with this prefix."""
     since: Instant | None = None
-    """Only those that came to stand so then or later."""
+    """Return only deliveries that got their status at this time or later."""
     until: Instant | None = None
-    """Only those that came to stand so earlier."""
+    """Return only deliveries that got their status before this time."""
 
     def wanted(self) -> WantedDeliveries:
         return WantedDeliveries(
@@ -79,7 +80,7 @@ class DeliveriesQuery(PageQuery):
 
 
 class Feed(Response):
-    """A standing rule: what appears under `source` goes to `target`."""
+    """A standing rule: objects that appear under `source` are delivered to `target`."""
 
     id: str
     source: PlaceShown
@@ -87,9 +88,9 @@ class Feed(Response):
     mode: OverwriteMode
     labels: dict[str, str]
     managed_by: Literal["deployment", "api"]
-    """What came with the deployment can be paused and back-filled, but not changed here."""
+    """A feed that came with the deployment can be paused and back-filled, but not changed here."""
     changed_at: Timestamp | None
-    """Null for what came with the deployment."""
+    """Null for a feed that came with the deployment."""
 
     @classmethod
     def of(cls, view: FeedView) -> Self:
@@ -110,21 +111,22 @@ def _feed(view: FeedView) -> dict[str, Any]:
 
 
 class Backfill(Response):
-    """The feed's source is listed, and what lies there is delivered, unless it was before. As far as the Region that
-    answers knows."""
+    """A listing of the feed's source, which delivers the objects found there unless they were delivered before. It is
+    shown as far as the Region that answers knows."""
 
     id: str
-    """`backfill-...`; or `resume-...` where the end of a pause asked for it; or `created`: what had arrived when a
-    Region did not know the feed yet."""
+    """`backfill-...` if a request asked for it, `resume-...` if the end of a pause caused it, or `created`: it delivers
+    objects that arrived while a Region did not know the feed yet."""
     state: FillState
-    """WAITING (not begun, or its feed is paused), RUNNING, or DONE: all that was found was handed on to be
-    delivered."""
+    """WAITING (it has not begun, or its feed is paused), RUNNING, or DONE: every object found was passed on for
+    delivery."""
     since: Timestamp
-    """Objects last modified earlier are left out."""
+    """Objects last modified before this time are left out."""
     requested_at: Timestamp
     objects_seen: Count
     objects_handed_on: Count
-    """To be looked at, and delivered if they were not before. Twice, where two Regions were at it."""
+    """Number of objects that were passed on. Each is checked, and is delivered if it was not delivered before. An
+    object counts twice if both Regions listed it."""
     started_at: Timestamp | None
     finished_at: Timestamp | None
 
@@ -143,16 +145,16 @@ class Backfill(Response):
 
 
 class FeedDetail(Feed):
-    """A feed, and what is wanted of it."""
+    """A feed with its desired state and its back-fills."""
 
     paused: bool | None
-    """Null while the Region of its target can't be asked: then nothing is delivered there either."""
+    """Null if the Region of its target can't be reached. While that is so, nothing is delivered there either."""
     paused_at: Timestamp | None
     stopped: str | None
-    """Why the service has paused it, since it may not use one of its buckets any more, and what to do. Null if it
-    hasn't."""
+    """Why the service paused it, because it may not use one of its buckets any more, and what to do about that. Null if
+    the service did not pause it."""
     backfills: list[Backfill]
-    """The latest ones, the newest first."""
+    """The latest back-fills, newest first."""
 
     @classmethod
     def of_detail(cls, detail: DetailView) -> Self:
@@ -166,7 +168,7 @@ class FeedDetail(Feed):
 
 
 class FeedList(Response):
-    """All of them, by id."""
+    """All feeds of your tenant, ordered by id."""
 
     feeds: list[Feed]
 
@@ -176,26 +178,27 @@ class FeedList(Response):
 
 
 class Delivery(Response):
-    """One version of one object, and how far it is."""
+    """One version of an object and the status of its delivery."""
 
     key: str
     target_key: str
     version: str
-    """Its version id or, where the source keeps no versions, its ETag and when it was last modified."""
+    """The version id. If the source keeps no versions, it is the ETag and the time of the last modification."""
     size: Count
     source_etag: str
     status: DeliveryStatus
-    """QUEUED (in a job that will deliver it), COPIED (delivered, not looked at again yet, or it can't be compared),
-    VERIFIED (looked at again at the target), or FAILED."""
+    """QUEUED (it is in a job that will deliver it), COPIED (delivered, but not checked at the target yet, or it can't
+    be compared), VERIFIED (checked at the target), FAILED, or GONE (deleted at the source before it could be
+    delivered)."""
     outcome: RowEnd | None
     detail: str
     target_etag: str | None
     checksum: Checksum | None
     job_id: str | None
-    """The job that delivered it; null where it was delivered on the spot."""
+    """The job that delivered it; null if no job was needed."""
     region: str
     at: Timestamp
-    """When it came to stand so."""
+    """When it got this status."""
 
     @classmethod
     def of(cls, found: Delivered) -> Self:
@@ -220,13 +223,13 @@ class Delivery(Response):
 
 
 class DeliveryList(Response):
-    """Deliveries, the newest first, of about the last 90 days. A page may hold fewer than `limit`, even none: only
-    `next_cursor` says whether it is the last. What was delivered in the last seconds may be missing, and so may, for
-    about a second, what the other Region has delivered."""
+    """Deliveries of about the last 90 days, newest first. A page may hold fewer than `limit`, even none; only
+    `next_cursor` says whether it is the last one. Deliveries of the last few seconds may be missing. Deliveries by the
+    other Region may be missing for about a second."""
 
     deliveries: list[Delivery]
     next_cursor: str | None
-    """Null on the last page. Good for the same question only."""
+    """Null on the last page. It is valid only for a request with the same filters."""
 
     @classmethod
     def of(cls, view: DeliveriesView) -> Self:

@@ -1,5 +1,5 @@
-"""The API's description (OpenAPI 3.1), made of the contracts and of the very models that requests are read with and
-answers are written with. Made when first asked for: no cold start pays for it."""
+"""Make the API's description (OpenAPI 3.1) from the contracts, and from the same models that read requests and write
+answers. It is made when it is first requested, so that no cold start pays for it."""
 
 import ast
 import inspect
@@ -72,7 +72,7 @@ _RATE_LIMIT: Json = {
         ("RateLimit-Reset", "In how many seconds the next minute begins."),
     )
 }
-"""With every answer that a token was needed for, unless the count is not to be had."""
+"""Headers of every answer to a request with a token, unless the requests can't be counted."""
 _JOB_ID: Json = {
     "name": "job_id",
     "in": "path",
@@ -83,7 +83,7 @@ _JOB_ID: Json = {
 
 
 def _name(parameter: str, what: str) -> Json:
-    """A parameter of a path: the tenant's own name for something."""
+    """Return the description of a path parameter that is the tenant's own name for something."""
     return {
         "name": parameter,
         "in": "path",
@@ -133,7 +133,7 @@ _PATHS = {contract.name: contract.path for contract in CONTRACTS}
 
 
 def document(server: str) -> Json:
-    """The description; `server` is the path under which the one who asks reaches the API."""
+    """Return the description. `server` is the path at which the client reaches the API."""
     return {**_made(), "servers": [{"url": server, "description": "Where this description came from."}]}
 
 
@@ -159,7 +159,7 @@ def _operation(contract: Contract) -> Json:
         "summary": contract.summary,
         "description": contract.description,
         "parameters": _parameters(contract),
-        # For OAuth2 alone the standard knows scopes; since 3.1 other schemes may list roles the same way.
+        # The standard defines scopes for OAuth2 only. Since version 3.1, other schemes may list roles in the same way.
         "security": [{"bearer": [contract.scope]}] if contract.scope else [],
         "responses": {str(success.status): _success(contract, success) for success in contract.successes},
     }
@@ -173,7 +173,7 @@ def _operation(contract: Contract) -> Json:
 
 
 def _ids_in(path: str) -> list[str]:
-    """The names of the path's parameters."""
+    """Return the names of a path's parameters."""
     return re.findall(r"{([a-z_]+)}", path)
 
 
@@ -191,7 +191,8 @@ def _parameters(contract: Contract) -> list[Json]:
 
 
 def _parameter(schema: Json, description: str) -> Json:
-    """A parameter is left out, never null: so null is neither a choice nor the default."""
+    """Describe a query parameter. A client leaves a parameter out instead of sending null, so null is neither a choice
+    nor the default."""
     [given] = [choice for choice in schema.get("anyOf", [{}]) if choice != {"type": "null"}]
     plain = {name: value for name, value in schema.items() if name not in ("title", "anyOf") and value is not None}
     return {"description": description, "schema": {**plain, **given}}
@@ -221,7 +222,7 @@ def _success(contract: Contract, success: Success) -> Json:
 
 
 def _failure(contract: Contract, kinds: list[Kind]) -> Json:
-    """All problems of one status: which they are is part of the schema."""
+    """Describe all problems of one status. Their types are part of the schema."""
     types = {"properties": {"type": {"enum": [kind.type for kind in kinds]}}}
     content = {
         "schema": {"allOf": [_ref(responses.ProblemDetails), types]},
@@ -258,7 +259,7 @@ def _schemas() -> Json:
         ref_template="#/components/schemas/{model}",
     )
     schemas: Json = found["$defs"]
-    for contract in CONTRACTS:  # As parameters they are described one by one.
+    for contract in CONTRACTS:  # Queries are described as single parameters.
         if contract.query:
             schemas.pop(contract.query.__name__, None)
     for name, model in _described():
@@ -269,7 +270,7 @@ def _schemas() -> Json:
 
 
 def _plain(schema: Json) -> Json:
-    """Without the titles that pydantic makes of names, and with docstrings on one line."""
+    """Return a schema without the titles that pydantic derives from names, and with docstrings on one line."""
     for described in schema.get("properties", {}).values():
         described.pop("title", None)
     if "description" in schema:
@@ -286,8 +287,8 @@ def _described() -> Iterable[tuple[str, type[BaseModel]]]:
 
 @cache
 def _texts(model: type[BaseModel]) -> dict[str, str]:
-    """What the texts below a model's fields say. Read from its source now, since pydantic would do it whenever the
-    module is imported."""
+    """Return the docstrings of a model's fields. They are read from the source now: pydantic would read them at every
+    import of the module."""
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
         if base.__module__.startswith(f"{__package__}."):

@@ -1,4 +1,4 @@
-"""What the API answers operators."""
+"""Define the answers for operators."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -10,16 +10,16 @@ from chalicelib.steps.control import LeaseView
 
 
 class Region(Response):
-    """A Region as the one that answers sees it."""
+    """A Region as seen by the Region that answers."""
 
     region: str
     alive: bool
     storage_reachable: bool
     beacon: int | None
-    """A counter that its sweep moves on; null if none was ever seen."""
+    """Heartbeat counter, increased by each of its sweeps; null if no heartbeat was ever seen."""
     beacon_at: Timestamp | None
     beacon_still_seconds: float
-    """For how long its beacons have looked the same."""
+    """How long its heartbeat has not changed, in seconds."""
 
     @classmethod
     def of(cls, view: RegionView) -> Self:
@@ -34,7 +34,7 @@ class Region(Response):
 
 
 class RegionList(Response):
-    """Both Regions, by name."""
+    """Both Regions, ordered by name."""
 
     answered_by: str
     regions: list[Region]
@@ -45,7 +45,7 @@ class RegionList(Response):
 
 
 class Lease(Response):
-    """Who works on a partition of an open job."""
+    """The lease of a worker on a partition of an open job."""
 
     job: str
     tenant: str
@@ -79,7 +79,7 @@ class Lease(Response):
 
 
 class Takeover(Response):
-    """A partition changed hands from one Region to the other."""
+    """A change of a partition's owner from one Region to the other."""
 
     job: str
     partition: str
@@ -88,7 +88,7 @@ class Takeover(Response):
     to_region: str
     worker: str
     waited_seconds: float
-    """How long the new owner's Region had seen the old one's sign of life stand still."""
+    """How long the new owner's Region had seen no sign of life from the old owner, in seconds."""
     at: Timestamp
 
     @classmethod
@@ -106,11 +106,11 @@ class Takeover(Response):
 
 
 class LeaseList(Response):
-    """Who works on what."""
+    """The current leases, and the latest takeovers."""
 
     leases: list[Lease]
     takeovers: list[Takeover]
-    """The newest first."""
+    """Newest first."""
 
     @classmethod
     def of(cls, held: Iterable[LeaseView], taken: Iterable[lease_model.Takeover]) -> Self:

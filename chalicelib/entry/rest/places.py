@@ -1,4 +1,4 @@
-"""Endpoints over HTTP: what is asked about them, and what is answered."""
+"""Define the requests and answers about endpoints and the audit over HTTP."""
 
 import json
 from collections.abc import Iterable
@@ -23,29 +23,32 @@ Access = Literal["read", "write", "read-write"]
 
 
 class EndpointRequest(RequestBody):
-    """A place in a bucket. The bucket must say that it is yours: its tag `eft-tenants` names your tenant."""
+    """A location in a bucket. The bucket must say that it is yours: its tag `eft-tenants` must name your tenant."""
 
     bucket: Annotated[str, StringConstraints(pattern=BUCKET)]
     region: Annotated[str, StringConstraints(pattern=REGION, max_length=32)]
-    """Where the bucket is. What is written to must be in a Region of the service."""
+    """The Region of the bucket. A bucket that is written to must be in a Region of the service."""
     owner_account: Annotated[str, StringConstraints(pattern=ACCOUNT)]
-    """The account that must own the bucket: each request to S3 says so."""
+    """The account that must own the bucket. Every request to S3 checks it."""
     prefix: Prefix = ""
-    """Everything that jobs read or write here lies below it: a folder, so it is empty, or ends in `/` and doesn't begin
-    with it. At most 1,024 bytes of UTF-8."""
+    """A folder: everything that jobs read or write through this endpoint lies below it. It is empty, or it ends in `/`
+    and doesn't begin with `/`. It may have at most 1,024 bytes of UTF-8."""
     text_prefix: StrictBool = False
-    """The prefix is a text with which keys begin, and no folder. No job may delete here then."""
+    """Treat the prefix as text with which keys begin, not as a folder. No job may delete through this endpoint then."""
     access: Access
     kms_key: Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^arn:[!-~]+$")] | None = None
-    """ARN of the key to encrypt with what is written; without it, the bucket's default encryption counts."""
+    """ARN of the key with which written objects are encrypted. If you leave it out, the bucket's default encryption
+    applies."""
     requester_pays: bool = False
     website: bool = False
-    """Objects may carry a website redirect, which is then carried over (one HEAD more for each)."""
+    """Objects may have a website redirect, which is carried over. This costs one more HEAD for each object."""
     max_concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] | None = None
-    """How many partitions at once are read from or written to here in a Region; without it: no limit of its own."""
+    """Maximum number of partitions that a Region reads from or writes to this endpoint at the same time. If you leave
+    it out, the endpoint has no limit of its own."""
 
     def endpoint(self, tenant: str, name: str) -> model.Endpoint:
-        """Raises BadRequest for a prefix that is no folder, and is not said to be none."""
+        """Return the endpoint to register. Raises BadRequest if the prefix is no folder and `text_prefix` is not
+        set."""
         check_folder("prefix", self.prefix, text_prefix=self.text_prefix)
         return model.Endpoint(
             id=name,
@@ -67,25 +70,26 @@ def _access(endpoint: model.Endpoint) -> Access:
 
 
 class Endpoint(Response):
-    """A registered place: what a job may name."""
+    """A registered location that a job may name."""
 
     id: str
     bucket: str
     region: str
     owner_account: str | None
-    """Null where a deployment doesn't say."""
+    """Null if the deployment doesn't say."""
     prefix: str
-    """Everything that jobs read or write here lies below it."""
+    """Everything that jobs read or write through this endpoint lies below this prefix."""
     access: Access
     kms_key: str | None
     requester_pays: bool
     website: bool
     max_concurrency: int | None
-    """How many partitions at once are read from or written to here in a Region; null: no limit of its own."""
+    """Maximum number of partitions that a Region reads from or writes to this endpoint at the same time; null if it has
+    no limit of its own."""
     managed_by: Literal["deployment", "api"]
-    """What came with the deployment can't be changed here."""
+    """An endpoint that came with the deployment can't be changed here."""
     changed_at: Timestamp | None
-    """Null for what came with the deployment."""
+    """Null for an endpoint that came with the deployment."""
 
     @classmethod
     def of(cls, view: EndpointView) -> Self:
@@ -107,7 +111,7 @@ class Endpoint(Response):
 
 
 class EndpointList(Response):
-    """All of them, by id."""
+    """All endpoints of your tenant, ordered by id."""
 
     endpoints: list[Endpoint]
 
@@ -117,20 +121,20 @@ class EndpointList(Response):
 
 
 class EndpointCheck(Response):
-    """What was found when the service tried to use it, just now."""
+    """The result of a test of an endpoint, made just now."""
 
     id: str
     usable: bool
     findings: list[str]
-    """What stands against it, each with what to do."""
+    """The problems that prevent its use, each with what to do."""
 
 
 class AuditEntry(Response):
-    """One change of what your tenant has registered."""
+    """One change to something that your tenant has registered."""
 
     at: Timestamp
     by: str
-    """The subject of the token that asked for it."""
+    """The subject of the token that asked for the change."""
     action: Action
     kind: EntryKind
     id: str
@@ -161,7 +165,7 @@ def _body(text: str | None) -> dict[str, Any] | None:
 
 
 class AuditList(Response):
-    """Changes, the newest first. They are kept for ever."""
+    """Changes, newest first. They are kept for ever."""
 
     changes: list[AuditEntry]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""What the API answers about plans."""
+"""Define the answers about plans."""
 
 from collections.abc import Mapping
 from typing import Literal, Self
@@ -15,25 +15,25 @@ from chalicelib.steps.plan import PlannedRow, PlanView, RowPage
 
 
 class PlanTotals(Response):
-    """What all of it comes to."""
+    """The totals of a plan."""
 
     objects: Count
-    """Rows: all that is below this but what is filtered out."""
+    """Number of rows: all objects except those that are filtered out."""
     bytes: Count
     objects_to_copy: Count
     bytes_to_copy: Count
     multipart_objects: Count
-    """Of those to copy, the ones that go in parts."""
+    """Number of objects to copy that are copied in parts."""
     unchanged: Count
-    """They are at the target already."""
+    """Number of objects that are at the target already."""
     would_fail: dict[RowEnd, Count]
-    """How many objects can't be delivered, by what they would end as."""
+    """Number of objects that can't be delivered, by the outcome that they would get."""
     filtered_out: Count
-    """Objects that were looked at and are not meant."""
+    """Number of objects that were looked at and don't match the filter."""
     partitions: Count
     """Units of work, of up to 1,000 objects each."""
     error: str
-    """Why something could not be planned at all; "" if everything was."""
+    """Why some objects could not be planned at all; an empty string if all were."""
 
     @classmethod
     def of(cls, summary: PlanSummary) -> Self:
@@ -54,24 +54,24 @@ class PlanTotals(Response):
 
 
 class PlanRequests(Response):
-    """Requests to S3, by operation. Those that publish objects are exact, others nearly so, if nothing has to be tried
-    again."""
+    """Requests to S3, by operation. The number of requests that publish objects is exact. The other numbers are nearly
+    exact if nothing has to be retried."""
 
     planning: dict[str, Count]
-    """Made already."""
+    """Requests that planning has made already."""
     copying: dict[str, Count]
-    """That carrying it out makes."""
+    """Requests that carrying out the plan makes."""
 
 
 class CostLine(Response):
-    """One line of what it costs."""
+    """One line of the cost estimate."""
 
     line: str
     quantity: float
-    """How many units. It is the list price's unit, so it may be a small fraction."""
+    """Number of units. The unit is that of the list price, so this may be a small fraction."""
     unit: str
     price: float
-    """Of a unit, in US dollars."""
+    """Price of one unit, in US dollars."""
     dollars: float
 
     @classmethod
@@ -86,18 +86,19 @@ class CostLine(Response):
 
 
 class PlanCosts(Response):
-    """What AWS will ask for carrying it out, in US dollars: an estimate, without taxes, free tiers and discounts."""
+    """An estimate of what AWS charges for carrying out the plan, in US dollars, without taxes, free tiers and
+    discounts."""
 
     total: float
-    """Of `lines`."""
+    """Sum of `lines`, in US dollars."""
     lines: list[CostLine]
     monthly: list[CostLine]
-    """What keeping the copies costs, every month. It is no part of the total."""
+    """Cost of keeping the copies, for each month. It is not part of the total."""
     prices_dated: str
     prices_source: str
-    """Whose prices these are."""
+    """Where these prices come from."""
     region: str
-    """The prices are of the target's Region."""
+    """The target's Region, whose prices these are."""
 
     @classmethod
     def of(cls, summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) -> Self:
@@ -113,30 +114,30 @@ class PlanCosts(Response):
 
 
 class PlanDuration(Response):
-    """How long carrying it out takes."""
+    """An estimate of how long carrying out the plan takes."""
 
     seconds: float
     assumptions: list[str]
-    """What this rests on."""
+    """The assumptions of the estimate."""
 
 
 class Plan(JobBase):
-    """A plan, as of now. Its id is that of the job that it becomes."""
+    """A plan as of now. The job that it becomes has the same id."""
 
     state: PlanState
-    """PLANNING, then PLANNED: it waits for approval. APPROVED: see the job of the same id. EXPIRED, CANCELLED: it can't
-    be approved any more."""
+    """PLANNING; PLANNED: it waits for approval; APPROVED: see the job of the same id; EXPIRED or CANCELLED: it can't be
+    approved any more."""
     check: Literal["listing", "every-object"]
-    """How closely it looked."""
+    """How closely the objects were checked."""
     objects_planned: Count
-    """So far, while it is being made. It may lag behind a little."""
+    """Number of objects planned so far. It may lag behind a little while the plan is being made."""
     bytes_planned: Count
     planned_at: Timestamp | None
     approved_at: Timestamp | None
     expires_at: Timestamp | None
-    """Until then it can be approved."""
+    """It can be approved until then."""
     totals: PlanTotals | None
-    """This and what follows: null while it is being made."""
+    """Null while the plan is being made, like `requests`, `costs` and `duration`."""
     requests: PlanRequests | None
     costs: PlanCosts | None
     duration: PlanDuration | None
@@ -166,23 +167,23 @@ class Plan(JobBase):
 
 
 class PlannedObject(Response):
-    """One object, and what is going to happen with it."""
+    """One object and what is going to happen to it."""
 
     key: str
     target_key: str
     size: Count
     storage_class: str
     source_etag: str
-    """Of the version that is pinned: that one is copied, or none."""
+    """ETag of the pinned version. Only that version is copied."""
     replaces_etag: str | None
-    """Of what is at the target now, which is replaced if it is still that; null where nothing is there."""
+    """ETag of the object at the target now, which is replaced if it is still the same; null if there is none."""
     partition: str
     action: Method
-    """COPY: by one request. MULTIPART: in parts. NONE: nothing is done."""
+    """COPY: one request copies it. MULTIPART: it is copied in parts. NONE: nothing is done."""
     parts: Count | None
-    """Of MULTIPART."""
+    """Number of parts for MULTIPART, else null."""
     outcome: RowEnd
-    """What it will end as, if nothing changes until then."""
+    """The outcome that it will get if nothing changes until then."""
     detail: str
     """Why it would fail."""
 
@@ -205,8 +206,9 @@ class PlannedObject(Response):
 
 
 class PlannedList(Response):
-    """Objects in the order of partitions and keys. A page may hold fewer than `limit`, even none: only `next_cursor`
-    says whether it is the last. While the plan is being made, it is the last of what is planned so far."""
+    """Planned objects in the order of partitions and keys. A page may hold fewer than `limit`, even none; only
+    `next_cursor` says whether it is the last one. While the plan is being made, that means the last page of the objects
+    planned so far."""
 
     objects: list[PlannedObject]
     next_cursor: str | None

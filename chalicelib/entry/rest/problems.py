@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: what went wrong, with what, and what to do."""
+"""Represent errors as RFC 9457 problem details: the error, its object, and what to do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ RETRY_AFTER_S = 5
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A problem that programs can tell from others by its `type`."""
+    """A kind of problem. Programs tell kinds apart by `type`."""
 
     status: int
     code: str
@@ -89,13 +89,14 @@ BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
 KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
 RATE_LIMITED = Kind(429, "RateLimited", "Your tenant has asked too often", retry_after_s=60)
-"""`retry_after_s` is the most; each answer says how long it is from then."""
+"""`retry_after_s` is the maximum; each answer says how long it is from then."""
 INTERNAL = Kind(500, "Internal", "Something is wrong on our side")
 MISCONFIGURED = Kind(500, "ServiceMisconfigured", "The service lacks a permission")
 TRY_AGAIN = Kind(503, "TryAgain", "Temporarily unavailable", retry_after_s=RETRY_AFTER_S)
 UNHEALTHY = Kind(503, "Unhealthy", "This Region can't serve now")
 
-# What API Gateway answers by itself: template.yaml gives these the same form, and a test holds it to this list.
+# API Gateway gives these answers by itself. template.yaml gives them the same form, and a test compares it with this
+# list.
 UNAUTHORIZED = Kind(401, "Unauthorized", "There is no token")
 ACCESS_DENIED = Kind(403, "AccessDenied", "Your token is not accepted")
 NO_SUCH_OPERATION = Kind(404, "NoSuchOperation", "Not found")
@@ -116,7 +117,7 @@ _ADVICE: Mapping[str, str] = {
     JOB_NOT_SETTLED.code: "ask again when GET /jobs/{id} shows one of the final states; until then "
     "GET /jobs/{id}/objects shows what is decided",
 }
-"""What to do next, where the error's own message doesn't say."""
+"""Advice about the next step, for errors whose own message doesn't give it."""
 
 
 _BY_CODE = {
@@ -133,12 +134,12 @@ _BY_CODE = {
         DECLARED,
     )
 }
-"""Where one class of errors has several titles."""
+"""Kinds of the errors whose class alone doesn't determine the title."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem(Exception):
-    """An answer in the form of an error."""
+    """An error that becomes the answer to a request."""
 
     kind: Kind
     detail: str
@@ -160,12 +161,13 @@ def answer_of(problem: Problem, instance: str) -> Answer:
 
 
 def _readable(text: str) -> str:
-    """Half a surrogate pair, as a JSON escape may bring it, is no character: it would not even be an answer."""
+    """Replace half surrogate pairs, which a JSON escape may bring. They are no characters, and could not be sent in an
+    answer."""
     return text.encode(errors="backslashreplace").decode()
 
 
 def problem_of(error: EftError, request_id: str) -> Problem:
-    """How an error of the steps looks over HTTP."""
+    """Return the problem that shows an error of the steps over HTTP."""
     advice = _ADVICE.get(error.code)
     detail = f"{error.message}: {advice}" if advice else error.message
     if isinstance(error, Unknown):
@@ -191,7 +193,7 @@ def internal(request_id: str) -> Problem:
 
 
 def refused(status: int, why: str, request_id: str) -> Problem:
-    """An answer of the framework's own, given before or instead of an operation's."""
+    """Return the problem for an answer that the framework gives before an operation, or instead of it."""
     if status == UNSUPPORTED_MEDIA_TYPE.status:
         return Problem(UNSUPPORTED_MEDIA_TYPE, f"{why}: send application/json")
     if status < 500:

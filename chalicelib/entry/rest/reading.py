@@ -1,4 +1,4 @@
-"""Reading requests: what is not as described becomes a Problem that says so."""
+"""Read requests. A request that doesn't match its description raises a Problem that says why."""
 
 from typing import TypeVar
 
@@ -21,7 +21,8 @@ def require(request: Request, scope: str) -> None:
 
 
 def token_of(env: Env, request: Request) -> str:
-    """The Idempotency-Key, or a unique one where the client gave none: then a retry is a new job."""
+    """Return the Idempotency-Key, or a unique token if the client sent none, in which case a retry is a new job. Raises
+    Problem if the key is not valid."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return f"generated:{env.ids.nonce()}"
@@ -47,7 +48,8 @@ def body_of(request: Request, model: type[M]) -> M:
 
 
 def query_of(request: Request, model: type[M]) -> M:
-    """Of a name that is there twice, no value is preferred to the other, as in bodies."""
+    """Read the query. Raises Problem if it is not valid, or if a name occurs twice: as in bodies, neither value is
+    preferred."""
     for name, values in request.query.items():
         if len(values) > 1:
             detail = f"query.{name}: it is there {len(values)} times; send it once"

@@ -1,4 +1,4 @@
-"""What the API answers about reports."""
+"""Define the answers about reports."""
 
 from typing import Self
 
@@ -8,19 +8,19 @@ from chalicelib.steps.report import ReportView
 
 
 class Report(Response):
-    """Where a job's report is to be fetched, by a plain GET without a token."""
+    """A link to a job's report, for a plain GET without a token."""
 
     url: str
-    """For you alone: whoever has it can read the report until it expires. Ask again for another one."""
+    """Keep it secret: everybody who has it can read the report until it expires. Ask again for another one."""
     expires_at: Timestamp
     format: ReportFormat
     rows: Count
-    """Without CSV's header. Of `receipts`: its records, two a partition."""
+    """Number of rows, without CSV's header. For `receipts`, the number of records, two for each partition."""
     bytes: Count
     sha256: str | None
-    """Of what is fetched; null for a report of more than 16 GiB."""
+    """SHA-256 of the file; null for a report of more than 16 GiB."""
     receipt_chain_sha256: str
-    """What `receipts` is to be checked against, as in the job itself."""
+    """The value against which `receipts` is checked. The job shows the same value."""
 
     @classmethod
     def of(cls, view: ReportView) -> Self:
@@ -36,8 +36,8 @@ class Report(Response):
 
 
 class ReportInMaking(Response):
-    """It is being made: ask again."""
+    """The report is being made. Ask again."""
 
     format: ReportFormat
     retry_after_seconds: Count
-    """As the header `Retry-After` says."""
+    """The same as in the header `Retry-After`."""

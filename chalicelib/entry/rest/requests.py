@@ -1,4 +1,5 @@
-"""What the API is asked: bodies and queries. Strict: an unknown field is an error, not a silent wish."""
+"""Define the bodies and queries of requests. They are strict: an unknown field is an error, and is not silently
+ignored."""
 
 import re
 from dataclasses import replace
@@ -17,14 +18,14 @@ from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
 
 BODY_MAX_BYTES = 2 * 1024 * 1024
-"""Enough for as many keys as there may be, of any length, in plain UTF-8."""
+"""Enough for the maximum number of keys, of any length, in plain UTF-8."""
 KEYS_MAX = 1000
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 LABELS_MAX = 10
 ENDPOINT_MAX_CHARACTERS = 64
 PAGE_MAX = 1000
 OBJECT_MAX_BYTES = 50 * 1024**4
-"""More than S3 stores in one object."""
+"""More than the maximum size of an object in S3."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -32,7 +33,7 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class RequestBody(BaseModel):
-    """What every body and query has in common."""
+    """The base of all bodies and queries."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,29 +44,30 @@ def _fits_a_key(prefix: str) -> str:
     return prefix
 
 
-# The schema's limit is of characters, since JSON Schema can't count bytes.
+# The schema limits characters, since JSON Schema can't count bytes.
 Prefix = Annotated[str, AfterValidator(_fits_a_key), Field(json_schema_extra={"maxLength": KEY_MAX_BYTES})]
 
 
 class PlaceRequest(RequestBody):
-    """An endpoint of yours and a prefix below its own."""
+    """An endpoint of yours, and a prefix below the endpoint's own prefix."""
 
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
     """One of `GET /endpoints`."""
     prefix: Prefix = ""
-    """A folder below the endpoint's own: empty for all of it, or a name that ends in `/` and doesn't begin with it.
-    With the endpoint's own it may have at most 1,024 bytes of UTF-8, as S3 keys."""
+    """A folder below the endpoint's own prefix: empty for everything there, or a name that ends in `/` and doesn't
+    begin with `/`. Together with the endpoint's own prefix it may have at most 1,024 bytes of UTF-8, like an S3 key."""
     text_prefix: StrictBool = False
-    """The prefix is a text with which keys begin, and no folder: `data` also means `data-2026/` and `database/`. Never
-    together with `delete`."""
+    """Treat the prefix as text with which keys begin, not as a folder: `data` then also covers `data-2026/` and
+    `database/`. It can't be used together with `delete`."""
 
     def place(self) -> Place:
         return Place(self.endpoint, self.prefix, self.text_prefix)
 
 
 def instant_ms(text: str) -> int:
-    """Whole milliseconds since the epoch. What lies before it, or after all times that can be written, is as far away
-    for every object."""
+    """Return a time in whole milliseconds since the epoch. A time before the epoch, or after the last time that can be
+    written, becomes the nearest of these two, which means the same for every object. Raises ValueError if the text is
+    no RFC 3339 time."""
     if not _RFC_3339.fullmatch(text):
         raise ValueError("send a time as in RFC 3339, such as 2027-01-15T08:00:00Z")
     since_epoch = datetime.fromisoformat(text.upper()) - _EPOCH
@@ -73,14 +75,14 @@ def instant_ms(text: str) -> int:
 
 
 def _a_number(value: object) -> object:
-    """4.0 is an integer (JSON Schema, "integer"); "4" and true are none."""
+    """Reject texts and booleans as integers. 4.0 is an integer (JSON Schema, "integer"); "4" and true are not."""
     if isinstance(value, bool | str):
         raise ValueError("Input should be an integer")
     return value
 
 
 def _digits(text: object) -> object:
-    """A query's integer, as JSON writes integers: not " 5", "5.0" or "1_000", which Python would take."""
+    """Reject an integer of a query unless it is written as in JSON. Python would also accept " 5", "5.0" or "1_000"."""
     if isinstance(text, str) and not re.fullmatch("-?(0|[1-9][0-9]*)", text):
         raise ValueError("Input should be an integer")
     return text
@@ -100,25 +102,26 @@ Key = Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
 
 
 class FilterRequest(RequestBody):
-    """Which objects under the source's prefix are meant. All that is given must hold; what is left out lets everything
-    pass. The rest is no part of the job."""
+    """Which objects under the source's prefix belong to the job. An object must meet every condition that you send. A
+    condition that you leave out excludes nothing."""
 
     include: list[Pattern] = Field(default_factory=list, max_length=PATTERNS_MAX)
-    """Globs on the key below the source's prefix, of which any must match. `*` stands for any characters but `/`, `**`
-    for any characters, `**/` where a name begins for any number of folders, `?` for one character but `/`, `[a-z]` and
-    `[!a-z]` for one of a class. Case-sensitive. They match the whole key."""
+    """Globs on the key below the source's prefix, of which at least one must match. `*` stands for any characters
+    except `/`; `**` for any characters; `**/` at the beginning of a name for any number of folders; `?` for one
+    character except `/`; `[a-z]` and `[!a-z]` for one character of a class. They are case-sensitive and match the whole
+    key."""
     exclude: list[Pattern] = Field(default_factory=list, max_length=PATTERNS_MAX)
-    """Globs of which none may match: `exclude` wins over `include`."""
+    """Globs of which none may match. `exclude` takes precedence over `include`."""
     min_size: Bytes | None = None
-    """In bytes."""
+    """Minimum size in bytes."""
     max_size: Bytes | None = None
-    """In bytes. An object of just that size is meant."""
+    """Maximum size in bytes. An object of exactly this size matches."""
     modified_since: Instant | None = None
-    """Last modified then or later, by S3's own time."""
+    """The object was last modified at this time or later, by S3's own clock."""
     modified_before: Instant | None = None
-    """Last modified earlier."""
+    """The object was last modified before this time."""
     storage_classes: list[StorageClass] = Field(default_factory=list, max_length=len(StorageClass))
-    """Any of them."""
+    """The object has one of these storage classes."""
 
     def filters(self) -> Filters:
         return Filters(
@@ -133,61 +136,63 @@ class FilterRequest(RequestBody):
 
 
 class ManifestRequest(RequestBody):
-    """An object that names the objects to copy. It is pinned when the job is accepted. The bucket that it names must be
-    the source endpoint's."""
+    """An object that lists the objects to copy. Its version is pinned when the job is accepted. The bucket in the list
+    must be the source endpoint's bucket."""
 
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
-    """Where it is: one of `GET /endpoints` that may be read from."""
+    """The endpoint at which it lies: one of `GET /endpoints` that may be read from."""
     key: Annotated[str, StringConstraints(min_length=1, max_length=KEY_MAX_BYTES)]
-    """Below the endpoint's prefix."""
+    """Its key below the endpoint's prefix."""
     format: ListFormat = ListFormat.CSV
-    """`csv`: as S3 Batch Operations reads it: CSV without a header, one object a line, `bucket,key` or
-    `bucket,key,version`, keys URL-encoded and under the source's prefix, not compressed. `inventory`: the manifest.json
-    of an S3 Inventory in CSV, whose data files the endpoint covers, too; copied are the objects under the source's
-    prefix that it shows as the latest versions, as they are now."""
+    """`csv`: the format of S3 Batch Operations. It is CSV without a header, not compressed, with one object a line:
+    `bucket,key` or `bucket,key,version`. Keys are URL-encoded and lie under the source's prefix. `inventory`: the
+    manifest.json of an S3 Inventory in CSV, whose data files must lie under the same endpoint. The job copies the
+    objects under the source's prefix that the inventory shows as latest versions, in the state in which they are
+    now."""
 
     def place(self) -> ManifestPlace:
         return ManifestPlace(self.endpoint, self.key, self.format)
 
 
 class DeleteRequest(RequestBody):
-    """Consent to removing, below the target's prefix, the objects that have no counterpart below the source's. When
-    every object of the job is delivered, and only then; none at all if there are more of them than you say. Of what a
-    `filter` doesn't mean, nothing is removed, and nothing below the prefix of another endpoint."""
+    """Consent to remove objects below the target's prefix that have no counterpart below the source's prefix. This
+    happens when every object of the job is delivered, and only then. If there are more such objects than `max_objects`,
+    none is removed. Objects that a `filter` excludes are never removed, and neither are objects below the prefix of
+    another endpoint."""
 
     consent: Consent
-    """Just this, so that nobody asks for it by mistake. `DELETE-AT-TARGET` is for a bucket that keeps versions, where
-    what was deleted can be brought back; any other is refused, unless you say `DELETE-AT-TARGET-FOR-EVER`."""
+    """The exact text is required, so that nobody asks for deletion by mistake. `DELETE-AT-TARGET` is for a bucket that
+    keeps versions, where a deleted object can be restored. Any other bucket is refused, unless you send
+    `DELETE-AT-TARGET-FOR-EVER`."""
     max_objects: Annotated[int, Field(ge=1, le=OBJECTS_MAX), BeforeValidator(_a_number)]
-    """If there are more objects to remove than this, none is removed."""
+    """If more objects than this would have to be removed, none is removed."""
 
 
 class JobRequest(RequestBody):
-    """Copy everything that is under the source when the job is planned to the target."""
+    """Copy to the target everything that is under the source when the job is planned."""
 
     source: PlaceRequest
     target: PlaceRequest
     filter: FilterRequest | None = None
-    """Not everything under the prefix, but only this of it."""
+    """Copy only the objects under the source's prefix that match this filter."""
     keys: list[Key] = Field(default_factory=list, max_length=KEYS_MAX)
-    """Not everything under the source's prefix, but the objects of these keys, below it. What isn't there ends as
-    SOURCE_GONE."""
+    """Copy only the objects with these keys below the source's prefix. A key that isn't there ends as SOURCE_GONE."""
     manifest: ManifestRequest | None = None
-    """Not everything under the source's prefix, but what this object names. Of `filter`, `keys` and `manifest`, at most
-    one can be sent."""
+    """Copy only the objects that this list names. You can send at most one of `filter`, `keys` and `manifest`."""
     delete: DeleteRequest | None = None
-    """Make the target like the source: also remove what the source doesn't have. Not together with `keys` or
-    `manifest`, nor with a `filter` of anything but `include` and `exclude`, nor with a strict `cancel`."""
+    """Make the target like the source: also remove the objects that the source doesn't have. It can't be combined with
+    `keys` or `manifest`, with a `filter` that has anything but `include` and `exclude`, or with a strict `cancel`."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     cancel: CancelMode = CancelMode.FAST
-    """What a cancel will mean. `fast`: nothing more is begun; what is under way may still arrive. `strict`: what ends
-    as CANCELLED never arrives. All but empty objects are then copied by multipart uploads, which costs three writes an
-    object, and objects that could not be verified then (no full-object CRC, one part) end as FAILED."""
+    """The effect of a cancel. `fast`: nothing more is begun, and a copy under way may still arrive. `strict`: an object
+    that ends as CANCELLED never arrives. With `strict`, all objects except empty ones are copied by multipart uploads.
+    This costs three write requests for each object. Objects whose copy could not be verified then (no full-object CRC,
+    one part) end as FAILED."""
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
     priority: Priority = Priority.NORMAL
-    """Its share beside others of your jobs that are to be copied at the same time, as 1 to 4 to 16. No order: a `low`
-    job goes on beside a `high` one. It can't be changed later."""
+    """The job's share beside your other jobs that have objects to copy at the same time, in the ratio of 1 to 4 to 16.
+    It is not an order: a `low` job makes progress beside a `high` one. It can't be changed later."""
 
     def submission(self, tenant: str, token: str) -> Submission:
         return Submission(
@@ -207,11 +212,11 @@ class JobRequest(RequestBody):
 
 
 class PlanRequest(JobRequest):
-    """What a job would be asked for: it is planned, and copied only when the plan is approved."""
+    """A job request that is planned first. Objects are copied only when the plan is approved."""
 
     check: Literal["listing", "every-object"] = "listing"
-    """`listing`: by LIST, with a look at an object only where LIST can't tell. `every-object`: each source that would
-    be copied is looked at, one request an object, so that those show that can't be read."""
+    """`listing`: plan by LIST, and look at single objects only where LIST can't tell. `every-object`: look at every
+    source object that would be copied, with one request each, so that the plan shows objects that can't be read."""
 
     def submission(self, tenant: str, token: str) -> Submission:
         asked = super().submission(tenant, token)
@@ -220,22 +225,22 @@ class PlanRequest(JobRequest):
 
 class PageQuery(RequestBody):
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX), BeforeValidator(_digits)] = 50
-    """How many a page holds at most. It may hold fewer."""
+    """Maximum number of rows in a page. A page may hold fewer."""
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
-    """`next_cursor` of the page before, unchanged. Without it: the first page."""
+    """`next_cursor` of the previous page, unchanged. If you leave it out, you get the first page."""
 
 
 class ObjectsQuery(PageQuery):
     outcome: RowEnd | None = None
-    """Only objects that ended so. Without it: also those still undecided."""
+    """Return only objects with this outcome. If you leave it out, undecided objects are returned too."""
 
 
 class PlannedQuery(PageQuery):
     outcome: RowEnd | None = None
-    """Only objects that are going to end so. Without it: all of them."""
+    """Return only objects that will get this outcome. If you leave it out, all objects are returned."""
 
 
 class ReportQuery(RequestBody):
     format: ReportFormat = ReportFormat.CSV
-    """`csv` and `ndjson`: every object and what became of it. `failures`: what was not delivered, as a manifest for
-    another job. `receipts`: the records that prove it all."""
+    """`csv` and `ndjson`: every object and its outcome. `failures`: the objects that were not delivered, as a manifest
+    for another job. `receipts`: the records that prove all outcomes."""

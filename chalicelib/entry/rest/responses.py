@@ -1,5 +1,5 @@
-"""What the API answers, one model a body. The steps' views are turned into them here; the schemas that clients are told
-(`openapi`) come from them."""
+"""Define the bodies of answers, one model each. They are made from the views of the steps here, and `openapi` derives
+the schemas for clients from them."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -27,7 +27,7 @@ from chalicelib.protocol.submitting import ManifestPlace
 from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-"""RFC 3339 in UTC, to the millisecond."""
+"""RFC 3339 in UTC, with milliseconds."""
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -40,7 +40,8 @@ def timestamp_or_none(ms: int | None) -> Timestamp | None:
 
 
 class Response(BaseModel):
-    # Built when first needed: a function that only copies, and a cold start, need none of them.
+    # Models are built when they are first needed: a cold start needs none of them, and neither does a function that
+    # only copies.
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     def body(self) -> dict[str, Any]:
@@ -48,14 +49,14 @@ class Response(BaseModel):
 
 
 class Place(Response):
-    """An endpoint and a prefix below its own."""
+    """An endpoint, and a prefix below the endpoint's own prefix."""
 
     endpoint: str
     prefix: str
 
 
 class Filter(Response):
-    """Which objects under the source's prefix are meant."""
+    """Which objects under the source's prefix belong to the job."""
 
     include: list[str]
     exclude: list[str]
@@ -79,7 +80,7 @@ class Filter(Response):
 
 
 class ManifestLocation(Response):
-    """Where the job's manifest is: an endpoint and a key below its prefix."""
+    """The location of the job's manifest: an endpoint, and a key below the endpoint's prefix."""
 
     endpoint: str
     key: str
@@ -95,7 +96,7 @@ class ManifestLocation(Response):
 
 
 class Delete(Response):
-    """What may be removed at the target."""
+    """The consent to remove objects at the target."""
 
     consent: Consent
     max_objects: Count
@@ -106,37 +107,38 @@ class Delete(Response):
 
 
 class Occurrence(Response):
-    """Which occurrence of which schedule."""
+    """An occurrence of a schedule."""
 
     id: str
-    """The schedule's."""
+    """Id of the schedule."""
     occurrence_at: Timestamp
 
 
 class JobBase(Response):
     id: str
     kind: JobKind
-    """What it goes by: all that is under a PREFIX (but for the `filter`), the KEYS that the request named, a MANIFEST,
-    what another job didn't deliver (RETRY), or events of a FEED."""
+    """Where its objects come from: everything under a PREFIX (except what the `filter` excludes), the KEYS in the
+    request, a MANIFEST, the objects that another job didn't deliver (RETRY), or the events of a FEED."""
     source: Place
     target: Place
     filter: Filter | None
-    """Null: everything that the job goes by."""
+    """Null if the job has no filter."""
     manifest: ManifestLocation | None
-    """The object that names what is to be copied, in a job of the kind MANIFEST."""
+    """The object that lists the objects to copy, for a job of the kind MANIFEST."""
     delete: Delete | None
-    """Its owner consents that it removes, at the target, what the source doesn't have. Null: it removes nothing."""
+    """The owner's consent to remove objects at the target that the source doesn't have. Null if the job removes
+    nothing."""
     mode: OverwriteMode
     cancel: CancelMode
-    """What a cancel means: `fast`, or `strict`."""
+    """The effect of a cancel: `fast` or `strict`."""
     labels: dict[str, str]
     priority: Priority
     retry_of: str | None
-    """The job of which it retries what was not delivered."""
+    """The job whose undelivered objects it retries."""
     schedule: Occurrence | None
-    """The schedule that submitted it, and for when."""
+    """The schedule that submitted it, and the time of the occurrence."""
     home_region: str
-    """The Region that accepted it. Either finishes it."""
+    """The Region that accepted it. Either Region can finish it."""
     created_at: Timestamp
 
 
@@ -162,29 +164,30 @@ def base_of(spec: model.JobSpec) -> dict[str, Any]:
 
 
 class Progress(Response):
-    """Of what is planned so far; `planning_finished` says whether that is all. It may lag behind a little."""
+    """Progress in the objects planned so far; `planning_finished` says whether these are all. It may lag behind a
+    little."""
 
     planning_finished: bool
     objects_planned: Count
     objects_done: Count
-    """Decided, one way or another."""
+    """Number of objects that are decided, with any outcome."""
     bytes_planned: Count
     bytes_done: Count
     partitions: Count
     partitions_done: Count
     eta_seconds: float | None
-    """To go, at the rate so far; null while unknown."""
+    """Estimated seconds to go at the rate so far; null while unknown."""
 
 
 class AwaitedObject(Response):
-    """An object that stays undecided, whatever is tried: it is tried again at growing intervals, and in the end given
-    up."""
+    """An object that is still undecided after several tries. It is retried at growing intervals, and given up in the
+    end."""
 
     key: str
     since: Timestamp
     rounds: Count
-    """How often it has been tried in vain, several times each. Rounds in which its bucket answers nobody don't
-    count."""
+    """Number of rounds without success so far, with several tries each. Rounds in which the bucket doesn't answer at
+    all are not counted."""
     last_error: str
 
     @classmethod
@@ -193,25 +196,25 @@ class AwaitedObject(Response):
 
 
 class Job(JobBase):
-    """A job, as of now."""
+    """A job as of now."""
 
     state: JobState
-    """PLANNED is a plan that waits for approval. The last four are final: SUCCEEDED (all that was planned is at the
-    target), PARTIAL (some is not: list the objects by outcome), FAILED, CANCELLED."""
+    """PLANNED is a plan that waits for approval. The last four are final: SUCCEEDED (everything that was planned is at
+    the target), PARTIAL (some objects are not there: list the objects by outcome), FAILED and CANCELLED."""
     phase: Phase
     reason: str
-    """Why it waits, or why it ended so; "" where there is nothing to say."""
+    """Why it waits, or why it ended so; an empty string if there is nothing to say."""
     progress: Progress
     waiting_for: list[AwaitedObject]
-    """Objects that keep the job from its end, at most 10: those waited for longest."""
+    """Objects that keep the job from ending, at most 10: those that it has waited for longest."""
     outcomes: dict[RowEnd, Count]
-    """How many objects ended how, of the partitions that are verified."""
+    """Number of objects by outcome, in the partitions that are verified."""
     filtered_out: Count | None
-    """How many objects under the prefix were looked at and not meant, by the job's filter; null until it has
+    """Number of objects under the prefix that were looked at and that the job's filter excludes; null until the job has
     settled."""
     settled_at: Timestamp | None
     receipt_chain_sha256: str | None
-    """Head of the hash chain over the receipts of a settled job: nobody can change one of them unnoticed."""
+    """Head of the hash chain over the receipts of a settled job. No receipt can be changed without changing it."""
 
     @classmethod
     def of(cls, view: JobView) -> Self:
@@ -240,7 +243,7 @@ class Job(JobBase):
 
 
 class JobSummary(JobBase):
-    """A job in a list, in the state that `GET /jobs/{id}` shows."""
+    """A job in a list, in the same state that `GET /jobs/{id}` shows."""
 
     state: JobState
     settled_at: Timestamp | None
@@ -251,7 +254,7 @@ class JobSummary(JobBase):
 
 
 class JobList(Response):
-    """Jobs, the newest first. A page may hold fewer than `limit`: only `next_cursor` says whether it is the last."""
+    """Jobs, newest first. A page may hold fewer than `limit`; only `next_cursor` says whether it is the last one."""
 
     jobs: list[JobSummary]
     next_cursor: str | None
@@ -263,7 +266,7 @@ class JobList(Response):
 
 
 class Checksum(Response):
-    """As S3 keeps it beside the object."""
+    """The checksum that S3 keeps with the object."""
 
     algorithm: str
     type: ChecksumType
@@ -272,13 +275,14 @@ class Checksum(Response):
 
 
 class ObjectStatus(Response):
-    """One object of a job and what became of it, with the evidence."""
+    """One object of a job and its outcome, with the evidence."""
 
     key: str
     target_key: str
     size: Count
     source_etag: str
-    """Of the version that the job pinned when it planned the object; "" of one to be deleted, which has no source."""
+    """ETag of the version that the job pinned when it planned the object. It is empty for an object to be deleted,
+    which has no source."""
     partition: str
     outcome: RowEnd | None
     """Null while it is undecided."""
@@ -287,7 +291,7 @@ class ObjectStatus(Response):
     target_version_id: str | None
     checksum: Checksum | None
     verification: Verification | None
-    """By what the target object was recognised as the source."""
+    """How the target object was recognised as a copy of the source."""
 
     @classmethod
     def of(cls, view: ObjectView) -> Self:
@@ -309,8 +313,8 @@ class ObjectStatus(Response):
 
 
 class ObjectList(Response):
-    """Objects in the order of partitions and keys. A page may hold fewer than `limit`, even none: only `next_cursor`
-    says whether it is the last."""
+    """Objects in the order of partitions and keys. A page may hold fewer than `limit`, even none; only `next_cursor`
+    says whether it is the last one."""
 
     objects: list[ObjectStatus]
     next_cursor: str | None
@@ -322,20 +326,20 @@ class ObjectList(Response):
 
 
 class Health(Response):
-    """This Region can serve."""
+    """This Region can serve requests."""
 
     status: Literal["ok"]
     region: str
 
 
 class ProblemDetails(Response):
-    """What went wrong, with what, and what to do (RFC 9457)."""
+    """The error, its object, and what to do (RFC 9457)."""
 
     type: str
-    """Which problem it is: `urn:eft:problem:` and a name that programs can go by."""
+    """Kind of the problem: `urn:eft:problem:` and a name that programs can rely on."""
     title: str
     status: int
     detail: str
-    """For people. It may change."""
+    """Text for people. It may change."""
     instance: str
-    """The path that was asked for, or the id of the request."""
+    """The path of the request, or the id of the request."""

@@ -1,5 +1,5 @@
-"""The API's operations: a request in, an answer out. Every error becomes a problem, none a stack trace. Those on what
-tenants register are in `routes_registry`."""
+"""The API's operations: each turns a request into an answer. Every error becomes a problem, and none shows a stack
+trace. The operations on everything that tenants register are in `routes_registry`."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ Operation = Callable[[Env, Request], Answer]
 
 
 def serve(env: Env, request: Request, operation: Operation) -> Answer:
-    """Run an operation, within what its tenant may ask, and within the time that it may take whatever hangs. Routes
+    """Run an operation within its tenant's rate limit, and within its time budget even if a dependency hangs. Routes
     without a token have no tenant, and no limit."""
     env = for_request(env)
     allowance = limits.count(env, request.tenant) if request.tenant else None
@@ -45,7 +45,7 @@ def serve(env: Env, request: Request, operation: Operation) -> Answer:
 
 
 def _carried_out(env: Env, request: Request, operation: Operation) -> Answer:
-    """Whatever goes wrong is answered, logged where it is ours, and never shown raw."""
+    """Run an operation, and turn every error into an answer. Errors of ours are logged, and no error is shown raw."""
     try:
         return operation(env, request)
     except Problem as problem:
@@ -61,8 +61,8 @@ def _carried_out(env: Env, request: Request, operation: Operation) -> Answer:
 
 
 def submit_job(env: Env, request: Request) -> Answer:
-    """POST /jobs with `requests.JobRequest`: 201, or 200 if this Idempotency-Key has brought the same job before; both
-    with its Location and, as of now, what GET on it shows."""
+    """Answer POST /jobs with `requests.JobRequest`: 201, or 200 if the same job was submitted with this Idempotency-Key
+    before. Both have its Location, and show what GET on it shows now."""
     require(request, WRITE)
     body = body_of(request, requests.JobRequest)
     spec, new = control.submit(env, body.submission(request.tenant, token_of(env, request)))
@@ -70,8 +70,8 @@ def submit_job(env: Env, request: Request) -> Answer:
 
 
 def submit_plan(env: Env, request: Request) -> Answer:
-    """POST /plans with `requests.PlanRequest`: 201, or 200 if this Idempotency-Key has brought the same plan before;
-    both with its Location and, as of now, what GET on it shows."""
+    """Answer POST /plans with `requests.PlanRequest`: 201, or 200 if the same plan was submitted with this
+    Idempotency-Key before. Both have its Location, and show what GET on it shows now."""
     require(request, WRITE)
     body = body_of(request, requests.PlanRequest)
     spec, new = control.submit(env, body.submission(request.tenant, token_of(env, request)))
@@ -80,7 +80,7 @@ def submit_plan(env: Env, request: Request) -> Answer:
 
 
 def get_plan(env: Env, request: Request, plan_id: str) -> Answer:
-    """GET /plans/{plan_id}: `plans.Plan`."""
+    """Answer GET /plans/{plan_id} with `plans.Plan`."""
     require(request, READ)
     return Answer(200, _plan(env, request, plan_id).body())
 
@@ -90,7 +90,7 @@ def _plan(env: Env, request: Request, plan_id: str) -> plans.Plan:
 
 
 def list_planned(env: Env, request: Request, plan_id: str) -> Answer:
-    """GET /plans/{plan_id}/objects with `requests.PlannedQuery`: `plans.PlannedList`."""
+    """Answer GET /plans/{plan_id}/objects (`requests.PlannedQuery`) with `plans.PlannedList`."""
     require(request, READ)
     query = query_of(request, requests.PlannedQuery)
     page = plan.list_planned(env, request.tenant, plan_id, query.outcome, query.cursor, query.limit)
@@ -98,7 +98,7 @@ def list_planned(env: Env, request: Request, plan_id: str) -> Answer:
 
 
 def approve_plan(env: Env, request: Request, plan_id: str) -> Answer:
-    """POST /plans/{plan_id}/approve: 202 with `responses.Job` and its Location. Repeating it changes nothing."""
+    """Answer POST /plans/{plan_id}/approve with 202, `responses.Job` and its Location. Repeating it changes nothing."""
     require(request, WRITE)
     plan.approve(env, request.tenant, plan_id)
     view = control.get_job(env, request.tenant, plan_id)
@@ -112,12 +112,12 @@ def _accepted(env: Env, request: Request, spec: JobSpec, new: bool, jobs: str) -
 
 
 def _new_view(env: Env, spec: JobSpec) -> control.JobView:
-    """A job of which nothing is planned yet, without asking the table."""
+    """Return the view of a job without planned objects, without reading the table."""
     return control.JobView(spec, derive((), (), None, env.clock.now_ms()), "", None, None)
 
 
 def list_jobs(env: Env, request: Request) -> Answer:
-    """GET /jobs with `requests.PageQuery`: `responses.JobList`."""
+    """Answer GET /jobs (`requests.PageQuery`) with `responses.JobList`."""
     require(request, READ)
     query = query_of(request, requests.PageQuery)
     page = control.list_jobs(env, request.tenant, query.cursor, query.limit)
@@ -125,39 +125,40 @@ def list_jobs(env: Env, request: Request) -> Answer:
 
 
 def get_job(env: Env, request: Request, job_id: str) -> Answer:
-    """GET /jobs/{job_id}: `responses.Job`."""
+    """Answer GET /jobs/{job_id} with `responses.Job`."""
     require(request, READ)
     return Answer(200, responses.Job.of(control.get_job(env, request.tenant, job_id)).body())
 
 
 def retry_job(env: Env, request: Request, job_id: str) -> Answer:
-    """POST /jobs/{job_id}/retry: 201 with the new `responses.Job`; 200 if this Idempotency-Key has brought it before,
-    or with the old job if that has delivered everything. Both with the Location of the job they show."""
+    """Answer POST /jobs/{job_id}/retry: 201 with the new `responses.Job`; 200 with it if this Idempotency-Key was used
+    for it before, or with the old job if that has delivered everything. All have the Location of the job that they
+    show."""
     require(request, WRITE)
     spec, new = control.retry(env, request.tenant, job_id, token_of(env, request))
     return _accepted(env, request, spec, new, request.path.rstrip("/").removesuffix(f"/{job_id}/retry"))
 
 
 def cancel_job(env: Env, request: Request, job_id: str) -> Answer:
-    """POST /jobs/{job_id}/cancel: 202 with `responses.Job`. Repeating it changes nothing."""
+    """Answer POST /jobs/{job_id}/cancel with 202 and `responses.Job`. Repeating it changes nothing."""
     require(request, WRITE)
     return Answer(202, responses.Job.of(control.cancel(env, request.tenant, job_id)).body())
 
 
 def pause_job(env: Env, request: Request, job_id: str) -> Answer:
-    """POST /jobs/{job_id}/pause: 202 with `responses.Job`. Repeating it changes nothing."""
+    """Answer POST /jobs/{job_id}/pause with 202 and `responses.Job`. Repeating it changes nothing."""
     require(request, WRITE)
     return Answer(202, responses.Job.of(control.pause(env, request.tenant, job_id)).body())
 
 
 def resume_job(env: Env, request: Request, job_id: str) -> Answer:
-    """POST /jobs/{job_id}/resume: 202 with `responses.Job`. Repeating it changes nothing."""
+    """Answer POST /jobs/{job_id}/resume with 202 and `responses.Job`. Repeating it changes nothing."""
     require(request, WRITE)
     return Answer(202, responses.Job.of(control.resume(env, request.tenant, job_id)).body())
 
 
 def list_objects(env: Env, request: Request, job_id: str) -> Answer:
-    """GET /jobs/{job_id}/objects with `requests.ObjectsQuery`: `responses.ObjectList`."""
+    """Answer GET /jobs/{job_id}/objects (`requests.ObjectsQuery`) with `responses.ObjectList`."""
     require(request, READ)
     query = query_of(request, requests.ObjectsQuery)
     page = control.list_objects(env, request.tenant, job_id, query.outcome, query.cursor, query.limit)
@@ -165,7 +166,8 @@ def list_objects(env: Env, request: Request, job_id: str) -> Answer:
 
 
 def get_report(env: Env, request: Request, job_id: str) -> Answer:
-    """GET /jobs/{job_id}/report with `requests.ReportQuery`: 200 with `reports.Report`, or 202 while it is made."""
+    """Answer GET /jobs/{job_id}/report with `requests.ReportQuery`: 200 with `reports.Report`, or 202 while the report
+    is being made."""
     require(request, READ)
     wanted = query_of(request, requests.ReportQuery).format
     view = report_step.fetch(env, request.tenant, job_id, wanted)
@@ -176,23 +178,24 @@ def get_report(env: Env, request: Request, job_id: str) -> Answer:
 
 
 def regions(env: Env, request: Request) -> Answer:
-    """GET /regions: `operations.RegionList`, as the answering Region sees them."""
+    """Answer GET /regions with `operations.RegionList`, as this Region sees them."""
     require(request, OPERATE)
     return Answer(200, operations.RegionList.of(env.region, control.regions(env)).body())
 
 
 def leases(env: Env, request: Request) -> Answer:
-    """GET /leases: `operations.LeaseList`."""
+    """Answer GET /leases with `operations.LeaseList`."""
     require(request, OPERATE)
-    # The table alone knows the takeovers, and is asked before a storage that may hang: when a Region does, people look.
+    # Read the takeovers first: they are in the table, which must be asked before a storage that may hang. Operators
+    # look here when a Region hangs.
     takeovers = control.takeovers(env, TAKEOVERS_SHOWN)
     found = operations.LeaseList.of(control.leases(env), takeovers)
     return Answer(200, found.body())
 
 
 def health(env: Env, _: Request) -> Answer:
-    """GET /health, for Route 53: shallow, plus this Region's own hard dependencies. 200 with
-    `responses.Health`, or 503."""
+    """Answer GET /health, for Route 53: 200 with `responses.Health`, or 503. The check is shallow, and includes this
+    Region's own hard dependencies."""
     try:
         control.health(env)
     except EftError as error:
@@ -203,6 +206,7 @@ def health(env: Env, _: Request) -> Answer:
 
 
 def describe(_: Env, request: Request) -> Answer:
-    """GET /openapi.json: what all of them promise, for programs. It is the same until the next deployment."""
+    """Answer GET /openapi.json with the description of all operations, for programs. It stays the same until the next
+    deployment."""
     server = request.path.removesuffix(openapi.PATH) or "/"
     return Answer(200, openapi.document(server), {"Cache-Control": "public, max-age=300"})

@@ -1,4 +1,5 @@
-"""The API's operations on what tenants register: endpoints, feeds, schedules, webhooks, and the audit."""
+"""The API's operations on everything that tenants register: endpoints, feeds, schedules, webhooks, and the audit of
+changes."""
 
 from chalicelib.entry.rest import feeds, places, requests, schedules, webhooks
 from chalicelib.entry.rest.auth import ADMINISTER, READ, WRITE
@@ -13,19 +14,20 @@ from chalicelib.steps import webhooks as webhooks_step
 
 
 def list_schedules(env: Env, request: Request) -> Answer:
-    """GET /schedules: `schedules.ScheduleList`."""
+    """Answer GET /schedules with `schedules.ScheduleList`."""
     require(request, READ)
     return Answer(200, schedules.ScheduleList.of(schedules_step.list_schedules(env, request.tenant)).body())
 
 
 def get_schedule(env: Env, request: Request, schedule_id: str) -> Answer:
-    """GET /schedules/{schedule_id}: `schedules.Schedule`, and its ETag."""
+    """Answer GET /schedules/{schedule_id} with `schedules.Schedule` and its ETag."""
     require(request, READ)
     return _schedule_answer(200, schedules_step.get_schedule(env, request.tenant, schedule_id))
 
 
 def put_schedule(env: Env, request: Request, schedule_id: str) -> Answer:
-    """PUT /schedules/{schedule_id} with `schedules.ScheduleRequest`: 201 if new, else 200; `schedules.Schedule`."""
+    """Answer PUT /schedules/{schedule_id} (`schedules.ScheduleRequest`) with `schedules.Schedule`: 201 if it is new,
+    else 200."""
     require(request, WRITE)
     condition = condition_of(request)
     wanted = body_of(request, schedules.ScheduleRequest).wanted(request.tenant)
@@ -38,26 +40,27 @@ def _schedule_answer(status: int, view: schedules_step.ScheduleView) -> Answer:
 
 
 def remove_schedule(env: Env, request: Request, schedule_id: str) -> Answer:
-    """DELETE /schedules/{schedule_id}: 204."""
+    """Answer DELETE /schedules/{schedule_id} with 204."""
     require(request, WRITE)
     schedules_step.remove_schedule(env, author_of(request), schedule_id, condition_of(request))
     return Answer(204, None)
 
 
 def list_endpoints(env: Env, request: Request) -> Answer:
-    """GET /endpoints: `places.EndpointList`."""
+    """Answer GET /endpoints with `places.EndpointList`."""
     require(request, READ)
     return Answer(200, places.EndpointList.of(places_step.list_endpoints(env, request.tenant)).body())
 
 
 def get_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
-    """GET /endpoints/{endpoint_id}: `places.Endpoint`, and its ETag if it can be changed."""
+    """Answer GET /endpoints/{endpoint_id} with `places.Endpoint`, and with its ETag if it can be changed."""
     require(request, READ)
     return _endpoint_answer(200, places_step.get_endpoint(env, request.tenant, endpoint_id))
 
 
 def put_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
-    """PUT /endpoints/{endpoint_id} with `places.EndpointRequest`: 201 if new, else 200, with `places.Endpoint`."""
+    """Answer PUT /endpoints/{endpoint_id} (`places.EndpointRequest`) with `places.Endpoint`: 201 if it is new, else
+    200."""
     require(request, ADMINISTER)
     condition = condition_of(request)
     wanted = body_of(request, places.EndpointRequest).endpoint(request.tenant, endpoint_id)
@@ -71,34 +74,34 @@ def _endpoint_answer(status: int, view: places_step.EndpointView) -> Answer:
 
 
 def remove_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
-    """DELETE /endpoints/{endpoint_id}: 204."""
+    """Answer DELETE /endpoints/{endpoint_id} with 204."""
     require(request, ADMINISTER)
     places_step.remove_endpoint(env, author_of(request), endpoint_id, condition_of(request))
     return Answer(204, None)
 
 
 def check_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
-    """POST /endpoints/{endpoint_id}/check: `places.EndpointCheck`."""
+    """Answer POST /endpoints/{endpoint_id}/check with `places.EndpointCheck`."""
     require(request, WRITE)
     findings = places_step.check_endpoint(env, request.tenant, endpoint_id)
     return Answer(200, places.EndpointCheck(id=endpoint_id, usable=not findings, findings=list(findings)).body())
 
 
 def list_changes(env: Env, request: Request) -> Answer:
-    """GET /audit with `requests.PageQuery`: `places.AuditList`."""
+    """Answer GET /audit (`requests.PageQuery`) with `places.AuditList`."""
     require(request, ADMINISTER)
     query = query_of(request, requests.PageQuery)
     return Answer(200, places.AuditList.of(places_step.changes(env, request.tenant, query.cursor, query.limit)).body())
 
 
 def list_feeds(env: Env, request: Request) -> Answer:
-    """GET /feeds: `feeds.FeedList`."""
+    """Answer GET /feeds with `feeds.FeedList`."""
     require(request, READ)
     return Answer(200, feeds.FeedList.of(feeds_step.list_feeds(env, request.tenant)).body())
 
 
 def get_feed(env: Env, request: Request, feed_id: str) -> Answer:
-    """GET /feeds/{feed_id}: `feeds.FeedDetail`, and its ETag if it can be changed."""
+    """Answer GET /feeds/{feed_id} with `feeds.FeedDetail`, and with its ETag if it can be changed."""
     require(request, READ)
     return _feed_detail(200, feeds_step.get_feed(env, request.tenant, feed_id))
 
@@ -112,7 +115,7 @@ def _feed_headers(view: feeds_step.FeedView) -> dict[str, str]:
 
 
 def put_feed(env: Env, request: Request, feed_id: str) -> Answer:
-    """PUT /feeds/{feed_id} with `feeds.FeedRequest`: 201 if new, else 200, with `feeds.Feed`."""
+    """Answer PUT /feeds/{feed_id} (`feeds.FeedRequest`) with `feeds.Feed`: 201 if it is new, else 200."""
     require(request, ADMINISTER)
     condition = condition_of(request)
     wanted = body_of(request, feeds.FeedRequest).wanted()
@@ -121,26 +124,27 @@ def put_feed(env: Env, request: Request, feed_id: str) -> Answer:
 
 
 def remove_feed(env: Env, request: Request, feed_id: str) -> Answer:
-    """DELETE /feeds/{feed_id}: 204."""
+    """Answer DELETE /feeds/{feed_id} with 204."""
     require(request, ADMINISTER)
     feeds_step.remove_feed(env, author_of(request), feed_id, condition_of(request))
     return Answer(204, None)
 
 
 def pause_feed(env: Env, request: Request, feed_id: str) -> Answer:
-    """POST /feeds/{feed_id}/pause: 202 with `feeds.FeedDetail`. Repeating it changes nothing."""
+    """Answer POST /feeds/{feed_id}/pause with 202 and `feeds.FeedDetail`. Repeating it changes nothing."""
     require(request, ADMINISTER)
     return _feed_detail(202, feeds_step.pause_feed(env, author_of(request), feed_id))
 
 
 def resume_feed(env: Env, request: Request, feed_id: str) -> Answer:
-    """POST /feeds/{feed_id}/resume: 202 with `feeds.FeedDetail`. Repeating it changes nothing."""
+    """Answer POST /feeds/{feed_id}/resume with 202 and `feeds.FeedDetail`. Repeating it changes nothing."""
     require(request, ADMINISTER)
     return _feed_detail(202, feeds_step.resume_feed(env, author_of(request), feed_id))
 
 
 def backfill_feed(env: Env, request: Request, feed_id: str) -> Answer:
-    """POST /feeds/{feed_id}/backfill, perhaps with `feeds.BackfillRequest`: 202 with `feeds.Backfill`."""
+    """Answer POST /feeds/{feed_id}/backfill, sent with or without `feeds.BackfillRequest`, with 202 and
+    `feeds.Backfill`."""
     require(request, ADMINISTER)
     asked = body_of(request, feeds.BackfillRequest) if request.body else feeds.BackfillRequest()
     fill = feeds_step.back_fill(env, author_of(request), feed_id, asked.since_ms, token_of(env, request))
@@ -148,7 +152,7 @@ def backfill_feed(env: Env, request: Request, feed_id: str) -> Answer:
 
 
 def list_deliveries(env: Env, request: Request, feed_id: str) -> Answer:
-    """GET /feeds/{feed_id}/deliveries with `feeds.DeliveriesQuery`: `feeds.DeliveryList`."""
+    """Answer GET /feeds/{feed_id}/deliveries (`feeds.DeliveriesQuery`) with `feeds.DeliveryList`."""
     require(request, READ)
     query = query_of(request, feeds.DeliveriesQuery)
     page = feeds_step.list_deliveries(env, request.tenant, feed_id, query.wanted(), query.cursor, query.limit)
@@ -156,21 +160,21 @@ def list_deliveries(env: Env, request: Request, feed_id: str) -> Answer:
 
 
 def list_webhooks(env: Env, request: Request) -> Answer:
-    """GET /webhooks: `webhooks.WebhookList`."""
+    """Answer GET /webhooks with `webhooks.WebhookList`."""
     require(request, ADMINISTER)
     return Answer(200, webhooks.WebhookList.of(webhooks_step.list_webhooks(env, request.tenant)).body())
 
 
 def get_webhook(env: Env, request: Request, webhook_id: str) -> Answer:
-    """GET /webhooks/{webhook_id}: `webhooks.Webhook`, and its ETag."""
+    """Answer GET /webhooks/{webhook_id} with `webhooks.Webhook` and its ETag."""
     require(request, ADMINISTER)
     view = webhooks_step.get_webhook(env, request.tenant, webhook_id)
     return Answer(200, webhooks.Webhook.of(view).body(), {"ETag": etag_of(view.entry)})
 
 
 def put_webhook(env: Env, request: Request, webhook_id: str) -> Answer:
-    """PUT /webhooks/{webhook_id} with `webhooks.WebhookRequest`: 201 with `webhooks.WebhookWithSecret` if new, else 200
-    with `webhooks.Webhook`."""
+    """Answer PUT /webhooks/{webhook_id} with `webhooks.WebhookRequest`: 201 with `webhooks.WebhookWithSecret` if it is
+    new, else 200 with `webhooks.Webhook`."""
     require(request, ADMINISTER)
     condition = condition_of(request)
     body = body_of(request, webhooks.WebhookRequest)
@@ -186,20 +190,20 @@ def _with_secret(status: int, view: webhooks_step.WebhookView) -> Answer:
 
 
 def remove_webhook(env: Env, request: Request, webhook_id: str) -> Answer:
-    """DELETE /webhooks/{webhook_id}: 204."""
+    """Answer DELETE /webhooks/{webhook_id} with 204."""
     require(request, ADMINISTER)
     webhooks_step.remove_webhook(env, author_of(request), webhook_id, condition_of(request))
     return Answer(204, None)
 
 
 def rotate_secret(env: Env, request: Request, webhook_id: str) -> Answer:
-    """POST /webhooks/{webhook_id}/rotate: `webhooks.WebhookWithSecret`."""
+    """Answer POST /webhooks/{webhook_id}/rotate with `webhooks.WebhookWithSecret`."""
     require(request, ADMINISTER)
     return _with_secret(200, webhooks_step.rotate_secret(env, author_of(request), webhook_id, condition_of(request)))
 
 
 def test_webhook(env: Env, request: Request, webhook_id: str) -> Answer:
-    """POST /webhooks/{webhook_id}/test: 202 with `webhooks.TestSent`."""
+    """Answer POST /webhooks/{webhook_id}/test with 202 and `webhooks.TestSent`."""
     require(request, ADMINISTER)
     message_id = webhooks_step.send_test(env, request.tenant, webhook_id)
     return Answer(202, webhooks.TestSent(message_id=message_id).body())

@@ -1,4 +1,4 @@
-"""Schedules over HTTP: what is asked about them, and what is answered."""
+"""Define the requests and answers about schedules over HTTP."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Self
@@ -16,18 +16,20 @@ from chalicelib.steps.schedules import RunView, ScheduleView, Wanted
 
 
 class ScheduleRequest(RequestBody):
-    """A job that is submitted again and again, once for each time that the expression means."""
+    """A job that is submitted again and again, once for each time that the cron expression matches."""
 
     cron: Annotated[str, StringConstraints(min_length=1, max_length=EXPRESSION_MAX_CHARACTERS)]
-    """Minute, hour, day of month, month, day of week, as crontab(5) of Debian has them, such as `0 2 * * *`."""
+    """Minute, hour, day of month, month and day of week, in the syntax of Debian's crontab(5), such as `0 2 * * *`."""
     timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
-    """A name of the time zone database, such as `America/New_York`: its clocks are meant, summer time included."""
+    """A name of the time zone database, such as `America/New_York`. Times are local times of this zone, including
+    daylight saving time."""
     job: JobRequest
-    """As in `POST /jobs`. The target's Region stays what it is."""
+    """As in `POST /jobs`. The target's Region can't be changed later."""
     enabled: bool = True
-    """While false nothing is submitted, and nothing counts as missed."""
+    """While it is false, nothing is submitted, and nothing counts as missed."""
     overlap: Overlap = Overlap.SKIP
-    """What becomes of an occurrence while the job of the one before has not ended: `skip` it, or `allow` both."""
+    """How to handle an occurrence if the previous job has not ended: `skip` the occurrence, or `allow` both jobs to
+    run."""
 
     def wanted(self, tenant: str) -> Wanted:
         job = self.job.submission(tenant, token="")
@@ -35,7 +37,7 @@ class ScheduleRequest(RequestBody):
 
 
 class ScheduledJob(Response):
-    """What is submitted."""
+    """The job that is submitted."""
 
     source: Place
     target: Place
@@ -65,18 +67,18 @@ class ScheduledJob(Response):
 
 
 class ScheduleRun(Response):
-    """What became of an occurrence."""
+    """An occurrence and the decision about it."""
 
     occurrence_at: Timestamp
     state: RunState
-    """RUN: there is a job. SKIPPED: the job of the one before had not ended. MISSED: no Region could look at it before
-    a later one was due. REFUSED: its job could not be submitted as things were."""
+    """RUN: it has a job. SKIPPED: the previous job had not ended. MISSED: no Region could decide before a later
+    occurrence was due. REFUSED: its job could not be submitted, for the reason in `detail`."""
     detail: str
-    """Why; "" where there is nothing to say."""
+    """The reason; an empty string if there is nothing to say."""
     job: str | None
-    """Its job; null where there is none, and until it is submitted."""
+    """Id of its job; null if it has none, or until the job is submitted."""
     job_state: JobState | None
-    """Of its job; of one that is not settled, RUNNING. `GET /jobs/{id}` says more."""
+    """State of its job. A job that has not settled is shown as RUNNING; `GET /jobs/{id}` says more."""
     decided_at: Timestamp
     region: str
     """The Region that decided."""
@@ -116,14 +118,14 @@ def _base(view: ScheduleView) -> dict[str, Any]:
 
 
 class Schedule(_ScheduleBase):
-    """A schedule, as of now."""
+    """A schedule as of now."""
 
     job: ScheduledJob
     upcoming: list[Timestamp]
-    """The next occurrences; none while it is not enabled."""
+    """The next occurrences; none if it is not enabled."""
     runs: list[ScheduleRun] | None
-    """The latest occurrences, the newest first. Null while the storage that holds them can't be reached, and in the
-    answer to a change."""
+    """The latest occurrences, newest first. Null if the storage that holds them can't be reached, and in the answer to
+    a change."""
 
     @classmethod
     def of(cls, view: ScheduleView) -> Self:
@@ -139,7 +141,7 @@ class ScheduleSummary(_ScheduleBase):
     """A schedule in a list."""
 
     next_at: Timestamp | None
-    """Null while it is not enabled."""
+    """Null if it is not enabled."""
 
     @classmethod
     def of(cls, view: ScheduleView) -> Self:
@@ -147,7 +149,7 @@ class ScheduleSummary(_ScheduleBase):
 
 
 class ScheduleList(Response):
-    """All of them, by id."""
+    """All schedules of your tenant, ordered by id."""
 
     schedules: list[ScheduleSummary]
 

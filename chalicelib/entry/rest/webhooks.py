@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: what is asked about them, and what is answered."""
+"""Define the requests and answers about webhooks over HTTP."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
@@ -15,14 +15,14 @@ Event = Literal["job.settled", "delivery.failed", "feed.stopped"]
 
 
 class WebhookRequest(RequestBody):
-    """Where you want to be told of what."""
+    """The URL to which events are posted, and which events."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=URL_MAX_CHARACTERS, pattern=r"^https://[!-~]+$")]
-    """https only, port 443 or one from 1,024 on, without user and fragment. Its name must stand for an address of the
-    public internet, or of what the service's operators allow."""
+    """It must use https, with port 443 or a port from 1,024 on, without user and fragment. Its host name must resolve
+    to a public internet address, or to an address that the service's operators allow."""
     events: Annotated[list[Event], Field(min_length=1, max_length=10)]
-    """`job.settled`: a job that you have submitted has ended. `delivery.failed`: an object of a feed could not be
-    delivered. `feed.stopped`: the service has paused a feed, since one of its buckets is no longer yours to use."""
+    """`job.settled`: a job that you submitted has ended. `delivery.failed`: an object of a feed could not be delivered.
+    `feed.stopped`: the service has paused a feed, since it may no longer use one of the feed's buckets for you."""
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -34,17 +34,17 @@ class _WebhookBase(Response):
     url: str
     events: list[Event]
     state: Literal["active", "disabled"]
-    """Disabled: its receiver has answered 410. Nothing is posted until you register it again."""
+    """Disabled: the receiver has answered 410. Nothing is posted until you register the webhook again."""
     replaced_secrets_until: Timestamp | None
-    """Until then, what is posted is signed with replaced secrets too."""
+    """Until then, posts are signed with the replaced secrets too. Null if no replaced secret is in use."""
     created_at: Timestamp
     changed_at: Timestamp
     last_success_at: Timestamp | None
     last_failure_at: Timestamp | None
     last_failure: str | None
-    """What came of the last post that failed."""
+    """The result of the last post that failed."""
     consecutive_failures: Count
-    """Posts that failed since the last one that did not. Posts at the same time may count as one."""
+    """Number of failed posts since the last successful one. Posts at the same time may count as one."""
 
     @classmethod
     def of(cls, view: WebhookView, **more: str) -> Self:
@@ -66,14 +66,14 @@ class _WebhookBase(Response):
 
 
 class Webhook(_WebhookBase):
-    """Where you are told of what, and how that goes."""
+    """A webhook and the results of its posts."""
 
 
 class WebhookWithSecret(_WebhookBase):
-    """A webhook, and the secret that your receiver verifies signatures with. It is shown this once."""
+    """A webhook with the secret by which your receiver verifies signatures. The secret is shown only once."""
 
     secret: str
-    """`whsec_` and base64, as the libraries of the Standard Webhooks specification take it."""
+    """`whsec_` and base64, in the form that the libraries of the Standard Webhooks specification expect."""
 
     @classmethod
     def with_secret(cls, view: WebhookView) -> Self:
@@ -81,7 +81,7 @@ class WebhookWithSecret(_WebhookBase):
 
 
 class WebhookList(Response):
-    """All of them, by id."""
+    """All webhooks of your tenant, ordered by id."""
 
     webhooks: list[Webhook]
 
@@ -94,4 +94,4 @@ class TestSent(Response):
     """A test event is on its way."""
 
     message_id: str
-    """It comes with this `webhook-id`."""
+    """The value of `webhook-id` with which the event is posted."""
