@@ -1,7 +1,8 @@
-"""The control bucket of one job: create-only records, in the Region of the job's destination.
+"""Read and write the control records of a job: create-only objects in the control bucket of the Region of the job's
+destination.
 
-`create` is the protocol's only way to write here (but for the marker of open jobs, which is a mere index), so every
-record is written once and says for ever what it said. Key layout, all under `jobs/<job id>/`:
+`create` is the only way to write a job's records, so every record is written once and says for ever what it said. (The
+markers of open jobs are a mere index; they are also deleted.) Key layout, all under `jobs/<job id>/`:
 
     spec · keys/<digest> · manifest/<part> · claim/<part>/<epoch> · tried/<part>/<epoch> · copied/<part>/<epoch>
     waits/<step>-<part>/<n> · done/<part> · cancel · intent/<n> · terminal; of a plan also: planned · approved
@@ -43,7 +44,7 @@ PLAN_MARK = ".plan"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What `create` found: the record that is there now, and whether it is one's own."""
+    """The result of `create`: the record that is there now, and whether it is one's own."""
 
     won: bool
     body: bytes
@@ -61,15 +62,18 @@ class ControlRecords:
         return self.env.control_buckets[self.region]
 
     def create(self, key: str, body: bytes) -> Made:
-        """Publish a record unless one is there. Whatever the answer, GET decides: the record carries a nonce, so one's
-        own is recognised even if its answer was lost. Raises Retry if the bucket can't be reached."""
+        """Publish a record unless one is there. Return the record that is there afterwards.
+
+        If the answer is anything but success, GET decides: the record carries a nonce, so one's own record is
+        recognised even if its answer was lost. Raises Retry if the bucket can't be reached.
+        """
         for _ in range(LOOKS_AFTER_LOST_ANSWER):
             try:
                 self.env.store.create(self.bucket, key, body)
                 return Made(True, body)
             except (PreconditionFailed, Retry):
-                # 412: somebody's record is there, perhaps our own (a retry below us, a lost answer).
-                # 409, timeout, 5xx: perhaps it was written. Nothing there -> it was not: try again.
+                # 412: a record is there. It may be our own (after a retry below us, or a lost answer). 409, timeout,
+                # 5xx: it may have been written. If nothing is there, it was not: try again.
                 there = self.env.store.get(self.bucket, key)
                 if there is not None:
                     return Made(there == body, there)
@@ -79,7 +83,8 @@ class ControlRecords:
         return self.env.store.get(self.bucket, key)
 
     def list_all(self, prefix: str, start_after: str = "", limit: int | None = None) -> list[ObjectFacts]:
-        """Every record under a prefix (up to `limit`), strongly consistent."""
+        """Return every record under a prefix, strongly consistent. With `limit` it stops after the page that reaches
+        it."""
         found: list[ObjectFacts] = []
         while True:
             page = self.env.store.list(self.bucket, prefix, start_after=start_after)
@@ -98,15 +103,15 @@ class ControlRecords:
         self.env.store.delete(self.bucket, f"open/{job_id}")
 
     def open_plan(self, job_id: str) -> None:
-        """Put a plan on the same list, under a name of its own: whoever takes it off late, when it is planned, does not
-        take off the job that it has become meanwhile."""
+        """Put a plan on the same list, under a name of its own. So a worker that removes the plan late does not remove
+        the job that the plan has become meanwhile."""
         self.create(f"open/{job_id}{PLAN_MARK}", b"")
 
     def close_plan(self, job_id: str) -> None:
         self.env.store.delete(self.bucket, f"open/{job_id}{PLAN_MARK}")
 
     def open_jobs(self, start_after: str = "", limit: int = 1000) -> list[str]:
-        """Names on the list, in their order: job ids, and those of plans with PLAN_MARK."""
+        """Return names on the list, in their order: ids of jobs, and ids of plans with PLAN_MARK."""
         page = self.env.store.list(
             self.bucket, "open/", start_after=f"open/{start_after}" if start_after else "", limit=limit
         )
@@ -118,8 +123,11 @@ class ControlRecords:
     # --- the register of uploads ------------------------------------------------------------------------------
 
     def register(self, object_id: str) -> dict[int, Registration]:
-        """All generations of an object, from ONE LIST: what appears later is not in it, so the next generation that
-        follows from it is fixed before anything the caller does next."""
+        """Return all generations of an object's register, from ONE LIST.
+
+        A generation that appears later is not in it. So the next generation, which follows from this LIST, is fixed
+        before anything that the caller does next.
+        """
         generations: dict[int, Registration] = {}
         for facts in self.list_all(f"reg/{object_id}/"):
             body = self.get(facts.key)
@@ -129,7 +137,7 @@ class ControlRecords:
         return generations
 
     def registered(self, object_id: str, generation: int, registration: Registration) -> bool:
-        """Fill a generation; False if another record holds it."""
+        """Fill a generation. Return False if another record holds it."""
         return self.create(f"reg/{object_id}/{generation:06d}", codec.dumps(registration)).won
 
 
@@ -151,7 +159,7 @@ class JobRecords:
         return self.control.env.store.head(self.control.bucket, self._key(name)) is not None
 
     def create_spec(self, spec: JobSpec) -> JobSpec:
-        """Accept the job, or learn what was accepted under its id before."""
+        """Write the job's spec. Return the accepted spec: the first one written under this id."""
         made = self.control.create(self._key("spec"), codec.dumps(spec))
         return spec if made.won else codec.loads(made.body, JobSpec)
 
@@ -159,20 +167,20 @@ class JobRecords:
         return self._read("spec", JobSpec)
 
     def keep_keys(self, digest: str, body: bytes) -> str:
-        """Keep the list that a request brought along; returns under which key."""
+        """Store the list of keys that a request brought along. Return its key in the bucket."""
         key = self._key(f"keys/{digest}")
         self.control.create(key, body)
         return key
 
     def accepted_ms(self) -> int:
-        """When the job was accepted, by the time of S3 in its destination's Region."""
+        """Return when the job was accepted, in ms, by the time of S3 in its destination's Region."""
         head = self.control.env.store.head(self.control.bucket, self._key("spec"))
         if head is None:
             raise NotFound("RecordVanished", self._key("spec"))
         return head.facts.last_modified_ms
 
     def create_link(self, link: Link) -> Link:
-        """Append a link to its range's chain, or learn which link is there."""
+        """Append an entry to its range's manifest log. Return the entry that counts: the first one written there."""
         made = self.control.create(self._key(f"manifest/{link.part}"), codec.dumps(link))
         if made.won:
             return link
@@ -189,7 +197,7 @@ class JobRecords:
         return self.control.get(self._key(f"manifest/{part}"))
 
     def links_of_range(self, range_id: str) -> list[str]:
-        """The links of its chain, to which rows set aside don't belong."""
+        """Return the names of the range's entries. Partitions of rows set aside are not among them."""
         return [part for part in self._of_range(range_id) if not is_aside(part)]
 
     def asides_of_range(self, range_id: str) -> list[str]:
@@ -200,14 +208,16 @@ class JobRecords:
         return [facts.key.rsplit("/", 1)[1] for facts in self.control.list_all(prefix)]
 
     def links_from(self, part: str) -> Iterator[Link]:
-        """Every link from `part` on ("" = from the first), in the order of their names, read as needed."""
+        """Yield every entry from `part` on ("" = from the first), in the order of their names. Entries are read as
+        needed."""
         names = [facts.key for facts in self.control.list_all(self._key("manifest/"))]
         for name in names:
             if name.rsplit("/", 1)[1] >= part and (link := self.link(name.rsplit("/", 1)[1])) is not None:
                 yield link
 
     def links_after(self, part: str) -> Iterator[Link]:
-        """Every link after `part` ("" = all), in the order of their names; names and links are read as needed."""
+        """Yield every entry after `part` ("" = all), in the order of their names. Names and entries are read as
+        needed."""
         prefix = self._key("manifest/")
         after, truncated = f"{prefix}{part}", True
         while truncated:
@@ -225,41 +235,41 @@ class JobRecords:
         return self._read(f"claim/{part}/{epoch:06d}", Claim)
 
     def claimed(self, part: str) -> bool:
-        """Somebody works on the partition, or has."""
+        """Tell whether a worker has ever claimed the partition."""
         return self._there(f"claim/{part}/{1:06d}")
 
     def highest_claim(self, part: str) -> int:
-        """0 if nobody has claimed the partition yet."""
+        """Return the highest claimed epoch; 0 if no worker has claimed the partition yet."""
         facts = self.control.list_all(self._key(f"claim/{part}/"))
         return max((int(f.key.rsplit("/", 1)[1]) for f in facts), default=0)
 
     def create_tried(self, tried: Tried) -> None:
-        # The key holds the epoch, which is one worker's: nobody else writes it.
+        # The key holds the epoch, and an epoch belongs to one worker: no other worker writes this key.
         self.control.create(self._key(f"tried/{tried.part}/{tried.epoch:06d}"), codec.dumps(tried))
 
     def tried(self, part: str) -> Tried | None:
-        """What the last round in vain left: it adds up those before it. None if there was none."""
+        """Return the record of the last fruitless round, which includes those before it. None if there was none."""
         facts = self.control.list_all(self._key(f"tried/{part}/"))
         body = self.control.get(max(f.key for f in facts)) if facts else None
         return None if body is None else codec.loads(body, Tried)
 
     def create_waited(self, waited: Waited) -> None:
-        # Two who count the same round at once count it once.
+        # If two workers count the same round at once, it is counted once.
         self.control.create(self._key(f"waits/{waited.subject}/{waited.number:06d}"), codec.dumps(waited))
 
     def waited(self, subject: str) -> Waited | None:
-        """The last look in vain that was noted; None if there was none."""
+        """Return the last noted fruitless try; None if there was none."""
         facts = self.control.list_all(self._key(f"waits/{subject}/"))
         body = self.control.get(max(f.key for f in facts)) if facts else None
         return None if body is None else codec.loads(body, Waited)
 
     def create_copied(self, record: CopyRecord) -> None:
-        # The key holds the epoch, which is one worker's: nobody else writes it.
+        # The key holds the epoch, and an epoch belongs to one worker: no other worker writes this key.
         self.control.create(self._key(f"copied/{record.part}/{record.epoch:06d}"), codec.dumps(record))
 
     def copied(self, part: str) -> CopyRecord | None:
-        """A copy record of the partition, of the first epoch where there is one (mostly), else of the last: each of
-        them tells the truth about every row."""
+        """Return a copy record of the partition: that of the first epoch if there is one (mostly), otherwise the last
+        one. Each of them tells the truth about every row."""
         first = self._read(f"copied/{part}/{1:06d}", CopyRecord)
         if first is not None:
             return first
@@ -268,7 +278,8 @@ class JobRecords:
         return None if body is None else codec.loads(body, CopyRecord)
 
     def finished(self, part: str) -> bool:
-        """A claimed partition is copied or receipted. Mostly one HEAD; a LIST only if it has changed hands."""
+        """Tell whether a claimed partition is copied or has its receipt. It mostly costs one HEAD; a LIST is needed
+        only if the partition has changed hands."""
         if self._there(f"copied/{part}/{1:06d}") or self.done(part):
             return True
         return self._there(f"claim/{part}/{2:06d}") and bool(self.control.list_all(self._key(f"copied/{part}/")))
@@ -284,8 +295,8 @@ class JobRecords:
         return self.control.get(self._key(f"done/{part}"))
 
     def receipts_after(self, part: str) -> Iterator[str]:
-        """The partitions that have a receipt, from after `part` ("" = from the first), in their order, which is LIST's.
-        Read a page at a time."""
+        """Yield the partitions after `part` ("" = from the first) that have a receipt, in LIST's order. They are read a
+        page at a time."""
         after = self._key(f"done/{part}") if part else ""
         while True:
             page = self.control.env.store.list(self.control.bucket, self._key("done/"), start_after=after)
@@ -298,7 +309,7 @@ class JobRecords:
         return self._there(f"done/{part}")
 
     def all_done(self, part: str) -> bool:
-        """Receipted, and so are the rows that were set aside from it."""
+        """Tell whether the partition has its receipt, and so have the rows that were set aside from it."""
         aside = aside_of(part)
         return self.done(part) and (not self.has_link(aside) or self.done(aside))
 
@@ -309,8 +320,8 @@ class JobRecords:
         return self.control.create(self._key(f"intent/{intent.number:06d}"), codec.dumps(intent)).won
 
     def intents(self, *, planned_first: bool = False) -> Intents:
-        """What is wanted of the job now. Two HEADs for one that was never paused; a LIST more for one that was; and a
-        HEAD more for one that was planned first."""
+        """Return the desired state of the job now. It costs two HEADs for a job that was never paused, a LIST more for
+        one that was, and a HEAD more for one that was planned first."""
         approved = approval_of(planned_first=planned_first, given=planned_first and self._there("approved"))
         if self._there("cancel"):
             return Intents(cancelled=True, approved=approved)
@@ -320,7 +331,7 @@ class JobRecords:
         return Intents(max(numbers), approved=approved)
 
     def create_summary(self, summary: PlanSummary) -> PlanSummary:
-        """Say what a plan comes to, or learn who was first: all say the same."""
+        """Write the summary of a plan. Return the one that counts: the first one written. All say the same."""
         made = self.control.create(self._key("planned"), codec.dumps(summary))
         return summary if made.won else codec.loads(made.body, PlanSummary)
 
@@ -341,8 +352,11 @@ class JobRecords:
         return self._read("terminal", Terminal)
 
     def survey(self, limit: int | None = None, *, planned_first: bool = False) -> Records:
-        """Everything the job has, by name: one LIST a thousand records. With a limit, the first ones: since manifests
-        come after claims, copy records and receipts, a link that is seen is seen with all it has."""
+        """Return a snapshot of the job's records, by their names alone. It costs one LIST per thousand records.
+
+        With a limit, only the first records are read. Manifests come after claims, copy records and receipts in the
+        order of names. So an entry in the snapshot comes with its claims, copy records and receipt.
+        """
         links: set[str] = set()
         done: set[str] = set()
         claims: dict[str, int] = {}
@@ -367,7 +381,7 @@ class JobRecords:
         approved = approval_of(planned_first=planned_first, given="approved" in names)
         intents = Intents(highest, "cancel" in names, approved)
         ended, planned = "terminal" in names, "planned" in names
-        # Who has claimed it since has not ended its round yet.
+        # If a worker has claimed it since, its round has not ended yet.
         resting = {part: rounds[part] for part, epoch in tried.items() if claims.get(part) == epoch}
         return Records(frozenset(links), claims, copied, frozenset(done), intents, ended, planned, resting)
 

@@ -1,6 +1,6 @@
-"""Is the other Region alive? Beacons in S3, written by every sweep into both control buckets, say so even while the
-table's replication stands still. An observer compares what they look like with what they looked like before, by its own
-clock; nothing about safety depends on them."""
+"""Tell whether the other Region is alive, by region heartbeats in S3. Every sweep writes its Region's heartbeat into
+both control buckets, so it shows life even while the table's replication stands still. An observer compares the
+heartbeats' fingerprint with the earlier one, by its own clock. Nothing about safety depends on them."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,24 @@ from chalicelib.protocol.table import ask, tell
 
 UNKNOWN = "?"
 REGIONS = "regions"
-"""The "job" under which a Region notes what it sees of Regions."""
+"""The "job" under which a Region notes its observations of Regions."""
 
 
 def peers(env: Env) -> list[str]:
-    """The other Regions."""
+    """Return the other Regions."""
     return sorted(env.control_buckets.keys() - {env.region})
 
 
 def beat(env: Env) -> None:
-    """Show that this Region's sweep runs: in every control bucket that can be reached, one's own first. The table is
-    told last, for people; whether it answers matters to nobody else."""
+    """Write this Region's heartbeat into every control bucket that can be reached, its own first. The table's copy is
+    written last; it is for people, and nothing else depends on it."""
     now_ms = env.clock.now_ms()
     for region in (env.region, *peers(env)):
         try:
-            # A nonce, so that its ETag moves whatever the clock says.
+            # The nonce makes its ETag change, whatever the clock says.
             env.store.overwrite(env.control_buckets[region], _key(env.region), f"{now_ms} {env.ids.nonce()}".encode())
         except EftError as error:
-            # Whatever is wrong over there must not stop what can be done here.
+            # A problem of that bucket must not stop the work that can be done here.
             env.log("beacon-not-written", region=region, error=str(error))
     beacons = ask(env, env.ledger.beacons)
     if beacons is not None:
@@ -38,9 +38,12 @@ def beat(env: Env) -> None:
 
 
 def region_sight(env: Env, region: str) -> str:
-    """What a Region's beacons look like, in every control bucket: any change is a sign of life. One that can't be read
-    now says nothing, so it looks as it did when it could: storage that answers now and then must not pass for a Region
-    that lives (protocol model: UNKNOWN_IS_MOVEMENT). Raises Retry if the table doesn't say how that was."""
+    """Return the fingerprint of a Region's heartbeats in every control bucket: any change is a sign of life.
+
+    A heartbeat that can't be read now says nothing, so its part of the fingerprint is the last one that was noted.
+    Storage that answers only now and then must not be taken for a living Region (protocol model: UNKNOWN_IS_MOVEMENT).
+    Raises Retry if the table doesn't return the earlier fingerprint.
+    """
     seen = {where: _seen_at(env, region, where) for where in (env.region, *peers(env))}
     if UNKNOWN in seen.values():
         noted = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
@@ -60,9 +63,9 @@ def _seen_at(env: Env, region: str, where: str) -> str:
 
 
 def heartbeat_age_ms(env: Env, region: str) -> int | None:
-    """How long ago a Region's beacon was last written, by the clocks of the S3 that keep it: no table and no clock of
-    ours is asked. A control bucket that can't be read says nothing; None if none says anything, or there never was a
-    beacon."""
+    """Return how long ago a Region's heartbeat was last written, in ms, by the clocks of the S3 that stores it: neither
+    the table nor a clock of ours is asked. A control bucket that can't be read says nothing. Return None if no bucket
+    says anything, or there never was a heartbeat."""
     ages: list[int] = []
     for where in (env.region, *peers(env)):
         try:
@@ -73,12 +76,13 @@ def heartbeat_age_ms(env: Env, region: str) -> int | None:
         if head is not None:
             ages.append(head.age_ms)
             if head.age_ms < env.policy.takeover_after_ms:
-                break  # That is a sign of life, whatever the other one says.
+                break  # That is a sign of life, whatever the other bucket says.
     return min(ages, default=None)
 
 
 def last_seen_by_store_ms(env: Env, region: str) -> int:
-    """When a Region's beacon was last written, by the clock of the S3 that keeps it; 0 if it never was."""
+    """Return when a Region's heartbeat was last written, in ms since the epoch, by the clock of the S3 that stores it;
+    0 if it never was."""
     times = []
     for where in sorted(env.control_buckets):
         try:
@@ -96,14 +100,14 @@ class RegionView:
     region: str
     beacon: Beacon | None
     still_ms: int
-    """For how long its beacons have looked the same."""
+    """How long its heartbeats' fingerprint has not changed, in ms."""
     alive: bool
     storage_reachable: bool
 
 
 def watch_region(env: Env, region: str, sight: str) -> int:
-    """Note what a Region's beacons look like (`region_sight`); returns for how long they have looked so (ms): 0 if the
-    table doesn't say."""
+    """Note the fingerprint of a Region's heartbeats (`region_sight`). Return how long it has not changed, in ms; 0 if
+    the table doesn't say."""
     now = env.clock.now_ms()
     try:
         before = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
@@ -117,7 +121,7 @@ def watch_region(env: Env, region: str, sight: str) -> int:
 
 
 def note_storage(env: Env, region: str, *, reachable: bool) -> None:
-    """Note whether a Region's control bucket, and so its S3, answers. Written only when it changes."""
+    """Note whether a Region's control bucket, and so its S3, answers. It is written only when it changes."""
     seen = "up" if reachable else "down"
     before = ask(env, env.ledger.get_observation, REGIONS, f"storage:{region}", env.region)
     if before is None or before.seen != seen:

@@ -1,4 +1,4 @@
-"""Changing what a tenant has registered: conditions, versions, and the audit."""
+"""Change a tenant's registered entries: check conditions, count versions, and write the audit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from chalicelib.ports import Env
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who asks for a change, for whom, and by which request."""
+    """The author of a change: the tenant, the subject of the token, and the request."""
 
     tenant: str
     subject: str
@@ -37,7 +37,8 @@ def _by_name_alone() -> tuple[Pointer, ...]:
 
 
 _UNKNOWN = {
-    # As the path of a request. Named in a body, an unknown endpoint is another problem, of another status.
+    # These are for a name in the path of a request. An unknown endpoint that is named in a body is another problem,
+    # with another status.
     EntryKind.ENDPOINT: "NoSuchEndpoint",
     EntryKind.FEED: "UnknownFeed",
     EntryKind.SCHEDULE: "UnknownSchedule",
@@ -46,7 +47,8 @@ _UNKNOWN = {
 
 
 def live(env: Env, kind: EntryKind, tenant: str, name: str) -> Entry:
-    """The entry; raises Unknown if there is none, or no longer. Another tenant's costs the same call."""
+    """Return the entry. Raises Unknown if there is none, or if it was removed. Another tenant's entry costs the same
+    call."""
     entry = env.registry.get(kind, tenant, name)
     if entry is None:
         raise Unknown(_UNKNOWN[kind], f"you have no {kind} {name[:80]!r}")
@@ -64,11 +66,15 @@ def register(
     shown: Callable[[str], str] = _as_it_is,
     found_by: Callable[[], tuple[Pointer, ...]] = _by_name_alone,
 ) -> tuple[Entry, bool]:
-    """Make or change an entry; also says whether it is a new one. `body_after` gives what it is to say, from what is
-    there now (None: nothing); `shown` takes out of a body what the audit must not keep; `found_by`, called after
-    it, says by what else than its name a new one is to be found.
+    """Make or change an entry. Return it, and whether it is a new one.
 
-    Sending the same again changes nothing: so a client whose answer was lost repeats its request.
+    `body_after` returns the new body, given the current entry (None if there is none). `shown` removes from a body what
+    the audit must not keep. `found_by` is called after `body_after`, and returns the index rows by which a new entry is
+    found besides its name. Sending the same body again changes nothing, so a client whose answer was lost repeats its
+    request.
+
+    Raises InUse if the tenant has registered or removed too many, and Stale if somebody else changed the entry just
+    now.
     """
     check_name(name, str(kind))
     before = env.registry.get(kind, author.tenant, name)
@@ -87,8 +93,8 @@ def register(
 
 
 def _check_number(env: Env, kind: EntryKind, tenant: str) -> None:
-    """Everybody's sweeps go through what everybody has registered. One that is made in the other Region just now may
-    exceed the limit."""
+    """Raise InUse if the tenant has registered or removed too many: every sweep goes through all tenants' entries. An
+    entry that is made in the other Region at the same moment may exceed the limit."""
     there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
     if there >= most:
         raise InUse("TooManyRegistered", f"you have {there} {kind}s, and may have {most}: remove one first")
@@ -103,7 +109,7 @@ def _check_number(env: Env, kind: EntryKind, tenant: str) -> None:
 
 
 def most_of(env: Env, kind: EntryKind) -> int:
-    """How many a tenant may have."""
+    """Return how many entries of a kind a tenant may have."""
     return {
         EntryKind.ENDPOINT: env.policy.endpoints_per_tenant,
         EntryKind.FEED: env.policy.feeds_per_tenant,
@@ -121,7 +127,7 @@ def unregister(
     *,
     shown: Callable[[str], str] = _as_it_is,
 ) -> None:
-    """Remove an entry. Raises Unknown if it isn't there."""
+    """Remove an entry. Raises Unknown if it isn't there, and Stale if somebody else changed it just now."""
     before = live(env, kind, author.tenant, name)
     condition.check(before, f"{kind} {name!r}")
     after = gone(before, env.ids.nonce(), env.clock.now_ms(), env.policy.removed_kept_ms)

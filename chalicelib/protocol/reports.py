@@ -1,13 +1,13 @@
-"""A settled job's reports in its control bucket: create-only, made of immutable records, so that all makers write the
-same. Under `report/<job id>/<format>-<rendering>/`:
+"""Keep a settled job's reports in its control bucket. They are create-only, and made of immutable records, so all
+makers write the same. Under `report/<job id>/<format>-<rendering>/`:
 
     piece/<n>.<rows>.<part>   the n-th piece of a report of more than one, up to and with the partition; its name says
-                              where the next one begins, so that any maker can go on after it
+                              where the next one begins, so that any maker can continue after it
     carry/<n>.<rows>.<part>   the beginning of the n-th piece, where a maker ran out of time
-    whole                     all of it, in one object
-    made                      what there is to know of it: a report without this is not there yet
+    whole                     the whole report, in one object
+    made                      the report's metadata: a report without this is not there yet
 
-All of it may be deleted at any time, as the bucket's lifecycle rule does, and is made again when it is asked for.
+All of it may be deleted at any time, as the bucket's lifecycle rule does. It is made again when it is asked for.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,8 @@ class ReportRecords:
         return self.control.env.store.head(self.bucket, self.whole) is not None
 
     def made(self) -> ReportMade | None:
-        """None unless the report can be fetched: what is known of it may outlive it by a day."""
+        """Return the report's metadata, or None if the report can't be fetched: its metadata may outlive it by a
+        day."""
         body = self.control.get(self._key("made"))
         return None if body is None or not self.is_whole() else codec.loads(body, ReportMade)
 
@@ -65,7 +66,7 @@ class ReportRecords:
             raise Corrupt("ReportDiffers", f"{self.whole} is not what its records say")
 
     def pieces(self) -> list[Piece]:
-        """Those from the first one on of which none is missing."""
+        """Return the pieces from the first one up to the first gap."""
         found: list[Piece] = []
         for facts in self.control.list_all(self._key("piece/")):
             ordinal, rows, part = facts.key.rsplit("/", 1)[1].split(".")
@@ -81,7 +82,7 @@ class ReportRecords:
         self.control.create(self._key(f"carry/{draft.name}"), draft.body)
 
     def carried(self, ordinal: int) -> "Draft | None":
-        """The furthest beginning of a piece that a maker has left behind."""
+        """Return the furthest beginning of a piece that a maker has left behind, or None."""
         prefix = self._key(f"carry/{ordinal:06d}.")
         found = [facts.key for facts in self.control.list_all(prefix)]
         if not found:
@@ -94,7 +95,7 @@ class ReportRecords:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A piece in the making: what the partitions up to and with `upto` have brought since the piece before."""
+    """A piece in the making: the content of the partitions after the previous piece, up to and with `upto`."""
 
     ordinal: int
     body: bytes

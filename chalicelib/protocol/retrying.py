@@ -1,4 +1,5 @@
-"""What another job didn't deliver, partition by partition, from its manifests and receipts: nobody changes those."""
+"""Plan a retry: the rows that another job didn't deliver, partition by partition. They come from its manifests and
+receipts, which never change."""
 
 from chalicelib.core.ids import is_delete_part
 from chalicelib.core.inputs import Named
@@ -8,11 +9,12 @@ from chalicelib.protocol.planning import Cut, plan_named
 from chalicelib.protocol.records import ControlRecords, JobRecords
 
 LINKS_PER_CUT = 50
-"""How many of the other job's links are read for one manifest. What lies beyond is for the next one."""
+"""How many entries of the other job's manifest log are read for one manifest. The next manifest continues after
+them."""
 
 
 def cut_retry(env: Env, spec: JobSpec, after: str) -> Cut:
-    """The rows not delivered by the other job's links after `after`, as far as they make one partition."""
+    """Return the rows that the other job's entries after `after` didn't deliver, as many as make one partition."""
     assert spec.retry_of is not None, "only of a job that retries another"
     control = ControlRecords(env, spec.control_region)
     other = control.job(spec.retry_of)
@@ -33,7 +35,7 @@ def cut_retry(env: Env, spec: JobSpec, after: str) -> Cut:
 
 def _not_delivered(other: JobRecords, link: Link) -> dict[str, Row]:
     if not isinstance(link, Manifest) or not link.rows or is_delete_part(link.part):
-        return {}  # Deletions are not tried again: a job with consent of its own plans them anew.
+        return {}  # Deletions are not retried: a job with consent of its own plans them anew.
     receipt = other.receipt(link.part)
     assert receipt is not None, "a settled job has all its receipts"
     ends = ((row, found.outcome) for row, found in zip(link.rows, receipt.rows, strict=True) if found.outcome.is_end)
@@ -41,7 +43,7 @@ def _not_delivered(other: JobRecords, link: Link) -> dict[str, Row]:
 
 
 def _fit(env: Env, rows: dict[str, Row], more: dict[str, Row]) -> bool:
-    """Into one partition, in which no key may be twice."""
+    """Tell whether the rows fit into one partition, in which no key may be twice."""
     size = sum(row.size for row in (*rows.values(), *more.values()))
     few = len(rows) + len(more) <= env.policy.partition_rows and size <= env.policy.partition_bytes
     return few and not rows.keys() & more.keys()

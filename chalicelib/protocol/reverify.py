@@ -1,8 +1,8 @@
-"""Deliveries whose verification nobody was told of: whoever made one may have died before it sent the message.
+"""Verify deliveries whose verify message may never have been sent: the worker that made them may have died before.
 
-Each feed's deliveries are gone through once, by the index, when they are some minutes old: those that are still only
-copied are to be verified now. A delivery that isn't one more time is one that was taken away or replaced: verify has
-looked, and has noted that.
+The index of each feed's deliveries is gone through once, when they are some minutes old. Deliveries that are still only
+copied are sent to verify now. A delivery that is still only copied after that was removed or replaced before it could
+be verified: verify has checked it, and noted that.
 """
 
 from collections.abc import Collection
@@ -19,21 +19,21 @@ from chalicelib.protocol.places import Places
 VERIFY_AGAIN = "verify-again"
 OVERDUE_MS = 600_000
 EVERY_MS = 600_000
-"""How often a feed's deliveries are gone through."""
+"""How often a feed's deliveries are gone through, in ms."""
 FIRST_MS = 24 * 3_600_000
-"""How far back, when it is done for the first time."""
+"""How far back the first round looks, in ms."""
 PAGES_PER_RUN = 100
 _PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Which deliveries are gone through, by when they were noted, and how far that is."""
+    """The deliveries of one round, by the time when they were noted, and how far the round is."""
 
     since_ms: int
     until_ms: int
     cursor: str
-    """"" when all of them were."""
+    """"" when the round has ended."""
 
     def __str__(self) -> str:
         return f"{self.since_ms} {self.until_ms} {self.cursor}"
@@ -45,7 +45,7 @@ class _Window:
 
 
 def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: int) -> None:
-    """Of the feeds whose listings are this Region's work."""
+    """Send overdue deliveries to verify, for the feeds whose listing is this Region's work."""
     for feed in places.feeds.values():
         if is_mine(env, places.source(feed), places.target(feed).bucket.region, dead):
             try:
@@ -55,11 +55,11 @@ def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: i
                 env.log("deliveries-not-looked-at", feed=feed.id, error=str(error))
                 continue
             if looked and env.clock.now_ms() >= deadline_ms:
-                return  # The others are due in the next sweeps, in which this one isn't.
+                return  # The next sweeps go through the other feeds: this feed is not due again then.
 
 
 def _go_through(env: Env, feed: Feed, deadline_ms: int) -> bool:
-    """False if it is too early for that."""
+    """Go through one feed's deliveries. Return False if it is too early for that."""
     now = env.clock.now_ms()
     noted = env.ledger.get_observation(VERIFY_AGAIN, feed.id, env.region)
     window = _next_window(noted, now)
@@ -74,14 +74,14 @@ def _go_through(env: Env, feed: Feed, deadline_ms: int) -> bool:
         cursor = page.cursor
         if cursor is None or env.clock.now_ms() >= deadline_ms:
             break
-    # Crash before this: the same messages again, which change nothing.
+    # Crash before this: the next sweep sends the same messages again, which change nothing.
     at = _Window(window.since_ms, window.until_ms, cursor or "")
     env.ledger.put_observation(Observation(VERIFY_AGAIN, feed.id, env.region, str(at), now))
     return True
 
 
 def _next_window(noted: Observation | None, now_ms: int) -> _Window | None:
-    """What to go on with; None if it is too early for anything."""
+    """Return the window to continue with; None if it is too early."""
     if noted is None:
         return _Window(now_ms - FIRST_MS, now_ms - OVERDUE_MS, "")
     before = _Window.parse(noted.seen)
@@ -89,5 +89,6 @@ def _next_window(noted: Observation | None, now_ms: int) -> _Window | None:
         return before
     if now_ms - noted.since_ms < EVERY_MS:
         return None
-    # The other Region's clock, and what it notes, may be behind: what was gone through last is looked at once more.
+    # The other Region's clock, and its notes in the table, may be late. So the end of the last window is read once
+    # more.
     return _Window(max(0, before.until_ms - EVERY_MS), max(before.until_ms, now_ms - OVERDUE_MS), "")

@@ -1,4 +1,4 @@
-"""Looking at many destination keys at once: by LIST where they lie close together, by HEAD where they don't."""
+"""Read the facts of many keys at once: by LIST where they lie close together, by HEAD where they don't."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,12 +13,15 @@ from chalicelib.ports import Env
 from chalicelib.protocol.poison import safely
 
 KEYS_A_LIST_IS_WORTH = 12
-"""A LIST costs as much as so many HEADs (S3 prices: $0.005 against $0.0004 per 1,000)."""
+"""A LIST costs as much as this many HEADs (S3 prices: $0.005 against $0.0004 per 1,000)."""
 
 
 def first_bound(spec: JobSpec, after: str, targets: Sequence[str]) -> str:
-    """Above which key to list the destination, to see a partition's sorted targets. Where a partition holds all that
-    the source has from `after` on, they follow on that; else they may lie anywhere, and the first one says where."""
+    """Return the key above which to list the destination, in order to see a partition's sorted targets.
+
+    If a partition holds everything that the source has after `after`, its targets follow directly after the key for it.
+    Otherwise they may lie anywhere, and the first one decides.
+    """
     if spec.kind is JobKind.PREFIX and spec.filters == NO_FILTERS:
         return target_key(after, spec.source_prefix, spec.target_prefix) if after.startswith(spec.source_prefix) else ""
     return just_below(targets[0]) if targets else ""
@@ -27,11 +30,11 @@ def first_bound(spec: JobSpec, after: str, targets: Sequence[str]) -> str:
 def look_at(
     env: Env, bucket: Bucket, prefix: str, after: str, keys: Sequence[str]
 ) -> dict[str, ObjectFacts | EftError]:
-    """The facts of those of `keys` that exist, or why one can't be looked at. `keys` are sorted, lie under `prefix`
-    and above `after`.
+    """Return the facts of those of `keys` that exist, or the error of one that can't be read. `keys` are sorted, lie
+    under `prefix` and above `after`.
 
-    Other objects may lie between them: a page that shows too few of the wanted keys ends the listing, and the rest is
-    looked at one by one. So 1,000 neighbouring keys cost one LIST, and three keys among a million cost three HEADs.
+    Other objects may lie between them. A page that shows too few of the wanted keys ends the listing, and the rest is
+    read one by one. So 1,000 neighbouring keys cost one LIST, and three keys among a million cost three HEADs.
     """
     found: dict[str, ObjectFacts | EftError] = {}
     at = 0
@@ -54,7 +57,8 @@ def look_at(
 
 
 def _first_above(keys: Sequence[str], limit: str, at: int) -> int:
-    """The first index from `at` on whose key is above `limit` in UTF-8 byte order (which is code point order)."""
+    """Return the first index from `at` on whose key is above `limit` in UTF-8 byte order (which is code point
+    order)."""
     while at < len(keys) and keys[at] <= limit:
         at += 1
     return at

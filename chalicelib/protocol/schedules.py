@@ -1,6 +1,6 @@
-"""Schedules as the registry has them, and what was decided about their occurrences.
+"""Read schedules from the registry, and record the decisions about their occurrences.
 
-Records, create-only, in the control bucket of the Region of the schedule's target, which never changes:
+The records are create-only. They lie in the control bucket of the Region of the schedule's target, which never changes:
 `schedules/<schedule>/<name of the occurrence>`.
 """
 
@@ -21,7 +21,7 @@ from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.submitting import Submission
 
 NOT_THE_JOBS = {"tenant", "token", "retry_of", "scheduled"}
-"""Fields of a submission that a schedule's job doesn't have: each occurrence has its own."""
+"""Fields of a submission that a schedule does not store: each occurrence has its own."""
 
 _PAGE = 1000
 
@@ -32,7 +32,7 @@ def _submissions() -> TypeAdapter[Submission]:
 
 
 def job_of(submission: Submission) -> dict[str, Any]:
-    """What a schedule keeps of what is to be submitted."""
+    """Return the part of a submission that a schedule stores."""
     found: dict[str, Any] = _submissions().dump_python(
         submission, mode="json", exclude=NOT_THE_JOBS, exclude_defaults=True
     )
@@ -55,14 +55,14 @@ class Registered:
         return cls(entry, codec.loads(entry.body.encode(), Schedule))
 
     def submission(self, occurrence_ms: int) -> Submission:
-        """The job of an occurrence. Its token, and so its id, is the same whoever asks, and when: the occurrence's own
-        time is in it, never that of anybody's clock."""
+        """Return the submission of an occurrence. Its token, and so its job's id, is always the same: it contains the
+        occurrence's own time, and no clock's."""
         wanted = submission_of(self.entry.tenant, self.schedule.job, f"schedule:{self.schedule.id}:{occurrence_ms}")
         return replace(wanted, scheduled=Scheduled(self.schedule.id, self.entry.name, occurrence_ms))
 
 
 def live_schedules(env: Env) -> list[Registered]:
-    """Of all tenants, page by page."""
+    """Return the schedules of all tenants, read page by page."""
     found: list[Registered] = []
     cursor: str | None = None
     while True:
@@ -70,7 +70,7 @@ def live_schedules(env: Env) -> list[Registered]:
         for entry in page.entries:
             try:
                 found.append(Registered.of(entry))
-            except Corrupt as error:  # One that can't be read must not hold up the others.
+            except Corrupt as error:  # A schedule that can't be read must not hold up the others.
                 env.log("schedule-unreadable", tenant=entry.tenant, name=entry.name, error=str(error))
         cursor = page.cursor
         if cursor is None:
@@ -79,7 +79,7 @@ def live_schedules(env: Env) -> list[Registered]:
 
 
 def schedules_of(env: Env, tenant: str) -> list[Registered]:
-    """By name."""
+    """Return the tenant's schedules, by name."""
     return [Registered.of(entry) for entry in env.registry.of_tenant(EntryKind.SCHEDULE, tenant)]
 
 
@@ -90,7 +90,7 @@ def names_endpoint(schedule: Schedule, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RunRecords:
-    """What was decided about the occurrences of a schedule."""
+    """The decisions about the occurrences of a schedule."""
 
     control: ControlRecords
     schedule_id: str
@@ -104,7 +104,7 @@ class RunRecords:
         return f"schedules/{self.schedule_id}/"
 
     def decide(self, run: Run) -> Run:
-        """Decide about an occurrence, or learn what was decided."""
+        """Write the decision about an occurrence. Return the one that counts: the first one written."""
         made = self.control.create(self._prefix + run_name(run.occurrence_ms), codec.dumps(run))
         return run if made.won else codec.loads(made.body, Run)
 
@@ -115,8 +115,8 @@ class RunRecords:
         return codec.loads(body, Run)
 
     def decided(self, upto_ms: int | None, limit: int) -> Iterator[int]:
-        """Which occurrences up to then (None: all) were decided about, the latest first; at least `limit` of them if
-        there are so many."""
+        """Yield the occurrences up to `upto_ms` (None: all) that were decided about, the latest first; at least `limit`
+        of them if there are so many."""
         after = "" if upto_ms is None else self._prefix + run_name(upto_ms + 1)
         for facts in self.control.list_all(self._prefix, after, limit):
             yield occurrence_of(facts.key.removeprefix(self._prefix))

@@ -1,4 +1,4 @@
-"""Ending a job: when every range is planned to its end and every partition has its receipt."""
+"""Settle a job when every range is planned to its end and every partition has its receipt."""
 
 from chalicelib.core import codec, ids
 from chalicelib.core.errors import Retry
@@ -17,7 +17,7 @@ RECEIPTS_IN_MEMORY = 16
 
 def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
     """Settle a small job as soon as the table suggests that it is complete. The table may be wrong either way: the
-    control bucket decides, and the sweep comes by anyway."""
+    control bucket decides, and the sweep checks the job anyway."""
     try:
         items = env.ledger.job_items(records.job_id, limit=HINT_ITEMS)
     except Retry as error:
@@ -29,13 +29,15 @@ def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
     if progress.planned and progress.partitions_done >= progress.partitions:
         begun = any(plan.range_id == ids.DELETE_RANGE for plan in items.plans)
         if not settle(env, records, spec) and spec.deletion is not None and not begun:
-            # All is delivered: now what is to be deleted is planned. Crash before this: the sweep sees it.
+            # All is delivered: now the deletions are planned. Crash before this: the sweep sees that they are not, and
+            # wakes split.
             wake = Wake.of(spec, QueueName.SPLIT, ids.DELETE_RANGE)
             env.queue.send([wake])
 
 
 def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
-    """Write the job's terminal record if it is complete. Safe to call at any time, by anybody, twice."""
+    """Write the job's terminal record if the job is complete. Return whether the job is settled. Any worker may call it
+    at any time, also twice."""
     survey = records.survey(planned_first=spec.planned_first)
     if survey.terminal:
         return True
@@ -58,19 +60,20 @@ def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
         now_ms=env.clock.now_ms(),
         nonce=env.ids.nonce(),
     )
-    # Two settlers fold the same receipts into the same totals; the first to write also says when and where, and tells
-    # the world: the other one leaves that to it.
+    # Two settlers fold the same receipts into the same totals. The first to write also decides the time and the Region,
+    # and finishes the job; the other one leaves that to it.
     won, end = records.create_terminal(end)
-    # Crash here: settled, but nobody is told and the job is still listed as open. The sweep finds the terminal record
-    # and finishes.
+    # Crash here: the job is settled, but no event was sent, and the job is still on the list of open jobs. The sweep
+    # finds the terminal record and finishes the job.
     if won:
         finish(env, records, spec, end)
     return True
 
 
 def finish(env: Env, records: JobRecords, spec: JobSpec, end: Terminal) -> None:
-    """Note a feed's deliveries, tell the world, the table, and last of all the list of open jobs. Repeated until that
-    last step has happened: the event is delivered at least once."""
+    """Finish a settled job: note a feed's deliveries, send the event, update the table, and last of all remove the job
+    from the list of open jobs. It is repeated until that last step has happened, so the event is delivered at least
+    once."""
     if spec.kind is JobKind.FEED:
         note_feed_job(env, records, spec)
     env.notifier.job_settled(spec, end)
@@ -80,7 +83,7 @@ def finish(env: Env, records: JobRecords, spec: JobSpec, end: Terminal) -> None:
 
 
 def forks_of(records: JobRecords, parts: set[str]) -> set[str] | None:
-    """The links without a receipt, if all of them are forks."""
+    """Return the entries without a receipt if all of them are range splits, otherwise None."""
     return parts if all(isinstance(records.link(part), Fork) for part in parts) else None
 
 

@@ -1,4 +1,4 @@
-"""Taking, keeping and giving back slots (`core.slots`)."""
+"""Take, renew and release permits (`core.slots`)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,25 +11,25 @@ from chalicelib.ports import Env, Wake
 from chalicelib.protocol.table import tell
 
 TRIES = 4
-"""How often a worker that loses a slot to another looks again."""
+"""How often a worker that loses a permit to another worker tries again."""
 WAIT_MIN_MS = 1_000
 WAIT_BASE_MS, WAIT_MAX_MS = 2_000, 60_000
-"""How long a message without a slot rests: full jitter below a doubling bound. At the most, thousands of waiting
-messages take a few workers."""
+"""How long a message that got no permit rests: full jitter below a doubling bound. At the largest bound, thousands of
+waiting messages keep only a few workers busy."""
 ARRIVES_MS = 5_000
-"""A message's way and a cold start, allowed for beside its delay."""
+"""An allowance for a message's delivery and a cold start, beside its delay."""
 
 
 @dataclass(slots=True)
 class Slots:
-    """Those that one worker holds while it works on a partition."""
+    """The permits that one worker holds while it works on a partition."""
 
     env: Env
     renewed_ms: int
     held: list[Slot] = field(default_factory=list)
 
     def during(self, work: Callable[[], None]) -> None:
-        """Give them back when the work has ended, however it ended."""
+        """Do the work, then release the permits, however the work ended."""
         try:
             work()
         except Exception:
@@ -38,7 +38,7 @@ class Slots:
         self.free()
 
     def renew(self) -> None:
-        """Once a heartbeat, however often it is called."""
+        """Renew the permits once a heartbeat, however often this is called."""
         now = self.env.clock.now_ms()
         if now - self.renewed_ms < self.env.policy.heartbeat_ms:
             return
@@ -47,26 +47,27 @@ class Slots:
         self.held = [slot for slot in renewed if self._put(slot, slot.holder)]
 
     def free(self) -> None:
-        """Crash before this: they expire."""
+        """Release the permits. Crash before this: they expire."""
         held, self.held = self.held, []
         for slot in held:
             self._put(replace(slot, holder="", until_ms=0), slot.holder)
 
     def _put(self, slot: Slot, holder: str) -> bool:
-        """False if it was not this worker's any more."""
+        """Write a permit. Return False if it no longer belonged to this worker."""
         try:
             kept = self.env.ledger.swap_slot(slot, holder)
         except Retry as error:
             self.env.log("slot-not-told", pool=slot.pool, number=slot.number, error=str(error))
             return True
         if not kept:
-            # It expired, and somebody took it: there is one worker too many for a while, which does no harm.
+            # It expired, and another worker took it. There is one worker too many for a while, which does no harm.
             self.env.log("slot-lost", pool=slot.pool, number=slot.number)
         return kept
 
 
 def pools_of(env: Env, spec: JobSpec) -> tuple[Pool, ...]:
-    """Its tenant's, and those of its endpoints that have a limit, as they were when the job was accepted."""
+    """Return the job's pools: that of its tenant, and those of its endpoints that had a limit when the job was
+    accepted."""
     limits = {end.id: end.max_concurrency for end in (spec.source, spec.target) if end.max_concurrency is not None}
     return (
         Pool(f"tenant#{spec.tenant}", env.policy.tenant_partitions_max),
@@ -75,17 +76,19 @@ def pools_of(env: Env, spec: JobSpec) -> tuple[Pool, ...]:
 
 
 def take_slots(env: Env, spec: JobSpec, wake: Wake) -> Slots | None:
-    """A slot of each pool. Without one of them: None, and the message is sent anew, later.
+    """Take a permit of each of the job's pools. If one of them has no free permit, return None; the message is then
+    sent again, later.
 
-    Nothing is held while one waits. A pool that the table doesn't tell of is done without. So is one without a free
-    slot when a partition is taken over: it was begun before those that are at work, and users are promised when.
+    A waiting message holds no permits. If the table can't be read, the worker proceeds without a permit of that pool.
+    It does the same if no permit is free when it takes a partition over: that partition was begun before those that are
+    being copied, and the time of a takeover is promised to users.
     """
     slots = Slots(env, env.clock.now_ms())
     for pool in pools_of(env, spec):
         try:
             slot = _take(env, spec, pool)
         except Retry as error:
-            # Perhaps it is taken all the same; then it expires.
+            # The permit may have been taken all the same; then it expires.
             env.log("without-a-slot", job=spec.job_id, pool=pool.name, error=str(error))
             continue
         if slot is not None:
@@ -98,8 +101,8 @@ def take_slots(env: Env, spec: JobSpec, wake: Wake) -> Slots | None:
 
 
 def waits_for_slot(env: Env, spec: JobSpec) -> bool:
-    """Messages of the job are known to come again, so they are not lost: others, sent beside them, would wait with
-    them. What is noted counts until they should have come."""
+    """Tell whether messages of the job wait for a permit. Such messages come again, so they are not lost. Messages sent
+    beside them would only wait, too. A waiter's note counts until the time at which its message should have come."""
     now = env.clock.now_ms()
     try:
         pools = [env.ledger.get_slots(env.region, pool.name) for pool in pools_of(env, spec)]
@@ -128,6 +131,6 @@ def _come_again(env: Env, spec: JobSpec, pool: Pool, wake: Wake) -> None:
     delay_ms = WAIT_MIN_MS + backoff_ms(wake.waited, WAIT_BASE_MS, WAIT_MAX_MS, env.rng.uniform())
     until = env.clock.now_ms() + delay_ms + ARRIVES_MS
     tell(env, env.ledger.put_waiter, Waiter(env.region, pool.name, spec.job_id, spec.priority.weight, until))
-    # Crash before the send: the message comes again by itself, later; or the sweep sends another.
+    # Crash before the send: the message comes again by itself, later; or the sweep sends another one.
     env.queue.send([replace(wake, waited=wake.waited + 1)], delay_ms=delay_ms)
     env.log("waits-for-a-slot", job=spec.job_id, part=wake.part, pool=pool.name, waited=wake.waited)

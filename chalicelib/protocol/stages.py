@@ -1,4 +1,4 @@
-"""Going through the stages of a sweep: each in its share of the time, and whatever becomes of those before it."""
+"""Run the stages of a sweep: each in its share of the time, and no matter how the stages before it ended."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,12 +9,12 @@ from chalicelib.ports import Env
 from chalicelib.protocol.breaker import Breaker, Limits, guarded
 
 NOTING_MS = 1_500
-"""A stage stops beginning things so long before its calls are cut off, to note how far it is."""
+"""How long before its calls are cut off a stage stops beginning things, in ms. It notes its progress in that time."""
 Work = Callable[[Env, int], None]
 
 
 def run_stages(env: Env, breaker: Breaker, deadline_ms: int, stages: Mapping[Stage, Work]) -> None:
-    """Run all stages in their order. Raises the first one's failure, after the last one has run."""
+    """Run all stages in their order. Raises the first failure, after the last stage has run."""
     begun_ms = env.clock.now_ms()
     ends = stage_ends(begun_ms, min(deadline_ms - reserve_ms(env.policy), begun_ms + env.policy.sweep_run_ms))
     failure: Exception | None = None
@@ -23,7 +23,7 @@ def run_stages(env: Env, breaker: Breaker, deadline_ms: int, stages: Mapping[Sta
         try:
             stages[stage](guarded(env, breaker, Limits(until_ms)), until_ms - NOTING_MS)
         except OutOfTime as error:
-            # What it has not got to is for the next sweep.
+            # The next sweep continues where this one stopped.
             env.log("sweep-stage-cut", stage=stage, error=str(error))
         except Exception as error:  # noqa: BLE001 - one stage's trouble must not keep the others from their work
             env.log("sweep-stage-failed", stage=stage, error=repr(error), trace=True)

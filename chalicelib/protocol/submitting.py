@@ -1,4 +1,4 @@
-"""What is asked for when a job is submitted, and what is accepted for it: endpoints resolved, everything checked."""
+"""Turn a submission into the job that is accepted for it: resolve its endpoints and check everything."""
 
 import hashlib
 import json
@@ -27,7 +27,8 @@ class Place:
     endpoint: str
     prefix: str = ""
     text_prefix: bool = field(default=False, compare=False)
-    """Its sender knows that the prefix is no folder (`core.prefixes`): that makes it no other place."""
+    """The sender knows that the prefix is no folder (`core.prefixes`). It is not compared, since it makes no other
+    location."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +44,30 @@ class ManifestPlace:
 class Submission:
     tenant: str
     token: str
-    """The Idempotency-Key, or a nonce where the client gave none."""
+    """The Idempotency-Key, or a nonce if the client gave none."""
     source: Place
     target: Place
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     labels: Mapping[str, str] = field(default_factory=dict)
     filters: Filters = NO_FILTERS
     retry_of: JobSpec | None = None
-    """Not what is under the source: what this job, which has settled, didn't deliver."""
+    """If set, the job copies only the objects that this settled job didn't deliver."""
     keys: tuple[str, ...] = ()
-    """Not all that is under the source's prefix: what lies there under these keys, below it."""
+    """If set, the job copies only the objects with these keys, which are below the source's prefix."""
     manifest: ManifestPlace | None = None
-    """Not all that is under the source's prefix: what this object names."""
+    """If set, the job copies only the objects that this object names."""
     cancel_mode: CancelMode = CancelMode.FAST
     scheduled: Scheduled | None = None
     planned_first: bool = False
     every_object: bool = False
     deletion: Deletion | None = None
-    """Remove at the target what has no counterpart at the source."""
+    """If set, objects at the target without a counterpart at the source are deleted."""
     priority: Priority = Priority.NORMAL
 
 
 def spec_of(env: Env, submission: Submission) -> JobSpec:
-    """The job, if it can be carried out. Nothing is written."""
+    """Return the job for a submission. Nothing is written. Raises BadRequest or Unusable if the job can't be carried
+    out."""
     kind = _kind(submission)
     Sieve.of(submission.filters)
     source = _endpoint(env, submission.tenant, submission.source, "source")
@@ -127,8 +129,8 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
 
 
 def _check_usable(env: Env, *endpoints: Endpoint) -> None:
-    """A place may have changed since it was registered. What came with the deployment its operators vouch for. Where a
-    Region's storage can't be reached nothing is said: the job waits for it."""
+    """Raise Unusable if an endpoint no longer is what it was when it was registered. The operators vouch for declared
+    endpoints. An endpoint whose Region's storage can't be reached passes: the job waits for it."""
     for endpoint in endpoints:
         if env.declared_endpoints.get(endpoint.id) is endpoint or not storage_reachable(env, endpoint.bucket.region):
             continue
@@ -142,8 +144,11 @@ def _check_usable(env: Env, *endpoints: Endpoint) -> None:
 
 
 def _check_consent(env: Env, target: Endpoint, deletion: Deletion | None) -> None:
-    """Whether what is deleted can be brought back may change until then: it is asked again when deletions are planned,
-    and when they are carried out. Where a Region's storage can't be reached nothing is said now."""
+    """Raise BadRequest if deleted objects could not be brought back, and the client has not consented to that.
+
+    This may change later, so it is checked again when deletions are planned, and when they are carried out. If the
+    storage of the Region can't be reached, the check passes now.
+    """
     if deletion is None or not storage_reachable(env, target.bucket.region):
         return
     try:
@@ -156,7 +161,8 @@ def _check_consent(env: Env, target: Endpoint, deletion: Deletion | None) -> Non
 
 
 def _kind(submission: Submission) -> JobKind:
-    """What the job goes by: one thing only."""
+    """Return the job's kind. Raises BadRequest if the submission names more than one kind of input, or options that
+    don't go together."""
     asked = {
         JobKind.KEYS: bool(submission.keys),
         JobKind.MANIFEST: submission.manifest is not None,
@@ -197,7 +203,8 @@ def _check_key(role: str, key: str) -> None:
 
 
 def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_prefix: str, target_prefix: str) -> None:
-    """A retry is a new request: what its endpoints allow today counts. But its rows are the old job's."""
+    """Raise BadRequest if an endpoint of a retry is another location than in the old job: a retry's rows are the old
+    job's. In all else a retry is a new request, and its endpoints' permissions of today count."""
     places = (source.bucket.name, source_prefix, target.bucket.name, target_prefix)
     if places != (old.source.bucket.name, old.source_prefix, old.target.bucket.name, old.target_prefix):
         raise BadRequest(
@@ -208,7 +215,8 @@ def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_pr
 
 
 def _digest(submission: Submission) -> str:
-    """What wasn't asked for is not in it: so it stays the same when there is more to ask for."""
+    """Return the digest of the request. Fields with default values are left out, so it stays the same when new fields
+    are introduced."""
     asked: dict[str, Any] = {
         "source": [submission.source.endpoint, submission.source.prefix],
         "target": [submission.target.endpoint, submission.target.prefix],

@@ -1,4 +1,4 @@
-"""Ending a plan: when every range is planned to its end, what it comes to is written down."""
+"""Sum up a plan: write its summary when every range is planned to its end."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from chalicelib.protocol.settling import HINT_ITEMS
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How a range's chain ends, as far as it has been built."""
+    """The last entry of a range's manifest log, as far as the log has been built."""
 
     part: str
     forked: bool
@@ -26,7 +26,7 @@ class _End:
 
 def sum_up_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
     """Sum a plan up as soon as the table suggests that all of it is planned. As with settling, the control bucket
-    decides, and the sweep comes by anyway."""
+    decides, and the sweep checks the plan anyway."""
     try:
         items = env.ledger.job_items(records.job_id, limit=HINT_ITEMS)
     except Retry as error:
@@ -37,7 +37,8 @@ def sum_up_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
 
 
 def sum_up(env: Env, records: JobRecords, spec: JobSpec) -> bool:
-    """Write the plan's summary if it is planned to its end. Safe to call at any time, by anybody, twice."""
+    """Write the plan's summary if the plan is complete. Return whether the plan is summed up (or settled). Any worker
+    may call it at any time, also twice."""
     survey = records.survey(planned_first=True)
     if survey.planned or survey.terminal:
         records.control.close_plan(records.job_id)
@@ -45,7 +46,7 @@ def sum_up(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     if survey.intents.cancelled or not survey.links:
         return False
     ranges = ranges_of(survey.links)
-    # The last links alone: each has the totals of those before it.
+    # Only the last entries are read: each has the totals of those before it.
     ends = env.pool.map(lambda name: _end(env, records, spec, part_id(name, ranges[name])), sorted(ranges))
     forks = {end.part for end in ends if end.forked}
     if not complete(set(survey.links), forks, {end.part.rpartition("-")[0] for end in ends if end.closed}):
@@ -58,9 +59,10 @@ def sum_up(env: Env, records: JobRecords, spec: JobSpec) -> bool:
         planned_ms=env.clock.now_ms(),
         nonce=env.ids.nonce(),
     )
-    # Two of them sum the same links up to the same totals; the first to write also says when.
+    # Two workers sum the same entries up to the same totals. The first to write also decides the time.
     records.create_summary(summary)
-    # Crash here: planned, and still listed as in the making. The sweep finds the summary and takes it off the list.
+    # Crash here: the summary is written, and the plan is still on the list. The sweep finds the summary and removes the
+    # plan from the list.
     records.control.close_plan(records.job_id)
     env.log("plan-made", job=records.job_id, objects=summary.totals.objects, ranges=summary.ranges)
     return True

@@ -1,5 +1,6 @@
-"""Telling the table how things stand. It serves liveness and progress only, so a table that doesn't answer stops no
-work: others may then take over what this worker holds, which is safe, and progress lags."""
+"""Read and write the table where an answer is not essential. The table serves liveness and progress only, so no work
+stops when it doesn't answer. Other workers may then take over partitions of this worker, which is safe, and progress
+lags."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -19,7 +20,7 @@ def tell(env: Env, put: Callable[[T], None], item: T) -> None:
 
 
 def ask(env: Env, get: Callable[A, T | None], *args: A.args, **named: A.kwargs) -> T | None:
-    """Ask the table for something that one can do without: a table that doesn't answer has nothing of the kind."""
+    """Read something dispensable from the table. Return None if the table doesn't answer."""
     try:
         return get(*args, **named)
     except Retry as error:

@@ -1,4 +1,5 @@
-"""A worker's round on a partition: what was seen of the rows that it doesn't decide, and what it leaves of that."""
+"""Keep account of one worker's round on a partition: which errors its undecided rows had, and which record the round
+leaves of that."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,25 +17,25 @@ from chalicelib.protocol.patience import answers
 
 @dataclass(slots=True)
 class Trial:
-    """One epoch's round. Rows are told apart by their index in the manifest."""
+    """One epoch's round on a partition. Rows are identified by their index in the manifest."""
 
     env: Env
     spec: JobSpec
     holding: Holding
     intents: Intents
-    """What was wanted of the job when the round began."""
+    """The desired state of the job when the round began."""
     before: Tried | None
     seen: dict[int, EftError] = field(default_factory=dict)
-    """The last error of rows that are, or were, undecided."""
+    """Row -> its last error, for rows that are, or were, undecided."""
     stuck: set[int] = field(default_factory=set)
-    """Rows of which a try as a whole was in vain, and not just one of their parts."""
+    """Rows of which a whole try was in vain, and not only one of their upload parts."""
     moved: set[int] = field(default_factory=set)
-    """Rows of which parts have arrived."""
+    """Rows of which upload parts have arrived."""
     given_back: bool = False
     silent: bool = False
-    """Rows were not tried, since nobody answered for others."""
+    """True if some rows were not tried, since a dependency had not answered for other rows."""
     answered: bool | None = None
-    """Whether the source and the target answer at all; None until it is asked."""
+    """Whether the source and the target answer at all; None until that is checked."""
     _aside_is_there: bool = False
 
     @classmethod
@@ -50,12 +51,14 @@ class Trial:
     # --- during the round -------------------------------------------------------------------------------------
 
     def in_order(self) -> tuple[list[int], list[int]]:
-        """The undecided rows; apart, and last, those that were tried in vain before: they keep no others waiting."""
+        """Return the undecided rows in two lists: first those without a fruitless try so far, then those with one. The
+        second come last, so that they keep no others waiting."""
         tried, undecided = self._before(), self.holding.undecided
         return [index for index in undecided if index not in tried], [index for index in undecided if index in tried]
 
     def heed_aside(self) -> None:
-        """Rows that an earlier worker has set aside are not this partition's any more: also if he died right then."""
+        """Mark the rows that an earlier worker has set aside: they no longer belong to this partition. That worker may
+        have died right after it set them aside."""
         manifest = self.holding.manifest
         if self.before is None or manifest.aside:
             return
@@ -65,8 +68,8 @@ class Trial:
             self._aside_is_there = True
 
     def set_aside(self, wake: Wake) -> bool:
-        """Give the rows that stay undecided a partition of their own, if they have kept decided ones waiting for long.
-        Returns whether none is left here."""
+        """Move the rows that stay undecided to a partition of their own, if they have kept decided rows waiting for
+        long. Return True if no undecided row is left here. Raises Superseded if the partition has its receipt."""
         holding, manifest = self.holding, self.holding.manifest
         rows = [row for row in self._before().values() if row.index not in holding.outcomes]
         due = any(row.rounds >= self.env.policy.set_aside_after_rounds for row in rows)
@@ -89,8 +92,9 @@ class Trial:
         )
         there = holding.records.create_link(link)
         assert isinstance(there, Manifest), "nobody else writes links of this name"
-        # Crash here: the sweep sees a link that nobody has claimed, and wakes copy. Who claims this partition next goes
-        # by what the link holds; what of it was decided meanwhile, its worker finds by looking.
+        # Crash here: the sweep sees an entry that no worker has claimed, and wakes copy. The next worker to claim this
+        # partition leaves the entry's rows alone. If some of them were decided meanwhile, the entry's worker finds that
+        # out when it looks at them.
         self._leave(there)
         self.env.log("set-aside", job=self.spec.job_id, part=wake.part, rows=len(there.rows), first=there.rows[0].key)
         rounds = self.before.rounds if self.before else 1
@@ -102,7 +106,7 @@ class Trial:
             self.holding.decide(index, RowOutcome(self.holding.manifest.rows[index].key, Outcome.SET_ASIDE))
 
     def spent(self, index: int) -> TriedRow | None:
-        """What was seen of a row that is to be given up without another try."""
+        """Return the noted errors of a row that is to be given up without another try, or None for other rows."""
         tried = self._before().get(index)
         return tried if tried and is_given_up(tried, self.env.policy) else None
 
@@ -110,17 +114,18 @@ class Trial:
         return _Notes(self, index)
 
     def undecided(self, index: int, error: Retry) -> None:
-        """A row's tries are used up."""
+        """Note that a row's tries of this round are used up."""
         self.seen.setdefault(index, error)
 
     def nobody_answers(self, error: NoAnswer) -> None:
-        """The source is silent: nothing is tried. One row stands for all, so that rests grow; it counts for none."""
+        """Note that the source doesn't answer, and that no row is tried. One row is noted as undecided for all of them,
+        so that rests grow; the round doesn't count against any row."""
         self.silent, self.answered = True, False
         for index in self.holding.undecided[:1]:
             self.undecided(index, error)
 
     def forget(self) -> None:
-        """What follows has another aim."""
+        """Forget the errors so far: the work that follows has another aim."""
         self.seen.clear()
         self.stuck.clear()
         self.moved.clear()
@@ -131,7 +136,7 @@ class Trial:
     # --- the round's end --------------------------------------------------------------------------------------
 
     def conclude(self, give_up: Callable[[Row, TriedRow], RowOutcome]) -> None:
-        """Every row was tried: decide those that were tried in vain often enough."""
+        """End a round in which every row was tried: give up the rows that have had too many fruitless rounds."""
         rows = self.holding.manifest.rows
         for tried in self._tried():
             if is_given_up(tried, self.env.policy):
@@ -139,8 +144,8 @@ class Trial:
                 self.holding.decide(tried.index, give_up(rows[tried.index], tried))
 
     def give_back(self, wake: Wake) -> None:
-        """Leave what is undecided to another epoch: at once where there are rows that this one had no time for, else
-        (or where nobody answered) after a rest."""
+        """Release the partition and leave its undecided rows to another epoch. That epoch begins at once if this round
+        had no time for some rows. It begins after a rest otherwise, and also if a dependency did not answer."""
         if self.given_back:
             return
         self.given_back = True
@@ -150,12 +155,12 @@ class Trial:
         rounds = 1 if self.moved or self.before is None else self.before.rounds + 1
         if tried:
             self._log(wake, tried)
-            # Crash before this: the round is not counted. Crash after it: the sweep wakes copy when the rest is over.
+            # Crash before this: the round is not counted. Crash after this: the sweep wakes copy when the rest is over.
             holding.records.create_tried(
                 Tried(self.spec.job_id, wake.part, holding.epoch, env.region, rounds, str(self.intents), tried)
             )
         holding.awaited = awaited(tried)
-        # So that nobody waits for the lease to expire. Crash before the message: the sweep.
+        # This spares others the wait for the lease to expire. Crash before the message is sent: the sweep wakes copy.
         holding.beat(LeasePhase.RELEASED)
         delay_ms = 0 if untouched and not self.silent else rest_ms(rounds)
         env.queue.send([replace(wake, rested=holding.epoch if tried else 0)], delay_ms=delay_ms)
@@ -165,10 +170,10 @@ class Trial:
         self.env.log("unsettled", job=wake.job_id, part=wake.part, rows=len(tried), first=f"{first.key}: {first.last}")
 
     def _tried(self) -> tuple[TriedRow, ...]:
-        """What there is to say of the undecided rows that were tried, in this round or before it."""
+        """Return the notes on the undecided rows that were tried, in this round or before it."""
         before, rows = self._before(), self.holding.manifest.rows
         undecided = set(self.holding.undecided)
-        seen = dict(self.seen)  # Threads may still be at it.
+        seen = dict(self.seen)  # Copied, since other threads may still write to it.
         now = {index: rows[index].key for index in sorted(seen.keys() & undecided)}
         counted = {index for index in now if index in self.stuck or index not in self.moved}
         if counted and not self._answered():
@@ -178,14 +183,15 @@ class Trial:
         return tuple(sorted((*again, *kept), key=lambda row: row.index))
 
     def _answered(self) -> bool:
-        """Do the source and the target answer at all? If not, the job waits for them, however long that takes."""
+        """Tell whether the source and the target answer at all. If they don't, the job waits for them, however long
+        that takes."""
         if self.answered is None:
             self.answered = answers(self.env, self.spec)
         return self.answered
 
 
 def _inherited(tried: Tried | None, aside: Manifest) -> Tried | None:
-    """What was seen of rows before they were set aside."""
+    """Return the notes on rows from before they were set aside, for the partition that holds them now."""
     if tried is None:
         return None
     place = {index: position for position, index in enumerate(aside.aside)}
@@ -195,7 +201,7 @@ def _inherited(tried: Tried | None, aside: Manifest) -> Tried | None:
 
 @dataclass(frozen=True, slots=True)
 class _Notes:
-    """What a publisher says of one row. Implements `RowNotes`; called by several threads."""
+    """A publisher's notes on one row. Implements `RowNotes`; called by several threads."""
 
     trial: Trial
     index: int
