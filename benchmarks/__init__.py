@@ -1,1 +1,1 @@
-"""Figures, with the method beside them. Never deployed."""
+"""Benchmarks. Each result names its method. Never deployed."""

@@ -1,9 +1,9 @@
-"""`make bench-fairness`: how long a tenant with a small job waits beside one with a lot of work.
+"""`make bench-fairness`: how long a tenant with a small job waits beside a tenant with a lot of work.
 
-The local cloud, twice: once without fairness (the same code with limits that nobody reaches), once with it. In each,
-the quiet tenant's job is timed alone, then beside the noisy one's backlog, which is planned to its end before. Time is
-what the service itself says: from a job's acceptance until it has settled. CopyObject is given the same delay
-throughout, so that workers, and not this machine's cores, are what is short.
+The local cloud runs twice: once without fairness (the same code with limits that nobody reaches), once with it. In each
+run, the quiet tenant's job is timed alone, and then beside the noisy tenant's backlog, which has been planned
+completely before. Times are the service's own: from a job's acceptance until it has settled. CopyObject gets the same
+delay throughout, so that the workers are the bottleneck, and not this machine's cores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from local.wait import wait_until
 OUT = REPOSITORY / "out" / "fairness.json"
 WORKERS = 4
 ROWS = 20
-"""Objects a partition."""
+"""Objects in a partition."""
 COPY_DELAY_MS = 200
 BASE = {"partition_rows": ROWS, "rows_in_flight": 1, "split_links_per_run": 1000}
 MODES: dict[str, dict[str, int]] = {
@@ -105,7 +105,7 @@ def _cloud(name: str, limits: Mapping[str, int]) -> Iterator[Cloud]:
 
 
 class Situation:
-    """Both tenants, their objects and their tokens."""
+    """Both tenants, their objects and their API clients."""
 
     def __init__(self, cloud: Cloud, objects: int) -> None:
         self._cloud = cloud
@@ -115,13 +115,14 @@ class Situation:
         self._fill("quiet", ROWS)
 
     def measure(self, rounds: int) -> dict[str, Any]:
-        self._quiet("warm-up")  # Functions that run for the first time.
+        self._quiet("warm-up")  # The functions run for the first time.
         alone = [self._quiet(f"alone-{number}") for number in range(rounds)]
         beside, left, noisy = zip(*(self._beside(number) for number in range(rounds)), strict=True)
         return {"alone_s": alone, "beside_s": beside, "noisy_partitions_left": left, "noisy_s": noisy}
 
     def _beside(self, number: int) -> tuple[float, int, float]:
-        """The quiet job's time, how much the noisy tenant had still to be done then, and the noisy job's time."""
+        """Return the quiet job's time in seconds, the number of the noisy tenant's partitions that were unfinished
+        then, and the noisy job's time in seconds."""
         noisy = self._submit("noisy", f"noisy-{number}")
         partitions = -(-self._objects // ROWS)
         wait_until(lambda: self._progress(noisy)["planning_finished"], "all of it is planned", _LONG_S)
@@ -145,7 +146,7 @@ class Situation:
         return str(self._apis[tenant].submit(body, name)["id"])
 
     def _quiet(self, name: str) -> float:
-        """Seconds from acceptance until it had settled."""
+        """Return the seconds from the job's acceptance until it had settled."""
         return _seconds(self._settled("quiet", self._submit("quiet", name)))
 
     def _settled(self, tenant: str, job_id: str) -> dict[str, Any]:

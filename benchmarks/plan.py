@@ -1,10 +1,10 @@
-"""`make bench-plan`: a plan of 100,000 keys on the local cloud: how long, in how much memory, and is it true?
+"""`make bench-plan`: a plan of 100,000 keys on the local cloud. Measures its time and memory, and checks its truth.
 
 Both Regions are up, as for `make demo`: real processes, real HTTP, the zip that AWS would get. Objects of a few bytes
-are put at the source: of every 100, 10 are at the target already, 5 are archived, and 5 are at the target in another
-version. A plan of a tenth of them is made first, then one of all; the memory of the processes that plan is read from
-the kernel after each. Then the plan is approved, and when its job has settled every row is compared with what was
-predicted. Everything goes to out/plan.json; the exit code says whether it is as promised.
+are put at the source. Of every 100, 10 are at the target already, 5 are archived, and 5 are at the target in another
+version. First a plan of a tenth of them is made, then one of all. After each, the memory of the processes that plan is
+read from the kernel. Then the plan is approved, and when its job has settled every row is compared with the prediction.
+Everything goes to out/plan.json; the exit code says whether the promises are kept.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from local.processes import function_processes
 
 OUT = REPOSITORY / "out" / "plan.json"
 LIMIT_S = 120.0
-"""What was promised for 100,000 keys."""
+"""The promised time, in seconds, for 100,000 keys."""
 FLAT_MIB = 32.0
-"""How much more the processes may hold for ten times the keys: the interpreter's own ups and downs."""
+"""How much more memory, in MiB, the processes may hold for ten times the keys: the interpreter's own variations."""
 THREADS = 8
 POLL_S = 0.5
 PAGE = 1000
@@ -67,7 +67,7 @@ class Bench:
     # --- plans and jobs -------------------------------------------------------------------------------------------
 
     def plan(self, prefix: str) -> tuple[Json, float]:
-        """A plan, and how long it took from the request until it could be approved."""
+        """Make a plan. Return it, and the seconds from the request until it could be approved."""
         begun = time.monotonic()
         places = {
             "source": {"endpoint": "west-source", "prefix": prefix},
@@ -110,7 +110,7 @@ class Bench:
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def peak_mib(self) -> float:
-        """The most that any process of split has held so far, as the kernel counts it."""
+        """Return the most memory, in MiB, that any process of split has held so far, as the kernel counts it."""
         emulator = int(self.cloud.settings()["emulator"]["pid"])
         peaks = [_peak_mib(found.pid) for found in function_processes(emulator) if found.function.endswith("split")]
         return max(peaks, default=0.0)
@@ -128,7 +128,7 @@ def _peak_mib(pid: int) -> float:
 @click.command()
 @click.option("--keys", default=100_000, show_default=True, help="How many to plan.")
 def main(keys: int) -> None:
-    """A plan of many keys: time, memory, truth."""
+    """Plan many keys; measure time and memory, and compare the plan with its job."""
     found: Json = {"keys": keys}
     with Cloud("bench-plan") as cloud:
         s3 = session(WEST).client(
@@ -165,7 +165,7 @@ def _measure(bench: Bench, keys: int, found: Json) -> None:
 
 
 def _compare(bench: Bench, plan_id: str) -> tuple[int, list[Json]]:
-    """Row by row, in the order in which both are listed."""
+    """Compare plan and job row by row, in the order in which both are listed. Return the count and the differences."""
     count, differences = 0, []
     pairs = zip(bench.rows(f"/plans/{plan_id}/objects"), bench.rows(f"/jobs/{plan_id}/objects"), strict=True)
     for planned, done in pairs:

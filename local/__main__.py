@@ -37,7 +37,7 @@ _name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Th
 
 
 class _Commands(click.Group):
-    """Errors that we foresee are told in words, without a traceback."""
+    """A group of commands that shows expected errors as a message, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         try:
@@ -48,13 +48,13 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands)
 def main() -> None:
-    """Both Regions on this machine."""
+    """Run both Regions on this machine."""
 
 
 @main.command()
 @_name
 def up(name: str) -> None:
-    """Bring both Regions up in the background and say how to use them."""
+    """Bring both Regions up in the background and print how to use them."""
     run = Run(name)
     if run.holder() is None:
         click.echo(f"Bringing both Regions up ({run.folder.relative_to(REPOSITORY)}):")
@@ -69,7 +69,7 @@ def up(name: str) -> None:
 @_name
 @click.option("--all", "everything", is_flag=True, help="Every run of this checkout.")
 def down(name: str, everything: bool) -> None:
-    """Take the cloud down; nothing of it is left running."""
+    """Take the cloud down; none of its processes is left running."""
     for run_name in running() if everything else [name]:
         stopped = supervisor.stop(Run(run_name))
         click.echo(f"The local cloud {run_name!r} {'is down' if stopped else 'was not up'}.")
@@ -78,14 +78,14 @@ def down(name: str, everything: bool) -> None:
 @main.command(hidden=True)
 @_name
 def serve(name: str) -> None:
-    """Hold a cloud until told to stop (what `up` starts in the background)."""
+    """Run a cloud until told to stop (`up` starts this in the background)."""
     supervisor.serve(name)
 
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder; default out/package.")
 def package(out: Path | None) -> None:
-    """Make the zip and the template that AWS gets."""
+    """Make the zip and the template for AWS."""
     made = packaging.build(out=out)
     size_mb = made.zip.stat().st_size / 1_000_000
     click.echo(f"{made.template} and {made.zip.name} ({size_mb:.1f} MB){', unchanged' if made.cached else ''}")
@@ -146,7 +146,7 @@ def _issuer(name: str) -> Issuer:
 @click.option("--seed", type=int, default=None, help="Moments are drawn from it; without it, another one each time.")
 @click.option("--times", default=1, show_default=True, help="So many drills, each of one case, drawn.")
 def drill(case: str, scale: float, seed: int | None, times: int) -> None:
-    """Kill a Region in mid-work and check every promise; out/drill.html shows it."""
+    """Kill a Region while it works and check every promise; the result is in out/drill.html."""
     from local.drill import command
 
     command.run(case, scale, seed, times)

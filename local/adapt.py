@@ -1,4 +1,5 @@
-"""Adapt the packaged template to the emulator. The product is never adapted; docs/local.md lists every step and why."""
+"""Adapt the packaged template to the emulator. The product is never adapted; docs/local.md lists every step and its
+reason."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ TABLE = "Table"
 
 @dataclass(frozen=True)
 class CodeLocation:
-    """Where the zip was uploaded to."""
+    """The place to which the zip was uploaded."""
 
     bucket: str
     key: str
@@ -29,8 +30,8 @@ def adapt(
     endpoint_url: str,
     certificate: str,
 ) -> Template:
-    """`template` for one Region's stack. `endpoint_url` is where its functions find AWS, `certificate` the file that
-    names whom they trust: the local issuer."""
+    """Return `template` for one Region's stack. `endpoint_url` is where its functions reach AWS. `certificate` is the
+    file with the certificate that they trust: the local issuer's."""
     adapted = copy.deepcopy(template)
     resources = adapted["Resources"]
     _drop(resources)
@@ -47,23 +48,27 @@ def adapt(
 
 
 def _drop(resources: dict[str, Any]) -> None:
-    """The table: the emulator makes one without replicas, so the deployer makes it by API. Bucket policies: all they
-    say is "TLS only", and the local cloud speaks plain HTTP on the loopback interface."""
+    """Remove the table and the bucket policies.
+
+    The emulator makes a table without replicas, so the deployer makes it by API. The bucket policies only require TLS,
+    and the local cloud speaks plain HTTP on the loopback interface.
+    """
     del resources[TABLE]
     for name in [name for name, resource in resources.items() if resource["Type"] == "AWS::S3::BucketPolicy"]:
         del resources[name]
 
 
 def _point_at_zip(resources: dict[str, Any], code: CodeLocation) -> None:
-    """What `aws cloudformation package` does for AWS."""
+    """Set each function's code location, as `aws cloudformation package` does for AWS."""
     for resource in resources.values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": code.bucket, "Key": code.key}
 
 
 def _hold_event_sources(resources: dict[str, Any]) -> None:
-    """Off until both stacks stand. The emulator, when it creates a function, kills the workers of the function of that
-    name in every Region: West's would die with their messages while East is deployed."""
+    """Disable the event sources until both stacks are deployed. When the emulator creates a function, it kills the
+    workers of the function of that name in every Region: West's would die with their messages while East is
+    deployed."""
     for resource in resources.values():
         for event in resource["Properties"].get("Events", {}).values():
             if event["Type"] == "SQS":
@@ -71,33 +76,37 @@ def _hold_event_sources(resources: dict[str, Any]) -> None:
 
 
 def _name_batch_actions(resources: dict[str, Any]) -> None:
-    """IAM knows no sqs:SendMessageBatch, sqs:SendMessage stands for both; the emulator asks for each by its name."""
+    """Add sqs:SendMessageBatch wherever sqs:SendMessage is allowed. In IAM the latter stands for both; the emulator
+    checks each by its name."""
     for statement in _statements(resources):
         if "sqs:SendMessage" in statement.get("Action", []):
             statement["Action"].append("sqs:SendMessageBatch")
 
 
 def _drop_unknown_conditions(resources: dict[str, Any]) -> None:
-    """The emulator knows no `s3:if-match`: to it no request has an If-Match, and every DeleteObject would be denied."""
+    """Remove conditions on `s3:if-match`. The emulator doesn't know that key: it would take every request for one
+    without If-Match, and deny every DeleteObject."""
     for statement in _statements(resources):
         if "s3:if-match" in statement.get("Condition", {}).get("Null", {}):
             del statement["Condition"]
 
 
 def _statements(resources: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Of all roles' policies."""
+    """Yield the statements of all roles' policies."""
     for resource in resources.values():
         for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
             yield from policy["PolicyDocument"]["Statement"]
 
 
 def _name_region(template: Template, region: str) -> None:
-    """The emulator knows no pseudo parameters inside Conditions: `AWS::Region` would be compared by that very name."""
+    """Replace `AWS::Region` in Conditions. The emulator doesn't resolve pseudo parameters there, and would compare the
+    name itself."""
     template["Conditions"] = _replace(template["Conditions"], {"AWS::Region": region})
 
 
 def _make_numbers(template: Template, parameters: Mapping[str, str | int]) -> None:
-    """The emulator passes Number parameters on as strings, on which its event sources then stumble."""
+    """Replace references to Number parameters by numbers. The emulator passes them on as strings, and its event sources
+    fail on those."""
     numbers: dict[str, str | int] = {
         name: int(parameters.get(name, definition["Default"]))
         for name, definition in template["Parameters"].items()
@@ -107,7 +116,7 @@ def _make_numbers(template: Template, parameters: Mapping[str, str | int]) -> No
 
 
 def _replace(node: Any, values: Mapping[str, str | int]) -> Any:  # noqa: ANN401 - any part of a template
-    """`node` with every {"Ref": name} of `values` replaced by the value."""
+    """Return `node` with every {"Ref": name} of `values` replaced by the value."""
     if isinstance(node, list):
         return [_replace(item, values) for item in node]
     if not isinstance(node, dict):
@@ -118,7 +127,7 @@ def _replace(node: Any, values: Mapping[str, str | int]) -> Any:  # noqa: ANN401
 
 
 def table_request(template: Template, name: str) -> dict[str, Any]:
-    """CreateTable's arguments for the template's global table (GlobalTable names two of them differently)."""
+    """Return CreateTable's arguments for the template's global table (GlobalTable names two of them differently)."""
     properties = template["Resources"][TABLE]["Properties"]
     stream = properties["StreamSpecification"]["StreamViewType"]
     return {
@@ -132,6 +141,6 @@ def table_request(template: Template, name: str) -> dict[str, Any]:
 
 
 def table_ttl(template: Template) -> dict[str, Any]:
-    """UpdateTimeToLive's specification."""
+    """Return UpdateTimeToLive's specification."""
     ttl: dict[str, Any] = template["Resources"][TABLE]["Properties"]["TimeToLiveSpecification"]
     return ttl

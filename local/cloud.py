@@ -1,10 +1,10 @@
-"""Both Regions on this machine: emulator, gateway and one stack of the product in each Region.
+"""Run both Regions on this machine: the emulator, the gateway, and one stack of the product in each Region.
 
     with Cloud("demo") as cloud:
         cloud.client("s3").put_object(Bucket=cloud.regions["west"].source_bucket, ...)
 
-Everything is a child process that dies with this one. Call `start` from the main thread: the kernel ties a child's
-life to the thread that began it.
+Everything is a child process that dies with this one. Call `start` from the main thread: the kernel ties a child's life
+to the thread that started it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from local.wait import WaitError, wait_until
 SIDES: Mapping[str, str] = {"west": WEST, "east": EAST}
 _PORT_TRIES = 3
 _LOOPBACK = '["127.0.0.0/8"]'
-"""Where receivers of webhooks are on this machine."""
+"""The network in which webhooks' receivers are on this machine."""
 _HEALTHY_S = 60.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -47,12 +47,12 @@ OnPhase = Callable[[str, float], None]
 
 
 class CloudError(RuntimeError):
-    """The local cloud did not come up; the message says why and where to look."""
+    """The local cloud did not come up. The message says why and where to look."""
 
 
 @dataclass(frozen=True)
 class RegionInfo:
-    """How to reach one Region."""
+    """The addresses and buckets of one Region."""
 
     api_url: str
     region: str
@@ -66,9 +66,12 @@ def _ignore(_phase: str, _seconds: float) -> None:
 
 
 class Cloud:
-    """A local cloud. `policy` overrides the product's times, sizes and limits (see `chalicelib.core.policy`);
-    `parameters` overrides any parameter of template.yaml. `enforce_iam` makes the emulator hold every function to its
-    role's policy. `on_phase` hears each phase of the start-up and how long it took."""
+    """A local cloud.
+
+    `policy` overrides the product's times, sizes and limits (see `chalicelib.core.policy`). `parameters` overrides any
+    parameter of template.yaml. `enforce_iam` makes the emulator enforce every function's role policy. `on_phase` is
+    called with each phase of the start-up and its duration in seconds.
+    """
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class Cloud:
     ) -> None:
         self.run = Run(name)
         self.regions: dict[str, RegionInfo] = {}
-        """"west" and "east", once started."""
+        """The keys are "west" and "east". Empty until started."""
         self._project = project
         self._parameters = {"PolicyJson": json.dumps(policy or {}), **(parameters or {})}
         self._routing_scale = routing_scale
@@ -93,36 +96,37 @@ class Cloud:
         self._gateway: GatewayHandle | None = None
         self._key_server: KeyServer | None = None
 
-    # ---- what one does with it -------------------------------------------------------------------------------------
+    # ---- use -------------------------------------------------------------------------------------------------------
 
     @property
     def endpoint_url(self) -> str:
-        """AWS, for clients."""
+        """The URL of AWS for clients."""
         return self._started_gateway().aws_url
 
     @property
     def api_url(self) -> str:
-        """The product's one name, which fails over."""
+        """The URL of the product's one API name, which fails over."""
         return self._started_gateway().api_url
 
     def token(self, *, tenant: str = "demo", scope: str = "read write administer operate") -> str:
-        """A bearer token that both Regions accept."""
+        """Return a bearer token that both Regions accept."""
         self._started_key_server()
         return Issuer.load(self.run.issuer_file).token(tenant=tenant, scope=scope)
 
     @property
     def certificate(self) -> tuple[Path, Path]:
-        """Certificate and private key of a server that the functions trust: also a webhook's receiver may have it."""
+        """The certificate and private key of a server that the functions trust. A webhook's receiver may use them
+        too."""
         keys = self._started_key_server()
         return keys.certificate, keys.private
 
     def client(self, service: str, region: str = WEST) -> Any:  # noqa: ANN401 - any of boto3's clients
-        """A boto3 client of the emulated account, through the gateway."""
+        """Return a boto3 client of the emulated account, through the gateway."""
         make: Any = session(region).client
         return make(service, endpoint_url=self.endpoint_url, config=CLIENT_CONFIG)
 
     def settings(self) -> dict[str, Any]:
-        """What `out/local.json` holds."""
+        """Return the contents of `out/local.json`."""
         emulator = self._started_emulator()
         return {
             "endpoint_url": self.endpoint_url,
@@ -135,7 +139,7 @@ class Cloud:
         }
 
     def processes(self) -> list[ServerProcess]:
-        """The child processes, for whoever watches over them."""
+        """Return the child processes, for a supervisor."""
         gateway = [self._gateway.process] if self._gateway else []
         return ([self._emulator] if self._emulator else []) + gateway
 
@@ -151,7 +155,8 @@ class Cloud:
         self.stop()
 
     def start(self) -> None:
-        """Return when both Regions' /health answer 200. Whatever goes wrong, Ctrl-C included, nothing stays behind."""
+        """Start everything, and return when both Regions' /health answer 200. After any failure, Ctrl-C included,
+        nothing is left running."""
         self.run.claim()
         try:
             self._start()
@@ -163,7 +168,8 @@ class Cloud:
             raise
 
     def stop(self) -> None:
-        """Stop everything. Idempotent. Nothing is asked to finish: whatever the emulator would save is thrown away."""
+        """Stop everything. Idempotent. The processes are killed without a chance to finish: the emulator's state is
+        thrown away anyway."""
         for process in reversed(self.processes()):
             process.popen.kill()
             process.stop()
@@ -193,14 +199,14 @@ class Cloud:
             list(side_by_side.map(partial(self._await_health, emulator), stacks.values()))
         with self._phase("issuer's keys in both"), ThreadPoolExecutor(len(stacks)) as side_by_side:
             list(side_by_side.map(lambda stack: deployer.learn_keys(stack, ISSUER), stacks.values()))
-        # Only now: the gateway's own health checks would make the emulator start more processes of functions that are
-        # still starting.
+        # The APIs are registered only now: the gateway's own health checks would make the emulator start more processes
+        # of functions that are still starting.
         _register(gateway, stacks)
         self.regions = {side: _region_info(gateway, stacks[region]) for side, region in SIDES.items()}
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Report how long the block took; the block may rename it."""
+        """Report how long the block took. The block may rename the phase."""
         names = [name]
         begun = time.monotonic()
         yield names.append
@@ -267,7 +273,7 @@ class Cloud:
 
 
 def _register(gateway: GatewayHandle, stacks: Mapping[str, Stack]) -> None:
-    """Tell the gateway where each Region's API is; its health checks begin."""
+    """Tell the gateway where each Region's API is. This starts its health checks."""
     control(gateway.aws_url, "PUT", "apis", {region: {"path": stack.api_path} for region, stack in stacks.items()})
 
 
@@ -282,7 +288,7 @@ def _region_info(gateway: GatewayHandle, stack: Stack) -> RegionInfo:
 
 
 def _on_free_ports(start: Callable[[], T]) -> T:
-    """A free port may be somebody else's by the time the server binds it: then try others."""
+    """Call `start`, which picks free ports. Retry if another process has taken one before the server binds it."""
     for _ in range(_PORT_TRIES - 1):
         try:
             return start()

@@ -40,14 +40,14 @@ SCHEDULED = {
     "resources": [],
     "detail": {},
 }
-"""What EventBridge's schedule sends."""
+"""The event that EventBridge's schedule sends."""
 
 _NO_FILES: dict[str, tuple[Any, Any, Any, Any]] = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
-"""The developer's AWS_PROFILE, which may not even exist, and configuration files mean nothing here."""
+"""Settings that make botocore ignore the developer's configuration files and AWS_PROFILE, which may not even exist."""
 
 CONCURRENCY: Mapping[str, int] = {
     "IntakeConcurrency": 2,
@@ -56,11 +56,11 @@ CONCURRENCY: Mapping[str, int] = {
     "VerifyConcurrency": 2,
     "NotifyConcurrency": 2,
 }
-"""Each concurrent invocation is a process of its own: what a laptop of two cores can take."""
+"""Limits that a laptop of two cores can bear: each concurrent invocation is a process of its own."""
 
 
 class DeployError(RuntimeError):
-    """The emulator refused the stack; the message says which resources and why."""
+    """The emulator refused the stack. The message says which resources and why."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Stack:
 
     region: str
     api_path: str
-    """Where the emulator serves the stack's REST API."""
+    """The path where the emulator serves the stack's REST API."""
     outputs: Mapping[str, str]
 
     @property
@@ -86,7 +86,7 @@ class Stack:
 
 
 def session(region: str) -> boto3.Session:
-    """A session of the emulator's root user, whatever the developer's own environment holds."""
+    """Return a session of the emulator's root user, whatever the developer's own environment holds."""
     return boto3.Session(
         aws_access_key_id=ACCESS_KEY_ID,
         aws_secret_access_key=SECRET_ACCESS_KEY,
@@ -99,7 +99,7 @@ CLIENT_CONFIG = Config(s3={"addressing_style": "path"}, proxies={})
 
 
 class Deployer:
-    """Deploys one package. `emulator_url` is the emulator itself, so that the gateway's counters start at nothing;
+    """Deploys one package. `emulator_url` is the emulator itself, so that the gateway's counters stay at zero.
     `certificate` is the local issuer's."""
 
     def __init__(self, package: Package, emulator_url: str, certificate: Path) -> None:
@@ -110,8 +110,11 @@ class Deployer:
         self._url = emulator_url
 
     def deploy_tables(self) -> dict[str, list[str]]:
-        """The global table, as a table of its own in each Region: the gateway replicates between them, since the
-        emulator's own replication shows a write in the other Region at once. Gives the key attributes by table."""
+        """Create the global table as an independent table in each Region, and return the key attributes by table name.
+
+        The gateway replicates between them, because the emulator's own replication shows a write in the other Region at
+        once.
+        """
         request, ttl = table_request(self._template, STACK), table_ttl(self._template)
         for region in REGIONS:
             dynamodb = session(region).client("dynamodb", endpoint_url=self._url, config=CLIENT_CONFIG)
@@ -123,7 +126,7 @@ class Deployer:
         return {STACK: [key["AttributeName"] for key in request["KeySchema"]]}
 
     def deploy_stack(self, region: str, endpoint_url: str, parameters: Mapping[str, str]) -> Stack:
-        """One Region's stack, complete. `endpoint_url` is where its functions find AWS."""
+        """Deploy one Region's whole stack. `endpoint_url` is where its functions reach AWS."""
         values: dict[str, str | int] = {**CONCURRENCY, **parameters}
         bucket = f"{STACK}-deployment-{region}"
         template_url = self._upload(region, bucket, endpoint_url, values)
@@ -139,20 +142,20 @@ class Deployer:
         return Stack(region=region, api_path=f"/_aws/execute-api/{outputs['RestAPIId']}/api", outputs=outputs)
 
     def _tag_buckets(self, region: str, buckets: Iterable[str], values: Mapping[str, str | int]) -> None:
-        """As the template says; the emulator makes buckets without their tags."""
+        """Tag the buckets as the template says. The emulator makes buckets without their tags."""
         tenant = str(values.get("DefaultTenant", self._template["Parameters"]["DefaultTenant"]["Default"]))
         s3 = session(region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)
         for bucket in buckets:
             s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": TENANTS_TAG, "Value": tenant}]})
 
     def start_event_sources(self, region: str) -> None:
-        """Let the functions of a Region see their queues."""
+        """Enable the event sources of a Region, so that its functions receive messages from their queues."""
         lambda_ = session(region).client("lambda", endpoint_url=self._url, config=CLIENT_CONFIG)
         for mapping in lambda_.list_event_source_mappings()["EventSourceMappings"]:
             lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
     def learn_keys(self, stack: Stack, issuer: str) -> None:
-        """Have a Region's sweep ask the issuer for its keys now, instead of within a minute."""
+        """Make a Region's sweep fetch the issuer's keys now, instead of within a minute."""
         lambda_ = session(stack.region).client("lambda", endpoint_url=self._url, config=CLIENT_CONFIG)
         lambda_.invoke(FunctionName=f"{STACK}-sweep", Payload=json.dumps(SCHEDULED).encode())
         s3 = session(stack.region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)
@@ -160,7 +163,8 @@ class Deployer:
             raise DeployError(f"{stack.region}: the sweep did not get the issuer's keys; its log says why")
 
     def _upload(self, region: str, bucket: str, endpoint_url: str, values: Mapping[str, str | int]) -> str:
-        """Zip and template, as `aws cloudformation package` uploads them: the template is over the inline limit."""
+        """Upload zip and template, as `aws cloudformation package` does, and return the template's URL. The template is
+        over the inline limit."""
         s3 = session(region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})  # type: ignore[typeddict-item] # the stubs list commercial Regions only
         code = CodeLocation(bucket, f"{self._digest}.zip")

@@ -1,4 +1,4 @@
-"""What `make up` prints: commands to copy and paste."""
+"""Make the text that `make up` prints: commands to copy and paste."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _RCLONE = (
 
 
 def settings_for_shell(settings: dict[str, Any]) -> str:
-    """Commands that set what docs/api.md and the README begin with."""
+    """Return shell commands that set the variables with which docs/api.md and the README begin."""
     return _SETTINGS.format(**settings, **settings["regions"])
 
 
 def examples(settings: dict[str, Any], run: Run) -> str:
-    """The text for a cloud's settings (the contents of `out/local.json`)."""
+    """Return the text for a cloud's settings (the contents of `out/local.json`)."""
     regions = settings["regions"]
     return _TEXT.format(
         **{name: value for name, value in settings.items() if name != "regions"},

@@ -1,4 +1,4 @@
-"""The local cloud's own token issuer: mints tokens and publishes its keys as a company's OIDC provider would."""
+"""The local cloud's own token issuer. It mints tokens and publishes its keys as a company's OIDC provider would."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from jwt.algorithms import ECAlgorithm
 ISSUER = "https://issuer.eft.localhost"
 AUDIENCE = "eft"
 _PUBLISHED = 2
-"""Keys at a time: the one that signs and the one before it."""
+"""Number of keys published at a time: the one that signs and the one before it."""
 _DAY_S = 86_400
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """`keys` are the published ones by id, the newest first: that one signs. They are in `file`, so that other
-    processes can mint tokens, rotate them, and publish what is left of them."""
+    """A token issuer. `keys` are the published keys by id, the newest first; the newest signs. They are stored in
+    `file`, so that other processes can mint tokens, rotate the keys, and publish the current ones."""
 
     file: Path
     keys: dict[str, ec.EllipticCurvePrivateKey]
@@ -42,13 +42,14 @@ class Issuer:
         return Issuer(file, keys)
 
     def rotate(self) -> Issuer:
-        """A new key signs from now on; the one before stays published, those before that don't."""
+        """Return the issuer with a new key, which signs from now on. The key before it stays published; older ones
+        don't."""
         return self._with_a_new_key(f"local-{int(self.kid.removeprefix('local-')) + 1}")
 
     def _with_a_new_key(self, kid: str) -> Issuer:
         keys = {kid: ec.generate_private_key(ec.SECP256R1()), **self.keys}
         made = Issuer(self.file, dict(list(keys.items())[:_PUBLISHED]))
-        # By another name first: whoever reads it meanwhile finds a whole one.
+        # Write under another name first, so that a concurrent reader always finds a whole file.
         draft = self.file.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.write_text(json.dumps({name: _pem(key) for name, key in made.keys.items()}))
@@ -57,11 +58,11 @@ class Issuer:
 
     @property
     def kid(self) -> str:
-        """Of the key that signs."""
+        """The id of the key that signs."""
         return next(iter(self.keys))
 
     def jwks(self) -> bytes:
-        """What it publishes: the public halves."""
+        """Return the published JSON Web Key Set: the public halves of the keys."""
         keys = [
             ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "use": "sig", "alg": "ES256"}
             for kid, key in self.keys.items()
@@ -90,7 +91,7 @@ class Issuer:
 
 
 def auth_json(jwks_url: str) -> str:
-    """What the stacks' parameter AuthJson takes: who is trusted, and where his keys are."""
+    """Return the value of the stacks' parameter AuthJson: the trusted issuer, and the URL of its keys."""
     issuer = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_url": jwks_url}
     return json.dumps({"issuers": [issuer]}, separators=(",", ":"))
 

@@ -1,5 +1,8 @@
-"""Publishes the local issuer's keys over HTTPS. The product takes keys over nothing else, so it needs no exception for
-the local cloud: that has a certificate of its own, which its functions trust by SSL_CERT_FILE."""
+"""Publish the local issuer's keys over HTTPS.
+
+The product fetches keys only over HTTPS. The local cloud has a certificate of its own, which its functions trust by
+SSL_CERT_FILE, so the product needs no exception for it.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ class QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up, or doesn't trust us, is no news."""
+        """Ignore the error: a client that hangs up, or doesn't trust us, needs no log line."""
 
 
 class KeyServer:
-    """Serves from a thread of this process, and so ends with it. What it answers is read from the issuer's file each
-    time: a rotation by another process shows at once."""
+    """Serves from a thread of this process, and so ends with it. It reads the issuer's file for each answer, so a
+    rotation by another process takes effect at once."""
 
     def __init__(self, issuer_file: Path, folder: Path) -> None:
         self.certificate = folder / "issuer-certificate.pem"
@@ -43,7 +46,7 @@ class KeyServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.private)
         self._server = QuietServer((ADDRESS, 0), _handler(issuer_file))
-        # Not while accepting: a client that says nothing would hold up all others.
+        # The TLS handshake is not done while accepting: a client that sends nothing would hold up all others.
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, name="issuer's keys", daemon=True).start()
 
@@ -78,7 +81,7 @@ def _handler(issuer_file: Path) -> type[BaseHTTPRequestHandler]:
 
 
 def certify(certificate: Path, private: Path) -> None:
-    """A certificate for this machine's own address, signed by itself."""
+    """Write a self-signed certificate for this machine's own address, and its private key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "EFT's local issuer")])
     now = datetime.datetime.now(datetime.UTC)

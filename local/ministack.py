@@ -1,6 +1,6 @@
 """Start ministack, the AWS emulator of the local cloud, as a child process.
 
-It lives in a virtual environment of its own, since it pins botocore; so it is named by its binary.
+It lives in a virtual environment of its own, since it pins botocore. So it is started by the path of its binary.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from local.gateway.process import ServerProcess, start_server
 
-# Taken over from the caller's environment; the rest is left out on purpose. ministack passes its environment on to
-# every function it runs, and reads dozens of variables: credentials or an AWS_ENDPOINT_URL of the developer's shell
-# must not reach them by accident.
+# Variables that are passed on from the caller's environment. All others are left out on purpose: ministack passes its
+# environment on to every function it runs, and reads dozens of variables. Credentials or an AWS_ENDPOINT_URL of the
+# developer's shell must not reach them by accident.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "AWS_CA_BUNDLE")
 
 
@@ -34,7 +34,7 @@ def launch_ministack(
         "STATE_DIR": str(directory / "state"),
         "S3_DATA_DIR": str(directory / "s3"),
         "TMPDIR": str(directory / "tmp"),
-        # Its IoT listener takes the fixed port 8883, which a second instance on the same machine could not have.
+        # Its IoT listener uses the fixed port 8883, which a second instance on the same machine could not bind.
         "IOT_MTLS_ENABLED": "0",
         "PYTHONUNBUFFERED": "1",
     }

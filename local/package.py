@@ -1,8 +1,8 @@
-"""Package the product for deployment: what AWS gets and what the local cloud runs are the same two files.
+"""Package the product for deployment. AWS and the local cloud get the same two files.
 
-`chalice package` does the work, on a snapshot of the sources, so that nobody's edits meanwhile and no stale
-`.chalice/deployments` (Chalice's cache goes by contents, not by names) get in. Afterwards the zip is made smaller,
-faster to import and the same every time: see `finish_zip`. The result is kept under a digest of all it was made from.
+`chalice package` does the work on a snapshot of the sources. So edits during packaging don't get in, and neither does a
+stale `.chalice/deployments` (Chalice caches by contents, not by names). Afterwards the zip is made smaller, faster to
+import and reproducible: see `add_finished`. The result is kept under a digest of everything it was made from.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ STAGE = "prod"
 
 _SOURCES = ("app.py", "requirements.txt", "template.yaml", ".chalice/config.json")
 _SERVICES = frozenset({"s3", "dynamodb", "sqs", "events", "sts", "xray", "kms"})
-"""The AWS services whose botocore models are packaged. Those of the other 400 are 15 of 25 MB of the zip, which every
-cold start would unpack; a client of an unlisted service fails at once, in the local cloud too."""
+"""The AWS services whose botocore models are packaged. The models of the other 400 would be 15 of the zip's 25 MB, and
+every cold start would unpack them. A client of an unlisted service fails at once, in the local cloud too."""
 _BARE_APP = """
 from chalice import Chalice
 app = Chalice(app_name="bare")
 app.lambda_function()(lambda event, context: None)
 """
-"""The least that Chalice packages requirements for."""
+"""The smallest app for which Chalice packages requirements."""
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 class PackageError(RuntimeError):
-    """Packaging failed; the message says what to do."""
+    """Packaging failed. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Package:
     """The SAM template, in plain YAML without aliases. Its CodeUri is the zip beside it."""
     zip: Path
     digest: str
-    """Of everything the package was made from."""
+    """Digest of everything that the package was made from."""
     cached: bool
-    """It was there already."""
+    """True if the package existed already."""
 
 
 def build(project: Path = REPOSITORY, out: Path | None = None) -> Package:
-    """The package of the sources in `project`, made now if there is none of exactly these sources under `out`."""
+    """Return the package of the sources in `project`. Make it if `out` holds none of exactly these sources."""
     out = out or project / "out" / "package"
     sources = _sources(project)
     digest = _digest(project, sources)
@@ -83,7 +83,7 @@ def _sources(project: Path) -> list[str]:
 
 
 def _digest(project: Path, sources: list[str]) -> str:
-    """Of the sources and of what packages them."""
+    """Return the digest of the sources and of the tools that package them."""
     digest = hashlib.sha256(_tools())
     for name in sources:
         content = (project / name).read_bytes()
@@ -92,14 +92,15 @@ def _digest(project: Path, sources: list[str]) -> str:
 
 
 def _tools() -> bytes:
-    """What else decides how a package looks: the Python whose wheels are taken, Chalice, and this file."""
+    """Return everything else that determines the package: the Python version whose wheels are taken, Chalice's version,
+    and this file."""
     versions = f"{sys.version}\0{importlib.metadata.version('chalice')}\0".encode()
     return versions + Path(__file__).read_bytes()
 
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """One packager at a time: `make demo` beside `make test` must not see half a package."""
+    """Allow one packager at a time: `make demo` beside `make test` must not see half a package."""
     out.mkdir(parents=True, exist_ok=True)
     with (out / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -113,7 +114,7 @@ def _build(project: Path, sources: list[str], out: Path) -> None:
         for name in sources:
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project / name, snapshot / name)
-        (snapshot / "requirements.txt").write_text("")  # they are there already
+        (snapshot / "requirements.txt").write_text("")  # the dependencies are in another zip
         _chalice_package(snapshot, made, ["--merge-template", str(snapshot / "template.yaml")])
         whole = scratch / "deployment.zip"
         shutil.copyfile(dependencies, whole)
@@ -123,8 +124,8 @@ def _build(project: Path, sources: list[str], out: Path) -> None:
 
 
 def _dependencies(project: Path, out: Path) -> Path:
-    """A zip of what requirements.txt names, as Chalice vendors it, finished. Kept until the requirements change: an
-    edit of the product itself is then packaged in seconds."""
+    """Return a finished zip of the packages in requirements.txt, as Chalice vendors them. It is kept until the
+    requirements change, so that an edit of the product itself is packaged in seconds."""
     requirements = (project / "requirements.txt").read_bytes()
     digest = hashlib.sha256(_tools() + requirements).hexdigest()[:16]
     kept = out / f"dependencies-{digest}.zip"
@@ -152,8 +153,8 @@ def _scratch(out: Path) -> Iterator[Path]:
 
 
 def _chalice_package(project: Path, made: Path, options: list[str]) -> None:
-    # Chalice asks botocore for a Region although packaging needs none; the template itself names none. The developer's
-    # own AWS_PROFILE, which may not even exist, must not matter.
+    # Chalice asks botocore for a Region although packaging needs none, and the template names none. The developer's own
+    # AWS_PROFILE, which may not even exist, must not matter.
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     env["AWS_DEFAULT_REGION"] = "us-gov-west-1"
     command = [
@@ -167,7 +168,7 @@ def _chalice_package(project: Path, made: Path, options: list[str]) -> None:
 
 
 def _finish_template(made: Path, template: Path) -> None:
-    """Plain YAML: Chalice writes aliases, which not every reader of templates follows."""
+    """Write the template as plain YAML. Chalice writes aliases, which not every reader of templates understands."""
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, _data: object) -> bool:
@@ -177,11 +178,11 @@ def _finish_template(made: Path, template: Path) -> None:
 
 
 def add_finished(made: Path, tree: Path, whole: Path, without: tuple[str, ...] = ()) -> None:
-    """Add what is in `made` to the zip `whole`: without unused service models and what begins with one of `without`,
-    with bytecode, in a fixed order with fixed times.
+    """Add the contents of the zip `made` to the zip `whole`, with bytecode, in a fixed order and with fixed times.
+    Service models that aren't needed, and names that begin with one of `without`, are left out.
 
     Lambda's code folder is read-only: without bytecode in the zip every cold start compiles every module again, which
-    doubles the time of importing. Unchecked, since unzipping changes the files' times.
+    doubles the time of importing. The bytecode is marked as unchecked, since unzipping changes the files' times.
     """
     with zipfile.ZipFile(made) as archive:
         names = [name for name in archive.namelist() if _needed(name) and not name.startswith(without)]

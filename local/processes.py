@@ -1,4 +1,4 @@
-"""The emulator's function processes: found by what /proc says of them, so that they can be killed or frozen."""
+"""Find the emulator's function processes by their entries in /proc, so that they can be killed or frozen."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _POLL_S = 0.02
-# A process that the emulator had decided to start shows within this time, also on a busy machine.
+# A process that the emulator had decided to start appears within this time, also on a busy machine.
 _QUIET_S = 1.0
 _TIMEOUT_S = 30.0
 
 
 class ProcessError(RuntimeError):
-    """Processes don't do as they are told."""
+    """Processes did not react to a signal in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionProcess:
-    """`function` is the name Lambda knows it by."""
+    """A process that runs a function. `function` is the function's name in Lambda."""
 
     pid: int
     region: str
@@ -31,19 +31,19 @@ class FunctionProcess:
 
 
 def function_processes(emulator_pid: int) -> list[FunctionProcess]:
-    """Every process that runs a function of the emulator, busy or idle."""
+    """Return every process that runs a function of the emulator, busy or idle."""
     found = (_inspect(Path("/proc") / name, emulator_pid) for name in os.listdir("/proc") if name.isdigit())
     return [process for process in found if process is not None]
 
 
 def _inspect(folder: Path, emulator_pid: int) -> FunctionProcess | None:
     try:
-        # "pid (name) state parent ...", where the name may hold anything.
+        # The format is "pid (name) state parent ...", where the name may hold any character.
         state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
         if int(parent) != emulator_pid:
             return None
         entries = (folder / "environ").read_bytes().split(b"\0")
-    except OSError:  # it has just ended
+    except OSError:  # the process has just ended
         return None
     environ = dict(entry.decode(errors="replace").partition("=")[::2] for entry in entries)
     region, function = environ.get("AWS_REGION"), environ.get("AWS_LAMBDA_FUNCTION_NAME")
@@ -61,7 +61,7 @@ def send(number: signal.Signals, pids: Iterable[int]) -> None:
 def until_quiet(look: Callable[[], list[int]], number: signal.Signals) -> set[int]:
     """Send the signal to every process that `look` finds, again and again, until it has found none for a while.
 
-    Gives all that it was sent to.
+    Return all processes that it was sent to. Raises ProcessError if that takes too long.
     """
     hit: set[int] = set()
     now = time.monotonic()

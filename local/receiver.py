@@ -1,4 +1,4 @@
-"""Somebody whom a webhook tells: an HTTPS server of this machine that keeps what is posted to it."""
+"""An HTTPS server of this machine that receives webhook posts and keeps them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Posted:
-    """Header names are in lower case."""
+    """A received post. Header names are in lower case."""
 
     path: str
     headers: dict[str, str]
@@ -46,7 +46,7 @@ class Receiver:
         return f"https://{ADDRESS}:{self._server.server_address[1]}"
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> int:
-        """The status to answer with."""
+        """Keep a post and return the status to answer with."""
         with self._lock:
             status = self._answers.pop(0) if self._answers else 204
             self.posts.append(Posted(path, headers, body, status))

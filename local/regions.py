@@ -1,12 +1,12 @@
-"""Death, hanging, freezing, isolation and return of one Region of a running local cloud.
+"""Kill, hang, freeze, isolate and restore one Region of a running local cloud.
 
     regions = Regions.of(cloud)         # or Regions.of_run(Run("main")), for a cloud that `make up` holds
     regions.kill("west")
     ...
     regions.restore("west")
 
-Everything here may be done again without harm, and each call says what it did and when. On the command line:
-`python -m local region kill west`.
+Every call may be repeated without harm, and returns what it did and when. On the command line: `python -m local region
+kill west`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from local.processes import FunctionProcess, function_processes, send, until_qui
 from local.run import Run, RunError
 
 NAMES = {**SIDES, **{region: region for region in SIDES.values()}}
-"""What a Region may be called: "west", or "us-gov-west-1"."""
+"""The names that a Region may be called by: "west", or "us-gov-west-1"."""
 
 
 class RegionError(RuntimeError):
-    """It can't be done; the message says why."""
+    """The action is not possible. The message says why."""
 
 
 @dataclass
 class Done:
-    """What was done to a Region. Times are epoch milliseconds; each step's is the one at which it was finished."""
+    """The steps that were done to a Region. Times are epoch milliseconds; a step's time is when it was finished."""
 
     action: str
     region: str
@@ -60,8 +60,8 @@ class Regions:
     def __init__(self, gateway_url: str, emulator_url: str, emulator_pid: int) -> None:
         self._gateway_url = gateway_url
         self._emulator_pid = emulator_pid
-        # Straight to the emulator: whatever is done to a Region, no fault and no cut stands in the way of undoing it.
-        # Made at once, since making them takes longer than a Region may take to die.
+        # The clients talk to the emulator directly, so that no fault and no cut prevents undoing what was done to a
+        # Region. They are made at once, since making them takes longer than a Region may take to die.
         self._clients = {
             (service, region): _client(service, region, emulator_url)
             for service in ("lambda", "events")
@@ -74,7 +74,7 @@ class Regions:
 
     @staticmethod
     def of_run(run: Run) -> Regions:
-        """A cloud that another process holds."""
+        """Return the Regions of a cloud that another process holds. Raises RunError if it is not up."""
         if run.holder() is None or not run.settings_file.is_file():
             raise RunError(f"the local cloud {run.name!r} is not up: `make up` first")
         return Regions._from(json.loads(run.settings_file.read_text()))
@@ -84,17 +84,19 @@ class Regions:
         emulator = settings["emulator"]
         return Regions(settings["endpoint_url"], emulator["url"], emulator["pid"])
 
-    # ---- what can be done to a Region ------------------------------------------------------------------------------
+    # ---- actions on a Region ---------------------------------------------------------------------------------------
 
     def kill(self, region: str, *, storage: bool = False) -> Done:
-        """The Region's stack dies in mid-work: its processes are gone, nothing of it runs or answers any more, and
-        what its table had not replicated is stuck. Its queues and schedules are there, but unreachable.
+        """Kill the Region's stack while it works. Its processes end, nothing of it runs or answers any more, and writes
+        that its table had not replicated are stuck. Its queues and schedules still exist, but are unreachable.
 
-        S3 goes on for the buckets of the Region, unless `storage` dies, too, and tells its queues of new objects.
+        S3 goes on for the buckets of the Region, and still sends events about new objects to its queues. With
+        `storage`, S3 dies too.
         """
         done, name = _begin("kill", region)
-        # Stopped first, so that it dies at this very moment, and not one function after the other. What the emulator
-        # starts before it is told to leave off finds itself cut, and is killed below.
+        # The processes are stopped first, so that they all die at this very moment and not one function after the
+        # other. A process that the emulator starts before its functions are switched off is already cut off, and is
+        # killed below.
         self._stop_once(done, name)
         self._stall(name)
         done.step("replication stalled")
@@ -106,8 +108,8 @@ class Regions:
         return done
 
     def hang(self, region: str) -> Done:
-        """The whole Region stops in mid-work, and nobody is told: its processes are asleep, its API, its services and
-        its storage accept connections and answer nothing, and its table replicates nothing."""
+        """Stop the whole Region while it works, without any sign to others. Its processes sleep. Its API, its services
+        and its storage accept connections and answer nothing. Its table replicates nothing."""
         done, name = _begin("hang", region)
         self._stop_once(done, name)
         self._stall(name)
@@ -118,8 +120,8 @@ class Regions:
         return done
 
     def restore(self, region: str) -> Done:
-        """A killed Region returns, with its old messages and schedules, and with a table that is behind: replication
-        resumes last. The workers of one that hung go on where they were."""
+        """Bring a killed Region back, with its old messages and schedules, and with a table that is behind: replication
+        resumes last. The workers of a Region that hung continue where they were."""
         done, name = _begin("restore", region)
         control(self._gateway_url, "DELETE", f"cut/{name}")
         done.step("API, functions and storage joined again")
@@ -129,15 +131,15 @@ class Regions:
         return done
 
     def freeze(self, region: str) -> Done:
-        """Its function processes stop in mid-work, and no other is started: whoever holds a lease falls asleep. Its
-        table goes on replicating."""
+        """Stop the Region's function processes while they work, and let no other start: a worker that holds a lease
+        falls asleep. Its table goes on replicating."""
         done, name = _begin("freeze", region)
         self._stop_once(done, name)
         self._keep_asleep(done, name)
         return done
 
     def thaw(self, region: str) -> Done:
-        """A frozen Region goes on as if no time had passed."""
+        """Let a frozen Region continue as if no time had passed."""
         done, name = _begin("thaw", region)
         self._wake(done, name)
         if name not in self._cut():
@@ -145,14 +147,14 @@ class Regions:
         return done
 
     def isolate(self, region: str) -> Done:
-        """Its table is cut off from the other Region's, in both directions; everything else goes on."""
+        """Cut the Region's table off from the other Region's, in both directions. Everything else goes on."""
         done, name = _begin("isolate", region)
         self._stall(name)
         done.step("replication stalled")
         return done
 
     def rejoin(self, region: str) -> Done:
-        """The tables of an isolated Region and of the other one exchange what they hold back."""
+        """Let the tables of an isolated Region and of the other one exchange the writes that they hold back."""
         done, name = _begin("rejoin", region)
         if name in self._cut():
             done.step("left alone: the Region is dead, `restore` releases its replication")
@@ -160,15 +162,16 @@ class Regions:
             self._release(done, name)
         return done
 
-    # ---- what is seen of a Region ----------------------------------------------------------------------------------
+    # ---- state of a Region -----------------------------------------------------------------------------------------
 
     def processes(self, region: str, function: str | None = None) -> list[int]:
-        """The ids of its function processes, busy or idle; only those of one function, such as "copy"."""
+        """Return the ids of the Region's function processes, busy or idle; with `function` (such as "copy"), only that
+        one's."""
         return [process.pid for process in self._find(_name(region), function)]
 
     def status(self, region: str) -> dict[str, Any]:
-        """Whether it is cut off, which directions of its replication are stalled, and what runs: the ids of its
-        processes by function, and of these the stopped ones."""
+        """Return whether the Region is cut off, which directions of its replication are stalled, and the ids of its
+        processes by function, and of the stopped ones."""
         name = _name(region)
         processes = self._find(name)
         return {
@@ -199,7 +202,7 @@ class Regions:
         done.step(f"{len(pids)} function processes stopped in mid-work")
 
     def _keep_asleep(self, done: Done, name: str) -> None:
-        """Nothing is started any more, and what was being started meanwhile is stopped, too."""
+        """Let no process start any more, and stop those that were just being started."""
         self._switch(done, name, on=False)
         done.pids |= until_quiet(lambda: [p.pid for p in self._find(name) if not p.stopped], signal.SIGSTOP)
         done.step(f"{len(done.pids)} function processes stopped")
@@ -211,7 +214,8 @@ class Regions:
         done.step(f"{len(stopped)} function processes continued")
 
     def _switch(self, done: Done, name: str, *, on: bool) -> None:
-        """Concurrency first: with none reserved, the emulator takes no message and starts no process."""
+        """Switch the Region's functions, event sources and rules on or off. Concurrency comes first: with none
+        reserved, the emulator takes no message and starts no process."""
         lambda_, events = self._clients[("lambda", name)], self._clients[("events", name)]
         for function in _pages(lambda_, "list_functions", "Functions"):
             if on:
@@ -240,7 +244,7 @@ class Regions:
         control(self._gateway_url, "PUT", "replication", {"stalled": sorted(both | set(replication["stalled"]))})
 
     def _release(self, done: Done, name: str) -> None:
-        """Except towards and from a Region that is dead."""
+        """Resume the Region's replication, except to and from a Region that is dead."""
         replication, dead = self._replication(), self._cut()
         ways = [way for way in replication["stalled"] if name not in way or any(region in way for region in dead)]
         held = sum(queue["waiting"] for queue in replication["queues"].values())

@@ -17,12 +17,13 @@ _RUNS = REPOSITORY / "out" / "run"
 
 
 class RunError(RuntimeError):
-    """The run can't be had; the message says what to do."""
+    """The run is not available. The message says what to do."""
 
 
 @dataclass
 class Run:
-    """`out/run/NAME`. Whoever holds its lock is its cloud; the kernel lets go of the lock when that process dies."""
+    """`out/run/NAME`. The process that holds its lock is its cloud. The kernel releases the lock when that process
+    dies."""
 
     name: str
     _lock: int | None = field(default=None, repr=False)
@@ -38,13 +39,13 @@ class Run:
 
     @property
     def settings_file(self) -> Path:
-        """Where `make up` says how to reach the cloud."""
+        """The file in which `make up` writes how to reach the cloud."""
         suffix = "" if self.name == DEFAULT_NAME else f"-{self.name}"
         return REPOSITORY / "out" / f"local{suffix}.json"
 
     @property
     def issuer_file(self) -> Path:
-        """The local issuer's keys."""
+        """The file with the local issuer's keys."""
         return self.folder / "issuer.json"
 
     @property
@@ -53,13 +54,13 @@ class Run:
 
     @property
     def scratch(self) -> Path:
-        """Where functions are unpacked. Only while it is claimed."""
+        """The folder in which functions are unpacked. It exists only while the run is claimed."""
         if self._scratch is None:
             raise RunError(f"the run {self.name!r} is not claimed")
         return self._scratch
 
     def claim(self) -> None:
-        """Become this run's cloud, on an empty folder."""
+        """Become this run's cloud, on an empty folder. Raises RunError if it is up already."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -78,7 +79,7 @@ class Run:
         self._scratch = scratch.make(self.folder, lambda folder: _holder(folder) is None)
 
     def release(self) -> None:
-        """Give up the lock. Logs and key stay for whoever wants to look; the emulator's data does not."""
+        """Release the lock. Logs and keys stay for later inspection; the emulator's data does not."""
         if self._lock is None:
             return
         for folder in (self.scratch, self.folder / "state", self.folder / "s3", self.folder / "tmp"):
@@ -87,7 +88,7 @@ class Run:
         self._lock = None
 
     def holder(self) -> int | None:
-        """The process whose cloud this run is, or None when it is down."""
+        """Return the id of the process whose cloud this run is, or None when it is down."""
         return _holder(self.folder)
 
     def _clear(self, keep: tuple[str, ...]) -> None:
@@ -115,7 +116,7 @@ def _holder(folder: Path) -> int | None:
 
 
 def running() -> list[str]:
-    """The names of the runs that are up."""
+    """Return the names of the runs that are up."""
     if not _RUNS.is_dir():
         return []
     return sorted(path.name for path in _RUNS.iterdir() if path.is_dir() and Run(path.name).holder() is not None)

@@ -1,7 +1,8 @@
-"""Where the emulator unpacks functions: each process gets the whole zip, some thousand files for a cloud at work.
+"""Choose the folder where the emulator unpacks functions. Each process unpacks the whole zip, which makes some thousand
+files for a cloud at work.
 
-In memory where the machine offers that, since a busy disk takes a minute to delete them. What a killed cloud leaves
-there is deleted by the next one that starts.
+The folder is in memory where the machine offers that, since a busy disk takes a minute to delete these files. A killed
+cloud leaves its folder there; the next cloud that starts deletes it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _NEEDED_BYTES = 3 * 1024**3
 
 
 def make(run_folder: Path, abandoned: Callable[[Path], bool], memory: Path = MEMORY) -> Path:
-    """An empty folder for the cloud of `run_folder`. `abandoned` says of another run's folder whether its cloud is
-    gone."""
+    """Return an empty folder for the cloud of `run_folder`. `abandoned` says whether the cloud of another run's folder
+    is gone; if so, that cloud's files are deleted."""
     for other in memory.glob(f"{_PREFIX}*"):
         if _is_abandoned(other, abandoned):
             shutil.rmtree(other, ignore_errors=True)
@@ -38,12 +39,12 @@ def make(run_folder: Path, abandoned: Callable[[Path], bool], memory: Path = MEM
 def _is_abandoned(folder: Path, abandoned: Callable[[Path], bool]) -> bool:
     try:
         return abandoned(Path((folder / _OWNER).read_text()))
-    except OSError:  # being made or deleted by another right now
+    except OSError:  # another process is making or deleting it right now
         return False
 
 
 def _serves(memory: Path) -> bool:
-    """Room for it, and libraries may be loaded from there (containers often forbid that)."""
+    """Return whether there is enough room, and libraries may be loaded from there (containers often forbid that)."""
     try:
         state = os.statvfs(memory)
     except OSError:

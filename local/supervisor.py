@@ -1,7 +1,8 @@
-"""The background process behind `make up`: holds one cloud, watches its children, and takes all of it down at the end.
+"""The background process behind `make up`. It holds one cloud, watches its children, and takes everything down at the
+end.
 
-The command that starts it passes its start-up messages on, until the line READY. Until then the two live and die
-together; afterwards the supervisor stands alone.
+The command that starts it prints its start-up messages, until the line READY. Until then the two live and die together;
+afterwards the supervisor runs independently.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class SupervisorError(RuntimeError):
-    """The background process did not do as asked; the message says where to look."""
+    """The background process did not do as asked. The message says where to look."""
 
 
 def start(name: str, say: Callable[[str], None]) -> None:
@@ -53,7 +54,7 @@ def start(name: str, say: Callable[[str], None]) -> None:
 
 
 def stop(run: Run) -> bool:
-    """Take a run's cloud down, and return when nothing of it is left. False: it was not up."""
+    """Take a run's cloud down, and return when nothing of it is left. Return False if it was not up."""
     pid = run.holder()
     if pid is None:
         return False
@@ -63,7 +64,7 @@ def stop(run: Run) -> bool:
 
 
 def serve(name: str) -> None:
-    """Be the supervisor: until a signal or the death of a child."""
+    """Be the supervisor until a signal arrives or a child dies."""
     for number in _ENDING:
         signal.signal(number, _leave)
     cloud = Cloud(name, on_phase=lambda phase, seconds: print(f"  {phase:<24}{seconds:6.1f} s", flush=True))
@@ -77,7 +78,7 @@ def serve(name: str) -> None:
 
 
 def _follow(child: subprocess.Popen[str], say: Callable[[str], None]) -> bool:
-    """Pass the child's messages on; True at READY, False if it ends before."""
+    """Print the child's messages. Return True at READY, False if it ends before."""
     assert child.stdout is not None
     for line in child.stdout:
         if line.strip() == READY:
@@ -91,7 +92,7 @@ def _end_with_parent() -> None:
 
 
 def _stand_alone(log: Path) -> None:
-    """From here on the cloud outlives the command that started it, and prints to its log."""
+    """Let the cloud outlive the command that started it, and print to its log from now on."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, 0)
     print(READY, flush=True)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -101,14 +102,14 @@ def _stand_alone(log: Path) -> None:
 
 
 def _leave(number: int, _frame: object) -> None:
-    # A second signal must not interrupt the clean-up that the first one began.
+    # A second signal must not interrupt the clean-up that the first one started.
     for ending in _ENDING:
         signal.signal(ending, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
 def _watch(cloud: Cloud) -> None:
-    """Sleep until a child ends; signals that ask for the end arrive as SystemExit."""
+    """Sleep until a child ends. A signal that asks the supervisor to end raises SystemExit."""
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     while all(process.alive for process in cloud.processes()):
         signal.sigtimedwait([signal.SIGCHLD], 5.0)

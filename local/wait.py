@@ -1,4 +1,4 @@
-"""Wait for a condition, never for a time."""
+"""Wait for a condition, never for a fixed time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ _POLL_SECONDS = 0.05
 
 
 class WaitError(RuntimeError):
-    """What was waited for did not come to be."""
+    """The condition did not come true in time."""
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float) -> None:
-    """Return once `condition` holds; after `timeout_s` raise WaitError saying `what` didn't happen."""
+    """Return once `condition` holds. Raises WaitError, which says that `what` didn't happen, after `timeout_s`
+    seconds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

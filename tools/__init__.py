@@ -1,1 +1,1 @@
-"""For those who receive the product's records, not for the product: never deployed."""
+"""Tools for those who receive the product's records. The product doesn't use them, and they are never deployed."""

@@ -1,13 +1,13 @@
-"""Holds a job's report against its receipts, and the receipts against the hash chain, without asking anybody.
+"""Check a job's report against its receipts, and the receipts against the hash chain, offline.
 
     python -m tools.verify_report RECEIPTS --chain HASH [--report REPORT]
 
-RECEIPTS is what `GET /jobs/{id}/report?format=receipts` gives: a manifest and its receipt for each partition, in order.
-HASH is the job's `receipt_chain_sha256`, from `GET /jobs/{id}` or, better, from the "Job Settled" event, which left the
-service on the day. The chain covers every receipt; each receipt names its manifest by digest; the two make every row of
-the report. REPORT (csv or ndjson) is made again from them and compared byte by byte.
+RECEIPTS is the answer of `GET /jobs/{id}/report?format=receipts`: a manifest and its receipt for each partition, in
+order. HASH is the job's `receipt_chain_sha256`. Take it from `GET /jobs/{id}` or, better, from the "Job Settled" event,
+which left the service on the day. The chain covers every receipt. Each receipt names its manifest by digest. The two
+determine every row of the report. REPORT (csv or ndjson) is made again from them and compared byte by byte.
 
-Exit 0: all of it agrees. Exit 1: it says where it first does not.
+Exit 0: everything agrees. Exit 1: the message says where the first difference is.
 """
 
 import argparse
@@ -30,12 +30,12 @@ SHOWN_BYTES = 300
 
 
 class Differs(Exception):
-    """The first thing that is not as it must be."""
+    """The first difference that was found."""
 
 
 @dataclass(slots=True)
 class Verified:
-    """What was looked at."""
+    """Counts and chain of the partitions that were checked."""
 
     partitions: int = 0
     rows: int = 0
@@ -44,7 +44,7 @@ class Verified:
     """Range -> its highest partition, and whether that was its last."""
     _before: str = ""
     _awaited: str = ""
-    """The partition to which rows of the one before were set aside: its receipt comes next."""
+    """The partition to which rows of the previous one were set aside. Its receipt must come next."""
 
     def add(self, receipt: Receipt, line: bytes) -> None:
         if not is_part_id(receipt.part):
@@ -67,7 +67,8 @@ class Verified:
         self.head = chain(self.head, hashlib.sha256(line).hexdigest())
 
     def end(self, expected: str) -> None:
-        """All of it has been seen: is it all, and is it what was settled?"""
+        """Check, after the last receipt, that none is missing and that the chain is the one that was settled. Raises
+        Differs."""
         for range_id, (highest, last) in self._ranges.items():
             forked = all(any(name.startswith(range_id + half) for name in self._ranges) for half in "01")
             if not last and not forked:
@@ -82,7 +83,7 @@ class Verified:
 
 
 def verify(receipts: Path, chain_sha256: str, report: Path | None) -> Verified:
-    """Raises Differs. First the receipts: a report is held against nothing less."""
+    """Check the receipts, then the report if there is one. Return the counts. Raises Differs."""
     format_of_report = _format_of(report) if report else None
     verified = Verified()
     with receipts.open("rb") as bundle:
@@ -96,7 +97,7 @@ def verify(receipts: Path, chain_sha256: str, report: Path | None) -> Verified:
 
 
 def _partitions(bundle: BinaryIO, verified: Verified) -> Iterator[tuple[bytes, bytes]]:
-    """Each partition's two records, once they agree with each other."""
+    """Yield each partition's two records, once they agree with each other."""
     number = 0
     while line := bundle.readline():
         number += 2

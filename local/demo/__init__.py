@@ -1,6 +1,7 @@
-"""`make demo`: real files through both Regions, and every one of them compared with what went in.
+"""`make demo`: deliver real files through both Regions, and compare every one of them with its original.
 
-Made files, or those of a folder (`plan`, `making`, `folder`), are uploaded (`store`). A feed delivers what lies in the
-partner's inbox, a job submitted over the API (`api`, `watch`) the rest. Then everything at the targets is downloaded
-and compared (`compare`), the job is run again, and the requests that the gateway counted are added up (`counts`).
+The files are made, or taken from a folder (`plan`, `making`, `folder`), and uploaded (`store`). A feed delivers those
+in the partner's inbox; a job submitted over the API (`api`, `watch`) delivers the rest. Then everything at the targets
+is downloaded and compared (`compare`). The job is run again, and the requests that the gateway counted are added up
+(`counts`).
 """

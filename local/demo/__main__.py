@@ -48,7 +48,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("--input", "source", type=click.Path(path_type=Path), help="Deliver this folder instead of made files.")
 @click.option("--objects", default=SMALL_OBJECTS, show_default=True, help="How many small objects to make.")
 def main(source: Path | None, objects: int) -> None:
-    """Both Regions up, files through them, everything compared."""
+    """Bring both Regions up, deliver files through them, and compare everything."""
     for number in _ENDING:
         signal.signal(number, _leave)
     begun = time.monotonic()
@@ -95,7 +95,7 @@ def _play(items: list[Item], screen: Screen, result: Report) -> None:
 
 @contextmanager
 def _cloud(screen: Screen) -> Iterator[Cloud]:
-    """Both Regions, whatever happens taken down at the end."""
+    """Bring both Regions up, and take them down at the end in any case."""
     cloud = Cloud(_free_name(), policy=POLICY, on_phase=screen.phase)
     with screen.step("both Regions up", "Bring both Regions up"):
         cloud.start()
@@ -108,7 +108,8 @@ def _cloud(screen: Screen) -> Iterator[Cloud]:
 
 
 def _free_name() -> str:
-    """One demo beside another, or beside `make up`, is fine: each has a cloud of its own."""
+    """Return the name of a run that is not up. Each demo has a cloud of its own, so it can run beside another, or
+    beside `make up`."""
     names = ("demo", *(f"demo-{number}" for number in range(2, 10)))
     return next((name for name in names if Run(name).holder() is None), names[-1])
 
@@ -119,7 +120,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _ignore_signals() -> None:
-    """Nothing must interrupt the clean-up."""
+    """Ignore ending signals, so that nothing interrupts the clean-up."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 

@@ -19,7 +19,8 @@ _PAGE = 1000
 
 
 class Api:
-    """GETs, and POSTs with their Idempotency-Key, are repeated where AWS itself may be slow to answer."""
+    """A client of the API. It repeats GETs, and POSTs with their Idempotency-Key, where AWS itself may be slow to
+    answer."""
 
     def __init__(
         self,
@@ -33,7 +34,7 @@ class Api:
         self._http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, transport=transport)
         self._pause = pause
         self.repeated = 0
-        """Requests that had to be repeated."""
+        """Number of requests that had to be repeated."""
 
     def __enter__(self) -> Api:
         return self
@@ -51,7 +52,7 @@ class Api:
         return self._answer(lambda: self._http.get(f"/jobs/{job_id}"))
 
     def objects(self, job_id: str) -> Iterator[Json]:
-        """Every row, page by page."""
+        """Yield every row, page by page."""
         params: dict[str, str | int] = {"limit": _PAGE}
         while True:
             page = self._answer(lambda: self._http.get(f"/jobs/{job_id}/objects", params=params))

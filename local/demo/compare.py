@@ -1,4 +1,4 @@
-"""What differs between what went in and what is at the targets. Pure."""
+"""Find the differences between what was sent and what is at the targets. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from local.demo.model import Facts, Found, Item, Properties
 Target = tuple[str, str]
 """A side and a key."""
 Row = Mapping[str, Any]
-"""An object as the API tells of it."""
+"""An object's row as the API returns it."""
 
 VERIFIED = ("etag", "checksum")
-"""What the product may have verified an object by; "size" would be no verification."""
+"""Verification methods that the demo accepts. "size" would be no verification."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that is not as it ought to be."""
+    """One difference between an expected and a found value."""
 
     key: str
     what: str
@@ -35,7 +35,7 @@ class Difference:
 
 
 def objects(sent: Mapping[Target, Facts], found: Mapping[Target, Found]) -> Iterator[Difference]:
-    """Missing objects, objects nobody sent, and everything that differs in the others."""
+    """Yield missing objects, objects that nobody sent, and all differences in the others."""
     for target, expected in sent.items():
         if target not in found:
             yield Difference(_place(target), "object", "there", "missing")
@@ -46,7 +46,8 @@ def objects(sent: Mapping[Target, Facts], found: Mapping[Target, Found]) -> Iter
 
 
 def versions(expected: Iterable[Target], counted: Mapping[Target, int]) -> Iterator[Difference]:
-    """Each key must have been written exactly once: one version, no delete marker, and no other keys."""
+    """Yield keys that were not written exactly once. Each must have one version and no delete marker, and there must be
+    no other keys."""
     wanted = set(expected)
     for target in sorted(wanted | counted.keys()):
         due, count = int(target in wanted), counted.get(target, 0)
@@ -57,7 +58,8 @@ def versions(expected: Iterable[Target], counted: Mapping[Target, int]) -> Itera
 def rows(
     items: Iterable[Item], told: Iterable[Row], sent: Mapping[Target, Facts], found: Mapping[Target, Found]
 ) -> Iterator[Difference]:
-    """What GET /jobs/{id}/objects says of every object: there once, copied, verified, and as it really is."""
+    """Yield rows of GET /jobs/{id}/objects that are wrong. Every object must be there once, copied, verified, and
+    described as it really is."""
     every = list(told)
     expected = {item.source_key: item for item in items}
     times = Counter(row["key"] for row in every)
@@ -71,7 +73,7 @@ def rows(
 
 
 def outcomes(job: Row, outcome: str, count: int) -> Iterator[Difference]:
-    """A job that succeeded, with one outcome for all its objects."""
+    """Yield the differences between `job` and one that succeeded with this one outcome for all its objects."""
     name = f"job {job['id']}"
     if job["state"] != "SUCCEEDED":
         yield Difference(name, "state", "SUCCEEDED", f"{job['state']} {job.get('reason') or ''}".rstrip())

@@ -1,4 +1,4 @@
-"""The requests that the gateway counted, added up. Pure but for the reading."""
+"""Add up the requests that the gateway counted. Pure, except for reading them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ WRITES = frozenset(
 )
 """Operations that S3 bills as writes, and the free ones that change something."""
 LISTS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions"})
-"""Of objects. The sweep's LISTs of multipart uploads come by the minute, not by the job."""
+"""LISTs of objects. The sweep's LISTs of multipart uploads are not among them: they recur every minute, and don't
+depend on the job."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What one counter counts."""
+    """The kind of request that one counter counts."""
 
     caller: str
     service: str
@@ -40,13 +41,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Counts:
-    """Requests by what they were."""
+    """Numbers of requests by kind."""
 
     counted: Counter[Request]
 
     @staticmethod
     def of(report: Mapping[str, Any]) -> Counts:
-        """From the gateway's report; outcomes are added together."""
+        """Make the counts from the gateway's report. Outcomes are added together."""
         counted: Counter[Request] = Counter()
         for row in report["requests"]:
             request = Request(row["caller"], row["service"], row["operation"], row["bucket"])
@@ -57,7 +58,7 @@ class Counts:
         return Counts(self.counted - earlier.counted)
 
     def s3(self, *, callers: Collection[str], buckets: Collection[str] | None = None) -> Counts:
-        """The S3 requests of some callers, on some buckets or on all."""
+        """Return the S3 requests of some callers, on some buckets or on all."""
 
         def wanted(request: Request) -> bool:
             in_buckets = buckets is None or request.bucket in buckets
@@ -79,6 +80,6 @@ class Counts:
 
 
 def read(endpoint_url: str) -> Counts:
-    """What the gateway has counted since it started."""
+    """Return the gateway's counts since it started."""
     answer = httpx.get(f"{endpoint_url}/_gateway/requests", timeout=10, trust_env=False)
     return Counts.of(answer.raise_for_status().json())

@@ -20,8 +20,8 @@ _MEMORY_FACTOR = 4
 
 
 def take(folder: Path) -> list[Item]:
-    """Every file below `folder`. Raises DemoError if there is none, or naming every one that can't be taken: then
-    nothing is started, rather than a delivery reported that lacks some."""
+    """Return every file below `folder`. Raises DemoError if there is none, or if any can't be taken; the message names
+    those. It is better to start nothing than to report a delivery that lacks some files."""
     if not folder.exists():
         raise DemoError(f"there is no folder {folder}")
     if not folder.is_dir():
@@ -42,7 +42,8 @@ def take(folder: Path) -> list[Item]:
 
 
 def check_memory(volume: int, available: int) -> None:
-    """Raises DemoError if the emulator, which keeps objects in memory, would not have enough of it."""
+    """Raise DemoError if the emulator, which keeps objects in memory, would not have enough memory. Both numbers are
+    bytes."""
     needed = _MEMORY_FACTOR * volume
     if needed > available:
         raise DemoError(
@@ -60,7 +61,8 @@ def _available_memory() -> int:
 
 
 def _walk(folder: Path, problems: list[str]) -> Iterator[Path]:
-    """Files below `folder`. Symbolic links are followed, except to a folder that one is in: that would never end."""
+    """Yield the files below `folder`. Symbolic links are followed, except to a folder that contains the link: that
+    would never end."""
 
     def complain(error: OSError) -> None:
         problems.append(f"{error.filename}: {error.strerror}")
@@ -119,7 +121,7 @@ def _item(folder: Path, path: Path, route: Route) -> Item:
 
 
 def _upload(size: int) -> Upload:
-    """As the AWS command line does it."""
+    """Return the upload method of the AWS command line for this size."""
     if size <= _PART_BYTES:
         return Upload(checksum="CRC64NVME")
     return Upload(max(_PART_BYTES, -(-size // _PARTS_MAX)), "CRC64NVME")

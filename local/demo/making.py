@@ -11,7 +11,7 @@ from local.demo.plan import Planned, content
 
 
 def make(folder: Path, planned: Iterable[Planned]) -> list[Item]:
-    """Write what can be a file below `folder`, one folder a route."""
+    """Write those objects that can be files below `folder`, with one folder for each route."""
     return [_make(folder, one) for one in planned]
 
 
@@ -25,5 +25,5 @@ def _make(folder: Path, planned: Planned) -> Item:
 
 
 def as_path(name: str) -> str:
-    """The path whose bytes are the name in UTF-8, whatever this machine's own encoding is."""
+    """Return the path whose bytes are the name in UTF-8, whatever this machine's own encoding is."""
     return os.fsdecode(name.encode())

@@ -1,4 +1,4 @@
-"""What goes in and what is found at the other end."""
+"""The demo's data: objects as they are sent, and as they are found at the other end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 
 class DemoError(RuntimeError):
-    """The demo can't go on; the message says why, and what to do or where to look."""
+    """The demo can't go on. The message says why, and what to do or where to look."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Route(Enum):
 
     JOB = Lane("outbox/", "east", "from-west/")
     FEED = Lane("inbox/", "west", "inbox/")
-    """The endpoints of the feed west-inbox hold both prefixes."""
+    """The lane of the feed west-inbox, whose endpoints contain both prefixes."""
 
 
 KEY_MAX_BYTES = 1024
 NAME_MAX_BYTES = KEY_MAX_BYTES - max(
     len(prefix) for route in Route for prefix in (route.value.source_prefix, route.value.target_prefix)
 )
-"""The longest name that is a valid key on every lane, at both ends."""
+"""The longest name, in bytes, that is a valid key on every lane, at both ends."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ class Properties:
 
 @dataclass(frozen=True)
 class Upload:
-    """How the partner's tool uploads an object: the ETag and the checksums S3 keeps depend on it."""
+    """How the partner's tool uploads an object. The ETag, and the checksums that S3 keeps, depend on it."""
 
     part_bytes: int | None = None
-    """None: in one request."""
+    """Size of the upload parts; None for an upload in one request."""
     checksum: str | None = "CRC32"
     """CRC32 is boto3's default, CRC64NVME that of newer command lines, None that of older tools."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One object to be. `body` is a file, or the bytes themselves where no file can have the object's name."""
+    """One object to send. `body` is a file, or the bytes themselves if no file can have the object's name."""
 
     name: str
     route: Route
@@ -93,7 +93,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Facts:
-    """An object as it went in, or as it was found."""
+    """An object as it was sent, or as it was found."""
 
     size: int
     sha256: str

@@ -1,4 +1,4 @@
-"""Many requests at a time."""
+"""Make many requests at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 THREADS = 8
-"""What one client needs to keep the emulator busy."""
+"""Number of threads with which one client keeps the emulator busy."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -16,7 +16,8 @@ R = TypeVar("R")
 
 @contextmanager
 def each(work: Callable[[T], R], things: Iterable[T]) -> Iterator[Iterator[R]]:
-    """The results as they come. Leaving early, by an error or Ctrl-C, gives up what has not begun."""
+    """Call `work` on every thing, and give the results in order of completion. If the block is left early, by an error
+    or Ctrl-C, calls that have not begun are cancelled."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="demo")
     try:
         futures = [pool.submit(work, thing) for thing in things]

@@ -1,4 +1,4 @@
-"""The objects that the demo makes: many small ones, the keys that break transfers, and large ones. Pure."""
+"""Plan the objects that the demo makes: many small ones, the keys that break transfers, and large ones. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.demo.model import KEY_MAX_BYTES, MIB, Properties, Route, Upload
 
 SMALL_MAX_BYTES = 4096
 FEED_SHARE = 8
-"""One small object in so many travels by the feed."""
+"""One in so many small objects travels by the feed."""
 
 _ODD_NAMES = (
     " leading space.txt",
@@ -32,12 +32,12 @@ _ODD_NAMES = (
     "UPPER and lower.TXT",
     "upper and LOWER.txt",
     "Upper And Lower.Txt",
-    # "-" < "." < "/": whoever sorts by path component gets these wrong.
+    # "-" < "." < "/": tools that sort by path component get these wrong.
     "order/a-b",
     "order/a.b",
     "order/a/b",
     "order/a0b",
-    # UTF-8 puts full width before the emoji, UTF-16 the other way round.
+    # UTF-8 sorts full width before the emoji, UTF-16 the other way round.
     "order/Ｚ full width.txt",
     "order/🚀 rocket.txt",
     "unicode/ünïcödé.txt",
@@ -75,11 +75,11 @@ class Planned:
     properties: Properties = field(default_factory=Properties)
     upload: Upload = field(default_factory=Upload)
     file: bool = True
-    """A file can have this name."""
+    """True if a file can have this name."""
 
 
 def plan(small: int, seed: int = 1) -> list[Planned]:
-    """`small` small objects, and all the special ones."""
+    """Plan `small` small objects, and all the special ones."""
     return [*_small(small, random.Random(seed)), *_odd(), *_described(), *_large()]
 
 
@@ -116,21 +116,22 @@ def _odd() -> Iterator[Planned]:
 
 
 def longest_name(route: Route) -> str:
-    """A name, as of files, whose key at the destination has exactly as many bytes as S3 allows."""
+    """Return a name, valid for a file, whose key at the destination has exactly as many bytes as S3 allows."""
     room = KEY_MAX_BYTES - len(route.value.target_prefix)
     name = "odd/" + "/".join([f"{'kilobyte-é🚀-' * 12}"[:150]] * 4)
     return name + "/" + "x" * (room - len(name.encode()) - 1)
 
 
 def _described() -> Iterator[Planned]:
-    """Everything S3 keeps beside the bytes, on small objects."""
+    """Yield small objects with everything that S3 keeps beside the bytes."""
     for route in Route:
         for name, properties in _properties().items():
             yield Planned(f"described/{name}", route, 2000, properties)
 
 
 def _large() -> Iterator[Planned]:
-    """Above the multipart threshold, each uploaded another way, since each has to be verified another way."""
+    """Yield objects above the multipart threshold. Each is uploaded in another way, since each has to be verified in
+    another way."""
     full = _properties()["everything.bin"]
     yield Planned("large/one-request.bin", Route.JOB, 12 * MIB + 1, full, Upload())
     yield Planned("large/one-request-sha256.bin", Route.JOB, 9 * MIB, full, Upload(checksum="SHA256"))

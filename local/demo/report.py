@@ -1,4 +1,4 @@
-"""The summary, for people and for programs."""
+"""The demo's summary, for people and for programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMULATED = (
 
 @dataclass
 class Report:
-    """What the demo found out. Filled step by step, so that a run that breaks off still says how far it came."""
+    """The demo's findings. It is filled step by step, so that a run that breaks off still says how far it came."""
 
     objects: int = 0
     bytes: int = 0
@@ -43,7 +43,7 @@ class Report:
         return self.finished and not self.differences and not self.error
 
     def note(self, differences: Iterable[Difference]) -> int:
-        """Keep them; how many they are."""
+        """Keep the differences and return how many they are."""
         found = list(differences)
         self.differences.extend(found)
         return len(found)
@@ -51,14 +51,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Requests:
-    """What the product asked of S3 for the first run, by kind of bucket, and what it cost at the job's own ends."""
+    """The product's S3 requests of one run, by kind of bucket, and separately those at the job's own source and
+    destination."""
 
     data: Counts
     control: Counts
     source: Counts
-    """At the bucket the job reads from."""
+    """Requests at the bucket that the job reads from."""
     destination: Counts
-    """At the bucket the job writes to."""
+    """Requests at the bucket that the job writes to."""
     job_objects: int
 
     @property
@@ -76,7 +77,7 @@ class Requests:
 
 @dataclass(frozen=True)
 class SecondRun:
-    """The same job again."""
+    """The second run of the same job."""
 
     job: dict[str, Any]
     requests: Requests
@@ -99,7 +100,7 @@ def as_json(report: Report, screen: Screen, seconds: float) -> dict[str, Any]:
         "ok": report.ok,
         "objects": report.objects,
         "bytes": report.bytes,
-        # Nothing was compared in a run that broke off before: that is not "no mismatches".
+        # In a run that broke off earlier nothing was compared; that is not the same as "no mismatches".
         "mismatches": len(report.differences) if report.finished or report.differences else None,
         "s3_requests_by_operation": {name: data.get(name, 0) + control.get(name, 0) for name in sorted(data | control)},
         "seconds": round(seconds, 2),
@@ -139,7 +140,7 @@ def _second(second: SecondRun) -> dict[str, Any]:
 
 
 def show(report: Report, screen: Screen, seconds: float, path: Path) -> None:
-    """The summary on the screen."""
+    """Print the summary on the screen."""
     screen.console.print()
     if report.requests and report.second:
         for shown in (
@@ -197,7 +198,7 @@ def _told_lists(requests: Requests) -> str:
 
 
 def _requests(first: Requests, second: Requests) -> Table:
-    """The product's own requests; the demo's uploads and downloads are not among them."""
+    """Return a table of the product's own requests. The demo's uploads and downloads are not among them."""
     columns = [one.by_operation() for one in (first.data, first.control, second.data, second.control)]
     table = _table("S3 requests", "data buckets", "control", "again: data", "control")
     for operation in sorted({name for column in columns for name in column}):

@@ -1,4 +1,4 @@
-"""What the demo shows: steps with bars on a terminal, plain lines anywhere else."""
+"""The demo's output: steps with bars on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def count(number: int) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes, for people."""
+    """Return a size in bytes as a text for people."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if number < 1000 or unit == "GB":
             return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
@@ -45,7 +45,7 @@ class Bar:
         self._said = ""
 
     def show(self, done: int, total: int | None, told: str) -> None:
-        """How far it is; `total` None: nobody knows yet how much there is."""
+        """Show the progress. `total` is None as long as it is unknown."""
         self._progress.update(self._task, completed=done, total=total, told=told)
         finished = total is not None and done >= total
         now = time.monotonic()
@@ -55,12 +55,13 @@ class Bar:
 
 
 class Screen:
-    """Everything goes through here. `seconds` keeps how long each step and each phase in it took."""
+    """All output of the demo. `seconds` keeps how long each step took, `phases` how long each phase of the start
+    took."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, markup=False, emoji=False)
         if not self.live:
-            self.console.width = _PLAIN_WIDTH  # of a log file, which nobody has resized to 80 columns
+            self.console.width = _PLAIN_WIDTH  # the width of a log file, which nobody has resized to 80 columns
         self.seconds: dict[str, float] = {}
         self.phases: dict[str, float] = {}
         self._steps = 0
@@ -81,7 +82,7 @@ class Screen:
             self.seconds[name] = round(time.monotonic() - begun, 2)
 
     def phase(self, name: str, seconds: float) -> None:
-        """A phase of the local cloud's start."""
+        """Show a phase of the local cloud's start."""
         self.phases[name] = round(seconds, 2)
         self.line(f"{name:<32}{seconds:6.1f} s")
 

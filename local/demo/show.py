@@ -20,7 +20,7 @@ from local.demo.watch import FeedWatch, JobWatch, Patience, wait_for
 from local.deploy import REGIONS
 
 POLICY = {"multipart_threshold_bytes": 8 * MIB, "part_size_bytes": 5 * MIB, "heartbeat_ms": 1000}
-"""Small, so that a few megabytes are multipart already; and progress is reported by the second, for the bars."""
+"""Small sizes, so that a few megabytes already go by multipart; and progress every second, for the bars."""
 _JOB, _FEED = Route.JOB.value, Route.FEED.value
 _REQUEST: Json = {
     "source": {"endpoint": "west-source", "prefix": _JOB.source_prefix},
@@ -84,7 +84,7 @@ class Show:
         return item.target, self.store.upload(item)
 
     def _transfer(self) -> Json:
-        """The job, settled. The feed has delivered everything by then, or stands still."""
+        """Run the job until it is settled, and return it. By then the feed has delivered everything, or has stalled."""
         heading = "Transfer: outbox/ to East by a job, inbox/ to West's target by the feed"
         objects = len(self._of(Route.FEED))
         with self.screen.step("transfer", heading), self.screen.bars("job", "feed") as (job_bar, feed_bar):
@@ -158,7 +158,7 @@ class Show:
         self._told("each key still written once", compare.versions(self.sent, self._versions()))
 
     def _requests(self, counted: Counts) -> Requests:
-        """The product's own: those that came in by the functions' listeners."""
+        """Return the product's own requests: those that came in by the functions' listeners."""
         west, east = self.cloud.regions["west"], self.cloud.regions["east"]
 
         def at(*buckets: str) -> Counts:

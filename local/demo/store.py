@@ -1,4 +1,4 @@
-"""The partner's and the receiver's side of S3: uploads, downloads, listings, as any tool would do them."""
+"""The partner's and the receiver's side of S3: uploads, downloads and listings, as any tool would do them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Store:
     # ---- upload ----------------------------------------------------------------------------------------------------
 
     def upload(self, item: Item) -> Facts:
-        """Upload an object, and say what went in: the digest is of the bytes that were sent."""
+        """Upload an object, and return the facts of what was sent. The digest is of the sent bytes."""
         digest = hashlib.sha256()
         if item.upload.part_bytes is not None:
             size = self._upload_parts(item, item.upload.part_bytes, digest)
@@ -76,7 +76,7 @@ class Store:
     # ---- what is at a target ---------------------------------------------------------------------------------------
 
     def download(self, target: tuple[str, str]) -> Found | None:
-        """An object with everything S3 keeps beside it; None if there is none."""
+        """Return an object with everything that S3 keeps beside it; None if there is none."""
         side, key = target
         try:
             answer = self._s3.get_object(Bucket=self._targets[side], Key=key)
@@ -91,21 +91,21 @@ class Store:
         return Found(Facts(size, digest.hexdigest(), properties), answer["ETag"].strip('"'))
 
     def versions(self, side: str) -> Counter[tuple[str, str]]:
-        """How many versions and delete markers each key of a whole target bucket has."""
+        """Return how many versions and delete markers each key of a whole target bucket has."""
         counted: Counter[tuple[str, str]] = Counter()
         for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self._targets[side]):
-            # Two lists of different types, of which only the keys are asked.
+            # The two lists have different types; only their keys are used.
             entries: list[Any] = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
             counted.update((side, entry["Key"]) for entry in entries)
         return counted
 
     def count(self, side: str, prefix: str) -> int:
-        """How many objects there are below a prefix of a target bucket."""
+        """Return how many objects there are below a prefix of a target bucket."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._targets[side], Prefix=prefix)
         return sum(page["KeyCount"] for page in pages)
 
     def open_uploads(self, side: str) -> list[str]:
-        """The keys of multipart uploads that were begun and neither completed nor aborted."""
+        """Return the keys of multipart uploads that were begun and neither completed nor aborted."""
         answer = self._s3.list_multipart_uploads(Bucket=self._targets[side])
         return [upload["Key"] for upload in answer.get("Uploads", ())]
 
@@ -115,7 +115,7 @@ class Store:
 
 
 def properties_of(answer: Mapping[str, Any], tags: Mapping[str, str]) -> Properties:
-    """From the answer to a GET."""
+    """Return the properties in the answer to a GET."""
     return Properties(
         content_type=answer.get("ContentType", ""),
         content_encoding=answer.get("ContentEncoding"),
@@ -130,8 +130,8 @@ def properties_of(answer: Mapping[str, Any], tags: Mapping[str, str]) -> Propert
 
 
 def put_fields(properties: Properties) -> dict[str, Any]:
-    """The properties as PutObject and CreateMultipartUpload take them. Names of user metadata go out in mixed case, as
-    tools of partners write them."""
+    """Return the properties as arguments of PutObject and CreateMultipartUpload. Names of user metadata are sent in
+    mixed case, as partners' tools write them."""
     fields = {
         "ContentType": properties.content_type,
         "ContentEncoding": properties.content_encoding,

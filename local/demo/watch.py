@@ -1,4 +1,4 @@
-"""Wait for what was asked for, show how far it is, and give up when nothing moves any more."""
+"""Wait for jobs and deliveries, show their progress, and give up when nothing moves any more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.demo.store import Store
 
 POLL_S = 0.5
 STALLED_S = 180.0
-"""The sweep repairs a lost message within two minutes: what stands still for longer has failed."""
+"""Time, in seconds, without progress that counts as failure: the sweep repairs a lost message within two minutes."""
 TOTAL_S = 3600.0
 _FEED = Route.FEED.value
 _FINAL = frozenset({"SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED"})
@@ -36,7 +36,8 @@ class Patience:
         self._begun = self._moved = self.now()
 
     def see(self, state: str) -> None:
-        """Raises DemoError once nothing has moved for too long, or all of it takes too long."""
+        """Record the current state. Raises DemoError once nothing has moved for too long, or the whole wait takes too
+        long."""
         now = self.now()
         if state != self._last:
             self._last, self._moved = state, now
@@ -57,7 +58,7 @@ class Watch(Protocol):
     """Something to wait for."""
 
     def done(self) -> bool:
-        """Look once, and show what is seen."""
+        """Look once, show the state, and return whether the wait is over."""
 
 
 def wait_for(watches: Iterable[Watch]) -> None:
@@ -68,7 +69,7 @@ def wait_for(watches: Iterable[Watch]) -> None:
 
 @dataclass
 class JobWatch:
-    """A job, as GET /jobs/{id} tells of it, until it is settled."""
+    """Waits for a job, as GET /jobs/{id} shows it, until it is settled."""
 
     api: Api
     bar: Bar
@@ -80,7 +81,7 @@ class JobWatch:
         self.job = self.api.job(self.job["id"])
         told = told_of_job(self.job)
         progress = self.job["progress"]
-        # Until planning is finished nobody knows how much there is: then the bar only shows that something happens.
+        # Until planning is finished the total is unknown: then the bar only shows that something happens.
         known = progress["planning_finished"] and progress["objects_planned"]
         self.bar.show(progress["objects_done"], progress["objects_planned"] if known else None, told)
         self.patience.see(f"{self.job['state']}, {told}")
@@ -98,8 +99,8 @@ def told_of_job(job: Json) -> str:
 
 @dataclass
 class FeedWatch:
-    """The feed's deliveries, seen at the target. A feed that stands still ends the wait, not the demo: the comparison
-    then tells what is missing."""
+    """Waits for the feed's deliveries, as seen at the target. A feed that stalls ends the wait, not the demo: the
+    comparison then shows what is missing."""
 
     store: Store
     bar: Bar

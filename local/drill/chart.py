@@ -1,4 +1,4 @@
-"""A case's timeline as inline SVG: what happened since the death, against what is promised. Pure."""
+"""Draw a case's timeline as inline SVG: what happened since the death, against what is promised. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Scale = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One promise and what was measured, in seconds from `start`, which is itself counted from the origin."""
+    """One promise and its measured time. Times are in seconds from `start`, which is itself counted from the origin."""
 
     name: str
     measured: float
@@ -31,7 +31,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment, with a line through all lanes."""
+    """A moment, drawn as a line through all lanes."""
 
     name: str
     at: float
@@ -39,7 +39,7 @@ class Mark:
 
 
 def timeline(record: Record, promise: Promise) -> str:
-    """The SVG, or "" where nothing was timed."""
+    """Return the SVG, or "" if nothing was timed."""
     origin = record.death_ms or min((phase.at_ms for phase in record.phases), default=0)
     if not origin:
         return ""
@@ -51,7 +51,7 @@ def timeline(record: Record, promise: Promise) -> str:
 
 
 def _room(mark: Mark, first: float) -> float:
-    """Where the axis has to end so that the mark's label fits."""
+    """Return where the axis has to end so that the mark's label fits."""
     start, end = _span(mark, 0)
     share = 1 - (end - start) / (WIDTH - LEFT - RIGHT)
     return first + (mark.at - first) / share
@@ -106,8 +106,11 @@ def _draw(lanes: Sequence[Lane], marks: Sequence[Mark], first: float, end: float
 
 
 def stack(spans: Sequence[tuple[float, float]]) -> list[int]:
-    """For each label, by its ends and ordered by its beginning, a level, 0 the lowest. Each stands above those that
-    begin under it, so that no line, which goes down from its label's beginning, crosses another label."""
+    """Return a level for each label, 0 the lowest. `spans` holds the labels' ends, ordered by their beginnings.
+
+    Each label stands above those that begin under it. So no line, which goes down from its label's beginning, crosses
+    another label.
+    """
     levels: list[int] = []
     for index, (_, end) in reversed(list(enumerate(spans))):
         following = zip(spans[index + 1 :], reversed(levels), strict=True)

@@ -1,4 +1,4 @@
-"""Evidence from outside: S3's versions, contents and uploads, and what the API answers."""
+"""Collect evidence from outside: S3's versions, contents and uploads, and the API's answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.gateway.launch import EAST, WEST
 
 
 def versions(stage: Stage, bucket: str, prefix: str) -> dict[str, tuple[str, ...]]:
-    """Version ids by key, the newest first. A delete marker counts as one: nobody should have set it."""
+    """Return version ids by key, the newest first. A delete marker counts as a version: nobody should have made one."""
     found: dict[str, list[str]] = {}
     for page in stage.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
         for entry in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
@@ -22,7 +22,8 @@ def versions(stage: Stage, bucket: str, prefix: str) -> dict[str, tuple[str, ...
 
 
 def writes(stage: Stage, bucket: str, prefix: str) -> dict[str, list[tuple[str, int]]]:
-    """(version id, when it was written, epoch ms) by key, the newest first: also of what was deleted since."""
+    """Return by key (version id, when it was written in epoch milliseconds), the newest first. Versions that have been
+    deleted since are included."""
     found: dict[str, list[tuple[str, int]]] = {}
     for page in stage.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Versions", ()):
@@ -32,7 +33,7 @@ def writes(stage: Stage, bucket: str, prefix: str) -> dict[str, list[tuple[str, 
 
 
 def uploads(stage: Stage, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
-    """(key, upload id) of every multipart upload that is open."""
+    """Return (key, upload id) of every open multipart upload."""
     pages = stage.s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
     return [(entry["Key"], entry["UploadId"]) for page in pages for entry in page.get("Uploads", ())]
 
@@ -43,14 +44,14 @@ def parts(stage: Stage, bucket: str, key: str, upload_id: str) -> set[int]:
 
 
 def look_at_death(stage: Stage, record: Record, works: Sequence[Work]) -> None:
-    """What the dead Region left at the target."""
+    """Record what the dead Region left at the target."""
     record.evidence.looked_at_death = True
     for work in works:
         record.evidence.there_at_death |= versions(stage, work.target.target_bucket, work.prefix)
 
 
 def collect(stage: Stage, record: Record, works: Sequence[Work]) -> None:
-    """Everything that can be seen when all is over."""
+    """Collect everything that can be seen at the end."""
     evidence = record.evidence
     for work in works:
         evidence.source |= work.digests  # source and target keys are the same
@@ -70,8 +71,9 @@ def collect(stage: Stage, record: Record, works: Sequence[Work]) -> None:
 
 
 def settled_ms(works: Sequence[Work]) -> int | None:
-    """When the last of the jobs was settled, as the service told their customers; None if one doesn't know of it.
-    Asking a Region here instead would ask its replica of the table, which may lag behind the one that answered them."""
+    """Return when the last of the jobs was settled, as the service told their customers, in epoch milliseconds. None if
+    a customer doesn't know it. A Region is not asked here instead: its replica of the table may lag behind the one that
+    answered the customers."""
     found = [work.customer.settled_at for work in works if work.customer is not None]
     times = [epoch_ms(at) for at in found if at is not None]
     return max(times) if times and len(times) == len(found) else None
@@ -94,7 +96,7 @@ def takeovers(stage: Stage, job_ids: Sequence[str]) -> list[Takeover]:
 
 
 def name_views(evidence: Evidence, resolver: Sequence[tuple[int, str]]) -> None:
-    """Say of each view which Region answered it: the one that the resolver gave out at that time."""
+    """Add to each view the Region that answered it: the one that the resolver returned at that time."""
     for key, views in evidence.views.items():
         evidence.views[key] = [
             type(view)(
@@ -109,8 +111,9 @@ def region_at(resolver: Sequence[tuple[int, str]], at_ms: int) -> str:
 
 
 def claims(stage: Stage, work: Work) -> dict[str, str]:
-    """Owner's Region by "<part>/<epoch>", from the claims in the control bucket."""
-    # Of its Region: another one's storage may hang, and says where a bucket is only when it answers.
+    """Return the owner's Region by "<part>/<epoch>", from the claims in the control bucket."""
+    # The client is for the bucket's own Region: another one's storage may hang, and says where a bucket is only when it
+    # answers.
     s3: Any = stage.cloud.client("s3", work.target.region)
     bucket, prefix = work.target.control_bucket, f"jobs/{work.job_id}/claim/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)

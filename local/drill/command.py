@@ -32,14 +32,14 @@ def run(case: str, scale: float, seed: int | None, times: int) -> None:
     names = list(CASES) if case == "all" else [case]
     for number in _ENDING:
         signal.signal(number, _interrupt)
-    # Drawn and said, so that a drill that failed can be played again.
+    # The seed is drawn and printed, so that a drill that failed can be played again.
     drawn = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     sys.exit(0 if (_drill(names, scale, drawn).ok if times == 1 else _many(names, scale, drawn, times)) else 1)
 
 
 def _many(names: list[str], scale: float, seed: int, times: int) -> bool:
-    """So many drills, each of one case and with a moment that are drawn from a seed of its own. The first that fails is
-    the last: out/drill.html shows it."""
+    """Play `times` drills of one case each. Each drill has a seed of its own, from which its case and its moments are
+    drawn. The first failure ends the run, so that out/drill.html shows it."""
     found = []
     for drawn in range(seed, seed + times):
         drill = _drill([moments(drawn, "which").choice(names)], scale, drawn)
@@ -85,7 +85,7 @@ def _tell(drill: Drill) -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Once: nothing must interrupt the clean-up."""
+    """Interrupt the drill once. Further signals are ignored, so that nothing interrupts the clean-up."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

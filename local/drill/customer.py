@@ -1,4 +1,5 @@
-"""A customer of the one API name: submits, polls, and repeats what failed. Nothing about a failover is told to it."""
+"""A customer of the one API name. It submits, polls, and repeats requests that failed. It knows nothing of a
+failover."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ def now_ms() -> int:
 
 
 class Customer(threading.Thread):
-    """Runs until its job is terminal, or `leave` is called. Read its fields at any time."""
+    """Runs until its job is terminal, or `leave` is called. Its fields may be read at any time."""
 
     def __init__(self, api_url: str, token: str, body: dict[str, Any], key: str, every_s: float = 0.5) -> None:
         super().__init__(name=f"customer {key}", daemon=True)
@@ -52,12 +53,13 @@ class Customer(threading.Thread):
     def run(self) -> None:
         with self._http:
             while not self._leaving.is_set() and not self.settled:
-                # A submission that may not have been heard is repeated under the same key, as the docs tell customers.
+                # A submission that may not have been received is repeated under the same key, as the docs tell
+                # customers.
                 if self._submit():
                     self._follow()
                 self._leaving.wait(self._every_s)
             if self.settled:
-                # Told to nobody that it may be another Region now: the key still means the same job.
+                # The customer doesn't know that another Region may answer now: the key must still mean the same job.
                 while not self._leaving.is_set() and not self._submit():
                     self._leaving.wait(self._every_s)
 
@@ -71,7 +73,7 @@ class Customer(threading.Thread):
         return True
 
     def _follow(self) -> None:
-        """Until the job is settled or a request fails."""
+        """Poll until the job is settled or a request fails."""
         while not self._leaving.is_set() and not self.settled:
             answer = self._ask(lambda: self._http.get(f"/jobs/{self.ids[-1]}"))
             if answer is None:

@@ -1,4 +1,4 @@
-"""Fault rules of the gateway that bring a Region to an exact moment and keep it there until it is killed. Pure."""
+"""Make the gateway's fault rules that bring a Region to an exact moment and keep it there until it is killed. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Any
 
 Rules = list[dict[str, Any]]
 Match = dict[str, str]
-"""Of the gateway's `faults.Match`: every field given must agree."""
+"""Fields of the gateway's `faults.Match`: every given field must agree."""
 
 
 def hold(name: str, match: Match, *, skip: int = 0) -> Rules:
-    """From the one after `skip` on, matching requests get no answer, and are never carried out. `name` counts them."""
+    """Hold matching requests after the first `skip`: they get no answer and are never carried out. The rule's count is
+    found under `name`."""
     return [{"id": name, "match": match, "skip": skip, "action": {"kind": "hang"}}]
 
 
 def lose_answer(name: str, match: Match, *, skip: int = 0, times: int = 1) -> Rules:
-    """The matching requests after `skip` are carried out, but nobody hears of it."""
+    """Carry out the matching requests after the first `skip`, but drop their answers."""
     return [{"id": name, "match": match, "skip": skip, "times": times, "action": {"kind": "drop_answer"}}]
 
 
@@ -24,5 +25,5 @@ def slow(name: str, match: Match, delay_ms: int) -> Rules:
 
 
 def count(name: str, match: Match) -> Rules:
-    """Nothing goes wrong: only counts."""
+    """Count matching requests without any fault."""
     return slow(name, match, 0)

@@ -1,4 +1,4 @@
-"""Asks a living Region's API about everything, again and again, while the other Region is in trouble."""
+"""Send all kinds of requests to a living Region's API, again and again, while the other Region is in trouble."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.drill.customer import now_ms
 from local.drill.model import Asked
 
 _GATEWAY_S = 30.0
-"""API Gateway gives up after 29 s."""
+"""Time limit of a request in seconds. API Gateway gives up after 29 s."""
 _EVERY_S = 0.2
 _PASSING_S = 1.0
 Inquiry = tuple[str, str, Mapping[str, Any] | None]
@@ -30,7 +30,7 @@ class Inquirer(threading.Thread):
         self._http = httpx.Client(base_url=api_url, headers=headers, timeout=_GATEWAY_S, trust_env=False)
 
     def leave(self) -> list[Asked]:
-        """Returns all that was asked, once the last answer is there."""
+        """Stop, and return all requests once the last answer is there."""
         self._leaving.set()
         self.join()
         return self.asked
@@ -52,8 +52,8 @@ class Inquirer(threading.Thread):
 
 
 class Passer(threading.Thread):
-    """Clients come all the time and look the name up, whoever of those that were there before still waits for an
-    answer. Each gives up soon; nobody judges what it gets."""
+    """Stands for clients that come all the time and look the name up, even while earlier clients still wait for an
+    answer. Its requests time out soon, and its answers are not judged."""
 
     def __init__(self, api_url: str) -> None:
         super().__init__(name="passer", daemon=True)

@@ -1,4 +1,4 @@
-"""What follows from the evidence. Pure."""
+"""Judge the evidence. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from local.drill.times import ANSWER_S, PATIENCE_S, SWEEP_TIMEOUT_S, Promise
 _SHOWN = 5
 MOMENTS_S = 10
 _CLOCK_MS = 2_000
-"""S3 tells seconds only, and what a dying Region had sent may still be carried out."""
+"""Tolerance in milliseconds. S3 shows times in seconds only, and requests that a dying Region had sent may still be
+carried out."""
 
 
 def counts(evidence: Evidence) -> Counts:
@@ -33,7 +34,7 @@ def twice(evidence: Evidence) -> list[str]:
 
 
 def lost(evidence: Evidence) -> list[str]:
-    """Sent, and not there, or not as it was sent, or without an outcome that says so."""
+    """Return keys that were sent and are not there, or differ from what was sent, or have no outcome COPIED."""
     wrong = [
         key
         for key, digest in evidence.source.items()
@@ -44,7 +45,7 @@ def lost(evidence: Evidence) -> list[str]:
 
 
 def replaced(evidence: Evidence) -> list[str]:
-    """What was there at the death and is another version now."""
+    """Return keys whose versions at the target have changed since the death."""
     return sorted(
         key
         for key, versions in evidence.there_at_death.items()
@@ -53,15 +54,18 @@ def replaced(evidence: Evidence) -> list[str]:
 
 
 def resent(evidence: Evidence) -> dict[str, int]:
-    """Parts that were copied though they had arrived before the death."""
+    """Return how many upload parts of each key were copied although they had arrived before the death."""
     over = {key: evidence.parts_sent.get(key, 0) - missing for key, missing in evidence.parts_expected.items()}
     return {key: number for key, number in over.items() if number > 0}
 
 
 def handed_twice(written: Mapping[str, Sequence[tuple[str, int]]], death_ms: int) -> tuple[list[str], list[str]]:
-    """Keys that a feed wrote more than once (versions and when they were written, the newest first), and of these apart
-    those whose first version is of the moments before the death: who published it may have died before he said so
-    anywhere, and with the file gone nothing shows it (docs/failover.md, "Feeds")."""
+    """Return keys that a feed wrote more than once, and apart from them those that are excused. `written` holds
+    versions and when they were written, the newest first.
+
+    A key is excused if its first version was written in the moments before the death. The worker that published it may
+    have died before it recorded that anywhere, and once the file is gone nothing shows it (docs/failover.md, "Feeds").
+    """
     again = sorted(key for key, versions in written.items() if len(versions) > 1)
     excused = [
         key
@@ -72,8 +76,8 @@ def handed_twice(written: Mapping[str, Sequence[tuple[str, int]]], death_ms: int
 
 
 def went_back(views: Sequence[View]) -> tuple[int, int]:
-    """How many objects progress went back within one Region's answers, and where answers changed the Region (there it
-    may lag by what had not been replicated)."""
+    """Return by how many objects progress went back within one Region's answers, and where the answering Region
+    changed. In the latter case it may lag by what had not been replicated."""
     within = across = 0
     for before, after in pairwise(views):
         loss = max(0, before.objects_done - after.objects_done)
@@ -104,7 +108,7 @@ def _seconds(since_ms: int | None, at_ms: int | None) -> float:
 
 
 def judge(record: Record, promise: Promise) -> None:
-    """The statements that hold in every case; each case adds its own."""
+    """Check the statements that hold in every case. Each case adds its own."""
     evidence = record.evidence
     found = counts(evidence)
     record.check(
@@ -193,7 +197,7 @@ def _judge_times(record: Record, promise: Promise) -> None:
 
 
 def _judge_sweeps(record: Record) -> None:
-    """Each of a Region that was alive: Lambda ends one that takes too long, and nobody else notices."""
+    """Check each sweep of a Region that was alive. Lambda ends one that takes too long, and nothing else shows that."""
     sweeps = record.evidence.sweeps
     if not sweeps:
         return
@@ -208,7 +212,8 @@ def _judge_sweeps(record: Record) -> None:
 
 
 def _judge_answers(record: Record, promise: Promise) -> None:
-    """What was asked while a Region was in trouble: of the other one's own API, and by customers of the one name."""
+    """Check the answers given while a Region was in trouble: those of the other Region's own API, and those to
+    customers of the one name."""
     evidence = record.evidence
     if not evidence.inquiries:
         return
@@ -235,14 +240,16 @@ def _judge_answers(record: Record, promise: Promise) -> None:
 
 
 def late(asked: Sequence[Asked]) -> list[Asked]:
-    """Not answered in time, or with an error that says neither what is wrong nor what to do."""
+    """Return requests that were not answered in time, or with an error that says neither what is wrong nor what to
+    do."""
     return [
         a for a in asked if not a.answered or a.took_ms > ANSWER_S * 1000 or (int(a.said) >= 500 and a.said != "503")
     ]
 
 
 def longest_wait(requests: Sequence[Asked]) -> int:
-    """The longest time (ms) from a request to an answer, by whoever sent it: he repeats what got none."""
+    """Return the longest time in milliseconds from a request to an answer. A request without an answer is repeated; its
+    time counts from the first try."""
     since: dict[str, int] = {}
     longest = 0
     for asked in sorted(requests, key=lambda request: request.sent_ms):

@@ -1,4 +1,4 @@
-"""What a drill measures and finds, as data. Times are epoch milliseconds."""
+"""The data that a drill measures and finds. Times are epoch milliseconds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 class DrillError(RuntimeError):
-    """The drill can't go on; the message says why."""
+    """The drill can't go on. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Something that happened, for the timeline."""
+    """An event for the timeline."""
 
     name: str
     at_ms: int
@@ -30,7 +30,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A target object as S3 shows it: one entry a version, digest of the newest one's content."""
+    """A target object as S3 shows it: the ids of its versions, and the digest of the newest one's content."""
 
     versions: tuple[str, ...]
     sha256: str
@@ -38,7 +38,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One answer that the customer got. `region`: who answered, by the resolver's own record."""
+    """One answer that the customer got. `region` is the Region that answered, by the resolver's own record."""
 
     at_ms: int
     job_id: str
@@ -50,7 +50,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request to the API. `said`: the status of the answer, or what came instead of one."""
+    """One request to the API. `said` is the status of the answer, or the kind of error if there was no answer."""
 
     sent_ms: int
     took_ms: int
@@ -64,7 +64,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """One sweep of a Region that was alive from its beginning to its end."""
+    """One sweep of a Region that was alive from the sweep's beginning to its end."""
 
     region: str
     began_ms: int
@@ -84,18 +84,18 @@ class Takeover:
 
 @dataclass
 class Evidence:
-    """All that is known of a case when it is over. `source` is what was sent, `target` what is there, by target key."""
+    """All that is known of a case when it is over. By target key, `source` is what was sent, `target` what is there."""
 
     source: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
-    """Those of them that belong to jobs, so that each has a row; the others were delivered by a feed."""
+    """The keys that belong to jobs, so that each has a row. A feed delivered the others."""
     target: dict[str, Held] = field(default_factory=dict)
     there_at_death: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Versions by key, of what was at the target when the Region was dead."""
+    """Versions by key that were at the target when the Region was dead."""
     looked_at_death: bool = False
     partial: list[str] = field(default_factory=list)
     looks: int = 0
-    """How often somebody looked for partial objects."""
+    """How often the watchers looked for partial objects."""
     rows: dict[str, str] = field(default_factory=dict)
     """Outcome by target key, as the API shows it."""
     states: dict[str, str] = field(default_factory=dict)
@@ -103,27 +103,27 @@ class Evidence:
     uploads_left: list[str] = field(default_factory=list)
     foreign_alive: bool = False
     parts_expected: dict[str, int] = field(default_factory=dict)
-    """Parts that were missing when the Region was dead, by key."""
+    """Number of upload parts that were missing when the Region was dead, by key."""
     parts_sent: dict[str, int] = field(default_factory=dict)
-    """Part copies that the other Region has sent, by key."""
+    """Number of part copies that the other Region has sent, by key."""
     copies_after: int | None = None
-    """CopyObject requests of the other Region; None where nobody counted."""
+    """CopyObject requests of the other Region; None if they were not counted."""
     takeovers: list[Takeover] = field(default_factory=list)
     views: dict[str, list[View]] = field(default_factory=dict)
-    """By Idempotency-Key."""
+    """The customers' answers by Idempotency-Key."""
     ids: dict[str, list[str]] = field(default_factory=dict)
-    """The job ids that submissions under each Idempotency-Key were answered with."""
+    """The job ids in the answers to the submissions under each Idempotency-Key."""
     retries: int = 0
     inquiries: list[Asked] = field(default_factory=list)
-    """What was asked of the living Region's own API while the other one was in trouble."""
+    """Requests to the living Region's own API while the other one was in trouble."""
     requests: list[Asked] = field(default_factory=list)
-    """All that customers sent to the one name."""
+    """All requests that customers sent to the one name."""
     sweeps: list[Swept] = field(default_factory=list)
 
 
 @dataclass
 class Record:
-    """One case while it runs, and what comes out of it."""
+    """One case while it runs, and its results."""
 
     case: str
     title: str
@@ -131,19 +131,19 @@ class Record:
     began_ms: int
     phases: list[Phase] = field(default_factory=list)
     happened: list[tuple[int, str]] = field(default_factory=list)
-    """What was done to whom and when."""
+    """What was done to a Region or an upload, and when."""
     evidence: Evidence = field(default_factory=Evidence)
     checks: list[Check] = field(default_factory=list)
     error: str = ""
     death_ms: int | None = None
     since_ms: int | None = None
-    """What recovery is counted from, if not from the death."""
+    """When recovery is counted from, if not from the death."""
     returned_ms: int | None = None
     """When the Region was back."""
     dns_ms: int | None = None
     ended_ms: int | None = None
     judge_takeover: bool = True
-    """The case is one in which leases change hands."""
+    """True if leases change hands in this case."""
 
     def phase(self, name: str, at_ms: int) -> None:
         self.phases.append(Phase(name, at_ms))

@@ -1,4 +1,4 @@
-"""A receiver of files: takes away whatever arrives in a feed's target, as soon as it is there."""
+"""A receiver of files. It takes away whatever arrives in a feed's target, as soon as it is there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EVERY_S = 0.1
 
 
 class Receiver(threading.Thread):
-    """`taken`: the digests of what it was handed, by key: one for each time."""
+    """A thread that takes files away. `taken` holds, by key, one digest for each time that it found the file."""
 
     def __init__(self, s3: Any, bucket: str, prefix: str) -> None:  # noqa: ANN401 - boto3's client
         super().__init__(name=f"receiver {prefix}", daemon=True)
@@ -29,7 +29,7 @@ class Receiver(threading.Thread):
             try:
                 self._take_all()
             except (BotoCoreError, ClientError):
-                continue  # a busy machine: it looks again
+                continue  # a busy machine: it tries again
 
     def _take_all(self) -> None:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)

@@ -1,4 +1,4 @@
-"""What a drill leaves behind: out/drill.json for machines, out/drill.html for people. Pure, but for the writing."""
+"""Write a drill's results: out/drill.json for machines, out/drill.html for people. Pure, except for the writing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs cases on one cloud, one after the other."""
+"""Run cases on one cloud, one after the other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from local.run import Run
 from local.wait import WaitError
 
 PARAMETERS = {"CopyConcurrency": "6", "VerifyConcurrency": "5", "SplitConcurrency": "3"}
-"""Enough for the jobs of a case that stand still in mid-work, beside the one that works."""
+"""Enough workers for the jobs of a case that are held in the middle of their work, and for the one that works."""
 _TROUBLE = (
     DrillError,
     WaitError,
@@ -57,7 +57,7 @@ class Show:
         pending = list(self._names)
         try:
             while pending:
-                # A case that failed leaves who knows what behind: the next one gets a cloud of its own.
+                # A case that failed leaves the cloud in an unknown state: the next one gets a cloud of its own.
                 pending = self._on_one_cloud(pending)
         except KeyboardInterrupt:
             error = "interrupted"
@@ -81,7 +81,7 @@ class Show:
         )
 
     def _on_one_cloud(self, names: list[str]) -> list[str]:
-        """Play cases until one fails; gives those that are left."""
+        """Play cases until one fails, and return those that are left."""
         times = self._times
         cloud = Cloud(
             _free_name(),
@@ -94,7 +94,7 @@ class Show:
             self._logs = str(cloud.run.folder.relative_to(REPOSITORY))
             stage = Stage(cloud, times, self._seed, self._say)
             try:
-                # A Region that has never swept has never been alive: nobody would miss it, or catch its feeds up.
+                # A Region that has never swept has never been alive: nobody would miss it, or catch up its feeds.
                 stage.rest(1)
                 while names:
                     record = self._play(stage, names.pop(0))
@@ -138,7 +138,7 @@ class Show:
 
 
 def emulated(times: Times) -> list[str]:
-    """What a reader must know before he believes the numbers."""
+    """Return the caveats that a reader must know before trusting the numbers."""
     said = [
         "Both Regions run on one machine: ministack (an AWS emulator) and the gateway in front of it stand for S3, "
         "SQS, DynamoDB, EventBridge, Lambda and API Gateway. The product's zip and template are those that AWS gets.",

@@ -1,4 +1,4 @@
-"""The cloud, and all that a case does to it from outside."""
+"""The cloud, and everything that a case does to it from outside."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ KIB, MIB = 1024, 1024 * 1024
 TENANT = "demo"
 _S3_CONFIG = CLIENT_CONFIG.merge(Config(max_pool_connections=16, retries={"total_max_attempts": 2, "mode": "standard"}))
 _LOOK_CONFIG = CLIENT_CONFIG.merge(Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 1}))
-"""Of who looks again and again, also at a storage that hangs."""
+"""Configuration for a client that looks again and again, also at a storage that hangs."""
 _INVOKE_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=90, retries={"total_max_attempts": 1, "mode": "standard"}))
 _REACHED_S = 300.0
-"""Nothing is promised about it: a busy machine may take its time."""
+"""Time limit in seconds. Nothing is promised about it: a busy machine may take its time."""
 FOREIGN_AGE_H, ORPHAN_AGE_H = 48, 25
 
 
@@ -45,7 +45,7 @@ class Work:
     name: str
     prefix: str
     key: str
-    """Idempotency-Key; "" for objects of a feed, which no customer asks for."""
+    """The job's Idempotency-Key; "" for objects of a feed, for which no customer submits a job."""
     source: RegionInfo
     target: RegionInfo
     body: dict[str, Any]
@@ -80,7 +80,7 @@ class Stage:
         return make("lambda", endpoint_url=self.cloud.endpoint_url, config=_INVOKE_CONFIG)
 
     def _foreign_upload(self, info: RegionInfo) -> str:
-        """Another application's multipart upload, 48 h old, with a part in it."""
+        """Create another application's multipart upload, 48 h old, with a part in it."""
         where = {"Bucket": info.target_bucket, "Key": "another-application/backup.tar"}
         upload_id: str = self.s3.create_multipart_upload(**where)["UploadId"]
         self.s3.upload_part(**where, UploadId=upload_id, PartNumber=1, Body=b"x" * 1024)
@@ -97,8 +97,8 @@ class Stage:
         target: RegionInfo | None = None,
         source: RegionInfo | None = None,
     ) -> Work:
-        """Objects of these sizes at the source, in West unless told otherwise, for a target in East. The job is not
-        submitted yet."""
+        """Put objects of these sizes at the source, by default in West, for a target, by default in East. The job is
+        not submitted yet."""
         source, target = source or self.west, target or self.east
         prefix = f"drill/{case}/{name}/"
         body = {
@@ -120,7 +120,7 @@ class Stage:
             list(pool.map(upload, sizes.items()))
 
     def submit(self, work: Work, *, api_url: str = "") -> Customer:
-        """A customer of the one name begins. His job's target is watched from now on."""
+        """Start a customer of the one name. Its job's target is watched from now on."""
         every_s = 0.5 if self.times.scale != 1 else 1.0
         work.customer = Customer(api_url or self.cloud.api_url, self.token, work.body, work.key, every_s)
         self._customers.append(work.customer)
@@ -136,7 +136,7 @@ class Stage:
         return watcher
 
     def leave(self, record: Record) -> None:
-        """The case is over: everybody goes home and says what he saw."""
+        """End the case: stop all customers and watchers, and record what they saw."""
         for customer in self._customers:
             customer.leave()
             record.evidence.views[customer.key] = list(customer.views)
@@ -159,11 +159,11 @@ class Stage:
         self.control("PUT", "faults", [rule for group in groups for rule in group])
 
     def fired(self) -> dict[str, int]:
-        """How often each rule has struck."""
+        """Return how often each rule has fired."""
         return {rule["id"]: int(rule["fired"]) for rule in self.control("GET", "faults")}
 
     def reached(self, *names: str) -> None:
-        """Wait until all these rules have struck."""
+        """Wait until all these rules have fired."""
 
         def all_fired() -> bool:
             fired = self.fired()
@@ -182,7 +182,7 @@ class Stage:
         self.control("PUT", "uploads/age", {"upload_id": upload_id, "age_hours": hours})
 
     def situation(self) -> str:
-        """How things stand, for whoever has to find out why a case could not go on."""
+        """Describe the current situation, for people who have to find out why a case could not go on."""
         jobs = [
             f"{customer.key}: {customer.last.state if customer.last else 'no answer'}" for customer in self._customers
         ]
@@ -202,7 +202,8 @@ class Stage:
     # ---- Regions ---------------------------------------------------------------------------------------------------
 
     def name_answers(self) -> str:
-        """The Region that the one name leads to now; asking makes the resolver look again when its TTL is over."""
+        """Return the Region that the one name leads to now. The request makes the resolver look again when its TTL is
+        over."""
         self.api(self.cloud.api_url, "/health", check=False)
         found: str = self.control("GET", "routing")["resolver"]["region"] or ""
         return found
@@ -211,13 +212,14 @@ class Stage:
         wait_until(lambda: self.name_answers() == region, f"the one name leads to {region}", timeout_s)
 
     def resolved_ms(self, region: str, since_ms: int) -> int | None:
-        """When clients first got this Region's address, after `since_ms`."""
+        """Return when clients first got this Region's address, after `since_ms`; None if they didn't."""
         changes = self.control("GET", "routing")["changes"]
         times = [c["at_ms"] for c in changes if c["kind"] == "resolver" and c["region"] == region]
         return next((at for at in times if at >= since_ms), None)
 
     def sweeps_ended(self) -> int:
-        """How many sweeps, of either Region, Lambda's timeout has ended since the cloud is up: the emulator says so."""
+        """Return how many sweeps, of either Region, Lambda's timeout has ended since the cloud is up, by the emulator's
+        log."""
         return (self.cloud.run.folder / "ministack.log").read_text(errors="replace").count(f"{FUNCTION} timed out")
 
     def resolver(self) -> list[tuple[int, str]]:
@@ -250,8 +252,8 @@ class Stage:
         self.say(f"  {side(done.region)} is back")
 
     def rest(self, sweeps: int = 3) -> None:
-        """Both Regions have swept a few times and the one name leads home: whatever a returned Region still wanted to
-        do, it has had its chance."""
+        """Wait until both Regions have swept a few times and the one name leads to West. A returned Region has then had
+        time for whatever it still wanted to do."""
         self.await_name(WEST, 240 / self.times.scale + _REACHED_S)
         if self.times.scale == 1:
             self._sweep_by_schedule(sweeps)
@@ -261,7 +263,7 @@ class Stage:
         wait_until(lambda: all(self.sweeper.rounds[r] >= n for r, n in goal.items()), what, _REACHED_S)
 
     def _sweep_by_schedule(self, sweeps: int) -> None:
-        """Beacons count sweeps, whoever started them."""
+        """Wait for sweeps of the real schedule. The region heartbeats count sweeps, whoever started them."""
 
         def beacons() -> dict[str, int]:
             return {view["region"]: view["beacon"] or 0 for view in self.operator("/regions")["regions"]}
@@ -291,13 +293,13 @@ class Stage:
         return None
 
     def operator(self, path: str, info: RegionInfo | None = None) -> Any:  # noqa: ANN401 - JSON
-        """East answers unless told otherwise: it lives in most cases."""
+        """GET a path with an operator's token. East answers by default, because it lives in most cases."""
         return self.api((info or self.east).api_url, path, operator=True)
 
     def send(
         self, method: str, path: str, body: object = None, *, token: str = "", check: bool = True, if_match: str = ""
     ) -> httpx.Response:
-        """One request to East's own API."""
+        """Send one request to East's own API. Raises DrillError if it is refused, unless `check` is False."""
         headers = {"Authorization": f"Bearer {token or self.token}"} | ({"If-Match": if_match} if if_match else {})
         url = f"{self.east.api_url}{path}"
         answer = httpx.request(method, url, json=body, headers=headers, timeout=35, trust_env=False)
@@ -306,7 +308,7 @@ class Stage:
         return answer
 
     def post(self, url: str, work: Work) -> dict[str, Any]:
-        """Submit once more under the same key, to a Region of one's choice."""
+        """Submit the work's job once more under the same key, to a given Region."""
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": work.key}
         answer = httpx.post(f"{url}/jobs", json=work.body, headers=headers, timeout=35, trust_env=False)
         if not answer.is_success:
@@ -320,5 +322,5 @@ def side(region: str) -> str:
 
 
 def small_sizes(rng: random.Random, count: int) -> list[int]:
-    """Some hundred bytes to some ten KiB; one of them empty."""
+    """Draw sizes from some hundred bytes to some ten KiB; one of them is zero."""
     return [0, *(rng.randrange(100, 48 * KIB) for _ in range(count - 1))]

@@ -1,4 +1,4 @@
-"""Runs the sweep of every living Region at the scaled interval: the emulator's schedule knows minutes only."""
+"""Run the sweep of every living Region at the scaled interval: the emulator's schedule knows whole minutes only."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ FUNCTION = f"{STACK}-sweep"
 
 
 class Sweeper:
-    """A thread for each Region, so that one Region's slow sweep does not hold up the other's. At scale 1 nobody needs
-    it: the real schedule runs."""
+    """One thread for each Region, so that one Region's slow sweep does not hold up the other's. At scale 1 it isn't
+    used: the real schedule runs."""
 
     def __init__(self, clients: Mapping[str, Any], every_s: float) -> None:
         self.asleep: set[str] = set()
         """Regions that are dead, frozen or hanging."""
         self.excused: set[str] = set()
-        """Regions that are in trouble: nobody judges how long their sweeps take."""
+        """Regions that are in trouble. The duration of their sweeps is not judged."""
         self.paused = False
-        """No Region sweeps: while a case brings work to a moment, which takes longer than a scaled minute."""
+        """True while no Region sweeps: a case brings work to a moment, which takes longer than a scaled minute."""
         self._fell_asleep = dict.fromkeys(clients, 0)
         self.rounds = dict.fromkeys(clients, 0)
         self.failed: dict[str, str] = {}
@@ -47,13 +47,15 @@ class Sweeper:
         self._leaving.set()
 
     def lull(self, region: str) -> None:
-        """To be called before the Region's death or sleep begins: a sweep that this comes across is nobody's fault,
-        whether its end is heard of at once, or only when the Region is back."""
+        """Stop a Region's sweeps. Call it before the Region's death or sleep begins.
+
+        A sweep that is then in progress is not judged, whether it ends at once, or only when the Region is back.
+        """
         self._fell_asleep[region] += 1
         self.asleep.add(region)
 
     def swept(self) -> list[Swept]:
-        """All since this was last asked for, but for those that a Region's death or sleep came across."""
+        """Return all sweeps since the last call, except those during which the Region died or fell asleep."""
         found, self._swept = self._swept, []
         return found
 
@@ -76,6 +78,6 @@ class Sweeper:
 
 
 def _invoke(client: Any) -> str:  # noqa: ANN401 - boto3's client
-    """What went wrong with this sweep, such as that it took too long; "" if nothing did."""
+    """Run one sweep. Return its error, such as that it took too long; "" if there was none."""
     answer = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(SCHEDULED).encode())
     return str(answer["Payload"].read().decode(errors="replace")) if "FunctionError" in answer else ""

@@ -1,4 +1,4 @@
-"""The product's times divided by SCALE, and what they promise. Pure."""
+"""The product's times divided by SCALE, and what is promised at that scale. Pure."""
 
 from __future__ import annotations
 
@@ -23,36 +23,38 @@ SCALED = (
     "schedule_interval_min_ms",
 )
 SIZES = {
-    # So that objects of some MiB are copied by multipart and a few hundred make several partitions: sizes, not times.
+    # Sizes, not times. With them objects of some MiB are copied by multipart, and a few hundred make several
+    # partitions.
     "multipart_threshold_bytes": 8 * MIB,
     "part_size_bytes": 5 * MIB,
     "partition_rows": 100,
     "rows_in_flight": 8,
     "parts_in_flight": 4,
-    # The drill's customers are many, of one tenant, and impatient.
+    # The drill's customers are many, belong to one tenant, and repeat requests often.
     "requests_per_minute_per_tenant": 100_000,
 }
 HINT_DELAY_S = 240
 PAUSE_S = 20 * 60
-"""How long the workers of case "return" are asleep."""
+"""How long, in seconds, the workers of case "return" are asleep."""
 DNS_S = 100
-"""Three health checks of 10 s, about 6 s until that is known, and a TTL of 60 s."""
+"""Three health checks of 10 s, about 6 s until their result is known, and a TTL of 60 s."""
 TAKEOVER_S = 6 * 60
 RTO_S = 15 * 60
 MACHINE_S = 15
-"""What SCALE does not shorten on top of what the product allows itself: a dozen cold starts at once on two cores."""
+"""Seconds that SCALE does not shorten, beyond the product's own allowance: a dozen cold starts at once on two cores."""
 _COPYING_S = 15
 SWEEP_TIMEOUT_S = 55
-"""After so long Lambda ends a sweep in its middle, and so does the emulator (.chalice/config.json)."""
+"""Time, in seconds, after which Lambda ends a sweep, and so does the emulator (.chalice/config.json)."""
 PATIENCE_S = 10.0
-"""After so long without an answer a customer sends his request again."""
+"""Time, in seconds, after which a customer that got no answer sends its request again."""
 ANSWER_S = Policy().api_answer_ms / 1000
-"""The API answers within this time, whatever hangs. It is not scaled: budgets of calls are none of the scaled times."""
+"""Time, in seconds, within which the API answers, whatever hangs. It is not scaled: time budgets of calls are none of
+the scaled times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """In seconds from the Region's death. At scale 1 these are the product's own promises."""
+    """Promised times in seconds from the Region's death. At scale 1 these are the product's own promises."""
 
     dns: float
     takeover: float
@@ -65,12 +67,12 @@ class Times:
 
     @property
     def policy(self) -> Policy:
-        """What governs the product in this drill."""
+        """The product's policy in this drill."""
         return replace(Policy(), **self.overrides)
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """PolicyJson. At scale 1 no time is in it: the real defaults run."""
+        """The contents of PolicyJson. At scale 1 it holds no times: the real defaults apply."""
         if self.scale == 1:
             return dict(SIZES)
         return SIZES | {name: round(getattr(Policy(), name) / self.scale) for name in SCALED}
@@ -100,11 +102,14 @@ class Times:
 
 
 def rest_s(silent_s: float) -> float:
-    """The longest that work still rests, in seconds, which has tried in vain for so long: rests double, so that the
-    last one is no longer than those before it together, and the first one. They are not scaled."""
+    """Return how long, in seconds, work may still rest that has tried in vain for `silent_s` seconds.
+
+    Rests double, so the last one is no longer than all before it together plus the first one. They are not scaled.
+    """
     return min(REST_MAX_MS / 1000, silent_s + REST_MIN_MS / 1000)
 
 
 def moments(seed: int, case: str) -> random.Random:
-    """A case draws its moments from here: the same seed, the same moments, whichever cases run beside it."""
+    """Return the generator from which a case draws its moments. The same seed gives the same moments, whichever cases
+    run beside it."""
     return random.Random(f"{seed}/{case}")

@@ -1,4 +1,4 @@
-"""Looks at the target all the time: whatever is visible there must be whole."""
+"""Look at the target all the time. Every object that is visible there must be whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _EVERY_S = 0.25
 
 
 class Watcher(threading.Thread):
-    """`sizes`: of each target key, when whole. LIST shows them all, HEAD the large ones."""
+    """A thread that looks. `sizes` holds each target key's size when whole. LIST shows all keys, HEAD the large
+    ones."""
 
     def __init__(self, s3: Any, bucket: str, prefix: str, sizes: dict[str, int], large: list[str]) -> None:  # noqa: ANN401
         super().__init__(name=f"watcher {prefix}", daemon=True)

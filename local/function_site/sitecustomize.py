@@ -1,8 +1,8 @@
-"""Runs first in every function process of the local cloud (it is on the emulator's PYTHONPATH). Never deployed.
+"""Run first in every function process of the local cloud (it is on the emulator's PYTHONPATH). Never deployed.
 
-The emulator shows what a function printed only after the invocation has ended, and nothing of one that was killed. So
-each line also goes to a file as it is printed; and a function ends with its emulator, even in the middle of its work,
-and takes the folder that it was unpacked to with it.
+The emulator shows a function's output only after the invocation has ended, and none of a function that was killed. So
+each line also goes to a file as it is printed. A function also ends with its emulator, even in the middle of its work,
+and deletes the folder that it was unpacked to.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STACK_PREFIX = "eft-"
 
 
 class Tee(io.TextIOBase):
-    """Writes to the stream it stands in for and, by whole lines, to a file that several processes append to."""
+    """Writes to the stream that it replaces and, by whole lines, to a file that several processes append to."""
 
     def __init__(self, stream: TextIO, path: str) -> None:
         self._stream = stream
@@ -45,7 +45,8 @@ class Tee(io.TextIOBase):
 
 
 def _die_with_emulator() -> None:
-    """The emulator holds the other end of stdin. Asking for no event at all still reports that it was closed."""
+    """Wait until the emulator ends, then exit. The emulator holds the other end of stdin; poll reports that it was
+    closed even when it is asked for no events."""
     closed = select.poll()
     closed.register(0, 0)
     closed.poll()
@@ -54,7 +55,8 @@ def _die_with_emulator() -> None:
 
 
 def _delete_code() -> None:
-    """The emulator deletes the code of a function that it ends; but not when it is killed itself."""
+    """Delete the function's code. The emulator does so for a function that it ends, but not when it is killed
+    itself."""
     folder, name = os.path.split(os.path.dirname(os.environ.get("LAMBDA_TASK_ROOT", "")))
     if folder == os.environ.get("TMPDIR") and name.startswith("ministack-lambda-"):
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
@@ -63,7 +65,7 @@ def _delete_code() -> None:
 def _install(directory: str, function: str) -> None:
     folder = os.path.join(directory, os.environ.get("AWS_REGION", "unknown"))
     os.makedirs(folder, exist_ok=True)
-    # The SDK puts it into its user agent: the gateway tells by it which role a multipart upload was begun by.
+    # The SDK puts it into its user agent. By it the gateway tells which role began a multipart upload.
     os.environ.setdefault("AWS_SDK_UA_APP_ID", function)
     sys.stderr = Tee(sys.stderr, os.path.join(folder, f"{function.removeprefix(_STACK_PREFIX)}.log"))
     atexit.register(_delete_code)

@@ -1,18 +1,18 @@
-"""The gateway of the local cloud: one process in front of the AWS emulator (ministack), through which everybody goes.
+"""The gateway of the local cloud: one process in front of the AWS emulator (ministack). All requests go through it.
 
     python -m local.gateway --upstream http://127.0.0.1:N --listen aws=P1 --listen us-gov-west-1=P2 ...
 
-The listener says who calls: `aws` clients outside, `<region>` the functions of that Region's stack, `api` the one API
-name that fails over, `api-<region>` that Region's own. What it does, a module each:
+The listener identifies the caller: `aws` is for clients outside, `<region>` for the functions of that Region's stack,
+`api` is the one API name that fails over, `api-<region>` that Region's own. Its modules:
 
-- `server`, `exchange`, `upstream`: passes everything on, byte for byte; `classify` says what it is
+- `server`, `exchange`, `upstream`: pass every request on, byte for byte; `classify` says what the request is
 - `writes`, `uploads`, `partcopy`, `reads`: what S3 does and the emulator doesn't (the table below)
-- `counters`, `faults`, `cuts`: counts requests, injects faults, cuts Regions off; `control` is their HTTP face;
-  `hanging`, `responding`: what is not answered, late, or broken off
-- `replication`, `replicator`, `tablewrites`: two tables of one name replicate as a global table does (MREC)
-- `callers`: who makes a request, which listings of multipart uploads show
-- `apis`, `routing`: one name for two Regions, as Route 53 would answer it
-- `launch`, `process`, `client`: starts it as a child process; asks its control endpoints
+- `counters`, `faults`, `cuts`: count requests, inject faults, cut Regions off; `control` is their HTTP interface;
+  `hanging`, `responding`: requests without an answer, and answers that are slow or broken off
+- `replication`, `replicator`, `tablewrites`: replicate two tables of one name as a global table does (MREC)
+- `callers`: the identity behind a request, which listings of multipart uploads show
+- `apis`, `routing`: one name for two Regions, as Route 53 would resolve it
+- `launch`, `process`, `client`: start the gateway as a child process, and call its control endpoints
 
 Control, on the `aws` listener:
 
@@ -28,7 +28,7 @@ Control, on the `aws` listener:
     PUT               /_gateway/uploads/age              {"upload_id": "...", "age_hours": 48}: it looks that old
     GET               /_gateway/health
 
-What of S3 the emulator lacks:
+S3's behaviour that the emulator lacks:
 
     condition on CopyObject's destination         added, atomic: every write of a key holds its lock
     part order, 5 MiB minimum, empty part list    added
@@ -36,12 +36,12 @@ What of S3 the emulator lacks:
     checksum type and algorithm in LIST, Put      added
     checksum algorithm asked of a CopyObject      added
     checksum of a copied COMPOSITE object         added, computed when HEAD asks
-    tags of CreateMultipartUpload, tag count      added; tags of an overwritten object go away
+    tags of CreateMultipartUpload, tag count      added; tags of an overwritten object are deleted
     HEAD of one part, number of parts             added
     key 1,024 bytes, metadata 2 KB, pages 1,000   added
     copy range only of sources over 5 MB          added
     copy onto itself without a change             refused
-    CopyObject over 5 GiB                         refused where the size was seen passing by
+    CopyObject over 5 GiB                         refused if the gateway has seen the source's size
     initiator of multipart uploads                added: the ARN of the caller
     expected bucket owners                        added; buckets of other accounts only if created through here
     ETag of a copied multipart object             differs: stays "-N", is a plain MD5 on S3
@@ -52,9 +52,9 @@ What of S3 the emulator lacks:
     bucket policies, 403s, KMS                    the emulator's own: none unless AUTH=true
 
 Under AUTH=true a request that the gateway has to rewrite is sent on as the emulator's root, since the client's
-signature no longer fits: Create, UploadPart and Complete of a FULL_OBJECT upload, and pages over 1,000. Their
-permissions are not checked then; UploadPartCopy, CopyObject and everything else are.
+signature no longer fits. These are Create, UploadPart and Complete of a FULL_OBJECT upload, and pages over 1,000. Their
+permissions are not checked then; UploadPartCopy, CopyObject and everything else are checked.
 
-What is remembered (checksums, tags and initiators of open uploads, writes not yet replicated) ends with the process. A
-FULL_OBJECT upload begun before a restart can't be completed with its checksum any more: NoSuchUpload.
+The gateway's memory (checksums, tags and initiators of open uploads, writes not yet replicated) ends with the process.
+A FULL_OBJECT upload begun before a restart can't be completed with its checksum any more: NoSuchUpload.
 """

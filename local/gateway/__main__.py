@@ -34,7 +34,7 @@ from local.gateway.server import Gateway
 from local.gateway.upstream import Upstream
 
 _HOST = "127.0.0.1"
-# Longer than any SDK keeps a connection it does not use: the client always closes first.
+# Longer than any SDK keeps an idle connection, so that the client always closes first.
 _KEEPALIVE_SECONDS = 3600.0
 _LINE_MAX_BYTES = 128 * 1024
 _BACKLOG = 1024

@@ -1,4 +1,4 @@
-"""Additions to what the emulator answers: checksum headers and elements. Pure."""
+"""Add checksums and initiators to the emulator's answers, as headers and XML elements. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ATTRIBUTES_CHECKSUM = re.compile(rb"<Checksum\s*/>|<Checksum>.*?</Checksum>", r
 
 
 def etag_in(body: bytes) -> str:
-    """The first ETag element, without quotes; empty if there is none."""
+    """Return the text of the first ETag element, without quotes; empty if there is none."""
     found = _ETAG.search(body)
     return found.group(1).decode() if found else ""
 
@@ -38,7 +38,7 @@ def checksum_in(body: bytes, kind: str) -> Checksum | None:
 
 
 def show_checksum(headers: MutableMapping[str, str], checksum: Checksum) -> None:
-    """Replace whatever checksum an answer shows by this one."""
+    """Replace any checksum in an answer's headers by this one."""
     for name in checksum_headers(list(headers)):
         del headers[name]
     headers[checksum.header] = checksum.value
@@ -52,7 +52,7 @@ def hide_checksums(headers: MutableMapping[str, str]) -> None:
 
 
 def with_checksum(body: bytes, root: str, checksum: Checksum) -> bytes:
-    """The checksum's elements at the end of the document's root element."""
+    """Insert the checksum's elements at the end of the document's root element."""
     return _append(body, root, f"{_value_element(checksum)}<ChecksumType>{checksum.kind}</ChecksumType>")
 
 
@@ -61,7 +61,8 @@ def with_part_checksum(body: bytes, checksum: Checksum) -> bytes:
 
 
 def with_listed_checksums(body: bytes, lookup: Callable[[str, str, str], Checksum | None]) -> bytes:
-    """ChecksumAlgorithm and ChecksumType for each listed object that `lookup(key, version, etag)` knows one of."""
+    """Insert ChecksumAlgorithm and ChecksumType for each listed object for which `lookup(key, version, etag)` returns a
+    checksum."""
     url_encoded = b"<EncodingType>url</EncodingType>" in body
 
     def patched(found: re.Match[bytes]) -> bytes:
@@ -84,7 +85,7 @@ def with_listed_checksums(body: bytes, lookup: Callable[[str, str, str], Checksu
 def with_listed_part_checksums(
     body: bytes, algorithm: str, kind: str, lookup: Callable[[int, str], str | None]
 ) -> bytes:
-    """Each listed part's checksum by `lookup(number, etag)`, and the upload's algorithm and kind."""
+    """Insert each listed part's checksum, which `lookup(number, etag)` returns, and the upload's algorithm and kind."""
 
     def patched(found: re.Match[bytes]) -> bytes:
         text = found.group(0)
@@ -99,14 +100,14 @@ def with_listed_part_checksums(
 
 
 def with_attributes_checksum(body: bytes, checksum: Checksum) -> bytes:
-    """The Checksum element of GetObjectAttributes, if it was asked for."""
+    """Fill in the Checksum element of GetObjectAttributes, if it was asked for."""
     elements = f"<Checksum>{_value_element(checksum)}<ChecksumType>{checksum.kind}</ChecksumType></Checksum>"
     return _ATTRIBUTES_CHECKSUM.sub(elements.encode(), body, count=1)
 
 
 def with_initiator(body: bytes, arn: str) -> bytes:
-    """Who began the upload, as S3 names a role's session or a user: its ARN, and the last part of it. Nothing changes
-    if that isn't known."""
+    """Insert the initiator of the upload as S3 names a role's session or a user: its ARN, and the last part of the ARN.
+    An empty `arn` means that it isn't known, and changes nothing."""
     if not arn:
         return body
     name = arn.rpartition("/")[2]
@@ -115,7 +116,8 @@ def with_initiator(body: bytes, arn: str) -> bytes:
 
 
 def with_listed_initiators(body: bytes, lookup: Callable[[str], Upload | None]) -> bytes:
-    """Who began each listed upload that `lookup(upload id)` knows, and when it is to be shown as begun."""
+    """Insert, for each listed upload that `lookup(upload id)` knows, its initiator and the time that it is to show as
+    its beginning."""
 
     def patched(found: re.Match[bytes]) -> bytes:
         text = found.group(0)

@@ -1,4 +1,5 @@
-"""The API behind its names: each Region's own, and the one that fails over; and the health checks that decide which."""
+"""Forward requests to the APIs, by each Region's own name or by the one name that fails over, and run the health checks
+that decide where that name points."""
 
 from __future__ import annotations
 
@@ -19,11 +20,13 @@ API_CALLER = "api"
 REGION_API_PREFIX = "api-"
 _HEALTH_PATH = "/health"
 # Route 53 waits 4 seconds for a connection, then 2 for the answer (developer guide, "How Route 53 determines whether a
-# health check is healthy"). Scaled like the interval, but never below what a cold start takes on a busy small machine.
+# health check is healthy"). Here this is scaled like the interval, but never below the time of a cold start on a busy
+# small machine.
 _HEALTH_TIMEOUT_SECONDS = 6.0
 _HEALTH_TIMEOUT_MIN_SECONDS = 3.0
 _HANGING_SECONDS = 2.0
-"""What is cut off so that it hangs is no cold start: Route 53 gives up after this, and here after its scaled part."""
+"""Time, in seconds, before a health check of a hanging Region fails. It is scaled, and not raised to the time of a cold
+start, because a cut that hangs is no cold start."""
 
 
 def now_ms() -> int:
@@ -31,15 +34,19 @@ def now_ms() -> int:
 
 
 def at_stage(path: str, target: str) -> str:
-    """`target` at the emulator, where a stage is at `path`. By a Region's own name a path begins with the stage on AWS,
-    so the service puts it into the paths that it names (Location, the description's server): these work here too."""
+    """Return the path of `target` at the emulator, where a stage is at `path`.
+
+    On AWS, a path by a Region's own name begins with the stage. So the service puts the stage into the paths that it
+    returns (Location, the description's server). Such paths work here too.
+    """
     stage = path.rstrip("/")
     name = f"/{stage.rpartition('/')[2]}/"
     return stage + (target.removeprefix(name[:-1]) if target.startswith(name) else target)
 
 
 class Apis:
-    """`paths`: Region -> path prefix of its stage at the emulator. Empty until a deployer says where the APIs are."""
+    """The APIs of both Regions. `paths` maps a Region to the path prefix of its stage at the emulator. It is empty
+    until a deployer says where the APIs are."""
 
     def __init__(self, upstream: Upstream, router: Router, cuts: Cuts, faults: Faults) -> None:
         self.router = router
@@ -49,18 +56,18 @@ class Apis:
         self._faults = faults
 
     def region_of(self, caller: str) -> str:
-        """The Region that answers a request that came by this listener."""
+        """Return the Region that answers a request to this listener."""
         return self.router.resolve(now_ms()) if caller == API_CALLER else caller.removeprefix(REGION_API_PREFIX)
 
     async def forward(self, exchange: Exchange, region: str) -> Answer:
-        """Everything untouched but the path's prefix and the host."""
+        """Forward a request. Only the path's prefix and the host change."""
         exchange.headers["X-Forwarded-Host"] = exchange.headers.get("Host", "")
-        exchange.headers["Host"] = self._upstream.authority  # the emulator would read a bucket out of another name
+        exchange.headers["Host"] = self._upstream.authority  # the emulator would read a bucket name out of another host
         exchange.target = at_stage(self.paths[region], exchange.target)
         return await self._upstream.send(exchange)
 
     async def check_forever(self) -> None:
-        """Every Region at the interval, side by side, each with one check under way at most.
+        """Check every Region at the interval, concurrently, with at most one check in progress per Region.
 
         Route 53's checkers don't wait for each other. Here a slow answer is often a cold start, and another check would
         start another function process beside it, until the machine is busy with nothing else.
@@ -80,14 +87,14 @@ class Apis:
             ok, detail = False, "no answer in time"
         except (aiohttp.ClientError, OSError) as error:
             ok, detail = False, f"no answer: {type(error).__name__}"
-        if region in self.paths:  # not taken back meanwhile
+        if region in self.paths:  # not removed in the meantime
             self.router.observe(region, ok, detail, now_ms())
 
     def _scaled(self, seconds: float) -> float:
         return seconds * self.router.times.interval_ms / RoutingTimes().interval_ms
 
     async def _probe(self, region: str) -> tuple[bool, str]:
-        """Faults and cuts hit a health check as they hit a client; it isn't counted."""
+        """Probe a Region's health. Faults and cuts affect the probe like a client's request, but it isn't counted."""
         call = Call(REGION_API_PREFIX + region, "execute-api", "GET", region, "", _HEALTH_PATH, "", {})
         fate = self._cuts.fate(call, region)
         if fate is Fate.CLOSES:
@@ -104,5 +111,5 @@ class Apis:
         answer = await self._upstream.get(path.rstrip("/") + _HEALTH_PATH, call)
         if verdict.action is not None and not isinstance(verdict.action, Dribble):
             return False, "dropped" if isinstance(verdict.action, DropRequest) else "answer dropped"
-        # Route 53 takes any status from 200 to 399 for healthy.
+        # Route 53 counts any status from 200 to 399 as healthy.
         return 200 <= answer.status < 400, f"status {answer.status}"

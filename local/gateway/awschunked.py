@@ -1,4 +1,4 @@
-"""The aws-chunked encoding of request bodies, decoded as it streams by. Pure.
+"""Decode the aws-chunked encoding of request bodies as they stream by. Pure.
 
 Source: S3 API reference, "Signature calculations: transferring payload in multiple chunks": frames of
 `<hex size>[;chunk-signature=...]\r\n<bytes>\r\n`, ended by a frame of size 0, trailing headers and an empty line.
@@ -20,7 +20,8 @@ def is_aws_chunked(headers: Mapping[str, str]) -> bool:
 
 
 class AwsChunkedDecoder:
-    """Feed it the body as it comes; it gives back the payload, and has the trailers once `finish` was called."""
+    """Decodes one body. `feed` takes the body piece by piece and returns the payload. The trailers are available after
+    `finish`."""
 
     def __init__(self) -> None:
         self.trailers: dict[str, str] = {}
@@ -38,7 +39,7 @@ class AwsChunkedDecoder:
         return b"".join(payload)
 
     def finish(self) -> None:
-        """The body has ended."""
+        """Parse the trailers, after the body's last byte. Raises S3Error if the body is incomplete."""
         if not self._ended:
             raise _incomplete()
         for line in bytes(self._buffer).split(b"\r\n"):
@@ -47,7 +48,7 @@ class AwsChunkedDecoder:
                 self.trailers[name.strip().lower()] = value.strip()
 
     def _step(self, payload: list[bytes]) -> bool:
-        """Take one more piece out of the buffer; False: more data is needed."""
+        """Process one more piece of the buffer. Return False if more data is needed."""
         if self._left:
             piece = bytes(self._buffer[: self._left])
             del self._buffer[: len(piece)]

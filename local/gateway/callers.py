@@ -1,4 +1,4 @@
-"""Who makes a request, as AWS would name them: what S3 shows as the initiator of a multipart upload."""
+"""Find the identity behind a request, which S3 shows as the initiator of a multipart upload."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _APP = re.compile(r"\bapp/(\S+)")
 
 
 class Callers:
-    """Asked of the emulator once for each access key and function.
+    """Identities, asked of the emulator once for each access key and function.
 
     With AUTH=true a function has credentials of its own and STS knows its role. Otherwise all functions use the
-    account's, and each names itself in its user agent (the SDK's app id, which `local/function_site` sets).
+    account's credentials, and each names itself in its user agent (the SDK's app id, which `local/function_site` sets).
     """
 
     def __init__(self, upstream: Upstream) -> None:
@@ -25,7 +25,7 @@ class Callers:
         self._arns: dict[tuple[str, str], str] = {}
 
     async def arn(self, call: Call, headers: Mapping[str, str]) -> str:
-        """Empty if the emulator doesn't say."""
+        """Return the caller's ARN, empty if the emulator doesn't say."""
         app = _APP.search(headers.get("User-Agent", ""))
         who = (call.caller, app.group(1)) if app and call.caller != "aws" else ("", call.access_key)
         if who not in self._arns:

@@ -1,4 +1,4 @@
-"""A request body that is checksummed as it passes, and never passes whole if its checksum is wrong."""
+"""Checksum a request body as it passes, and never pass all of it on if its checksum is wrong."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from local.gateway.exchange import Body
 
 
 class CheckedBody:
-    """`expected`: the checksum a header named, or empty; a trailer may still name it.
+    """A body that is checked. `expected` is the checksum that a header named, or empty; a trailer may still name it.
 
-    The last piece is held back until the checksum is known: on a mismatch the emulator never gets a complete body, so
-    it stores nothing. Whoever sends this body then finds why it broke off in `error`.
+    The last piece is held back until the checksum is known. On a mismatch the emulator never gets a complete body, so
+    it stores nothing. Then `error` tells the sender of this body why it broke off.
     """
 
     def __init__(self, body: Body, algorithm: str, expected: str, *, chunked: bool) -> None:
@@ -30,7 +30,7 @@ class CheckedBody:
         return self._digest.value()
 
     def forwarded(self) -> Body:
-        """The payload, without any chunk encoding. Raises at once if the body is in memory and wrong."""
+        """Return the payload, without any chunk encoding. Raises S3Error at once if the body is in memory and wrong."""
         if isinstance(self._body, bytes):
             payload = self._decoded(self._body)
             self._finish()

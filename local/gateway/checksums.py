@@ -1,7 +1,7 @@
-"""S3's checksums: which there are, how one is computed, and how parts' CRCs become the whole object's. Pure.
+"""S3's checksums: their headers, how to compute them, and how to combine parts' CRCs into the whole object's. Pure.
 
 Source: S3 user guide, "Checking object integrity": CRCs of parts can be combined into the CRC of the whole object
-(FULL_OBJECT); SHA digests can't, they give a digest of digests with "-<parts>" (COMPOSITE). CRC64NVME is FULL_OBJECT
+(FULL_OBJECT). SHA digests can't; they give a digest of digests with "-<parts>" (COMPOSITE). CRC64NVME is FULL_OBJECT
 only.
 """
 
@@ -29,7 +29,7 @@ _ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """`value` is base64 of the big-endian number; empty where only the algorithm is known."""
+    """A checksum. `value` is base64 of the big-endian number, empty where only the algorithm is known."""
 
     algorithm: str
     kind: str
@@ -59,7 +59,7 @@ _CRCS: Mapping[str, _Crc] = {
 
 
 class Digest:
-    """A running checksum over bytes fed to it."""
+    """A running checksum over the bytes that are fed to it."""
 
     def __init__(self, algorithm: str) -> None:
         self._crc = _CRCS.get(algorithm)
@@ -82,7 +82,7 @@ class Digest:
 
 
 def combined(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
-    """The whole object's CRC out of each part's (value, bytes), in order."""
+    """Return the whole object's CRC, given each part's (value, bytes) in order."""
     crc = _CRCS[algorithm]
     number = 0
     for value, size in parts:
@@ -95,7 +95,7 @@ def value_header(algorithm: str) -> str:
 
 
 def declared(headers: Mapping[str, str]) -> Checksum | None:
-    """The checksum an upload carries for its own bytes, from its headers; without value if it comes as a trailer."""
+    """Return the checksum in an upload's headers for its own bytes; without a value if it comes as a trailer."""
     trailers = headers.get("x-amz-trailer", "").lower()
     for algorithm in _ALGORITHMS:
         header = value_header(algorithm)
@@ -107,13 +107,14 @@ def declared(headers: Mapping[str, str]) -> Checksum | None:
 
 
 def shown(headers: Mapping[str, str]) -> Checksum | None:
-    """The checksum that an answer to HEAD or GET shows."""
+    """Return the checksum that an answer to HEAD or GET shows."""
     found = declared(headers)
     return found and Checksum(found.algorithm, headers.get(TYPE_HEADER, FULL_OBJECT), found.value)
 
 
 def full_object_algorithm(headers: Mapping[str, str]) -> str | None:
-    """The CRC of a CreateMultipartUpload that asks for a FULL_OBJECT checksum; None if it asks for none or COMPOSITE.
+    """Return the CRC algorithm of a CreateMultipartUpload that asks for a FULL_OBJECT checksum. None if it asks for no
+    checksum, or for a COMPOSITE one.
 
     S3's default kind is FULL_OBJECT for CRC64NVME and COMPOSITE for the others.
     """
@@ -144,6 +145,6 @@ def wrong_algorithm(expected: str, actual: str) -> S3Error:
 
 
 def checksum_headers(names: Iterable[str]) -> list[str]:
-    """Those of the header names that say anything about checksums."""
+    """Return those header names that concern checksums."""
     wanted = (CHECKSUM_HEADER, SDK_ALGORITHM_HEADER)
     return [name for name in names if name.lower().startswith(wanted)]

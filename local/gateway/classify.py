@@ -1,6 +1,6 @@
-"""What a request to AWS is: which service, Region, operation, bucket and key. Pure.
+"""Classify a request to AWS: its service, Region, operation, bucket and key. Pure.
 
-Operations carry boto's names. Everything is read from what every SDK sends: the SigV4 credential scope (header or
+Operations have boto's names. The classification uses only what every SDK sends: the SigV4 credential scope (header or
 presigned query), X-Amz-Target for the JSON protocols, method, path and query for S3. Only path-style S3 is understood.
 """
 
@@ -19,7 +19,7 @@ _EXECUTE_API = "/_aws/execute-api/"
 
 _SERVICE_OF_TARGET: Mapping[str, str] = {"DynamoDB": "dynamodb", "DynamoDBStreams": "dynamodb", "AmazonSQS": "sqs"}
 
-# The first subresource found in the query decides; the order matters where S3 allows two of them together.
+# The first subresource found in the query decides. The order matters where S3 allows two of them together.
 _OBJECT_SUBRESOURCES: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("GET", "uploadId"): "ListParts",
@@ -78,7 +78,8 @@ _BUCKET_SUBRESOURCES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, understood. `caller` is the name of the listener it came in by; texts that don't apply are empty."""
+    """One classified request. `caller` is the name of the listener that it came in by. Texts that don't apply are
+    empty."""
 
     caller: str
     service: str
@@ -89,7 +90,7 @@ class Call:
     access_key: str
     query: Mapping[str, str]
     source: str = ""
-    """Bucket and key, with a slash between, that a copy reads."""
+    """The bucket and key that a copy reads, with a slash between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ _NO_SCOPE = _Scope("", "", "")
 
 
 def classify(caller: str, method: str, target: str, headers: Mapping[str, str]) -> Call:
-    """`target` is the request target as on the wire (path and query, undecoded); `headers` ignores case."""
+    """Classify a request. `target` is the request target as on the wire (path and query, undecoded). `headers` ignores
+    case."""
     raw_path, _, raw_query = target.partition("?")
     query = dict(parse_qsl(raw_query, keep_blank_values=True)) if raw_query else {}
     scope = _scope(headers.get("Authorization", ""), query)
@@ -119,15 +121,16 @@ def classify(caller: str, method: str, target: str, headers: Mapping[str, str]) 
 
 
 def split_path(raw_path: str) -> tuple[str, str]:
-    """Bucket and decoded key of a path-style S3 path. Slashes after the bucket's own belong to the key."""
+    """Return the bucket and the decoded key of a path-style S3 path. Slashes after the bucket's own belong to the
+    key."""
     bucket, _, key = raw_path.lstrip("/").partition("/")
     return unquote(bucket), unquote(key)
 
 
 def split_copy_source(value: str) -> tuple[str, str, str]:
-    """Bucket, key and version ("" for the current one) of an x-amz-copy-source header.
+    """Return bucket, key and version ("" for the current one) of an x-amz-copy-source header.
 
-    "?" is looked for before decoding: a key that holds one comes as %3F.
+    The header is split at "?" before it is decoded: a key that holds a "?" comes as %3F.
     """
     raw_path, _, raw_query = value.partition("?")
     bucket, key = split_path(raw_path)
@@ -173,7 +176,7 @@ def _scope(authorization: str, query: Mapping[str, str]) -> _Scope:
     parts = query.get("X-Amz-Credential", "").split("/")
     if len(parts) == 5:
         return _Scope(parts[0], parts[2], parts[3])
-    if authorization.startswith("AWS "):  # Signature Version 2, which only S3 still takes
+    if authorization.startswith("AWS "):  # Signature Version 2, which only S3 still accepts
         return _Scope(authorization[4:].partition(":")[0], "", "s3")
     return _NO_SCOPE
 
@@ -187,7 +190,7 @@ def _service(scope: _Scope, raw_path: str, headers: Mapping[str, str]) -> str:
     if target:
         name = target.partition(".")[0].partition("_")[0]
         return _SERVICE_OF_TARGET.get(name, name.lower())
-    # No bucket name starts with "_": such a path belongs to the emulator itself.
+    # No bucket name starts with "_", so such a path belongs to the emulator itself.
     return "emulator" if raw_path.startswith("/_") else "s3"
 
 

@@ -1,4 +1,4 @@
-"""Ask a running gateway's control endpoints."""
+"""Call a running gateway's control endpoints."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ControlError(RuntimeError):
-    """The gateway refused; the message holds its answer."""
+    """The gateway refused. The message holds its answer."""
 
 
 def control(aws_url: str, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-    """`path` without /_gateway/. The answer, parsed."""
+    """Send a control request and return the parsed answer. `path` is without /_gateway/. Raises ControlError if
+    refused."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{aws_url}/_gateway/{path}", data=data, method=method)
     try:

@@ -1,4 +1,4 @@
-"""Conditions at the destination of a CopyObject, which the emulator ignores. Pure.
+"""Check conditions at the destination of a CopyObject, which the emulator ignores. Pure.
 
 Source: S3 user guide, "Add preconditions to S3 operations with conditional requests"; API reference, CopyObject.
 """
@@ -12,7 +12,7 @@ from local.gateway.errors import S3Error, no_such_key, precondition_failed
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """If-Match and If-None-Match of one write, as they came; empty where not given."""
+    """If-Match and If-None-Match of one write, as received; empty where not given."""
 
     if_match: str
     if_none_match: str
@@ -23,9 +23,9 @@ class Conditions:
 
 
 def violation(wanted: Conditions, etag: str | None, key: str) -> S3Error | None:
-    """The error S3 answers, or None if the write may go on.
+    """Return the error that S3 answers, or None if the write may go on.
 
-    `etag` is the current version's, None where there is none. A delete marker on top counts as none. If-Match on a
+    `etag` is the current version's ETag, None where there is none. A delete marker on top counts as none. If-Match on a
     missing key is 404 NoSuchKey, not 412.
     """
     if wanted.if_none_match and etag is not None and _matches(wanted.if_none_match, etag):

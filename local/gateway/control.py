@@ -1,4 +1,4 @@
-"""The gateway's own endpoints under /_gateway/, on the `aws` listener: counters, faults, cuts, routing."""
+"""The gateway's own endpoints under /_gateway/, on the `aws` listener: counters, faults, cuts, routing, replication."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Control:
     regions: frozenset[str]
 
     def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        """Status and JSON body."""
+        """Return status and JSON body."""
         status, reply = self._reply(method, path.removeprefix(PREFIX), query, body)
         return status, json.dumps(reply).encode()
 

@@ -1,4 +1,4 @@
-"""How many requests clients made, by what they were. The gateway's own requests to the emulator are not in it."""
+"""Count clients' requests by kind. The gateway's own requests to the emulator are not counted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from local.gateway.classify import Call
 
 DROPPED = "dropped"
-"""Status class of a request that was never carried out because a fault or a cut took it."""
+"""Status class of a request that was never carried out because of a fault or a cut."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,7 +25,7 @@ class Counters:
         self._counts: Counter[CountKey] = Counter()
 
     def count(self, call: Call, status: int | None) -> None:
-        """`status` None: dropped before it was carried out."""
+        """Count a request. `status` None means that it was dropped before it was carried out."""
         status_class = DROPPED if status is None else f"{status // 100}xx"
         self._counts[CountKey(call.caller, call.service, call.operation, call.bucket, status_class)] += 1
 
@@ -33,7 +33,7 @@ class Counters:
         self._counts.clear()
 
     def report(self) -> dict[str, object]:
-        """Rows, and totals by operation over all callers, buckets and outcomes."""
+        """Return the rows, and totals by operation over all callers, buckets and outcomes."""
         totals: Counter[str] = Counter()
         rows = []
         for key in sorted(self._counts):

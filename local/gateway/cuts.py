@@ -2,7 +2,7 @@
 
 A cut Region's functions reach nothing, its API answers nobody, and the other Region's functions reach none of its
 services. Its S3 goes on for everyone else, unless that is cut too: then nobody reaches its buckets, and no copy reads
-from them. Clients outside, on the `aws` listener, still reach its other services, to look at them.
+from them. Clients outside, on the `aws` listener, still reach its other services, so that they can be inspected.
 
 A Region is cut off in one of two ways. Its connections close, or they are accepted and nothing is ever answered.
 """
@@ -18,13 +18,13 @@ OUTSIDE = "aws"
 
 
 class Fate(Enum):
-    """What becomes of a request."""
+    """How a cut affects a request."""
 
     PASSES = "passes"
     CLOSES = "closes"
     HANGS = "hangs"
     SOURCE_HANGS = "source hangs"
-    """Whoever carries out the copy is well, and waits in vain for what it would read."""
+    """The copy's own S3 works, but waits in vain for the source that it would read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,14 @@ class Cuts:
         self.regions.pop(region, None)
 
     def learn(self, call: Call) -> None:
-        """From a request that succeeded: the emulator refuses one that is signed for another Region."""
+        """Learn a bucket's Region from a request that succeeded: the emulator refuses one that is signed for another
+        Region."""
         if call.bucket and call.region:
             self._home[call.bucket] = call.region
 
     def fate(self, call: Call, api_region: str = "", copy_source: str = "") -> Fate:
-        """`api_region`: whose API is asked, if one is. What closes at once is never waited for."""
+        """Return a request's fate. `api_region` is the Region whose API is called, if any. If anything involved closes
+        connections, the request closes at once and never hangs."""
         if not self.regions:
             return Fate.PASSES
         touched = {self.regions[name] for name in self._touched(call, api_region) if name in self.regions}
@@ -63,7 +65,7 @@ class Cuts:
         return Fate.PASSES if source is None else Fate.SOURCE_HANGS
 
     def _touched(self, call: Call, api_region: str) -> set[str]:
-        """The Regions without which this request can't be answered, but for the source of a copy."""
+        """Return the Regions that this request needs for an answer, without the source of a copy."""
         if call.service == "s3":
             signed_for = self.regions.get(call.region)
             homes = {call.region} if signed_for is not None and signed_for.s3 else set()
@@ -73,7 +75,7 @@ class Cuts:
         return {call.caller, api_region} | (set() if call.caller == OUTSIDE else {call.region})
 
     def _cut_storage(self, bucket: str) -> Cut | None:
-        """The cut of the Region that a bucket is in, if its S3 is cut, too."""
+        """Return the cut of the Region that a bucket is in, if its S3 is cut too."""
         cut = self.regions.get(self._home.get(bucket, ""))
         return cut if cut is not None and cut.s3 else None
 

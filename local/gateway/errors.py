@@ -1,4 +1,4 @@
-"""Errors in the words of AWS: XML for S3 and the query protocols, JSON for the rest."""
+"""Render errors in AWS's formats: XML for S3 and the query protocols, JSON for the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _JSON_SERVICES = frozenset({"dynamodb", "sqs", "events", "lambda", "logs", "moni
 
 @dataclass(eq=False)  # not frozen: contextlib sets __traceback__ on what passes through it
 class S3Error(Exception):
-    """An answer of S3 that is an error. Raised by the rules, rendered once."""
+    """An error that S3 answers. The rules raise it, and it is rendered in one place."""
 
     status: int
     code: str
@@ -27,7 +27,7 @@ class S3Error(Exception):
 
 
 def precondition_failed(condition: str) -> S3Error:
-    """S3 names the request header that did not hold."""
+    """Return the 412 error. S3 names in it the request header that did not hold."""
     message = "At least one of the pre-conditions you specified did not hold"
     return S3Error(412, "PreconditionFailed", message, {"Condition": condition})
 
@@ -58,7 +58,7 @@ def s3_error_body(error: S3Error, resource: str) -> bytes:
 def error_answer(
     service: str, status: int, code: str, message: str, resource: str = ""
 ) -> tuple[CIMultiDict[str], bytes]:
-    """Headers and body of an error the way `service` puts it, so that every SDK parses its code."""
+    """Return headers and body of an error in the format of `service`, so that every SDK can parse its code."""
     if service == "s3":
         body = s3_error_body(S3Error(status, code, message), resource)
         return CIMultiDict({"Content-Type": "application/xml", "x-amz-request-id": _request_id()}), body

@@ -20,7 +20,7 @@ _CHUNK_BYTES = 256 * 1024
 
 Body = bytes | AsyncIterator[bytes]
 
-# Hop by hop (RFC 9110 7.6.1): they describe one connection. Expect is answered by the gateway itself.
+# Hop-by-hop headers (RFC 9110 7.6.1): they describe one connection. The gateway itself answers Expect.
 _NOT_FORWARDED = (
     "Connection",
     "Keep-Alive",
@@ -35,7 +35,7 @@ _NOT_FORWARDED = (
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back to the client: a whole body, or a response of the emulator still to be streamed."""
+    """The answer for the client: a whole body, or a response of the emulator that is still to be streamed."""
 
     status: int
     headers: CIMultiDict[str]
@@ -48,7 +48,7 @@ class Answer:
 
     @property
     def version(self) -> str:
-        """The version id it names; empty in a bucket without versions."""
+        """The version id that it names; empty in a bucket without versions."""
         return self.headers.get("x-amz-version-id", "")
 
     def replace_body(self, body: bytes) -> None:
@@ -56,13 +56,13 @@ class Answer:
         self.headers["Content-Length"] = str(len(body))
 
     def close(self) -> None:
-        """Give up a stream nobody will read, so that its connection does not stay checked out of the pool."""
+        """Close a stream that nobody will read, so that its connection does not stay checked out of the pool."""
         if self.stream is not None:
             self.stream.close()
 
 
 def s3_error(error: S3Error, call: Call) -> Answer:
-    # An answer to HEAD has no body, as on S3: SDKs read the status alone.
+    # An answer to HEAD has no body, as on S3: SDKs read only the status.
     body = b"" if call.operation.startswith("Head") else s3_error_body(error, f"/{call.bucket}/{call.key}")
     return Answer(error.status, CIMultiDict({"Content-Type": "application/xml"}), body)
 
@@ -79,19 +79,19 @@ class Exchange:
         self.headers = _forwarded_headers(request)
         self.body: Body | None = None
         self.rewritten = False
-        """Something that the client signed was changed, so that its signature can't be right any more."""
+        """True if something that the client signed was changed, so that its signature is no longer right."""
         self._request = request
         self._read = False
 
     @property
     def content_length(self) -> int | None:
-        """None: unknown (chunked)."""
+        """The length of the body in bytes; None if it is unknown (chunked)."""
         return self._request.content_length
 
     async def load_body(self, limit: int = BUFFERED_MAX_BYTES) -> None:
         """Make `body` ready to be sent: read whole if it is known to be at most `limit` bytes, else a stream.
 
-        Called as late as possible: until then a client that waits for 100 Continue has not sent anything.
+        Call it as late as possible: until then a client that waits for 100 Continue has not sent anything.
         """
         if self._read:
             return
@@ -108,7 +108,8 @@ class Exchange:
             self.body = self._request.content.iter_chunked(_CHUNK_BYTES)
 
     async def load_document(self, limit: int = DOCUMENT_MAX_BYTES) -> bytes:
-        """The whole body, for requests whose body is a document."""
+        """Return the whole body, for requests whose body is a document. Raises S3Error if it is longer than `limit`
+        bytes."""
         await self.load_body(limit)
         if isinstance(self.body, bytes) or self.body is None:
             return self.body or b""
@@ -149,7 +150,8 @@ def _forwarded_headers(request: web.BaseRequest) -> CIMultiDict[str]:
 
 
 def _utf8(value: str) -> str:
-    """A header value in bytes that are no UTF-8 is Latin-1, for the emulator too; only UTF-8 can be sent on."""
+    """Return a header value that can be sent on, which only UTF-8 can. Bytes that are no UTF-8 are read as Latin-1; the
+    emulator does the same."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

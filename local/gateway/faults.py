@@ -1,4 +1,5 @@
-"""Faults to inject: rules that match requests and say what goes wrong with them. Pure, but for the counts it keeps."""
+"""Faults to inject: rules that match requests and say what goes wrong with them. Pure, except for the counts it
+keeps."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ class _Model(BaseModel):
 
 
 class Match(_Model):
-    """Every field given must agree; none given matches every request."""
+    """The requests that a rule applies to. Every given field must agree; without fields it matches every request."""
 
     caller: str | None = None
     service: str | None = None
@@ -26,7 +27,7 @@ class Match(_Model):
     bucket: str | None = None
     key_prefix: str | None = None
     source_prefix: str | None = None
-    """Of a copy: how the bucket and key that it reads begin."""
+    """For a copy: the beginning of the bucket and key that it reads."""
 
     def matches(self, call: Call) -> bool:
         return (
@@ -41,14 +42,14 @@ class Match(_Model):
 
 
 class Delay(_Model):
-    """A slow service: the request waits, then is carried out and answered; rules after this one still apply."""
+    """A slow service: the request waits, and is then carried out and answered. Later rules still apply."""
 
     kind: Literal["delay"]
     delay_ms: int = Field(ge=0)
 
 
 class Error(_Model):
-    """Answered with this error, not carried out."""
+    """The request is answered with this error and not carried out."""
 
     kind: Literal["error"]
     status: int = Field(ge=400, le=599)
@@ -57,54 +58,55 @@ class Error(_Model):
 
 
 class DropAnswer(_Model):
-    """Carried out; the connection is closed instead of an answer."""
+    """The request is carried out; then the connection is closed without an answer."""
 
     kind: Literal["drop_answer"]
 
 
 class DropRequest(_Model):
-    """Not carried out; the connection is closed."""
+    """The request is not carried out, and the connection is closed."""
 
     kind: Literal["drop_request"]
 
 
 class ErrorIn200(_Model):
-    """S3's Copy and Complete may answer 200 and then an error in the body. Not carried out."""
+    """S3's Copy and Complete may answer 200 and then an error in the body. The request is not carried out."""
 
     kind: Literal["error_in_200"]
     code: str = "InternalError"
 
 
 class Hang(_Model):
-    """The request is read, not carried out, and never answered. It ends when its client goes away; or when the rule is
-    taken back, and then the connection is closed."""
+    """The request is read, not carried out, and never answered. It ends when its client disconnects. If the rule is
+    removed first, the connection is closed."""
 
     kind: Literal["hang"]
 
 
 class CutAnswer(_Model):
-    """Carried out; the connection is closed in the middle of the answer: after its headers and half of its body; if
-    it has none, after half of its headers. Python's clients take the latter for an answer that has no more headers."""
+    """The request is carried out; the connection is closed in the middle of the answer. That is after its headers and
+    half of its body, or, if it has no body, after half of its headers. Python's HTTP clients take the latter for an
+    answer that has no more headers."""
 
     kind: Literal["cut_answer"]
 
 
 class Dribble(_Model):
-    """Carried out; the answer's headers come at once, and its body little by little over so many milliseconds. No
-    timeout that begins anew with each byte notices."""
+    """The request is carried out; the answer's headers come at once, and its body little by little over `over_ms`
+    milliseconds. A timeout that starts anew with each byte doesn't notice."""
 
     kind: Literal["dribble"]
     over_ms: int = Field(ge=1)
 
 
 Final = Error | DropAnswer | DropRequest | ErrorIn200 | Hang | CutAnswer | Dribble
-"""What may become of a request; it is not looked at any further."""
+"""Actions that decide a request's fate. Later rules are not applied."""
 Steady = Annotated[Delay | Final, Field(discriminator="kind")]
 
 
 class Flap(_Model):
-    """The service is well for `well_ms`, then `gone` happens for `gone_ms`, and so on, beginning well when the rule is
-    put."""
+    """The service works for `well_ms`, then `gone` happens for `gone_ms`, and so on. It starts with working when the
+    rule is set."""
 
     kind: Literal["flap"]
     well_ms: int = Field(ge=1)
@@ -123,15 +125,15 @@ class Rule(_Model):
     match: Match = Match()
     action: Action
     times: int | None = Field(default=None, ge=1)
-    """Then the rule is used up."""
+    """Number of times that the rule fires. Then it is used up."""
     skip: int = Field(default=0, ge=0)
-    """Let so many matching requests pass first."""
+    """Number of matching requests that pass first."""
     probability: float = Field(default=1.0, gt=0.0, le=1.0)
     seed: int = 0
 
 
 class BadRules(ValueError):
-    """The message says which rule and field is wrong, and how."""
+    """The rules are invalid. The message says which rule and field is wrong, and how."""
 
 
 _RULES: TypeAdapter[list[Rule]] = TypeAdapter(list[Rule])
@@ -161,7 +163,7 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What happens to one request: it waits `delay_ms`, then `action`, if any."""
+    """The faults of one request: it waits `delay_ms`, then `action` happens, if any."""
 
     delay_ms: int = 0
     action: Final | None = None
@@ -169,7 +171,7 @@ class Verdict:
 
     @property
     def rule(self) -> str:
-        """The one whose action it is, or the last that delays."""
+        """The id of the rule whose action it is, or of the last rule that delays."""
         return self.rules[-1]
 
 
@@ -177,13 +179,13 @@ NO_FAULT = Verdict()
 
 
 class Faults:
-    """Delays add up; of the other actions the first rule's in order wins."""
+    """The current rules. Delays add up; of the other actions, that of the first rule in order wins."""
 
     def __init__(self) -> None:
         self._states: list[_State] = []
 
     def replace(self, rules: Iterable[Rule], now_ms: int) -> None:
-        """New rules start at zero, those of before are gone."""
+        """Replace all rules. The new ones count from zero."""
         self._states = [_State(rule, random.Random(rule.seed), now_ms) for rule in rules]
 
     def decide(self, call: Call, now_ms: int) -> Verdict:
@@ -202,7 +204,7 @@ class Faults:
         return Verdict(delay_ms, None, tuple(fired))
 
     def hangs(self, rule_id: str, now_ms: int) -> bool:
-        """Whether there is (still) a rule of this id that lets requests hang now."""
+        """Return whether there still is a rule of this id that lets requests hang now."""
         return any(state.rule.id == rule_id and isinstance(_action(state, now_ms), Hang) for state in self._states)
 
     def report(self) -> list[dict[str, object]]:
@@ -213,7 +215,7 @@ class Faults:
 
 
 def _action(state: _State, now_ms: int) -> Delay | Final | None:
-    """What the rule does now; None while what it flaps is well."""
+    """Return the rule's action now; None while a flapping service works."""
     action = state.rule.action
     if not isinstance(action, Flap):
         return action
@@ -221,7 +223,7 @@ def _action(state: _State, now_ms: int) -> Delay | Final | None:
 
 
 def _strikes(state: _State, call: Call, now_ms: int) -> Delay | Final | None:
-    """What the rule does to this request; None: nothing."""
+    """Return the rule's action on this request, None if it has none. Counts the match."""
     rule = state.rule
     if (rule.times is not None and state.fired >= rule.times) or not rule.match.matches(call):
         return None
@@ -229,7 +231,7 @@ def _strikes(state: _State, call: Call, now_ms: int) -> Delay | Final | None:
     action = _action(state, now_ms)
     if state.matched <= rule.skip or action is None:
         return None
-    # Drawn for every match, so that the nth match fares alike in every run with this seed.
+    # Draw for every match, so that the nth match has the same outcome in every run with this seed.
     if rule.probability < 1.0 and state.rng.random() >= rule.probability:
         return None
     state.fired += 1

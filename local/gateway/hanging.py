@@ -1,4 +1,4 @@
-"""Requests that are accepted and never answered."""
+"""Hold requests that are accepted and never answered."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LOOK_EVERY_SECONDS = 0.2
 
 
 class Hanging:
-    """Holds requests until their client goes away or what holds them is taken back.
+    """Holds requests until their client disconnects or the cause of the hanging is removed.
 
     One task looks after all of them: a held request costs its connection and a little memory, and no processor time of
-    its own. So thousands of them keep nobody else from being answered.
+    its own. So thousands of them don't keep the gateway from answering others.
     """
 
     def __init__(self) -> None:
@@ -26,10 +26,11 @@ class Hanging:
         return len(self._held)
 
     async def hold(self, request: web.BaseRequest, held: Callable[[], bool]) -> None:
-        """Read the request and answer nothing, for as long as `held()`."""
+        """Read the request and answer nothing while `held()` is true."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held[ended] = (request, held)
-        # Without an end of its own a body that is sent slowly would keep the rule's end from being seen.
+        # The body is read in a task of its own: otherwise a body that is sent slowly would hide that the rule has
+        # ended.
         reading = None if request.content.is_eof() else asyncio.create_task(_read(request))
         try:
             await ended

@@ -1,4 +1,4 @@
-"""Start the gateway as a child process and say where its listeners are."""
+"""Start the gateway as a child process and return the addresses of its listeners."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Ports:
-    """One port of 127.0.0.1 for each listener; the listener says who calls."""
+    """One port of 127.0.0.1 for each listener. The listener identifies the caller."""
 
     aws: int
     west: int
@@ -38,16 +38,16 @@ class GatewayHandle:
 
     @property
     def aws_url(self) -> str:
-        """For clients outside both stacks, and for the gateway's own control endpoints under /_gateway/."""
+        """The URL for clients outside both stacks, and for the gateway's own control endpoints under /_gateway/."""
         return f"http://127.0.0.1:{self.ports.aws}"
 
     def functions_url(self, region: str) -> str:
-        """AWS_ENDPOINT_URL of the functions of one Region's stack."""
+        """Return the AWS_ENDPOINT_URL of the functions of one Region's stack."""
         return f"http://127.0.0.1:{ {WEST: self.ports.west, EAST: self.ports.east}[region] }"
 
     @property
     def api_url(self) -> str:
-        """The one API name that fails over."""
+        """The URL of the one API name that fails over."""
         return f"http://127.0.0.1:{self.ports.api}"
 
     def region_api_url(self, region: str) -> str:
@@ -66,7 +66,7 @@ def launch_gateway(
     extra: Sequence[str] = (),
     timeout_s: float = 30.0,
 ) -> GatewayHandle:
-    """Start `python -m local.gateway` in front of `upstream`; its log is `directory`/gateway.log."""
+    """Start `python -m local.gateway` in front of `upstream`. Its log is `directory`/gateway.log."""
     listeners = {
         "aws": ports.aws,
         WEST: ports.west,

@@ -1,7 +1,7 @@
-"""S3's documented limits that the emulator does not hold. Pure.
+"""Enforce S3's documented limits that the emulator does not enforce. Pure.
 
-Source: S3 user guide, "Multipart upload limits", "Naming Amazon S3 objects", "Working with object metadata";
-API reference, CopyObject and UploadPartCopy.
+Source: S3 user guide, "Multipart upload limits", "Naming Amazon S3 objects", "Working with object metadata"; API
+reference, CopyObject and UploadPartCopy.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ _PAGE_PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """In bytes. AWS's by default; a demo on a small machine may shrink them to show large-object paths cheaply."""
+    """Limits in bytes, by default AWS's. A demo on a small machine may lower them to show large-object paths
+    cheaply."""
 
     part_min: int = 5 * MIB
     copy_max: int = 5 * 1024 * MIB
     range_source_min: int = 5 * MIB
-    """A range may be copied only of a source larger than 5 MB."""
+    """A range may be copied only from a source larger than 5 MB."""
 
 
 def key_too_long(key: str) -> S3Error | None:
@@ -49,7 +50,8 @@ def key_too_long(key: str) -> S3Error | None:
 
 
 def metadata_too_large(headers: Iterable[tuple[str, str]]) -> S3Error | None:
-    """User metadata counts as the UTF-8 bytes of every name (without x-amz-meta-) and value."""
+    """Return an error if the user metadata is too large. It counts as the UTF-8 bytes of every name (without
+    x-amz-meta-) and value."""
     size = 0
     for name, value in headers:
         if name.lower().startswith(_METADATA_PREFIX):
@@ -86,7 +88,7 @@ def range_source_too_small(size: int, limits: SizeLimits) -> S3Error | None:
 
 
 def capped_page(operation: str, target: str) -> str:
-    """The request target with its page size cut to S3's maximum; S3 caps silently."""
+    """Return the request target with its page size cut to S3's maximum. S3 caps it without an error."""
     parameter = _PAGE_PARAMETERS.get(operation)
     if parameter is None:
         return target

@@ -1,7 +1,7 @@
-"""One lock for each S3 key, held by everything that writes to it.
+"""One lock for each S3 key, held by every request that writes to it.
 
-The emulator checks and writes in one step, but the gateway's own checks are two requests (HEAD, then the write): these
-locks make them one for every client, since nobody reaches the emulator but through the gateway.
+The emulator checks and writes in one step, but the gateway's own checks are two requests (HEAD, then the write). These
+locks make the two atomic for every client, since nobody reaches the emulator but through the gateway.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class _Entry:
 
 
 class KeyLocks:
-    """Locks that exist only while somebody holds or awaits them, so memory stays flat over millions of keys."""
+    """Locks that exist only while a request holds or awaits them, so memory stays flat over millions of keys."""
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], _Entry] = {}
@@ -41,7 +41,7 @@ class KeyLocks:
 
     @asynccontextmanager
     async def holding_all(self, bucket: str, keys: Iterable[str]) -> AsyncIterator[None]:
-        """Taken in sorted order, so that two of them can't wait for each other."""
+        """Hold the locks of all keys. They are taken in sorted order, so that two callers can't wait for each other."""
         async with AsyncExitStack() as stack:
             for key in sorted(set(keys)):
                 await stack.enter_async_context(self.holding(bucket, key))

@@ -1,7 +1,8 @@
-"""What the gateway remembers about objects because the emulator doesn't.
+"""Remember facts about objects that the emulator doesn't keep.
 
-It is right as long as every write passes the gateway, and it is only ever believed for an object whose ETag still
-agrees. It ends with the process: then such an object shows no checksum, as one from before checksums did on S3.
+The memory is right as long as every write passes the gateway. It is only used for an object whose ETag still agrees. It
+ends with the process: then such an object shows no checksum, like an object on S3 from before checksums were
+introduced.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ class ObjectFacts:
     size: int | None = None
     checksum: Checksum | None = None
     overrides: bool = False
-    """The checksum is the gateway's own: the emulator shows none, or a wrong one, for this object."""
+    """True if the checksum is the gateway's own: the emulator shows none, or a wrong one, for this object."""
 
 
 class ObjectMemory:
-    """Bounded: the longest unused is forgotten first."""
+    """Facts about objects, bounded in number. The least recently used are forgotten first."""
 
     def __init__(self, capacity: int = _OBJECTS_MAX) -> None:
         self._capacity = capacity
@@ -35,14 +36,14 @@ class ObjectMemory:
         self._tagged: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def written(self, bucket: str, key: str, version: str, facts: ObjectFacts | None) -> None:
-        """The key has a new current version. None: nothing is known about it."""
+        """Record that the key has a new current version. None means that nothing is known about it."""
         for name in {"", version}:
             self._forget((bucket, key, name))
             if facts is not None:
                 self._remember((bucket, key, name), facts)
 
     def deleted(self, bucket: str, key: str) -> None:
-        """The current version is gone; older ones, if any, are still there."""
+        """Record that the current version is deleted. Older ones, if any, are still there."""
         self._forget((bucket, key, ""))
 
     def facts(self, bucket: str, key: str, version: str, etag: str) -> ObjectFacts | None:
@@ -50,18 +51,19 @@ class ObjectMemory:
         return found if found is not None and found.etag == etag.strip('"') else None
 
     def recall(self, bucket: str, key: str, version: str = "") -> ObjectFacts | None:
-        """Without comparing the ETag: for what is only a hint."""
+        """Return the facts without comparing the ETag: for uses that need only a hint."""
         found = self._facts.get((bucket, key, version))
         if found is not None:
             self._facts.move_to_end((bucket, key, version))
         return found
 
     def has_checksums(self, bucket: str) -> bool:
-        """Whether a listing of this bucket has any checksum to show."""
+        """Return whether a listing of this bucket has any checksum to show."""
         return self._checksums[bucket] > 0
 
     def tag(self, bucket: str, key: str) -> None:
-        """Some version of the key may have tags. Never taken back: it only costs a look."""
+        """Record that some version of the key may have tags. This is never unset: a wrong entry only costs one
+        request."""
         self._tagged[(bucket, key)] = None
         self._tagged.move_to_end((bucket, key))
         if len(self._tagged) > self._capacity:

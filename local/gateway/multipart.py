@@ -1,4 +1,4 @@
-"""Multipart uploads: what a Complete asks for, whether S3 would accept it, and what is remembered of an upload. Pure.
+"""Multipart uploads: parse a Complete, check whether S3 would accept it, and remember facts about an upload. Pure.
 
 Source: S3 API reference, CompleteMultipartUpload ("Special errors") and S3 user guide, "Multipart upload limits".
 """
@@ -24,7 +24,7 @@ _UPLOADS_MAX = 20_000
 
 @dataclass(frozen=True, slots=True)
 class WantedPart:
-    """One part named in a Complete. `checksums` is by algorithm."""
+    """One part named in a Complete. The keys of `checksums` are algorithms."""
 
     number: int
     etag: str
@@ -41,8 +41,8 @@ class StoredPart:
 
 @dataclass(slots=True)
 class Upload:
-    """`algorithm`: the CRC of a FULL_OBJECT upload, else empty. CRCs are by part number and ETag, since a part may be
-    uploaded again while a Complete looks at the one before."""
+    """An upload. `algorithm` is the CRC of a FULL_OBJECT upload, else empty. CRCs are by part number and ETag, since a
+    part may be uploaded again while a Complete checks the previous one."""
 
     bucket: str
     key: str
@@ -50,15 +50,16 @@ class Upload:
     tagging: str
     crcs: dict[tuple[int, str], str] = field(default_factory=dict)
     answer: tuple[int, CIMultiDict[str], bytes] | None = None
-    """How its Complete was answered: a repeated one gets the same."""
+    """The answer to its Complete; a repeated Complete gets the same."""
     initiator: str = ""
-    """ARN of who began it."""
+    """ARN of the initiator."""
     older_by_s: float = 0.0
-    """It is shown as begun so much earlier: nobody can wait two days for an upload to become stale."""
+    """The listed start time is this many seconds earlier: nobody can wait two days for an upload to become stale."""
 
 
 class Uploads:
-    """Uploads that need more than the emulator knows, bounded. The longest unused is forgotten first."""
+    """Uploads about which the gateway knows more than the emulator, bounded in number. The least recently used are
+    forgotten first."""
 
     def __init__(self, capacity: int = _UPLOADS_MAX) -> None:
         self._capacity = capacity
@@ -80,7 +81,7 @@ class Uploads:
 
 
 def parse_complete(body: bytes) -> list[WantedPart]:
-    """The parts a Complete names, in its order. An empty list is an error, as on S3."""
+    """Return the parts that a Complete names, in its order. Raises S3Error for an empty list, as on S3."""
     try:
         root = ElementTree.fromstring(body)
         parts = [_wanted_part(element) for element in root if _name(element) == "Part"]
@@ -92,7 +93,7 @@ def parse_complete(body: bytes) -> list[WantedPart]:
 
 
 def check_parts(wanted: Sequence[WantedPart], stored: Mapping[int, StoredPart], limits: SizeLimits) -> None:
-    """Raise what S3 answers to a Complete that names these parts of an upload that holds those."""
+    """Raise the error that S3 answers to a Complete of the `wanted` parts when the upload holds the `stored` ones."""
     if any(later.number <= earlier.number for earlier, later in pairwise(wanted)):
         message = "The list of parts was not in ascending order. Parts must be ordered by part number."
         raise S3Error(400, "InvalidPartOrder", message)
@@ -117,7 +118,7 @@ def check_parts(wanted: Sequence[WantedPart], stored: Mapping[int, StoredPart], 
 
 
 def full_object_value(upload: Upload, wanted: Sequence[WantedPart], stored: Mapping[int, StoredPart]) -> str:
-    """The whole object's CRC. A part checksum named in the Complete must be the part's."""
+    """Return the whole object's CRC. Raises S3Error if the Complete names a part checksum that is not the part's."""
     parts = []
     for part in wanted:
         value = upload.crcs.get((part.number, part.etag))
@@ -129,7 +130,7 @@ def full_object_value(upload: Upload, wanted: Sequence[WantedPart], stored: Mapp
 
 
 def complete_body(wanted: Sequence[WantedPart]) -> bytes:
-    """A Complete without any checksum: the emulator knows none of these parts' CRCs and would refuse them."""
+    """Return a Complete without any checksum: the emulator knows none of these parts' CRCs and would refuse them."""
     parts = "".join(
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{escape(part.etag)}&quot;</ETag></Part>"
         for part in wanted
@@ -138,7 +139,7 @@ def complete_body(wanted: Sequence[WantedPart]) -> bytes:
 
 
 def parse_list_parts(body: bytes) -> tuple[dict[int, StoredPart], str]:
-    """One page of ListParts: its parts, and the marker of the next page ("" if it is the last)."""
+    """Parse one page of ListParts: return its parts, and the marker of the next page ("" if it is the last)."""
     root = ElementTree.fromstring(body)
     parts: dict[int, StoredPart] = {}
     marker = ""

@@ -1,6 +1,6 @@
-"""Which account owns a bucket, for the expected-bucket-owner headers, which every emulator ignores. Pure.
+"""Check the expected-bucket-owner headers, which every emulator ignores. Pure.
 
-Source: S3 user guide, "Verifying bucket ownership with bucket owner condition": a wrong one is 403 AccessDenied.
+Source: S3 user guide, "Verifying bucket ownership with bucket owner condition": a wrong owner is 403 AccessDenied.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ _EXPECTED_SOURCE = "x-amz-source-expected-bucket-owner"
 
 @dataclass
 class Owners:
-    """A bucket belongs to the account that was seen creating it, else to the emulator's `default`.
+    """The owners of buckets. A bucket belongs to the account that was seen creating it, else to the emulator's
+    `default`.
 
-    So a bucket that a stack of another account creates inside the emulator is not known to be that account's.
+    So a bucket that a stack of another account creates inside the emulator counts as the default account's.
     """
 
     default: str
     _owners: dict[str, str] = field(default_factory=dict)
 
     def learn(self, call: Call) -> None:
-        """From a request that succeeded."""
+        """Learn a bucket's owner from a request that succeeded."""
         if call.operation == "CreateBucket":
             # The emulator takes an access key of 12 digits for the account of that number.
             is_account = len(call.access_key) == 12 and call.access_key.isdigit()

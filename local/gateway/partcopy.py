@@ -1,4 +1,4 @@
-"""UploadPartCopy: ranges only of large sources, and the copied range's CRC where the upload keeps one."""
+"""UploadPartCopy: allow ranges only of large sources, and compute the copied range's CRC where the upload keeps one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """What was read of a source: its CRC, and the ETag it has that CRC under."""
+    """A range that was read from a source: its CRC, and the ETag that the source had then."""
 
     value: str
     etag: str
@@ -50,7 +50,8 @@ class PartCopyRule:
         return await self._upstream.send(exchange)
 
     async def _with_checksum(self, exchange: Exchange, upload: Upload) -> Answer:
-        """Read the range, then have it copied under the ETag it was read under; again if the source changed between."""
+        """Compute the range's CRC, then copy it under the ETag that it was read under. Repeat if the source changed in
+        between."""
         pinned = exchange.headers.get(_IF_MATCH)
         for _ in range(_TRIES):
             read = await self._read_range(exchange, upload.algorithm, pinned)
@@ -71,8 +72,8 @@ class PartCopyRule:
     async def _read_range(self, exchange: Exchange, algorithm: str, pinned: str | None) -> _Range | None:
         bucket, key, version = split_copy_source(exchange.headers["x-amz-copy-source"])
         if version and _RANGE in exchange.headers:
-            # Asked for by version, the emulator answers with the whole object, for each of its parts. Nearly always the
-            # version is the current one.
+            # If asked by version, the emulator answers with the whole object, for each of its parts. Nearly always the
+            # version is the current one, so that one is tried first.
             read = await self._read(exchange, object_target(bucket, key), algorithm, pinned, version)
             if read is not None:
                 return read
@@ -81,7 +82,8 @@ class PartCopyRule:
     async def _read(
         self, exchange: Exchange, target: str, algorithm: str, pinned: str | None, version: str
     ) -> _Range | None:
-        """None: it can't be read as asked, or `target` is not the version that is wanted (if one is)."""
+        """Read the range. Return None if it can't be read as asked, or if `target` is not the wanted version (if one
+        is)."""
         digest = Digest(algorithm)
         wanted = exchange.headers.get(_RANGE)
         headers = {"Range": wanted} if wanted else {}
@@ -98,7 +100,7 @@ class PartCopyRule:
                 return None  # it ends beyond the source: a GET is cut short, a copy is refused
             if wanted:
                 raise_if(limits.range_source_too_small(size, self._state.limits))
-            # The emulator ignores Range when a version is named: then the range is cut out of the whole here.
+            # The emulator ignores Range when a version is named. Then the range is cut out of the whole object here.
             at = first if response.status == 206 else 0
             async for chunk in response.content.iter_any():
                 digest.update(chunk[max(0, first - at) : max(0, last + 1 - at)])
@@ -106,7 +108,7 @@ class PartCopyRule:
             return _Range(digest.value(), response.headers["ETag"])
 
     async def _source_size(self, exchange: Exchange) -> int | None:
-        """None: unknown, or no such source."""
+        """Return the source's size in bytes; None if it is unknown, or there is no such source."""
         bucket, key, version = split_copy_source(exchange.headers["x-amz-copy-source"])
         known = self._state.memory.recall(bucket, key, version)
         if known is not None and known.size is not None:
@@ -116,13 +118,13 @@ class PartCopyRule:
 
 
 def _size(response: aiohttp.ClientResponse) -> int:
-    """The whole object's size."""
+    """Return the whole object's size in bytes."""
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     return int(found.group(3)) if found else int(response.headers["Content-Length"])
 
 
 def _bounds(wanted: str | None, size: int) -> tuple[int, int]:
-    """The first and last byte of a copy source range, which S3 takes in the form bytes=first-last only."""
+    """Return the first and last byte of a copy source range. S3 accepts only the form bytes=first-last."""
     if wanted is None:
         return 0, size - 1
     first, _, last = wanted.removeprefix("bytes=").partition("-")

@@ -1,4 +1,4 @@
-"""A server that runs as a child process and never outlives the one who started it."""
+"""Run a server as a child process that never outlives its starter."""
 
 from __future__ import annotations
 
@@ -23,17 +23,20 @@ _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
 _PORTS = range(12_000, 32_000)
 
-# Loaded before any fork: between fork and exec only async-signal-safe work is allowed.
+# It is loaded before any fork: between fork and exec only async-signal-safe work is allowed.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class StartError(RuntimeError):
-    """The server did not become healthy; the message carries the end of its log."""
+    """The server did not become healthy. The message carries the end of its log."""
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 nobody listens on now. Somebody else may take it before you do: then just try again. It
-    is below those that Linux gives to outgoing connections (32768 and up), so that none of them is who takes it."""
+    """Return a TCP port of 127.0.0.1 on which nobody listens now. Another process may take it before you do: then try
+    again.
+
+    The port is below those that Linux assigns to outgoing connections (32768 and up), so that none of them can take it.
+    """
     while True:
         port = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -62,7 +65,8 @@ class ServerProcess:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:
-        """SIGTERM, then SIGKILL for it and for whatever it started: it leads a process group of its own."""
+        """Send SIGTERM to the server, then SIGKILL to it and to everything it started: it leads a process group of its
+        own."""
         atexit.unregister(self.stop)
         if self.alive:
             self.popen.terminate()
@@ -91,9 +95,10 @@ def start_server(
     log_path: Path,
     timeout_s: float = 30.0,
 ) -> ServerProcess:
-    """Start `command`, wait until `base_url + health_path` answers 200, give back its handle.
+    """Start `command`, wait until `base_url + health_path` answers 200, and return its handle. Raises StartError if it
+    does not in time.
 
-    The kernel kills the child when the thread that called this ends (PR_SET_PDEATHSIG is per thread), so call it from
+    The kernel kills the child when the thread that called this ends (PR_SET_PDEATHSIG is per thread). So call it from
     the main thread: then nothing survives even a SIGKILL of this process.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""HEAD, GET, LIST and GetObjectAttributes: the emulator's answer, and what S3 shows beside it."""
+"""HEAD, GET, LIST and GetObjectAttributes: the emulator's answers, with S3's additional headers and elements."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Reads:
         return answer
 
     async def list_objects(self, exchange: Exchange) -> Answer:
-        """ListObjects, ListObjectsV2 and ListObjectVersions."""
+        """Handle ListObjects, ListObjectsV2 and ListObjectVersions."""
         bucket = exchange.call.bucket
         exchange.retarget(limits.capped_page(exchange.call.operation, exchange.target))
         if not self._memory.has_checksums(bucket):
@@ -90,10 +90,10 @@ class Reads:
         if held is None or held.kind != FULL_OBJECT or "-" not in held.value:
             return
         if facts is not None and facts.checksum is not None and facts.checksum.value == held.value:
-            # The emulator calls a COMPOSITE checksum FULL_OBJECT when it is asked for it by version.
+            # The emulator calls a COMPOSITE checksum FULL_OBJECT when it is asked for the object by version.
             show_checksum(answer.headers, facts.checksum)
             return
-        # The emulator gives a CopyObject its multipart source's composite value and calls it FULL_OBJECT.
+        # The emulator gives a CopyObject the composite value of its multipart source, and calls it FULL_OBJECT.
         if not may_read:
             hide_checksums(answer.headers)
             return
@@ -116,7 +116,8 @@ class Reads:
             answer.headers["x-amz-tagging-count"] = str(count)
 
     async def _head_part(self, exchange: Exchange, answer: Answer) -> Answer:
-        """HEAD with partNumber: one part's length, and how many parts there are. The emulator still lists the parts."""
+        """Answer HEAD with partNumber: one part's length, and the number of parts. The emulator still lists the
+        parts."""
         number = int(exchange.call.query["partNumber"] or 0)
         total = int(answer.headers.get("Content-Length", "0"))
         sizes = await self._part_sizes(exchange) or {1: total}
@@ -133,7 +134,7 @@ class Reads:
         return Answer(206, headers)
 
     async def _part_sizes(self, exchange: Exchange) -> dict[int, int]:
-        """Empty if the object was made in one piece."""
+        """Return the parts' sizes in bytes by number; empty if the object was made in one piece."""
         call = exchange.call
         version = {"versionId": call.query["versionId"]} if "versionId" in call.query else {}
         target = object_target(call.bucket, call.key, attributes="", **version)

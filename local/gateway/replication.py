@@ -1,10 +1,12 @@
-"""What replicates a table between Regions as a DynamoDB global table does (MREC). Pure: times come from the caller.
+"""Decide how a table replicates between Regions, as a DynamoDB global table does (MREC). Pure: times come from the
+caller.
 
-Source: DynamoDB developer guide, "How DynamoDB global tables work": asynchronous, last writer wins for each item, the
-whole item, silently; conditions look at the local replica only; a Region that was offline sends what it had not sent.
+Source: DynamoDB developer guide, "How DynamoDB global tables work". Replication is asynchronous. The last writer wins
+for each item, for the whole item, and nobody is notified. Conditions look at the local replica only. A Region that was
+offline sends what it had not sent.
 
-Each Region's table is one of its own at the emulator. Every write of a client gets a `Stamp` and a place in the queue
-of each other Region; after the lag it is applied there, unless what is there is stamped later.
+Each Region's table is an independent one at the emulator. Every write of a client gets a `Stamp` and an entry in the
+queue to each other Region. After the lag it is applied there, unless the item there has a later stamp.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ _VERSIONS_MAX = 200_000
 
 
 class ReplicationSettings(BaseModel):
-    """`lag_ms` and up to `jitter_ms` more until a write shows elsewhere. `stalled`: directions that deliver nothing,
-    such as "us-gov-west-1->us-gov-east-1". `tables`: their key attributes by the names of the tables to replicate."""
+    """The settings of replication.
+
+    A write shows elsewhere after `lag_ms` and up to `jitter_ms` more. `stalled` holds directions that deliver nothing,
+    such as "us-gov-west-1->us-gov-east-1". `tables` maps the names of the replicated tables to their key attributes.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     lag_ms: int = Field(default=300, ge=0)
@@ -36,13 +41,13 @@ class ReplicationSettings(BaseModel):
 
 
 class BadReplication(ValueError):
-    """The message says what is wrong with the settings."""
+    """The settings are invalid. The message says what is wrong with them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Stamp:
-    """When and where an item was written. The later one wins; at the same millisecond the Region's name decides, and
-    within one Region the order in which it wrote."""
+    """When and where an item was written. The later stamp wins. At the same millisecond the Region's name decides, and
+    within one Region the order of its writes."""
 
     at_ms: int
     region: str
@@ -51,7 +56,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class ItemId:
-    """`key`: its key attributes, in one spelling."""
+    """An item of a table. `key` is its key attributes in one canonical spelling."""
 
     table: str
     key: str
@@ -59,7 +64,7 @@ class ItemId:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an item was after a write; `image` None: deleted."""
+    """An item after a write. `image` is None if it was deleted."""
 
     item: ItemId
     key: Item
@@ -87,7 +92,7 @@ def direction(source: str, target: str) -> str:
 
 
 class Replication:
-    """The queues and the decisions. Who delivers holds a lock on each item meanwhile, and so does who writes one."""
+    """The queues and the decisions. A caller that delivers or writes an item must hold that item's lock meanwhile."""
 
     def __init__(self, regions: Sequence[str], versions_max: int = _VERSIONS_MAX) -> None:
         self.settings = ReplicationSettings()
@@ -99,7 +104,7 @@ class Replication:
         self._numbers = 0
 
     def configure(self, body: bytes) -> None:
-        """Fields that are not given stay as they are."""
+        """Apply the given settings; the others stay as they are. Raises BadReplication."""
         try:
             given = ReplicationSettings.model_validate_json(body).model_dump(exclude_unset=True)
         except ValidationError as error:
@@ -115,7 +120,8 @@ class Replication:
     # ---- writes ----------------------------------------------------------------------------------------------------
 
     def written(self, region: str, item: ItemId, key: Item, image: Item | None, now_ms: int) -> None:
-        """A client's write in `region` has succeeded. It is later than all that this Region has seen of the item."""
+        """Record that a client's write in `region` has succeeded. Its stamp is later than all stamps that this Region
+        has seen of the item."""
         seen = self._versions.get((region, item))
         self._numbers += 1
         stamp = Stamp(now_ms, region, self._numbers)
@@ -136,12 +142,13 @@ class Replication:
     # ---- delivery --------------------------------------------------------------------------------------------------
 
     def due_ms(self, name: str) -> int | None:
-        """When the next delivery is due; None: nothing to wait for."""
+        """Return when the next delivery is due, in epoch milliseconds; None if there is nothing to wait for."""
         waiting = self._queues[name].waiting
         return waiting[0].due_ms if waiting and name not in self.settings.stalled else None
 
     def take(self, name: str, now_ms: int, limit: int) -> list[Change]:
-        """Up to `limit` due changes, of each item the last one. They are under way until `settle` or `put_back`."""
+        """Take up to `limit` due changes, only the last one of each item. They are in progress until `settle` or
+        `put_back`."""
         queue = self._queues[name]
         if name in self.settings.stalled:
             return []
@@ -157,13 +164,13 @@ class Replication:
         return taken
 
     def winning(self, name: str, changes: Iterable[Change]) -> list[Change]:
-        """Those that are later than what the receiving Region has. To be asked under the items' locks."""
+        """Return those changes that are later than the receiving Region's. Call it under the items' locks."""
         target = self.directions[name][1]
         seen = self._versions
         return [c for c in changes if (target, c.item) not in seen or seen[(target, c.item)] < c.stamp]
 
     def settle(self, name: str, taken: Sequence[Change], applied: Sequence[Change]) -> None:
-        """`taken` is done with; `applied` of it is now what the receiving Region has."""
+        """Record that `taken` is finished; the receiving Region now has the changes of `applied`."""
         queue, target = self._queues[name], self.directions[name][1]
         for change in applied:
             self._remember(target, change.item, change.stamp)
@@ -172,7 +179,7 @@ class Replication:
         self._end(queue, taken)
 
     def put_back(self, name: str, taken: Sequence[Change], due_ms: int) -> None:
-        """`taken` could not be delivered."""
+        """Put back changes that could not be delivered."""
         self._end(self._queues[name], taken)
         for change in taken:
             self._enqueue(name, change, due_ms)
@@ -187,7 +194,8 @@ class Replication:
             self._forget(stamp.at_ms)
 
     def _forget(self, now_ms: int) -> None:
-        """Versions older than all that is still to be sent lose against any of it, so they need not be known."""
+        """Forget stamps that are older than everything still to be sent: they lose against any of it, so they aren't
+        needed."""
         oldest = min((change.stamp.at_ms for q in self._queues.values() for change in _unsent(q)), default=now_ms)
         self._versions = {place: stamp for place, stamp in self._versions.items() if stamp.at_ms >= oldest}
         self._look_again_at = max(self._versions_max, 2 * len(self._versions))
@@ -195,7 +203,8 @@ class Replication:
     # ---- report ----------------------------------------------------------------------------------------------------
 
     def report(self, now_ms: int) -> dict[str, object]:
-        """Settings, and each direction's queue: `oldest_ms` is for how long its oldest write has been waiting."""
+        """Return the settings, and each direction's queue. `oldest_ms` is how long its oldest write has been
+        waiting."""
         return self.settings.model_dump(mode="json") | {
             "stalled": sorted(self.settings.stalled),
             "queues": {

@@ -1,6 +1,6 @@
-"""Carries writes of replicated tables from one Region's table to the other's: `replication` decides, this acts.
+"""Carry writes of replicated tables from one Region's table to the other's. `replication` decides, this module acts.
 
-Its own requests go to the emulator directly: nobody counts them, and no fault or cut meets them.
+Its own requests go to the emulator directly: they are not counted, and no fault or cut affects them.
 """
 
 from __future__ import annotations
@@ -41,19 +41,20 @@ class Replicator:
         self.replication = replication
         self._upstream = upstream
         self._clock = clock
-        # Of items, by Region: a write and its stamp are one step, so that the order of stamps is the order of writes.
+        # Locks of items, by Region. A write and its stamp are one step, so that the order of stamps is the order of
+        # writes.
         self._locks = KeyLocks()
         self._changed = {name: asyncio.Event() for name in replication.directions}
 
     def wake(self) -> None:
-        """There is something new to look at: a write, or other settings."""
+        """Let the deliveries look again after a write or a change of settings."""
         for event in self._changed.values():
             event.set()
 
     # ---- clients' writes -------------------------------------------------------------------------------------------
 
     async def carry_out(self, exchange: Exchange) -> Answer:
-        """A request to DynamoDB. What it writes to a replicated table is queued for the other Region."""
+        """Carry out a request to DynamoDB, and queue its writes to replicated tables for the other Region."""
         call, tables = exchange.call, self.replication.settings.tables
         if call.operation not in OPERATIONS or not tables:
             return await self._upstream.send(exchange)

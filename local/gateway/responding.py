@@ -1,4 +1,4 @@
-"""The answer's way to the client: whole, little by little, or broken off in its middle."""
+"""Send an answer to the client: whole, little by little, or broken off in its middle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiohttp import web
 from local.gateway.exchange import BUFFERED_MAX_BYTES, Answer
 
 _PIECES = 20
-"""In so many, or some more, a body is sent little by little."""
+"""The least number of pieces in which a body is sent little by little."""
 
 
 async def respond(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
@@ -29,7 +29,7 @@ async def respond(request: web.BaseRequest, answer: Answer) -> web.StreamRespons
 
 
 async def respond_slowly(request: web.BaseRequest, answer: Answer, seconds: float) -> web.StreamResponse:
-    """Headers at once, and the body spread over so many seconds."""
+    """Send the headers at once, and the body spread over `seconds`."""
     length = _length(answer)
     if not length:
         return await respond(request, answer)
@@ -46,7 +46,8 @@ async def respond_slowly(request: web.BaseRequest, answer: Answer, seconds: floa
 
 
 async def respond_half(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Headers and half of the body; of an answer without a body, half of its headers. Then the connection closes."""
+    """Send the headers and half of the body; of an answer without a body, half of its headers. Then close the
+    connection."""
     length = _length(answer)
     if not length:
         answer.close()
@@ -79,14 +80,14 @@ def hang_up(request: web.BaseRequest) -> web.StreamResponse:
 
 
 def _length(answer: Answer) -> int:
-    """Of the body that is still to be sent; 0: none, or nobody knows."""
+    """Return the length in bytes of the body that is still to be sent; 0 if there is none, or if it is unknown."""
     if answer.stream is None:
         return len(answer.body)
     return answer.stream.content_length or 0
 
 
 async def _pieces(answer: Answer, length: int) -> AsyncIterator[bytes]:
-    """The body in small pieces of one size, and shorter ones where the emulator's answer ends one."""
+    """Yield the body in small pieces of one size, and shorter ones where the emulator's answer ends a piece."""
     size = -(-length // _PIECES)
     if answer.stream is None:
         for start in range(0, length, size):
@@ -97,9 +98,11 @@ async def _pieces(answer: Answer, length: int) -> AsyncIterator[bytes]:
 
 
 async def _settle_unread_body(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Answered without looking at the body: then this connection can't carry another request unless it is read.
+    """Handle the body of a request that was answered without reading it: the connection can't carry another request
+    until that body is read.
 
-    A client that asked for 100 Continue won't send it now, and would have its next request taken for it.
+    A client that asked for 100 Continue won't send the body now, and its next request would be taken for it. So its
+    connection is closed, as is that of a long body.
     """
     if request.content.is_eof():
         return

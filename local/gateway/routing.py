@@ -1,8 +1,9 @@
-"""Where the one API name points: Route 53's health checks, failover record and TTL as a state machine. Pure.
+"""Simulate where the one API name points: Route 53's health checks, failover record and TTL as a state machine. Pure.
 
 Source: Route 53 developer guide, "How Route 53 determines whether a health check is healthy" (a new health check counts
 as healthy until there is data; the same number of observations in a row turns it either way) and "How Route 53 chooses
 records when health checking is configured" (failover: primary if healthy, else secondary if healthy, else primary).
+
 All times are epoch milliseconds and come from the caller.
 """
 
@@ -16,7 +17,7 @@ _HISTORY_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class RoutingTimes:
-    """In milliseconds. Route 53's fast interval, its default threshold, and the TTL of the design."""
+    """Route 53's fast interval, its default threshold, and the TTL of the design. Times are in milliseconds."""
 
     interval_ms: int = 10_000
     threshold: int = 3
@@ -24,7 +25,7 @@ class RoutingTimes:
 
     @staticmethod
     def scaled(scale: float) -> RoutingTimes:
-        """`scale` times as fast."""
+        """Return the times divided by `scale`."""
         real = RoutingTimes()
         return RoutingTimes(max(1, round(real.interval_ms / scale)), real.threshold, round(real.ttl_ms / scale))
 
@@ -40,7 +41,8 @@ class _Health:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`kind` "health": a Region turned healthy or unhealthy; "resolver": clients now get another Region."""
+    """A change in routing. `kind` "health": a Region turned healthy or unhealthy. "resolver": clients now get another
+    Region."""
 
     at_ms: int
     kind: str
@@ -59,7 +61,7 @@ class Router:
         self._changes: deque[Change] = deque(maxlen=_HISTORY_MAX)
 
     def observe(self, region: str, ok: bool, detail: str, now_ms: int) -> None:
-        """One health check's outcome."""
+        """Record one health check's outcome."""
         health = self._health[region]
         health.checked_at_ms, health.detail = now_ms, detail
         if ok == health.healthy:
@@ -71,7 +73,8 @@ class Router:
             self._changes.append(Change(now_ms, "health", region, "healthy" if ok else f"unhealthy: {detail}"))
 
     def resolve(self, now_ms: int) -> str:
-        """The Region a client reaches now. An answer stays in its cache until the TTL is over, whatever happens."""
+        """Return the Region that a client reaches now. An answer stays in the client's cache until its TTL is over,
+        whatever happens."""
         if self._resolved is None or now_ms >= self._expires_at_ms:
             answer = self.authoritative()
             if answer != self._resolved:
@@ -82,7 +85,7 @@ class Router:
         return self._resolved
 
     def authoritative(self) -> str:
-        """What Route 53 would answer to a resolver that asks now."""
+        """Return Route 53's answer to a resolver that asks now."""
         if self._health[self._primary].healthy or not self._health[self._secondary].healthy:
             return self._primary
         return self._secondary

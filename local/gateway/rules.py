@@ -1,4 +1,4 @@
-"""Which operation needs more than being passed on."""
+"""Map the operations that need more than being passed on to their handlers."""
 
 from __future__ import annotations
 

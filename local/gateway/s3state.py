@@ -1,4 +1,4 @@
-"""What all the rules about S3 share."""
+"""The state that all rules about S3 share."""
 
 from __future__ import annotations
 

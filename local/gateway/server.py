@@ -1,4 +1,4 @@
-"""One request from its first byte to its last: control, cuts, faults, rules, counting, answering."""
+"""Serve one request from its first byte to its last: control, cuts, faults, rules, counting, answering."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from local.gateway.rules import Rules
 
 _LOG = logging.getLogger("gateway")
 SOURCE_PATIENCE_SECONDS = 5.0
-"""After so long S3 gives up on the source of a copy that doesn't answer it. AWS doesn't say how long it takes; that it
-ends in an error is the point: the S3 that the client talks to is well, and a well one answers."""
+"""Time, in seconds, after which S3 gives up on a copy's source that doesn't answer it. AWS doesn't document the real
+time. The point is that the copy ends in an error: the S3 that the client talks to works, so it answers."""
 
 
 class _Dropped(Exception):
-    """The client gets no answer. `status`: what the emulator had answered, None if it was never asked."""
+    """The client gets no answer. `status` is what the emulator had answered, None if it was never asked."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _Dropped(Exception):
 
 
 class _Hung(_Dropped):
-    """Nor does it hear that it gets none, for as long as `held()`."""
+    """The client gets no answer, and its connection stays open while `held()` is true."""
 
     def __init__(self, status: int | None, held: Callable[[], bool]) -> None:
         super().__init__(status)
@@ -74,7 +74,8 @@ class Gateway:
                 await self._hanging.hold(request, dropped.held)
             return responding.hang_up(request)
         except (aiohttp.ClientError, ConnectionError) as error:
-            # The emulator is gone, or the client is. Whoever is still there sees what a dead server looks like.
+            # The emulator is gone, or the client is. To the client, if it is still there, this looks like a dead
+            # server.
             _LOG.warning("%s %s %s/%s broke off: %r", call.caller, call.operation, call.bucket, call.key, error)
             self._control.counters.count(call, None)
             return responding.hang_up(request)
@@ -90,7 +91,7 @@ class Gateway:
             return responding.hang_up(request)
 
     def _understand(self, caller: str, request: web.BaseRequest) -> tuple[Call, str]:
-        """What is asked for, and, for an API name, the Region that answers."""
+        """Classify the request. Return it, and for an API name the Region that answers."""
         if caller == API_CALLER or caller.startswith(REGION_API_PREFIX):
             region = self._apis.region_of(caller)
             path = request.raw_path.partition("?")[0]
@@ -115,7 +116,7 @@ class Gateway:
             return injected, verdict
         answer = await self._carry_out(call, api_region, request)
         try:
-            # Cut while it was under way: the answer has no way back.
+            # The Region was cut while the request was in progress, so the answer can't get back.
             cut = await self._meet(fate, answer.status)
             if isinstance(verdict.action, DropAnswer):
                 raise _Dropped(answer.status)
@@ -130,7 +131,8 @@ class Gateway:
         return answer, verdict
 
     async def _meet(self, fate: Callable[[], Fate], status: int | None) -> Answer | None:
-        """What a cut makes of a request that the emulator has answered with `status`, or not yet. None: nothing."""
+        """Return a cut's answer to a request that the emulator has answered with `status`, or not yet. None if there is
+        no cut. Raises _Dropped if there is to be no answer."""
         match fate():
             case Fate.CLOSES:
                 raise _Dropped(status)
@@ -143,7 +145,8 @@ class Gateway:
         return None
 
     def _inject(self, call: Call, verdict: Verdict, method: str) -> Answer | None:
-        """What happens in place of carrying the request out; None: it is carried out."""
+        """Return the answer that a fault gives instead of carrying the request out; None if it is to be carried out.
+        Raises _Dropped if there is to be no answer."""
         match verdict.action:
             case DropRequest():
                 raise _Dropped(None)

@@ -1,6 +1,6 @@
-"""Which items a DynamoDB request writes. Pure.
+"""Find the items that a DynamoDB request writes. Pure.
 
-Not understood: PartiQL (ExecuteStatement and the like). Numbers as keys count as equal only in the same spelling.
+PartiQL (ExecuteStatement and the like) is not understood. Numbers as keys count as equal only in the same spelling.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Tables = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One item that a request writes. `image`: what it will be, None if it is deleted. If it is not `told` by the
-    request, then it has to be read afterwards."""
+    """One item that a request writes. `image` is the item after the write, None if it is deleted. If `told` is False,
+    the request doesn't determine it, and it has to be read afterwards."""
 
     item: ItemId
     key: Item
@@ -30,7 +30,8 @@ class Write:
 
 
 def writes_of(operation: str, request: Any, tables: Tables) -> list[Write]:  # noqa: ANN401 - parsed JSON
-    """What it writes to `tables`, if it succeeds. A request that makes no sense writes nothing: it will be refused."""
+    """Return the writes to `tables` of a request that succeeds. A malformed request writes nothing: it will be
+    refused."""
     try:
         return [write for write in _writes(operation, request, tables) if write is not None]
     except (AttributeError, KeyError, TypeError):
@@ -38,7 +39,7 @@ def writes_of(operation: str, request: Any, tables: Tables) -> list[Write]:  # n
 
 
 def left_undone(answer: bytes, tables: Tables) -> set[ItemId]:
-    """The items of a batch that its answer names as unprocessed."""
+    """Return the items of a batch that its answer names as unprocessed."""
     unprocessed = json.loads(answer).get("UnprocessedItems") or {}
     return {write.item for write in writes_of("BatchWriteItem", {"RequestItems": unprocessed}, tables)}
 
@@ -59,7 +60,7 @@ def _writes(operation: str, request: Any, tables: Tables) -> Iterator[Write | No
                     else:
                         yield _write(table, entry["DeleteRequest"]["Key"], tables, told=True)
         case "TransactWriteItems":
-            # Always read: a repeated ClientRequestToken succeeds without writing anything.
+            # These items are always read: a repeated ClientRequestToken succeeds without writing anything.
             for entry in request["TransactItems"]:
                 for kind, body in entry.items():
                     if kind != "ConditionCheck":

@@ -38,7 +38,7 @@ class MultipartRules:
         self._uploads = state.uploads
 
     def find(self, exchange: Exchange) -> Upload | None:
-        """The upload a request names, if this gateway saw it begin and it is for this key."""
+        """Return the upload that a request names, if this gateway saw it begin and it is for this key."""
         upload = self._uploads.get(exchange.call.query.get("uploadId", ""))
         is_its = upload is not None and (upload.bucket, upload.key) == (exchange.call.bucket, exchange.call.key)
         return upload if is_its else None
@@ -126,12 +126,14 @@ class MultipartRules:
     def _checked(
         self, exchange: Exchange, upload: Upload | None, wanted: Sequence[WantedPart], stored: Mapping[int, StoredPart]
     ) -> Checksum | None:
-        """The FULL_OBJECT checksum the object will have, once the one that the client expects is known to agree."""
+        """Return the FULL_OBJECT checksum that the object will have. Raises S3Error if the client expects another
+        one."""
         headers = exchange.headers
         kind = headers.get(checksums.TYPE_HEADER, "").upper()
         if upload is None or not upload.algorithm:
             if upload is None and kind == FULL_OBJECT:
-                # Begun before this gateway was: its parts' CRCs are lost, and what can't be verified isn't published.
+                # It was begun before this gateway was: its parts' CRCs are lost, and an object that can't be verified
+                # isn't published.
                 raise S3Error(404, "NoSuchUpload", "The specified upload does not exist. It may have been aborted.")
             return None
         if kind not in ("", FULL_OBJECT):
@@ -164,7 +166,7 @@ class MultipartRules:
             upload.answer = (answer.status, CIMultiDict(answer.headers), answer.body)
 
     async def _stored_parts(self, exchange: Exchange) -> dict[int, StoredPart] | None:
-        """Every part the upload holds now; None if there is no such upload."""
+        """Return every part that the upload holds now; None if there is no such upload."""
         call = exchange.call
         parts: dict[int, StoredPart] = {}
         marker = "0"
@@ -183,7 +185,7 @@ class MultipartRules:
 
 
 async def _checked_body(exchange: Exchange, algorithm: str) -> CheckedBody:
-    """The body of an UploadPart, with the emulator's own checksum handling taken out of its headers."""
+    """Return the body of an UploadPart, and remove the emulator's own checksum handling from its headers."""
     headers = exchange.headers
     named = checksums.declared(headers)
     if named is not None and named.algorithm != algorithm:
@@ -198,7 +200,7 @@ async def _checked_body(exchange: Exchange, algorithm: str) -> CheckedBody:
 
 
 def _unchunk_headers(exchange: Exchange) -> None:
-    """Describe the decoded payload instead of its aws-chunked form."""
+    """Change the headers to describe the decoded payload instead of its aws-chunked form."""
     headers = exchange.headers
     length = headers.get("x-amz-decoded-content-length", "")
     encodings = [name for name in headers.get("Content-Encoding", "").split(",") if name.strip() != "aws-chunked"]

@@ -1,4 +1,4 @@
-"""The way to the emulator: clients' requests, byte for byte, and the gateway's own small ones."""
+"""Send requests to the emulator: clients' requests, byte for byte, and the gateway's own small ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from yarl import URL
 from local.gateway.classify import Call
 from local.gateway.exchange import BUFFERED_MAX_BYTES, Answer, Exchange
 
-# The emulator closes a connection after 75 idle seconds. The pool lets go of it earlier, so that no request is ever
-# written into a connection that is being closed: it would be lost, or sent twice.
+# The emulator closes a connection after 75 idle seconds. The pool closes it earlier, so that no request is ever written
+# into a connection that is being closed: it would be lost, or sent twice.
 _KEEPALIVE_SECONDS = 30.0
 _HEADER_MAX_BYTES = 128 * 1024
 
-# Header for which aiohttp would otherwise invent a value that the client never sent.
+# Headers for which aiohttp would otherwise invent a value that the client never sent.
 _NO_INVENTED_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 _ANSWER_HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade")
 _ROOT_KEY = "test"
@@ -29,17 +29,18 @@ _NOBODY = Call("", "", "", "", "", "", "", {})
 
 
 class CallerError(RuntimeError):
-    """The emulator does not say whose an access key is."""
+    """The emulator does not say to whom an access key belongs."""
 
 
 class Upstream:
-    """One pool of connections to the emulator. Redirects are answers, cookies are headers, nothing is decompressed."""
+    """One pool of connections to the emulator. It follows no redirects, stores no cookies and decompresses nothing."""
 
     def __init__(self, base: str) -> None:
         self._base = base.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
         self.checks_signatures = False
-        """The emulator runs with AUTH=true: requests that the gateway had to change are sent on as its root."""
+        """True if the emulator runs with AUTH=true. Then requests that the gateway had to change are sent on as its
+        root."""
 
     @property
     def authority(self) -> str:
@@ -56,8 +57,8 @@ class Upstream:
             max_field_size=_HEADER_MAX_BYTES,
             read_bufsize=1024 * 1024,
         )
-        # aiohttp resends "idempotent" requests, PUT among them, when a kept connection breaks. A second PutObject
-        # is a second version, and a second conditional one a 412 for a write that succeeded.
+        # aiohttp resends "idempotent" requests, PUT among them, when a kept connection breaks. A second PutObject makes
+        # a second version, and a second conditional one gets a 412 for a write that succeeded.
         session._retry_connection = False
         self._session = session
 
@@ -70,11 +71,11 @@ class Upstream:
         self.checks_signatures = b'"auth": "enabled"' in answer.body
 
     async def default_account(self) -> str:
-        """The account of callers whose access key names no account."""
+        """Return the account of callers whose access key names no account."""
         return (await self.caller_arn(_ROOT_KEY)).split(":")[4]
 
     async def caller_arn(self, access_key: str) -> str:
-        """Who uses this access key, as STS says."""
+        """Return the ARN behind this access key, as STS reports it. Raises CallerError if it doesn't."""
         headers = {"Authorization": _unsigned("us-gov-west-1", "sts", access_key)}
         answer = await self.get("/?Action=GetCallerIdentity&Version=2011-06-15", _NOBODY, headers)
         found = re.search(rb"<Arn>([^<]+)</Arn>", answer.body)
@@ -83,7 +84,7 @@ class Upstream:
         return found.group(1).decode()
 
     async def role_of_function(self, region: str, function: str) -> str:
-        """The ARN of its role; empty if there is no such function."""
+        """Return the ARN of a function's role; empty if there is no such function."""
         headers = {"Authorization": _unsigned(region, "lambda")}
         answer = await self.get(f"/2015-03-31/functions/{quote(function)}/configuration", _NOBODY, headers)
         return str(json.loads(answer.body)["Role"]) if answer.ok else ""
@@ -97,7 +98,7 @@ class Upstream:
         return await self._own("POST", "/", _NOBODY, headers, json.dumps(request).encode())
 
     async def send(self, exchange: Exchange, *, buffered: bool = False) -> Answer:
-        """The client's request as it stands. The answer is read whole if it is short or `buffered`, else streamed."""
+        """Send the client's request as it is. The answer is read whole if it is short or `buffered`, else streamed."""
         await exchange.load_body()
         if exchange.rewritten and self.checks_signatures:
             exchange.headers["Authorization"] = _authorization(exchange.call)
@@ -114,7 +115,7 @@ class Upstream:
         return Answer(response.status, headers, stream=response)
 
     async def head_object(self, call: Call) -> Answer:
-        """The current version of the key that `call` is about."""
+        """Send HEAD for the current version of the key that `call` is about."""
         return await self._own("HEAD", object_target(call.bucket, call.key), call)
 
     async def get(self, target: str, call: Call, headers: Mapping[str, str] | None = None) -> Answer:
@@ -133,7 +134,7 @@ class Upstream:
     async def reading(
         self, target: str, call: Call, headers: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A GET of the gateway's own whose body may be too long to hold."""
+        """Send a GET of the gateway's own, for a body that may be too long to hold in memory."""
         async with await self._request("GET", target, _own_headers(call, headers), None) as response:
             yield response
 
@@ -152,13 +153,13 @@ class Upstream:
 
 
 def _unsigned(region: str, service: str, access_key: str = _ROOT_KEY) -> str:
-    """Signature Version 4's form with a signature that nobody checks."""
+    """Return an Authorization header in Signature Version 4's form, with a signature that nobody checks."""
     scope = f"{access_key}/20260101/{region}/{service}/aws4_request"
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
 def object_target(bucket: str, key: str, **query: str) -> str:
-    """The request target of an object, in an encoding that survives any key."""
+    """Return the request target of an object, in an encoding that preserves any key."""
     return f"/{bucket}/{quote(key, safe='/', errors='surrogateescape')}" + (f"?{urlencode(query)}" if query else "")
 
 
@@ -167,10 +168,10 @@ def _own_headers(call: Call, headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _authorization(call: Call) -> str:
-    """A caller of the same account without a signature to check.
+    """Return an Authorization header for a caller of the same account, without a signature to check.
 
-    In Signature Version 2's form, since that names no Region: the emulator refuses one that isn't the bucket's. An
-    access key of 12 digits names an account of its own there.
+    It has Signature Version 2's form, since that names no Region: the emulator refuses a Region that isn't the
+    bucket's. An access key of 12 digits names an account of its own there.
     """
     is_account = len(call.access_key) == 12 and call.access_key.isdigit()
     return f"AWS {call.access_key if is_account else _ROOT_KEY}:gateway"

@@ -1,4 +1,4 @@
-"""PutObject, CopyObject and deletes: everything that changes a key, one at a time for each key."""
+"""PutObject, CopyObject and deletes: every request that changes a key, one at a time for each key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.gateway.memory import ObjectFacts
 from local.gateway.s3state import S3State
 from local.gateway.upstream import object_target
 
-# What a copy of an object onto itself must change, else S3 refuses it (API reference, CopyObject).
+# A copy of an object onto itself must change one of these, else S3 refuses it (API reference, CopyObject).
 _CHANGES = (
     "x-amz-storage-class",
     "x-amz-website-redirect-location",
@@ -39,7 +39,7 @@ class Writes:
     async def put_object(self, exchange: Exchange) -> Answer:
         call = exchange.call
         check_new_object(exchange)
-        # Before the lock: a client that is slow to send a short body must not keep others from the key.
+        # The body is read before the lock: a client that sends a short body slowly must not keep others from the key.
         await exchange.load_body()
         async with self._state.locks.holding(call.bucket, call.key):
             answer = await self._upstream.send(exchange)
@@ -89,14 +89,15 @@ class Writes:
         return await self._upstream.send(exchange)
 
     async def settle_tags(self, call: Call, tagged: bool) -> None:
-        """A new object has the tags of its own request alone; the emulator leaves it those of the one before."""
+        """Delete the tags that a new object has not got by its own request. The emulator leaves it those of the
+        previous object."""
         if tagged:
             self._memory.tag(call.bucket, call.key)
         elif self._memory.maybe_tagged(call.bucket, call.key):
             await self._upstream.delete(object_target(call.bucket, call.key) + "?tagging", call)
 
     async def computed_checksum(self, call: Call, version: str, algorithm: str) -> Checksum:
-        """The FULL_OBJECT checksum of an object that is there, by reading it."""
+        """Compute the FULL_OBJECT checksum of an existing object by reading it."""
         digest = Digest(algorithm)
         target = object_target(call.bucket, call.key, **({"versionId": version} if version else {}))
         async with self._upstream.reading(target, call, {}) as response:
@@ -106,19 +107,20 @@ class Writes:
         return Checksum(algorithm, FULL_OBJECT, digest.value())
 
     async def _check_destination(self, exchange: Exchange) -> None:
-        """Under the key's lock. The headers themselves go on to the emulator, which ignores them."""
+        """Raise S3Error if the write's conditions don't hold. Call it under the key's lock. The headers themselves go
+        on to the emulator, which ignores them."""
         wanted = Conditions(exchange.headers.get("If-Match", ""), exchange.headers.get("If-None-Match", ""))
         if not wanted.any:
             return
         head = await self._upstream.head_object(exchange.call)
         if not head.ok and head.status != 404:
-            # What can't be checked isn't written.
+            # A write whose conditions can't be checked is not carried out.
             raise S3Error(500, "InternalError", f"The destination can't be checked: HEAD answers {head.status}.")
         etag = head.headers.get("ETag", "") if head.ok else None
         raise_if(violation(wanted, etag, exchange.call.key))
 
     async def _remember_copy(self, exchange: Exchange, answer: Answer, source: tuple[str, str, str]) -> None:
-        """A copy has its source's checksum, or one of the algorithm that was asked for."""
+        """Remember a copy's facts. Its checksum is its source's, or one of the algorithm that was asked for."""
         call, headers = exchange.call, exchange.headers
         etag, version = etag_in(answer.body), answer.version
         origin = self._memory.facts(*source, etag)
@@ -127,7 +129,8 @@ class Writes:
             checksum = await self.computed_checksum(call, version, wanted)
             facts: ObjectFacts | None = ObjectFacts(etag, origin.size if origin else None, checksum, overrides=True)
         elif origin is not None and origin.checksum is not None and origin.checksum.kind != FULL_OBJECT:
-            # A copy is one piece, so its checksum is the whole object's; reads.py computes it when somebody asks.
+            # A copy is one piece, so its checksum is the whole object's. reads.py computes it when a client asks for
+            # it.
             facts = ObjectFacts(etag, origin.size, Checksum(origin.checksum.algorithm, FULL_OBJECT))
         else:
             facts = origin
@@ -143,7 +146,7 @@ class Writes:
 
 
 def check_new_object(exchange: Exchange) -> None:
-    """What S3 asks of any request that makes an object."""
+    """Check S3's requirements for any request that makes an object. Raises S3Error."""
     raise_if(limits.key_too_long(exchange.call.key))
     raise_if(limits.metadata_too_large(exchange.headers.items()))
 
@@ -159,7 +162,7 @@ def _changes_something(exchange: Exchange) -> bool:
 
 
 def _keys_named(body: bytes) -> list[str]:
-    """Keys of a DeleteObjects; none if it is malformed, which the emulator then says itself."""
+    """Return the keys of a DeleteObjects; none if it is malformed, which the emulator then reports itself."""
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError:

@@ -1,4 +1,4 @@
-"""Case C."""
+"""Case C: West dies with a batch of many objects part done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ STEPS = {
     "verify": (("PutObject", "jobs/{}/done/"), ("PutObject", "jobs/{}/terminal")),
     "settle": (("PutObject", "jobs/{}/terminal"), ("DeleteObject", "open/{}")),
 }
-"""Each step dies right before it writes its record, or right before what would come of it."""
+"""For each step, the requests before which it can die: right before it writes its record, or right after, before it
+acts on it."""
 
 
 def play(stage: Stage, record: Record, rng: Random) -> None:
@@ -54,7 +55,8 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 
 def _stop_batch(batch: Work, moment: int) -> list[Rules]:
-    """The last object before the moment arrives without West's hearing of it, and then nothing does."""
+    """Return the rules that stop West at the moment. The answer to its last copy is lost, and no later request of it is
+    carried out."""
     copies = {"operation": "CopyObject", "key_prefix": batch.prefix}
     look = {"caller": WEST, "operation": "HeadObject", "bucket": batch.target.target_bucket}
     return [

@@ -1,4 +1,4 @@
-"""Objects dropped while the stack of their Region is down."""
+"""Case feed: objects are dropped while the stack of their Region is down."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.kill(record, "west")
     for work in works:
         stage.watch(work)
-    # Somebody asks for a job while West is dead: he does nothing but repeat his request.
+    # A customer submits a job while West is dead. It does nothing but repeat its request.
     customer = stage.submit(asked)
     sizes = [*small_sizes(rng, FORWARDED - 1), 12 * MIB]
     stage.put(forwarded, {f"{forwarded.prefix}{index:03d}": size for index, size in enumerate(sizes)})
@@ -55,13 +55,13 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 
 def _feed(stage: Stage, name: str) -> Work:
-    """The feed `west-inbox`, from and to West's buckets."""
+    """Return objects for the feed `west-inbox`, from and to West's buckets."""
     return Work(name, f"inbox/drill-{name}/", "", stage.west, stage.west, {})
 
 
 def forward(stage: Stage, sizes: Mapping[str, int]) -> None:
-    """Tell East's queue of hints of objects of these sizes in West's source bucket: what West's rule does on AWS, where
-    it outlives West's stack. The emulator forwards nothing to another Region."""
+    """Send East's queue of hints the events of objects of these sizes in West's source bucket. On AWS, West's event
+    rule does this, and survives West's stack. The emulator forwards nothing to another Region."""
     sqs: Any = stage.cloud.client("sqs", EAST)
     url = _hints(sqs)
     for key, size in sizes.items():

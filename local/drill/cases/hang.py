@@ -1,4 +1,4 @@
-"""West hangs, with its storage: nothing closes, nothing answers."""
+"""Case hang: West hangs, with its storage. No connection closes, and nothing answers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.leave(record)
     collect.collect(stage, record, [*works, survival.feed])
     record.evidence.takeovers = [found for found in record.evidence.takeovers if found.to_region == EAST]
-    # At scale 1 nobody else times them. Ended are also West's that fell asleep: the schedule's and the drill's.
+    # At scale 1 nobody else counts them. Sweeps of West that fell asleep are counted too: the schedule's and the
+    # drill's.
     asleep = 1 if stage.times.scale == 1 else 2
     record.check("Lambda had to end none of East's sweeps", ended <= asleep, f"{ended} ended, of both Regions")
     record.check("What waits for West makes no heap of claims", claims <= 20, f"{claims} claims of one partition")
@@ -64,7 +65,7 @@ def _copies(work: Work) -> dict[str, str]:
 
 
 def _return(stage: Stage, record: Record, waiting: list[Work]) -> None:
-    """West answers again, and its workers go on in mid-request."""
+    """Bring West back; its workers continue in the middle of their requests."""
     stage.restore(record, "west")
     stage.faults()
     since_ms = now_ms()

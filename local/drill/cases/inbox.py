@@ -1,4 +1,4 @@
-"""A feed whose receiver takes its files away, while the table stands still and West dies and returns."""
+"""Case inbox: a feed's receiver takes its files away, while the tables don't replicate and West dies and returns."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 
 class _Stream(threading.Thread):
-    """The partner: a file now and then. West's rule tells East of each, whoever is alive."""
+    """The partner. It drops a file every `EVERY_S` seconds. West's rule forwards each event to East, whoever is
+    alive."""
 
     def __init__(self, stage: Stage, work: Work, rng: Random) -> None:
         super().__init__(name="partner", daemon=True)
@@ -73,7 +74,7 @@ class _Stream(threading.Thread):
 
 
 def _judge(stage: Stage, record: Record, work: Work, receiver: Receiver) -> None:
-    """By S3's own versions, which the receiver's deletes leave there, and by what it saw."""
+    """Judge by S3's own versions, which remain after the receiver's deletes, and by what the receiver saw."""
     evidence = record.evidence
     written = collect.writes(stage, work.target.target_bucket, work.prefix)
     evidence.source = dict(work.digests)

@@ -1,4 +1,4 @@
-"""Case B."""
+"""Case B: West dies in the middle of multipart copies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STORY = (
     "another object; and of a third one somebody aborts the upload meanwhile. Nothing partial is ever visible."
 )
 LARGE = (12, 24, 40)
-"""MiB: 3, 5 and 8 parts."""
+"""Sizes in MiB: 3, 5 and 8 upload parts."""
 PART = SIZES["part_size_bytes"]
 
 
@@ -66,7 +66,8 @@ def parts_of(size: int) -> int:
 
 
 def _look_at_uploads(stage: Stage, record: Record, works: list[Work]) -> str:
-    """Which parts have arrived, once none is under way any more; and the upload that nobody has registered."""
+    """Note which upload parts have arrived, once no copy is in progress any more. Return the id of the upload that
+    nobody has registered."""
     large, unregistered, _ = works
     bucket = large.target.target_bucket
 
@@ -95,7 +96,7 @@ def _look_at_uploads(stage: Stage, record: Record, works: list[Work]) -> str:
 
 
 def _abort(stage: Stage, record: Record, work: Work) -> None:
-    """A third party, with rights of its own."""
+    """Abort the upload as a third party with rights of its own."""
     bucket = work.target.target_bucket
     found = collect.uploads(stage, bucket, work.prefix)
     for key, upload_id in found:
@@ -105,7 +106,7 @@ def _abort(stage: Stage, record: Record, work: Work) -> None:
 
 
 def _let_sweep_collect(stage: Stage, record: Record, orphan: str) -> None:
-    """S3 says that the forgotten upload is a day old: now it is the sweep's to abort."""
+    """Make the unregistered upload a day old in S3's listing: then the sweep has to abort it."""
     if not orphan:
         return
     bucket = stage.east.target_bucket

@@ -1,4 +1,4 @@
-"""West sleeps through its own replacement, and returns."""
+"""Case return: West sleeps until it has been replaced, and returns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STORY = (
 )
 OBJECTS, LARGE = 200, (12, 40)
 LAMBDA_S = 900
-"""No invocation lives longer: after a longer sleep there is nobody left to wake up."""
+"""Lambda's longest invocation, in seconds. After a longer sleep no worker is left to wake up."""
 
 
 def play(stage: Stage, record: Record, rng: Random) -> None:
@@ -44,7 +44,8 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.rest(sweeps=5)
     stage.leave(record)
     collect.collect(stage, record, works)
-    # What stood at the very moment of falling asleep may still have been under way: versions are counted in any case.
+    # Requests that stood at the very moment of falling asleep may still have been in progress: versions are counted in
+    # any case.
     after = sum(stage.fired().values()) - tried
     if stage.times.pause_s < LAMBDA_S:
         record.check("The zombies did go on", after > 0, f"{after} write requests by West's workers after they woke up")
@@ -56,7 +57,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 
 def _slow_down(stage: Stage, works: list[Work]) -> None:
-    """So that the sleep falls into the middle of the work."""
+    """Slow West's requests down, so that the sleep falls into the middle of the work."""
     small, large = works
     operations = {"CopyObject": (small, 150), "UploadPartCopy": (large, 500)}
     stage.faults(
@@ -77,7 +78,7 @@ def _fall_asleep(stage: Stage, record: Record) -> None:
 
 
 def _wake_up(stage: Stage, record: Record) -> int:
-    """Returns how many of the slowed-down requests there had been before."""
+    """Wake West up. Return how many of the slowed-down requests there had been before."""
     before = sum(stage.fired().values())
     done = stage.noted(record, stage.regions.thaw("west"))
     record.phase("West wakes up", done.steps[0][0])

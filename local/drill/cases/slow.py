@@ -1,4 +1,4 @@
-"""West answers, but only after seconds: its storage and its table."""
+"""Case slow: West's storage and table answer, but only after seconds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     works = [home, across, returning]
     survival = Survival(stage, record)
     moments = {work.name: rng.randrange(3, OBJECTS // 2) for work in works}
-    # Held, so that the trouble comes in the middle of the work; then the connections close, and it goes on.
+    # The requests are held, so that the trouble comes in the middle of the work. Then the connections close, and the
+    # work goes on.
     stage.faults(
         *(hold(w.name, {"operation": "CopyObject", "key_prefix": w.prefix}, skip=moments[w.name]) for w in works)
     )
@@ -68,7 +69,8 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 
 def _trouble(stage: Stage) -> list[Rules]:
-    """For the functions of both Regions. Reading from West's bucket is slow for a copy, too."""
+    """Return the rules that delay requests to West by the functions of both Regions. Copies that read from West's
+    bucket are delayed too."""
     callers = {"West": WEST, "East": EAST}
     services = [
         slow(f"{name} {service}", {"caller": caller, "service": service, "region": WEST}, DELAY_MS)

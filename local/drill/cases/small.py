@@ -1,4 +1,4 @@
-"""Case A."""
+"""Case A: West dies after an object was published and before that was recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.faults(
         hold("held", {"caller": WEST} | copies, skip=moment + 1),
         lose_answer("lost", {"caller": WEST} | copies, skip=moment),
-        # It would look what became of its request: it dies before it can.
+        # West would look for the result of its request, but it dies before it can.
         hold("looking", {"caller": WEST} | look),
         count("east", {"caller": EAST} | copies),
     )

@@ -1,4 +1,4 @@
-"""Both Regions live, their tables don't see each other."""
+"""Case split-brain: both Regions live, but their tables don't see each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stories have in common."""
+"""Steps that the stories have in common."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SAY_EVERY_S = 15.0
 
 
 def kill_west(stage: Stage, record: Record, works: Sequence[Work]) -> None:
-    """West's stack dies, S3 doesn't. What it left is looked at before anybody can have taken over."""
+    """Kill West's stack, but not its S3. The state that it left is recorded before anybody can have taken over."""
     stage.kill(record, "west")
     collect.look_at_death(stage, record, works)
 
 
 def await_settled(stage: Stage, record: Record, works: Sequence[Work]) -> None:
-    """Until every customer knows that his job is settled; notes when they were, when the name led to East, and who
-    took over."""
+    """Wait until every customer knows that its job is settled. Note when they were settled, when the name led to East,
+    and which takeovers there were."""
     limit_s = stage.times.promise.recovery + 60
     said = [time.monotonic()]
 
@@ -54,7 +54,7 @@ def note_times(stage: Stage, record: Record, works: Sequence[Work]) -> None:
 
 
 def return_west(stage: Stage, record: Record) -> None:
-    """West comes back, with its old messages: it gets its chance to do harm."""
+    """Bring West back with its old messages, and give it time to do harm."""
     stage.restore(record, "west")
     stage.faults()
     stage.rest()

@@ -1,4 +1,4 @@
-"""The Region of the destination dies, with its S3."""
+"""Case storage: the Region of the destination dies, with its S3."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     limit_s = 2 * stage.times.sweep_s + 90
     wait_until(waiting, "the job says WAITING_FOR_REGION", limit_s)
     record.phase("WAITING_FOR_REGION", now_ms())
-    # As long as a takeover takes, so that whoever might do something about it would have done so.
+    # This is as long as a takeover takes, so that a process that could react would have reacted by then.
     wait_until(lambda: now_ms() - (record.death_ms or 0) > stage.times.takeover_s * 1000, "it stays dead", 600)
     view = stage.api(stage.west.api_url, f"/jobs/{work.job_id}")
     record.check("The job waits, and says for what", view["state"] == "WAITING_FOR_REGION", view["reason"])

@@ -1,4 +1,4 @@
-"""What goes on in East while West is in trouble: East's feed, schedule, issuers' keys, sweeps and answers."""
+"""Check that East goes on while West is in trouble: East's feed, schedule, issuers' keys, sweeps and answers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from local.wait import WaitError, wait_until
 
 FED, SCHEDULED = 12, 3
 _SLACK_S = 60
-"""For cold starts and a busy machine, on top of what settings say."""
+"""Seconds for cold starts and a busy machine, on top of the times in the settings."""
 _CLIENTS = 6
 _LOOK_AGAIN_S = 60
-"""How old the authorizer's own copy of the keys may be. Not scaled."""
+"""How old, in seconds, the authorizer's own copy of the keys may be. Not scaled."""
 
 
 class Survival:
     def __init__(self, stage: Stage, record: Record) -> None:
-        """Before the trouble: the schedule is made."""
+        """Make the schedule, before the trouble begins."""
         self._stage, self._record = stage, record
         name = f"drill-{record.case}"
         self.feed = Work("feed", f"inbox/{name}/", "", stage.east, stage.east, {})
@@ -43,14 +43,14 @@ class Survival:
         self._rotated_at, self._began_ms = 0.0, 0
 
     def _warm(self) -> None:
-        """East has its own clients, as ever: both Regions work all the time. So those who come over from West find as
-        many functions running as they need. A cold start is not what is judged here: on a busy machine it takes up to
-        twenty seconds."""
+        """Start as many functions as clients will need. East has its own clients all the time, because both Regions
+        always work, so clients that come over from West find functions running. Cold starts are not judged here: on a
+        busy machine they take up to twenty seconds."""
         with ThreadPoolExecutor(_CLIENTS) as pool:
             list(pool.map(lambda _: self._stage.send("GET", "/jobs", check=False), range(4 * _CLIENTS)))
 
     def begin(self, elsewhere: Work) -> None:
-        """The trouble has begun. `elsewhere`: a job whose records are in West."""
+        """Start the checks, once the trouble has begun. `elsewhere` is a job whose records are in West."""
         self._rotated_at, self._began_ms = time.monotonic(), now_ms()
         Issuer.load(self._stage.cloud.run.issuer_file).rotate()
         happened(self._record, now_ms(), "the issuer has a new signing key")
@@ -69,7 +69,7 @@ class Survival:
         self._passer.start()
 
     def deliver(self, rng: Random) -> None:
-        """Objects are dropped for East's feed, and arrive."""
+        """Drop objects for East's feed, and check that they arrive."""
         stage, work = self._stage, self.feed
         stage.watch(work)
         sizes = [*small_sizes(rng, FED - 1), 12 * MIB]
@@ -83,7 +83,7 @@ class Survival:
         )
 
     def observe(self) -> None:
-        """The schedule has run, and the new key counts, both since the trouble began."""
+        """Check that the schedule has run and the new key is accepted, both since the trouble began."""
         refresh_s = self._stage.times.policy.keys_refresh_ms / 1000
         self._within(
             "East accepts its issuer's new key",
@@ -100,7 +100,7 @@ class Survival:
         )
 
     def end(self) -> None:
-        """Before West is well again: what is judged is what was answered until now."""
+        """Stop the inquiries before West is well again: only answers during the trouble are judged."""
         if self._inquirer is not None:
             self._record.evidence.inquiries += self._inquirer.leave()
             self._inquirer = None
@@ -110,7 +110,7 @@ class Survival:
         self._stage.send("DELETE", self._schedule, if_match=self._etag)
 
     def _ran(self) -> list[dict[str, Any]]:
-        """Its runs of occurrences since the trouble began whose jobs are settled."""
+        """Return the schedule's runs since the trouble began whose jobs are settled."""
         runs: list[dict[str, Any]] = self._stage.api(self._stage.east.api_url, self._schedule)["runs"] or []
         done = [run for run in runs if run["job_state"] == "SUCCEEDED"]
         return [run for run in done if collect.epoch_ms(run["occurrence_at"]) >= self._began_ms]
