@@ -82,9 +82,9 @@ def run(env: Env, job_id: str, control_region: str, part: str, *, rested: int = 
 
 
 def _not_ended(manifest: Manifest, parent: Receipt, outcomes: Sequence[RowOutcome]) -> list[RowOutcome]:
-    """Return the outcomes of set-aside rows, except for rows that have their final outcome in the parent's receipt. A
-    slow worker of the parent may have decided rows after they were set aside. The parent's receipt never changes, so it
-    decides which partition holds a row's only final outcome."""
+    """Return the outcomes of set-aside rows. A row that has its final outcome in the parent's receipt becomes SET_ASIDE
+    here: a slow worker of the parent may have decided it after it was set aside. The parent's receipt never changes, so
+    it decides which partition holds a row's only final outcome."""
     return [
         RowOutcome(found.key, Outcome.SET_ASIDE) if parent.rows[index].outcome.is_end else found
         for index, found in zip(manifest.aside, outcomes, strict=True)

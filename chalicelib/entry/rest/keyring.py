@@ -25,7 +25,7 @@ class _Remembered:
     record: KeyRecord | None = None
     parsed: Mapping[str, jwt.PyJWK] = field(default_factory=dict)
     silence: Retry | None = None
-    """Why the last read found nothing out, if it failed; else None."""
+    """The error of the last read, if S3 didn't answer; else None."""
 
 
 class Keyring:
@@ -44,7 +44,7 @@ class Keyring:
 
     def key(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
         """Return the issuer's key with this id if it is valid now, else None. Raises Retry if the key isn't known and
-        the keys can't be read: a good token must not be refused then."""
+        S3 doesn't answer: a good token must not be refused then."""
         if not issuer.jwks_url:
             return issuer.keys.get(kid)
         self._look(issuer, LOOK_AGAIN_MS)
