@@ -9,7 +9,7 @@ A feed also begins with a fill, named `created`. It is for objects that appear i
 doesn't know the feed yet: intake in that Region drops their events. No object is lost by that. The bucket's events go
 to the queue of the Region where the source lies, and that same Region lists the source, once `places_of_feed` finds the
 feed. `places_of_feed` reads the same items as intake, and both reads are strongly consistent. So an intake that finds
-no feed has read before this sweep did. That intake had its event before it read, and the object was there before the
+no feed has read before this sweep did. The intake had its event before it read, and the object was there before the
 event. So the object was there before the listing began, and S3's LIST shows it, or the version that replaced it.
 
 The `created` fill takes every object that is the feed's: those that are dated no earlier than the record with which the

@@ -2,9 +2,9 @@
 counterpart at the source.
 
 The log begins when everything that the job had to deliver is delivered. Its manifests pin the objects to delete. None
-of them is carried out before the log's last entry is written. That entry decides, for all workers and for ever, whether
-anything may be deleted (`Manifest.error`). So the cap holds for the job as a whole, no matter which worker plans,
-copies, dies or wakes up late.
+of them is carried out before the log's last entry is written. The last entry decides, for all workers and for ever,
+whether anything may be deleted (`Manifest.error`). So the cap holds for the job as a whole, no matter which worker
+plans, copies, dies or wakes up late.
 """
 
 from collections.abc import Sequence
@@ -138,7 +138,7 @@ def _shows_nothing(env: Env, spec: JobSpec) -> bool:
     return tally is None or tally.planned == 0
 
 
-# --- when the chain is planned ------------------------------------------------------------------------------------
+# --- when the log is planned --------------------------------------------------------------------------------------
 
 
 def end_of_chain(records: JobRecords) -> Manifest | None:

@@ -6,7 +6,7 @@ and may be late.
     delivered/<feed>/<slot>/many           there are records of several versions in this slot
     delivered/<feed>/<slot>/many/<id>      one of those: their digests
 
-A slot is the minute in which the source's version was last modified, by S3's own time. Whoever asks about a version has
+A slot is the minute in which the source's version was last modified, by S3's own time. A reader of a version has
 read its source object, and so knows the slot. A digest stands for key and version. So a single version costs one PUT to
 record and two HEADs to ask for. A batch whose versions are of one or two minutes costs one to four PUTs, whatever its
 size.
@@ -116,7 +116,7 @@ class JobDeliveries(Protocol):
 
     def has(self, row: Row, /) -> bool:
         """Tell whether a row is delivered already. If it returns False, no other worker of this Region delivers it now.
-        Raises Retry if neither can be told."""
+        Raises Retry if it can't find out."""
         ...
 
     def tick(self, outcomes: Mapping[int, RowOutcome]) -> None:
@@ -188,9 +188,9 @@ class FeedJobDeliveries:
     def has(self, row: Row) -> bool:
         """Tell whether a row is delivered.
 
-        The answer of the last two heartbeats counts. If it is older, since the worker was asleep, the record is asked
-        again. That is recent enough: the previous holder of the lock recorded what it delivered at least two heartbeats
-        before its lock ended.
+        The last answer counts if it is no older than two heartbeats. If it is older, since the worker was asleep, the
+        record is asked again. Two heartbeats are recent enough: the previous holder of the lock recorded what it
+        delivered at least two heartbeats before its lock ended.
         """
         if digest(row) in self.known:
             return True

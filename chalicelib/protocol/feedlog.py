@@ -8,8 +8,8 @@ accepted is therefore not undone by the other Region's older knowledge from the 
     fills/<feed>/<name>            index of the fills to work on, for sweeps; removed when one is done
 
 A feed begins with a fill of its own, `created`, for objects that arrive before a Region knows of the feed. Each resume
-has a fill too, named after its number. That fill needs no record except the intent itself. So there is no moment at
-which a feed runs again and nobody knows that it has something to make up for.
+has a fill too, named after its number. It needs no record except the intent itself. So there is no moment at which a
+feed runs again and nobody knows that it has something to make up for.
 """
 
 from collections.abc import Iterator

@@ -159,8 +159,8 @@ class Holding:
         self.check_holding()
 
     def check_holding(self) -> None:
-        """Raise Superseded or OutOfTime if even work must stop that goes on after a cancel or a pause: deciding rows
-        without copying."""
+        """Raise Superseded or OutOfTime if the work must stop. It is for rows that are decided without copying: a
+        cancel or a pause doesn't stop that."""
         if self.superseded:
             raise Superseded("Superseded", f"partition {self.manifest.part} at epoch {self.epoch}")
         if self.env.clock.now_ms() >= self.deadline_ms - RESERVE_MS:

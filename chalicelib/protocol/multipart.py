@@ -273,8 +273,8 @@ class MultipartPublisher:
             written = publisher.env.store.complete(upload, parts, row.expect, row.size, checksum)
         except Conflict:
             # The upload is spent. Mark it as dead, so that no worker continues with it, and begin the next generation.
-            # Crash here: the upload stays registered. A successor's Complete answers 409 or NoSuchUpload again, and it
-            # gets here.
+            # Crash here: the upload stays registered. A successor's Complete is answered by 409 or NoSuchUpload again,
+            # and the successor gets here.
             dead = Registration(
                 Mark.DEAD, publisher.route.job_id, self.name, upload.upload_id, publisher.env.ids.nonce()
             )

@@ -201,8 +201,8 @@ def read_places(env: Env) -> Places:
 
 
 def _next(env: Env, kind: EntryKind, cursor: str | None, *, removed: bool = False) -> tuple[list[Entry], str | None]:
-    """Return the entries after the cursor, and the next cursor. That one is None at the end, which means: from the
-    start."""
+    """Return the entries after the cursor, and the next cursor. The next cursor is None at the end, which means: from
+    the start."""
     found: list[Entry] = []
     while len(found) < env.policy.places_per_sweep:
         page = env.registry.page(kind, cursor, env.policy.places_per_sweep - len(found), removed=removed)

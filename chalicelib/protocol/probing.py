@@ -156,7 +156,7 @@ def _try_reading_one(env: Env, endpoint: Endpoint, facts: ObjectFacts) -> str:
 
 
 def _try_writing(env: Env, endpoint: Endpoint) -> str:
-    """Begin a multipart upload and abort it. That needs all permissions that publishing needs (s3:PutObject,
+    """Begin a multipart upload and abort it. This needs all permissions that publishing needs (s3:PutObject,
     kms:GenerateDataKey), and never creates an object, a version or an event."""
     key = f"{endpoint.prefix}{PROBE_NAME}/{env.ids.nonce()}"
     placement = Placement(kms_key=endpoint.kms_key)

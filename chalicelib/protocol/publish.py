@@ -146,7 +146,7 @@ class Publisher:
             except Retry as error:
                 # Perhaps it happened, perhaps not: the next attempt begins with a HEAD.
                 seen = error
-                if not isinstance(error, Unsettled):  # That is an upload part's error, noted where it happened.
+                if not isinstance(error, Unsettled):  # It is an upload part's error, noted where it happened.
                     self.notes.saw(error)
                 self.env.log("publish-retry", job=self.route.job_id, key=row.key, attempt=attempt, error=str(error))
             except (Denied, Archived, NoSuchBucket, Permanent) as error:

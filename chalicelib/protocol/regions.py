@@ -76,7 +76,7 @@ def heartbeat_age_ms(env: Env, region: str) -> int | None:
         if head is not None:
             ages.append(head.age_ms)
             if head.age_ms < env.policy.takeover_after_ms:
-                break  # That is a sign of life, whatever the other bucket says.
+                break  # It is a sign of life, whatever the other bucket says.
     return min(ages, default=None)
 
 

@@ -57,8 +57,8 @@ class Trial:
         return [index for index in undecided if index not in tried], [index for index in undecided if index in tried]
 
     def heed_aside(self) -> None:
-        """Mark the rows that an earlier worker has set aside: they no longer belong to this partition. That worker may
-        have died right after it set them aside."""
+        """Mark the rows that an earlier worker has set aside: they no longer belong to this partition, even if the
+        earlier worker died right after it set them aside."""
         manifest = self.holding.manifest
         if self.before is None or manifest.aside:
             return
@@ -144,8 +144,8 @@ class Trial:
                 self.holding.decide(tried.index, give_up(rows[tried.index], tried))
 
     def give_back(self, wake: Wake) -> None:
-        """Release the partition and leave its undecided rows to another epoch. That epoch begins at once if this round
-        had no time for some rows. It begins after a rest otherwise, and also if a dependency did not answer."""
+        """Release the partition and leave its undecided rows to another epoch. The next epoch begins at once if this
+        round had no time for some rows. It begins after a rest otherwise, and also if a dependency did not answer."""
         if self.given_back:
             return
         self.given_back = True
