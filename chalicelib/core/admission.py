@@ -1,11 +1,12 @@
-"""Which of a job's planned partitions may be in the copy queue: a window on each range's chain.
+"""Decides which of a job's planned partitions may be in the copy queue: a window for each range.
 
-A tenant with a million partitions must not fill the queue. So only the first W partitions of a range are woken when
-they are planned; each of the others is woken by the one W before it, when that is finished. Partitions whose ordinals
-differ by multiples of W stand in one line: a range has W lines, and one partition of each is in the queue or at work.
+A tenant with a million partitions must not fill the queue. So only the first W partitions of a range get their task
+message when they are planned. Each later partition gets its message when the partition W before it is finished.
+Partitions whose ordinals differ by multiples of W form one lane. So a range has W lanes, and one partition of each lane
+is in the queue or being copied.
 
-Nothing is safe or unsafe by it: a partition that is woken too early is merely early, and one that nobody wakes is found
-by the sweep.
+Safety does not depend on the window. A partition whose message is sent too early is merely copied early. A partition
+whose message nobody sends is found by the sweep.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,27 +17,30 @@ from chalicelib.core.policy import Policy
 
 
 def partitions_ahead(policy: Policy, priority: Priority, range_id: str) -> int:
-    """W of a range. Half as much for each fork above it, so that a job of many ranges has no window for each; and by
-    the job's priority, so that beside others it has its share of the queue."""
+    """Return W, the window of a range. The job's priority scales W, so that the job gets its share of the queue beside
+    others. Each range split above the range halves W, so that a job of many ranges has no full window for each of
+    them."""
     whole = policy.partitions_ahead * priority.weight // Priority.NORMAL.weight
     return max(1, whole >> (len(range_id) - len(ROOT_RANGE)))
 
 
 def next_in_line(part: str, ahead: int) -> str:
-    """Whom a finished partition wakes."""
+    """Return the partition whose task message is sent when `part` is finished: the next one in its lane."""
     range_id, ordinal = split_part_id(part)
     return part_id(range_id, ordinal + ahead)
 
 
 def before_in_line(part: str, ahead: int) -> str | None:
-    """Who wakes a partition; None for those that are woken when they are planned."""
+    """Return the partition that has to finish before the task message of `part` is sent: the previous one in its lane.
+    None for the first partitions of a range, which get their message when they are planned."""
     range_id, ordinal = split_part_id(part)
     return part_id(range_id, ordinal - ahead) if ordinal > ahead else None
 
 
 def heads(parts: Iterable[str], ahead: Callable[[str], int]) -> tuple[str, ...]:
-    """The first of each line among partitions that are not finished: when these are woken, the others will be.
-    `ahead(range)` is the range's W. Rows set aside stand in no line: nobody waits for them, and each is woken."""
+    """Return the first partition of each lane among `parts`, which are not finished. When these get their task
+    messages, all others will get theirs. `ahead(range)` returns the range's W. A partition of rows set aside is in no
+    lane: no other partition sends its message, so each of them is returned."""
     first: dict[tuple[str, int], str] = {}
     asides: list[str] = []
     for part in sorted(parts):

@@ -1,6 +1,6 @@
-"""Records to bytes and back. JSON, so that an operator can read a record with any tool.
+"""Converts records to bytes and back. The format is JSON, so that an operator can read a record with any tool.
 
-Every record says what it is and in which version, so that a later release can tell them apart.
+Every record names its kind and version, so that a later release can tell them apart.
 """
 
 import json
@@ -96,7 +96,7 @@ R = TypeVar("R")
 
 
 def dumps(record: Record) -> bytes:
-    """The record as JSON. Equal records give equal bytes."""
+    """Return the record as JSON. Equal records give equal bytes."""
     name = _NAMES[type(record)]
     fields = _ADAPTERS[name].dump_python(record, mode="json", exclude_defaults=True)
     return json.dumps(
@@ -105,13 +105,13 @@ def dumps(record: Record) -> bytes:
 
 
 def loads(body: bytes, kind: type[R]) -> R:
-    """The record, which must be of `kind`. Raises Corrupt, naming what is wrong."""
+    """Return the record, which must be of `kind`. Raises Corrupt, with what is wrong, if it is not or can't be read."""
     record: R = _load(body, (kind,))
     return record
 
 
 def loads_link(body: bytes) -> Link:
-    """A link of a range's chain: a manifest or a fork."""
+    """Return an entry of a range's manifest log: a manifest or a range split. Raises Corrupt as `loads` does."""
     link: Link = _load(body, (Manifest, Fork))
     return link
 
@@ -122,7 +122,7 @@ def _load(body: bytes, kinds: tuple[type[Any], ...]) -> Any:  # noqa: ANN401 - o
         name, version = fields.pop("record"), fields.pop("version")
         if version != VERSION or _KINDS[name] not in kinds:
             raise Corrupt("UnexpectedRecord", f"a {name!r} record of version {version} is not one of {kinds}")
-        # From text again: JSON mode reads enum members and tuples as JSON writes them.
+        # Parse from text again: only in JSON mode does pydantic read enum members and tuples as JSON writes them.
         return _ADAPTERS[name].validate_json(json.dumps(fields))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError) as error:
         raise Corrupt("UnreadableRecord", f"{error}") from error

@@ -1,18 +1,17 @@
-"""Cron expressions: when, in the world's time, a schedule's clock shows what it asks for.
+"""Reads cron expressions and computes the instants at which a schedule is due.
 
-Five fields (minute, hour, day of month, month, day of week) as crontab(5) of Debian has them, with `L` and `#` for
-days. `cronsim` reads them and knows which days they mean; times of day, and what becomes of them when clocks change,
-are here:
+An expression has five fields (minute, hour, day of month, month, day of week), as in Debian's crontab(5), with `L` and
+`#` for days. `cronsim` parses them and tells which days match. This module handles times of day and clock changes:
 
 - An expression that names its hours and minutes (neither field begins with `*`) runs once for each time that it names.
-  Where clocks are put forward past that time, it runs when they have been; where they are put back and show it twice,
-  at the first.
-- One that repeats (`*/15 * * * *`) goes by time that passes: nothing is made up for an hour that there isn't, and in
-  one that comes twice it runs in both.
+  If clocks are put forward past that time, it runs right after the change. If clocks are put back and show that time
+  twice, it runs at the first.
+- An expression that repeats (`*/15 * * * *`) follows elapsed time. Nothing is made up for an hour that is skipped. In
+  an hour that comes twice, it runs in both.
 
-That is what Debian's cron does (cron(8), "Notes"). Occurrences are a pure function of the expression and the zone: from
-wherever they are counted, by whichever Region, they are the same instants. The zones' rules come with the package
-`tzdata`, at its pinned version, never from the machine; reading them is loading a module's data.
+Debian's cron does the same (cron(8), "Notes"). Occurrences are a pure function of the expression and the zone. Either
+Region computes the same instants, from wherever it starts. The rules of the time zones come with the package `tzdata`,
+at its pinned version, never from the machine. Reading them is loading a module's data.
 """
 
 from collections.abc import Iterator
@@ -31,16 +30,16 @@ from chalicelib.core.errors import BadRequest
 EXPRESSION_MAX_CHARACTERS = 100
 _FIELDS = 5
 _YEARS_AHEAD = 40
-"""29 February on a given weekday comes at least once in so many years (28, or 40 across a year like 2100)."""
+"""29 February on a given weekday comes at least once in this many years (28, or 40 across a year like 2100)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _MARGIN = timedelta(hours=3)
-"""More than clocks are put forward or back."""
+"""More than any clock change."""
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Of the time zone database (IANA)."""
+    """Return the names in the time zone database (IANA)."""
     return frozenset(files("tzdata").joinpath("zones").read_text().split())
 
 
@@ -52,14 +51,14 @@ def _zone(name: str) -> ZoneInfo:
 
 @dataclass(frozen=True)
 class Cron:
-    """An expression in a time zone."""
+    """A cron expression in a time zone."""
 
     expression: str
     timezone: str
 
     @classmethod
     def of(cls, expression: str, timezone: str) -> "Cron":
-        """Raises BadRequest that says what is wrong."""
+        """Check the expression and the time zone. Raises BadRequest, with what is wrong, if either can't be used."""
         if timezone not in zone_names():
             detail = (
                 f"timezone {timezone[:80]!r}: send a name of the time zone database, such as America/New_York or UTC"
@@ -80,7 +79,7 @@ class Cron:
 
     @cached_property
     def _sim(self) -> CronSim:
-        return CronSim(self.expression, datetime(2001, 1, 1))  # The time that it starts from is not used.
+        return CronSim(self.expression, datetime(2001, 1, 1))  # The start time is not used.
 
     @cached_property
     def _names_times(self) -> bool:
@@ -93,16 +92,17 @@ class Cron:
 
     @property
     def interval_min_ms(self) -> int:
-        """The least time between two occurrences on the clock's face, over midnight too."""
+        """The shortest time between two occurrences by the clock, across midnight too, in milliseconds."""
         minutes = [at.hour * 60 + at.minute for at in self._times]
         return min(right - left for left, right in pairwise([*minutes, minutes[0] + 24 * 60])) * 60_000
 
     def upcoming(self, after_ms: int) -> Iterator[int]:
-        """The occurrences later than `after_ms`, in order; they end some decades ahead."""
+        """Return the occurrences later than `after_ms`, in order. They end some decades ahead."""
         return self._instants(after_ms, after_ms + _YEARS_AHEAD * 366 * 24 * 3_600_000)
 
     def between(self, after_ms: int, upto_ms: int) -> list[int]:
-        """The occurrences in (after, upto], in order. Takes time for each day in between, and for each occurrence."""
+        """Return the occurrences in (after, upto], in order. The running time grows with the days in between and the
+        occurrences."""
         return list(self._instants(after_ms, upto_ms))
 
     def _instants(self, after_ms: int, upto_ms: int) -> Iterator[int]:
@@ -110,7 +110,7 @@ class Cron:
         for at in self._in_order(self._face(after_ms) - _MARGIN, self._face(upto_ms) + _MARGIN):
             if at > upto_ms:
                 return
-            if at > said:  # Two times that were moved are one.
+            if at > said:  # Two times that were moved to the same instant are one occurrence.
                 said = at
                 yield at
 
@@ -118,7 +118,7 @@ class Cron:
         waiting: list[int] = []
         for local in self._matches(first, last):
             found = self._real(local)
-            # Of a time that comes twice, the second lies behind the first of later ones.
+            # A time that comes twice: its second instant is later than the first instants of the times after it.
             while found and waiting and waiting[0] <= found[0]:
                 yield heappop(waiting)
             for at in found:
@@ -126,11 +126,11 @@ class Cron:
         yield from sorted(waiting)
 
     def _face(self, at_ms: int) -> datetime:
-        """What the zone's clocks show."""
+        """Return the time that the zone's clocks show."""
         return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(_zone(self.timezone)).replace(tzinfo=None)
 
     def _matches(self, first: datetime, last: datetime) -> Iterator[datetime]:
-        """The times on the clock's face that the expression means, in [first, last]."""
+        """Return the clock times in [first, last] that the expression matches."""
         sim, day = self._sim, first.date()
         while day <= last.date():
             if day.month in sim.months and sim.match_day(day):
@@ -139,8 +139,9 @@ class Cron:
             day += _DAY
 
     def _real(self, local: datetime) -> list[int]:
-        """The instants at which the clock shows this: mostly one, two where it is put back, none where it is put
-        forward; but a time that is named is then moved to the first that there is."""
+        """Return the instants at which the clock shows this time: usually one, and two where clocks are put back. Where
+        clocks are put forward there is none, but a time that the expression names is then moved to the first time that
+        exists."""
         zone = _zone(self.timezone)
         if self._names_times:
             while not _shows(local, zone):

@@ -1,4 +1,5 @@
-"""What a job may remove at its target, and when it may not. Pure decisions; how it is done: `protocol.deletions`."""
+"""Decides what a job may delete at its target, and when it may delete nothing. These are pure decisions;
+`protocol.deletions` carries them out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,43 +17,44 @@ SOURCE_EMPTY = (
 
 
 class Consent(StrEnum):
-    """What a job's owner says, literally, so that nobody deletes by a default or by mistake."""
+    """A job owner's consent to deletions. It is a literal text, so that nobody deletes by a default or by mistake."""
 
     DELETE = "DELETE-AT-TARGET"
-    """Where the bucket keeps versions: what is deleted can be brought back."""
+    """In a bucket that keeps versions: deleted objects can be restored."""
     FOR_EVER = "DELETE-AT-TARGET-FOR-EVER"
-    """Also where nothing brings it back."""
+    """In any bucket, even one from which deleted objects can't be restored."""
 
 
 class Versioning(StrEnum):
-    """What a bucket keeps of what is deleted or overwritten (S3 user guide, "Retaining multiple versions of objects
-    with S3 Versioning")."""
+    """A bucket's setting for versions: it decides what stays of an object that is deleted or overwritten (S3 user
+    guide, "Retaining multiple versions of objects with S3 Versioning")."""
 
     ENABLED = "Enabled"
-    """All of it: a delete marker is put on top."""
+    """Everything stays: a delete puts a delete marker on top."""
     SUSPENDED = "Suspended"
-    """What was written before that. All else has the version id "null", of which a key has one: a delete marker takes
-    its place."""
+    """The versions written before the suspension stay. Each object written since has the version id "null", of which a
+    key has only one: a delete marker replaces it."""
     NEVER = ""
-    """Nothing."""
+    """Nothing stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A job's owner consents that it removes what has no counterpart at the source: at most so many objects, or none at
-    all."""
+    """A job owner's consent that the job deletes what has no counterpart at the source: at most `max_objects` objects.
+    If there are more, none is deleted."""
 
     max_objects: int
     consent: Consent = Consent.DELETE
 
 
 def by_globs_alone(filters: Filters) -> bool:
-    """Can it be told of a key that isn't at the source whether the filter means it?"""
+    """Tell whether the filters use the key alone. Only then can they be applied to a key that is not at the source."""
     return filters == Filters(include=filters.include, exclude=filters.exclude)
 
 
 def finality(versioning: Versioning | None) -> str:
-    """Say why a delete in such a bucket can't be undone; "" where it can. None: the bucket doesn't say."""
+    """Return why a delete in such a bucket can't be undone, or "" if it can be undone. `versioning` is None if the
+    bucket doesn't say."""
     match versioning:
         case Versioning.ENABLED:
             return ""
@@ -71,8 +73,8 @@ CONSENT_NEEDED = f"turn its versioning on, or send the consent {Consent.FOR_EVER
 
 
 def refusal(deletion: Deletion, objects: int, *, source_empty: bool, for_ever: str = "") -> str:
-    """Why none of these objects is to be deleted; "" if they all may be. `for_ever`: why they could not be brought
-    back, if nobody consented to that."""
+    """Return why none of these objects may be deleted, or "" if all of them may be. `for_ever` says why they could not
+    be restored; it is "" if they can be, or if the owner consented to that."""
     if objects > deletion.max_objects:
         return (
             f"{NOTHING}: {_objects(objects)} would be deleted, the cap is {deletion.max_objects}; if they are to go, "
@@ -84,7 +86,7 @@ def refusal(deletion: Deletion, objects: int, *, source_empty: bool, for_ever: s
 
 
 def beneath(prefix: str, others: Iterable[str]) -> tuple[str, ...]:
-    """Those of `others` that lie below `prefix`, and are not the same."""
+    """Return those of `others` that lie below `prefix` and differ from it."""
     return tuple(sorted({other for other in others if other != prefix and other.startswith(prefix)}))
 
 

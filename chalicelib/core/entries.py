@@ -1,8 +1,8 @@
-"""What tenants register, as data: endpoints, feeds and the like, and each change of them.
+"""Defines what tenants register (endpoints, feeds and the like) and each change of it, as data.
 
-Changed at human speed. Both Regions write the same item: of two changes made in both within the time that replication
-takes (about a second), the later one counts, and the audit shows both. Nothing about safety rests on them: a job takes
-what it needs into its spec when it is accepted.
+Entries change at human speed. Both Regions write the same table item. If both Regions change it within the time that
+replication takes (about a second), the later change wins, and the audit shows both. Safety does not depend on entries:
+a job copies what it needs into its spec when it is accepted.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ from enum import StrEnum
 from chalicelib.core.errors import BadRequest, Stale
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-"""Of an entry: fits into a path, a log and a file name as it is."""
+"""The form of an entry's name. It fits into a path, a log and a file name unchanged."""
 
 
 class EntryKind(StrEnum):
-    """What may be registered."""
+    """A kind of entry that tenants may register."""
 
     ENDPOINT = "endpoint"
     FEED = "feed"
@@ -27,7 +27,7 @@ class EntryKind(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done to an entry."""
+    """The kind of a change to an entry."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -36,19 +36,19 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """By what an entry is found besides its name: a row of an index, written with the entry."""
+    """An index row that is written with an entry. It makes the entry findable by something other than its name."""
 
     at: str
-    """Such as `source:<bucket>`."""
+    """The index key, such as `source:<bucket>`."""
     body: str
-    """What whoever finds it wants to know before reading the entry. It doesn't change while the entry is there."""
+    """The data that the reader of the row needs before it reads the entry. It doesn't change while the entry exists."""
     stays: bool = False
-    """It is kept as long as the removed entry is."""
+    """The row is kept for as long as the removed entry is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row of an index. A hint: of each row, the entry itself says whether it (still) counts."""
+    """An index row as found. It is only a hint: the entry itself says whether the row still counts."""
 
     tenant: str
     name: str
@@ -58,38 +58,40 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that a tenant has registered, under a name that is its own tenant's alone.
+    """One thing that a tenant has registered, under a name that is unique within the tenant and the kind.
 
-    A removed one is kept for a while, apart from those that are there: what was begun under it is still cleaned up.
+    A removed entry is kept for a while, apart from the existing ones: what was begun under it still has to be cleaned
+    up.
     """
 
     kind: EntryKind
     tenant: str
     name: str
     version: int
-    """From 1, one more with every change, removal included; from 1 again when it is made anew. For people: changes are
-    conditional on `nonce`."""
+    """Starts at 1 and grows by one with every change, including removal. It starts at 1 again if the entry is made
+    anew. It is for people: changes are conditional on `nonce`."""
     body: str
-    """JSON of what was registered, as the kind's codec reads it. Of a removed one, the last."""
+    """The registered data, as JSON for the kind's codec. A removed entry keeps its last body."""
     nonce: str
-    """Of the change that wrote it, never used twice: what a change is conditional on, and what tells a writer whose
-    answer was lost its own change from another's."""
+    """The nonce of the change that wrote the entry, never used twice. Changes are conditional on it. A writer whose
+    answer was lost recognises its own change by it."""
     created_ms: int
     changed_ms: int
     removed: bool = False
     found_by: tuple[Pointer, ...] = ()
     expires_ms: int | None = None
-    """Of a removed one: nobody needs it any more then."""
+    """When nobody needs a removed entry any more."""
 
     @property
     def etag(self) -> str:
-        """Opaque. The nonce is in it, since two Regions may have made two different versions of one number."""
+        """The entry's ETag, an opaque text. It includes the nonce, since two Regions may have made different versions
+        with the same number."""
         return hashlib.sha256(f"{self.version}:{self.nonce}".encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is kept of each change, for ever: the audit."""
+    """One change of an entry, kept forever: a record of the audit."""
 
     tenant: str
     kind: EntryKind
@@ -97,25 +99,26 @@ class Change:
     action: Action
     version: int
     by: str
-    """The token's subject."""
+    """The subject of the token that asked for the change."""
     request_id: str
     region: str
     at_ms: int
     nonce: str
     before: str | None
     after: str | None
-    """The entry's body, without what is secret in it."""
+    """The entry's body without its secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What the client wants to be so: If-Match (ETags; `*` = there is one) or If-None-Match: `*` (there is none)."""
+    """The client's precondition: `If-Match` (ETags, or `*` for "it exists") or `If-None-Match: *` ("it doesn't
+    exist")."""
 
     match: tuple[str, ...] | None = None
     absent: bool = False
 
     def check(self, entry: Entry | None, what: str) -> None:
-        """Raises Stale. `entry` is what is there now, None if there is nothing."""
+        """Raise Stale if the condition does not hold. `entry` is the current one, None if there is none."""
         if self.absent and entry is not None:
             raise Stale("AlreadyThere", f"{what} is there already (If-None-Match: *)")
         if self.match is None or (entry is not None and ("*" in self.match or entry.etag in self.match)):
@@ -128,7 +131,7 @@ ANY = Condition()
 
 
 def check_name(name: str, what: str) -> None:
-    """Raises BadRequest unless `name` may be an entry's."""
+    """Raise BadRequest unless `name` is a valid name for an entry."""
     if not NAME.fullmatch(name):
         detail = (
             f"{what} {name[:80]!r}: 1 to 64 letters, digits, dots, dashes and underscores, the first no punctuation"
@@ -137,14 +140,14 @@ def check_name(name: str, what: str) -> None:
 
 
 def successor(before: Entry | None, made: Entry) -> Entry:
-    """`made` as the next version of what is there."""
+    """Return `made` as the next version of `before`."""
     if before is None:
         return made
     return replace(made, version=before.version + 1, created_ms=before.created_ms)
 
 
 def gone(before: Entry, nonce: str, now_ms: int, kept_ms: int) -> Entry:
-    """What is kept of an entry that is removed, for so long. It is found only by what stays."""
+    """Return the entry that is kept for `kept_ms` after a removal. Only the index rows that stay still lead to it."""
     return replace(
         before,
         version=before.version + 1,
@@ -157,5 +160,5 @@ def gone(before: Entry, nonce: str, now_ms: int, kept_ms: int) -> Entry:
 
 
 def same_body(left: str, right: str) -> bool:
-    """Do they say the same, however they were written?"""
+    """Tell whether two JSON bodies mean the same, however they were written."""
     return left == right or json.loads(left) == json.loads(right)

@@ -1,4 +1,4 @@
-"""Errors, sorted by what the caller does about them.
+"""Defines the errors of this product, sorted by what the caller does about them.
 
 Adapters translate whatever AWS answers into one of these, once. No handler looks at an error's text.
 """
@@ -21,23 +21,23 @@ class Retry(EftError):
 
 
 class NoAnswer(Retry):
-    """Nobody answered within the call's time budget: no connection, or it closed, or nothing came. The next call to the
-    same place most likely gets no answer either, and costs its whole budget: who has other work does that first. The
-    request may have been carried out all the same."""
+    """The dependency did not answer within the call's time budget: there was no connection, or it closed, or no data
+    came. The request may have been carried out all the same. The next call to the same dependency most likely gets no
+    answer either, and costs its whole budget, so a caller with other work should do that first."""
 
 
 class NotAsked(NoAnswer):
-    """The call was not made: whom it would have gone to has not answered this invocation before. So it did not
-    happen."""
+    """The call was not made, because its dependency has failed to answer earlier in this invocation. So it had no
+    effect."""
 
 
 class Unsettled(Retry):
-    """It was tried as often as one invocation tries, and is as undecided as before."""
+    """One invocation used up its attempts, and the result is still undecided."""
 
 
 class Conflict(Retry):
-    """409 ConditionalRequestConflict: a concurrent write to the key. At CompleteMultipartUpload the upload is spent and
-    must be started anew (S3 user guide, "Conditional writes")."""
+    """409 ConditionalRequestConflict: a concurrent write to the key. At CompleteMultipartUpload the upload can't be
+    used any more and must be started anew (S3 user guide, "Conditional writes")."""
 
 
 class PreconditionFailed(EftError):
@@ -45,7 +45,7 @@ class PreconditionFailed(EftError):
 
 
 class NotFound(EftError):
-    """The key (or version) is gone. An answer, not a fault."""
+    """The key (or version) does not exist. This is an answer, not a fault."""
 
 
 class NoSuchUpload(EftError):
@@ -53,7 +53,7 @@ class NoSuchUpload(EftError):
 
 
 class NoSuchBucket(EftError):
-    """The bucket doesn't exist, or not under the expected owner."""
+    """The bucket doesn't exist, or the expected owner doesn't own it."""
 
 
 class Denied(EftError):
@@ -69,31 +69,32 @@ class Permanent(EftError):
 
 
 class Corrupt(EftError):
-    """A record of ours doesn't say what it must. Never repaired silently."""
+    """A record of ours doesn't contain what it must. It is never repaired silently."""
 
 
 class OutOfTime(EftError):
-    """This invocation's time is used up. What is done is recorded; the next invocation goes on from there."""
+    """This invocation's time is used up. The work so far is recorded, and the next invocation continues from there."""
 
 
 class JobCancelled(EftError):
-    """The job was cancelled: what is undecided is to be decided without copying."""
+    """The job was cancelled: decide the undecided rows without copying."""
 
 
 class JobPaused(EftError):
-    """The job was paused: begin nothing new, and give back what is undecided."""
+    """The job was paused: begin nothing new, and release what is undecided."""
 
 
 class Superseded(EftError):
-    """Another worker holds the partition at a higher epoch, or it is done or cancelled. Stop; nothing is lost."""
+    """Another worker holds the partition at a higher epoch, or the partition is done or cancelled. Stop; nothing is
+    lost."""
 
 
 class BadRequest(EftError):
-    """A request of a client that can't be carried out as it stands; the message says what to change."""
+    """A client's request can't be carried out as it is. The message says what to change."""
 
 
 class Unknown(EftError):
-    """There is no such thing, or it belongs to another tenant: nobody is told which."""
+    """The thing does not exist, or it belongs to another tenant. The answer doesn't reveal which."""
 
 
 class KeyReused(EftError):
@@ -101,17 +102,17 @@ class KeyReused(EftError):
 
 
 class NotYet(EftError):
-    """The request can be carried out only when the job has got further; the message says when."""
+    """The request can be carried out only when the job has progressed further. The message says when."""
 
 
 class Stale(EftError):
-    """What the client has seen is not what is there now: If-Match or If-None-Match does not hold."""
+    """The client's view is outdated: its If-Match or If-None-Match does not hold."""
 
 
 class InUse(EftError):
-    """It can't be removed or changed so, since something else needs it; the message says what."""
+    """It can't be removed or changed like this, since something else needs it. The message says what."""
 
 
 class Unusable(EftError):
-    """What is named can't be used as it is now, for reasons outside the request; the message says which, and what would
-    help."""
+    """The request names something that can't be used as it is now, for reasons outside the request. The message says
+    which, and what would help."""

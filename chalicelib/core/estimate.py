@@ -1,7 +1,8 @@
-"""What carrying out a plan takes: requests, dollars, time. Sums over its totals, by the product's own arithmetic.
+"""Estimates what it takes to carry out a plan: requests, dollars and time. The estimates are computed from the plan's
+totals.
 
 The numbers of requests per partition and per row are those of a clean run: nobody dies, nothing is throttled, nothing
-has changed since. A test holds them against the requests that such a run makes.
+has changed since planning. A test compares them with the requests that such a run makes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,31 +24,33 @@ WRITES = frozenset(
         "ListObjectsV2",
     }
 )
-"""What S3 bills as writes; all others as reads (S3 pricing: "PUT, COPY, POST, LIST requests")."""
+"""The operations that S3 bills as writes; it bills all others as reads (S3 pricing: "PUT, COPY, POST, LIST
+requests")."""
 GB = 1024**3
-"""As AWS bills it."""
+"""Bytes in a GB, as AWS bills it."""
 LISTS_PER_FORK = 16
-"""Finding the middle of a range: about so many LISTs of one key."""
+"""About how many LISTs of one key it takes to find the middle of a range."""
 
 REQUEST_S = 0.15
-"""An S3 request that moves nothing, from a Lambda in the same Region; CopyObject between Regions takes longer."""
+"""Duration of an S3 request that moves no data, from a Lambda in the same Region, in seconds. CopyObject between
+Regions takes longer."""
 COPY_BYTES_PER_S = 100 * MIB
-"""What S3 moves within one CopyObject or UploadPartCopy."""
+"""Throughput of S3 within one CopyObject or UploadPartCopy."""
 COPY_WORKERS = 32
-"""Lambdas that copy side by side: template.yaml's CopyConcurrency."""
+"""Number of Lambdas that copy in parallel: template.yaml's CopyConcurrency."""
 PARTITION_S = 3.0
-"""A partition's records, its verification, and its messages' ways."""
+"""Time for a partition's records, its verification and its messages, in seconds."""
 START_S = 5.0
 COPY_MEMORY_GB = 1.0
-"""As .chalice/config.json has it, of copy, verify and split."""
+"""Memory of the copy, verify and split functions, as in .chalice/config.json."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """To S3, by operation."""
+    """Numbers of requests to S3, by operation."""
 
     planning: Mapping[str, int]
-    """Made already, or nearly so many: a plan that was interrupted made some of them twice."""
+    """Requests that planning has made, approximately: if planning was interrupted, some of them were made twice."""
     copying: Mapping[str, int]
 
 
@@ -57,9 +60,9 @@ class CostLine:
     quantity: float
     unit: str
     price: float
-    """Of one unit, in dollars."""
+    """Price of one unit, in dollars."""
     once: bool = True
-    """False: every month, for as long as the copies are kept; no part of the total."""
+    """False: the cost recurs every month for as long as the copies are kept, and is not part of the total."""
 
     @property
     def dollars(self) -> float:
@@ -72,36 +75,38 @@ def requests(summary: PlanSummary, spec: JobSpec) -> Requests:
     links, copying = totals.partitions + forks, totals.partitions_to_copy
     undecided = links - copying
     planning = {
-        # Source and destination, a page each; and where each range stood when its turn came.
+        # Source and destination, a page each; and a look at where each range stands when its turn comes.
         "ListObjectsV2": 2 * totals.partitions + forks * LISTS_PER_FORK + 2 * summary.ranges,
         "HeadObject": totals.heads + 4 * summary.ranges,
-        # Links, receipts of what there is nothing to do for, spec, summary.
+        # Entries of the manifest logs, receipts of partitions with nothing to copy, spec, summary.
         "PutObject": links + totals.partitions - copying + 3,
         "GetObject": 5 * summary.ranges,
     }
-    # LISTs: each partition's destination, each upload's register, and the job's records before it settles: four for
-    # each partition that is copied, two or one for the others.
+    # LISTs: each partition's destination, each upload's register, and the job's records before it settles. There are
+    # four records for each partition that is copied, and two or one for the others.
     records = 4 * copying + 2 * undecided + 5
     carried = {
         "CopyObject": wanted.copies,
         "CreateMultipartUpload": wanted.uploads,
         "UploadPartCopy": wanted.parts,
         "CompleteMultipartUpload": wanted.uploads,
-        # claim, copy record and receipt of each; approval, list of open jobs, end; the registers of uploads.
+        # Claim, copy record and receipt of each partition; approval, entry in the list of open jobs, end; the uploads'
+        # registers.
         "PutObject": 3 * copying + 3 + wanted.uploads,
         "ListObjectsV2": copying + wanted.uploads + 2 * ceil(records / LIST_PAGE_KEYS) + 2,
-        # copy reads spec and manifest; verify those, the copy record, and whether there is a receipt; settling reads
-        # all receipts, and the forks.
+        # Copy reads spec and manifest. Verify reads those, the copy record, and whether there is a receipt. Settling
+        # reads all receipts and the range splits.
         "GetObject": 6 * copying + totals.partitions + forks + 10,
-        # Whether it is approved, cancelled, paused, and whose turn is next; the sources of uploads; what LIST can't
-        # tell after the copy.
+        # Whether it is approved, cancelled or paused, and which partition is next; the sources of uploads; after the
+        # copy, what LIST can't tell.
         "HeadObject": 5 * copying + wanted.uploads + _comparing(summary, spec) + 6,
     }
     return Requests(_some(planning), _some(carried))
 
 
 def _comparing(summary: PlanSummary, spec: JobSpec) -> int:
-    """LIST can't tell: a HEAD when it is verified. Under KMS no ETag agrees: both sides after each copy, too."""
+    """Return how many HEADs are needed because LIST can't compare the ETags. Each such row takes one HEAD when it is
+    verified. Under KMS no ETags agree, so both sides also take one after each copy."""
     return summary.totals.to_copy.compared * (3 if spec.target.kms_key else 1)
 
 
@@ -110,7 +115,8 @@ def _some(counted: Mapping[str, int]) -> dict[str, int]:
 
 
 def cost_lines(summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) -> list[CostLine]:
-    """Of carrying it out; planning is paid for already. `prices` are those of the target's Region."""
+    """Return the costs of carrying out the plan; planning is already paid for. `prices` are those of the target's
+    Region."""
     return [line for line in _lines(summary, spec, prices, policy) if line.quantity > 0]
 
 
@@ -127,7 +133,7 @@ def _lines(summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) 
     reads = sum(count for operation, count in counted.items() if operation not in WRITES)
     yield CostLine("S3 reads", reads / 1000, "1,000", of_class(prices.read_per_1000, ""))
     for name, share in summary.totals.classes.items():
-        # S3 reads the source for a copy, as a GET of its class.
+        # For a copy, S3 reads the source, and bills a GET of its storage class.
         reading = share.copies + share.parts
         yield CostLine(f"S3 reads of sources, {name}", reading / 1000, "1,000", of_class(prices.read_per_1000, name))
         yield CostLine(f"S3 retrieval, {name}", share.bytes / GB, "GB", of_class(prices.retrieval_per_gb, name))
@@ -138,8 +144,8 @@ def _lines(summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) 
     yield CostLine("Lambda, invocations", 2 * parts / 1e6, "1,000,000", prices.lambda_per_million)
     # Each message is sent, received and deleted.
     yield CostLine("SQS requests", 3 * 2 * parts / 1e6, "1,000,000", prices.sqs_per_million)
-    # Lease when it is claimed, when it is copied and when it is receipted, a slot taken and given back, in both
-    # replicas, each of 1 or 2 KB.
+    # Lease writes when a partition is claimed, copied and receipted, and a permit that is taken and given back. They go
+    # to both replicas, and each has 1 or 2 KB.
     yield CostLine("DynamoDB writes", 2 * 6 * parts / 1e6, "1,000,000", prices.table_write_per_million)
     yield CostLine("DynamoDB reads", 13 * parts / 1e6, "1,000,000", prices.table_read_per_million)
     if spec.target.kms_key:
@@ -151,8 +157,8 @@ def _lines(summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) 
 
 
 def duration_s(summary: PlanSummary, policy: Policy) -> float:
-    """From the approval to the end, if nothing else is at work: as many workers as may be, each with its partitions one
-    after the other."""
+    """Return the seconds from the approval to the end if no other job is running. The partitions are spread over as
+    many workers as there may be, and each worker handles its own one after the other."""
     parts = summary.totals.partitions_to_copy
     return START_S if parts == 0 else START_S + _busy_s(summary, policy) / min(parts, COPY_WORKERS)
 
@@ -167,7 +173,7 @@ def assumptions(policy: Policy) -> list[str]:
 
 
 def _busy_s(summary: PlanSummary, policy: Policy) -> float:
-    """Seconds of all workers together."""
+    """Return the seconds of work of all workers together."""
     wanted = summary.totals.to_copy
     small = wanted.copies * REQUEST_S / policy.rows_in_flight
     large = (wanted.parts + 2 * wanted.uploads) * REQUEST_S / policy.parts_in_flight

@@ -1,4 +1,5 @@
-"""Feeds, decided purely: whether one can wake itself, and which objects are looked for when a source is listed."""
+"""Decides about feeds without any I/O: whether a feed would trigger itself, and from which time on objects count when
+its source is listed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,15 +9,15 @@ from chalicelib.core.ids import digest_of
 from chalicelib.core.model import Endpoint, Feed
 
 MARGIN_MS = 3_600_000
-"""How much earlier than a pause, or than a dead Region's last sign of life, an object may have been written that is
-still looked for: S3 may send an event minutes late, and a Region may leave messages unread for a while."""
+"""How much older than a pause, or than a dead Region's last sign of life, an object may be and still be looked for. S3
+may send an event minutes late, and a Region may leave messages unread for a while."""
 LOOKED_AT_MAX = 100
-"""Buckets that are looked at for feeds that go on with what a new one writes, one query each."""
+"""How many buckets the search for a loop reads the feeds of, with one query each."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedEnds:
-    """A feed and its ends as they were when it was registered: where they are never changes."""
+    """A feed and its two endpoints as they were when it was registered. Their locations never change."""
 
     feed: Feed
     source: Endpoint
@@ -25,7 +26,7 @@ class FeedEnds:
 
 @dataclass(frozen=True, slots=True)
 class FeedPlace:
-    """Where a feed reads and writes: what a row of the feeds' index says."""
+    """Where a feed reads and writes: the contents of a row of the feeds' index."""
 
     feed_id: str
     source: str
@@ -45,39 +46,39 @@ class FeedPlace:
 
 
 def reads_in(bucket: str) -> str:
-    """The row of the index of feeds that read in a bucket."""
+    """Return the key of the index row for feeds that read in a bucket."""
     return f"source:{bucket}"
 
 
 def writes_to(bucket: str) -> str:
-    """The row of the index of feeds that write to a bucket."""
+    """Return the key of the index row for feeds that write to a bucket."""
     return f"target:{bucket}"
 
 
 def by_id(feed_id: str) -> str:
-    """The row of the index by which a feed is found that only its id is known of."""
+    """Return the key of the index row that finds a feed by its id alone."""
     return f"id:{feed_id}"
 
 
 CREATED = "created"
-"""The fill that each registered feed begins with."""
+"""Name of the back-fill with which each registered feed begins."""
 SKEW_MS = 1000
-"""How far two Regions' S3 clocks may be apart, and what S3 leaves out of LastModified, which is in whole seconds."""
+"""How far the S3 clocks of two Regions may differ, plus what LastModified loses by being in whole seconds."""
 
 
 class FillState(StrEnum):
-    """How far a listing of a feed's source is."""
+    """How far a listing of a feed's source has got."""
 
     WAITING = "WAITING"
-    """Not begun, or not to be gone on with: while the feed is paused."""
+    """Not begun, or interrupted while the feed is paused."""
     RUNNING = "RUNNING"
     DONE = "DONE"
-    """The source was listed to its end, and all that was found there was handed on to be delivered."""
+    """The source was listed to its end, and every object that was found there was handed on for delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Several versions of objects that a feed has delivered, each by a digest of its key and version."""
+    """Several object versions that a feed has delivered, each as a digest of its key and version."""
 
     feed_id: str
     digests: tuple[str, ...]
@@ -87,28 +88,29 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Somebody wants a feed's source listed, and what lies there delivered."""
+    """A request for a back-fill: list a feed's source, and deliver what is there."""
 
     feed_id: str
     name: str
     since_ms: int
-    """Objects last modified then or later, by S3's own time."""
+    """Only objects that were last modified at this time or later count, by S3's own time."""
     region: str
     requested_ms: int
     nonce: str
     by: str = ""
-    """Whose token asked for it: its subject."""
+    """The subject of the token that asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A feed's source was listed to its end for one fill. Written once, by whoever came to the end first."""
+    """The record that one back-fill has listed a feed's source to its end. It is written once, by the first worker that
+    gets there."""
 
     feed_id: str
     name: str
     objects_seen: int
     arrivals_sent: int
-    """Objects that were handed on. Intake leaves alone what was delivered before."""
+    """Number of objects that were handed on. Intake skips those that were delivered before."""
     started_ms: int
     finished_ms: int
     region: str
@@ -116,42 +118,44 @@ class Filled:
 
 
 def backfill_name(feed_id: str, token: str) -> str:
-    """Asked for again with the same Idempotency-Key, it is the same back-fill, in either Region."""
+    """Return the name of a requested back-fill. A request that is repeated with the same Idempotency-Key gets the same
+    name, in either Region."""
     return f"backfill-{digest_of('backfill', feed_id, token)}"
 
 
 def is_backfill(name: str) -> bool:
-    """Has somebody asked for it, rather than the making of the feed or the end of a pause?"""
+    """Tell whether a client asked for this back-fill. The others begin with the creation of a feed or the end of a
+    pause."""
     return name.startswith("backfill-")
 
 
 def since_of_creation_ms(recorded_ms: int) -> int:
-    """A feed delivers what appears from the moment on at which its making was recorded in S3. The margin is no larger
-    than that: what was there before is not to be delivered."""
+    """Return from which time on a new feed delivers objects: the moment at which S3 recorded its creation, less a
+    margin. The margin is as small as possible, since objects that were there before must not be delivered."""
     return max(0, recorded_ms - SKEW_MS)
 
 
 def resume_name(number: int) -> str:
-    """Of the fill that belongs to the intent by which a feed was resumed."""
+    """Return the name of the back-fill that belongs to the pause log entry by which a feed was resumed."""
     return f"resume-{number:06d}"
 
 
 def resume_number(name: str) -> int | None:
-    """The intent that a fill belongs to; None for all others."""
+    """Return the number of the pause log entry that a back-fill belongs to. None for all other back-fills."""
     kind, _, number = name.partition("-")
     return int(number) if kind == "resume" else None
 
 
 def since_of_pause_ms(paused_ms: int) -> int:
-    """What was written since then is looked for when the pause ends. Whatever arrives during the pause and is older
-    must not be forgotten."""
+    """Return from which time on objects are looked for when a pause ends. The margin is there for objects that are
+    older than the pause and whose events arrive during it."""
     return max(0, paused_ms - MARGIN_MS)
 
 
 def loop_from(start: FeedPlace, reading: Callable[[str], Iterable[FeedPlace]]) -> list[str] | None:
-    """The feeds, from `start` to `start`, by which it wakes itself: what one writes lies where the next one reads.
-    Empty if there is no such loop; None if that takes looking at more than `LOOKED_AT_MAX` buckets. `reading` says
-    which feeds read in a bucket."""
+    """Return the feeds, from `start` back to `start`, by which it would trigger itself: each writes where the next one
+    reads. Return an empty list if there is no such loop, and None if the search needs more than `LOOKED_AT_MAX`
+    buckets. `reading` returns the feeds that read in a bucket."""
     came_from: dict[str, str] = {}
     readers: dict[str, list[FeedPlace]] = {}
     todo = [start]

@@ -1,6 +1,7 @@
-"""Which objects under a prefix are meant: by globs on the key, size, age, class. Decided once, when a row is planned.
+"""Decides which objects under a prefix a job includes: by globs on the key, by size, age and storage class. The
+decision is made once, when a row is planned.
 
-The globs' language, matched against the whole key below the job's prefix, character by character, case-sensitive:
+Globs are matched against the whole key below the job's prefix, character by character, case-sensitive. Their language:
 
     *        any characters but "/", also none
     **       any characters, also none, also "/"
@@ -8,8 +9,8 @@ The globs' language, matched against the whole key below the job's prefix, chara
     ?        one character but "/"
     [a-z_]   one of these characters; [!a-z] (or [^a-z]) one that is not; neither matches "/"; "]" may come first
 
-Everything else stands for itself; "[*]" is a star. An object is meant if any `include` matches (or there is none), no
-`exclude` matches, and every bound holds.
+Everything else stands for itself; "[*]" is a star. An object is included if any `include` matches (or there is none),
+no `exclude` matches, and every bound holds.
 """
 
 import re
@@ -29,7 +30,8 @@ _FOLDERS = re.compile(r"\*\*+/")
 
 @dataclass(frozen=True, slots=True)
 class _Some:
-    """One character: in any of these ranges, or in none of them. Never "/", unless it is that alone."""
+    """A set of characters: those in any of these ranges or, if negated, those in none of them. It never contains "/",
+    unless it consists of that alone."""
 
     ranges: tuple[tuple[str, str], ...]
     negated: bool = False
@@ -40,20 +42,21 @@ class _Some:
 
 @dataclass(slots=True)
 class _Globs:
-    """Any number of patterns as one automaton, its states the bits of an integer: a character costs a handful of
-    operations on it, whatever the patterns are. Nothing is ever tried again, so no pattern takes long."""
+    """Any number of patterns as one automaton whose states are the bits of an integer. A character costs a handful of
+    integer operations, whatever the patterns are. There is no backtracking, so no pattern takes long."""
 
     start: int = 0
     accepting: int = 0
     loops: int = 0
-    """States that any character leaves as they are (`**`)."""
+    """States that stay active at any character (`**`)."""
     segment_loops: int = 0
-    """The same but for "/" (`*`)."""
+    """States that stay active at any character but "/" (`*`)."""
     skips: int = 0
-    """States before `**/`, from which the two after it are reached without a character: folders, and what follows."""
+    """States before `**/`. From each of them, the next two are reached without a character: the folders, and what
+    follows them."""
     width: int = 0
     steps: list[tuple[int, _Some]] = field(default_factory=list)
-    """(state, the character that leads to the next one)."""
+    """Pairs of a state and the characters that lead to the next one."""
     cache: dict[str, int] = field(default_factory=dict)
 
     def add(self, pattern: str) -> None:
@@ -65,7 +68,7 @@ class _Globs:
         self.width += 1
 
     def _add_piece(self, pattern: str, at: int) -> int:
-        """One piece from `at` on; returns where the next one begins."""
+        """Add one piece of the pattern, which begins at `at`. Return where the next piece begins."""
         if pattern[at] == "*":
             end = at
             while end < len(pattern) and pattern[end] == "*":
@@ -73,7 +76,7 @@ class _Globs:
             if end - at == 1:
                 self.segment_loops |= 1 << self.width
             elif pattern[end : end + 1] == _SLASH and (at == 0 or pattern[at - 1] == _SLASH):
-                while again := _FOLDERS.match(pattern, end + 1):  # Twice any number of folders is any number.
+                while again := _FOLDERS.match(pattern, end + 1):  # Repeating it adds nothing.
                     end = again.end() - 1
                 self._add_folders()
                 return end + 1
@@ -90,8 +93,8 @@ class _Globs:
         return at
 
     def _add_folders(self) -> None:
-        # The state before is one of its own, that no character keeps: what follows begins with the pattern or after a
-        # "/", never in the middle of a name.
+        # The state before is a state of its own that no character keeps active. So what follows begins with the pattern
+        # or after a "/", never in the middle of a name.
         self.skips |= 1 << self.width
         self.width += 1
         self.loops |= 1 << self.width
@@ -117,7 +120,7 @@ class _Globs:
         return states | before << 1 | before << 2 if before else states
 
     def _leaving(self, character: str) -> int:
-        """The states that a character leads on from."""
+        """Return the states from which a character leads on."""
         known = self.cache.get(character)
         if known is not None:
             return known
@@ -131,7 +134,8 @@ class _Globs:
 
 
 def _read_class(pattern: str, at: int) -> tuple[_Some, int]:
-    """The class that begins at `at`, and where the next piece does."""
+    """Return the character class that begins at `at`, and where the next piece begins. Raises BadRequest if the class
+    is not closed or a range in it is reversed."""
     begin = at + 1
     negated = pattern[begin : begin + 1] in ("!", "^")
     begin += negated
@@ -147,7 +151,7 @@ def _read_class(pattern: str, at: int) -> tuple[_Some, int]:
         begin += 1
         if low > high:
             raise BadRequest("InvalidFilter", f"pattern {pattern!r}: the range {low}-{high} is the wrong way round")
-        # A range across "/" is two.
+        # A range across "/" becomes two ranges.
         ranges += [(low, "."), ("0", high)] if not negated and low <= _SLASH <= high else [(low, high)]
     return _Some(tuple(ranges), negated), end + 1
 
@@ -166,7 +170,7 @@ def _globs(role: str, patterns: Sequence[str]) -> _Globs:
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """Filters, compiled. Making one checks them: BadRequest says what is wrong."""
+    """A compiled object filter. `of` checks it while compiling, and raises BadRequest with what is wrong."""
 
     filters: Filters
     include: _Globs
@@ -183,7 +187,7 @@ class Sieve:
         return cls(filters, _globs("include", filters.include), _globs("exclude", filters.exclude))
 
     def passes(self, name: str, facts: ObjectFacts) -> bool:
-        """Is this object meant? `name` is its key below the job's prefix."""
+        """Tell whether the job includes this object. `name` is its key below the job's prefix."""
         filters = self.filters
         return (
             (filters.size_min_bytes is None or facts.size >= filters.size_min_bytes)

@@ -1,22 +1,22 @@
-"""A webhook as it is registered."""
+"""Defines a webhook as it is registered."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Topic(StrEnum):
-    """What a webhook may tell of."""
+    """A kind of event that a webhook may report."""
 
     JOB_SETTLED = "job.settled"
     DELIVERY_FAILED = "delivery.failed"
     FEED_STOPPED = "feed.stopped"
     TEST = "webhook.test"
-    """Sent on request, whatever the webhook wants to hear of."""
+    """Sent on request, to whatever topics the webhook is subscribed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A secret that a rotation has replaced, and until when it is signed with all the same."""
+    """A secret that a rotation has replaced. Until `until_ms`, messages are still signed with it too."""
 
     secret: str
     until_ms: int
@@ -24,16 +24,16 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where a tenant wants to be told of what."""
+    """A URL of a tenant that receives notifications, and the topics that it is subscribed to."""
 
     url: str
     events: tuple[Topic, ...]
     secret: str
-    """What the receiver knows us by: `whsec_` and base64."""
+    """The secret that messages are signed with and the receiver checks them by: `whsec_` and base64."""
     replaced: tuple[Replaced, ...] = ()
     """The newest first."""
     disabled: bool = False
-    """The receiver has said that it is gone (410). Nothing is posted until it is registered anew."""
+    """The receiver has answered that it is gone (410). Nothing is posted until the webhook is registered anew."""
 
     def wants(self, topic: Topic) -> bool:
         return not self.disabled and (topic is Topic.TEST or topic in self.events)

@@ -1,9 +1,9 @@
-"""How a destination object is recognised as the pinned source. Plan, verdict and verify all ask here.
+"""Decides whether a destination object is the pinned source. Plan, verdict and verify all use it.
 
-Traps this avoids (S3 user guide, "Checking object integrity"): an ETag is an MD5 only for single-part objects in
-plaintext or under SSE-S3; "-N" ETags depend on part boundaries, and CopyObject turns them into plain ones; under
-SSE-KMS and SSE-C they are opaque although they look alike. So *equal* ETags prove equality, and *different* ones prove
-difference only between two plain MD5s of known encryption. Everything else needs checksums, and without those the
+It avoids these traps (S3 user guide, "Checking object integrity"). An ETag is an MD5 only for single-part objects in
+plaintext or under SSE-S3. "-N" ETags depend on part boundaries, and CopyObject turns them into plain ones. Under
+SSE-KMS and SSE-C, ETags are opaque although they look alike. So *equal* ETags prove equality, and *different* ETags
+prove difference only between two plain MD5s of known encryption. Everything else needs checksums. Without checksums the
 answer is UNKNOWN: never "same size, newer date".
 """
 
@@ -22,7 +22,8 @@ class Match(StrEnum):
     SAME_BY_CHECKSUM = "SAME_BY_CHECKSUM"
     DIFFERENT = "DIFFERENT"
     UNKNOWN = "UNKNOWN"
-    """These facts can't tell. From LIST: look at both by HEAD. From HEAD: nobody can tell."""
+    """These facts are not enough to decide. If they came from LIST, do a HEAD of both objects. If they came from HEAD,
+    nobody can decide."""
 
     @property
     def same(self) -> bool:
@@ -36,7 +37,7 @@ class Match(StrEnum):
 
 
 def etag_parts(etag: str) -> int | None:
-    """0 for an ETag shaped like an MD5, N for "-N", None for anything else."""
+    """Return 0 for an ETag shaped like an MD5, N for "-N", None for anything else."""
     if _PLAIN.fullmatch(etag):
         return 0
     found = _MULTIPART.fullmatch(etag)
@@ -44,10 +45,10 @@ def etag_parts(etag: str) -> int | None:
 
 
 def compare_checksums(left: Checksum | None, right: Checksum | None) -> bool | None:
-    """True or False where the two are comparable, else None.
+    """Return True or False if the two are comparable, else None.
 
-    Full-object checksums of one algorithm compare exactly. Composite ones depend on part boundaries: equal proves
-    equality, different proves nothing.
+    Full-object checksums of one algorithm compare exactly. Composite ones depend on part boundaries: equal ones prove
+    equality, different ones prove nothing.
     """
     if left is None or right is None or not left.value or not right.value:
         return None
@@ -59,7 +60,7 @@ def compare_checksums(left: Checksum | None, right: Checksum | None) -> bool | N
 
 
 def recognise(source: ObjectFacts, destination: ObjectFacts) -> Match:
-    """Is what lies at the destination the pinned source?"""
+    """Decide whether the object at the destination is the pinned source."""
     if source.size != destination.size:
         return Match.DIFFERENT
     if source.etag == destination.etag:

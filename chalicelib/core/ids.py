@@ -1,4 +1,4 @@
-"""Names of things, derived so that both Regions derive the same."""
+"""Derives names and ids deterministically, so that both Regions derive the same ones."""
 
 import hashlib
 import re
@@ -8,37 +8,44 @@ _JOB_ID = re.compile(r"(job|feed)-[a-z2-7]{26}")
 _PART = re.compile(r"(r[01]*|d)-([0-9]{6})(w?)")
 ROOT_RANGE = "r"
 DELETE_RANGE = "d"
-"""The chain of what a job deletes at its target. It never forks, so that its last link knows how many that are."""
+"""The manifest log of the objects that a job deletes at its target. It has no range splits, so its last entry knows
+their number."""
 
 
 def digest_of(*words: str) -> str:
-    """26 letters and digits that follow from the words, and from no others."""
+    """Return 26 letters and digits that depend on the words alone. Other words give other digests."""
     joined = "\x00".join(f"{len(word)}:{word}" for word in words)
     return b32encode(hashlib.sha256(joined.encode()).digest()).decode().lower()[:26]
 
 
 def job_id(tenant: str, token: str, control_region: str) -> str:
-    """A submission retried in the other Region, with the same Idempotency-Key, is the same job. The Region that decides
-    whether it is the same is the target's: a request for another target's Region can't be told from it there, so it
-    must not get the same name."""
+    """Return a job's id. A submission that is retried in the other Region with the same Idempotency-Key is the same
+    job.
+
+    The target's Region decides whether two submissions are the same. It can't compare a request with one for a target
+    in another Region, so such a request must not get the same id.
+    """
     return "job-" + digest_of("job", tenant, token, control_region)
 
 
 def feed_job_id(feed_id: str, pins: list[tuple[str, str, str]], attempt: int) -> str:
-    """A batch of events delivered twice is the same job. A pin is (key, version, the destination's ETag or ""): planned
-    against another destination, the same versions are a new job. So they are at another `attempt` (from 0), after a job
-    of these very pins has ended without delivering them."""
+    """Return a feed job's id. A batch of events that is delivered twice is the same job.
+
+    A pin is (key, version, the destination's ETag or ""). The same versions planned against another destination object
+    are a new job. They are also a new job at another `attempt` (from 0): after a job with exactly these pins has ended
+    without delivering them.
+    """
     return "feed-" + digest_of("feed", feed_id, str(attempt), *(word for pin in sorted(pins) for word in pin))
 
 
 def schedule_id(tenant: str, name: str, nonce: str) -> str:
-    """One that is removed and made again under its name is another schedule."""
+    """Return a schedule's id. A schedule that is removed and made again under its name gets another id."""
     return "schedule-" + digest_of("schedule", tenant, name, nonce)
 
 
 def webhook_message_id(tenant: str, webhook: str, topic: str, identity: str) -> str:
-    """The same whichever Region tells of the same thing, however often: receivers know repeats by it. It holds no dot,
-    which in what is signed stands between id, time and body."""
+    """Return a webhook message's id. It is the same whichever Region reports the event, and however often: receivers
+    detect repeats by it. It contains no dot, since dots separate id, time and body in the signed text."""
     return "msg_" + digest_of("webhook", tenant, webhook, topic, identity)
 
 
@@ -47,7 +54,7 @@ def is_job_id(text: str) -> bool:
 
 
 def part_id(range_id: str, ordinal: int) -> str:
-    """Link `ordinal` (from 1) of a range's chain."""
+    """Return the id of entry `ordinal` (from 1) of a range's manifest log."""
     return f"{range_id}-{ordinal:06d}"
 
 
@@ -56,12 +63,13 @@ def is_part_id(text: str) -> bool:
 
 
 def is_delete_part(part: str) -> bool:
-    """A link of the chain of deletions?"""
+    """Tell whether a partition is an entry of the manifest log of deletions."""
     return part.startswith(DELETE_RANGE)
 
 
 def aside_of(part: str) -> str:
-    """Where a partition's rows go that are set aside: a partition of its own, right after this one by name."""
+    """Return the id of the partition that takes a partition's rows that are set aside. It sorts right after this
+    one."""
     return f"{part}w"
 
 
@@ -74,7 +82,8 @@ def parent_of(aside: str) -> str:
 
 
 def split_part_id(part: str) -> tuple[str, int]:
-    """Its range and ordinal. Those of a partition of rows set aside are its parent's."""
+    """Return a partition's range and ordinal. A partition of rows set aside has those of its parent. Raises ValueError
+    if `part` is no partition id."""
     found = _PART.fullmatch(part)
     if not found:
         raise ValueError(f"not a partition id: {part!r}")
@@ -82,10 +91,10 @@ def split_part_id(part: str) -> tuple[str, int]:
 
 
 def object_id(bucket: str, key: str) -> str:
-    """The name under which a destination object's uploads are registered: one register for all jobs."""
+    """Return the id under which a destination object's uploads are registered: one register for all jobs."""
     return hashlib.sha256(f"{bucket}\x00{key}".encode()).hexdigest()[:40]
 
 
 def feed_id(tenant: str, name: str, nonce: str) -> str:
-    """Of a feed that is registered: one that is removed and made again is another one, which has delivered nothing."""
+    """Return a feed's id. A feed that is removed and made again gets another id, and has delivered nothing yet."""
     return "f-" + digest_of("feed-id", tenant, name, nonce)

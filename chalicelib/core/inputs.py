@@ -1,11 +1,11 @@
-"""What of a source a job is about, beside its prefix."""
+"""Defines which objects of a source a job includes, beyond its prefix."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class StorageClass(StrEnum):
-    """As S3 names them."""
+    """A storage class, by the name that S3 gives it."""
 
     STANDARD = "STANDARD"
     REDUCED_REDUNDANCY = "REDUCED_REDUNDANCY"
@@ -19,10 +19,10 @@ class StorageClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which objects under a prefix are meant (`core.filters`). What is not given lets everything pass."""
+    """A filter on the objects under a prefix (`core.filters`). A field that is not given excludes nothing."""
 
     include: tuple[str, ...] = ()
-    """Globs on the key below the job's prefix, of which any must match."""
+    """Globs on the key below the job's prefix; at least one must match."""
     exclude: tuple[str, ...] = ()
     """Globs of which none may match."""
     size_min_bytes: int | None = None
@@ -36,7 +36,7 @@ NO_FILTERS = Filters()
 
 
 class ListFormat(StrEnum):
-    """How an object lists others."""
+    """The format of an object that lists other objects."""
 
     CSV = "csv"
     INVENTORY = "inventory"
@@ -44,7 +44,7 @@ class ListFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An object that somebody has named: whatever is there under its key, or just this version of it."""
+    """An object that a list names: this version of it, or, if none is given, whatever is there under its key."""
 
     key: str
     version_id: str | None = None

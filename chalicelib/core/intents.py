@@ -1,11 +1,12 @@
-"""What its owner wants of a job, or of a feed: that it pause, that it go on. A numbered log, in which the number says
-which.
+"""Defines the desired state of a job or a feed: paused, or running. It is kept in a numbered pause log, in which the
+number itself says which of the two is desired.
 
-A wish that holds already is not written again. So pauses and resumes alternate: odd numbers pause, even ones resume,
-and names alone (one LIST) say whether a job is paused. Two requests for the same thing at once race for one number, and
-what the winner wrote is the loser's wish too; a pause and a resume never want the same number.
+A request for what is already desired is not written again. So pauses and resumes alternate: odd numbers pause, even
+ones resume, and the names alone (one LIST) tell whether a job is paused. Two simultaneous requests for the same state
+race for one number. The loser needs to write nothing, since the winner wrote the same request. A pause and a resume
+never race for the same number.
 
-A plan waits for its approval in much the same way, but that it goes on being planned meanwhile.
+A plan waits for its approval in much the same way, except that its planning continues meanwhile.
 """
 
 from collections.abc import Iterable
@@ -15,12 +16,14 @@ from enum import StrEnum
 from chalicelib.core.leases import Observation
 
 INTENTS_SUBJECT = "intents"
-"""Under it each Region notes in the table what it has seen of a job's intents: for the API's answers only."""
+"""The subject under which each Region notes in the table which desired state of a job it has seen. Only the API's
+answers use it."""
 
 
 SERVICE = "eft"
 STOPPED_SUBJECT = "stopped"
-"""Under it a Region notes by which intent it has paused a job, and why: for the API's answers only."""
+"""The subject under which a Region notes why it has paused a job, and by which entry of the pause log. Only the API's
+answers use it."""
 
 
 class IntentKind(StrEnum):
@@ -33,7 +36,7 @@ class Approved(StrEnum):
 
     FROM_THE_START = ""
     AWAITED = "awaited"
-    """A plan that nobody has approved."""
+    """A plan that has not been approved."""
     GIVEN = "given"
 
 
@@ -45,7 +48,7 @@ def approval_of(*, planned_first: bool, given: bool) -> Approved:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One entry of the log. `kind` is for people: it follows from the number."""
+    """One entry of the pause log. `kind` is for people: it follows from the number."""
 
     job_id: str
     """Or the feed's id."""
@@ -55,15 +58,15 @@ class Intent:
     requested_ms: int
     nonce: str
     by: str = ""
-    """Of a feed's: whose token asked for it, its subject; `SERVICE` for the service itself."""
+    """For a feed: the subject of the token that asked for it, or `SERVICE` for the service itself."""
     reason: str = ""
     """Why the service has paused it, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intents:
-    """How far the log goes, and whether the job is cancelled: then nothing in the log matters any more, nor does
-    anybody's approval."""
+    """The desired state of a job: the latest number of its pause log, whether it is cancelled, and whether it is
+    approved. After a cancel, neither the log nor an approval has any effect."""
 
     highest: int = 0
     cancelled: bool = False
@@ -79,11 +82,13 @@ class Intents:
 
     @property
     def may_copy(self) -> bool:
-        """Of a cancelled job too: it decides what is left without copying."""
+        """Whether copy may work on the job. It is true of a cancelled job too: copy then decides the remaining rows
+        without copying."""
         return not self.paused and not self.unapproved
 
     def number_for(self, kind: IntentKind) -> int | None:
-        """The number under which a wish is to be written; None if it holds, or can't any more."""
+        """Return the number under which to write a request to the pause log. None if its state is already desired, or
+        can't be reached any more."""
         if self.cancelled or self.paused is (kind is IntentKind.PAUSE):
             return None
         return self.highest + 1
@@ -102,19 +107,19 @@ NO_INTENTS = Intents()
 
 
 def intents_seen(observations: Iterable[Observation]) -> Intents:
-    """What any Region has seen. Numbers only grow, a cancel and an approval are final, so what is furthest is the
-    newest."""
+    """Return the most advanced desired state that any Region has noted. Numbers only grow, and a cancel and an approval
+    are final, so the most advanced one is the newest."""
     seen = [Intents.parse(found.seen) for found in observations if found.subject == INTENTS_SUBJECT]
-    approved = max((i.approved for i in seen), default=Approved.FROM_THE_START)  # As spelt: "", awaited, given.
+    approved = max((i.approved for i in seen), default=Approved.FROM_THE_START)  # Ordered as spelt: "", awaited, given.
     return Intents(max((i.highest for i in seen), default=0), any(i.cancelled for i in seen), approved)
 
 
 def stopped_note(intents: Intents, why: str) -> str:
-    """What is noted under `STOPPED_SUBJECT`."""
+    """Return the text that is noted under `STOPPED_SUBJECT`."""
     return f"{intents.highest} {why}"
 
 
 def why_stopped(observations: Iterable[Observation], intents: Intents) -> str:
-    """Why the service has paused a job by its latest intent; "" if it hasn't."""
+    """Return why the service has paused a job by the latest entry of its pause log, or "" if it hasn't."""
     noted = [found.seen.partition(" ") for found in observations if found.subject == STOPPED_SUBJECT]
     return next((why for number, _, why in noted if number == str(intents.highest)), "")

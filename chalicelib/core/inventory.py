@@ -1,5 +1,6 @@
-"""S3 Inventory: a bucket's objects as S3 lists them by the day or week, in files of CSV compressed with gzip, which a
-manifest.json names (S3 user guide, "Amazon S3 inventory": "Inventory manifest", "Locating your inventory list")."""
+"""Reads S3 Inventory reports: S3 lists a bucket's objects daily or weekly in CSV files compressed with gzip, and names
+these files in a manifest.json (S3 user guide, "Amazon S3 inventory": "Inventory manifest", "Locating your inventory
+list")."""
 
 from dataclasses import dataclass
 
@@ -11,9 +12,9 @@ from chalicelib.core.policy import GIB, MIB
 from chalicelib.core.prefixes import is_folder
 
 MANIFEST_MAX_BYTES = 16 * MIB
-"""Names some 100,000 files."""
+"""Enough to name some 100,000 files."""
 FILE_MAX_BYTES = GIB
-"""Each place in a data file is found by decompressing it from its beginning: in minutes, not hours."""
+"""A position in a data file is found by decompressing the file from its beginning. This limit keeps that to minutes."""
 LINE_MAX_BYTES = 256 * 1024
 """A line may hold an access control list of 100 grants, in base64."""
 
@@ -31,7 +32,7 @@ class _RawFile(_Raw):
 class _RawManifest(_Raw):
     source_bucket: str = Field(alias="sourceBucket")
     destination_bucket: str = Field(alias="destinationBucket")
-    """Its ARN."""
+    """The bucket's ARN."""
     file_format: str = Field(alias="fileFormat")
     file_schema: str = Field(alias="fileSchema")
     files: list[_RawFile]
@@ -44,7 +45,7 @@ class InventoryFile:
     key: str
     size: int
     md5: str
-    """Of the file as it lies there, compressed."""
+    """MD5 of the file as stored, compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,13 @@ class Inventory:
     files: tuple[InventoryFile, ...]
 
     def named(self, raw: bytes, prefix: str) -> Named | None:
-        """The object that a line names. None: it isn't under `prefix`, or is that folder's own marker, or the line is
-        of a delete marker or of a version that was not the latest. No version is named: an inventory is days old, and
-        what is there now is meant."""
+        """Return the object that a line names, without a version: an inventory is days old, and the job is about what
+        is there now.
+
+        Return None if the line is empty, its object isn't under `prefix` or is that folder's own marker, or the line is
+        about a delete marker or a version that was not the latest. Raises BadLine if the line does not fit the
+        inventory.
+        """
         fields = fields_of(raw)
         if not fields:
             return None
@@ -74,7 +79,7 @@ class Inventory:
 
 
 def read_manifest(raw: bytes) -> Inventory:
-    """What a manifest.json says. Raises NoList if it can't be one, or one that is read here."""
+    """Parse a manifest.json. Raises NoList if it is none, or one of a kind that is not read here."""
     try:
         found = _RawManifest.model_validate_json(raw)
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""Lists of objects as S3 Batch Operations reads them: CSV without a header, one object a line: bucket, key, perhaps a
-version. Keys are URL-encoded, so a line break always ends a line; fields may be in double quotes.
+"""Reads lists of objects as S3 Batch Operations does: CSV without a header, one object a line, with bucket, key and
+perhaps a version. Keys are URL-encoded, so a line break always ends a line; fields may be in double quotes.
 
-Lists may be of any length, so they are read in pieces, and a place in them is a `Cursor`.
+A list may have any length, so it is read in pieces, and a position in it is a `Cursor`.
 """
 
 import csv
@@ -14,25 +14,28 @@ from chalicelib.core.inputs import Named
 from chalicelib.core.policy import KEY_MAX_BYTES
 
 LINE_MAX_BYTES = 8192
-"""Bucket, a key of which every byte is encoded, and a version have 4,165 at most."""
+"""A bucket, a key of which every byte is encoded, and a version have 4,165 bytes at most."""
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 
 
 class BadLine(Exception):
-    """A line that names no object of the job's source; says why."""
+    """A line that names no object of the job's source. The message says why."""
 
 
 class NoList(Exception):
-    """What can't be a list at all: from here on nothing of it can be read."""
+    """The input can't be a list at all: nothing from this point on can be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The first byte of a line, and how many lines are before it. As text it is a manifest's `after`.
+    """A position in a list: the first byte of a line, and the number of lines before it. Its text is a manifest's
+    `after`.
 
-    In an inventory: in which of its files, decompressed, and which ETag that had when its first line was read."""
+    In an inventory it also holds which file it is in (the offset counts decompressed bytes), and the ETag that this
+    file had when its first line was read.
+    """
 
     offset: int = 0
     lines: int = 0
@@ -50,18 +53,19 @@ class Cursor:
 
     @property
     def position(self) -> tuple[int, int]:
-        """Grows along the list."""
+        """A pair that grows along the list."""
         return self.file, self.offset
 
 
 def write_line(bucket: str, name: Named) -> str:
-    """The line that `read_line` reads as `name`."""
+    """Return the line that `read_line` reads as `name`."""
     fields = [bucket, quote(name.key, safe="/"), *([] if name.version_id is None else [name.version_id])]
     return ",".join(fields) + "\n"
 
 
 def read_line(raw: bytes, bucket: str, prefix: str) -> Named | None:
-    """The object that a line names, which must be in `bucket` and under `prefix`; None for an empty line."""
+    """Return the object that a line names, or None for an empty line. Raises BadLine if the line is not about an object
+    in `bucket` under `prefix`."""
     fields = fields_of(raw)
     if not fields:
         return None
@@ -78,7 +82,7 @@ def read_line(raw: bytes, bucket: str, prefix: str) -> Named | None:
 
 
 def fields_of(raw: bytes) -> list[str]:
-    """A line's fields; none of an empty line."""
+    """Return a line's fields: an empty list for an empty line. Raises BadLine if the line is not CSV in UTF-8."""
     try:
         text = raw.decode().strip("\r\n")
         [fields] = list(csv.reader([text], strict=True)) or [[]]
@@ -88,7 +92,7 @@ def fields_of(raw: bytes) -> list[str]:
 
 
 def key_of(encoded: str) -> str:
-    """An S3 key that is URL-encoded."""
+    """Decode a URL-encoded S3 key. Raises BadLine if it is none."""
     if _BAD_ESCAPE.search(encoded):
         raise BadLine("its key has a '%' that encodes nothing: keys must be URL-encoded")
     try:
@@ -102,14 +106,15 @@ def key_of(encoded: str) -> str:
 
 @dataclass(slots=True)
 class Lines:
-    """Cuts a list into lines, fed with it piece by piece from `cursor` on."""
+    """A reader that cuts a list into lines. It is fed piece by piece, from `cursor` on."""
 
     cursor: Cursor
     rest: bytes = b""
     line_max_bytes: int = LINE_MAX_BYTES
 
     def feed(self, piece: bytes, *, end: bool) -> Iterator[tuple[bytes, Cursor]]:
-        """The lines that are complete now, each with the cursor after it. `end`: the list ends with this piece."""
+        """Yield the lines that are complete now, each with the cursor after it. `end`: the list ends with this piece.
+        Raises NoList if the data can't be a list."""
         data = self.rest + piece
         if self.cursor.offset == 0 and data.startswith(_GZIP):
             raise NoList("it is compressed with gzip, which can't be read in pieces: store it uncompressed")

@@ -1,5 +1,5 @@
-"""The public keys of those who issue tokens: which of them count, and for how long. PyJWT reads them; nothing is asked
-of anybody here."""
+"""Decides which public keys of token issuers are accepted, and for how long. PyJWT parses the keys; nothing here makes
+a request."""
 
 import hashlib
 import json
@@ -10,31 +10,32 @@ from typing import Any
 import jwt
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
-"""How tokens may be signed. No symmetric algorithm and no "none": a public key must never serve as a shared secret."""
+"""The permitted signature algorithms. There is no symmetric one and no "none": a public key must never serve as a
+shared secret."""
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1"}
-"""RFC 7518, section 3.4; PyJWT takes any."""
+"""The curve of each algorithm (RFC 7518, section 3.4); PyJWT accepts any."""
 RSA_MIN_BITS = 2048
 ANSWER_MAX_BYTES = 256 * 1024
-"""Of a key set that an issuer answers with. Real ones have a few kilobytes."""
+"""The size limit of an issuer's key set. Real key sets have a few kilobytes."""
 KEYS_MAX = 100
-"""That one issuer may have, those that have left included."""
+"""The most keys that one issuer may have, including those that it no longer publishes."""
 _MEMBERS = ("kty", "kid", "alg", "use", "n", "e", "crv", "x", "y")
-"""What is kept of a key: no certificates, and nothing that we don't read."""
+"""The members of a key that are kept: no certificates, and nothing that we don't read."""
 
 
 class UnusableKeys(ValueError):
-    """A key or a key set that must not be trusted; the message says why, without showing it."""
+    """A key or a key set that must not be trusted. The message says why, without showing it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who may sign tokens, and where its keys are: given by hand, or published under a URL."""
+    """A service that may sign tokens. Its keys are either configured or published under a URL."""
 
     name: str
     audience: str
     tenant_claim: str
     keys: Mapping[str, jwt.PyJWK] = field(default_factory=dict)
-    """By id. Empty where they are published."""
+    """By id. Empty if the issuer publishes its keys."""
     jwks_url: str = ""
 
 
@@ -44,26 +45,26 @@ class KeptKey:
 
     jwk: dict[str, str]
     left_ms: int | None = None
-    """Since when it is not published any more."""
+    """Since when the issuer no longer publishes it. None: it still does."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What a Region knows of an issuer's keys."""
+    """The keys of an issuer as one Region knows them."""
 
     issuer: str
     checked_ms: int
-    """When the issuer last answered with keys that count."""
+    """When the issuer last answered with usable keys."""
     keys: dict[str, KeptKey]
 
 
 def record_key(issuer: str) -> str:
-    """Where a control bucket keeps an issuer's record."""
+    """Return the key under which a control bucket keeps an issuer's record."""
     return f"keys/{hashlib.sha256(issuer.encode()).hexdigest()[:40]}"
 
 
 def signing_key(raw: Mapping[str, Any]) -> jwt.PyJWK:
-    """The key, to check signatures with. Raises UnusableKeys."""
+    """Return the key in the form that signatures are checked with. Raises UnusableKeys if it must not be used."""
     named = f"key {raw.get('kid')!r}"
     if raw.get("alg", ALGORITHMS[0]) not in ALGORITHMS:
         raise UnusableKeys(f"{named}: {raw['alg']!r} is not one of {', '.join(ALGORITHMS)}")
@@ -86,14 +87,14 @@ def signing_key(raw: Mapping[str, Any]) -> jwt.PyJWK:
 
 
 def signs(raw: Mapping[str, Any]) -> bool:
-    """Is it said to be for signatures, or not said what for?"""
+    """Tell whether a key is for signatures. A key that states no purpose is."""
     operations = raw.get("key_ops", ["verify"])
     return raw.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
 
 
 def published(body: bytes) -> dict[str, KeptKey]:
-    """The keys in an issuer's answer that count, by id. Keys for other purposes or of other kinds stand beside them
-    (RFC 7517, section 5: to be ignored). Raises UnusableKeys if none counts or one can't tell which."""
+    """Return the usable keys in an issuer's answer, by id. Keys for other purposes or of other kinds are ignored (RFC
+    7517, section 5). Raises UnusableKeys if no key is usable, or two have the same id."""
     if len(body) > ANSWER_MAX_BYTES:
         raise UnusableKeys(f"more than {ANSWER_MAX_BYTES} bytes")
     try:
@@ -124,7 +125,8 @@ def published(body: bytes) -> dict[str, KeptKey]:
 
 
 def merge(before: KeyRecord | None, issuer: str, found: Mapping[str, KeptKey], now_ms: int, grace_ms: int) -> KeyRecord:
-    """What is published now, and for a while what was. What was published under the same id is replaced at once."""
+    """Return the record with the keys that are published now and, for `grace_ms`, those that no longer are. A key that
+    is published anew under the same id is replaced at once."""
     left = {
         kid: KeptKey(kept.jwk, now_ms if kept.left_ms is None else kept.left_ms)
         for kid, kept in (before.keys.items() if before else ())
@@ -139,12 +141,13 @@ def merge(before: KeyRecord | None, issuer: str, found: Mapping[str, KeptKey], n
 
 
 def due(record: KeyRecord | None, now_ms: int, refresh_ms: int) -> bool:
-    """Is the issuer to be asked again? Also when the clock was set back: then nobody knows."""
+    """Tell whether to ask the issuer again. If the clock was set back, the answer is yes: the age is then unknown."""
     return record is None or not 0 <= now_ms - record.checked_ms < refresh_ms
 
 
 def accepted(record: KeyRecord, now_ms: int, grace_ms: int) -> dict[str, KeptKey]:
-    """The keys that count now. How long ago the issuer last answered doesn't matter: it may be down for days."""
+    """Return the keys that are accepted now. It doesn't matter how long ago the issuer last answered: it may be down
+    for days."""
     return {kid: kept for kid, kept in record.keys.items() if _counts(kept, now_ms, grace_ms)}
 
 

@@ -1,7 +1,7 @@
-"""Who works on a partition, and when somebody else may.
+"""Decides who works on a partition, and when another worker may take over.
 
-The table's word on a lease is a hint. It decides when a *claim* is attempted; the claim itself, a create-only object,
-decides who holds the partition, and even two holders can't both publish (`core.verdict`).
+A lease in the table is a hint. It decides when a worker attempts a *claim*. The claim is a create-only object, and it
+alone decides who holds the partition. Even two holders can't both publish (`core.verdict`).
 """
 
 from dataclasses import dataclass
@@ -11,22 +11,23 @@ from chalicelib.core.model import Outcome, Verification
 
 
 class LeasePhase(StrEnum):
-    """How far a partition's worker is."""
+    """How far a partition's worker has got."""
 
     COPYING = "COPYING"
     RELEASED = "RELEASED"
-    """Given back before the end (out of time, or S3 throttles): the next epoch may begin at once."""
+    """Released before the end (out of time, or S3 throttles): the next epoch may begin at once."""
     COPIED = "COPIED"
     DONE = "DONE"
 
 
 AWAITED_MAX = 10
-"""How many rows a partition's item names that keep it waiting."""
+"""How many of the rows that keep a partition waiting its table item names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A row that stays undecided: since when, after how many rounds, and what was last seen. For people."""
+    """A row that stays undecided: since when, after how many rounds, and the last thing that was seen of it. It is for
+    people."""
 
     key: str
     since_ms: int
@@ -36,7 +37,7 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class PartLease:
-    """What one Region's last worker said about a partition. Written by that Region only."""
+    """The state of a partition as the last worker of one Region reported it. Only that Region writes it."""
 
     job_id: str
     part: str
@@ -44,11 +45,11 @@ class PartLease:
     epoch: int
     worker: str
     heartbeat: int
-    """A counter, not a time: an observer measures with its own clock how long it stands still."""
+    """A counter, not a time: an observer measures with its own clock for how long the counter has stood still."""
     phase: LeasePhase
     rows: int
     decided: int
-    """Bitmap over the manifest's rows: merged over Regions by OR, so that nothing is counted twice."""
+    """Bitmap of the manifest's decided rows. The Regions' bitmaps are merged by OR, so that no row is counted twice."""
     bytes_decided: int
     started_ms: int
     counts: dict[Outcome, int]
@@ -57,16 +58,17 @@ class PartLease:
 
     @property
     def rank(self) -> int:
-        """Of two items of one Region the greater counts, whenever it was written: a worker that was asleep must not
-        replace its successor's word, nor the receipt's. Receipted beats any epoch, an epoch any heartbeat of those
-        before it (of which there are fewer than 10^7: years)."""
+        """The order of two items of one Region: the greater rank wins, whenever it was written. A worker that was
+        asleep must not replace its successor's item, nor the receipt's. DONE beats any epoch, and an epoch beats every
+        heartbeat of earlier epochs (an epoch has fewer than 10^7 heartbeats: that many take years)."""
         return 10**14 if self.phase is LeasePhase.DONE else self.epoch * 10**7 + self.heartbeat
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What this Region saw of a subject (a partition's lease, or a whole job), and since when it has looked the same
-    by this Region's own clock. Record-version technique: no other machine's clock is compared."""
+    """The fingerprint that this Region saw of a subject (a partition's lease, or a whole job), and since when it has
+    been the same by this Region's own clock. This is the record-version technique: no other machine's clock is
+    compared."""
 
     job_id: str
     subject: str
@@ -77,7 +79,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
-    """A Region's sweep was alive: a counter and, for people, when."""
+    """A Region's heartbeat: a counter that each of its sweeps increases and, for people, the time."""
 
     region: str
     counter: int
@@ -86,7 +88,7 @@ class Beacon:
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """A partition changed hands from one Region to the other. For operators and drills; nothing depends on it."""
+    """A partition passed from one Region to the other. It is for operators and drills; nothing depends on it."""
 
     job_id: str
     part: str
@@ -95,13 +97,13 @@ class Takeover:
     to_region: str
     worker: str
     waited_ms: int
-    """How long the new owner's Region had seen the old one's sign of life stand still."""
+    """For how long the new owner's Region had seen the old owner's fingerprint unchanged."""
     at_ms: int
 
 
 class Standing(StrEnum):
     MOVED = "MOVED"
-    """It looks different from last time (or was never looked at): note it and wait."""
+    """The fingerprint has changed, or was never noted before: note it and wait."""
     WAITING = "WAITING"
     EXPIRED = "EXPIRED"
     RELEASED = "RELEASED"
@@ -109,7 +111,8 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What an observer makes of a claim. `wait_ms`: how much longer its patience lasts, if nothing moves meanwhile."""
+    """An observer's judgement of a claim. `wait_ms`: how much of the timeout is left, if the fingerprint doesn't
+    change."""
 
     standing: Standing
     sight: str
@@ -121,9 +124,10 @@ class Look:
 
 
 def lease_sight(epoch: int, lease: PartLease | None, owner_region: str = "") -> str:
-    """What an observer compares: the claimed epoch; where the table knows that epoch, its heartbeat counter; and, for
-    an owner in another Region, what that Region's beacons in S3 look like (`owner_region`): if they move while the
-    heartbeat stands still, it is the table's replication that stands still, and the Region is alive."""
+    """Return the fingerprint that an observer compares. It consists of the claimed epoch, the heartbeat counter if the
+    table's item is of that epoch, and `owner_region`: for an owner in another Region, the fingerprint of that Region's
+    heartbeat in S3. If that changes while the counter stands still, only the table's replication is stuck, and the
+    Region is alive."""
     beat = lease.heartbeat if lease is not None and lease.epoch == epoch else 0
     return f"{epoch}:{beat}:{owner_region}"
 
@@ -139,11 +143,14 @@ def look(
     owner_region: str = "",
     resting: bool = False,
 ) -> Look:
-    """May the claim at `epoch` be superseded? `lease` is the table's item for it, perhaps stale or missing.
+    """Judge whether the claim at `epoch` may be superseded. `lease` is the table's item for the partition, perhaps
+    stale or missing.
 
-    `claiming`: asked by a worker with a message in hand, who may take a released partition at once. The sweep waits
-    its time there too: whoever released it has sent a message, and one more at every sweep would leave a throttled
-    partition no rest. `resting`: such a message is on its way, and the worker's is another one, which would double the
+    `claiming`: the caller is a worker with a task message, which may take a released partition at once. The sweep waits
+    for the timeout there too: the worker that released the partition has sent a task message, and another one at every
+    sweep would leave a throttled partition no rest.
+
+    `resting`: that message is still on its way, and the worker has another one. If it claimed now, it would double the
     partition's rounds for good.
     """
     sight = lease_sight(epoch, lease, owner_region)

@@ -1,4 +1,4 @@
-"""The product's words as data: what is planned, claimed, copied and receipted.
+"""Defines the product's terms as data: what is planned, claimed, copied and receipted.
 
 Everything here is frozen. Times are whole milliseconds since the Unix epoch and informational only: no decision about
 safety ever compares two of them. ETags are kept without their quotes.
@@ -13,7 +13,7 @@ from chalicelib.core.totals import Totals
 
 
 class Outcome(StrEnum):
-    """What became of one row. Every row of a settled job has exactly one."""
+    """The outcome of one row. Every row of a settled job has exactly one."""
 
     COPIED = "COPIED"
     UNCHANGED = "UNCHANGED"
@@ -25,11 +25,12 @@ class Outcome(StrEnum):
     CANCELLED = "CANCELLED"
     FAILED = "FAILED"
     DELETED = "DELETED"
-    """It is not at the destination any more, as was asked for."""
+    """It is no longer at the destination, as was asked for."""
     KEPT = "KEPT"
     """It was to be deleted, and was left where it is: the detail says why."""
     SET_ASIDE = "SET_ASIDE"
-    """Never a row's end: that is in the receipt of the partition to which it was set aside, or from which it came."""
+    """Never a row's end. The end is in the receipt of the partition to which the row was set aside, or from which it
+    came."""
 
     @property
     def is_end(self) -> bool:
@@ -37,21 +38,21 @@ class Outcome(StrEnum):
 
     @property
     def good(self) -> bool:
-        """The destination holds what was asked for, or no longer holds what was to go."""
+        """True if the destination holds what was asked for, or no longer holds what was to be deleted."""
         return self in (Outcome.COPIED, Outcome.UNCHANGED, Outcome.DELETED)
 
 
 class JobState(StrEnum):
-    """Where a job is. The last four are terminal: exactly one of them is written, once."""
+    """The state of a job. The last four are terminal: exactly one of them is written, once."""
 
     PLANNING = "PLANNING"
     RUNNING = "RUNNING"
     WAITING_FOR_REGION = "WAITING_FOR_REGION"
-    """A Region whose storage the job needs can't be reached: it goes on by itself when it can."""
+    """A Region whose storage the job needs can't be reached. The job continues by itself when it can be."""
     PAUSED = "PAUSED"
-    """By request: nothing new is begun until it is resumed. What was under way may still arrive."""
+    """By request: nothing new is begun until the job is resumed. Copies that are under way may still arrive."""
     PLANNED = "PLANNED"
-    """A plan that is made: nothing is copied until it is approved."""
+    """A plan that is complete: nothing is copied until it is approved."""
     SUCCEEDED = "SUCCEEDED"
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
@@ -63,7 +64,7 @@ class JobState(StrEnum):
 
 
 class OverwriteMode(StrEnum):
-    """What to do about an object that is at the destination already. Decided when the row is planned."""
+    """How to treat an object that is at the destination already. It is applied when the row is planned."""
 
     IF_CHANGED = "if-changed"
     NEVER = "never"
@@ -72,17 +73,18 @@ class OverwriteMode(StrEnum):
 
 
 class CancelMode(StrEnum):
-    """What a cancel of a job means, chosen when it is submitted."""
+    """The meaning of a cancel of the job, chosen when the job is submitted."""
 
     FAST = "fast"
     """Nothing more is begun. A CopyObject that is under way can't be recalled, and may still arrive."""
     STRICT = "strict"
-    """All is copied by multipart uploads, whose abort is a real revocation: what the receipts call CANCELLED never
-    arrives."""
+    """Everything is copied by multipart uploads, whose abort is a real revocation: rows that the receipts call
+    CANCELLED never arrive."""
 
 
 class Priority(StrEnum):
-    """A job's share beside others that are to be copied at the same time. No order: the lowest gets its share too."""
+    """A job's share beside other jobs that are copied at the same time. It is no order: the lowest gets its share
+    too."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -90,7 +92,7 @@ class Priority(StrEnum):
 
     @property
     def weight(self) -> int:
-        """Of two jobs that compete, each gets so much of what there is: 1 to 4 to 16."""
+        """The weight by which competing jobs share the capacity: 1, 4 or 16."""
         return {Priority.LOW: 1, Priority.NORMAL: 4, Priority.HIGH: 16}[self]
 
 
@@ -108,17 +110,17 @@ class Method(StrEnum):
 
 
 class Verification(StrEnum):
-    """By what the destination object was recognised as the pinned source."""
+    """How the destination object was recognised as the pinned source."""
 
     ETAG = "etag"
     CHECKSUM = "checksum"
     SIZE = "size"
-    """Only the size agrees: neither side offers anything stronger. Never called verified."""
+    """Only the size agrees: neither side offers anything stronger. It is never called verified."""
     NONE = "none"
 
 
 class ChecksumType(StrEnum):
-    """Of the whole object, or of its parts' checksums."""
+    """Whether a checksum is of the whole object, or of its upload parts' checksums."""
 
     FULL_OBJECT = "FULL_OBJECT"
     COMPOSITE = "COMPOSITE"
@@ -126,7 +128,7 @@ class ChecksumType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """A checksum S3 keeps beside an object. `value` is base64, "" where only its existence is known (LIST)."""
+    """A checksum that S3 keeps beside an object. `value` is base64, or "" where only its existence is known (LIST)."""
 
     algorithm: str
     type: ChecksumType
@@ -135,19 +137,19 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket, the Region it lives in, and the account that must own it (`ExpectedBucketOwner`), if known."""
+    """A bucket, its Region, and the account that must own it (`ExpectedBucketOwner`), if known."""
 
     name: str
     region: str
     owner: str | None = None
     requester_pays: bool = False
-    """Whoever asks pays, and must say so in every request, HEAD and LIST included, or S3 answers 403."""
+    """The requester pays, and must say so in every request, HEAD and LIST included, or S3 answers 403."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A registered place: the only way a job can name a bucket. `prefix` is a folder, or, where its owner has
-    said so, a text (`core.prefixes`)."""
+    """A registered location: the only way in which a job can name a bucket. `prefix` is a folder or, where its owner
+    has said so, a text (`core.prefixes`)."""
 
     id: str
     tenant: str
@@ -156,30 +158,30 @@ class Endpoint:
     readable: bool
     writable: bool
     kms_key: str | None = None
-    """The key to encrypt with at a destination; None leaves it to the bucket's default encryption."""
+    """The key to encrypt with at a destination. None leaves it to the bucket's default encryption."""
     website: bool = False
-    """Objects here may carry a website redirect, which CopyObject drops: look at each (one HEAD an object)."""
+    """Objects here may carry a website redirect, which CopyObject loses. So each source needs a HEAD."""
     max_concurrency: int | None = None
-    """How many partitions at once a Region's workers read from or write to here; None: as many as there are."""
+    """How many partitions a Region's workers copy from or to this endpoint at once. None: no limit."""
 
     def below(self, prefix: str) -> "Endpoint":
-        """The same, of what lies under a prefix below its own."""
+        """Return the same endpoint, narrowed to a prefix below its own."""
         return replace(self, prefix=self.prefix + prefix) if prefix else self
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A standing rule: what appears under `source` goes to `target`, both ids of the tenant's endpoints, and prefixes
-    below theirs."""
+    """A standing rule: new objects under `source` are copied to `target`. Both are ids of the tenant's endpoints, with
+    prefixes below theirs."""
 
     id: str
-    """Unique among all tenants' feeds of all times: delivery records are kept under it."""
+    """Unique among all feeds that any tenant ever had: delivery records are kept under it."""
     tenant: str
     source: str
     target: str
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     name: str = ""
-    """The tenant's own for it."""
+    """The name that the tenant gave it."""
     labels: dict[str, str] = field(default_factory=dict)
     source_prefix: str = ""
     target_prefix: str = ""
@@ -187,7 +189,7 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class ObjectFacts:
-    """What S3 said about one object, by LIST or by HEAD. LIST leaves the later fields unknown (None)."""
+    """The facts that S3 gave about one object, by LIST or by HEAD. LIST leaves the later fields unknown (None)."""
 
     key: str
     size: int
@@ -197,14 +199,14 @@ class ObjectFacts:
     checksum: Checksum | None = None
     version_id: str | None = None
     encryption: str | None = None
-    """`AES256`, `aws:kms`, `aws:kms:dsse`, or "" when HEAD showed none; None = not looked at."""
+    """`AES256`, `aws:kms`, `aws:kms:dsse`, or "" when HEAD showed none; None: not looked at."""
     restored: bool = False
     """An archived object of which a restored copy is readable now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What a multipart copy loses unless restated."""
+    """The properties that a multipart copy loses unless they are restated."""
 
     content_type: str | None = None
     content_encoding: str | None = None
@@ -218,27 +220,28 @@ class Properties:
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """HEAD: the facts, the properties, and how many parts it was made of (0 where S3 didn't say)."""
+    """The answer to a HEAD: the facts, the properties, and the number of upload parts (0 where S3 didn't say)."""
 
     facts: ObjectFacts
     properties: Properties
     parts_count: int = 0
     tags_count: int = 0
     age_ms: int = field(default=0, compare=False)
-    """How long ago it was last modified, by the store's own clock: its answer's Date header less Last-Modified."""
+    """Age since the last modification by the store's own clock: its answer's Date header less Last-Modified, in
+    milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartPlan:
-    """The sizes of a multipart copy's parts as runs of (bytes, how many), in order. Deterministic for a row: every
-    worker, in either Region, cuts the same parts, so that one can go on with what another began."""
+    """The sizes of a multipart copy's upload parts, as runs of (bytes, how many), in order. It is deterministic for a
+    row: every worker, in either Region, cuts the same parts, so any worker can continue what another began."""
 
     runs: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """What became of a row, with the evidence. `key` is the source key."""
+    """The outcome of a row, with the evidence. `key` is the source key."""
 
     key: str
     outcome: Outcome
@@ -252,13 +255,13 @@ class RowOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One object to deliver: exactly which source bytes, where to, and under which precondition.
+    """One object to deliver: exactly which source bytes, to which key, and under which precondition.
 
-    `expect` is the destination's ETag when the row was planned, None for "nothing there". It is never refreshed:
-    that is what makes a second publish by a late worker fail at S3.
+    `expect` is the expected target ETag: the destination's ETag when the row was planned, None for "nothing there". It
+    is never refreshed. This makes a second publish by a late worker fail at S3.
 
-    Of a row to DELETE, `key` is what its counterpart at the source would be called, `size` is the target object's, and
-    `etag` is "": there is no source. `expect` is what is to be deleted, and nothing else.
+    In a row to DELETE, `key` is the key that a counterpart at the source would have, `size` is the target object's, and
+    `etag` is "", since there is no source. The object with the ETag `expect` is to be deleted, and nothing else.
     """
 
     key: str
@@ -269,14 +272,14 @@ class Row:
     method: Method
     version_id: str | None = None
     modified_ms: int = 0
-    """The source's LastModified: with the ETag it tells versions apart where a bucket keeps none."""
+    """The source's LastModified. With the ETag it tells versions apart where a bucket keeps none."""
     storage_class: str = "STANDARD"
     checksum: Checksum | None = None
     parts: PartPlan | None = None
     redirect: str | None = None
     decided: RowOutcome | None = None
     version_named: bool = False
-    """`version_id` was asked for: a retry delivers that one again, and not what is there then."""
+    """`version_id` was requested: a retry delivers that version again, and not the one that is current then."""
 
     @property
     def bytes_to_copy(self) -> int:
@@ -285,11 +288,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The pinned plan of one partition. Link `part` of its range's chain: it covers the source keys in (after, upto].
+    """The pinned plan of one partition: entry `part` of its range's manifest log. It covers the source keys in (after,
+    upto].
 
-    `rows_before` and `bytes_before` are the totals of the links before it, so that progress can be read off the last
-    link alone. `last` closes the range. `error` says why the range could not be listed to its end. `filtered` objects
-    of (after, upto] did not pass the job's filters: they are no rows.
+    `rows_before` and `bytes_before` are the totals of the entries before it, so that the last entry alone shows the
+    progress. `last` closes the range. `error` says why the range could not be listed to its end. `filtered` counts the
+    objects of (after, upto] that did not pass the job's filters: they are no rows.
     """
 
     job_id: str
@@ -305,9 +309,10 @@ class Manifest:
     error: str = ""
     filtered: int = 0
     totals_before: Totals | None = None
-    """Of the links before it, in a job that was planned first."""
+    """The totals of the entries before it, in a job that was planned first."""
     aside: tuple[int, ...] = ()
-    """Of rows set aside (`core.ids.aside_of`): which of the parent's rows they are. Such a link belongs to no chain."""
+    """For rows that were set aside (`core.ids.aside_of`): their indexes in the parent's manifest. Such a manifest is no
+    entry of any range's log."""
 
     @property
     def bytes_total(self) -> int:
@@ -316,7 +321,8 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """The link that ends a range's chain by dividing the rest of it in two: (after, middle] and (middle, upto]."""
+    """A range split: the entry that ends a range's manifest log by dividing the rest in two, (after, middle] and
+    (middle, upto]."""
 
     job_id: str
     part: str
@@ -335,7 +341,7 @@ Link = Manifest | Fork
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Gives a partition to one worker at an epoch: the fencing token."""
+    """The fencing token: it gives a partition to one worker at an epoch."""
 
     job_id: str
     part: str
@@ -348,7 +354,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Somebody wants no more of this job copied. Final: a job is never un-cancelled."""
+    """A request to copy no more of this job. It is final: a job is never un-cancelled."""
 
     job_id: str
     region: str
@@ -358,7 +364,8 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class CopyRecord:
-    """What the copy step of one epoch found, in the manifest's order. Verification checks it against the bucket."""
+    """The outcomes that the copy step of one epoch found, in the manifest's order. Verification checks it against the
+    bucket."""
 
     job_id: str
     part: str
@@ -371,7 +378,7 @@ class CopyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The outcome of every row of a partition, in the manifest's order. Written once, after verification."""
+    """The outcome of every row of a partition, in the manifest's order. It is written once, after verification."""
 
     job_id: str
     part: str
@@ -391,23 +398,24 @@ class Receipt:
 
 
 class JobKind(StrEnum):
-    """What a job goes by."""
+    """The kind of a job's input."""
 
     PREFIX = "PREFIX"
     """Everything under a prefix: split lists it."""
     FEED = "FEED"
-    """A batch of events of one feed: intake cut its one manifest."""
+    """A batch of events of one feed: intake cuts its only manifest."""
     RETRY = "RETRY"
-    """What another job didn't deliver: split reads that one's receipts."""
+    """The objects that another job didn't deliver: split reads that job's receipts."""
     KEYS = "KEYS"
     MANIFEST = "MANIFEST"
-    """What a list names that the request brought along, or that is an object: split reads it."""
+    """The objects that a list names: it came with the request (KEYS) or is an object itself (MANIFEST). Split reads
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
-    """A list of objects (`core.keylist`, `core.inventory`), pinned at acceptance; `endpoint` and `name`: where its
-    client said it is."""
+    """A list of objects (`core.keylist`, `core.inventory`), pinned at acceptance. `endpoint` and `name` say where it
+    is, in the client's words."""
 
     bucket: Bucket
     key: str
@@ -421,17 +429,18 @@ class ObjectList:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """Which occurrence of which schedule a job is for."""
+    """The schedule, and its occurrence, that a job was submitted for."""
 
     schedule_id: str
     name: str
-    """The tenant's own for the schedule."""
+    """The tenant's own name for the schedule."""
     occurrence_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """One request to copy; immutable. Endpoints are resolved when it is accepted: later edits don't reach into it."""
+    """One accepted request to copy; immutable. Endpoints are resolved at acceptance: later edits of them don't affect
+    the job."""
 
     job_id: str
     tenant: str
@@ -446,10 +455,10 @@ class JobSpec:
     """The Region that accepted it: a scheduling preference, never a lock."""
     created_ms: int
     request_sha256: str
-    """Digest of what was asked, to tell a retried submission from a different one under the same Idempotency-Key."""
+    """Digest of the request. It tells a retried submission from a different one under the same Idempotency-Key."""
     feed_id: str | None = None
     feed_name: str = ""
-    """The tenant's own for that feed."""
+    """The tenant's own name for that feed."""
     labels: dict[str, str] = field(default_factory=dict)
     filters: Filters = NO_FILTERS
     retry_of: str | None = None
@@ -459,14 +468,14 @@ class JobSpec:
     planned_first: bool = False
     """A plan: nothing of it is copied before it is approved."""
     every_object: bool = False
-    """Look at each source that is to be copied (one HEAD an object), and not only where LIST can't tell."""
+    """Every source that is to be copied gets a HEAD, not only those where LIST is not enough."""
     deletion: Deletion | None = None
-    """What is at the target and has no counterpart at the source is to be deleted, when all is delivered."""
+    """Once everything is delivered, delete the objects at the target that have no counterpart at the source."""
     priority: Priority = Priority.NORMAL
 
     @property
     def control_region(self) -> str:
-        """The arbiter: the destination's Region, reachable exactly when publishing is possible."""
+        """The Region that decides, the destination's: it is reachable exactly when publishing is possible."""
         return self.target.bucket.region
 
 
@@ -489,13 +498,13 @@ class Terminal:
     settled_ms: int
     nonce: str
     filtered: int = 0
-    """Objects that were looked at and did not pass the job's filters: not planned, in no other total."""
+    """Objects that were looked at and did not pass the job's filters. They are not planned, and in no other total."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportMade:
-    """A report is there to be fetched, whole. It says nothing of when and by whom, since all who make it make the
-    same."""
+    """A report that is complete and can be fetched. It doesn't say when and by whom it was made, since every worker
+    that makes it makes the same."""
 
     job_id: str
     format: str
@@ -503,4 +512,4 @@ class ReportMade:
     """Without CSV's header."""
     bytes: int
     sha256: str
-    """"" for one that is too large to be read again in one go."""
+    """Empty for a report that is too large to be read again by one invocation."""

@@ -1,4 +1,5 @@
-"""The part plan of a multipart copy: deterministic from pinned facts, so that any worker can go on with any other's."""
+"""Computes the part plan of a multipart copy. It depends on pinned facts alone, so that any worker can continue the
+upload of any other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from chalicelib.core.policy import MIB, PART_MAX_BYTES, PARTS_MAX
 
 @dataclass(frozen=True, slots=True)
 class PartRange:
-    """Part `number` (from 1) holds bytes first..last, inclusive."""
+    """Upload part `number` (from 1) with its bytes first..last, inclusive."""
 
     number: int
     first_byte: int
@@ -23,8 +24,8 @@ class PartRange:
 
 @dataclass(frozen=True, slots=True)
 class PartShare:
-    """The parts of one row that one of several workers copies: those whose number leaves `index` when divided by
-    `shares`. The row's owner has index 0, completes the upload, and copies what helpers leave."""
+    """The upload parts of one row that one of several workers copies: those whose number modulo `shares` is `index`.
+    The row's owner has index 0, completes the upload, and copies the parts that helpers don't."""
 
     row: int
     index: int
@@ -43,13 +44,14 @@ class PartShare:
 
 
 def shares_of(row: int, parts: int, per_worker: int, workers_max: int) -> list[PartShare]:
-    """How the parts still to be copied are divided; the owner's share comes first."""
+    """Return how the upload parts that are still to be copied are divided. The owner's share comes first."""
     shares = max(1, min(-(-parts // per_worker), workers_max))
     return [PartShare(row, index, shares) for index in range(shares)]
 
 
 def even_plan(size: int, part_size: int) -> PartPlan:
-    """Parts of `part_size`, or of as many whole MiB as 10,000 parts take. The last may be smaller."""
+    """Return a plan with upload parts of `part_size` bytes, or of as many whole MiB as it takes to get by with 10,000
+    parts. The last part may be smaller. Raises ValueError if the size does not fit."""
     smallest = -(-size // PARTS_MAX)
     chosen = max(part_size, -(-smallest // MIB) * MIB if smallest > part_size else part_size)
     if chosen > PART_MAX_BYTES:
@@ -60,7 +62,7 @@ def even_plan(size: int, part_size: int) -> PartPlan:
 
 
 def plan_of_sizes(sizes: Sequence[int]) -> PartPlan:
-    """The source's own boundaries, run-length coded."""
+    """Return a plan with the source's own part boundaries, run-length coded."""
     return PartPlan(tuple((size, len(list(run))) for size, run in groupby(sizes)))
 
 

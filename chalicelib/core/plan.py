@@ -1,4 +1,4 @@
-"""What is to be done about one source object, decided from what LIST (and, where LIST can't tell, HEAD) showed."""
+"""Decides what to do about one source object, from what LIST showed and, where LIST is not enough, HEAD."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,12 +22,12 @@ from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, KEY_MAX_BYTES, OBJECT_
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that can't be read without a restore (GLACIER_IR can)."""
 MULTIPART_FULL_OBJECT_ALGORITHMS = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
-"""Only CRCs of parts add up to that of the whole: a FULL_OBJECT multipart upload of any other algorithm is refused
-(S3 user guide, "Checking object integrity")."""
+"""Only for CRCs does the checksum of the whole object follow from those of its upload parts. S3 refuses a FULL_OBJECT
+multipart upload of any other algorithm (S3 user guide, "Checking object integrity")."""
 
 
 class Look(StrEnum):
-    """What must be looked at before a row can be planned."""
+    """The objects that need a HEAD before a row can be planned."""
 
     SOURCE = "SOURCE"
     BOTH = "BOTH"
@@ -35,17 +35,17 @@ class Look(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is known of a key on both sides. The heads are None until looked at."""
+    """The object facts of both sides for one key. The heads are None until looked at."""
 
     source: ObjectFacts
     destination: ObjectFacts | None
     source_head: ObjectHead | None = None
     source_parts: tuple[int, ...] = ()
-    """The sizes of the source's own parts, where those matter and S3 told."""
+    """The sizes of the source's own upload parts, if they matter and S3 tells them."""
 
 
 def target_key(key: str, source_prefix: str, target_prefix: str) -> str:
-    """The destination key: the prefix replaced. Keeps the keys' order."""
+    """Return the destination key: the source prefix is replaced by the target prefix. The keys keep their order."""
     return target_prefix + key.removeprefix(source_prefix)
 
 
@@ -59,9 +59,11 @@ def look_needed(
     strict: bool = False,
     every_object: bool = False,
 ) -> Look | None:
-    """Which HEADs a row can't be planned without. For most rows LIST is enough: None. `every_object`: each source that
-    is to be copied is looked at all the same, so that what can't be read shows before anything is copied. For the other
-    arguments see `plan_row`."""
+    """Return which HEADs are needed before a row can be planned, or None. For most rows LIST is enough.
+
+    `every_object`: each source that is to be copied gets a HEAD anyway, so that unreadable sources show before anything
+    is copied. For the other arguments see `plan_row`.
+    """
     if _refusal(sight, target="", policy=policy):
         return None
     if _written_since(sight, since_ms) and mode is OverwriteMode.ALWAYS:
@@ -91,12 +93,13 @@ def plan_row(
     *,
     strict: bool = False,
 ) -> Row:
-    """The row, once everything `look_needed` asked for has been looked at. May be decided already.
+    """Return the row, once everything that `look_needed` asked for has been looked at. The row may be decided already.
 
-    `since_ms`: when its job was accepted, by the destination's own time, if the job may name a key twice. What was
-    written there since may be the other row's copy, and must not be written again, whatever the mode.
+    `since_ms`: when the job was accepted, by the destination's own clock, if the job may name a key twice. An object
+    that was written there since may be the copy of the key's other row. It must not be written again, whatever the
+    mode.
 
-    `strict`: only a copy that can be revoked will do (`CancelMode.STRICT`).
+    `strict`: only a copy that can be revoked is permitted (`CancelMode.STRICT`).
     """
     facts = sight.source_head.facts if sight.source_head else sight.source
     row = Row(
@@ -130,7 +133,7 @@ _IRREVOCABLE = (
 
 
 def _refusal(sight: Sight, target: str, policy: Policy) -> RowOutcome | None:
-    """Rows that S3 would refuse anyway, or that the operator's policy does."""
+    """Return the outcome of a row that S3 or the operator's policy would refuse anyway. None for all others."""
     if len(target.encode()) > KEY_MAX_BYTES:
         detail = f"the destination key would have {len(target.encode())} bytes, S3 allows {KEY_MAX_BYTES}"
         return RowOutcome(sight.source.key, Outcome.FAILED, detail)
@@ -152,7 +155,7 @@ def _written_since(sight: Sight, since_ms: int | None) -> bool:
 
 
 def _decide_by_mode(sight: Sight, mode: OverwriteMode, *, written_since: bool) -> RowOutcome | None:
-    """The destination exists: does the mode leave it alone?"""
+    """Return the outcome if the mode leaves an existing destination object alone. None if the row is to be copied."""
     if sight.destination is None or (mode is OverwriteMode.ALWAYS and not written_since):
         return None
     if mode is OverwriteMode.NEVER:
@@ -184,19 +187,21 @@ def _decide_by_mode(sight: Sight, mode: OverwriteMode, *, written_since: bool) -
 
 
 def _method(sight: Sight, policy: Policy, *, strict: bool) -> tuple[Method, PartPlan | None]:
-    """One CopyObject, or parts. The order is that of what can be verified afterwards (design, section 5)."""
+    """Return one CopyObject, or a multipart copy with its part plan. The order of the cases follows from what can be
+    verified afterwards (design, section 5)."""
     facts = sight.source_head.facts if sight.source_head else sight.source
     small = facts.size <= policy.multipart_threshold_bytes and not strict
     if facts.size == 0:
         return Method.COPY, None
     checksum = facts.checksum
     if checksum is not None and checksum.type is ChecksumType.FULL_OBJECT:
-        # Another algorithm's full-object checksum is of an object made by one request, so that one copy can take it.
+        # A full-object checksum of another algorithm is of an object made by one request, so one CopyObject can copy
+        # it.
         if small or checksum.algorithm not in MULTIPART_FULL_OBJECT_ALGORITHMS:
             return Method.COPY, None
         return Method.MULTIPART, parts.even_plan(facts.size, policy.part_size_bytes)
     if sight.source_parts:
-        # No checksum to compare by: repeat the source's own boundaries, so that the ETags agree.
+        # There is no checksum to compare: repeat the source's own part boundaries, so that the ETags agree.
         return Method.MULTIPART, parts.plan_of_sizes(sight.source_parts)
     if facts.size <= COPY_OBJECT_MAX_BYTES:
         # A single-part source without checksum: only CopyObject keeps an ETag that can be compared.
@@ -205,6 +210,7 @@ def _method(sight: Sight, policy: Policy, *, strict: bool) -> tuple[Method, Part
 
 
 def needs_part_sizes(head: ObjectHead) -> bool:
-    """A multipart-born source without a full-object checksum can be verified only by its own part boundaries."""
+    """Tell whether the sizes of the source's upload parts are needed. A multipart-born source without a full-object
+    checksum can be verified only if the copy has the same part boundaries."""
     full = head.facts.checksum is not None and head.facts.checksum.type is ChecksumType.FULL_OBJECT
     return not full and bool(etag_parts(head.facts.etag))

@@ -1,4 +1,4 @@
-"""A plan: a job that is planned first, and carried out when it is approved."""
+"""Computes what a plan amounts to. A plan is a job that is planned first, and carried out when it is approved."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from chalicelib.core.totals import ClassTotals, Totals, add_up
 
 
 class PlanState(StrEnum):
-    """Where a plan is. What becomes of it after its approval, its job tells."""
+    """The state of a plan. After the approval, its job shows how it goes on."""
 
     PLANNING = "PLANNING"
     PLANNED = "PLANNED"
     """It waits for approval."""
     EXPIRED = "EXPIRED"
-    """So old that it can't be approved any more."""
+    """It is so old that it can't be approved any more."""
     APPROVED = "APPROVED"
     CANCELLED = "CANCELLED"
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """All of a plan's ranges are planned to their ends, and this is what they come to. Written once."""
+    """The totals of a plan whose ranges are all planned to their ends. It is written once."""
 
     job_id: str
     totals: Totals
@@ -37,7 +37,7 @@ class PlanSummary:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What is planned is to be carried out. Final."""
+    """The approval of a plan: what is planned is to be carried out. It is final."""
 
     job_id: str
     region: str
@@ -46,12 +46,12 @@ class Approval:
 
 
 def predicted(row: Row) -> Outcome:
-    """What will become of a row, if nobody changes anything meanwhile and nothing is refused."""
+    """Return the outcome that a row will have if nobody changes anything meanwhile and nothing is refused."""
     return row.decided.outcome if row.decided else Outcome.COPIED
 
 
 def totals_with(link: Link, spec: JobSpec, policy: Policy) -> Totals:
-    """Of a range up to and including this link."""
+    """Return the totals of a range up to and including this entry of its manifest log."""
     before = link.totals_before or Totals()
     return before if isinstance(link, Fork) else before + totals_of(link, spec, policy)
 
@@ -77,7 +77,7 @@ def totals_of(manifest: Manifest, spec: JobSpec, policy: Policy) -> Totals:
 
 
 def _share(row: Row, spec: JobSpec) -> ClassTotals:
-    # What was made of parts, or goes under a KMS key, has another ETag at the destination.
+    # An object that was made of upload parts, or goes under a KMS key, gets another ETag at the destination.
     changes = bool(etag_parts(row.etag)) or row.method is Method.MULTIPART or spec.target.kms_key is not None
     if row.method is Method.MULTIPART and row.parts is not None:
         repeated = row.checksum is None and spec.target.kms_key is None
@@ -86,9 +86,9 @@ def _share(row: Row, spec: JobSpec) -> ClassTotals:
 
 
 def _heads(row: Row, spec: JobSpec, policy: Policy) -> int:
-    """How many looks it took to plan the row, as far as the row still shows it: what `look_needed` asks for."""
+    """Return how many HEADs it took to plan the row (`look_needed`), as far as the row still shows it."""
     if row.decided is not None:
-        # Recognised by checksum: both sides were looked at.
+        # It was recognised by checksum: both sides were looked at.
         return 2 if row.decided.verification is Verification.CHECKSUM else 0
     by_parts = bool(etag_parts(row.etag))
     source = by_parts or row.size > policy.multipart_threshold_bytes or spec.source.website or spec.every_object

@@ -1,4 +1,4 @@
-"""The numbers that govern decisions. All of them are settings; the defaults are the design's promise."""
+"""Defines the numbers that govern decisions. All of them are settings; the defaults are what the design promises."""
 
 from dataclasses import dataclass
 
@@ -25,42 +25,44 @@ class Policy:
     takeover_after_ms: int = 240_000
     sweep_interval_ms: int = 60_000
     redrive_after_ms: int = 60_000
-    """A job in which nothing moved for so long has lost a message: wake its steps again."""
+    """A job in which nothing has moved for this long has lost a message: its task messages are sent again."""
     feed_catch_up_ms: int = 300_000
-    """How often a dead Region's feeds are listed for objects that nobody took the events of."""
+    """How often a dead Region's feeds are listed for objects whose events nobody handles."""
     hint_again_ms: int = 900_000
-    """How long a hint of an event is put off while the Region lives whose event it is: as long as SQS can."""
+    """For how long an event hint is put off while the event's own Region is alive: the longest delay of SQS."""
     events_kept_ms: int = 4 * 24 * 3_600_000
-    """How long a queue keeps an event that nobody takes (template.yaml): after that its hint is all that is left."""
+    """How long a queue keeps an event that nobody takes (template.yaml). After that, only its hint is left."""
     inline_lock_ms: int = 180_000
-    """How long intake alone delivers a version: longer, by two heartbeats at least, than it can run (120 s)."""
+    """For how long a delivery lock lets intake alone deliver a version. It exceeds intake's longest run (120 s) by at
+    least two heartbeats."""
     copy_lock_ms: int = 960_000
-    """The same for the worker of a feed job, which runs for 900 s."""
+    """The same for a feed job's worker, which runs for up to 900 s."""
     feed_upload_age_ms: int = 7 * 24 * 3_600_000
-    """How long a multipart upload may take whose event was lost: S3 dates an object by the upload's beginning.
-    Lifecycle rules commonly abort uploads that are older than 7 days."""
+    """How long a multipart upload whose event was lost may have taken: S3 dates an object by the beginning of its
+    upload. Lifecycle rules commonly abort uploads that are older than 7 days."""
     stale_upload_ms: int = 24 * 3_600_000
     multipart_threshold_bytes: int = 256 * MIB
     part_size_bytes: int = 64 * MIB
     partition_rows: int = 1000
     partition_bytes: int = 1024 * GIB
-    """A partition ends at so many bytes even when it has few rows: one worker is not given days of work."""
+    """A partition ends at this size even if it has few rows, so that one worker never gets days of work."""
     split_links_per_run: int = 50
-    """How many links one split invocation cuts before it forks the rest of its range."""
+    """How many entries of a manifest log one split invocation writes before it splits the rest of its range in two."""
     partitions_ahead: int = 24
-    """How many partitions of a job of normal priority are in the copy queue or at work at once (`core.admission`): as
-    many as its tenant may have at work, so that a job that is alone never waits for a slot, and never for a message."""
+    """How many partitions of a job of normal priority are in the copy queue or being copied at once (`core.admission`).
+    It equals the number that a tenant may have in work, so that a job that runs alone never waits for a permit or a
+    message."""
     tenant_partitions_max: int = 24
-    """How many partitions of one tenant a Region copies at once: fewer than it has workers (CopyConcurrency, 32), so
-    that no tenant ever has all of them."""
+    """How many partitions of one tenant a Region copies at once. A Region has more workers than that (CopyConcurrency,
+    32), so no tenant ever has all of them."""
     rows_in_flight: int = 32
     parts_in_flight: int = 16
     parts_per_worker: int = 1000
     """A large object with more parts to copy is divided among several workers."""
     workers_per_object: int = 16
     row_rounds_max: int = 30
-    """A row that is still undecided after so many rounds, each with `attempts` tries, is given up. Rests grow from 15
-    seconds to 15 minutes (`core.tries`), so that these come to six hours."""
+    """The retry budget of a row: after so many rounds, each with `attempts` tries, an undecided row is given up. Rests
+    grow from 15 seconds to 15 minutes (`core.tries`), so these rounds take six hours."""
     set_aside_after_rounds: int = 2
     """Rows that are undecided after so many rounds are set aside, so that their neighbours get their receipt."""
     attempts: int = 8
@@ -72,66 +74,68 @@ class Policy:
     sweep_jobs_per_run: int = 1000
     redrives_per_job: int = 100
     report_piece_bytes: int = 8 * MIB
-    """A report is made in pieces of at least so many bytes, which S3 then puts together as the parts of one object."""
+    """A report is made in pieces of at least this size, which S3 then joins as the upload parts of one object."""
     report_digest_max_bytes: int = 16 * GIB
-    """What one invocation can surely read again: a larger report has no SHA-256."""
+    """The size that one invocation can surely read again: a larger report has no SHA-256."""
     plan_kept_ms: int = 7 * 24 * 3_600_000
-    """A plan that is older can't be approved any more: what it says is no longer what would happen."""
+    """A plan that is older can't be approved any more: its predictions may no longer be true."""
     object_max_bytes: int = OBJECT_MAX_BYTES
     """Larger objects are not copied: their rows fail when they are planned."""
     keys_refresh_ms: int = 300_000
     """How often an issuer is asked for its keys."""
     keys_grace_ms: int = 3_600_000
-    """For how long a key counts that its issuer doesn't publish any more: what it signed just before is still good."""
+    """For how long a key is still accepted after its issuer has stopped publishing it: tokens signed just before stay
+    valid."""
     schedule_interval_min_ms: int = 300_000
-    """What a schedule's clock must leave between two occurrences, at least."""
+    """The shortest time that a schedule may leave between two occurrences."""
     webhook_attempts: int = 14
     """How often a notification is posted before people are called."""
     webhook_backoff_base_ms: int = 30_000
     webhook_backoff_max_ms: int = 6 * 3_600_000
     """With these, a receiver may be down for 13 hours, on average 20, before it misses anything."""
     requests_per_minute_per_tenant: int = 600
-    """What the API of one Region answers a tenant in a minute, by that Region's clock."""
+    """How many requests of a tenant the API of one Region answers in a minute, by that Region's clock."""
     endpoints_per_tenant: int = 100
     feeds_per_tenant: int = 200
     schedules_per_tenant: int = 100
     webhooks_per_tenant: int = 20
-    """What a tenant may have registered at once. Two Regions that take requests at the same moment may exceed it."""
+    """How many of each a tenant may have registered at once. Two Regions that take requests at the same moment may
+    exceed it."""
     endpoint_recheck_ms: int = 900_000
-    """How often it is asked whose the buckets are that feeds and jobs read and write. With more of them than
-    `rechecks_per_sweep` a minute, less often."""
+    """How often the ownership of the buckets that feeds and jobs use is checked again. It is checked less often if
+    there are more of them than `rechecks_per_sweep` a minute."""
     rechecks_per_sweep: int = 100
-    """Feeds, and jobs."""
+    """The number of feeds, and of jobs, that one sweep checks."""
     removed_kept_ms: int = 30 * 24 * 3_600_000
-    """For how long a removed one is kept, for what was begun under it."""
+    """For how long a removed entry is kept, for work that was begun under it."""
     removed_per_tenant: int = 1000
-    """So many of a kind are kept: who has removed more lately makes no new ones for now."""
+    """How many removed entries of a kind are kept. A tenant that has more can't create new ones for now."""
     places_per_sweep: int = 1000
-    """Of the feeds, the endpoints and the removed endpoints of all tenants, so many are looked at by one sweep."""
+    """How many feeds, endpoints and removed endpoints of all tenants, each, one sweep looks at."""
     own_connect_ms: int = 1_000
-    """Of each call of the sweep and the API to what is in their own Region: S3, table, queues, event bus."""
+    """For each call of the sweep and the API within their own Region: to S3, the table, the queues or the event bus."""
     own_read_ms: int = 2_000
     peer_connect_ms: int = 1_000
-    """Of each call of the sweep and the API to another Region's S3."""
+    """For each call of the sweep and the API to another Region's S3."""
     peer_read_ms: int = 2_000
     count_connect_ms: int = 400
-    """Of the count that each request of the API begins with. After it there must be time for one call that hangs."""
+    """For the count that each request of the API begins with. It must leave time for one more call that hangs."""
     count_read_ms: int = 400
     authorizer_connect_ms: int = 400
-    """Of the authorizer's one read of an issuer's keys."""
+    """For the authorizer's one read of an issuer's keys."""
     authorizer_read_ms: int = 700
     key_source_ms: int = 3_000
-    """Of asking an issuer for its keys, all in all."""
+    """The whole time for asking an issuer for its keys."""
     worker_connect_ms: int = 2_000
-    """Of each call of the workers: intake, split, copy, verify, notify."""
+    """For each call of the workers: intake, split, copy, verify, notify."""
     worker_read_ms: int = 10_000
     copy_read_ms: int = 300_000
     """Copying 5 GiB takes minutes until the answer begins, and so may completing 10,000 parts."""
     silence_rest_ms: int = 30_000
-    """How long work rests that found a dependency silent: meanwhile its worker is free for others."""
+    """How long work rests after a dependency did not answer. Meanwhile its worker is free for other work."""
     sweep_run_ms: int = 48_000
-    """How long a sweep begins calls. Its stages share it (`core.shares`)."""
+    """For how long a sweep begins calls. Its stages share this time (`core.shares`)."""
     api_answer_ms: int = 5_000
-    """The API answers within this, the authorizer included, while something hangs."""
+    """The API answers within this time, the authorizer included, while something hangs."""
     api_slow_ms: int = 15_000
-    """And begins no call later than this when all answers, but slowly: API Gateway gives up after 29 s."""
+    """If everything answers, but slowly, the API begins no call after this time: API Gateway times out after 29 s."""

@@ -1,6 +1,6 @@
-"""Prefixes of keys, and what they mean. S3 takes a prefix as text: "data" is also that of "data-2026/ledger" and of
-"database/prod.db". Whoever writes one means a folder nearly always, so a prefix is one unless its writer says that he
-means the text."""
+"""Decides whether a prefix of keys means a folder. S3 takes a prefix as text: "data" is also a prefix of
+"data-2026/ledger" and "database/prod.db". People who write a prefix nearly always mean a folder. So a prefix means a
+folder unless its writer says that it is a text."""
 
 _NEIGHBOUR = "-2026/"
 

@@ -1,7 +1,7 @@
-"""What AWS asks for what a job uses: one dated table, per Region, which `EFT_PRICES` overrides.
+"""Holds the prices of the AWS services that a job uses: one dated table, per Region, which `EFT_PRICES` overrides.
 
-The figures are the **commercial list prices of us-east-1**, for both Regions: AWS publishes GovCloud's in its price
-list only, they are higher for most lines, and contracts change them. Whoever pays should put his own here.
+The figures are the **commercial list prices of us-east-1**, for both Regions. AWS publishes GovCloud's prices in its
+price list only. They are higher for most lines, and contracts change them. Anyone who pays should enter their own.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _STANDARD = "STANDARD"
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars. By storage class where S3 asks differently; a class that is not named costs what STANDARD does."""
+    """Prices in US dollars. Where S3 charges by storage class, a class that is not named costs as much as STANDARD."""
 
     dated: str
     source: str
@@ -23,7 +23,7 @@ class Prices:
     read_per_1000: Mapping[str, float]
     """GET, HEAD and all others."""
     retrieval_per_gb: Mapping[str, float]
-    """Reading what is in a class for rare access."""
+    """Reading from a class for rare access."""
     storage_per_gb_month: Mapping[str, float]
     transfer_per_gb: float
     """From one Region to another."""
@@ -73,7 +73,8 @@ def of_class(table: Mapping[str, float], storage_class: str) -> float:
 
 
 def with_overrides(prices: Prices, given: Mapping[str, str | float | Mapping[str, float]]) -> Prices:
-    """Prices by storage class replace those of the classes that are named; the others stay."""
+    """Return the prices with those in `given` replaced. In prices by storage class, only the named classes are
+    replaced."""
     changes = {
         name: {**getattr(prices, name), **value} if isinstance(value, Mapping) else value
         for name, value in given.items()

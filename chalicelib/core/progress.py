@@ -1,4 +1,4 @@
-"""Progress, derived: merged from what each Region wrote, so that nothing is counted twice."""
+"""Derives a job's progress from what each Region wrote, merged so that nothing is counted twice."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,13 +13,17 @@ from chalicelib.core.policy import MIB
 
 Phase = Literal["split", "copy", "verify", "delete", "settled"]
 OBJECT_WEIGHT = 8 * MIB
-"""About what S3 copies in the time that a request takes. Two separate rates, of objects and of bytes, would mislead
-where small objects come first: with 1 % of the bytes moved and 90 % of the work done, the bytes' rate says hours."""
+"""The weight of one object in bytes: about what S3 copies in the time that a request takes.
+
+Two separate rates, of objects and of bytes, would mislead where small objects come first. With 1 % of the bytes moved
+and 90 % of the work done, the rate of bytes predicts hours.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanProgress:
-    """How far one Region saw a range of keys planned. Totals grow along the chain, so the largest is the newest."""
+    """How far one Region saw a range of keys planned. Totals grow along the manifest log, so the largest is the
+    newest."""
 
     job_id: str
     range_id: str
@@ -28,18 +32,19 @@ class PlanProgress:
     rows: int
     bytes: int
     closed: bool
-    """The chain has ended, by its last manifest or by a fork."""
+    """The manifest log has ended, by its last manifest or by a range split."""
     forked: bool = False
 
     @property
     def rank(self) -> int:
-        """Of two items of one Region the greater counts, whenever it was written."""
+        """The order of two items of one Region: the greater rank wins, whenever it was written."""
         return 2 * self.links + self.closed
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a running job is. Objects and bytes are of the rows planned so far; `planned` says if that is all."""
+    """The progress of a job. Objects and bytes are of the rows planned so far; `planned` says whether those are all
+    rows."""
 
     state: JobState
     phase: Phase
@@ -53,15 +58,15 @@ class Progress:
     counts: dict[Outcome, int]
     started_ms: int | None
     eta_ms: int | None
-    """Milliseconds to go at the rate so far; None while unknown, and once a job has been paused: the time it stood
-    still says nothing about its rate."""
+    """Milliseconds to go at the rate so far. None while unknown, and after any pause: the time for which a job was
+    paused says nothing about its rate."""
     awaited: tuple[Awaited, ...] = ()
-    """Rows that stay undecided and keep it waiting, some of them: those waited for longest."""
+    """Rows that stay undecided and keep the job waiting. Only some of them: those that have waited longest."""
 
 
 def planning_complete(plans: Iterable[PlanProgress], *, deletes: bool = False) -> bool:
-    """Every range that the table knows of is closed, and both children of each fork are known; of a job that `deletes`,
-    also what."""
+    """Tell whether every range that the table knows is closed, and both halves of each range split are known. If the
+    job `deletes`, the manifest log of deletions must be known too."""
     newest = _newest(plans)
     if "r" not in newest or (deletes and DELETE_RANGE not in newest):
         return False
@@ -79,7 +84,7 @@ def derive(
     *,
     deletes: bool = False,
 ) -> Progress:
-    """Merge all Regions' items into one picture. `deletes`: when all is delivered, the job goes on to delete."""
+    """Merge all Regions' items into one picture. `deletes`: once everything is delivered, the job goes on to delete."""
     newest = _newest(plans)
     planned = planning_complete(newest.values(), deletes=deletes)
     by_part: dict[str, list[PartLease]] = {}
@@ -87,11 +92,11 @@ def derive(
         by_part.setdefault(lease.part, []).append(lease)
     merged = [_merge(items) for items in by_part.values()]
     done = [item for item in merged if item.phase is LeasePhase.DONE]
-    # Rows set aside are their parents'.
+    # Rows set aside belong to their parents.
     asides = sum(is_aside(item.part) for item in merged)
     in_leases = sum(item.rows for item in merged if not is_aside(item.part))
     objects_planned = max(sum(p.rows for p in newest.values()), in_leases)
-    # A slow worker may record what was set aside meanwhile: until the receipt tells, it is in both.
+    # A slow worker may record rows that were set aside meanwhile: until the receipt is there, they are in both items.
     objects_decided = min(objects_planned, sum(item.decided.bit_count() for item in merged))
     bytes_decided = sum(item.bytes_decided for item in merged)
     bytes_planned = max(sum(p.bytes for p in newest.values()), bytes_decided)
@@ -139,10 +144,11 @@ def _newest(plans: Iterable[PlanProgress]) -> dict[str, PlanProgress]:
 
 
 def _merge(items: list[PartLease]) -> PartLease:
-    """One partition as all Regions saw it: rows decided in any of them, the furthest phase, the first start."""
+    """Merge one partition's items of all Regions: the rows decided in any of them, the most advanced phase, the first
+    start."""
     order = {LeasePhase.RELEASED: 0, LeasePhase.COPYING: 1, LeasePhase.COPIED: 2, LeasePhase.DONE: 3}
     lead = max(items, key=lambda item: (order[item.phase], item.epoch))
-    # The receipt knows best: rows that were set aside are not among its own, whoever had decided them before.
+    # The receipt is authoritative: rows that were set aside are not among its own, no matter which worker decided them.
     receipted = lead.phase is LeasePhase.DONE
     bits = lead.decided if receipted else 0
     for item in () if receipted else items:
@@ -168,7 +174,8 @@ def _merge(items: list[PartLease]) -> PartLease:
 def _eta_ms(
     objects_planned: int, objects_decided: int, bytes_planned: int, bytes_decided: int, started: int | None, now_ms: int
 ) -> int | None:
-    """At the rate so far, in which an object weighs as much as OBJECT_WEIGHT bytes beside its own."""
+    """Extrapolate the rate so far. An object weighs as much as OBJECT_WEIGHT bytes beside its own. None if there is no
+    rate."""
     if started is None or objects_decided == 0 or now_ms <= started:
         return None
     planned = objects_planned * OBJECT_WEIGHT + bytes_planned

@@ -1,7 +1,7 @@
-"""The register of multipart uploads of one destination object: which upload counts, and which are dead.
+"""Interprets the register of multipart uploads of one destination object: which upload may be used, and which are dead.
 
 Generations are create-only objects `reg/<object>/<gen>`, shared by all jobs that write this object. A worker fixes its
-generation number BEFORE it creates an upload, by ONE LIST; so a tombstone that fills the next generation stops any
+generation number BEFORE it creates an upload, by ONE LIST. So a tombstone that fills the next generation stops any
 worker that has an upload not yet registered (protocol model: TWO_LISTS, GC_NAIVE and TOMB_SUPERSEDES all break).
 """
 
@@ -14,7 +14,8 @@ class Mark(StrEnum):
     UPLOAD = "UPLOAD"
     """This upload may be completed and adopted."""
     TOMB = "TOMB"
-    """Nothing: the generation is filled so that an unregistered upload can't be registered under it."""
+    """TOMBSTONE, without an upload: it fills the generation so that an unregistered upload can't be registered under
+    it."""
     CLOSED = "CLOSED"
     """Cancelled: no further generation for this job."""
     DEAD = "DEAD"
@@ -26,18 +27,18 @@ class Registration:
     mark: Mark
     job_id: str
     row: str
-    """`<part>/<row index>`: with the job, whose upload this is. Other rows' uploads are never adopted."""
+    """`<part>/<row index>`: with the job, it says whose upload this is. Uploads of other rows are never adopted."""
     upload_id: str
     nonce: str
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """What one LIST of the register (and reading what it named) showed."""
+    """The register as one LIST, and reading the objects that it named, showed it."""
 
     next_generation: int
     upload_id: str | None
-    """The upload to go on with: this row's, of the highest generation, unless dead."""
+    """The upload to continue: this row's, of the highest generation, unless dead."""
     closed: bool
 
 
@@ -56,17 +57,17 @@ def read_register(generations: Mapping[int, Registration], job_id: str, row: str
 
 
 class Stale(StrEnum):
-    """What to do with an old open upload."""
+    """The treatment of an old open upload."""
 
     KEEP = "KEEP"
     ABORT = "ABORT"
     FENCE = "FENCE"
-    """Nobody registered it: fill the next generation with a TOMB, look again, and only then abort."""
+    """Nobody registered it: fill the next generation with a TOMBSTONE, look again, and only then abort."""
 
 
 def judge_upload(upload_id: str, generations: Mapping[int, Registration], row_settled: Mapping[str, bool]) -> Stale:
-    """Judge an upload older than the threshold, of our own role. `row_settled`: "<job>/<row>" -> its partition has a
-    receipt."""
+    """Decide about an upload that is older than the threshold and was created by our own role. `row_settled` maps
+    "<job>/<row>" to whether its partition has a receipt."""
     dead = {r.upload_id for r in generations.values() if r.mark is Mark.DEAD}
     owner = next((r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id), None)
     if owner is None:

@@ -1,8 +1,8 @@
-"""A settled job's reports: what is in its manifests and receipts, row by row, as files.
+"""Renders the reports of a settled job: the contents of its manifests and receipts, row by row, as files.
 
-Pure functions of immutable records, so whoever makes a report, wherever and however often, makes the same bytes; and
-whoever holds the records (format `receipts`) can make it again and compare. A change of what is rendered here must be a
-new RENDERING, or two releases would make one report of two minds.
+Rendering is a pure function of immutable records. So every worker that makes a report, wherever and however often,
+makes the same bytes. Anyone who holds the records (format `receipts`) can make it again and compare. A change to this
+rendering must be a new RENDERING, or two releases could mix their renderings in one report.
 """
 
 import csv
@@ -23,14 +23,15 @@ RENDERING = 1
 
 
 class ReportFormat(StrEnum):
-    """What a report is to be like."""
+    """The format of a report."""
 
     CSV = "csv"
     NDJSON = "ndjson"
     FAILURES = "failures"
-    """A manifest of what was not delivered: bucket,key[,version], as S3 Batch Operations and S3 Inventory write it."""
+    """A manifest of the undelivered objects: bucket,key[,version], as S3 Batch Operations and S3 Inventory write it."""
     RECEIPTS = "receipts"
-    """The records themselves, byte for byte: what the hash chain is computed over, and the manifests that they name."""
+    """The records themselves, byte for byte: the receipts that the hash chain is computed over, and the manifests that
+    they name."""
 
 
 CONTENT_TYPES = {
@@ -58,15 +59,16 @@ COLUMNS = (
     "verified_at",
 )
 GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
-"""A spreadsheet takes a cell that begins so for a formula, some of them also full-width (OWASP, "CSV Injection"). The
-apostrophe itself is guarded too: taking one away from a cell that begins with one always gives the text back."""
+"""A spreadsheet takes a cell that begins with one of these for a formula, some of them also in full width (OWASP, "CSV
+Injection"). The apostrophe itself is guarded too, so that removing one from a cell that begins with one always gives
+the text back."""
 PIN_IS_SPENT = (Outcome.SOURCE_CHANGED, Outcome.SOURCE_GONE)
-"""What was pinned is not there any more: trying it again can only mean what is there now."""
+"""The pinned version no longer exists: trying it again can only mean the version that is there now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One partition's share of a report."""
+    """One partition's part of a report."""
 
     body: bytes
     rows: int
@@ -82,12 +84,12 @@ def file_name(job_id: str, report: ReportFormat) -> str:
 
 
 def opening(report: ReportFormat) -> bytes:
-    """What a report begins with, before its first partition."""
+    """Return the bytes with which a report begins, before its first partition."""
     return _csv([COLUMNS]) if report is ReportFormat.CSV else b""
 
 
 def render(report: ReportFormat, source_bucket: str, manifest: bytes, receipt: bytes) -> Rendered:
-    """A partition's rows, from its two records."""
+    """Render a partition's rows from its two records. Raises Corrupt if one of them can't be read."""
     planned, receipted = codec.loads(manifest, Manifest), codec.loads(receipt, Receipt)
     if is_void(receipted):
         return Rendered(b"", 0)
@@ -95,7 +97,7 @@ def render(report: ReportFormat, source_bucket: str, manifest: bytes, receipt: b
         return Rendered(manifest + b"\n" + receipt + b"\n", 2)
     pairs = [pair for pair in zip(planned.rows, receipted.rows, strict=True) if pair[1].outcome.is_end]
     if report is ReportFormat.FAILURES:
-        # What was to be deleted has no source, so that no other job can deliver it.
+        # A row to delete has no source, so no other job can deliver it.
         failed = [pair for pair in pairs if not pair[1].outcome.good and not is_delete_part(planned.part)]
         lines = [_failure(source_bucket, row, found) for row, found in failed]
         return Rendered("".join(lines).encode(), len(lines))
@@ -105,7 +107,7 @@ def render(report: ReportFormat, source_bucket: str, manifest: bytes, receipt: b
 
 
 def fields_of(row: Row, found: RowOutcome, receipt: Receipt) -> dict[str, object]:
-    """A row under the names that the API has for it."""
+    """Return a row's fields under their names in the API."""
     checksum = found.checksum
     return {
         "key": row.key,
@@ -126,12 +128,12 @@ def fields_of(row: Row, found: RowOutcome, receipt: Receipt) -> dict[str, object
 
 
 def guarded(text: str) -> str:
-    """A text as a cell that no spreadsheet calculates."""
+    """Return a text as a cell that no spreadsheet calculates."""
     return f"'{text}" if text.startswith(GUARDED) else text
 
 
 def unguarded(cell: str) -> str:
-    """The text of a cell."""
+    """Return the text of a cell that `guarded` made."""
     return cell.removeprefix("'")
 
 
@@ -151,14 +153,15 @@ def _cells(row: Row, found: RowOutcome, receipt: Receipt) -> Iterator[str]:
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:
-    """RFC 4180: lines end in CRLF; quoted where a cell needs it."""
+    """Write CSV by RFC 4180: lines end in CRLF, and cells are quoted where necessary."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
 
 
 def _failure(source_bucket: str, row: Row, found: RowOutcome) -> str:
-    """Keys in percent-encoding, in which a decoder of forms and one of URLs read the same."""
+    """Return a line for a row that was not delivered. Keys are percent-encoded in such a way that decoders of forms and
+    of URLs read the same."""
     version = row.version_id if found.outcome not in PIN_IS_SPENT else None
     cells = [source_bucket, quote(row.key, safe="/"), *([quote(version, safe="")] if version else [])]
     return ",".join(cells) + "\n"

@@ -1,4 +1,4 @@
-"""What a schedule says, which of its occurrences are due, and what is kept of each."""
+"""Defines schedules, decides which of their occurrences are due, and defines the record that is kept of each."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,46 +10,47 @@ from chalicelib.core.errors import BadRequest
 from chalicelib.core.policy import Policy
 
 LATE_MS = 300_000
-"""An occurrence that is begun so long after its time says so."""
+"""An occurrence that begins this much later than its time is marked as late."""
 LOOK_BACK_MS = 24 * 3_600_000
-"""An occurrence that nobody could look at for so long is not run any more."""
+"""An occurrence that nobody could look at for this long is not run any more."""
 KEY_OF_LAST_MS = 10**15
 """Later than every occurrence (the year 33658)."""
 
 
 class Overlap(StrEnum):
-    """What becomes of an occurrence while the job of the one before has not ended."""
+    """How to treat an occurrence while the job of the previous one has not ended."""
 
     SKIP = "skip"
     ALLOW = "allow"
 
 
 class RunState(StrEnum):
-    """What was decided about an occurrence. It is decided once."""
+    """The decision about an occurrence. It is made once."""
 
     RUN = "RUN"
     SKIPPED = "SKIPPED"
-    """The job of the one before had not ended."""
+    """The job of the previous occurrence had not ended."""
     MISSED = "MISSED"
-    """Nobody could look at it in time, and a later one was due by then."""
+    """Nobody could look at it in time, and by then a later one was due."""
     REFUSED = "REFUSED"
     """Its job can't be submitted as things are; the detail says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A job to be submitted again and again: the body of an entry of the registry."""
+    """A job to be submitted again and again: the body of an entry in the registry."""
 
     id: str
-    """Unique among all schedules of all times: one that is removed and made again has another."""
+    """Unique among all schedules that ever existed: one that is removed and made again gets another id."""
     cron: str
     timezone: str
     job: dict[str, Any]
-    """What is to be submitted, as `protocol.schedules` reads it."""
+    """The job to submit, as `protocol.schedules` reads it."""
     control_region: str
-    """Of the job's target, for ever: what is to become of an occurrence is decided in that Region's control bucket."""
+    """The Region of the job's target; it never changes. Occurrences are decided in this Region's control bucket."""
     since_ms: int
-    """Occurrences later than this count: since when it has been there, enabled, and meant these times."""
+    """Only occurrences later than this count: since then the schedule has existed, been enabled, and had these
+    times."""
     enabled: bool = True
     overlap: Overlap = Overlap.SKIP
 
@@ -60,13 +61,13 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was decided about an occurrence: create-only, so that both Regions do the same."""
+    """The record of the decision about an occurrence. It is create-only, so that both Regions do the same."""
 
     schedule_id: str
     occurrence_ms: int
     state: RunState
     job_id: str
-    """Its job; where there is none, the last one before; "" if there has been none."""
+    """Its job. If it has none, the last job before it, or "" if there has been none."""
     detail: str
     region: str
     decided_ms: int
@@ -74,20 +75,20 @@ class Run:
 
 
 def due(schedule: Schedule, handled_ms: int, now_ms: int) -> list[int]:
-    """Occurrences to be looked at, in order. `handled_ms`: up to when all is done, as far as known. If that is lost,
-    some are looked at again, which changes nothing."""
+    """Return the occurrences to look at, in order. Everything up to `handled_ms` is done, as far as is known. If that
+    value is lost, some occurrences are looked at again, which changes nothing."""
     if not schedule.enabled:
         return []
     return schedule.times.between(max(schedule.since_ms, handled_ms, now_ms - LOOK_BACK_MS), now_ms)
 
 
 def missed(occurrences: Sequence[int], decided: Collection[int]) -> list[int]:
-    """Of what is due and nobody has decided about, only the last is run."""
+    """Return the occurrences to record as missed: all that are due and undecided but the last one, which is run."""
     return [at for at in occurrences if at not in decided][:-1]
 
 
 def run_name(occurrence_ms: int) -> str:
-    """Of a record: in the order that LIST has, the latest comes first."""
+    """Return the name of an occurrence's record. In the order of LIST, the latest occurrence comes first."""
     return f"{KEY_OF_LAST_MS - occurrence_ms:015d}"
 
 
@@ -96,7 +97,7 @@ def occurrence_of(name: str) -> int:
 
 
 def check_times(cron: str, timezone: str, policy: Policy) -> Cron:
-    """Raises BadRequest if they are none, or too often."""
+    """Return the times. Raises BadRequest if cron or timezone can't be used, or the times are too close together."""
     times = Cron.of(cron, timezone)
     if times.interval_min_ms < policy.schedule_interval_min_ms:
         raise BadRequest(

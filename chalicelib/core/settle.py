@@ -1,4 +1,4 @@
-"""How a job ends: the fold over its receipts."""
+"""Decides how a job ends, by folding its receipts."""
 
 import hashlib
 from collections import Counter
@@ -10,12 +10,12 @@ from chalicelib.core.intents import Approved, Intents
 from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome, Receipt, Terminal, Verification
 
 CANCELLED = "cancelled"
-"""The error of a manifest that closes a range because of a cancel: what lies beyond was never planned."""
+"""The error of a manifest that closes a range because of a cancel: everything after it was never planned."""
 CHAIN_START = hashlib.sha256(b"EFT receipts").hexdigest()
 
 
 def ranges_of(parts: Iterable[str]) -> dict[str, int]:
-    """Range -> its highest link."""
+    """Return each range with the ordinal of the highest entry of its manifest log."""
     ranges: dict[str, int] = {}
     for part in parts:
         range_id, ordinal = split_part_id(part)
@@ -24,8 +24,9 @@ def ranges_of(parts: Iterable[str]) -> dict[str, int]:
 
 
 def may_be_complete(links: set[str], done: set[str], *, deletes: bool = False) -> bool:
-    """By names alone: everything but as many links as there are forks has a receipt, also rows set aside. Reading
-    decides. Of a job that `deletes`, the chain of deletions has to be there, too; it has no forks."""
+    """Tell by names alone whether the job may be complete. It may be if all partitions, those of rows set aside
+    included, have a receipt, except as many entries as there are range splits. Only reading the records decides. If the
+    job `deletes`, the manifest log of deletions must exist too; it has no range splits."""
     ranges = ranges_of(links)
     if deletes and DELETE_RANGE not in ranges:
         return False
@@ -34,19 +35,19 @@ def may_be_complete(links: set[str], done: set[str], *, deletes: bool = False) -
 
 
 def is_void(receipt: Receipt) -> bool:
-    """Of rows set aside that all have their end in their parent's receipt, whose worker was slow, and not dead. It
-    tells nothing, and may be written even after the job has settled."""
+    """Tell whether a receipt says nothing. Its rows were set aside, and all have their end in the receipt of their
+    parent, whose worker was slow, not dead. Such a receipt may be written even after the job has settled."""
     return is_aside(receipt.part) and not any(row.outcome.is_end for row in receipt.rows)
 
 
 def chain(head: str, receipt_sha256: str) -> str:
-    """The next link of the hash chain over a job's receipts, in the order of their partition ids."""
+    """Return the next value of the hash chain over a job's receipts, in the order of their partition ids."""
     return hashlib.sha256(f"{head}{receipt_sha256}".encode()).hexdigest()
 
 
 @dataclass(slots=True)
 class Tally:
-    """Folds receipts, one after the other in the order of their partition ids, holding none of them."""
+    """A fold over receipts. It takes them one by one, in the order of their partition ids, and keeps none of them."""
 
     planned: int = 0
     bytes_planned: int = 0
@@ -59,7 +60,7 @@ class Tally:
     filtered: int = 0
     errors: list[str] = field(default_factory=list)
     closed: set[str] = field(default_factory=set)
-    """Ranges whose last link has been seen."""
+    """Ranges whose last manifest has been added."""
     not_deleted: int = 0
     """Rows that were to be deleted and are not."""
     deletions_error: str = ""
@@ -90,7 +91,7 @@ class Tally:
             self.closed.add(split_part_id(receipt.part)[0])
 
     def outcome(self, cancelled: bool) -> tuple[JobState, str]:
-        """The terminal state and its reason. SUCCEEDED only if every planned row was verified."""
+        """Return the terminal state and its reason. The state is SUCCEEDED only if every planned row was verified."""
         deleted = self.counts[Outcome.DELETED]
         good = sum(count for outcome, count in self.counts.items() if outcome.good) - deleted
         planned = self.planned - deleted - self.not_deleted
@@ -124,7 +125,8 @@ class Tally:
 
     @property
     def all_delivered(self) -> bool:
-        """Of a fold over what was to be delivered: every row is at the destination, and everything was planned."""
+        """True if every row is at the destination and everything was planned. It makes sense for a fold over the rows
+        to deliver only."""
         return not self.errors and all(outcome.good for outcome, count in self.counts.items() if count)
 
     def _nothing(self) -> str:
@@ -134,8 +136,8 @@ class Tally:
 
 
 def complete(links: set[str], forks: set[str], closed: set[str], *, deletes: bool = False) -> bool:
-    """Every range ends in its last manifest or in a fork whose two children end; so does the chain of deletions, if the
-    job `deletes`."""
+    """Tell whether every range ends in its last manifest, or in a range split whose two halves exist. If the job
+    `deletes`, the manifest log of deletions must end too."""
     ranges = ranges_of(links)
     forked = {split_part_id(part)[0] for part in forks}
     if ROOT_RANGE not in ranges or (deletes and DELETE_RANGE not in ranges):
@@ -146,7 +148,7 @@ def complete(links: set[str], forks: set[str], closed: set[str], *, deletes: boo
 def terminal(spec: JobSpec, tally: Tally, *, intents: Intents, region: str, now_ms: int, nonce: str) -> Terminal:
     state, reason = tally.outcome(intents.cancelled)
     if intents.cancelled and intents.approved is Approved.AWAITED:
-        # Even if there was nothing to copy: nobody has asked for it to be carried out.
+        # Cancelled even if there was nothing to copy: nobody has asked for the plan to be carried out.
         state, reason = JobState.CANCELLED, "the plan was cancelled before it was approved"
     if state is JobState.SUCCEEDED and not tally.planned and spec.kind is JobKind.MANIFEST:
         reason = "the manifest names no object"

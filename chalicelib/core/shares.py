@@ -1,11 +1,11 @@
-"""How the stages of a sweep share its time."""
+"""Divides a sweep's time among its stages."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """In the order in which a sweep goes through them: what cannot wait comes first."""
+    """A stage of a sweep. The order is that in which a sweep runs them: the most urgent ones come first."""
 
     HEARTBEATS = "heartbeats"
     OWN_JOBS = "own-jobs"
@@ -27,12 +27,13 @@ SHARES: Mapping[Stage, int] = {
     Stage.KEYS: 8,
     Stage.RECHECKS: 7,
 }
-"""In hundredths. What a stage does not need is for those after it."""
+"""Percentages. Time that a stage does not need is left for those after it."""
 
 
 def stage_ends(begin_ms: int, end_ms: int) -> Mapping[Stage, int]:
-    """When each stage has to stop, so that all after it have their shares. Reckoned from the end: the first stages'
-    slack belongs to the later ones, and an overrun takes from the next one alone, not from all."""
+    """Return when each stage has to stop, so that all stages after it keep their shares. The ends are computed
+    backwards from `end_ms`. So the time that the first stages leave unused belongs to the later ones, and an overrun
+    costs only the next stage, not all of them."""
     whole_ms, left = max(0, end_ms - begin_ms), sum(SHARES.values())
     ends: dict[Stage, int] = {}
     for stage, share in SHARES.items():

@@ -1,20 +1,21 @@
-"""Slots: how many partitions are copied at once, of a tenant or at an endpoint, in one Region.
+"""Decides about permits: they limit how many partitions of a tenant, or at an endpoint, one Region copies at once.
 
-A pool's slots are numbered items of the table, which only workers of their own Region read and write, by conditions on
-its own replica and by its own clock. They keep the peace between tenants and protect buckets; they protect no data: a
-worker whose slot was taken from it goes on, and so does one that can't read the table.
+The permits of a pool are numbered items of the table. Only workers of their own Region read and write them, with
+conditions on its own replica and by its own clock. Permits give tenants fair shares and protect buckets from overload.
+They protect no data: a worker that loses its permit to another goes on, and so does a worker that can't read the table.
 """
 
 from dataclasses import dataclass
 from itertools import count, islice
 
 CHOICE = 8
-"""Among how many free slots a worker chooses: so that workers that look at the same moment rarely want the same one."""
+"""The number of free permits among which a worker chooses. Workers that look at the same moment then rarely choose the
+same one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What is divided into slots: `name` is a tenant's or an endpoint's."""
+    """A pool of permits: a tenant's or an endpoint's, by `name`."""
 
     name: str
     size: int
@@ -22,7 +23,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One place in a pool."""
+    """One permit of a pool."""
 
     region: str
     pool: str
@@ -32,7 +33,7 @@ class Slot:
     """The holder's nonce; "" when it is free."""
     job_id: str
     weight: int
-    """Of the job."""
+    """The weight of the job's priority."""
     until_ms: int
     """When it expires unless it is renewed, by its Region's clock."""
 
@@ -42,7 +43,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A job of which a partition found no free slot. It counts until then, which is when it will have come again."""
+    """A job with a partition that found no free permit. It counts until `until_ms`, when the partition's message should
+    have arrived again."""
 
     region: str
     pool: str
@@ -53,19 +55,20 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class SlotPool:
-    """What a Region's table says of a pool."""
+    """The state of a pool in one Region's table."""
 
     slots: tuple[Slot, ...] = ()
     waiters: tuple[Waiter, ...] = ()
 
 
 def choose(there: SlotPool, size: int, job_id: str, weight: int, now_ms: int, uniform: float) -> tuple[int, str] | None:
-    """The number of a slot that the job may take, and who holds it (nobody that lives); None: it has to wait.
+    """Return the number of a permit that the job may take, and its expired holder's nonce, or "". None if the job has
+    to wait.
 
-    Jobs that compete share a pool by their weights. Without that, the one whose partition finishes would at once take
-    its own slot again, and the others would never have any. A job with less than its share takes any free slot. One
-    that has its share leaves a free slot for each other job that waits, and takes the rest: so no slot is idle for more
-    than the time until they come again.
+    Jobs that compete share a pool by their weights. Without that, a job whose partition finishes would take its own
+    permit again at once, and the others would never get one. A job with less than its share takes any free permit. A
+    job that has its share leaves one free permit for each other waiting job, and takes the rest. So a permit is idle
+    only until the waiting jobs try again.
     """
     taken = [slot for slot in there.slots if slot.taken(now_ms)]
     numbers = {slot.number for slot in taken}

@@ -1,4 +1,4 @@
-"""What the sweep does about a job: a pure decision over what the control bucket and the table show."""
+"""Decides what the sweep does about a job: a pure decision based on the records in the control bucket and the table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,60 +13,62 @@ from chalicelib.core.policy import Policy
 from chalicelib.core.settle import may_be_complete, ranges_of
 
 JOB_SUBJECT = "job"
-"""The observation of a whole job; partitions are observed under their ids."""
+"""The subject of the observation of a whole job; partitions are observed under their ids."""
 SETTLED = "settled"
-"""What a settled job looks like that is still listed as open."""
+"""The fingerprint of a settled job that is still listed as open."""
 MAX_DOUBLINGS = 6
 REPLICATION_MS = 5_000
 """Allowance for the table's replication: typically about a second, without promise (DynamoDB developer guide)."""
 START_MS = 15_000
-"""Allowance for the sweep's own run, a message's way and a function's cold start."""
+"""Allowance for the sweep's own run, a message's delivery and a function's cold start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A job's create-only records, by name (one LIST)."""
+    """A job snapshot: the names of a job's create-only records (one LIST)."""
 
     links: frozenset[str] = frozenset()
     claims: Mapping[str, int] = field(default_factory=dict)
     """Partition -> its highest claimed epoch."""
     copied: Mapping[str, int] = field(default_factory=dict)
-    """Partition -> the highest epoch whose copy record is there."""
+    """Partition -> the highest epoch that has a copy record."""
     done: frozenset[str] = frozenset()
     intents: Intents = NO_INTENTS
     terminal: bool = False
     planned: bool = False
-    """Of a plan: what it comes to is on record."""
+    """For a plan: its summary is recorded."""
     resting: Mapping[str, int] = field(default_factory=dict)
-    """Partition whose highest claim has ended its round in vain -> how many such rounds there were."""
+    """Partition whose highest claim's round ended with undecided rows -> how many such rounds there were."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """What to do. Each is safe to do twice, and by both Regions at once."""
+    """The repairs to make. Each is safe to do twice, and by both Regions at once."""
 
     close: bool = False
-    """Who settled the job has died before it told the world: do that, and take it off the list of open jobs."""
+    """The worker that settled the job died before it published that. Publish it, and remove the job from the list of
+    open jobs."""
     settle: bool = False
-    """Settle the job if it is complete; of a plan, sum it up."""
+    """Settle the job if it is complete; for a plan, sum it up."""
     watch: tuple[tuple[str, int], ...] = ()
-    """Claimed partitions without a copy record, and at which epoch: look at their leases."""
+    """Claimed partitions without a copy record, with their epoch: their leases are to be looked at."""
     resting: Mapping[str, int] = field(default_factory=dict)
-    """Of those that rest (`core.tries`): after how many rounds."""
+    """Partitions that rest (`core.tries`), with the number of their rounds."""
     split: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
     again: bool = False
-    """They were sent before, and are taken for lost: those for copy not if the job is known to wait for a slot."""
+    """The task messages were sent before and are assumed lost. Those for copy are not sent again if the job is known to
+    wait for a permit."""
     delay_ms: int = 0
-    """When the messages for split, copy and verify fall due."""
+    """The delay of the messages for split, copy and verify."""
     observation: Observation | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What may be done next, by names. Too much rather than too little: a message for what isn't there, or for what
-    somebody works on, changes nothing."""
+    """The steps that may be next, judged by names alone. It lists too many rather than too few: a task message for work
+    that doesn't exist, or that somebody is doing, changes nothing."""
 
     split: frozenset[str]
     copy: frozenset[str]
@@ -77,15 +79,16 @@ class Waiting:
 
 
 def waiting(records: Records, *, deletes: bool = False) -> Waiting:
-    """Of a job that `deletes`, planning what begins when all is delivered; copy finds out whether it is planned."""
+    """Return the steps that may be next. If the job `deletes`, planning the deletions begins when everything is
+    delivered; copy finds out whether they are planned to the end."""
     ranges = ranges_of(records.links) or {ROOT_RANGE: 0}
-    # A range both of whose halves have begun is known to end in its fork: nothing in it is left to do.
+    # A range whose two halves both have entries has ended in its range split: nothing in it is left to do.
     forked = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
     forks = {part_id(name, ranges[name]) for name in forked}
     unclaimed = records.links - records.done - records.claims.keys() - forks
     forkable = {name: last for name, last in ranges.items() if name != DELETE_RANGE}
-    # The last link of a range that nobody works on may be a fork whose messages were lost; only reading it would tell.
-    # A message for a range that there isn't changes nothing.
+    # The last entry of a range that nobody works on may be a range split whose messages were lost. Only reading it
+    # would tell. A message for a range that doesn't exist changes nothing.
     halves = {f"{name}{half}" for name, last in forkable.items() if part_id(name, last) in unclaimed for half in "01"}
     delivered = may_be_complete(set(records.links), set(records.done))
     begins = {DELETE_RANGE} if deletes and delivered and DELETE_RANGE not in ranges else set()
@@ -93,21 +96,21 @@ def waiting(records: Records, *, deletes: bool = False) -> Waiting:
         split=frozenset((ranges.keys() | halves | begins) - forked),
         copy=unclaimed,
         working=frozenset(records.claims.keys() - records.done - records.copied.keys()),
-        # A copy record of any epoch tells the truth about every row, so it can be verified.
+        # A copy record of any epoch is true for every row, so it can be verified.
         verify=frozenset(records.copied.keys() - records.done),
     )
 
 
 def in_line(records: Records, priority: Priority, policy: Policy) -> frozenset[str]:
-    """The partitions of a job that was resumed which have to be woken, so that all of them will be."""
+    """Return the partitions of a resumed job that need a task message now, so that all of them get theirs in turn."""
     waits = waiting(records)
     lines = heads(waits.copy | waits.working, lambda range_id: partitions_ahead(policy, priority, range_id))
     return waits.working | frozenset(lines)
 
 
 def sight(records: Records) -> str:
-    """A job that looks the same twice has not moved in between. Heartbeats are not in it: a partition at work shows in
-    its lease, and its job has nothing else to be woken for."""
+    """Return a job's fingerprint. A job with the same fingerprint twice has not moved in between. Heartbeats are not
+    part of it: a partition at work shows in its lease, and its job needs no other task message."""
     counts = (len(records.links), sum(records.claims.values()), sum(records.copied.values()), len(records.done))
     return f"{':'.join(str(count) for count in counts)}:{records.intents}"
 
@@ -129,21 +132,24 @@ def decide(
     deletes: bool = False,
     priority: Priority = Priority.NORMAL,
 ) -> Repairs:
-    """Repairs of one open job.
+    """Decide the repairs of one open job.
 
-    Leases are watched at every sweep. Messages are taken for lost only when nothing in the job has moved for
-    `redrive_after_ms` (in the job's home Region; elsewhere for `takeover_after_ms`, in which the home Region's beacons,
-    `home_sight`, have not moved either), and then again at doubling intervals: perhaps they only wait in a long queue.
+    Leases are watched at every sweep. Messages are assumed lost only when nothing in the job has moved for a timeout.
+    In the job's home Region the timeout is `redrive_after_ms`. Elsewhere it is `takeover_after_ms`, and the home
+    Region's heartbeat, `home_sight`, must not have moved either. After that, messages are sent again at doubling
+    intervals: perhaps they only wait in a long queue.
 
-    A paused job is neither woken nor taken over, but what was copied is verified, and if that was all, it settles. When
-    it is found resumed (or cancelled), all its lines are woken at once: its messages were dropped meanwhile. So it is
-    with a plan until it is found approved, but that its planning goes on.
+    A paused job gets no task messages and is not taken over. Its copies are still verified, and if that was all, it
+    settles. When the sweep finds it resumed (or cancelled), all its lanes get their messages at once, since workers
+    dropped them during the pause. The same applies to a plan until it is found approved, except that its planning
+    continues.
 
-    A partition that waits for its turn (`core.admission`) looks as if its message were lost. In a job that moves nobody
-    minds; in one that stands still it is woken with the others, before its turn.
+    A partition that waits for its turn (`core.admission`) looks as if its message were lost. In a job that moves, this
+    has no effect. In a job that stands still, it gets a message with the others, before its turn.
     """
     if records.terminal:
-        # Who settled it is perhaps telling the world at this very moment; after a whole round it no longer is.
+        # The worker that settled the job may be publishing that at this very moment. A whole sweep interval later it no
+        # longer is.
         if before is not None and before.seen == SETTLED:
             return Repairs(close=True)
         return Repairs(observation=Observation(job_id, JOB_SUBJECT, region, SETTLED, now_ms))
@@ -165,7 +171,7 @@ def decide(
             settle=settle,
             watch=watch,
             resting=records.resting,
-            # Split wakes copy for all of a cancelled job, from its root down.
+            # Split sends the messages for copy of all partitions of a cancelled job, from its root down.
             split=(ROOT_RANGE,) if records.intents.cancelled else tuple(sorted(waits.split)),
             copy=_window(everything, policy.redrives_per_job, 0)
             if records.intents.cancelled
@@ -192,24 +198,26 @@ def decide(
 
 
 def due_before_next_sweep(wait_ms: int, policy: Policy) -> bool:
-    """Something falls due before the next sweep would see it: a delayed message is sent now, so that patience ends when
-    it ends and not up to a sweep later. Whoever gets the message looks again for himself."""
+    """Tell whether a timeout ends before the next sweep would see it. Then a delayed message is sent now, so that the
+    wait ends on time and not up to a sweep later. The worker that gets the message looks again itself."""
     return wait_ms <= policy.sweep_interval_ms
 
 
 def worst_takeover_ms(policy: Policy) -> int:
-    """The longest time from a Region's death until the other one claims what it held, with a message in hand.
+    """Return the longest time from a Region's death until the other Region claims its partitions, with a task message
+    in hand, in milliseconds.
 
-    The dying Region's last sign of life takes `REPLICATION_MS` to arrive and is noticed by the next sweep; from then on
-    patience runs, and ends with a delayed message. That sweep may first find another Region silent, and then the table,
-    and wait for one call to each.
+    The dying Region's last heartbeat takes `REPLICATION_MS` to arrive, and the next sweep notices it. From then on the
+    timeout runs, and it ends with a delayed message. The sweep may first have to wait for one call to another Region,
+    and then for one to the table, if neither answers.
     """
     silent_ms = silence_ms(policy, peer=True) + silence_ms(policy, peer=False)
     return REPLICATION_MS + policy.sweep_interval_ms + silent_ms + policy.takeover_after_ms + START_MS
 
 
 def _window(names: Iterable[str], limit: int, times: int) -> tuple[str, ...]:
-    """At most `limit` names, others each time: those that need no waking must not keep the rest from it for ever."""
+    """Return at most `limit` names, others each time: names that need no message must not keep the rest from theirs for
+    ever."""
     ordered = sorted(names)
     start = times * limit % len(ordered) if len(ordered) > limit else 0
     return tuple((ordered[start:] + ordered[:start])[:limit])

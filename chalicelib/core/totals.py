@@ -1,8 +1,8 @@
-"""What a plan comes to, added up link by link.
+"""Adds up what a plan amounts to, entry by entry of its manifest logs.
 
-Each link of a plan carries the totals of the links before it in its range, so that the last link of each range tells
-all: whoever needs them reads as many links as there are ranges, however many objects there are. Pure sums over
-immutable links, so every splitter, in either Region, arrives at the same.
+Each entry of a plan carries the totals of the entries before it in its range. So the last entry of each range tells the
+range's totals: reading them takes as many entries as there are ranges, however many objects there are. Totals are pure
+sums over immutable entries, so every splitter, in either Region, gets the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,17 +19,17 @@ T = TypeVar("T", bound=_Summable)
 
 @dataclass(frozen=True, slots=True)
 class ClassTotals:
-    """What is to be copied of one storage class, into the same class."""
+    """The objects of one storage class that are to be copied, into the same class."""
 
     copies: int = 0
-    """By one CopyObject each."""
+    """Objects copied by one CopyObject each."""
     uploads: int = 0
-    """By multipart copies."""
+    """Objects copied by multipart uploads."""
     parts: int = 0
-    """Of all of these."""
+    """Upload parts of all of these."""
     bytes: int = 0
     compared: int = 0
-    """Of which LIST won't tell, after the copy, whether it is the source: its ETag changes on the way."""
+    """Objects whose ETag changes in the copy, so that LIST can't tell afterwards whether the copy is the source."""
 
     def __add__(self, other: "ClassTotals") -> "ClassTotals":
         return ClassTotals(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -37,22 +37,22 @@ class ClassTotals:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of some links."""
+    """Totals of some entries of a manifest log."""
 
     objects: int = 0
     bytes: int = 0
     decided: dict[str, int] = field(default_factory=dict)
     """Outcome -> rows that are not to be copied."""
     classes: dict[str, ClassTotals] = field(default_factory=dict)
-    """Storage class -> what is to be copied of it."""
+    """Storage class -> the objects of it that are to be copied."""
     partitions: int = 0
     partitions_to_copy: int = 0
-    """Those of which at least one row is to be copied."""
+    """Partitions of which at least one row is to be copied."""
     filtered: int = 0
     heads: int = 0
-    """How many single looks planning took, at either side."""
+    """Number of HEADs that planning took, at either side."""
     error: str = ""
-    """Why something could not be planned, if so: the first reason."""
+    """The first reason why something could not be planned, if there is one."""
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(
@@ -69,7 +69,7 @@ class Totals:
 
     @property
     def to_copy(self) -> ClassTotals:
-        """Of all storage classes."""
+        """The sum over all storage classes."""
         return add_up(self.classes.values(), ClassTotals())
 
 

@@ -1,7 +1,8 @@
-"""Rows that stay undecided: what was seen of them round by round, how long they rest, and when they are given up.
+"""Decides about rows that stay undecided: their record from round to round, how long they rest, and when they are given
+up.
 
-A round is one invocation's work on a partition. One that ends with undecided rows leaves a record, `Tried`, which adds
-up what those before it say: who comes next reads one record, and nothing in the table decides.
+A round is one invocation's work on a partition. A round that ends with undecided rows leaves a record, `Tried`. Each
+record adds up the ones before it. So the next worker reads one record, and nothing depends on the table.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,35 +14,35 @@ from chalicelib.core.model import Outcome, Row, RowOutcome
 from chalicelib.core.policy import Policy
 
 REST_MIN_MS = 15_000
-"""How long a partition rests after its first round in vain: S3 throttled it, mostly."""
+"""How long a partition rests after its first round in vain: mostly S3 throttled it."""
 REST_MAX_MS = 15 * 60_000
-"""What rests grow to: SQS delays no message for longer (SQS developer guide, "Amazon SQS delay queues")."""
+"""The limit that rests grow to: SQS delays no message for longer (SQS developer guide, "Amazon SQS delay queues")."""
 SEEN_CHARACTERS = 200
 """How much of an error's text is kept, so that a record of a thousand rows stays small."""
 
 
 @dataclass(frozen=True, slots=True)
 class TriedRow:
-    """A row that stayed undecided. `rounds` are those that count (`Tried`)."""
+    """A row that stayed undecided. `rounds` is the number of rounds that count (`Tried`)."""
 
     index: int
     key: str
     rounds: int
     since_ms: int
-    """When its first round in vain ended, by the clock of who worked then. For people."""
+    """When its first round in vain ended, by that worker's clock. It is for people."""
     first: str
     last: str
-    """What was seen in the first and in the last round."""
+    """The errors that were seen in the first and in the last round."""
     codes: dict[str, int] = field(default_factory=dict)
-    """Error code -> in how many rounds it was the last that was seen."""
+    """Error code -> in how many rounds it was the last error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A round's end with undecided rows.
+    """The record of a round that ended with undecided rows.
 
-    A round counts for a row unless nobody could have decided it: the row's bucket answered nobody (the job waits for a
-    Region), or parts of the row were copied meanwhile (it goes on).
+    A round counts for a row, with two exceptions: the row's bucket answered nobody (the job waits for a Region), or
+    parts of the row were copied meanwhile (the row makes progress).
     """
 
     job_id: str
@@ -49,15 +50,15 @@ class Tried:
     epoch: int
     region: str
     rounds: int
-    """How many rounds there have been in a row in which nothing went on: rests go by them."""
+    """How many rounds without progress there have been in a row. The rest depends on this number."""
     intents: str
-    """What was wanted of the job: when that has changed, nobody waits for the end of the rest."""
+    """The desired state of the job. If it changes, nobody waits for the end of the rest."""
     rows: tuple[TriedRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """A look at objects, to plan or to verify them, that ended in vain for the `number`-th time (from 1)."""
+    """The record that looking at objects, to plan or to verify them, failed for the `number`-th time (from 1)."""
 
     job_id: str
     subject: str
@@ -68,7 +69,8 @@ class Waited:
 
 
 def rest_ms(rounds: int) -> int:
-    """How long a partition rests after so many rounds in vain: doubling, up to what SQS can delay."""
+    """Return how long a partition rests after so many rounds in vain, in milliseconds: doubling, up to what SQS can
+    delay."""
     return min(REST_MIN_MS << min(max(0, rounds - 1), 16), REST_MAX_MS)
 
 
@@ -84,7 +86,8 @@ def tried_again(
     counted: Collection[int],
     now_ms: int,
 ) -> tuple[TriedRow, ...]:
-    """What the next record says of the rows `keys` (index -> key), of which `seen` are the last errors."""
+    """Return the rows of the next record. `keys` maps the index of each undecided row to its key, and `seen` to its
+    last error. The round counts for the rows in `counted`."""
     return tuple(_again(before.get(index), index, keys[index], seen[index], index in counted, now_ms) for index in keys)
 
 
@@ -97,7 +100,7 @@ def _again(before: TriedRow | None, index: int, key: str, error: EftError, count
 
 
 def awaited(rows: Iterable[TriedRow]) -> tuple[Awaited, ...]:
-    """Those that have been waited for longest."""
+    """Return the rows that have been waited for longest."""
     longest = sorted(rows, key=lambda row: (row.since_ms, row.key))[:AWAITED_MAX]
     return tuple(Awaited(row.key, row.since_ms, row.rounds, row.last) for row in longest)
 
@@ -107,7 +110,7 @@ def is_given_up(row: TriedRow, policy: Policy) -> bool:
 
 
 def given_up(row: Row, tried: TriedRow) -> RowOutcome:
-    """The end of a row that no number of rounds decides: with what was seen."""
+    """Return the outcome of a row that no number of rounds decided, with the errors that were seen."""
     times = ", ".join(f"{code} {count}" for code, count in sorted(tried.codes.items(), key=lambda item: -item[1]))
     last = f"; last: {tried.last}" if tried.last != tried.first else ""
     detail = f"given up after {tried.rounds} rounds without a decision ({times}); first: {tried.first}{last}"

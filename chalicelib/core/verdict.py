@@ -1,4 +1,4 @@
-"""What the destination shows about a row, whatever any answer said."""
+"""Decides a row by what the destination shows, whatever any answer said."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -8,22 +8,22 @@ from chalicelib.core.model import ObjectFacts, Outcome, Row, RowOutcome, Verific
 
 
 class Undecided(StrEnum):
-    """The destination still is as planned: nobody has published this row."""
+    """The destination is still as planned: nobody has published this row."""
 
     UNDECIDED = "UNDECIDED"
 
 
 def pinned_source(row: Row) -> ObjectFacts:
-    """The source as pinned in the row, for comparison with a destination. CopyObject and our uploads keep its bytes
-    only, so the encryption is not claimed to be known."""
+    """Return the source as pinned in the row, for comparison with a destination. CopyObject and our uploads keep only
+    its bytes, so its encryption counts as unknown."""
     return ObjectFacts(
         key=row.key, size=row.size, etag=row.etag, checksum=row.checksum, version_id=row.version_id, encryption=None
     )
 
 
 def pin_of(row: Row) -> str:
-    """Which version of a key: its VersionId, or ETag and LastModified where the bucket keeps no versions (the same
-    bytes dropped again are a new delivery)."""
+    """Return which version of its key a row pins: the VersionId, or ETag and LastModified where the bucket keeps no
+    versions. The same bytes written again are a new delivery."""
     return row.version_id if row.version_id not in (None, "null") else f"{row.etag}@{row.modified_ms}"
 
 
@@ -38,8 +38,9 @@ def is_pinned(row: Row, source: ObjectFacts) -> bool:
 def verdict(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided:
     """Decide a row by HEAD of its destination.
 
-    The pinned source lies there -> COPIED, whoever put it. What was there at planning -> undecided. Anything else is
-    somebody else's -> conflict; so is an object that can't be told apart (UNKNOWN): it is not claimed as ours.
+    If the pinned source lies there, the row is COPIED, no matter who put it there. If the destination is as it was at
+    planning, the row is undecided. Any other object is somebody else's: a conflict. An object that can't be told apart
+    (UNKNOWN) is a conflict too: it is not claimed as ours.
     """
     if destination is not None:
         match = recognise(pinned_source(row), destination)
@@ -54,8 +55,11 @@ def verdict(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided
 
 
 def deletion(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided:
-    """Decide a row to DELETE by HEAD of its destination. Nothing there -> DELETED, whoever did it: perhaps we, and the
-    answer was lost. Another object -> somebody has put it there since, and it stays."""
+    """Decide a row to DELETE by HEAD of its destination.
+
+    If nothing is there, the row is DELETED, no matter who deleted the object: perhaps we did, and the answer was lost.
+    If another object is there, somebody has put it there since, and it stays.
+    """
     if destination is None:
         return RowOutcome(row.key, Outcome.DELETED, etag=row.expect)
     if destination.etag == row.expect:
@@ -65,8 +69,8 @@ def deletion(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecide
 
 
 def verified_deletion(row: Row, claimed: RowOutcome, destination: ObjectFacts | None) -> RowOutcome:
-    """Verification of a row that the copy step called DELETED, or KEPT: another worker, who looked before the object
-    appeared at the source, may have deleted it all the same."""
+    """Verify a row that the copy step called DELETED or KEPT. A KEPT object may be deleted all the same: by another
+    worker, which looked at the source before the object appeared there."""
     found = deletion(row, destination)
     if claimed.outcome is Outcome.KEPT:
         return claimed if destination is not None else replace(claimed, outcome=Outcome.DELETED)
@@ -90,9 +94,9 @@ def copied(row: Row, destination: ObjectFacts, match: Match) -> RowOutcome:
 
 
 def verified(row: Row, claimed: RowOutcome, destination: ObjectFacts | None) -> RowOutcome | None:
-    """Verification of a row that the copy step called COPIED, against an independent look at the destination.
+    """Verify a row that the copy step called COPIED, by an independent look at the destination.
 
-    Returns the final outcome, or None where these facts can't tell and a HEAD with checksums is needed.
+    Return the final outcome, or None if these facts can't tell and a HEAD with checksums is needed.
     """
     if destination is None:
         return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, "copied, but gone when verified: deleted by others")

@@ -1,7 +1,7 @@
-"""Webhooks: what is posted to a tenant's own server when something has happened, and how it is signed.
+"""Builds and signs the notifications that are posted to a tenant's own server, and checks where they may be posted to.
 
-The form is that of the Standard Webhooks specification (standardwebhooks.com, version 1.0.0), for which receivers find
-libraries in most languages.
+The format is that of the Standard Webhooks specification (standardwebhooks.com, version 1.0.0): receivers find
+libraries for it in most languages.
 """
 
 import hashlib
@@ -27,53 +27,54 @@ SECRET_PREFIX = "whsec_"
 SIGNATURE_VERSION = "v1"
 URL_MAX_CHARACTERS = 2048
 REPLACED_VALID_MS = 24 * 3_600_000
-"""For so long after a rotation, what is posted is signed with the replaced secret too."""
+"""For this long after a rotation, messages are signed with the replaced secret too."""
 REPLACED_MAX = 4
-"""So many replaced secrets at most: of more rotations in a day, the oldest secret is no longer signed with."""
+"""The most replaced secrets that are kept. With more rotations in a day, messages are no longer signed with the oldest
+secrets."""
 RETRY_AFTER_MAX_MS = 3_600_000
-"""A receiver may ask for so long a pause; a longer one counts as this."""
+"""The longest pause that a receiver can ask for. A longer one counts as this."""
 _URL = re.compile(r"https://[!-~]+", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
 _HTTPS, _FREE_PORTS = 443, range(1024, 65_536)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("::/96"))
-"""IPv6 addresses that stand for IPv4 ones (RFC 6052; RFC 4291, section 2.5.5.1): Python knows the other ways by
-itself."""
+"""IPv6 addresses that stand for IPv4 ones (RFC 6052; RFC 4291, section 2.5.5.1). Python itself knows the other
+forms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something happened that a tenant's webhooks may tell of."""
+    """An event that a tenant's webhooks may report."""
 
     topic: Topic
     tenant: str
     identity: str
-    """Of what happened: the same whenever, and by whichever Region, it is told again."""
+    """Identifies the event: it is the same whenever, and by whichever Region, the event is reported again."""
     at_ms: int
     data: dict[str, object]
-    """As receivers get it."""
+    """The payload as receivers get it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One notice for one webhook: what is posted, until somebody has taken it."""
+    """One notice for one webhook: the message that is posted until the receiver has accepted it."""
 
     tenant: str
     webhook: str
     topic: Topic
     message_id: str
-    """The receiver tells repeats by it."""
+    """The receiver detects repeats by it."""
     body: str
-    """As it is posted, each time."""
+    """The same bytes in each post."""
     attempt: int = 0
     """How often it was posted in vain."""
     not_before_ms: int = 0
-    """By the sender's clock: don't post it earlier."""
+    """The earliest time to post it, by the sender's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookHealth:
-    """What one Region's posts to a webhook came to. For people; nothing rests on it."""
+    """The results of one Region's posts to a webhook. It is for people; nothing depends on it."""
 
     tenant: str
     webhook: str
@@ -81,13 +82,13 @@ class WebhookHealth:
     success_ms: int | None = None
     failure_ms: int | None = None
     failure: str = ""
-    """What came of the last post that failed."""
+    """The result of the last post that failed."""
     failures: int = 0
-    """Since the last success. Posts side by side may count as one."""
+    """Number of failures since the last success. Simultaneous posts may count as one."""
 
 
 class Verdict(StrEnum):
-    """What a receiver's answer means."""
+    """The meaning of a receiver's answer."""
 
     DELIVERED = "delivered"
     GONE = "gone"
@@ -98,26 +99,27 @@ class Verdict(StrEnum):
 
 
 def secret_text(raw: bytes) -> str:
-    """A secret as its owner gets it."""
+    """Return a secret in the form that its owner gets."""
     return SECRET_PREFIX + b64encode(raw).decode()
 
 
 def rotated(hook: Webhook, secret: str, now_ms: int) -> Webhook:
-    """With a new secret. The replaced one stays valid for a day, and so do those replaced less than a day ago: a client
-    that lost the answer to a rotation rotates once more, and its receiver can go on with the secret that it has."""
+    """Return the webhook with a new secret. The replaced secret stays valid for a day, and so do those replaced less
+    than a day ago. So a client that lost the answer to a rotation can rotate once more, and its receiver can keep using
+    its secret."""
     still = [old for old in hook.replaced if now_ms < old.until_ms]
     kept = (Replaced(hook.secret, now_ms + REPLACED_VALID_MS), *still)[:REPLACED_MAX]
     return replace(hook, secret=secret, replaced=kept)
 
 
 def valid_secrets(hook: Webhook, now_ms: int) -> list[str]:
-    """Those to sign with, the newest first."""
+    """Return the secrets to sign with, the newest first."""
     return [hook.secret, *(old.secret for old in hook.replaced if now_ms < old.until_ms)]
 
 
 def without_secrets(body: str) -> str:
-    """An entry's body as the audit may keep it. The digest of a secret, from which nobody finds 32 random bytes, shows
-    that it was replaced."""
+    """Return an entry's body as the audit may keep it. The digest of the secret shows that it was replaced, and nobody
+    can find 32 random bytes from it."""
     hook = codec.loads(body.encode(), Webhook)
     shown = json.loads(body)
     shown.pop("replaced", None)
@@ -126,8 +128,8 @@ def without_secrets(body: str) -> str:
 
 
 def check_url(url: str, networks: Sequence[Network]) -> None:
-    """Raises BadRequest unless it is one that may be posted to, as far as the text says. What its name stands for is
-    looked at before each post."""
+    """Raise BadRequest unless messages may be posted to this URL, as far as its text tells. The addresses that its host
+    name resolves to are checked before each post."""
     if len(url) > URL_MAX_CHARACTERS or not _URL.fullmatch(url):
         detail = f"send https:// and at most {URL_MAX_CHARACTERS} printable ASCII characters without spaces"
         raise BadRequest("InvalidUrl", f"url: {detail}")
@@ -142,15 +144,16 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
         raise BadRequest("InvalidUrl", f"url: port {port}: use {_HTTPS}, or one from {_FREE_PORTS.start} on")
     address = _address(host)
     if address is None and (not _HOST.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2])):
-        # With a number at the end it is an IPv4 address for some (127.1, 0x7f000001), and a name for nobody.
+        # Some programs read a host with a number at its end as an IPv4 address (127.1, 0x7f000001); none reads it as a
+        # name.
         raise BadRequest("InvalidUrl", f"url: {host!r} is no host name")
     if address is not None and not may_be_called(host, networks):
         raise BadRequest("InvalidUrl", f"url: {host} is no address of the public internet")
 
 
 def may_be_called(address: str, networks: Sequence[Network]) -> bool:
-    """May somebody else have us connect to this IP address? One of the public internet, or of what the deployment
-    allows: never this machine, the network that it is in, or the cloud's own services."""
+    """Tell whether a client may have us connect to this IP address. It must be on the public internet, or in a network
+    that the deployment allows: never this machine, the network that it is in, or the cloud's own services."""
     found = _address(address)
     if found is None:
         return False
@@ -181,21 +184,23 @@ def notification(notice: Notice, webhook: str) -> Notification:
 
 
 def body_of(notice: Notice) -> str:
-    """ASCII alone, as all messages of ours: it travels through SQS, which takes not every character."""
+    """Return the body that is posted. It is ASCII alone, like all our messages: it travels through SQS, which doesn't
+    accept every character."""
     body = {"type": notice.topic, "timestamp": timestamp(notice.at_ms), "data": notice.data}
     return json.dumps(body, separators=(",", ":"))
 
 
 def signature(secret: str, message_id: str, timestamp_s: int, body: bytes) -> str:
-    """What the receiver computes too. The time is signed along, so that nobody can post again later what he has
-    overheard; so is the id, so that he can't pass it off as another."""
+    """Return the signature, which the receiver computes too. It covers the time, so that an eavesdropper can't post the
+    message again later, and the id, so that they can't pass it off as another message."""
     signed = b".".join((message_id.encode(), str(timestamp_s).encode(), body))
     key = b64decode(secret.removeprefix(SECRET_PREFIX))
     return f"{SIGNATURE_VERSION},{b64encode(hmac.digest(key, signed, 'sha256')).decode()}"
 
 
 def headers(hook: Webhook, message_id: str, body: bytes, now_ms: int) -> dict[str, str]:
-    """Of a post that is made now: each try is signed anew, since receivers refuse old ones."""
+    """Return the headers of a post that is made now. Each attempt is signed anew, since receivers refuse old
+    signatures."""
     now_s = now_ms // 1000
     signatures = (signature(secret, message_id, now_s, body) for secret in valid_secrets(hook, now_ms))
     return {
@@ -208,15 +213,17 @@ def headers(hook: Webhook, message_id: str, body: bytes, now_ms: int) -> dict[st
 
 
 def verdict(status: int) -> Verdict:
-    """A redirection is no delivery: whoever answers it need not be whom the tenant has named."""
+    """Return the meaning of an HTTP status. A redirect is no delivery: the server that it names need not be the one
+    that the tenant has named."""
     if 200 <= status < 300:
         return Verdict.DELIVERED
     return Verdict.GONE if status == 410 else Verdict.AGAIN
 
 
 def wait_ms(attempt: int, retry_after_ms: int | None, policy: Policy, uniform: float) -> int:
-    """Until the next try; `attempt` counts those that were in vain, from 0. Between half and all of what doubles each
-    time: what failed together doesn't come back together. A receiver that asks for a longer pause gets it."""
+    """Return the wait until the next attempt, in milliseconds. `attempt` numbers the attempt that has just failed, from
+    0. The wait is between half and all of a bound that doubles each time, so that messages which failed together don't
+    come back together. A receiver that asks for a longer pause gets it."""
     ceiling = backoff_ms(attempt, policy.webhook_backoff_base_ms, policy.webhook_backoff_max_ms, 1)
     wait = ceiling // 2 + round(ceiling / 2 * uniform)
     return max(wait, min(retry_after_ms or 0, RETRY_AFTER_MAX_MS))
@@ -235,7 +242,7 @@ def after_failure(before: WebhookHealth, now_ms: int, failure: str) -> WebhookHe
 
 @dataclass(frozen=True, slots=True)
 class HealthSummary:
-    """All Regions' posts to a webhook together."""
+    """The results of all Regions' posts to a webhook together."""
 
     success_ms: int | None
     failure_ms: int | None
@@ -245,12 +252,13 @@ class HealthSummary:
 
 
 def summarize(healths: Iterable[WebhookHealth], since_ms: int) -> HealthSummary:
-    """`since_ms`: when the webhook was made. What became of an earlier one of that name is not its own."""
+    """Sum up the Regions' results. `since_ms`: when the webhook was created. Results of an earlier webhook of the same
+    name are not included."""
     own = [health for health in healths if max(health.success_ms or 0, health.failure_ms or 0) >= since_ms]
     success_ms = max((h.success_ms for h in own if h.success_ms is not None), default=None)
     failed = [h for h in own if h.failure_ms is not None and h.failure_ms >= since_ms]
     last = max(failed, key=lambda h: h.failure_ms or 0, default=None)
-    # A success of one Region ends the row of the other one's failures before it.
+    # A success in one Region ends the series of failures before it in the other Region.
     in_a_row = sum(h.failures for h in failed if (h.failure_ms or 0) > (success_ms or 0))
     return HealthSummary(
         success_ms=success_ms if success_ms is not None and success_ms >= since_ms else None,
@@ -269,11 +277,13 @@ def job_settled(tenant: str, job_id: str, settled_ms: int, data: Mapping[str, ob
 
 
 def delivery_failed(tenant: str, feed: str, version: str, at_ms: int, data: Mapping[str, object]) -> Notice:
-    """`version` is what was to be delivered: another version of that key, or another outcome, is other news."""
+    """Return the notice of a failed delivery. `version` is the version that was to be delivered: another version of
+    that key, or another outcome, is another notice."""
     identity = json.dumps([feed, data["key"], version, data["outcome"]])
     return Notice(Topic.DELIVERY_FAILED, tenant, identity, at_ms, {"feed": feed, **data})
 
 
 def feed_stopped(tenant: str, feed: str, identity: str, at_ms: int, why: str) -> Notice:
-    """`identity`: of the feed and of the pause by which it was stopped."""
+    """Return the notice of a feed that the service has stopped. `identity` identifies the feed, and the pause that
+    stopped it."""
     return Notice(Topic.FEED_STOPPED, tenant, identity, at_ms, {"feed": feed, "why": why})
