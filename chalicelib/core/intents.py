@@ -51,7 +51,7 @@ class Intent:
     """One entry of the pause log. `kind` is for people: it follows from the number."""
 
     job_id: str
-    """Or the feed's id."""
+    """The job's id, or the feed's."""
     number: int
     kind: IntentKind
     region: str

@@ -135,9 +135,9 @@ def decide(
     """Decide the repairs of one open job.
 
     Leases are watched at every sweep. Messages are assumed lost only when nothing in the job has moved for a timeout.
-    In the job's home Region the timeout is `redrive_after_ms`. Elsewhere it is `takeover_after_ms`, and the home
-    Region's heartbeat, `home_sight`, must not have moved either. After that, messages are sent again at doubling
-    intervals: perhaps they only wait in a long queue.
+    In the job's home Region the timeout is `redrive_after_ms`. Elsewhere it is `takeover_after_ms`, and the fingerprint
+    of the home Region's heartbeat, `home_sight`, must not have changed either. After that, messages are sent again at
+    doubling intervals: perhaps they only wait in a long queue.
 
     A paused job gets no task messages and is not taken over. Its copies are still verified, and if that was all, it
     settles. When the sweep finds it resumed (or cancelled), all its lanes get their messages at once, since workers

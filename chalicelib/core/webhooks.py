@@ -248,7 +248,7 @@ class HealthSummary:
     failure_ms: int | None
     failure: str
     failures: int
-    """In a row."""
+    """Consecutive failures."""
 
 
 def summarize(healths: Iterable[WebhookHealth], since_ms: int) -> HealthSummary:
