@@ -15,4 +15,5 @@ def read_keys(store: ObjectStore, bucket: Bucket, issuer: str) -> KeyRecord | No
 
 
 def write_keys(store: ObjectStore, bucket: Bucket, record: KeyRecord) -> None:
+    """Store the keys of an issuer, in place of those from before. Raises EftError if that fails."""
     store.overwrite(bucket, record_key(record.issuer), codec.dumps(record))

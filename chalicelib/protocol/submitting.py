@@ -42,6 +42,8 @@ class ManifestPlace:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
+    """A request for a job: the client's, or that of a schedule's occurrence."""
+
     tenant: str
     token: str
     """The Idempotency-Key, or a nonce if the client gave none."""

@@ -13,6 +13,7 @@ A = ParamSpec("A")
 
 
 def tell(env: Env, put: Callable[[T], None], item: T) -> None:
+    """Put an item into the table. If the table doesn't answer, this is only logged."""
     try:
         put(item)
     except Retry as error:
