@@ -28,15 +28,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 OUT = REPOSITORY / "out"
 BRANCH_SEEDS = 500
 ALL_PAIRS_FROM = 50_000
-"""From so many seeds on every pair of fault and call must have occurred."""
+"""From this number of seeds on, every pair of fault and call must have occurred."""
 ALL_SITUATIONS_FROM = 5_000
-"""From so many seeds on every situation must have occurred."""
+"""From this number of seeds on, every situation must have occurred."""
 SHOWN = 10
 
 
 @click.group()
 def main() -> None:
-    """The real steps of both Regions on a virtual clock, over ports that fail."""
+    """Play the real steps of both Regions on a virtual clock, over ports that fail."""
 
 
 @main.command()
@@ -136,7 +136,7 @@ def _result(ok: bool, first: int, total: Batch, seconds: float) -> dict[str, Any
 
 
 def _branches(first: int, count: int) -> dict[str, Any]:
-    """In a process of its own: the tracer has to be there before the product is imported."""
+    """Measure branches in a process of its own: the tracer has to be there before the product is imported."""
     command = [sys.executable, "-m", "simulation.run.branches", str(first), str(count)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     measured: dict[str, Any] = json.loads(done.stdout)
@@ -165,7 +165,7 @@ def _write(name: str, result: dict[str, Any]) -> None:
 
 @contextmanager
 def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar for people; for a log, a line at every tenth."""
+    """Show progress: a bar for people; for a log, a line at every tenth."""
     console = Console(stderr=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

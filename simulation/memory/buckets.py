@@ -34,8 +34,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a key, or a delete marker. `started` and `sequence` number the store's writes: they differ for a
-    multipart upload, which S3 dates by when it was begun."""
+    """One version of a key, or a delete marker. `started` and `sequence` are numbers of the store's writes. They differ
+    for a multipart upload, which S3 dates by when it was begun."""
 
     key: str
     operation: Operation
@@ -55,14 +55,14 @@ class Version:
     restored: bool = False
     delete_marker: bool = False
     _listed: list[ObjectFacts] = field(default_factory=list, init=False, compare=False, repr=False)
-    """Made when it is first listed: jobs of many rows list the same objects again and again."""
+    """Filled when it is first listed, because jobs of many rows list the same objects again and again."""
 
     @property
     def archived(self) -> bool:
         return self.storage_class in ARCHIVE_CLASSES and not self.restored
 
     def listed(self) -> ObjectFacts:
-        """As LIST shows it: which checksum there is but not its value, no version, no encryption."""
+        """Return the facts that LIST shows: which checksum there is but not its value, no version, no encryption."""
         if not self._listed:
             checksum = Checksum(self.checksum.algorithm, self.checksum.type) if self.checksum else None
             self._listed.append(
@@ -95,7 +95,7 @@ class Version:
         sizes = self.part_sizes or (len(self.body),)
         if not 1 <= part_number <= len(sizes):
             raise Permanent("InvalidPartNumber", f"part {part_number} of {len(sizes)}")
-        # PartsCount is said of multipart-born objects only.
+        # PartsCount is returned for multipart-born objects only.
         part = replace(facts, size=sizes[part_number - 1], checksum=None if self.part_sizes else facts.checksum)
         return ObjectHead(part, self.properties, len(self.part_sizes), len(self.tags), age_ms)
 
@@ -123,7 +123,7 @@ class Upload:
     parts: dict[int, StoredPart] = field(default_factory=dict)
 
     def chosen(self, wanted: Sequence[Part], limits: Limits) -> list[StoredPart]:
-        """The stored parts that a Complete names. Raises what S3 raises for a bad list."""
+        """Return the stored parts that a Complete names. Raises what S3 raises for a bad list."""
         if not wanted:
             raise Permanent("MalformedXML", "a Complete must name at least one part")
         numbers = [part.number for part in wanted]
@@ -143,7 +143,7 @@ class Upload:
 
 @dataclass(slots=True)
 class MemoryBucket:
-    """What a bucket holds, and how it was set up."""
+    """The contents and settings of a bucket."""
 
     name: str
     region: str
@@ -171,7 +171,8 @@ class MemoryBucket:
         return next((v for v in self.live.get(key, ()) if v.version_id == version_id and not v.delete_marker), None)
 
     def expect(self, key: str, etag: str | None) -> None:
-        """The destination precondition of a publish. A delete marker counts as nothing there."""
+        """Check a publish against its expected target ETag. A delete marker counts as nothing there. Raises what S3
+        raises."""
         there = self.current(key)
         if etag is None and there is not None:
             raise PreconditionFailed("PreconditionFailed", f"{key} exists (If-None-Match: *)")
@@ -181,8 +182,8 @@ class MemoryBucket:
             raise PreconditionFailed("PreconditionFailed", f"{key} has another ETag (If-Match)")
 
     def publish(self, version: Version) -> None:
-        """In a versioned bucket the current version is the one begun last; in others, the one published last, which
-        takes the place of what has the version id that it has, too: "null" where versioning is suspended."""
+        """Add a version. In a versioned bucket the version that was begun last is the current one. In others it is the
+        one published last; it replaces the version with the same version id ("null" where versioning is suspended)."""
         self.history.setdefault(version.key, []).append(version)
         versions = self.live.setdefault(version.key, [])
         if self.versioning is Versioning.ENABLED:
@@ -194,7 +195,8 @@ class MemoryBucket:
         self._index(version.key)
 
     def set_versioning(self, versioning: Versioning) -> None:
-        """What was written before there were versions has the version id "null" from then on. There is no way back."""
+        """Enable or suspend versioning. Versions written before have the version id "null" from then on. It can't be
+        turned off again."""
         assert versioning is not Versioning.NEVER, "versioning can't be turned off, only suspended"
         if self.versioning is Versioning.NEVER:
             self.live = {
@@ -208,7 +210,7 @@ class MemoryBucket:
         return ids.get(self.versioning)
 
     def replace(self, old: Version, new: Version) -> None:
-        """Change what S3 changes in place: an object's restored copy comes and goes."""
+        """Replace a version in place, as S3 does when an object's restored copy comes and expires."""
         versions = self.live[old.key]
         versions[versions.index(old)] = new
 
@@ -237,7 +239,8 @@ class MemoryBucket:
 
 
 def stored_properties(properties: Properties, tags: dict[str, str], redirect: str | None) -> Properties:
-    """As S3 keeps them: names in lower case, a content type always. Raises what S3 raises for too much of it."""
+    """Return the properties as S3 stores them: names in lower case, always a content type. Raises what S3 raises if
+    they are too large."""
     metadata = {name.lower(): value for name, value in properties.metadata.items()}
     if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > METADATA_MAX_BYTES:
         raise Permanent("MetadataTooLarge", "user metadata is limited to 2 KB")
@@ -248,4 +251,4 @@ def stored_properties(properties: Properties, tags: dict[str, str], redirect: st
 
 
 DEFAULT_PROPERTIES = stored_properties(Properties(), {}, None)
-"""Of what is put without a word of them. Made once, since nobody changes properties in place."""
+"""The properties of objects that are put without any. Made once, since nobody changes properties in place."""

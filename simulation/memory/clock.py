@@ -1,4 +1,4 @@
-"""Time, randomness, names, concurrency, log: all under the test's control."""
+"""Time, randomness, names, concurrency and log under the test's control."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ START_MS = 1_800_000_000_000
 
 
 class VirtualClock:
-    """Implements `ports.Clock`. Stands still until somebody sleeps or advances it."""
+    """Implements `ports.Clock`. It stands still until somebody sleeps or advances it."""
 
     def __init__(self, now_ms: int = START_MS) -> None:
         self._now_ms = now_ms
@@ -35,7 +35,7 @@ class VirtualClock:
 
 
 class SeededRng:
-    """Implements `ports.Rng`: the same seed, the same numbers."""
+    """Implements `ports.Rng`: the same seed gives the same numbers."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
@@ -45,7 +45,7 @@ class SeededRng:
 
 
 class SequentialIds:
-    """Implements `ports.Ids`. Two instances need different prefixes, or their nonces meet."""
+    """Implements `ports.Ids`. Two instances need different prefixes, or their nonces collide."""
 
     def __init__(self, prefix: str = "nonce") -> None:
         self._prefix = prefix
@@ -74,17 +74,17 @@ class SerialPool:
 
 
 class MemoryNotifier:
-    """Implements `ports.Notifier`: keeps what it was told."""
+    """Implements `ports.Notifier`: keeps all events."""
 
     def __init__(self) -> None:
         self.settled: list[tuple[JobSpec, Terminal]] = []
         self.failed: list[Delivery] = []
         self.stopped: list[tuple[str, str, str]] = []
-        """Tenant and name of each feed, and why."""
+        """Tenant and name of each feed, and the reason."""
         self.events: list[str] = []
-        """What rules put on queues."""
+        """The events that rules put on queues."""
         self.failed_feeds: list[tuple[str, str]] = []
-        """Tenant and name of each one's feed."""
+        """Tenant and name of the feed of each failed delivery."""
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self.settled.append((spec, terminal))
@@ -100,7 +100,7 @@ class MemoryNotifier:
         self._tell(notices.FEED_STOPPED, notices.feed_stopped(tenant, feed, pause, why, at_ms))
 
     def _tell(self, kind: str, detail: dict[str, Any]) -> None:
-        """As EventBridge hands it on."""
+        """Keep an event as EventBridge passes it on."""
         self.events.append(json.dumps({"source": notices.SOURCE, "detail-type": kind, "detail": detail}))
 
 

@@ -1,4 +1,4 @@
-"""Receivers of notifications in memory."""
+"""The webhook client and its receivers in memory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Post:
 
 @dataclass(slots=True)
 class MemoryCourier:
-    """Implements `ports.Courier`. `receivers` gives who answers under a URL; `posts` is what was posted."""
+    """Implements `ports.Courier`. `receivers` holds the receiver under each URL; `posts` holds all posts."""
 
     receivers: dict[str, Callable[[Post], Reply]] = field(default_factory=dict)
     posts: list[Post] = field(default_factory=list)

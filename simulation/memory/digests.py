@@ -1,6 +1,6 @@
-"""ETags and checksums as S3 makes them.
+"""Make ETags and checksums as S3 makes them.
 
-CRC64NVME, CRC32C and CRC32 come from awscrt, which is a development requirement like everything in here: there is no
+CRC64NVME, CRC32C and CRC32 come from awscrt, which is a development requirement like everything in here. There is no
 fallback, so that a run doesn't depend on what happens to be installed.
 """
 
@@ -34,7 +34,7 @@ def full(algorithm: str, body: bytes) -> Checksum:
 
 
 def composite(algorithm: str, parts: Sequence[bytes]) -> Checksum:
-    """The checksum of the parts' checksums, "-N"."""
+    """Return the checksum of the parts' checksums, "-N"."""
     digest = _DIGESTS[algorithm]
     value = _text(digest(b"".join(digest(part) for part in parts)))
     return Checksum(algorithm, ChecksumType.COMPOSITE, f"{value}-{len(parts)}")
@@ -49,7 +49,7 @@ def multipart_etag(parts: Sequence[bytes]) -> str:
 
 
 def opaque_etag(sequence: int, parts: int = 0) -> str:
-    """What SSE-KMS shows: looks like an MD5, and says nothing about the content."""
+    """Return an ETag as SSE-KMS shows it: it looks like an MD5, and says nothing about the content."""
     seemingly = _md5(f"opaque {sequence}".encode()).hex()
     return f"{seemingly}-{parts}" if parts else seemingly
 

@@ -1,4 +1,4 @@
-"""A small world for tests: two Regions, their control buckets, a tenant with a source and a target in each."""
+"""A small world for tests: two Regions, their control buckets, and a tenant with a source and a target in each."""
 
 from chalicelib.core.keys import Issuer
 from chalicelib.core.model import Bucket, Endpoint, Feed
@@ -65,7 +65,8 @@ FEEDS = {"west-to-east": Feed("west-to-east", TENANT, "source-west", "target-eas
 def make_store(
     clock: Clock | None = None, *, versioned_targets: bool = True, limits: Limits | None = None
 ) -> MemoryObjectStore:
-    """All buckets of the world. Targets keep versions, so that whatever was published is on record there too."""
+    """Make a store with all buckets of the world. Targets keep versions, so that every publish stays on record
+    there."""
     store = MemoryObjectStore(clock, limits=limits)
     for region in (WEST, EAST):
         store.make_bucket(CONTROL[region])
@@ -96,8 +97,8 @@ def make_env(
     webhook_networks: tuple[Network, ...] = (),
     worker: str | None = None,
 ) -> Env:
-    """One Region's Env. Two Regions (or two workers) share a store, a clock and a ledger by being given the same ones,
-    and have names of their own, so that their nonces never meet."""
+    """Make one Region's Env. Two Regions (or two workers) share a store, a clock and a ledger if they get the same
+    ones. They need names of their own, so that their nonces never collide."""
     clock = clock or VirtualClock()
     worker = worker or f"worker-{region}"
     pool = pool or SerialPool()

@@ -1,6 +1,6 @@
-"""An ObjectStore that fails on cue. The faults a store can do to its caller, and no others:
+"""An ObjectStore that fails on cue, with the faults that a store can have towards its caller, and no others.
 
-refuse (nothing happened), lose the answer (it happened, and the caller learns nothing), answer with any error of
+It can refuse (nothing happened), lose the answer (it happened, and the caller doesn't know), answer with any error of
 `core.errors`, or let somebody else act just before the request arrives. It never lies and never tears an object.
 """
 
@@ -23,7 +23,7 @@ class When(Enum):
     BEFORE = "before"
     """The request never arrives."""
     AFTER = "after"
-    """It is carried out, and the answer is lost."""
+    """The request is carried out, and the answer is lost."""
 
 
 def lost() -> EftError:
@@ -32,8 +32,9 @@ def lost() -> EftError:
 
 @dataclass(slots=True)
 class Rule:
-    """Which requests fail, and how. What is None matches all. `first`: it begins with the n-th match (from 1);
-    `times`: for so many matches, None for ever. `act` runs before the request; with `error` None nothing fails."""
+    """Which requests fail, and how. A field that is None matches all. `first`: the rule begins with the n-th match
+    (from 1). `times`: it applies to so many matches, None for ever. `act` runs before the request. With `error` None
+    nothing fails."""
 
     operation: Operation | None = None
     bucket: str | None = None
@@ -47,7 +48,7 @@ class Rule:
     matched: int = 0
 
     def fires(self, operation: Operation, bucket: Bucket, key: str) -> bool:
-        """Does it concern this request? Counts the matches."""
+        """Return whether the rule applies to this request. Counts the matches."""
         wanted = (self.operation, self.bucket, self.key, self.region)
         if any(
             want not in (None, got)
@@ -60,8 +61,8 @@ class Rule:
 
 @dataclass(slots=True)
 class FaultyStore:
-    """Implements `ports.ObjectStore` round another. Every rule that concerns a request has its effect, in order.
-    `calls` is what was asked for, carried out or not."""
+    """Implements `ports.ObjectStore` around another. Every rule that matches a request has its effect, in order.
+    `calls` holds all requests, carried out or not."""
 
     store: ObjectStore
     rules: list[Rule] = field(default_factory=list)

@@ -8,7 +8,8 @@ from chalicelib.core.errors import Permanent
 
 @dataclass(slots=True)
 class MemoryKeySource:
-    """Implements `ports.KeySource`. `answers` gives what is published under a URL; `asked` is what was asked for."""
+    """Implements `ports.KeySource`. `answers` holds the answer under each URL; `asked` holds the URLs of all
+    requests."""
 
     answers: dict[str, Callable[[], bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)

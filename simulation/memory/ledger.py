@@ -1,4 +1,4 @@
-"""The table in memory, without replication lag: what is put is seen by all, at once.
+"""The table in memory, without replication lag: every put is visible everywhere at once.
 
 Items are keyed as in the real table: one item has one writing Region, and a put replaces the item as a whole.
 """
@@ -72,8 +72,8 @@ class MemoryLedger:
         )
 
     def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
-        """With a limit, the first in the order of the real table's keys: terminal, leases, plans, spec,
-        observations."""
+        """Return a job's items. With a limit, return the first ones in the order of the real table's keys: terminal,
+        leases, plans, spec, observations."""
         end, spec = self._terminal(job_id), self.jobs.get(job_id)
         found: list[Terminal | PartLease | PlanProgress | JobSpec | Observation] = [
             *([end] if end else []),
@@ -178,7 +178,8 @@ class MemoryLedger:
         return self._requests[tenant, region, window_start_ms]
 
     def _terminal(self, job_id: str) -> Terminal | None:
-        """All Regions copy the one record of the control bucket, so any of theirs will do."""
+        """Return the terminal record. All Regions copy the one record of the control bucket, so any Region's copy will
+        do."""
         return next((self.terminals[key] for key in sorted(self.terminals) if key[0] == job_id), None)
 
 
@@ -196,7 +197,7 @@ def _read_cursor(cursor: str) -> tuple[int, str]:
 
 
 def _delivery_place(delivery: Delivery) -> tuple[int, str]:
-    """Where it stands in the list of a feed's."""
+    """Return the sort key of a delivery in the list of its feed's deliveries."""
     identity = repr((delivery.key, delivery.pin, delivery.region)).encode()
     return delivery.at_ms, hashlib.sha256(identity).hexdigest()
 

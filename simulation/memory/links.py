@@ -1,4 +1,4 @@
-"""Pre-signed links to what is in memory: made by the store, followed by whoever has one."""
+"""Pre-signed links to objects in memory. The store makes them, and whoever has one can follow it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def sign(bucket: Bucket, key: str, expires_ms: int, file_name: str, content_type
 
 
 def follow(store: StoreState, url: str) -> Fetched:
-    """GET it, as anybody."""
+    """GET a link without credentials."""
     parts = urlsplit(url)
     query, _, signature = parts.query.rpartition("&signature=")
     asked = {name: values[0] for name, values in parse_qs(query).items()}

@@ -1,4 +1,4 @@
-"""S3's operations by AWS's own names: how requests are counted, denied and made to fail."""
+"""S3's operations by AWS's own names: requests are counted, denied and made to fail by them."""
 
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ class Operation(StrEnum):
 
 
 class Action(StrEnum):
-    """What a policy may refuse."""
+    """Actions that a policy may refuse."""
 
     READ = "read"
     """HEAD, GET, tags, and being the source of a copy."""

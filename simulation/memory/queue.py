@@ -1,4 +1,4 @@
-"""The queues in memory: messages stay until a test, or a simulated event source, takes them."""
+"""The queues in memory. Messages stay until a test, or a simulated event source, takes them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ DRAIN_LIMIT = 10_000
 
 @dataclass(slots=True)
 class MemoryQueue:
-    """Implements `ports.Queue`, all queues of one Region. `delays` has the delay of each message that was
-    sent with one."""
+    """Implements `ports.Queue`, all queues of one Region. `delays` has the delay of each message that was sent with
+    one."""
 
     wakes: list[Wake] = field(default_factory=list)
     verify_deliveries: list[VerifyDelivery] = field(default_factory=list)
@@ -45,15 +45,15 @@ class MemoryQueue:
         return [wake for wake in self.wakes if wake.queue is name]
 
     def take(self, name: QueueName | None = None) -> Wake | None:
-        """The oldest wake (of one queue), removed."""
+        """Remove and return the oldest task message (of one queue); None if there is none."""
         for index, wake in enumerate(self.wakes):
             if name is None or wake.queue is name:
                 return self.wakes.pop(index)
         return None
 
     def drain(self, handle: Callable[[Wake], object], name: QueueName | None = None) -> int:
-        """Hand every wake to `handle`, oldest first, also those that handling sends, until none is left. Returns how
-        many there were. Delays are not waited for."""
+        """Hand every task message to `handle`, oldest first, including those that handling sends, until none is left.
+        Return how many there were. Delays are ignored."""
         handled = 0
         while (wake := self.take(name)) is not None:
             handled += 1

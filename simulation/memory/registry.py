@@ -1,4 +1,4 @@
-"""What tenants have registered, in memory: seen by all at once."""
+"""The registry in memory: every change is visible everywhere at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,13 @@ class MemoryRegistry:
 
     entries: dict[EntryName, Entry] = field(default_factory=dict)
     removed: dict[tuple[EntryKind, str, str, str], Entry] = field(default_factory=dict)
-    """By the nonce of the removal, too."""
+    """The key includes the nonce of the removal."""
     audit: list[Change] = field(default_factory=list)
     hidden: set[EntryName] = field(default_factory=set)
     """Entries whose pointers were lost."""
     written: dict[EntryName, tuple[int, str]] = field(default_factory=dict)
-    """When what is there was written, or removed; of two at the same moment the nonce decides, in all Regions alike."""
+    """When each entry was written, or removed. Of two changes at the same moment the nonce decides, equally in all
+    Regions."""
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
         return self.entries.get((kind, tenant, name))
@@ -66,8 +67,8 @@ class MemoryRegistry:
         return True
 
     def apply(self, entry: Entry, written_ms: int | None = None) -> None:
-        """Take what is written, here or in another Region: the last writer wins, of a removal too. DynamoDB judges that
-        by times of its own, which are `written_ms`; without them, the entry's have to do."""
+        """Apply an entry that was written here or in another Region. The last writer wins, of a removal too. DynamoDB
+        decides that by times of its own, which are `written_ms`; without them, the entry's own time is used."""
         key = (entry.kind, entry.tenant, entry.name)
         stamp = (entry.changed_ms if written_ms is None else written_ms, entry.nonce)
         newest = stamp >= self.written.get(key, (0, ""))

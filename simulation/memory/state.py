@@ -1,5 +1,5 @@
-"""What stands behind the in-memory S3: its buckets and the rules of every request; and beside them the hands of tests,
-which set it up, act as somebody else, and look inside."""
+"""The state behind the in-memory S3: its buckets and the rules of every request. It also has methods for tests, which
+set it up, act as somebody else, and look inside."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ BeforeCall = Callable[[Operation, str, str], None]
 
 
 class StoreState:
-    """`before_call(operation, bucket, key)` runs before each request, outside the lock: it may change the store, or
-    raise. `requests` counts requests by (operation, bucket name)."""
+    """The buckets. `before_call(operation, bucket, key)` runs before each request, outside the lock: it may change the
+    store, or raise. `requests` counts requests by (operation, bucket name)."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class StoreState:
         encryption: str = "AES256",
         tags: dict[str, str] | None = None,
     ) -> Bucket:
-        """`requester_pays` and `owner` are as the Bucket says (no owner: this account)."""
+        """Make a bucket. `requester_pays` and `owner` are taken from the Bucket (no owner: this account)."""
         self._buckets[bucket.name] = MemoryBucket(
             name=bucket.name,
             region=bucket.region,
@@ -68,11 +68,11 @@ class StoreState:
         return bucket
 
     def tag_bucket(self, bucket: Bucket, tags: dict[str, str]) -> None:
-        """Whoever administers the bucket says something of it."""
+        """Set a bucket's tags, as its administrator."""
         self._buckets[bucket.name].tags = dict(tags)
 
     def set_versioning(self, bucket: Bucket, versioning: Versioning) -> None:
-        """Whoever administers the bucket turns versioning on, or suspends it."""
+        """Enable or suspend versioning, as the bucket's administrator."""
         with self._lock:
             self._buckets[bucket.name].set_versioning(versioning)
 
@@ -100,8 +100,8 @@ class StoreState:
         composite: bool = False,
         begun_ms_ago: int = 0,
     ) -> Version:
-        """An outside client uploads: in one piece, or in parts of the given sizes. `algorithm` None makes an object as
-        of old, without any checksum. S3 dates what comes in parts by when that was begun."""
+        """Upload as an outside client: in one piece, or in parts of the given sizes. `algorithm` None makes an object
+        without any checksum, like an old one. S3 dates an object of parts by when its upload was begun."""
         assert not part_sizes or sum(part_sizes) == len(body), "the parts must make up the body"
         with self._lock:
             store = self._buckets[bucket.name]
@@ -126,7 +126,7 @@ class StoreState:
             return version
 
     def remove(self, bucket: Bucket, key: str, version_id: str | None = None) -> None:
-        """An outside client deletes a key, or one version for good."""
+        """Delete a key, or one version for good, as an outside client."""
         with self._lock:
             store = self._buckets[bucket.name]
             if version_id is None:
@@ -135,24 +135,24 @@ class StoreState:
                 store.forget(key, version_id)
 
     def restore(self, bucket: Bucket, key: str, *, restored: bool = True) -> None:
-        """An archived object's restored copy comes, or expires."""
+        """Let an archived object's restored copy come, or expire."""
         with self._lock:
             store = self._buckets[bucket.name]
             found = found_or_raise(store.current(key), key)
             store.replace(found, replace(found, restored=restored))
 
     def open_upload(self, bucket: Bucket, key: str, initiator: str = OUTSIDER) -> UploadRef:
-        """An outside client begins a multipart upload."""
+        """Begin a multipart upload as an outside client."""
         with self._lock:
             store = self._buckets[bucket.name]
             return self._open_upload(store, bucket, key, Properties(), {}, Placement(), None, initiator)
 
     def versions(self, bucket: Bucket, key: str) -> Sequence[Version]:
-        """Every version and delete marker the key ever had, oldest first, also those replaced or deleted."""
+        """Return every version and delete marker the key ever had, oldest first, also those replaced or deleted."""
         return list(self._buckets[bucket.name].history.get(key, ()))
 
     def kept(self, bucket: Bucket, key: str) -> Sequence[Version]:
-        """The versions that there are now, without delete markers: what can be brought back."""
+        """Return the versions that there are now, without delete markers: those that can be brought back."""
         return [version for version in self._buckets[bucket.name].live.get(key, ()) if not version.delete_marker]
 
     def current(self, bucket: Bucket, key: str) -> Version | None:
@@ -191,7 +191,7 @@ class StoreState:
         return store
 
     def _source(self, source: SourceRef) -> Version:
-        """The source of a copy, as pinned."""
+        """Return the pinned source of a copy. Raises what S3 raises if it is not as pinned."""
         pays = source.bucket.requester_pays
         store = self._permitted(source.bucket, source.key, Action.READ, pays=pays)
         found = found_or_raise(store.find(source.key, source.version_id), source.key)
@@ -288,8 +288,8 @@ class StoreState:
         )
 
     def _delete(self, store: MemoryBucket, key: str, by: str) -> str | None:
-        """A bucket that has versions gets a delete marker even for a key that isn't there; others have nothing to note
-        then."""
+        """Delete a key. A bucket that has versions gets a delete marker even for a key that isn't there; in others
+        nothing happens then."""
         if store.versioning is not Versioning.NEVER or store.current(key) is not None:
             sequence = self._next()
             version_id = store.next_version_id(sequence)
@@ -314,7 +314,8 @@ class StoreState:
 
 
 class _Request:
-    """One request: counted, checked, and atomic until it ends. By hand, since a simulation makes millions."""
+    """One request: counted, checked, and atomic until it ends. A hand-written context manager, since a simulation makes
+    millions of requests."""
 
     __slots__ = ("_bucket", "_key", "_operation", "_store")
 

@@ -1,8 +1,8 @@
-"""S3 in memory, with AWS's own semantics rather than any emulator's: the reference that the contract suite holds the
-others to, and the ground the simulation stands on.
+"""S3 in memory, with AWS's own semantics rather than any emulator's. It is the reference for the contract suite, which
+compares the others with it, and the base of the simulation.
 
-Every request is atomic and answered at once (one lock), so conditional writes are linearizable. Faults are put round it
-(`faults`), not into it.
+Every request is atomic and answered at once (one lock), so conditional writes are linearizable. Faults are wrapped
+around it (`faults`), not put into it.
 """
 
 from collections.abc import Sequence
@@ -108,7 +108,8 @@ class MemoryObjectStore(StoreState):
             itself = (source.bucket.name, source.key, source.version_id) == (bucket.name, key, None)
             if itself and placement == Placement():
                 raise Permanent("InvalidRequest", "an object can't be copied onto itself without a change")
-            # Keeps content, properties and tags; not class, encryption, redirect; and a "-N" ETag becomes a plain one.
+            # CopyObject keeps content, properties and tags, but not class, encryption and redirect. A "-N" ETag becomes
+            # a plain one.
             version = self._object(
                 Operation.COPY,
                 store,

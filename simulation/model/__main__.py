@@ -1,4 +1,4 @@
-"""`python -m simulation.model`: checks every model. Exits with 1 if anything differs from what the table expects."""
+"""`python -m simulation.model`: check every model. Exits with 1 if anything differs from what the table expects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
     try:
         provide(click.echo)
         if len(checks) == len(CHECKS):
-            REPORT.unlink(missing_ok=True)  # What is there afterwards is this run's.
+            REPORT.unlink(missing_ok=True)  # A report that is there afterwards is this run's.
         begun = time.monotonic()
         at_once = jobs or jobs_at_once(cores(), available_mb())
         click.echo(

@@ -1,4 +1,4 @@
-"""What a check is: one model in one configuration, and what must come of it."""
+"""A check: one model in one configuration, and its expected result."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,11 +12,11 @@ class Kind(StrEnum):
     SAFETY = "safety"
     """No property is ever violated, in any history within the bounds."""
     LIVENESS = "liveness"
-    """What must come does come, in every history in which nobody who could move stands still for ever."""
+    """The required progress happens in every history in which no process that could move stands still for ever."""
     BROKEN = "broken"
-    """The protocol with one rule taken away, or one of its documented residuals: the violation must be found."""
+    """The protocol with one rule removed, or one of its documented residuals: the violation must be found."""
     REACHABLE = "reachable"
-    """Something does happen, so that the properties about it are not true of nothing."""
+    """Something does happen, so that the properties about it are not vacuously true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class Check:
 
     @property
     def liveness(self) -> bool:
-        """Searched for cycles, under weak fairness."""
+        """True if the search is for cycles, under weak fairness."""
         return "LIVE" in self.flags
 
     @property
     def cut_off(self) -> bool:
-        """Histories beyond the bounds end where they are, so that ends mean nothing."""
+        """True if histories beyond the bounds end where they are. Then invalid end states mean nothing."""
         return "CUT_OFF" in self.flags

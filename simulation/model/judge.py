@@ -1,4 +1,4 @@
-"""What was expected against what was found."""
+"""Compare what was found with what was expected."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,13 @@ class Verdict:
 
     @property
     def deviation(self) -> str | None:
-        """How it differs from what the table expects; None if it doesn't."""
+        """How the result differs from what the table expects; None if it doesn't."""
         return deviation(self.check, self.found)
 
 
 def deviation(check: Check, found: Found) -> str | None:
-    """A violation ends a search, so a search that found what it was for need not be complete. Any other must be."""
+    """Return how the result differs from the expectation, or None. A violation ends a search, so a search that found
+    the expected one need not be complete. Any other must be."""
     if found.violated is not None:
         return None if found.violated == check.violates else f"violated: {found.violated}"
     if found.cut_short is not None:

@@ -1,4 +1,4 @@
-"""What the checker that Spin generates (pan) said: pure reading of its output."""
+"""Parse the output of the checker that Spin generates (pan). Pure."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _CUT_SHORT = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The outcome of one search. `violated`: the property's name, or pan's own words if it has none."""
+    """The outcome of one search. `violated` is the property's name, or pan's own words if it has none."""
 
     errors: int
     states: int
@@ -24,7 +24,7 @@ class Found:
     memory_mb: int
     violated: str | None
     cut_short: str | None
-    """Why the search did not cover everything, but for having found a violation; None if it did."""
+    """Why the search did not cover everything, other than because it found a violation; None if it did."""
 
 
 def read(output: str) -> Found:

@@ -1,4 +1,4 @@
-"""What people and machines are told: a line for each check, and out/model.json."""
+"""Report results to people and machines: a line for each check, and out/model.json."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def expected(check: Check) -> str:
 
 
 def explanation(verdict: Verdict) -> str:
-    """What to do about a check that deviates."""
+    """Return how a check deviates, and how to replay it."""
     flags = " ".join(verdict.check.defines)
     said = f"{verdict.check.name} ({verdict.check.model}.pml {flags}): {verdict.deviation}"
     return f"{said}\n  replay: {verdict.replay}" if verdict.replay else said

@@ -16,7 +16,7 @@ from simulation.model.pan import read
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODELS = REPOSITORY / "docs" / "model"
 MEMORY_MB = 4000
-"""What one search may take; the largest takes less than 1 GB."""
+"""Memory limit of one search, in MB; the largest uses less than 1 GB."""
 DEPTH_MAX = 100_000
 """Steps of one history; the longest has about 700. Exceeding it counts as failure."""
 SEARCH_S = 900
@@ -25,16 +25,17 @@ HASH_BITS = 24
 
 
 class ModelError(Exception):
-    """A model that Spin or gcc refuses."""
+    """Spin or gcc refuses a model."""
 
 
 def jobs_at_once(cores: int, available_mb: int) -> int:
-    """Two at most: searches are bound by memory bandwidth, and each may need MEMORY_MB."""
+    """Return how many searches to run at once, two at most. They are bound by memory bandwidth, and each may need
+    MEMORY_MB."""
     return max(1, min(2, cores, available_mb // MEMORY_MB))
 
 
 def available_mb(meminfo: Path = Path("/proc/meminfo")) -> int:
-    """0 where it can't be told."""
+    """Return the available memory in MB; 0 if it can't be determined."""
     try:
         lines = meminfo.read_text().splitlines()
     except OSError:
@@ -43,7 +44,7 @@ def available_mb(meminfo: Path = Path("/proc/meminfo")) -> int:
 
 
 def run_all(checks: Iterable[Check], out: Path, jobs: int) -> Iterator[Verdict]:
-    """Verdicts in the order in which they come."""
+    """Yield verdicts in the order in which they come."""
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(run_check, check, out / check.name) for check in checks]
         try:
@@ -55,12 +56,12 @@ def run_all(checks: Iterable[Check], out: Path, jobs: int) -> Iterator[Verdict]:
 
 
 def run_check(check: Check, folder: Path) -> Verdict:
-    """Run one check in a folder of its own, which keeps the model, what pan said and the history that it found."""
+    """Run one check in a folder of its own, which keeps the model, pan's output and the history that it found."""
     begun = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model = f"{check.model}.pml"
-    for file in MODELS.glob(f"{check.model}*.pml"):  # Itself, and what it includes.
+    for file in MODELS.glob(f"{check.model}*.pml"):  # The model itself, and the files that it includes.
         shutil.copy(file, folder)
     _must(["spin", "-a", *check.defines, model], folder)
     _must(compile_command(check), folder)

@@ -1,4 +1,4 @@
-"""Spin and a C compiler: found, or installed from Debian."""
+"""Find Spin and a C compiler, or install them from Debian."""
 
 import os
 import shutil
@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _WAIT = ("--option", "DPkg::Lock::Timeout=120")
-"""Seconds to wait for somebody else who is installing something."""
+"""Seconds to wait for another process that is installing something."""
 
 
 class ToolError(Exception):
-    """A tool that the models need is missing and can't be installed; says what to do."""
+    """A tool that the models need is missing and can't be installed. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What this machine has."""
+    """The relevant features of this machine."""
 
     spin: bool
     gcc: bool
@@ -25,7 +25,7 @@ class Machine:
 
 
 def packages_to_install(machine: Machine) -> tuple[str, ...]:
-    """The Debian packages that are missing. Raises ToolError if they can't be installed from here."""
+    """Return the Debian packages that are missing. Raises ToolError if they can't be installed from here."""
     missing = (() if machine.spin else ("spin",)) + (() if machine.gcc else ("gcc", "libc6-dev"))
     if not missing:
         return ()
@@ -47,7 +47,7 @@ def this_machine() -> Machine:
 
 
 def provide(say: Callable[[str], None]) -> None:
-    """Install what is missing. Raises ToolError."""
+    """Install the packages that are missing. Raises ToolError."""
     missing = packages_to_install(this_machine())
     if not missing:
         return

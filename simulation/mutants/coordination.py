@@ -1,4 +1,4 @@
-"""Claims, leases, records, splitting, sweeping and settling."""
+"""Planted bugs in claims, leases, records, splitting, sweeping and settling."""
 
 from simulation.mutants.plant import Edit, Mutant
 

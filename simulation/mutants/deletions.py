@@ -1,4 +1,4 @@
-"""What jobs delete at their targets."""
+"""Planted bugs in the deletions of jobs at their targets."""
 
 from simulation.mutants.plant import Edit, Mutant
 

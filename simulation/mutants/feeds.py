@@ -1,4 +1,4 @@
-"""Feeds: intake, catching up, pauses and their fills, deliveries and their verification."""
+"""Planted bugs in feeds: intake, catching up, pauses and their back-fills, deliveries and their verification."""
 
 from simulation.mutants.plant import Edit, Mutant
 

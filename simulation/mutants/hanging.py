@@ -1,4 +1,5 @@
-"""Dependencies that hang: who is still asked, the stages of a sweep, heartbeats; whose buckets they still are."""
+"""Planted bugs for dependencies that hang: which ones are still called, a sweep's stages, heartbeats, and to whom
+buckets belong."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,5 @@
-"""Hunting: a process for each mutant, since planting changes what is imported; and one with nothing planted."""
+"""Hunt for planted bugs. Each mutant gets a process of its own, since planting changes what is imported. One process
+has nothing planted."""
 
 import json
 import os
@@ -21,12 +22,13 @@ NOTHING = Mutant("nothing", "nothing is planted: nothing may be found", ())
 
 
 class CannotBeHunted(Exception):
-    """The tests that are to find a bug could not be run: that is no bug found."""
+    """The tests that should find a bug could not be run. This does not count as finding the bug."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`seed` is the first that showed it, `test` the first that failed; None if none did."""
+    """The result for one mutant. `seed` is the first that showed the bug, `test` the first that failed; None if none
+    did."""
 
     name: str
     what: str
@@ -41,7 +43,7 @@ class Found:
 
     @property
     def by(self) -> str:
-        """What has found it, for people; "" if nothing has."""
+        """What found the bug, as a text for people; "" if nothing did."""
         if self.test is not None:
             return self.test
         return "" if self.seed is None else f"seed {self.seed}: {self.invariant}"
@@ -55,8 +57,8 @@ class Found:
 
 
 def hunt_all(seeds: int, only: str | None = None) -> Iterator[Found]:
-    """In the order in which they are found."""
-    # What takes longest comes first, so that no core waits for it in the end.
+    """Yield the results in the order in which they come."""
+    # Mutants that take longest come first, so that no core waits for one in the end.
     wanted = [mutant for mutant in (NOTHING, *MUTANTS) if only in (None, mutant.name)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done in as_completed([pool.submit(_hunt_apart, mutant, seeds) for mutant in wanted]):
@@ -68,12 +70,13 @@ def _hunt_apart(mutant: Mutant, seeds: int) -> Found:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     if done.returncode:
         raise RuntimeError(f"{mutant.name} could not be hunted: {(done.stderr or done.stdout)[-4000:]}")
-    # The tests have written before it whatever they had to say.
+    # The tests have printed their own output before it.
     return Found(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def hunt(mutant: Mutant, seeds: int) -> Found:
-    """Plants it in this process, for good, and runs what is to find it. Where nothing is planted, all of that."""
+    """Plant a mutant in this process, for good, and run the tests or seeds that should find it. If nothing is planted,
+    run all of them."""
     plant(mutant.edits)
     tests = mutant.tests if mutant != NOTHING else tuple(dict.fromkeys(t for m in MUTANTS for t in m.tests))
     found = _hunt_by_tests(mutant, tests) if tests else None
@@ -83,7 +86,7 @@ def hunt(mutant: Mutant, seeds: int) -> Found:
 
 
 def hunt_by_seeds(mutant: Mutant, seeds: int) -> Found | None:
-    """Play seeds until one is violated; None if none is."""
+    """Play seeds until one violates an invariant, and return that one; None if none does."""
     from simulation.run.play import play
 
     for seed in range(seeds):
@@ -94,7 +97,7 @@ def hunt_by_seeds(mutant: Mutant, seeds: int) -> Found | None:
 
 @dataclass(slots=True, eq=False)
 class _Watching:
-    """A pytest plugin that keeps what failed."""
+    """A pytest plugin that keeps the failures."""
 
     failed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -105,7 +108,7 @@ class _Watching:
 
 def _hunt_by_tests(mutant: Mutant, tests: Sequence[str]) -> Found | None:
     watching = _Watching()
-    # Its import takes as long as all else together, and no test that is named here needs it.
+    # Importing schemathesis takes as long as everything else together, and no test that is named here needs it.
     apart = ["-p", "no:cacheprovider", "-p", "no:schemathesis"]
     code = pytest.main(["-x", "-q", "--no-header", *apart, *tests], plugins=[watching])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or (code and not watching.failed):

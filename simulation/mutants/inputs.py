@@ -1,4 +1,4 @@
-"""What jobs go by: lists, retries, filters; and plans."""
+"""Planted bugs in what jobs select by: lists, retries, filters; and in plans."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,5 @@
-"""Pages of records, of a job's objects, of sources and of deliveries: what is left out between two of them."""
+"""Planted bugs in pages of records, of a job's objects, of sources and of deliveries: entries left out between two
+pages."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,4 @@
-"""Planting: a module's source is changed on its way in, in this process alone. Nothing on disk changes."""
+"""Plant a bug: change a module's source while it is imported, in this process alone. Nothing on disk changes."""
 
 import importlib
 import importlib.util
@@ -12,7 +12,7 @@ from types import CodeType, ModuleType
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """In `module`, `old` (which is there exactly once) becomes `new`."""
+    """A change: in `module`, `old` (which must be there exactly once) becomes `new`."""
 
     module: str
     old: str
@@ -21,17 +21,18 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A planted bug: what it is, the edits that make it, and by what it is to be found."""
+    """A planted bug: its description, the edits that make it, and the tests that should find it."""
 
     name: str
     what: str
     edits: tuple[Edit, ...]
     tests: tuple[str, ...] = ()
-    """Tests (pytest's node ids) of which one must fail: adapters are not simulated. None: a seed has to find it."""
+    """Tests (pytest's node ids) of which one must fail, for adapters, which are not simulated. If empty, a seed must
+    find it."""
 
 
 class CannotBePlanted(Exception):
-    """The code has changed: the mutant has to be brought up to date."""
+    """The code has changed, so the mutant has to be brought up to date."""
 
 
 class _Changed(SourceFileLoader):
@@ -40,7 +41,8 @@ class _Changed(SourceFileLoader):
         self._edits = edits
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compiled from the changed source, past any cached byte code."""
+        """Compile the changed source, and ignore any cached byte code. Raises CannotBePlanted if a snippet doesn't
+        fit."""
         source = self.get_data(self.get_filename(fullname)).decode()
         for edit in self._edits:
             times = source.count(edit.old)
@@ -67,8 +69,10 @@ class _Finder(MetaPathFinder):
 
 
 def plant(edits: Sequence[Edit]) -> None:
-    """Change what the modules' first import will see. Raises CannotBePlanted if that can't be done, now: raised by an
-    import in the middle of a test, it would look like a test that has found the bug."""
+    """Change the modules that later imports will see. Raises CannotBePlanted if that is not possible.
+
+    It is raised now, because raised by an import in the middle of a test it would look like a test that found the bug.
+    """
     for edit in edits:
         if edit.module in sys.modules:
             raise CannotBePlanted(f"{edit.module} has been imported already")

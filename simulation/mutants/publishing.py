@@ -1,4 +1,4 @@
-"""Publishing, recognising and reporting objects."""
+"""Planted bugs in publishing, recognising and reporting objects."""
 
 from simulation.mutants.plant import Edit, Mutant
 

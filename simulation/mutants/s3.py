@@ -1,4 +1,5 @@
-"""The S3 adapter: what it sends, which page it asks for next, and what it makes of an answer."""
+"""Planted bugs in the S3 adapter: the requests that it sends, the next page that it asks for, and how it reads
+answers."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,4 @@
-"""Schedules: what is decided once, and under which name a job is submitted."""
+"""Planted bugs in schedules: what is decided once, and the name under which a job is submitted."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,4 @@
-"""Rows that nothing decides: rounds, rests, rows set aside, and the end of it."""
+"""Planted bugs for rows that stay undecided: rounds, rests, rows set aside, and the end of it."""
 
 from simulation.mutants.plant import Edit, Mutant
 

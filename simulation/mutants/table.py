@@ -1,4 +1,4 @@
-"""The table of planted bugs in docs/verification.md: written by the hunt, never by hand."""
+"""Write the table of planted bugs in docs/verification.md. The hunt writes it; it is never edited by hand."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,13 +23,13 @@ def table_of(found: Sequence[Found]) -> str:
 
 
 def listed() -> list[str]:
-    """Names in the page's table as it stands."""
+    """Return the names in the page's table as it stands."""
     _, _, rest = PAGE.read_text().partition(_BEGIN)
     rows = rest.partition(_END)[0].splitlines()[2:]
     return [row.split("|")[1].strip().strip("`") for row in rows]
 
 
 def _row(one: Found) -> str:
-    """A test without its parameters, which may hold anything."""
+    """Return a table row. The test is shown without its parameters, which may hold any character."""
     by = f"`{one.test.removeprefix('tests/').partition('[')[0]}`" if one.test else one.by or "nothing"
     return f"| `{one.name}` | {one.what} | {by} |"

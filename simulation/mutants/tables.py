@@ -1,4 +1,5 @@
-"""The adapters of the table, the registry, the queues and the bus: pages, leftovers of batches, what answers mean."""
+"""Planted bugs in the adapters of the table, the registry, the queues and the bus: pages, leftovers of batches, and how
+answers are read."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,4 @@
-"""Multipart uploads and their register."""
+"""Planted bugs in multipart uploads and their register."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,2 +1,5 @@
-"""The real steps of both Regions on one virtual clock, over ports that fail. What a seed draws is in `scenario`, what
-may go wrong and what may not in `faults`, what must hold all the same in `monitors` and `verdicts`."""
+"""Play the real steps of both Regions on one virtual clock, over ports that fail.
+
+`scenario` draws what a seed consists of. `faults` says what may go wrong, and what may not. `monitors` and `verdicts`
+check what must hold all the same.
+"""

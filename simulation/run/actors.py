@@ -1,5 +1,5 @@
-"""Who is outside: customers ask (`customers`), partners upload (`partners`), others meddle at the destination, an
-operator looks."""
+"""Everybody outside the product: customers (`customers`), partners who upload (`partners`), others who write at the
+destination, and an operator."""
 
 from functools import partial
 
@@ -24,12 +24,12 @@ class Actors:
         self.truth, self.source, self.target = self.customers.truth, self.customers.source, self.customers.target
         self.contents = Contents(world.store, world.random, self.scenario.contents)
         self.placed = {f"in/{item.key}": item for item in reversed(self.scenario.items) if not item.target}
-        """By source key."""
+        """The items at the source, by source key."""
         self.partners = Partners(world, self.customers, self.contents)
 
     def set_up(self) -> None:
         for region, bucket in [(region, bucket) for region in REGIONS for bucket in CONTROL.values()]:
-            self.world.store.put(bucket, f"beacon/{region}", b"0")  # Both Regions have been alive before.
+            self.world.store.put(bucket, f"beacon/{region}", b"0")  # Both Regions have lived before.
         for item in self.scenario.items:
             self._place(item)
         for number, job in enumerate(self.scenario.jobs):
@@ -70,7 +70,7 @@ class Actors:
             storage_class="GLACIER" if item.archived else "STANDARD",
         )
 
-    # --- what happens -----------------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------------------
 
     def _act(self, event: Event) -> None:
         world, subject = self.world, event.subject

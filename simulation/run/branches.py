@@ -1,4 +1,4 @@
-"""Which decisions of the product the seeds reach: branch coverage, measured in a process of its own."""
+"""Measure which decisions of the product the seeds reach: branch coverage, in a process of its own."""
 
 import json
 import sys
@@ -12,8 +12,8 @@ MEASURED = ("chalicelib/core/", "chalicelib/protocol/", "chalicelib/steps/", "ch
 
 
 def measure(first: int, count: int) -> dict[str, Any]:
-    """Plays the seeds under a tracer (slowly). {"seeds", "branches", "taken", "percent", "files": {path: {"branches",
-    "taken", "not_taken": ["line->line"]}}}"""
+    """Play the seeds under a tracer (slowly). Return {"seeds", "branches", "taken", "percent", "files": {path:
+    {"branches", "taken", "not_taken": ["line->line"]}}}."""
     coverage = Coverage(branch=True, source=["chalicelib"], concurrency=["greenlet"], data_file=None)
     coverage.start()
     from simulation.run.many import play_batch

@@ -1,4 +1,4 @@
-"""Every call that the product makes at a port: it takes time, others run meanwhile, and it may fail."""
+"""Every call that the product makes at a port. It takes time, others run meanwhile, and it may fail."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -32,8 +32,8 @@ Watch = Callable[[Process, str, tuple[Any, ...], Any], None]
 
 
 class Calls:
-    """Carries calls out. `watch(process, call, arguments, answer)` is told of each that was carried out, at the moment
-    it was; the answer may be an error."""
+    """Carries calls out. `watch(process, call, arguments, answer)` is called for each call at the moment that it was
+    carried out; the answer may be an error."""
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class Calls:
         self._happened = happened
         self._policy, self._latency_ms, self._stuck = scenario.policy, scenario.latency_ms, scenario.stuck
         self._spent: set[str] = set()
-        """Uploads that S3 answered with 409 when they were to be completed."""
+        """Uploads whose completion S3 answered with 409."""
         self.down: set[str] = set()
-        """What can't be reached: "storage <region>", "table <region>"."""
+        """Services that can't be reached: "storage <region>", "table <region>"."""
         self.hanging: set[str] = set()
-        """What accepts requests and answers none; "queue <region>", too."""
+        """Services that accept requests and answer none: as in `down`, and "queue <region>"."""
         self.pairs: Counter[tuple[Fault, str]] = Counter()
         self.made = 0
         self.watches: dict[str, Watch] = {}
 
     def port(self, name: str, real: object, methods: tuple[str, ...], needs: Callable[..., tuple[str, ...]]) -> Any:
-        """A port whose calls come here. `needs(*arguments)` names the services that it takes."""
+        """Return a port whose calls go through here. `needs(*arguments)` names the services that a call needs."""
         made = type(name, (), {})()
         for method in methods:
             setattr(made, method, partial(self._call, f"{name}.{method}", getattr(real, method), needs))
@@ -91,7 +91,8 @@ class Calls:
         return real(*args, **kwargs)
 
     def _latency(self, process: Process) -> int:
-        """A sweep's calls end within their budget, by an answer or without; the API gives up when all are slow."""
+        """Return the longest latency, in milliseconds, of a process' calls. A sweep's calls end within their budget,
+        with an answer or without. The API gives up when all calls are slow."""
         if process.name in WORKERS:
             return self._latency_ms
         return min(self._latency_ms, SWEEP_LATENCY_MS if process.name == "sweep" else API_LATENCY_MS)
@@ -110,8 +111,8 @@ class Calls:
         real: Callable[..., Any],
         kwargs: dict[str, Any],
     ) -> None:
-        """Wait in vain for what hangs; some of those requests are carried out all the same. Then for what concerns an
-        object that is refused for ever."""
+        """Wait in vain for a service that hangs; some of those requests are carried out all the same. Then refuse the
+        call, or let it wait in vain, if it concerns an object that is refused for ever."""
         for service in needed:
             if service in self.hanging:
                 self._happened[_HANGING[service.split()[0]]] += 1
@@ -183,13 +184,13 @@ class Calls:
         return answer
 
     def _arrive(self, effect: Callable[[], Any], needed: tuple[str, ...]) -> None:
-        """A request whose answer interests nobody."""
+        """Carry out a request to whose answer nobody listens."""
         with suppress(EftError):
             self._reach(needed)
             effect()
 
     def still_arrive(self, process: Process) -> None:
-        """The process is about to be killed: what it has sent may arrive all the same."""
+        """Let requests that a process has sent arrive later, perhaps. Called before the process is killed."""
         for thread in process.threads:
             if thread.in_flight is not None and self._random.random() < 0.5:
                 delay = self._random.randrange(LATE_MS)
@@ -198,7 +199,7 @@ class Calls:
 
 
 class PoolOfThreads:
-    """Implements `ports.Pool`: items side by side, in threads that give way at every call."""
+    """Implements `ports.Pool`: items run concurrently, in threads that yield at every call."""
 
     def __init__(self, scheduler: Scheduler, width: int) -> None:
         self._scheduler, self._width = scheduler, width

@@ -1,5 +1,5 @@
-"""Customers: they ask either Region's API for jobs and feeds, again if they get no answer, and look at what becomes of
-it."""
+"""Customers. They ask either Region's API for jobs and feeds, repeat requests that got no answer, and check the
+progress."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,11 +22,11 @@ ASK_AGAIN_MS = 5 * SECOND
 POLL_EVERY_MS = 2 * MINUTE
 RETRY_AGAIN_MS = 2 * MINUTE
 OWNER = Author(TENANT, "owner", "request")
-"""Of the feeds."""
+"""The author of requests about feeds."""
 
 
 def place(number: int) -> ManifestPlace:
-    """Where the manifest of a job lies."""
+    """Return where the manifest of a job lies."""
     return ManifestPlace(SOURCE[WEST].name, f"lists/{number}")
 
 
@@ -35,13 +35,13 @@ class Truth:
     """What was done from outside, so that outcomes can be judged."""
 
     bodies: dict[str, bytes] = field(default_factory=dict)
-    """Source key -> what was there when the jobs were asked for."""
+    """Source key -> its content when the jobs were submitted."""
     at_target: dict[str, bytes] = field(default_factory=dict)
-    """Target key -> what was there from the beginning."""
+    """Target key -> its content from the beginning."""
     touched: set[str] = field(default_factory=set)
     """Keys below the endpoints' prefixes that somebody changed later, on either side."""
     asked: dict[int, JobSpec] = field(default_factory=dict)
-    """Number of the job -> what was accepted."""
+    """Number of the job -> the spec that was accepted."""
     needless: set[int] = field(default_factory=set)
     """Numbers of jobs that were to retry others, which had delivered everything."""
     relisted: set[int] = field(default_factory=set)
@@ -50,7 +50,7 @@ class Truth:
     approved: set[int] = field(default_factory=set)
     """Numbers of plans whose approval was answered: they are carried out, or have been cancelled."""
     progress: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    """(job, Region) -> the most objects that this Region said were done."""
+    """(job, Region) -> the most objects that this Region reported as done."""
 
 
 class Customers:
@@ -59,8 +59,8 @@ class Customers:
         self.source, self.target = SOURCE[WEST], TARGET[self.scenario.control_of]
 
     def ask(self, who: str, region: str, work: Callable[[Env], object]) -> None:
-        """A request to the API of a Region. What gets no answer, or a bad one, is asked again: of the other Region if
-        this one is dead."""
+        """Send a request to the API of a Region. A request without an answer, or with a bad one, is repeated; if this
+        Region is dead, the other one gets it."""
         stacks = self.world.stacks
         if stacks[region].asleep:
             region = EAST if region == WEST else WEST
@@ -113,7 +113,7 @@ class Customers:
         self.ask(f"submit-{number}", region, work)
 
     def _retry(self, number: int, retried: int, region: str) -> None:
-        """As soon as the other job has settled."""
+        """Retry another job, as soon as that one has settled."""
 
         def work(env: Env) -> None:
             old = self.truth.asked.get(retried)
@@ -133,7 +133,7 @@ class Customers:
         self.ask(f"retry-{retried}", region, work)
 
     def approve(self, number: int, region: str) -> None:
-        """As soon as the plan is made."""
+        """Approve a plan, as soon as it is made."""
 
         def work(env: Env) -> None:
             spec = self.truth.asked.get(number)
@@ -163,8 +163,8 @@ class Customers:
         self.ask(f"{change.__name__}-{number}", region, work)
 
     def resume_all(self) -> None:
-        """The owner of a paused job or feed wants it to go on after all, also if an old request to pause it arrives
-        late."""
+        """Resume every paused job and feed, so that it can end. This is repeated, because an old request to pause it
+        may arrive late."""
         for number, spec in self.truth.asked.items():
             names = self.world.store.keys(CONTROL[spec.control_region])
             intents = sum(name.startswith(f"jobs/{spec.job_id}/intent/") for name in names)
@@ -177,7 +177,7 @@ class Customers:
             self.world.scheduler.at(self.world.scheduler.now_ms + 5 * MINUTE, self.resume_all)
 
     def poll(self, number: int) -> None:
-        """Progress, as each Region's own API shows it: it may lag, and never goes back."""
+        """Check the progress that each Region's own API shows. It may lag, but never goes back."""
         scheduler = self.world.scheduler
         spec = self.truth.asked.get(number)
         for region, stack in self.world.stacks.items():

@@ -1,5 +1,6 @@
-"""I9: nothing is deleted at a destination that was not pinned by a manifest of a job with consent, never more than its
-cap, never what the source had, never another version than the pinned one, and nothing before all is delivered."""
+"""Check I9: nothing is deleted at a destination that was not pinned by a manifest of a job with consent, never more
+than its cap, never what the source had, never another version than the pinned one, and nothing before all is
+delivered."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,10 +21,10 @@ _TARGETS = {bucket.name for bucket in TARGET.values()}
 
 
 class Judge(Protocol):
-    """Where violations go, and what is known there."""
+    """Receives violations, and knows what is needed to find them."""
 
     before: str | None
-    """The ETag at the destination when the request that is carried out now arrived."""
+    """The ETag at the destination when the current request arrived."""
 
     def violated(self, invariant: str, what: str) -> None: ...
     def interfered(self, bucket: Bucket, key: str) -> None: ...
@@ -36,7 +37,7 @@ class Deletions:
         """Job -> how many objects it has deleted."""
 
     def planned(self, process: Process, link: Link) -> None:
-        """A link of a chain of deletions was written."""
+        """Check an entry of a deletion job's manifest log when it is written."""
         for row in link.rows if isinstance(link, Manifest) else ():
             if row.method is not Method.DELETE or row.expect is None:
                 self._judge.violated(I9, f"{link.part} pins nothing: {row}")
@@ -50,7 +51,7 @@ class Deletions:
         bucket, key, expect = args
         if isinstance(answer, EftError):
             return
-        self._judge.interfered(bucket, key)  # What is published there from now on is another story.
+        self._judge.interfered(bucket, key)  # What is published there from now on is judged anew.
         control, job = CONTROL[bucket.region], process.job
         links = list(self._links(control, job))
         rows = [row for link in links for row in link.rows]
@@ -72,12 +73,12 @@ class Deletions:
         self._not_at_source(process, row.key, f"{process.label} deletes {key}")
 
     def receipted(self, control: Bucket, row: Row) -> None:
-        """As DELETED: somebody has deleted it."""
+        """Check a receipt's outcome DELETED: somebody must have deleted the object."""
         if not any(version.delete_marker for version in self._store.versions(TARGET[control.region], row.target)):
             self._judge.violated("I3 DELETED was seen", f"{row.target} is receipted as DELETED, and never was")
 
     def _not_at_source(self, process: Process, key: str, what: str) -> None:
-        """Has it been there since before this process could look?"""
+        """Report a violation if the key has been at the source since before this process could look."""
         for bucket in SOURCE.values():
             there = self._store.current(bucket, key)
             if there is not None and there.at_ms - START_MS < process.started_ms:

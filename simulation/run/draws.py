@@ -1,6 +1,6 @@
-"""More of what a seed draws, each from a stream of its own: contents that repeat, receivers, feeds that come and go,
-uploads that are older than their events, jobs of many rows, an object that is refused for ever, dependencies that
-hang, a Region that dies and nothing else."""
+"""Draw more of a scenario, each part from a random stream of its own: contents that repeat, receivers, feeds that are
+registered and removed, uploads that are older than their events, jobs of many rows, an object that is refused for ever,
+dependencies that hang, a Region that dies while nothing else is wrong."""
 
 from dataclasses import replace
 from random import Random
@@ -15,7 +15,7 @@ from simulation.run.stuck import How, Stuck
 
 
 def more(scenario: Scenario) -> Scenario:
-    """The scenario, with what its seed draws beside."""
+    """Return the scenario with these additional draws of its seed."""
     seed = scenario.seed
     for draw in (_repeats, _receiver, _registered, _uploads, _bytes, _many_rows, _stuck, _hangs, _alone):
         scenario = draw(Random(f"{draw.__name__} {seed}"), scenario)
@@ -27,7 +27,8 @@ def _has(scenario: Scenario, act: Act) -> bool:
 
 
 def _repeats(random: Random, scenario: Scenario) -> Scenario:
-    """A key is overwritten again and again, with few contents; some targets hold what their source held before."""
+    """Draw a key that is overwritten again and again, with few contents. Some targets hold what their source held
+    before."""
     if random.random() > 0.3:
         return scenario
     items = tuple(
@@ -56,13 +57,13 @@ def _receiver(random: Random, scenario: Scenario) -> Scenario:
 
 
 def _registered(random: Random, scenario: Scenario) -> Scenario:
-    """A feed is registered, perhaps removed and made again, in either Region, while events arrive."""
+    """Draw a feed that is registered, perhaps removed and made again, in either Region, while events arrive."""
     if Situation.EVENT_BEFORE_ITS_FEED in HELD_BACK or random.random() > 0.12:
         return scenario
     acts = random.choice(((Act.REGISTER_FEED,),) * 3 + ((Act.REGISTER_FEED, Act.REMOVE_FEED, Act.REGISTER_FEED),))
     events: list[Event] = []
     at = random.randrange(30 * SECOND)
-    region = random.choice(REGIONS)  # All of it by one: of what two do at once, the later counts.
+    region = random.choice(REGIONS)  # All by one Region: if two act at once, the later act counts.
     for act in acts:
         events.append(Event(at, act, region=region))
         soon = (random.choice((0, 1, 3, 40)) * SECOND + random.randrange(2 * SECOND) for _ in range(2))
@@ -76,7 +77,8 @@ def _registered(random: Random, scenario: Scenario) -> Scenario:
 
 
 def _uploads(random: Random, scenario: Scenario) -> Scenario:
-    """Mostly when nobody reads their events: the Region of the source is dead."""
+    """Draw uploads that were begun hours before they appear, mostly while nobody reads their events: the Region of the
+    source is dead."""
     if Situation.UPLOAD_WHOSE_EVENT_WAITS in HELD_BACK or random.random() > 0.08:
         return scenario
     deaths = [e.at_ms for e in scenario.events if e.act is Act.KILL_REGION and e.subject == WEST]
@@ -92,7 +94,7 @@ def _uploads(random: Random, scenario: Scenario) -> Scenario:
 
 
 def _bytes(random: Random, scenario: Scenario) -> Scenario:
-    """Partitions end at so many bytes."""
+    """Draw partitions that end at a number of bytes."""
     if random.random() > 0.2:
         return scenario
     policy = replace(scenario.policy, partition_bytes=random.choice((1, 40, 100)), partition_rows=10)
@@ -100,7 +102,7 @@ def _bytes(random: Random, scenario: Scenario) -> Scenario:
 
 
 def _many_rows(random: Random, scenario: Scenario) -> Scenario:
-    """More rows than a LIST is worth asking one by one; rarely some thousand."""
+    """Draw more rows than can be asked for one by one instead of by LIST; rarely some thousand."""
     if not scenario.jobs or random.random() > 0.06:
         return scenario
     rows = random.choice((13, 20, 40, 80)) if random.random() < 0.97 else random.choice((300, 300, 1100, 2500))
@@ -120,7 +122,7 @@ def _many_rows(random: Random, scenario: Scenario) -> Scenario:
 
 
 def _of_all(random: Random, job: Job) -> Job:
-    """Mostly it goes by its prefix."""
+    """Let the job select by its prefix, mostly."""
     alone = job.input.retries is None and not job.delete
     return replace(job, input=Input()) if alone and random.random() < 0.7 else job
 
@@ -138,7 +140,7 @@ def _services(region: str) -> tuple[str, ...]:
 
 
 def _hangs(random: Random, scenario: Scenario) -> Scenario:
-    """One service of a Region, or all of them and its functions."""
+    """Draw one service of a Region that hangs, or all of them together with its functions."""
     if Situation.STORAGE_HANGS in HELD_BACK or random.random() > 0.12:
         return scenario
     region = random.choice(REGIONS)
@@ -154,7 +156,7 @@ def _hangs(random: Random, scenario: Scenario) -> Scenario:
 
 
 def _alone(random: Random, scenario: Scenario) -> Scenario:
-    """In the middle of work a Region dies, or hangs as a whole, and nothing else is wrong."""
+    """Draw a Region that dies, or hangs as a whole, in the middle of work while nothing else is wrong."""
     if Situation.TAKEN_OVER_IN_TIME in HELD_BACK or random.random() > 0.03:
         return scenario
     hangs = random.random() < 0.5

@@ -1,23 +1,23 @@
-"""What may go wrong: the survivable-fault model.
+"""The fault model: the faults that the product must survive.
 
-Survived must be, in any number and combination, at every call that the product makes:
+It must survive them in any number and combination, at every call that it makes:
 
-- **processes** die before a request, after it, or while it is under way (it may arrive long after); they are paused for
-  20 minutes in the middle of anything and go on as if nothing had happened; whole Regions die, for a while or for good,
-  or fall asleep and wake up;
+- **processes** die before a request, after it, or while it is in progress (it may arrive long after); they are paused
+  for 20 minutes in the middle of anything and go on as if nothing had happened; whole Regions die, for a while or for
+  good, or fall asleep and wake up;
 - **requests** are refused, throttled, delayed, carried out twice; their answers are lost; they are carried out after
   their sender has given up; conditional writes are answered 409;
-- **messages** and events are late, out of order, twice; a Region's wait for as long as it is dead;
+- **messages** and events are late, out of order, duplicated; a Region's messages wait for as long as it is dead;
 - **the table** replicates late or not at all for a while, and its Regions' clocks differ; it may be down in a Region;
 - **storage** of a Region may be down for a while;
-- **what hangs** answers nobody for a while, until its callers' time is up: a Region's storage, table or queues, or all;
-- **one object** may be refused for ever, or never be answered for;
+- **hanging services** answer nobody for a while, so that callers time out: a Region's storage, table or queues, or all;
+- **one object** may be refused for ever, or requests for it never answered;
 - **receivers** take away what a feed delivers;
 - **others** overwrite and delete sources, write and delete at destinations, have multipart uploads of their own there.
 
-Not survived, and so not drawn: S3 that breaks its own word (a conditional write that isn't atomic, a LIST that isn't
-consistent, an object lost), both Regions dead for good, a queue that loses a message for ever, an alarm (a dead letter)
-that nobody looks at.
+These faults are not survived, and so not drawn: S3 breaks its own guarantees (a conditional write that isn't atomic, a
+LIST that isn't consistent, an object lost); both Regions are dead for good; a queue loses a message for ever; nobody
+looks at an alarm (a dead letter).
 """
 
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ from random import Random
 
 
 class Fault(StrEnum):
-    """What happens at one call."""
+    """The fault at one call."""
 
     DIE_BEFORE = "die-before"
     """The process dies; the request was never sent."""
     DIE_AFTER = "die-after"
-    """It dies; the request was carried out."""
+    """The process dies; the request was carried out."""
     DIE_LATE = "die-late"
-    """It dies; the request is carried out some time later."""
+    """The process dies; the request is carried out some time later."""
     REFUSE = "refuse"
     """Throttled: nothing happened."""
     LOSE_ANSWER = "lose-answer"
     LATE = "late"
-    """No answer; the request is carried out when its sender has long gone on."""
+    """No answer; the request is carried out long after its sender has gone on."""
     TWICE = "twice"
     """Carried out twice (a retry below the port); the second answer counts."""
     DELAY = "delay"
@@ -46,7 +46,7 @@ class Fault(StrEnum):
     """The process sleeps for 20 minutes, then sends the request."""
     PAUSE_AFTER = "pause-after"
     CONFLICT = "conflict"
-    """409: another conditional write to the key is under way. At Complete the upload is spent."""
+    """409: another conditional write to the key is in progress. At Complete the upload is spent."""
 
 
 CONDITIONAL = frozenset({"store.create", "store.copy", "store.complete", "store.delete_pinned"})
@@ -67,20 +67,21 @@ CALLS = (
     *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),
     *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),
 )
-"""Every call of every port that has effects or answers. Not `store.presign`, which asks nobody, and not
-`ledger.count_request`: it is the edge's, which customers here don't come by, and decides nothing but an HTTP status."""
+"""Every call of every port that has effects or answers. `store.presign` is missing, because it sends no request.
+`ledger.count_request` is missing, because it belongs to the HTTP layer, which customers here don't use, and decides
+nothing but an HTTP status."""
 PAIRS = tuple((fault, call) for call in CALLS for fault in Fault if fault is not Fault.CONFLICT or call in CONDITIONAL)
 PAIRS_THAT_PUBLISH = tuple(
     (fault, call)
     for fault, call in PAIRS
     if call in ("store.copy", "store.create_upload", "store.complete", "store.upload_part_copy", "store.create")
 )
-"""Where it matters most what is under way, forgotten or repeated."""
+"""The calls where forgotten, repeated and late requests matter most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One fault at the n-th call (from 1) of a kind: so that rare calls have their share too."""
+    """One fault at the n-th call (from 1) of a kind, so that rare calls have their share too."""
 
     fault: Fault
     call: str
@@ -89,7 +90,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """How often calls fail, and how. `every` calls there is a fault, on average; 0 means never."""
+    """How often calls fail, and how. On average, one in `every` calls has a fault; 0 means never."""
 
     every: int
     kinds: tuple[Fault, ...]
@@ -107,7 +108,7 @@ class FaultPlan:
         self._matched = 0
 
     def end(self) -> None:
-        """From now on nothing fails."""
+        """Let nothing fail from now on."""
         self._calm = True
 
     def draw(self, call: str) -> Fault | None:
@@ -126,6 +127,6 @@ class FaultPlan:
         return None if fault is Fault.CONFLICT and call not in CONDITIONAL else fault
 
     def _gap(self) -> int:
-        """Calls until the next fault; -1 for never."""
+        """Return the number of calls until the next fault; -1 for never."""
         every = self._weather.every
         return self._random.randint(1, 2 * every - 1) if every else -1

@@ -1,9 +1,9 @@
-"""Feeds, judged by what was dropped at their source and what has been at their target since.
+"""Judge feeds by what was dropped at their source and what has been at their target since.
 
 Every drop that its owner left in place is delivered. Where a receiver takes files away, each version of a file comes
-once. Excused (docs/failover.md), by what the judge itself has seen: a version comes again if the process that had
-published it was killed or held up before it had left a record of that, or if the one that publishes it again had begun
-before that record was there, or if an older version was put in its place meanwhile.
+once. A second delivery is excused in three cases (docs/failover.md), which the judge itself must have seen. First, the
+process that had published the version was killed or held up before it had recorded that. Second, the process that
+publishes it again had begun before that record was there. Third, an older version was put in its place meanwhile.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ MINUTE = 60_000
 
 @dataclass(slots=True)
 class Delivered:
-    """One publish by a feed. `version`: the source's, by its number."""
+    """One publish by a feed. `version` is the source version's number."""
 
     version: int
     body: bytes
@@ -34,15 +34,15 @@ class Delivered:
 
 @dataclass(slots=True)
 class File:
-    """A key below a feed's source, and its counterpart."""
+    """A key below a feed's source, and its counterpart at the target."""
 
     dropped: Version | None = None
-    """What a partner dropped last, of which there was an event."""
+    """What a partner dropped last, with an event."""
     was_there: bool = False
-    """The target held the same already when it was dropped."""
+    """True if the target already held the same when it was dropped."""
     deliveries: list[Delivered] = field(default_factory=list)
     taken: int = 0
-    """How many deliveries there had been when the receiver last took it away."""
+    """The number of deliveries when the receiver last took it away."""
 
 
 class Inbox:
@@ -57,15 +57,15 @@ class Inbox:
         self.files: dict[str, File] = {}
         """By source key."""
         self.receives = False
-        """Somebody takes away what arrives."""
+        """True if a receiver takes away what arrives."""
         self.is_due: Callable[[str], bool] = lambda _: True
-        """Is there a feed that has to deliver what lies under this source key?"""
+        """Whether there is a feed that has to deliver the object under this source key."""
 
     def _file(self, key: str) -> File:
         return self.files.setdefault(key, File())
 
     def there(self, key: str) -> Version | None:
-        """What the counterpart of a source key is now."""
+        """Return the current counterpart of a source key."""
         return self._store.current(TARGET[EAST], f"out/{key.removeprefix('in/')}")
 
     def dropped(self, key: str, version: Version) -> None:
@@ -73,7 +73,7 @@ class Inbox:
         file.dropped, file.was_there = version, there is not None and there.body == version.body
 
     def published(self, process: Process, key: str, version: int, copy: Version) -> None:
-        """A feed has published a version of a source key."""
+        """Record that a feed has published a version of a source key, and judge it."""
         file = self._file(key)
         before = self._came_before(file, version)
         if self.receives and before is not None and not self._equal_drop(key, file, copy.body):
@@ -83,15 +83,15 @@ class Inbox:
             file.deliveries.append(made)
 
     def _equal_drop(self, key: str, file: File, body: bytes) -> bool:
-        """This was dropped as often as it has been delivered with this time: a copy may have taken the later one of two
-        that are equal, and have been recorded as the earlier one (ADR 23)."""
+        """Return whether this body was dropped more often than it has been delivered until now. If two drops are equal,
+        a copy may have taken the later one and have been recorded as the earlier one (ADR 23)."""
         drops = [v for v in self._store.versions(SOURCE[WEST], key) if v.body == body and not v.delete_marker]
         return sum(delivery.body == body for delivery in file.deliveries) < len(drops)
 
     @staticmethod
     def _came_before(file: File, version: int) -> Delivered | None:
-        """The last delivery, if it was of this version, too. One before an older version's that was late doesn't
-        count: what is newest has to come after that."""
+        """Return the last delivery if it was of this version too. A delivery before an older version's late one doesn't
+        count: the newest version has to come after that."""
         last = file.deliveries[-1] if file.deliveries else None
         return last if last is not None and last.version == version else None
 
@@ -105,8 +105,8 @@ class Inbox:
         self._violated(ONCE, f"{process.label} delivers {key} once more; {earlier}")
 
     def recorded(self, process: Process, name: str) -> None:
-        """A record was created in a control bucket, or was there already. What it says is digests: it is taken to speak
-        of all that this process has delivered until now."""
+        """Note that a record was created in a control bucket, or was there already. It names deliveries by digests
+        only, so it is taken for a record of all that this process has delivered until now."""
         if name.startswith("delivered/"):
             for file in self.files.values():
                 for made in file.deliveries:
@@ -114,7 +114,7 @@ class Inbox:
                         made.recorded_ms = self._scheduler.now_ms
 
     def take(self, key: str) -> None:
-        """The receiver takes a file away."""
+        """Let the receiver take a file away."""
         file, there = self._file(key), self.there(key)
         if there is None:
             return
@@ -124,13 +124,13 @@ class Inbox:
         self._happened[Situation.TAKEN_AT_ONCE if soon else Situation.TAKEN_LATER] += 1
 
     def told(self, key: str) -> None:
-        """An event is read, or a message that speaks of one."""
+        """Note that an event is read, or a message about one."""
         file = self.files.get(key)
         if file is not None and file.taken and file.taken == len(file.deliveries) and self.there(key) is None:
             self._happened[Situation.TOLD_AGAIN_OF_TAKEN] += 1
 
     def missing(self) -> list[str]:
-        """What was dropped, is still there, and hasn't been delivered."""
+        """Return keys of drops that are still there and haven't been delivered."""
         return [key for key, file in self.files.items() if file.dropped is not None and not self._delivered(key, file)]
 
     def _delivered(self, key: str, file: File) -> bool:

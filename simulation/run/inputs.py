@@ -1,4 +1,5 @@
-"""What a seed's jobs go by, beside a prefix: a filter, a list of keys, a manifest, what another job didn't deliver."""
+"""Draw what a seed's jobs select by beside a prefix: a filter, a list of keys, a manifest, or another job's undelivered
+rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ GONE = "gone"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Which objects below a job's prefix are meant. Keys are below it."""
+    """The objects below a job's prefix that are meant. Keys are below that prefix."""
 
     filters: Filters = NO_FILTERS
     keys: tuple[str, ...] = ()
@@ -43,7 +44,7 @@ EVERYTHING = Input()
 
 
 def draw_input(random: Random, names: Sequence[str], *, manifest: bool) -> Input:
-    """`names` are those of the objects that are there, below the prefix."""
+    """Draw an input. `names` are those of the objects that are there, below the prefix."""
     kind = "manifest" if manifest else random.choice(("prefix",) * 5 + ("filter", "filter", "keys", "manifest"))
     some = [*random.sample(names, random.randint(1, len(names))), *random.choice(((), (GONE,)))]
     random.shuffle(some)

@@ -1,4 +1,4 @@
-"""Many seeds on all cores, and what they covered."""
+"""Play many seeds on all cores, and add up what they covered."""
 
 import os
 import time
@@ -16,7 +16,7 @@ CHUNK = 100
 
 @dataclass(slots=True)
 class Batch:
-    """What some seeds showed."""
+    """The results of some seeds."""
 
     seeds: int = 0
     calls: int = 0
@@ -36,7 +36,7 @@ class Batch:
 
     @property
     def missing(self) -> list[tuple[Fault, str]]:
-        """Pairs of fault and call that never met."""
+        """Pairs of fault and call that never occurred."""
         return [pair for pair in PAIRS if pair not in self.pairs]
 
     @property
@@ -60,7 +60,7 @@ def play_batch(seeds: Iterable[int]) -> Batch:
 
 
 def play_many(first: int, count: int, cores: int | None = None) -> Iterator[Batch]:
-    """Batches as they are finished, in any order."""
+    """Yield batches as they are finished, in any order."""
     chunks = [range(start, min(start + CHUNK, first + count)) for start in range(first, first + count, CHUNK)]
     with ProcessPoolExecutor(cores or os.cpu_count()) as pool:
         for done in as_completed([pool.submit(play_batch, chunk) for chunk in chunks]):

@@ -1,4 +1,5 @@
-"""What must hold at every moment, looked at when a request has been carried out: nobody has to tell the truth for it.
+"""Check what must hold at every moment, whenever a request has been carried out. The checks don't rely on the product's
+own statements.
 
 The invariants are those of the design (docs/verification.md): I1 no partial object, I2 written once, I3 COPIED only
 where it was seen, I4 the pinned source, I5 uploads in use, I9 deletions (`deletions`), L1 claims, L2 one writer an
@@ -47,13 +48,13 @@ class Tracked:
     bucket: Bucket
     key: str
     sources: dict[int, SourceRef] = field(default_factory=dict)
-    """Part number -> where it was copied from."""
+    """Part number -> the source that it was copied from."""
     versions: set[int] = field(default_factory=set)
     """Numbers of the source versions that its parts were copied from."""
     registration: Registration | None = None
     register: str = ""
     collected: bool = False
-    """A sweep has aborted it while no record named it."""
+    """True if a sweep has aborted it while no record named it."""
 
 
 class Monitors:
@@ -63,14 +64,15 @@ class Monitors:
         self.happened: Counter[Situation] = Counter()
         self.inbox = Inbox(scheduler, store, self.violated, self.happened)
         self.deleting = False
-        """Some job deletes: then targets are listed for that, too."""
+        """True if some job deletes: then targets are listed for that, too."""
         self.appeared: Callable[[Bucket, str], None] = lambda _bucket, _key: None
-        """Told of what we publish."""
+        """Called with each object that we publish."""
         self.before: str | None = None
-        """The ETag at a destination when the request that is carried out now arrived."""
+        """The ETag at a destination when the current request arrived."""
         store.before_call = self._about_to
         self.published: dict[tuple[str, str], list[tuple[str, SourceRef, str | None]]] = defaultdict(list)
-        """(bucket, key) -> job, source and precondition of each publish since somebody else last interfered there."""
+        """(bucket, key) -> job, source and expected target ETag of each publish since somebody else last interfered
+        there."""
         self._newest: dict[tuple[str, str], int] = {}
         """(bucket, key) -> number of the newest version of its source that we have published there."""
         self.begun: Counter[str] = Counter()
@@ -80,12 +82,12 @@ class Monitors:
         self._beacons: dict[str, list[int]] = defaultdict(list)
         self._writers: dict[Key, str] = {}
         self._holders: dict[tuple[str, str, int], Process] = {}
-        """(job, partition, epoch) -> whose claim it is."""
+        """(job, partition, epoch) -> the process that claimed it."""
         self._released: set[tuple[str, str, int]] = set()
         self._intents: dict[str, tuple[int, int]] = {}
-        """Job -> its highest intent (odd: paused), and when that was written."""
+        """Job -> its highest number in the pause log (odd: paused), and when that was written."""
         self._ended: set[str] = set()
-        """Jobs that are cancelled: no pause holds them."""
+        """Jobs that are cancelled: a pause no longer applies to them."""
         self._deletions = Deletions(scheduler, store, self)
         self._cancelled: set[tuple[str, str]] = set()
         """(job, target key) of large rows that are receipted as cancelled. Small ones are not recalled once sent."""
@@ -121,8 +123,8 @@ class Monitors:
             self.before = there.etag if there else None
 
     def interfered(self, bucket: Bucket, key: str) -> None:
-        """Somebody else has written or deleted at a destination: what is published after that is another story (the
-        documented residual of I2)."""
+        """Forget what was published under a key, because somebody else has written or deleted there. Later publishes
+        are judged anew (the documented residual of I2)."""
         self.published.pop((bucket.name, key), None)
         self._newest.pop((bucket.name, key), None)
 
@@ -147,7 +149,7 @@ class Monitors:
         self._publish(process, upload.bucket, upload.key, source, expect, answer, tracked.versions)
 
     def _number(self, source: SourceRef) -> int:
-        """Of the source version that a copy takes now."""
+        """Return the number of the source version that a copy takes now."""
         there = self._store.versions(source.bucket, source.key)
         if source.version_id is None:
             current = self._store.current(source.bucket, source.key)
@@ -164,7 +166,7 @@ class Monitors:
         written: Written,
         copied: set[int],
     ) -> None:
-        """`copied`: the numbers of the source versions that its bytes come from."""
+        """Judge a publish. `copied` holds the numbers of the source versions that its bytes come from."""
         self._is_approved(process, key)
         version = self._store.versions(bucket, key)[-1]
         originals = self._bodies(source)
@@ -177,24 +179,24 @@ class Monitors:
         row, by_feed = process.job, process.job.startswith("feed-") or process.name == "intake"
         if by_feed:
             self.inbox.published(process, source.key, max(copied), version)
-            row = f"feed {max(copied)}"  # It delivers each version for itself, though some be equal.
+            row = f"feed {max(copied)}"  # A feed delivers each version separately, even if some are equal.
         self._newest_wins(process, bucket, key, source, version, by_feed=by_feed)
         self.appeared(bucket, key)
         before = self.published[bucket.name, key]
         twice = [past for past in before if past[0] == row and past[1].etag == source.etag]
-        # Identical content in mode `always`: what was replaced looks like what replaced it (residual).
-        # What a receiver has taken away is the inbox's to judge.
+        # Identical content in mode `always`: what was replaced looks like what replaced it (residual). Files that a
+        # receiver has taken away are judged by the inbox.
         if twice and expect != written.etag and not (by_feed and self.inbox.receives):
             self.violated("I2 written once", f"{bucket.name}/{key} from {source}, expecting {expect}, after {twice}")
         if self._store.current(bucket, key) is version:
             before.append((row, source, expect))
-        # Else somebody has written or deleted there since this upload was begun, and in a versioned bucket counts as
-        # later: our version was never visible (residual).
+        # Otherwise somebody has written or deleted there since this upload was begun. In a versioned bucket that counts
+        # as later, so our version was never visible (residual).
         if (process.job, key) in self._cancelled:
             self.violated("I3 outcomes are true", f"{key} was published after its receipt had said CANCELLED")
 
     def _is_approved(self, process: Process, key: str) -> None:
-        """Whoever publishes for a job that was planned first does so after its approval."""
+        """Check that a job which was planned first publishes only after its approval."""
         for control in CONTROL.values():
             spec = self._record(control, f"jobs/{process.job}/spec", JobSpec)
             approved = self._store.current(control, f"jobs/{process.job}/approved")
@@ -204,8 +206,9 @@ class Monitors:
     def _newest_wins(
         self, process: Process, bucket: Bucket, key: str, source: SourceRef, copy: Version, *, by_feed: bool
     ) -> None:
-        """Nothing that we have published is replaced by what was at the source before it. S3 has no condition on the
-        source of an upload that is completed: a feed that looked just before is excused (a documented residual)."""
+        """Check that nothing that we have published is replaced by an earlier version of its source. S3 has no
+        condition on the source of an upload that is completed: a feed that looked just before is excused (a documented
+        residual)."""
         originals = self._store.versions(source.bucket, source.key)
         pinned = max(v.sequence for v in originals if v.etag == source.etag and v.body == copy.body)
         newest = self._newest.get((bucket.name, key), 0)
@@ -216,7 +219,7 @@ class Monitors:
         self._newest[bucket.name, key] = max(pinned, newest)
 
     def _fidelity(self, key: str, source: SourceRef, copy: Version) -> None:
-        """Whoever restates what a multipart copy loses must not lose it."""
+        """Check that properties and tags arrive. A multipart copy loses them unless they are restated."""
         there = [v for v in self._store.versions(source.bucket, source.key) if v.etag == source.etag]
         if not any((v.properties, v.tags) == (copy.properties, copy.tags) for v in there):
             self.violated("properties and tags arrive", f"{key}: {copy.properties} {copy.tags}")
@@ -269,7 +272,8 @@ class Monitors:
             self.violated("I5 uploads in use", f"{process.label} aborted the upload that {owner.row} goes on with")
 
     def _goes_on_with(self, register: str, owner: Registration) -> str | None:
-        """The upload of a row that counts: of the highest generation, neither dead nor closed by a cancel."""
+        """Return the upload that counts for a row: the one of the highest generation that is neither dead nor closed by
+        a cancel."""
         records = self._registers[register]
         if any(record.mark is Mark.CLOSED and record.job_id == owner.job_id for record in records.values()):
             return None
@@ -320,8 +324,8 @@ class Monitors:
             self.happened[Situation.CUT_BY_BYTES] += full
 
     def _claimed(self, process: Process, control: Bucket, claim: Claim) -> None:
-        """If the other Region's beacons move, it lives, and what it holds is not taken over, whatever the table says
-        (unless it has given it back)."""
+        """Check a claim. If the other Region's region heartbeats move, it lives, and its partitions are not taken over,
+        whatever the table says (unless they were released)."""
         self._holders[claim.job_id, claim.part, claim.epoch] = process
         number, since_ms = self._intents.get(claim.job_id, (0, 0))
         if number % 2 and process.started_ms > since_ms and claim.job_id not in self._ended:
@@ -394,7 +398,8 @@ class Monitors:
         self._beacons[region].append(self._scheduler.now_ms)
 
     def written(self, key: Key, region: str, named: str) -> None:
-        """The table's items are written by one Region each, or last-writer-wins would lose one of two writes."""
+        """Check that each item of the table is written by one Region only. Otherwise last-writer-wins would lose one of
+        two writes."""
         if named and self._writers.setdefault(key, region) != region:
             self.violated("L2 one writer an item", f"{key} was written by {self._writers[key]} and by {region}")
 
@@ -403,7 +408,7 @@ class Monitors:
         return None if there is None else codec.loads(there.body, kind)
 
     def _originals(self, key: str, etag: str) -> set[bytes]:
-        """What the source object of that ETag held. Source buckets have keys of their own."""
+        """Return the contents that the source object of that ETag had. Source buckets share no keys."""
         return {
             version.body
             for bucket in SOURCE.values()

@@ -1,4 +1,4 @@
-"""What is right, said once more and as simply as can be, for those who judge: nothing here asks the product's code.
+"""The simplest definition of what is right, for the judges. Nothing here calls the product's code.
 
 The judges read the product's records (by its codec and its data types: that is their format), and decide by themselves.
 """
@@ -14,7 +14,7 @@ PROOFS = ("etag", "checksum")
 
 
 def is_good(outcome: Outcome) -> bool:
-    """The target holds what was asked for, or no longer holds what was to go."""
+    """Return whether the target holds what was asked for, or no longer holds what was to be deleted."""
     return outcome.value in GOOD
 
 
@@ -23,8 +23,8 @@ def is_proven(outcome: RowOutcome) -> bool:
 
 
 def matches(pattern: str, text: str, *, begins: bool = True) -> bool:
-    """Does the whole text match the glob? By trying everything: for short patterns. `begins`: what is left of the
-    pattern is its beginning, or follows a "/"."""
+    """Return whether the whole text matches the glob, by trying everything: for short patterns. `begins` says that the
+    rest of the pattern is its beginning, or follows a "/"."""
     if not pattern:
         return not text
     rest = pattern.lstrip("*")
@@ -56,7 +56,8 @@ def _in_class(inside: str, character: str) -> bool:
 
 
 def passes(filters: Filters, name: str, size: int) -> bool:
-    """Is the object meant? `name` is its key below the job's prefix. Seeds draw no filter by time or class."""
+    """Return whether the object is meant. `name` is its key below the job's prefix. Seeds draw no filter by time or
+    class."""
     assert filters.modified_since_ms is None
     assert filters.modified_before_ms is None
     assert not filters.storage_classes
@@ -70,10 +71,10 @@ def passes(filters: Filters, name: str, size: int) -> bool:
 
 
 def manifest_of(bucket: str, keys: Sequence[str]) -> bytes:
-    """As S3 Batch Operations reads it: bucket and URL-encoded key, a line each."""
+    """Return a manifest in the format of S3 Batch Operations: bucket and URL-encoded key, one pair per line."""
     return "".join(f"{bucket},{quote(key, safe='')}\n" for key in keys).encode()
 
 
 def pin_of(version_id: str | None, etag: str, modified_ms: int) -> str:
-    """How delivery records name a version of a key."""
+    """Return the name of a key's version in delivery records."""
     return version_id if version_id is not None else f"{etag}@{modified_ms}"

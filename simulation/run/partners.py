@@ -1,4 +1,5 @@
-"""Who is at a feed's ends: partners who upload, a receiver who takes away, an owner who registers and removes it."""
+"""The people at a feed's ends: partners who upload, a receiver who takes files away, an owner who registers and removes
+it."""
 
 from urllib.parse import quote_plus
 
@@ -16,7 +17,8 @@ from simulation.run.story import HOUR, Act, Event
 from simulation.run.world import FEED_TARGET, World
 
 NAME = "inbox"
-"""Of the feed that is registered while events arrive: for what is below `in/g/`, as the declared one for `in/f/`."""
+"""Name of the feed that is registered while events arrive. It delivers objects below `in/g/`, as the declared feed
+delivers those below `in/f/`."""
 _WANTED = feeds.WantedFeed(
     Place(SOURCE[WEST].name, "g/"), Place(TARGET[FEED_TARGET].name, "g/"), OverwriteMode.IF_CHANGED, {}
 )
@@ -27,7 +29,7 @@ class Partners:
     def __init__(self, world: World, customers: Customers, contents: Contents) -> None:
         self._world, self._customers, self._contents = world, customers, contents
         self._made: dict[str, int] = {}
-        """Ids of registered feeds -> the number of the store's last write when their owner was told."""
+        """Ids of registered feeds -> the number of the store's last write when their owner got the answer."""
         self._dropped: dict[str, int] = {}
         """Keys below the registered feed's source -> number of the last drop."""
         world.inbox.is_due = self._is_due
@@ -37,7 +39,7 @@ class Partners:
             world.scheduler.at(world.scenario.receiver_ms, self._receive)
 
     def act(self, event: Event) -> bool:
-        """False if it is none of theirs."""
+        """Carry out an event. Return False if it is not one of a partner, receiver or owner."""
         key = event.subject
         match event.act:
             case Act.DROP:
@@ -71,7 +73,8 @@ class Partners:
         self._announce(key)
 
     def _drop_upload(self, key: str) -> None:
-        """It was begun hours ago. Nothing else has this key: of two versions that one is newer that was begun later."""
+        """Drop a multipart upload that was begun hours ago. No other drop uses this key, because of two versions that
+        one is newer that was begun later."""
         world, name = self._world, f"in/{key}"
         ago_ms = world.random.choice((2, 5, 30)) * HOUR
         version = world.store.put(SOURCE[WEST], name, self._contents.new(60), part_sizes=(30, 30), begun_ms_ago=ago_ms)
@@ -81,7 +84,7 @@ class Partners:
         self._announce(key)
 
     def _event_read(self, region: str, body: str) -> None:
-        """Counts what is worth counting of an event, as it is read in a Region."""
+        """Count situations of an event when it is read in a Region."""
         world = self._world
         live = {r for r, registry in world.registries.items() if (e := registry.entries.get(_KEY)) and not e.removed}
         for key in world.inbox.files:
@@ -94,7 +97,7 @@ class Partners:
     # --- the receiver -----------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
-        """He takes most of what he finds."""
+        """Take away most of the files that are there."""
         world = self._world
         for key in world.store.keys(TARGET[FEED_TARGET]):
             if key.startswith("out/f/") and world.random.random() < 0.8:
@@ -104,7 +107,7 @@ class Partners:
             world.scheduler.at(world.scheduler.now_ms + world.scenario.receiver_ms, self._receive)
 
     def agreed(self) -> bool:
-        """Do all Regions that live know the same of the registered feed?"""
+        """Return whether all living Regions know the same about the registered feed."""
         return len({self._world.registries[region].entries.get(_KEY) for region in self._world.awake}) <= 1
 
     # --- the owner --------------------------------------------------------------------------------------------
@@ -118,14 +121,14 @@ class Partners:
         try:
             feeds.remove_feed(env, OWNER, NAME, ANY)
         except Unknown:
-            # Removed before, and the answer was lost; or this Region doesn't know of it yet, and then it stays.
+            # It was removed before, and the answer was lost; or this Region doesn't know it yet, and then it stays.
             self._world.trace.event("there is no such feed")
             return
         self._world.happened[Situation.FEED_REMOVED] += 1
 
     def _is_due(self, key: str) -> bool:
-        """What was dropped after its feed's owner was told that there is one must be delivered, as long as there is: in
-        each Region that lives."""
+        """Return whether the object under a key must be delivered. If it was dropped after its feed's owner had been
+        told that the feed exists, it must be, as long as the feed exists in each living Region."""
         if not key.startswith("in/g/"):
             return True
         known = [self._world.registries[region].entries.get(_KEY) for region in self._world.awake]

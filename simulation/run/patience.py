@@ -1,4 +1,5 @@
-"""How long the simulated ports wait for an answer that doesn't come: by the settings, as docs/failover.md says it."""
+"""How long the simulated ports wait for an answer that doesn't come: by the settings, as docs/failover.md describes
+it."""
 
 from chalicelib.core.policy import Policy
 
@@ -7,7 +8,8 @@ _LONG = ("store.copy", "store.upload_part_copy", "store.complete")
 
 
 def patience_ms(policy: Policy, process: str, call: str, *, peer: bool) -> int:
-    """Of a process by its name: workers are patient; sweep and API are quick. `peer`: it asks another Region."""
+    """Return the timeout of a process' call in milliseconds. Workers are patient; sweep and API are quick. `peer` says
+    that another Region is called."""
     if process in WORKERS:
         return policy.worker_connect_ms + (policy.copy_read_ms if call in _LONG else policy.worker_read_ms)
     if peer:
@@ -16,11 +18,12 @@ def patience_ms(policy: Policy, process: str, call: str, *, peer: bool) -> int:
 
 
 def request_ms(policy: Policy) -> int:
-    """What the API's function has of the promised time: the authorizer may need the rest."""
+    """Return the API function's share of the promised answer time, in milliseconds. The authorizer may need the
+    rest."""
     return policy.api_answer_ms - policy.authorizer_connect_ms - policy.authorizer_read_ms
 
 
 def takeover_ms(policy: Policy) -> int:
-    """Within this what a dead Region held is another's: it is noticed by a sweep, looks dead for so long, and whoever
-    goes on has a minute to start."""
+    """Return the promised time, in milliseconds, for the takeover of a dead Region's partitions. A sweep notices it, it
+    looks dead for some time, and the worker that takes over has a minute to start."""
     return policy.sweep_interval_ms + policy.takeover_after_ms + 60_000

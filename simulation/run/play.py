@@ -1,4 +1,4 @@
-"""Plays a seed: safety under faults first, then faults stop and everything must end."""
+"""Play a seed: first check safety under faults, then stop the faults and check that everything ends."""
 
 import hashlib
 from collections import Counter
@@ -18,8 +18,8 @@ from simulation.run.world import World
 
 TIDY_SWEEPS = 30
 ENDS_WITHIN_MS = 12 * HOUR
-"""Virtual time from when faults stop until every job has to have ended. Messages are invisible for 20 minutes at most,
-and a paused worker sleeps for 20."""
+"""Virtual time, in milliseconds, from when faults stop until every job must have ended. Messages are invisible for 20
+minutes at most, and a paused worker sleeps for 20."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Played:
     faults: Counter[tuple[Fault, str]]
     situations: Counter[Situation]
     digest: str
-    """Of everything that happened: the same for the same seed."""
+    """Digest of everything that happened. It is the same for the same seed."""
     trace: tuple[str, ...] = ()
 
 
@@ -60,7 +60,7 @@ def play(seed: int, *, traced: bool = False) -> Played:
 
 
 def _calm(world: World, actors: Actors) -> None:
-    """From now on nothing fails any more; but what has failed has failed, and a Region may stay dead."""
+    """Stop all faults. Effects of earlier faults remain, and a Region may stay dead."""
     world.trace.event("faults stop")
     world.plan.end()
     world.calls.down.clear()
@@ -73,8 +73,8 @@ def _calm(world: World, actors: Actors) -> None:
 
 
 def _let_end(world: World, actors: Actors) -> None:
-    """Until every job has ended and everything dropped is delivered; then until whoever sleeps has woken up, and the
-    last message is handled."""
+    """Run until every job has ended and every drop is delivered; then until every sleeper has woken up, and the last
+    message is handled."""
     scheduler = world.scheduler
     deadline = scheduler.now_ms + ENDS_WITHIN_MS
     scheduler.run(deadline, _ended(world, actors, scheduler.now_ms))
@@ -85,7 +85,8 @@ def _let_end(world: World, actors: Actors) -> None:
 
 
 def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], bool]:
-    """Has everything happened, has every job ended, is everything delivered? Looked at every half minute."""
+    """Return a function that says whether all events are over, every job has ended and everything is delivered. It
+    looks every half minute."""
     look_ms = not_before_ms
 
     def ended() -> bool:
@@ -111,9 +112,9 @@ def _open_jobs(world: World) -> list[str]:
 
 
 def _fills(world: World) -> list[str]:
-    """What is still to be listed for a feed that was resumed, or is to be back-filled. That of a new one stays until
-    its source's Region has listed it itself, since that one may not know of it yet. What is left of a feed that was
-    removed, and made again since, is nobody's."""
+    """Return the back-fills that are still open. A new feed's own one stays until its source's Region has listed the
+    source itself, since that Region may not know the feed yet; it is not counted while that Region is dead for good.
+    The one of a feed that was removed, and made again since, belongs to nobody and is not counted."""
     left = [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("fills/")]
     known = [entry.body for region in world.awake for entry in world.registries[region].entries.values()]
     lives = world.scenario.dead_for_good != WEST
@@ -125,11 +126,11 @@ def _fills(world: World) -> list[str]:
 
 
 def _tidy(world: World) -> None:
-    """A day later: sweeps collect the uploads that nobody uses, and settle what late workers have left."""
+    """Run a day more: sweeps collect unused uploads, and settle what late workers have left."""
     world.trace.event("a day later")
     scheduler = world.scheduler
     scheduler.run(scheduler.now_ms + world.scenario.policy.stale_upload_ms)
-    # What one sweep collects is bounded by its time, which slow calls use up.
+    # One sweep collects only as much as its time allows, which slow calls use up.
     for _ in range(TIDY_SWEEPS):
         for region in (WEST, EAST):
             world.sweep(region)

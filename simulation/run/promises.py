@@ -1,4 +1,5 @@
-"""Promised times, judged while they pass: takeover, sweeps, the API's answers. None of the product's own reckoning."""
+"""Judge promised times while they pass: takeover, sweeps, the API's answers. It uses none of the product's own
+calculations."""
 
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from simulation.run.scheduler import Process, Scheduler
 from simulation.run.situations import Situation
 
 SWEEP_MS = 55_000
-"""When Lambda ends a sweep (.chalice/config.json)."""
+"""Time, in milliseconds, after which Lambda ends a sweep (.chalice/config.json)."""
 IN_TIME = "promised times are kept"
 
 
@@ -28,7 +29,8 @@ class Promises:
     # --- takeover ---------------------------------------------------------------------------------------------
 
     def died(self, region: str) -> None:
-        """A Region is dead, or hangs, and nothing else is wrong: what it holds now is soon another's."""
+        """Record the claims of a Region that is dead, or hangs, while nothing else is wrong: another worker must soon
+        hold them."""
         held = {
             (control, job, part): claim
             for control in sorted(CONTROL)
@@ -47,7 +49,7 @@ class Promises:
         self._judge.happens(Situation.TAKEN_OVER_IN_TIME)
 
     def _open_parts(self, control: str) -> set[tuple[str, str]]:
-        """(job, partition) of those claimed and not copied."""
+        """Return (job, partition) of those that are claimed and not copied."""
         names = [key.split("/") for key in self._store.keys(CONTROL[control]) if key.startswith("jobs/")]
         claimed = {(path[1], path[3]) for path in names if path[2] == "claim"}
         return claimed - {(path[1], path[3]) for path in names if path[2] in ("copied", "done")}
@@ -62,7 +64,7 @@ class Promises:
     # --- sweep and API ----------------------------------------------------------------------------------------
 
     def sweep_cut(self, process: Process) -> None:
-        """Lambda has ended a sweep."""
+        """Judge a sweep that Lambda has ended."""
         if not process.faulted:
             self._judge.violated(IN_TIME, f"{process.label} was not done within {SWEEP_MS / 1000:g} s")
 
@@ -71,7 +73,7 @@ class Promises:
             self._judge.happens(Situation.SWEPT_WHILE_SOMETHING_HANGS)
 
     def answered(self, process: Process, latency_ms: int) -> None:
-        """The API has answered a request, by a success or a problem."""
+        """Judge the time of an API request that was answered, by a success or a problem."""
         if not process.hung or process.faulted:
             return
         took_ms = self._scheduler.now_ms - process.started_ms

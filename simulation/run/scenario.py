@@ -1,4 +1,4 @@
-"""What a seed draws: objects, who asks for what and when, what fails. Pure: the same seed, the same scenario."""
+"""Draw a seed's scenario: objects, requests and their times, faults. Pure: the same seed gives the same scenario."""
 
 from dataclasses import replace
 from random import Random
@@ -27,7 +27,7 @@ def draw(seed: int) -> Scenario:
         jobs, latency_ms, calm_at_ms = jobs[:1] or (Job(OverwriteMode.IF_CHANGED, "a/", "a/"),), 1000, 15 * MINUTE
         dead_for_good = random.choice(REGIONS)
         events = _death_in_mid_work(random, dead_for_good)
-    # Of a stream of its own: what else a seed draws doesn't depend on it.
+    # These come from random streams of their own, so that the seed's other draws don't depend on them.
     jobs, added = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
     events += added
     jobs, added = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
@@ -79,7 +79,7 @@ def _timetable(random: Random) -> tuple[Timetable | None, list[Event]]:
         return None, []
     minutes = random.choice(((1,), (2, 3), (1, 2, 3), (2, 7), (1, 6, 11)))
     changes = random.choice((0, 0, 1, 2))
-    # Mostly just about when something is due.
+    # Mostly close to when something is due.
     moments = [random.choice(minutes) * MINUTE + random.randint(-60, 60) * SECOND for _ in range(changes)]
     events = [Event(max(1, at_ms), Act.CHANGE_SCHEDULE, random.choice(REGIONS)) for at_ms in moments]
     return Timetable(minutes, random.choice(tuple(Overlap))), events
@@ -93,13 +93,14 @@ def _policy(random: Random) -> Policy:
         parts_per_worker=random.choice((1, 2, 1000, 1000)),
         workers_per_object=random.choice((2, 3)),
         inline_objects=random.choice((0, 2, 2)),
-        # As if workers slept for a day: the protocol must keep what is in use however impatient the collector is.
+        # An age of 1 ms is as if workers slept for a day: the protocol must keep what is in use however impatient the
+        # collector is.
         stale_upload_ms=random.choice((24 * HOUR, 24 * HOUR, 5 * MINUTE, 1)),
     )
 
 
 def _fair(random: Random, policy: Policy) -> Policy:
-    """Few partitions at once, so that lines and slots matter although there are few partitions."""
+    """Draw few partitions at once, so that windows and permits matter although there are few partitions."""
     return replace(
         policy,
         partitions_ahead=random.choice((1, 1, 2, 4, 32)),
@@ -118,8 +119,8 @@ def _weather(random: Random) -> Weather:
 
 
 def _items(random: Random, rare: str) -> tuple[Item, ...]:
-    """A handful under the jobs' prefix: empty, small, large, made of parts, with and without a checksum. `rare`: a call
-    that is to be met with a fault, and made only for some of them."""
+    """Draw a handful of items under the jobs' prefix: empty, small, large, made of parts, with and without a checksum.
+    `rare` is a call that is to meet a fault, and is made only for some of them."""
     items: list[Item] = []
     if rare == "store.tags":
         items.append(Item("a/tagged", 60, tags=(("team", "blue"),)))
@@ -157,7 +158,7 @@ def _jobs(random: Random) -> tuple[Job, ...]:
 def _inputs(
     random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int, rare: str
 ) -> tuple[tuple[Job, ...], list[Event]]:
-    """What the jobs go by; somebody who changes a manifest; jobs that retry others, asked for at any time."""
+    """Draw the jobs' inputs, somebody who changes a manifest, and jobs that retry others, submitted at any time."""
     names = [item.key.removeprefix("a/") for item in items if not item.target]
     found, events = [], []
     for number, job in enumerate(jobs):
@@ -172,7 +173,7 @@ def _inputs(
 
 
 def _plans(random: Random, jobs: tuple[Job, ...], calm_at_ms: int) -> tuple[tuple[Job, ...], list[Event]]:
-    """Some jobs are planned first, and approved later: once, or by several people, or never."""
+    """Let some jobs be planned first, and approved later: once, or by several people, or never."""
     retried = {job.input.retries for job in jobs}
     found, events = [], []
     for number, job in enumerate(jobs):
@@ -191,13 +192,13 @@ def _plans(random: Random, jobs: tuple[Job, ...], calm_at_ms: int) -> tuple[tupl
 def _deletions(
     random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int
 ) -> tuple[tuple[Job, ...], tuple[Item, ...], list[Event]]:
-    """Some jobs also delete, some of them more than they may. Others meddle with what is to go, and with the source:
-    also with all of it."""
+    """Let some jobs delete too, some of them more than they may. Others change objects that are to be deleted, and the
+    source, even all of it."""
     found = []
     for job in jobs:
         alone = not job.input.listed and job.input.retries is None and not job.planned_first
         sized = job.input.filters.size_min_bytes is not None or job.input.filters.size_max_bytes is not None
-        possible = alone and not sized  # Of what isn't there nobody knows the size.
+        possible = alone and not sized  # The size of an object that isn't there is unknown.
         caps = (1, 2, 3, 100, 100, 100)
         found.append(replace(job, delete=random.choice(caps)) if possible and random.random() < 0.4 else job)
     if not any(job.delete for job in found):
@@ -211,7 +212,7 @@ def _deletions(
     if random.random() < 0.1:
         emptied = _some_time(random, calm_at_ms)
         events += [Event(emptied, Act.DELETE_SOURCE, item.key) for item in items if not item.target]
-    # What lies beside the jobs' target folder, by names that begin as its does.
+    # Objects beside the jobs' target folder, with names that begin like its own.
     beside = random.sample(("a", "a-2026/ledger", "ab/prod.db", "a.txt"), random.choice((0, 1, 2, 4)))
     return tuple(found), strays + tuple(Item(name, 20, target=True) for name in beside), events
 
@@ -256,7 +257,7 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
 
 
 def _feed_owner(random: Random, events: list[Event], calm_at_ms: int) -> list[Event]:
-    """Where something is dropped: its owner pauses it, resumes it, and has it back-filled, in any order."""
+    """Where something is dropped, let the feed's owner pause it, resume it, and have it back-filled, in any order."""
     if not any(event.act is Act.DROP for event in events) or random.random() < 0.5:
         return []
     acts = random.choice(
@@ -274,7 +275,7 @@ def _feed_owner(random: Random, events: list[Event], calm_at_ms: int) -> list[Ev
 
 
 def _some_time(random: Random, calm_at_ms: int) -> int:
-    """Mostly early, when jobs are at work."""
+    """Draw a time, mostly an early one, when jobs are at work."""
     return random.randrange(min(calm_at_ms, 90 * SECOND) if random.random() < 0.6 else calm_at_ms)
 
 
@@ -295,7 +296,7 @@ def _death_in_mid_work(random: Random, region: str) -> list[Event]:
 
 
 def _trouble(random: Random, calm_at_ms: int, dead_for_good: str) -> list[Event]:
-    """Each begins some time and ends before, or when, faults stop."""
+    """Draw troubles. Each begins some time and ends before, or when, faults stop."""
     events: list[Event] = []
     for begin, end, chance in _PAIRS_OF_TROUBLE:
         if random.random() < chance:

@@ -1,7 +1,7 @@
-"""Processes on one virtual clock, of which one runs at a time: the same seed, the same interleaving.
+"""Processes on one virtual clock. One runs at a time: the same seed gives the same interleaving.
 
-A process is a function's invocation, or a client. It has one thread or several (greenlets), and gives way wherever it
-waits: at every call of a port. Time passes only while all wait. Whoever is killed never runs on, as under SIGKILL: no
+A process is a function's invocation, or a client. It has one thread or several (greenlets), and yields wherever it
+waits: at every call of a port. Time passes only while all wait. A killed process never runs on, as under SIGKILL: no
 `except Exception` of the product can survive it.
 """
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Process:
     name: str
     region: str
-    """"" for whoever is outside: customers, partners."""
+    """"" for processes outside the product: customers, partners."""
     started_ms: int = 0
     alive: bool = True
     frozen: bool = False
@@ -30,11 +30,11 @@ class Process:
     on_end: Callable[[bool], None] | None = None
     """Called when it has ended: by itself (True), or killed (False)."""
     job: str = ""
-    """The job that it was woken for, if any."""
+    """The job that it was started for, if any."""
     faulted: bool = False
-    """Something has gone wrong in it, or it was put to sleep."""
+    """True if something has gone wrong in it, or it was put to sleep."""
     hung: bool = False
-    """It has waited for an answer that didn't come."""
+    """True if it has waited for an answer that didn't come."""
     killed: bool = False
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     """For monitors: the ETags under which it has seen objects at a destination, by (bucket, key)."""
@@ -45,7 +45,7 @@ class Process:
 
     @property
     def disturbed(self) -> bool:
-        """Something in it took longer than it should."""
+        """True if something in it took longer than it should."""
         return self.faulted or self.hung
 
     @property
@@ -54,7 +54,7 @@ class Process:
 
 
 class Thread(greenlet):
-    """`in_flight` is a request that has been sent and has not arrived yet."""
+    """A thread of a process. `in_flight` is a request that has been sent and has not arrived yet."""
 
     def __init__(self, process: Process, work: Callable[[], object], hub: greenlet) -> None:
         super().__init__(work, hub)
@@ -69,7 +69,7 @@ class Scheduler:
     def __init__(self) -> None:
         self.now_ms = 0
         self.stop = False
-        """Set by whoever has seen enough: nothing more runs."""
+        """Set by a monitor that has seen enough: nothing more runs."""
         self._hub = getcurrent()
         self._due: list[tuple[int, int, Thread | Callable[[], object], int]] = []
         self._order = count()
@@ -79,7 +79,7 @@ class Scheduler:
     # --- from outside -----------------------------------------------------------------------------------------
 
     def at(self, at_ms: int, act: Callable[[], object]) -> None:
-        """Something happens then, all at once. It must not wait; to do something that takes time, it starts a
+        """Call `act` at that time, in one step. It must not wait; to do something that takes time, it starts a
         process."""
         heappush(self._due, (max(at_ms, self.now_ms), next(self._order), act, 0))
 
@@ -92,7 +92,8 @@ class Scheduler:
         return process
 
     def run(self, until_ms: int, done: Callable[[], bool] | None = None) -> None:
-        """Let time pass until then, until `done` (asked after everything that happens), or until `stop`."""
+        """Let time pass until `until_ms`, until `done` returns true (it is called after everything that happens), or
+        until `stop`."""
         due = self._due
         while due and due[0][0] <= until_ms and not self.stop:
             self.now_ms, _, what, token = heappop(due)
@@ -119,7 +120,7 @@ class Scheduler:
         return thread
 
     def runs(self, process: Process) -> bool:
-        """Is it the process itself that does this, or a request that it sent long ago?"""
+        """Return whether the process itself is running now, rather than a request that it sent long ago."""
         thread = getcurrent()
         return isinstance(thread, Thread) and thread.process is process
 
@@ -136,15 +137,15 @@ class Scheduler:
             self.now_ms = until
 
     def die(self) -> None:
-        """The process that calls this is dead."""
+        """Kill the process that calls this."""
         process = self.current().process
         process.alive, process.killed = False, True
         self._doomed.append(process)
         raise GreenletExit
 
     def side_by_side(self, works: list[Callable[[], object]], tick: Callable[[], None] | None, every_ms: int) -> None:
-        """Run these to their ends in threads of the calling process; `tick` from the calling thread meanwhile. An
-        exception of `tick` is raised when all have ended."""
+        """Run these to their ends in threads of the calling process. Meanwhile `tick` is called from the calling thread
+        every `every_ms` milliseconds. An exception of `tick` is raised when all have ended."""
         parent = self.current()
         left = len(works)
 
@@ -179,7 +180,7 @@ class Scheduler:
     # --- death and sleep --------------------------------------------------------------------------------------
 
     def kill(self, process: Process) -> None:
-        """From outside only: it stops where it waits."""
+        """Kill a process where it waits. For calls from outside only."""
         if process.alive:
             process.alive, process.killed = False, True
             self._bury(process)
@@ -188,7 +189,7 @@ class Scheduler:
         process.frozen = True
 
     def thaw(self, process: Process) -> None:
-        """It goes on as if no time had passed."""
+        """Let a frozen process go on as if no time had passed."""
         process.frozen = False
         for thread, token in process.held:
             heappush(self._due, (self.now_ms, next(self._order), thread, token))

@@ -1,4 +1,4 @@
-"""What seeds must have met, by name: a situation counts when it occurs, not when it is drawn."""
+"""Situations that seeds must have met, by name. A situation counts when it occurs, not when it is drawn."""
 
 from enum import StrEnum
 
@@ -16,7 +16,8 @@ class Situation(StrEnum):
     """A receiver took a file away from a feed's target within a minute of its publish."""
     TAKEN_LATER = "taken-later"
     TOLD_AGAIN_OF_TAKEN = "told-again-of-taken"
-    """A feed was told of a file once more (a hint, a duplicate, a listing) when its receiver had taken it away."""
+    """A feed got an event for a file once more (a hint, a duplicate, a listing) after its receiver had taken it
+    away."""
     CAME_TWICE = "came-twice"
     """A version was delivered again, and that is excused (`inbox`)."""
     UPLOAD_OLDER_THAN_ITS_EVENT = "upload-older-than-its-event"
@@ -33,22 +34,22 @@ class Situation(StrEnum):
     HUNDREDS_OF_ROWS = "hundreds-of-rows"
     """A job of at least 300 rows ended."""
     STUCK_KEY = "stuck-key"
-    """An object was refused for ever, or never answered for, and its job ended without it."""
+    """An object was refused for ever, or requests for it never answered, and its job ended without it."""
     NEIGHBOURS_WENT_ON = "neighbours-went-on"
     """A partition got its receipt, and its object that was refused for ever was set aside."""
     STORAGE_HANGS = "storage-hangs"
-    """A call to a Region's S3 got no answer until its caller's time was up."""
+    """A call to a Region's S3 got no answer until its caller timed out."""
     TABLE_HANGS = "table-hangs"
     QUEUE_HANGS = "queue-hangs"
     SWEPT_WHILE_SOMETHING_HANGS = "swept-while-something-hangs"
-    """A sweep that had met what hangs ended in its time."""
+    """A sweep that had met a hanging service ended in time."""
     ANSWERED_WHILE_SOMETHING_HANGS = "answered-while-something-hangs"
-    """An API request that had met what hangs was answered in its time."""
+    """An API request that had met a hanging service was answered in time."""
     TAKEN_OVER_IN_TIME = "taken-over-in-time"
-    """What a Region held that died, or hung as a whole, was another's within the promised time."""
+    """The partitions of a Region that died, or hung as a whole, were taken over within the promised time."""
     CUT_BY_BYTES = "cut-by-bytes"
-    """A partition ended with fewer rows than it might have, at its number of bytes."""
+    """A partition ended with fewer rows than it might have, because of its number of bytes."""
 
 
 HELD_BACK: frozenset[Situation] = frozenset()
-"""Not drawn: what the product doesn't survive yet."""
+"""Situations that are not drawn, because the product doesn't survive them yet."""

@@ -1,4 +1,4 @@
-"""What a seed's story is made of: what is there, who asks for what, what happens when. As data."""
+"""The data of a seed's story: objects, requests, and events with their times."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,12 +23,13 @@ SMALL = Policy(
     backoff_max_ms=500,
     rows_in_flight=4,
 )
-"""Few bytes make a multipart copy, few keys several partitions. All times are the real defaults."""
+"""Sizes so small that few bytes make a multipart copy, and few keys several partitions. All times are the real
+defaults."""
 TINY = Limits(part_min_bytes=1, part_max_bytes=1000, parts_max=10_000, copy_max_bytes=1000, range_source_min_bytes=0)
 
 
 class Act(StrEnum):
-    """What happens to the world, at a time of its own."""
+    """An event in the world, at a time of its own."""
 
     KILL_REGION = "kill-region"
     RETURN_REGION = "return-region"
@@ -39,7 +40,7 @@ class Act(StrEnum):
     CUT_TABLE = "cut-table"
     JOIN_TABLE = "join-table"
     HANG = "hang"
-    """What the subject names, "storage <region>" or the like, answers nobody."""
+    """The service that the subject names, "storage <region>" or the like, answers nobody."""
     UNHANG = "unhang"
     DIE_ALONE = "die-alone"
     """A Region dies, and nothing else is wrong."""
@@ -58,7 +59,7 @@ class Act(StrEnum):
     PAUSE_FEED = "pause-feed"
     RESUME_FEED = "resume-feed"
     BACKFILL_FEED = "backfill-feed"
-    """Its owner asks for it; the subject is his Idempotency-Key."""
+    """The feed's owner asks for a back-fill; the subject is the Idempotency-Key."""
     DROP_ARCHIVED = "drop-archived"
     """The same with an object that can't be delivered."""
     DROP_UPLOAD = "drop-upload"
@@ -68,9 +69,9 @@ class Act(StrEnum):
     PUT_TARGET = "put-target"
     DELETE_TARGET = "delete-target"
     CHANGE_SCHEDULE = "change-schedule"
-    """Its owner has other labels put on the schedule's jobs, by the API of the subject's Region."""
+    """The schedule's owner changes the labels of its jobs, by the API of the subject's Region."""
     CHANGE_MANIFEST = "change-manifest"
-    """Its owner overwrites the manifest of a job; the subject is the job's number."""
+    """The owner overwrites the manifest of a job; the subject is the job's number."""
     BEGIN_FOREIGN_UPLOAD = "begin-foreign-upload"
     OPERATE = "operate"
     """An operator looks at jobs, objects, leases and Regions."""
@@ -93,9 +94,9 @@ class Item:
     size: int
     target: bool = False
     same: bool = False
-    """At the destination: with the source's content."""
+    """At the destination: it has the source's content."""
     older: bool = False
-    """At the destination: with what the source held before its last overwrite."""
+    """At the destination: it has the source's content from before the last overwrite."""
     part_sizes: tuple[int, ...] = ()
     checksum: bool = True
     tags: tuple[tuple[str, str], ...] = ()
@@ -114,14 +115,14 @@ class Job:
     input: Input = EVERYTHING
     planned_first: bool = False
     every_object: bool = False
-    """Of a plan: look at each."""
+    """For a plan: look at each object."""
     approved: bool = True
-    """A plan that nobody approves is just that for ever."""
+    """False for a plan that nobody approves. It is never carried out."""
     delete: int = 0
-    """It may delete so many objects that its source doesn't have; 0: it deletes nothing."""
+    """The number of objects, missing at the source, that it may delete; 0: it deletes nothing."""
     priority: Priority = Priority.NORMAL
     strict: bool = False
-    """What a cancel calls CANCELLED must never arrive."""
+    """Rows that a cancel marks CANCELLED must never arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,12 @@ class Timetable:
     """A schedule that is there from the beginning."""
 
     minutes: tuple[int, ...]
-    """Its occurrences, after the world's time begins (at a full hour)."""
+    """Its occurrences, in minutes after the world's time begins (at a full hour)."""
     overlap: Overlap
 
     @property
     def cron(self) -> str:
-        """Of that one day: no other may fall into the time that a scenario takes."""
+        """The cron expression of that one day: no other day may fall into the time that a scenario takes."""
         return f"{','.join(map(str, self.minutes))} 8 15 1 *"
 
 
@@ -157,11 +158,11 @@ class Scenario:
     endpoint_max: int | None
     """How many partitions at once may read from, or write to, each endpoint in a Region."""
     runtime_ms: int
-    """How long an invocation may last. A zombie's is endless."""
+    """How long an invocation may last, in milliseconds. A zombie's is endless."""
     target_events: bool
-    """The destination's own events wake verify."""
+    """True if the destination's own events start verify."""
     forwards: bool
-    """Events are forwarded to the other Region, where they wait as hints."""
+    """True if events are forwarded to the other Region, where they wait as hints."""
     items: tuple[Item, ...]
     jobs: tuple[Job, ...]
     events: tuple[Event, ...]
@@ -174,6 +175,6 @@ class Scenario:
     alone: str = ""
     """A Region that dies, or hangs, while nothing else is wrong."""
     contents: int = 0
-    """How many different contents what is written later has; 0: no two are alike."""
+    """How many different contents later writes have; 0: no two are alike."""
     receiver_ms: int = 0
-    """How often the receiver of the feed takes away what he finds; 0: never."""
+    """How often, in milliseconds, the feed's receiver takes away the files that it finds; 0: never."""

@@ -1,4 +1,4 @@
-"""One object that S3 refuses for ever, whatever else is well: its job must end all the same."""
+"""One object that S3 refuses for ever, while all others are fine. Its job must end all the same."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,28 +12,29 @@ _MAKING = (*_COPYING, "store.create_upload", "store.complete")
 
 
 class How(StrEnum):
-    """What goes wrong with it."""
+    """How requests for it fail."""
 
     ANY_5XX = "any-5xx"
-    """Every request that names it, or its counterpart at the target, but a LIST: planning, too."""
+    """Every request that names it, or its counterpart at the target, except for LIST; so planning fails too."""
     MAKING_5XX = "making-5xx"
     """Every request that would write it."""
     COPY_404 = "copy-404"
-    """Copies of it say that it isn't there, and HEAD shows it as it was planned."""
+    """Copies of it answer that it isn't there, and HEAD shows it as it was planned."""
     COPY_412 = "copy-412"
     COPY_HANGS = "copy-hangs"
-    """Nobody ever answers."""
+    """Copies of it are never answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """`key` is below the endpoints' prefixes."""
+    """The object and how it fails. `key` is below the endpoints' prefixes."""
 
     key: str
     how: How
 
     def refuses(self, call: str, args: tuple[Any, ...]) -> EftError | None:
-        """What a call is answered, if it concerns this object. NoAnswer: nothing, until the caller's time is up."""
+        """Return the answer to a call that concerns this object, else None. NoAnswer means that the caller times
+        out."""
         wanted = {How.ANY_5XX: None, How.MAKING_5XX: _MAKING}.get(self.how, _COPYING)
         if (wanted is not None and call not in wanted) or not self._names(call, args):
             return None

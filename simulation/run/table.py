@@ -1,4 +1,4 @@
-"""The global table as in MREC: a replica in each Region, asynchronous, the last writer wins by clocks that differ."""
+"""The global table as in MREC: an asynchronous replica in each Region. The last writer wins, by clocks that differ."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ Key = tuple[str, ...]
 
 
 def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ...], str]]:
-    """The items that a put writes: key, the arguments that put this item alone, and which Region its key names ("" for
-    items that are the same whoever writes them)."""
+    """Return the items that a put writes: key, the arguments that put this item alone, and the Region that its key
+    names ("" for items that are the same whoever writes them)."""
     item = args[0]
     match method:
         case "put_job":
@@ -53,7 +53,7 @@ def _is_there(ledger: MemoryLedger, method: str, key: Key, item: Any) -> bool:
 class Replica:
     region: str
     clock: Callable[[], int]
-    """This Region's idea of the time: writes are stamped by it."""
+    """This Region's clock. Writes are stamped by it."""
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     stamps: dict[Key, int] = field(default_factory=dict)
     waiting: list[Callable[[], None]] = field(default_factory=list)
@@ -62,16 +62,17 @@ class Replica:
 
 @dataclass(slots=True)
 class Table:
-    """`later(act)` does something after the replication's lag. `written(key, region, named)` is told of every write."""
+    """The replicas. `later(act)` calls `act` after the replication's lag. `written(key, region, named)` is called for
+    every write."""
 
     replicas: dict[str, Replica]
     later: Callable[[Callable[[], None]], None]
     written: Callable[[Key, str, str], None]
     stalled: set[str] = field(default_factory=set)
-    """Regions whose writes don't leave them."""
+    """Regions whose writes are not replicated."""
 
     def write(self, region: str, method: str, args: tuple[Any, ...]) -> Any:
-        """A put in one Region: there at once, elsewhere later. Returns what it answers there."""
+        """Put an item in one Region and return the answer there. The item is there at once, elsewhere later."""
         replica = self.replicas[region]
         stamp = replica.clock()
         answer = getattr(replica.ledger, method)(*args)
@@ -98,7 +99,7 @@ class Table:
         self.later(arrive)
 
     def carry(self, region: str, act: Callable[[], None]) -> None:
-        """What a Region has written of another kind reaches the other one: later, as all that is written here."""
+        """Replicate a Region's write that is not an item of the ledger: `act` applies it after the lag."""
 
         def arrive() -> None:
             if self.stalled:
@@ -109,7 +110,7 @@ class Table:
         self.later(arrive)
 
     def release(self, region: str) -> None:
-        """Replication goes on, with what was waiting."""
+        """Resume replication, with the writes that were waiting."""
         self.stalled.discard(region)
         for replica in self.replicas.values():
             waiting, replica.waiting = replica.waiting, []

@@ -1,4 +1,4 @@
-"""A seed's schedule: how it is there, who changes it, and whether each of its occurrences had its one job."""
+"""A seed's schedule: set it up, change it, and check that each of its occurrences had its one job."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ ONE = "one occurrence, one job"
 
 
 def set_up(world: World, timetable: Timetable) -> None:
-    """Both Regions know it, and there is something for it to copy."""
+    """Register the schedule in both Regions, and put an object for it to copy."""
     schedule = Schedule(
         id="schedule-timetable",
         cron=timetable.cron,
@@ -46,7 +46,7 @@ def change(world: World, region: str) -> None:
 
 
 def all_submitted(world: World) -> bool:
-    """Is all decided, and what is to run submitted?"""
+    """Return whether all occurrences are decided, and all jobs that are to run submitted."""
     if world.scenario.timetable is None:
         return True
     runs = list(_runs(world))
@@ -57,7 +57,8 @@ def all_submitted(world: World) -> bool:
 
 
 def judge_runs(world: World) -> None:
-    """Each occurrence has one record; each that ran has the job that its record names, and there is no other."""
+    """Check that each occurrence has one record, that each that ran has the job that its record names, and that there
+    is no other job."""
     if world.scenario.timetable is None:
         return
     expected = [START_MS + minute * MINUTE for minute in world.scenario.timetable.minutes]

@@ -1,4 +1,4 @@
-"""What happened, for people: kept only when a seed is played again to be looked at."""
+"""Record what happened, for people. It is kept only when a seed is played again to be inspected."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What must hold when all is over: every job has ended as it should, nothing is lost, nothing is left behind."""
+"""Check what must hold at the end: every job has ended as it should, nothing is lost, nothing is left behind."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def judge(world: World, actors: Actors) -> None:
 
 
 def told_of_failures(world: World) -> bool:
-    """Of what can't be delivered somebody is told."""
+    """Return whether the delivery that can't succeed, if there is one, was reported as failed."""
     return bool(world.failed) or all(event.act is not Act.DROP_ARCHIVED for event in world.scenario.events)
 
 
@@ -99,7 +99,8 @@ def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
 
 
 def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: list[tuple[Row, RowOutcome]]) -> None:
-    """What nobody else has touched is gone if it says so. If all went well, everything that was to go is gone."""
+    """Check the rows to delete. One that says DELETED must be gone unless somebody else has touched it. If the job
+    SUCCEEDED, everything that was to be deleted is gone."""
     job, target = actors.scenario.jobs[number], TARGET[actors.scenario.control_of]
     if not job.delete and rows:
         world.monitors.violated(I9, f"job {number} deletes, and nobody consented")
@@ -122,7 +123,7 @@ def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: l
 
 
 def _revoked(world: World, spec: JobSpec, rows: list[tuple[Row, RowOutcome]]) -> None:
-    """What a strict cancel called CANCELLED has not arrived, and never will: nobody sleeps any more."""
+    """Check that no row has arrived that a strict cancel marked CANCELLED. No worker sleeps any more, so none will."""
     for row, outcome in rows:
         written = [v for v in world.store.versions(spec.target.bucket, row.target) if v.by == WORKER]
         if outcome.outcome is Outcome.CANCELLED and row.size and any(not v.delete_marker for v in written):
@@ -135,7 +136,7 @@ def _retries_manifest(actors: Actors, number: int) -> bool:
 
 
 def _meant(world: World, actors: Actors, number: int, outcomes: dict[str, RowOutcome]) -> None:
-    """What is meant is delivered; nothing else is in the job."""
+    """Check that every object that is meant is delivered, and that no other is in the job."""
     job = actors.scenario.jobs[number]
     for key, body in actors.truth.bodies.items():
         name = key.removeprefix(f"in/{job.source}")
@@ -153,7 +154,8 @@ def _meant(world: World, actors: Actors, number: int, outcomes: dict[str, RowOut
 
 
 def _object(world: World, actors: Actors, number: int, key: str, body: bytes, outcome: RowOutcome | None) -> None:
-    """An object that was there before the job, and that nobody touched on either side, has been delivered."""
+    """Check that an object that was there before the job, and that nobody touched on either side, has been
+    delivered."""
     violated, mode = world.monitors.violated, actors.scenario.jobs[number].mode
     target = f"out/{key[3:]}"
     if key[3:] in actors.truth.touched:
@@ -200,7 +202,7 @@ def _is_stuck(world: World, key: str) -> bool:
 
 
 def _bounded(world: World) -> None:
-    """An object that is refused for ever costs so many rounds, and no more. Where nothing else fails, that is."""
+    """Check that an object that is refused for ever costs a limited number of rounds. Only if nothing else fails."""
     stuck, policy = world.scenario.stuck, world.scenario.policy
     if stuck is None or world.calls.pairs or any(event.act in _HARD for event in world.scenario.events):
         return
@@ -220,8 +222,8 @@ def _bounded(world: World) -> None:
 
 
 def _neighbours(world: World, stuck: str) -> None:
-    """A partition's other objects get their receipt without waiting for the end of the one that is refused for ever,
-    which has more rounds."""
+    """Check that a partition's other objects get their receipt before the end of the one that is refused for ever, if
+    that one has more rounds."""
     for bucket in CONTROL.values():
         names = [key for key in world.store.keys(bucket) if "/manifest/" in key]
         for name in names:
@@ -247,9 +249,9 @@ def _cancelled(world: World, bucket: Bucket, name: str) -> bool:
 
 
 def _opaque(actors: Actors, key: str) -> bool:
-    """The source has no checksum, and ETags say nothing (SSE-KMS, or made of parts): nobody can tell one's own earlier
-    copy, whose answer was lost, or an equal object that was there, from somebody else's object of the same size (a
-    documented residual: it is not claimed as ours)."""
+    """Return whether the source has no checksum, and its ETag says nothing (SSE-KMS, or made of parts). Then one's own
+    earlier copy, whose answer was lost, or an equal object that was there, can't be told from somebody else's object of
+    the same size. It is a documented residual that such an object is not claimed as ours."""
     item = actors.placed[key]
     return not item.checksum and (actors.scenario.encryption == "aws:kms" or bool(item.part_sizes))
 
@@ -276,7 +278,7 @@ def _rows(world: World, spec: JobSpec) -> Iterator[tuple[Row, RowOutcome]]:
 
 
 def _records(world: World) -> None:
-    """Create-only records were created once, and the list of open jobs is empty."""
+    """Check that create-only records were created once, and that the index of open jobs is empty."""
     for bucket in CONTROL.values():
         for key in world.store.keys(bucket):
             if key.startswith("open/"):
@@ -286,7 +288,7 @@ def _records(world: World) -> None:
 
 
 def uploads_left(world: World) -> list[str]:
-    """Keys of the multipart uploads of ours that are still open."""
+    """Return keys of the multipart uploads of ours that are still open."""
     return [
         upload.key for bucket in TARGET.values() for upload in world.store.uploads(bucket) if upload.initiator == WORKER
     ]

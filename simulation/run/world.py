@@ -1,4 +1,5 @@
-"""Both Regions: functions, queues, schedules and ports, and what is done to them. The handlers are the product's."""
+"""Both Regions: functions, queues, schedules and ports, and what is done to them. The handlers are the product's
+own."""
 
 import json
 import sys
@@ -29,11 +30,12 @@ from simulation.run.table import Replica, Table
 from simulation.run.trace import Trace
 
 VISIBILITY_MS = {"intake": 12 * MINUTE, "split": 18 * MINUTE, "copy": 20 * MINUTE, "verify": 18 * MINUTE}
-"""Shorter than the deployed ones (of hours), so that fewer sweeps lie between; longer than any lease."""
+"""In milliseconds. Shorter than the deployed ones (of hours), so that fewer sweeps lie between; longer than any
+lease."""
 RECEIVES = 5
 DUPLICATES_MAX = 20
-"""Messages that arrive twice, in all: each that is sent anew while something is down may be doubled again, and SQS
-doubles few."""
+"""The most messages that arrive twice. Each message that is sent again while something is down may be doubled again,
+but SQS doubles few."""
 HINT_DELAY_MS = 240 * SECOND
 _ENDPOINTS = ENDPOINTS | {
     "drop": replace(ENDPOINTS["source-west"], id="drop", prefix="in/f/"),
@@ -41,7 +43,7 @@ _ENDPOINTS = ENDPOINTS | {
 }
 FEED = "drops"
 FEED_TARGET = EAST
-"""Where feeds deliver to, and so keep their logs."""
+"""The Region to which feeds deliver, and in which they keep their logs."""
 _FEEDS = {FEED: Feed(FEED, TENANT, "drop", "delivery", name=FEED)}
 _READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "list_deliveries", "get_slots")
 _READS_OF_ALL = ("takeovers", "beacons")
@@ -60,7 +62,7 @@ class Mail:
 
 @dataclass(slots=True)
 class Stack:
-    """What is deployed in one Region."""
+    """The deployment in one Region."""
 
     region: str
     env: Env
@@ -100,7 +102,7 @@ class World:
         self.calls.watches.update(self.monitors.watches())
         self.monitors.deleting = any(job.delete for job in scenario.jobs)
         self.event_read: Callable[[str, str], None] = lambda _region, _body: None
-        """Told of what intake gets to read, in which Region."""
+        """Called with each message that intake reads, and its Region."""
         if scenario.target_events:
             self.monitors.appeared = partial(self.announce, queue="verify", forwarded=False)
         clocks = {region: _Clock(self.scheduler, scenario.skew_ms[region]) for region in (WEST, EAST)}
@@ -114,7 +116,7 @@ class World:
         self.dead_letters: list[Mail] = []
         self.failed: list[Delivery] = []
         self.woken: Counter[tuple[str, str]] = Counter()
-        """(job, partition) -> messages that were sent to have it copied, beside those that only wait for a slot."""
+        """(job, partition) -> messages that were sent to copy it, without those that only wait for a permit."""
         self.sweeping = True
         self._duplicates_left = DUPLICATES_MAX
         for number, region in enumerate((WEST, EAST)):
@@ -165,8 +167,7 @@ class World:
         self.scheduler.at(self.scheduler.now_ms + int(self.random.random() * self.scenario.lag_ms) + 1, act)
 
     def register(self, region: str, entry: Entry) -> None:
-        """Somebody changes an entry in a Region: the other one sees it when it is replicated, and the last writer
-        wins."""
+        """Change an entry in a Region. The other one sees it when it is replicated, and the last writer wins."""
         written_ms = self.scheduler.now_ms
         self.registries[region].apply(entry, written_ms)
 
@@ -180,7 +181,7 @@ class World:
     # --- messages ---------------------------------------------------------------------------------------------
 
     def post(self, region: str, queue: str, body: str, delay_ms: int = 0) -> None:
-        """A message is sent: it arrives once or twice, some time after its delay."""
+        """Send a message. It arrives once or twice, some time after its delay."""
         twice = self._duplicates_left > 0 and self.random.random() < self.scenario.duplicates
         self._duplicates_left -= twice
         for _ in range(1 + twice):
@@ -189,7 +190,7 @@ class World:
             self.scheduler.at(self.scheduler.now_ms + delay_ms + transit, partial(self._arrived, mail))
 
     def announce(self, bucket: Bucket, key: str, queue: str, *, forwarded: bool) -> None:
-        """S3 says that an object was created."""
+        """Send S3's event that an object was created."""
         there = self.store.versions(bucket, key)[-1]
         record = {
             "eventVersion": "2.1",
@@ -236,7 +237,7 @@ class World:
             self.dead_letters.append(mail)
 
     def redrive_dead_letters(self) -> None:
-        """An operator looks at the alarm, and has the messages tried again."""
+        """Try dead letters again, as an operator does who sees the alarm."""
         letters, self.dead_letters = self.dead_letters, []
         for mail in letters:
             self._arrived(Mail(mail.region, mail.queue, mail.body))
@@ -267,14 +268,15 @@ class World:
             self.scheduler.at(self.scheduler.now_ms + SWEEP_MS, lambda: self._cut_short(process))
 
     def _cut_short(self, process: Process) -> None:
-        """Lambda ends what is not done in its time."""
+        """End a sweep that is not done in its time, as Lambda does."""
         if process.alive:
             self.promises.sweep_cut(process)
             self.calls.still_arrive(process)
             self.scheduler.kill(process)
 
     def safely(self, work: Callable[[], object]) -> Callable[[], None]:
-        """As Lambda does: an exception ends the invocation, nothing else. It must be one that was raised on purpose."""
+        """Return a function that ends an invocation, and nothing else, on an exception, as Lambda does. Only exceptions
+        that are raised on purpose are allowed."""
 
         def run() -> None:
             try:
@@ -302,7 +304,7 @@ class World:
             self.scheduler.freeze(process)
 
     def wake(self, region: str) -> None:
-        """It returns, or wakes up: old messages and old workers go on."""
+        """Let a Region return, or wake up: old messages and old workers go on."""
         stack = self.stacks[region]
         stack.asleep = False
         self.table.release(region)
@@ -317,7 +319,7 @@ class World:
 
 
 def _storage_of(*args: Any) -> tuple[str, ...]:
-    """Which Regions' S3 a call needs: the buckets among its arguments."""
+    """Return which Regions' S3 a call needs: those of the buckets among its arguments."""
     needed = []
     for arg in args:
         if isinstance(arg, Bucket):
@@ -348,7 +350,7 @@ class _LedgerOf:
 
 
 class _RegistryOf:
-    """One Region's end of what is registered. Implements `ports.Registry`."""
+    """One Region's end of the registry. Implements `ports.Registry`."""
 
     def __init__(self, world: World, region: str) -> None:
         self._world, self._region, self._real = world, region, world.registries[region]
