@@ -1,1 +1,1 @@
-"""Benchmarks. Each result names its method. Never deployed."""
+"""This package holds benchmarks. Each result names its method. They are never deployed."""

@@ -1,4 +1,4 @@
-"""`make bench-fairness`: how long a tenant with a small job waits beside a tenant with a lot of work.
+"""`make bench-fairness`: measure how long a tenant with a small job waits beside a tenant with a lot of work.
 
 The local cloud runs twice: once without fairness (the same code with limits that nobody reaches), once with it. In each
 run, the quiet tenant's job is timed alone, and then beside the noisy tenant's backlog, which has been planned

@@ -1,7 +1,7 @@
-"""`make bench-plan`: a plan of 100,000 keys on the local cloud. Measures its time and memory, and checks its truth.
+"""`make bench-plan`: make a plan of 100,000 keys on the local cloud, measure its time and memory, and check its truth.
 
 Both Regions are up, as for `make demo`: real processes, real HTTP, the zip that AWS would get. Objects of a few bytes
-are put at the source. Of every 100, 10 are at the target already, 5 are archived, and 5 are at the target in another
+are put at the source. 10 of every 100 are at the target already, 5 are archived, and 5 are at the target in another
 version. First a plan of a tenth of them is made, then one of all. After each, the memory of the processes that plan is
 read from the kernel. Then the plan is approved, and when its job has settled every row is compared with the prediction.
 Everything goes to out/plan.json; the exit code says whether the promises are kept.

@@ -1,5 +1,5 @@
-"""The composition root. It makes the adapters once a process, when they are first needed. Importing it has no
-effects."""
+"""This module is the composition root. It makes the adapters once a process, when they are first needed. Importing it
+has no effects."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping

@@ -335,7 +335,8 @@ def _check_regions(region: str, found: _Environment) -> None:
                 f"EFT_ENDPOINTS: {entry.id} is written to in {entry.region}, which has no control bucket"
             )
         if entry.bucket in found.control_buckets.values():
-            # Whoever could write there could forge claims and receipts; reading shows other tenants' jobs.
+            # A tenant that writes there could forge claims and receipts; one that reads there would see other tenants'
+            # jobs.
             raise SettingsError(f"EFT_ENDPOINTS: {entry.id} is a control bucket, which no endpoint may be")
 
 

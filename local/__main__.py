@@ -1,4 +1,4 @@
-"""The local cloud's command line: `python -m local up | down | region | drill | ...`. The Makefile calls it."""
+"""Run the local cloud's command line: `python -m local up | down | region | drill | ...`. The Makefile calls it."""
 
 from __future__ import annotations
 

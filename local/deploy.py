@@ -99,7 +99,7 @@ CLIENT_CONFIG = Config(s3={"addressing_style": "path"}, proxies={})
 
 
 class Deployer:
-    """Deploys one package. `emulator_url` is the emulator itself, so that the gateway's counters stay at zero.
+    """Deploys one package. `emulator_url` is the emulator itself, so that the gateway's counters start at zero.
     `certificate` is the local issuer's."""
 
     def __init__(self, package: Package, emulator_url: str, certificate: Path) -> None:

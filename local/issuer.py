@@ -1,4 +1,4 @@
-"""The local cloud's own token issuer. It mints tokens and publishes its keys as a company's OIDC provider would."""
+"""Issue the local cloud's tokens. The issuer mints tokens and publishes its keys as a company's OIDC provider would."""
 
 from __future__ import annotations
 

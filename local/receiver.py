@@ -1,4 +1,4 @@
-"""An HTTPS server of this machine that receives webhook posts and keeps them."""
+"""Serve HTTPS on this machine, receive webhook posts and keep them."""
 
 from __future__ import annotations
 

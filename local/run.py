@@ -1,4 +1,4 @@
-"""A run: the folder of one local cloud, and the lock that says whether it is up."""
+"""A run is the folder of one local cloud, with the lock that says whether it is up."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The background process behind `make up`. It holds one cloud, watches its children, and takes everything down at the
-end.
+"""This module is the background process behind `make up`. It holds one cloud, watches its children, and takes
+everything down at the end.
 
 The command that starts it prints its start-up messages, until the line READY. Until then the two live and die together;
 afterwards the supervisor runs independently.

@@ -1,4 +1,4 @@
-"""The webhook client: posts notifications to tenants' servers.
+"""The webhook client posts notifications to tenants' servers.
 
 Their URLs come from outside, so they must not give access to addresses that are only ours. Therefore the address is
 resolved here, checked, and then connected to exactly as it was checked.

@@ -1,4 +1,5 @@
-"""The table of jobs, leases and deliveries. The key of every item that changes names the only Region that writes it."""
+"""Keep jobs, leases, progress and deliveries in the table. The key of every item that changes names the only Region
+that writes it."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""SQS and EventBridge: send task messages to steps, and publish events for other systems."""
+"""Send task messages to steps by SQS, and publish events for other systems by EventBridge."""
 
 import json
 import time

@@ -1,4 +1,5 @@
-"""Keep what tenants have registered in the table: one item per entry, for all Regions, and one per change of it."""
+"""Keep the entries that tenants have registered in the table. There is one item per entry, for all Regions, and one per
+change of it."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""S3 through boto3: the ObjectStore that runs in production.
+"""Implement the ObjectStore that runs in production, through boto3.
 
 A request goes to the Region of the bucket that it changes (CopyObject: the destination's). S3's answers are translated
 once (`s3_errors`, `s3_shapes`). Writes are never retried in here: a hidden retry turns one's own success into a 412.
@@ -43,8 +43,8 @@ class Kind(Enum):
 
 def config(*, path_style: bool) -> Config:
     return Config(
-        # Otherwise botocore would ask for CRC32 in every upload that names no algorithm. That is a composite checksum,
-        # for which Complete needs each upload part's own. S3 itself adds a full-object CRC64NVME.
+        # Otherwise botocore would ask for CRC32 in every upload that names no algorithm. This would be a composite
+        # checksum, for which Complete needs each upload part's own. S3 itself adds a full-object CRC64NVME.
         request_checksum_calculation="when_required",
         s3={"addressing_style": "path"} if path_style else None,
         # Otherwise presigned links would use the old signature version wherever an endpoint is given.

@@ -1,4 +1,4 @@
-"""Convert between the product's types and S3's requests and answers. Pure: nothing here makes a call.
+"""Convert between the product's types and S3's requests and answers. This module is pure: nothing here makes a call.
 
 ETags lose their quotes on the way in and get them back in conditions. Field names and defaults are those of the S3 API
 reference.

@@ -1,4 +1,4 @@
-"""Adapters for the machine itself: clock, randomness, ids, threads and the log."""
+"""Implement the ports to the machine itself: clock, randomness, ids, threads and the log."""
 
 import json
 import random

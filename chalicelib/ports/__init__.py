@@ -1,5 +1,5 @@
-"""Protocols for everything the product needs from the outside world. Adapters, the simulation and the tests implement
-them.
+"""Define protocols for everything the product needs from the outside world. Adapters, the simulation and the tests
+implement them.
 
 Every call may fail with an error of `core.errors`. `Retry` always means "perhaps it happened": a caller that wrote
 looks before it writes again. No implementation retries a write by itself: a hidden retry turns your own success into a

@@ -70,7 +70,7 @@ class Env:
     """Region -> control bucket."""
     declared_endpoints: dict[str, Endpoint]
     declared_feeds: dict[str, Feed]
-    """The feeds of the deployment, by id. Feeds that tenants have registered since are in the registry;
+    """The endpoints and feeds of the deployment, by id. Those that tenants have registered since are in the registry;
     `protocol.places` knows both."""
     issuers: tuple[Issuer, ...]
     policy: Policy

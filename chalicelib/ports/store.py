@@ -163,7 +163,7 @@ class ObjectStore(Protocol):
         ...
 
     def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
-        """CopyObject with both sides pinned. PreconditionFailed doesn't say which side failed."""
+        """Call CopyObject with both sides pinned. PreconditionFailed doesn't say which side failed."""
         ...
 
     def create_upload(
@@ -175,7 +175,7 @@ class ObjectStore(Protocol):
         placement: Placement,
         checksum_algorithm: str | None,
     ) -> UploadRef:
-        """CreateMultipartUpload. With an algorithm, the upload gets FULL_OBJECT checksums of that algorithm."""
+        """Call CreateMultipartUpload. With an algorithm, the upload gets FULL_OBJECT checksums of that algorithm."""
         ...
 
     def upload_part_copy(
@@ -190,12 +190,12 @@ class ObjectStore(Protocol):
     def complete(
         self, upload: UploadRef, parts: Sequence[Part], expect: str | None, size: int, checksum: Checksum | None
     ) -> Written:
-        """CompleteMultipartUpload with the destination pinned and the size stated. If `checksum` is given, S3 compares
-        the whole object's checksum with it, so a wrong copy can't appear (Permanent BadDigest)."""
+        """Call CompleteMultipartUpload with the destination pinned and the size stated. If `checksum` is given, S3
+        compares the whole object's checksum with it, so a wrong copy can't appear (Permanent BadDigest)."""
         ...
 
     def abort(self, upload: UploadRef) -> None:
-        """AbortMultipartUpload. An upload that is gone is no error."""
+        """Call AbortMultipartUpload. An upload that is gone is no error."""
         ...
 
     def list_uploads(self, bucket: Bucket, prefix: str) -> Sequence[UploadInfo]: ...

@@ -1,4 +1,4 @@
-"""Define the port to the DynamoDB table: what is known of jobs and deliveries, and what tenants have registered.
+"""Define the port to the DynamoDB table, which holds facts about jobs and deliveries, and tenants' registered entries.
 
 It serves liveness, never safety.
 """
@@ -222,7 +222,7 @@ class EntryPage:
 
 
 EntryName = tuple[EntryKind, str, str]
-"""Kind, tenant and name."""
+"""An entry's kind, tenant and name."""
 
 
 class Registry(Protocol):

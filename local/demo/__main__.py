@@ -1,4 +1,5 @@
-"""`python -m local.demo [--input FOLDER]`. Exits with 0 if everything arrived as it was sent, 1 if not."""
+"""Run the demo: `python -m local.demo [--input FOLDER]`. It exits with 0 if everything arrived as it was sent, 1 if
+not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The product's REST API, as a customer uses it."""
+"""Call the product's REST API as a customer does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the differences between what was sent and what is at the targets. Pure."""
+"""Find the differences between what was sent and what is at the targets. This module is pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add up the requests that the gateway counted. Pure, except for reading them."""
+"""Add up the requests that the gateway counted. It is pure, except for reading them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take the objects from a folder of the user's."""
+"""Take the demo's objects from the user's own folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's data: objects as they are sent, and as they are found at the other end."""
+"""Define the demo's data: objects as they are sent, and as they are found at the other end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Plan the objects that the demo makes: many small ones, the keys that break transfers, and large ones. Pure."""
+"""Plan the objects that the demo makes: many small ones, the keys that break transfers, and large ones. This module is
+pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's summary, for people and for programs."""
+"""Write the demo's summary, for people and for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's output: steps with bars on a terminal, plain lines anywhere else."""
+"""Show the demo's progress: steps with bars on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 

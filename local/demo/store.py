@@ -1,4 +1,4 @@
-"""The partner's and the receiver's side of S3: uploads, downloads and listings, as any tool would do them."""
+"""Play the partner's and the receiver's side of S3: upload, download and list objects as any tool would."""
 
 from __future__ import annotations
 

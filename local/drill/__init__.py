@@ -1,5 +1,5 @@
-"""The failover drill. Regions of a local cloud die, hang, sleep, are cut apart and return in the middle of real work.
-Every promise is checked from the outside, by S3's versions and uploads and by the API's answers.
+"""This package is the failover drill. Regions of a local cloud die, hang, sleep, are cut apart and return in the middle
+of real work. Every promise is checked from the outside, by S3's versions and uploads and by the API's answers.
 
     make drill CASE=b SCALE=20 SEED=7
 

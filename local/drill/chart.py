@@ -1,4 +1,5 @@
-"""Draw a case's timeline as inline SVG: what happened since the death, against what is promised. Pure."""
+"""Draw a case's timeline as inline SVG: what happened since the death, against what is promised. This module is
+pure."""
 
 from __future__ import annotations
 

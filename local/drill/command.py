@@ -1,4 +1,4 @@
-"""`python -m local drill`. Exits with 0 if every promise held, 1 if not."""
+"""Run the drill: `python -m local drill`. It exits with 0 if every promise held, 1 if not."""
 
 from __future__ import annotations
 

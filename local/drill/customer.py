@@ -1,5 +1,5 @@
-"""A customer of the one API name. It submits, polls, and repeats requests that failed. It knows nothing of a
-failover."""
+"""Play a customer of the one API name. The customer submits, polls, and repeats requests that failed, and knows nothing
+of a failover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Make the gateway's fault rules that bring a Region to an exact moment and keep it there until it is killed. Pure."""
+"""Make the gateway's fault rules that bring a Region to an exact moment and keep it there until it is killed. This
+module is pure."""
 
 from __future__ import annotations
 

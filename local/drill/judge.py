@@ -1,4 +1,4 @@
-"""Judge the evidence. Pure."""
+"""Judge the evidence. This module is pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data that a drill measures and finds. Times are epoch milliseconds."""
+"""Define the data that a drill measures and finds. Times are epoch milliseconds."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Record:
     began_ms: int
     phases: list[Phase] = field(default_factory=list)
     happened: list[tuple[int, str]] = field(default_factory=list)
-    """What was done to a Region or an upload, and when."""
+    """Actions on a Region or an upload, with their times."""
     evidence: Evidence = field(default_factory=Evidence)
     checks: list[Check] = field(default_factory=list)
     error: str = ""

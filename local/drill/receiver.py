@@ -1,4 +1,4 @@
-"""A receiver of files. It takes away whatever arrives in a feed's target, as soon as it is there."""
+"""Play a receiver of files, which removes every file from a feed's target as soon as it is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Write a drill's results: out/drill.json for machines, out/drill.html for people. Pure, except for the writing."""
+"""Write a drill's results: out/drill.json for machines, out/drill.html for people. It is pure, except for the
+writing."""
 
 from __future__ import annotations
 

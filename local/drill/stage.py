@@ -1,4 +1,4 @@
-"""The cloud, and everything that a case does to it from outside."""
+"""Give the drill's cases a cloud, and everything that they do to it from outside."""
 
 from __future__ import annotations
 

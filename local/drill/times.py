@@ -1,4 +1,4 @@
-"""The product's times divided by SCALE, and what is promised at that scale. Pure."""
+"""Divide the product's times by SCALE, and say what is promised at that scale. This module is pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run first in every function process of the local cloud (it is on the emulator's PYTHONPATH). Never deployed.
+"""Run first in every function process of the local cloud (it is on the emulator's PYTHONPATH). It is never deployed.
 
 The emulator shows a function's output only after the invocation has ended, and none of a function that was killed. So
 each line also goes to a file as it is printed. A function also ends with its emulator, even in the middle of its work,

@@ -1,4 +1,4 @@
-"""The gateway of the local cloud: one process in front of the AWS emulator (ministack). All requests go through it.
+"""The gateway of the local cloud is one process in front of the AWS emulator (ministack). All requests go through it.
 
     python -m local.gateway --upstream http://127.0.0.1:N --listen aws=P1 --listen us-gov-west-1=P2 ...
 

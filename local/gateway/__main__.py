@@ -1,4 +1,4 @@
-"""The gateway's command line. See `local.gateway` for what it does."""
+"""Run the gateway's command line. See `local.gateway` for what it does."""
 
 from __future__ import annotations
 

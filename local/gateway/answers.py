@@ -1,4 +1,4 @@
-"""Add checksums and initiators to the emulator's answers, as headers and XML elements. Pure."""
+"""Add checksums and initiators to the emulator's answers, as headers and XML elements. This module is pure."""
 
 from __future__ import annotations
 

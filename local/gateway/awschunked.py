@@ -1,4 +1,4 @@
-"""Decode the aws-chunked encoding of request bodies as they stream by. Pure.
+"""Decode the aws-chunked encoding of request bodies as they stream by. This module is pure.
 
 Source: S3 API reference, "Signature calculations: transferring payload in multiple chunks": frames of
 `<hex size>[;chunk-signature=...]\r\n<bytes>\r\n`, ended by a frame of size 0, trailing headers and an empty line.

@@ -1,4 +1,4 @@
-"""S3's checksums: their headers, how to compute them, and how to combine parts' CRCs into the whole object's. Pure.
+"""Find S3's checksums in headers, compute them, and combine parts' CRCs into the whole object's. This module is pure.
 
 Source: S3 user guide, "Checking object integrity": CRCs of parts can be combined into the CRC of the whole object
 (FULL_OBJECT). SHA digests can't; they give a digest of digests with "-<parts>" (COMPOSITE). CRC64NVME is FULL_OBJECT

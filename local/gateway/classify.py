@@ -1,4 +1,4 @@
-"""Classify a request to AWS: its service, Region, operation, bucket and key. Pure.
+"""Classify a request to AWS: its service, Region, operation, bucket and key. This module is pure.
 
 Operations have boto's names. The classification uses only what every SDK sends: the SigV4 credential scope (header or
 presigned query), X-Amz-Target for the JSON protocols, method, path and query for S3. Only path-style S3 is understood.

@@ -1,4 +1,4 @@
-"""Check conditions at the destination of a CopyObject, which the emulator ignores. Pure.
+"""Check conditions at the destination of a CopyObject, which the emulator ignores. This module is pure.
 
 Source: S3 user guide, "Add preconditions to S3 operations with conditional requests"; API reference, CopyObject.
 """

@@ -1,4 +1,5 @@
-"""The gateway's own endpoints under /_gateway/, on the `aws` listener: counters, faults, cuts, routing, replication."""
+"""Serve the gateway's own endpoints under /_gateway/, on the `aws` listener: counters, faults, cuts, routing,
+replication."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regions that are cut off. Pure.
+"""Cut Regions off. This module is pure.
 
 A cut Region's functions reach nothing, its API answers nobody, and the other Region's functions reach none of its
 services. Its S3 goes on for everyone else, unless that is cut too: then nobody reaches its buckets, and no copy reads

@@ -1,4 +1,4 @@
-"""A request on its way to the emulator, and the answer on its way back."""
+"""Hold a request on its way to the emulator, and the answer on its way back."""
 
 from __future__ import annotations
 

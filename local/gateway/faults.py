@@ -1,5 +1,4 @@
-"""Faults to inject: rules that match requests and say what goes wrong with them. Pure, except for the counts it
-keeps."""
+"""Inject faults, by rules that match requests and say what goes wrong with them. It is pure, except for its counts."""
 
 from __future__ import annotations
 
@@ -84,9 +83,9 @@ class Hang(_Model):
 
 
 class CutAnswer(_Model):
-    """The request is carried out; the connection is closed in the middle of the answer. That is after its headers and
-    half of its body, or, if it has no body, after half of its headers. Python's HTTP clients take the latter for an
-    answer that has no more headers."""
+    """The request is carried out; the connection is closed in the middle of the answer: after its headers and half of
+    its body, or, if it has no body, after half of its headers. Python's HTTP clients take the latter for an answer that
+    has no more headers."""
 
     kind: Literal["cut_answer"]
 

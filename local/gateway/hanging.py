@@ -29,8 +29,8 @@ class Hanging:
         """Read the request and answer nothing while `held()` is true."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held[ended] = (request, held)
-        # The body is read in a task of its own: otherwise a body that is sent slowly would hide that the rule has
-        # ended.
+        # The body is read in a task of its own. Otherwise, while a body is sent slowly, the end of the rule would go
+        # unnoticed.
         reading = None if request.content.is_eof() else asyncio.create_task(_read(request))
         try:
             await ended

@@ -1,4 +1,4 @@
-"""Enforce S3's documented limits that the emulator does not enforce. Pure.
+"""Enforce S3's documented limits that the emulator does not enforce. This module is pure.
 
 Source: S3 user guide, "Multipart upload limits", "Naming Amazon S3 objects", "Working with object metadata"; API
 reference, CopyObject and UploadPartCopy.

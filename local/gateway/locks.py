@@ -1,4 +1,4 @@
-"""One lock for each S3 key, held by every request that writes to it.
+"""Keep one lock for each S3 key. Every request that writes to the key holds it.
 
 The emulator checks and writes in one step, but the gateway's own checks are two requests (HEAD, then the write). These
 locks make the two atomic for every client, since nobody reaches the emulator but through the gateway.

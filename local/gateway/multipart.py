@@ -1,4 +1,5 @@
-"""Multipart uploads: parse a Complete, check whether S3 would accept it, and remember facts about an upload. Pure.
+"""Parse a Complete of a multipart upload, check whether S3 would accept it, and remember facts about uploads. This
+module is pure.
 
 Source: S3 API reference, CompleteMultipartUpload ("Special errors") and S3 user guide, "Multipart upload limits".
 """

@@ -1,4 +1,4 @@
-"""Check the expected-bucket-owner headers, which every emulator ignores. Pure.
+"""Check the expected-bucket-owner headers, which every emulator ignores. This module is pure.
 
 Source: S3 user guide, "Verifying bucket ownership with bucket owner condition": a wrong owner is 403 AccessDenied.
 """

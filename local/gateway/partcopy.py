@@ -1,4 +1,5 @@
-"""UploadPartCopy: allow ranges only of large sources, and compute the copied range's CRC where the upload keeps one."""
+"""Handle UploadPartCopy: allow ranges only of large sources, and compute the copied range's CRC where the upload keeps
+one."""
 
 from __future__ import annotations
 

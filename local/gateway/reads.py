@@ -1,4 +1,4 @@
-"""HEAD, GET, LIST and GetObjectAttributes: the emulator's answers, with S3's additional headers and elements."""
+"""Handle HEAD, GET, LIST and GetObjectAttributes: add S3's headers and elements to the emulator's answers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Decide how a table replicates between Regions, as a DynamoDB global table does (MREC). Pure: times come from the
-caller.
+"""Decide how a table replicates between Regions, as a DynamoDB global table does (MREC). It is pure: times come from
+the caller.
 
 Source: DynamoDB developer guide, "How DynamoDB global tables work". Replication is asynchronous. The last writer wins
 for each item, for the whole item, and nobody is notified. Conditions look at the local replica only. A Region that was

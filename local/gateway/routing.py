@@ -1,4 +1,5 @@
-"""Simulate where the one API name points: Route 53's health checks, failover record and TTL as a state machine. Pure.
+"""Simulate where the one API name points: Route 53's health checks, failover record and TTL as a state machine. This
+module is pure.
 
 Source: Route 53 developer guide, "How Route 53 determines whether a health check is healthy" (a new health check counts
 as healthy until there is data; the same number of observations in a row turns it either way) and "How Route 53 chooses

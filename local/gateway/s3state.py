@@ -1,4 +1,4 @@
-"""The state that all rules about S3 share."""
+"""Hold the state that all rules about S3 share."""
 
 from __future__ import annotations
 

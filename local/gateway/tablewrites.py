@@ -1,4 +1,4 @@
-"""Find the items that a DynamoDB request writes. Pure.
+"""Find the items that a DynamoDB request writes. This module is pure.
 
 PartiQL (ExecuteStatement and the like) is not understood. Numbers as keys count as equal only in the same spelling.
 """

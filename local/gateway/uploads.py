@@ -1,4 +1,4 @@
-"""Multipart uploads: part checks, tags, and FULL_OBJECT checksums, which the gateway keeps instead of the emulator."""
+"""Handle multipart uploads: check parts, and keep tags and FULL_OBJECT checksums instead of the emulator."""
 
 from __future__ import annotations
 

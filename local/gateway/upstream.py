@@ -29,7 +29,7 @@ _NOBODY = Call("", "", "", "", "", "", "", {})
 
 
 class CallerError(RuntimeError):
-    """The emulator does not say to whom an access key belongs."""
+    """The emulator does not say who owns an access key."""
 
 
 class Upstream:

@@ -1,4 +1,4 @@
-"""PutObject, CopyObject and deletes: every request that changes a key, one at a time for each key."""
+"""Handle PutObject, CopyObject and deletes: every request that changes a key, one at a time for each key."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The ports in memory: deterministic, without threads, clocks or randomness of their own."""
+"""Implement the ports in memory. They are deterministic, without threads, clocks or randomness of their own."""

@@ -1,5 +1,5 @@
-"""A bucket in memory: its versions, its open uploads, and S3's rules about both. Everything here runs under the store's
-lock."""
+"""Hold a bucket in memory: its versions, its open uploads, and S3's rules about both. Everything here runs under the
+store's lock."""
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence

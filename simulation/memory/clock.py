@@ -1,4 +1,4 @@
-"""Time, randomness, names, concurrency and log under the test's control."""
+"""Put time, randomness, names, concurrency and the log under the test's control."""
 
 import hashlib
 import json

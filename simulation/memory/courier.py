@@ -1,4 +1,4 @@
-"""The webhook client and its receivers in memory."""
+"""Implement the webhook client and its receivers in memory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

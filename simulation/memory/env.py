@@ -1,4 +1,4 @@
-"""A small world for tests: two Regions, their control buckets, and a tenant with a source and a target in each."""
+"""Make a small world for tests: two Regions, their control buckets, and a tenant with a source and a target in each."""
 
 from chalicelib.core.keys import Issuer
 from chalicelib.core.model import Bucket, Endpoint, Feed

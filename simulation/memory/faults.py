@@ -1,4 +1,4 @@
-"""An ObjectStore that fails on cue, with the faults that a store can have towards its caller, and no others.
+"""Make an ObjectStore fail on cue, with the faults that a store can have towards its caller, and no others.
 
 It can refuse (nothing happened), lose the answer (it happened, and the caller doesn't know), answer with any error of
 `core.errors`, or let somebody else act just before the request arrives. It never lies and never tears an object.

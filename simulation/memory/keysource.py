@@ -1,4 +1,4 @@
-"""Issuers in memory."""
+"""Publish issuers' keys in memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The table in memory, without replication lag: every put is visible everywhere at once.
+"""Keep the table in memory, without replication lag: every put is visible everywhere at once.
 
 Items are keyed as in the real table: one item has one writing Region, and a put replaces the item as a whole.
 """

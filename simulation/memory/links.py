@@ -1,4 +1,4 @@
-"""Pre-signed links to objects in memory. The store makes them, and whoever has one can follow it."""
+"""Make pre-signed links to objects in memory. Anybody who has a link can follow it."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""S3's operations by AWS's own names: requests are counted, denied and made to fail by them."""
+"""Define S3's operations by AWS's own names. Requests are counted, denied and made to fail by them."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""The queues in memory. Messages stay until a test, or a simulated event source, takes them."""
+"""Keep the queues in memory. Messages stay until a test, or a simulated event source, takes them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

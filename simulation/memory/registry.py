@@ -1,4 +1,4 @@
-"""The registry in memory: every change is visible everywhere at once."""
+"""Keep the registry in memory. Every change is visible everywhere at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class MemoryRegistry:
     hidden: set[EntryName] = field(default_factory=set)
     """Entries whose pointers were lost."""
     written: dict[EntryName, tuple[int, str]] = field(default_factory=dict)
-    """When each entry was written, or removed. Of two changes at the same moment the nonce decides, equally in all
+    """When each entry was written, or removed. If two changes have the same time, the nonce decides, equally in all
     Regions."""
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:

@@ -1,5 +1,5 @@
-"""The state behind the in-memory S3: its buckets and the rules of every request. It also has methods for tests, which
-set it up, act as somebody else, and look inside."""
+"""Hold the state behind the in-memory S3: its buckets and the rules of every request. The class also has methods for
+tests, which set it up, act as somebody else, and look inside."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

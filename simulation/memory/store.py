@@ -1,5 +1,5 @@
-"""S3 in memory, with AWS's own semantics rather than any emulator's. It is the reference for the contract suite, which
-compares the others with it, and the base of the simulation.
+"""Implement S3 in memory, with AWS's own semantics rather than any emulator's. It is the reference for the contract
+suite, which compares the others with it, and the base of the simulation.
 
 Every request is atomic and answered at once (one lock), so conditional writes are linearizable. Faults are wrapped
 around it (`faults`), not put into it.

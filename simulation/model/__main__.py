@@ -1,4 +1,4 @@
-"""`python -m simulation.model`: check every model. Exits with 1 if anything differs from what the table expects."""
+"""Check every model: `python -m simulation.model`. It exits with 1 if anything differs from what the table expects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check: one model in one configuration, and its expected result."""
+"""A check is one model in one configuration, with its expected result."""
 
 from dataclasses import dataclass
 from enum import StrEnum

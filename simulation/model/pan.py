@@ -1,4 +1,4 @@
-"""Parse the output of the checker that Spin generates (pan). Pure."""
+"""Parse the output of the checker that Spin generates (pan). This module is pure."""
 
 import re
 from dataclasses import dataclass

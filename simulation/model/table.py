@@ -1,4 +1,4 @@
-"""Every check. docs/model/README.md explains them; the bounds are the largest that all fit into a few minutes."""
+"""List every check. docs/model/README.md explains them; the bounds are the largest that all fit into a few minutes."""
 
 from simulation.model.check import LIVENESS_VIOLATED, Check, Kind
 

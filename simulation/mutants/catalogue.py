@@ -1,4 +1,5 @@
-"""The planted bugs. Each is a mistake that the design, an emulator or an earlier draft of the protocol has made."""
+"""List the planted bugs. Each is a mistake that the design, an emulator or an earlier draft of the protocol has
+made."""
 
 from simulation.mutants.coordination import COORDINATION
 from simulation.mutants.deletions import DELETIONS

@@ -1,4 +1,4 @@
-"""Planted bugs in claims, leases, records, splitting, sweeping and settling."""
+"""This module lists planted bugs in claims, leases, records, splitting, sweeping and settling."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,4 @@
-"""Planted bugs in the deletions of jobs at their targets."""
+"""This module lists planted bugs in the deletions of jobs at their targets."""
 
 from simulation.mutants.plant import Edit, Mutant
 

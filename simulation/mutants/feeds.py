@@ -1,4 +1,5 @@
-"""Planted bugs in feeds: intake, catching up, pauses and their back-fills, deliveries and their verification."""
+"""This module lists planted bugs in feeds: intake, catching up, pauses and their back-fills, deliveries and their
+verification."""
 
 from simulation.mutants.plant import Edit, Mutant
 

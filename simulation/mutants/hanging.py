@@ -1,5 +1,5 @@
-"""Planted bugs for dependencies that hang: which ones are still called, a sweep's stages, heartbeats, and to whom
-buckets belong."""
+"""This module lists planted bugs for dependencies that hang: which ones are still called, a sweep's stages, heartbeats,
+and to whom buckets belong."""
 
 from simulation.mutants.plant import Edit, Mutant
 

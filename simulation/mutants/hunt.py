@@ -43,7 +43,7 @@ class Found:
 
     @property
     def by(self) -> str:
-        """What found the bug, as a text for people; "" if nothing did."""
+        """The test or seed that found the bug, as a text for people; "" if nothing did."""
         if self.test is not None:
             return self.test
         return "" if self.seed is None else f"seed {self.seed}: {self.invariant}"

@@ -1,4 +1,4 @@
-"""Planted bugs in what jobs select by: lists, retries, filters; and in plans."""
+"""This module lists planted bugs in what jobs select by: lists, retries, filters; and in plans."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,5 +1,5 @@
-"""Planted bugs in pages of records, of a job's objects, of sources and of deliveries: entries left out between two
-pages."""
+"""This module lists planted bugs in pages of records, of a job's objects, of sources and of deliveries: entries left
+out between two pages."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,4 @@
-"""Planted bugs in publishing, recognising and reporting objects."""
+"""This module lists planted bugs in publishing, recognising and reporting objects."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,5 +1,5 @@
-"""Planted bugs in the S3 adapter: the requests that it sends, the next page that it asks for, and how it reads
-answers."""
+"""This module lists planted bugs in the S3 adapter: the requests that it sends, the next page that it asks for, and how
+it reads answers."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,4 @@
-"""Planted bugs in schedules: what is decided once, and the name under which a job is submitted."""
+"""This module lists planted bugs in schedules: what is decided once, and the name under which a job is submitted."""
 
 from simulation.mutants.plant import Edit, Mutant
 

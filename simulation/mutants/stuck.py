@@ -1,4 +1,4 @@
-"""Planted bugs for rows that stay undecided: rounds, rests, rows set aside, and the end of it."""
+"""This module lists planted bugs for rows that stay undecided: rounds, rests, rows set aside, and the end of it."""
 
 from simulation.mutants.plant import Edit, Mutant
 

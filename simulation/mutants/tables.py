@@ -1,5 +1,5 @@
-"""Planted bugs in the adapters of the table, the registry, the queues and the bus: pages, leftovers of batches, and how
-answers are read."""
+"""This module lists planted bugs in the adapters of the table, the registry, the queues and the bus: pages, leftovers
+of batches, and how answers are read."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,4 +1,4 @@
-"""Planted bugs in multipart uploads and their register."""
+"""This module lists planted bugs in multipart uploads and their register."""
 
 from simulation.mutants.plant import Edit, Mutant
 

@@ -1,5 +1,5 @@
-"""Everybody outside the product: customers (`customers`), partners who upload (`partners`), others who write at the
-destination, and an operator."""
+"""Play everybody outside the product: customers (`customers`), partners who upload (`partners`), others who write at
+the destination, and an operator."""
 
 from functools import partial
 

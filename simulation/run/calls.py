@@ -1,4 +1,4 @@
-"""Every call that the product makes at a port. It takes time, others run meanwhile, and it may fail."""
+"""Carry out every call that the product makes at a port. It takes time, others run meanwhile, and it may fail."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The contents of objects: each unlike any other, or, where a seed wants it, the same few contents again and again."""
+"""Make the contents of objects: each unlike any other, or, where a seed wants it, the same few again and again."""
 
 from random import Random
 

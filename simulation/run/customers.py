@@ -1,4 +1,4 @@
-"""Customers. They ask either Region's API for jobs and feeds, repeat requests that got no answer, and check the
+"""Play customers. They ask either Region's API for jobs and feeds, repeat requests that got no answer, and check
 progress."""
 
 from collections import defaultdict
@@ -32,7 +32,7 @@ def place(number: int) -> ManifestPlace:
 
 @dataclass(slots=True)
 class Truth:
-    """What was done from outside, so that outcomes can be judged."""
+    """A record of what was done from outside, so that outcomes can be judged."""
 
     bodies: dict[str, bytes] = field(default_factory=dict)
     """Source key -> its content when the jobs were submitted."""

@@ -51,7 +51,7 @@ class Deletions:
         bucket, key, expect = args
         if isinstance(answer, EftError):
             return
-        self._judge.interfered(bucket, key)  # What is published there from now on is judged anew.
+        self._judge.interfered(bucket, key)  # Later publishes there are judged anew.
         control, job = CONTROL[bucket.region], process.job
         links = list(self._links(control, job))
         rows = [row for link in links for row in link.rows]

@@ -102,7 +102,7 @@ def _bytes(random: Random, scenario: Scenario) -> Scenario:
 
 
 def _many_rows(random: Random, scenario: Scenario) -> Scenario:
-    """Draw more rows than can be asked for one by one instead of by LIST; rarely some thousand."""
+    """Draw so many rows that one LIST is cheaper than a request for each; rarely some thousand."""
     if not scenario.jobs or random.random() > 0.06:
         return scenario
     rows = random.choice((13, 20, 40, 80)) if random.random() < 0.97 else random.choice((300, 300, 1100, 2500))

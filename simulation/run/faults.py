@@ -1,4 +1,4 @@
-"""The fault model: the faults that the product must survive.
+"""Define the fault model: the faults that the product must survive.
 
 It must survive them in any number and combination, at every call that it makes:
 

@@ -37,7 +37,7 @@ class File:
     """A key below a feed's source, and its counterpart at the target."""
 
     dropped: Version | None = None
-    """What a partner dropped last, with an event."""
+    """The partner's last drop that had an event."""
     was_there: bool = False
     """True if the target already held the same when it was dropped."""
     deliveries: list[Delivered] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The simplest definition of what is right, for the judges. Nothing here calls the product's code.
+"""Define what is right in the simplest way, for the judges. Nothing here calls the product's code.
 
 The judges read the product's records (by its codec and its data types: that is their format), and decide by themselves.
 """

@@ -1,5 +1,5 @@
-"""The people at a feed's ends: partners who upload, a receiver who takes files away, an owner who registers and removes
-it."""
+"""Play the people at a feed's ends: partners who upload, a receiver who takes files away, an owner who registers and
+removes it."""
 
 from urllib.parse import quote_plus
 
@@ -73,8 +73,8 @@ class Partners:
         self._announce(key)
 
     def _drop_upload(self, key: str) -> None:
-        """Drop a multipart upload that was begun hours ago. No other drop uses this key, because of two versions that
-        one is newer that was begun later."""
+        """Drop a multipart upload that was begun hours ago. No other drop uses this key, because S3 takes the version
+        that was begun later for the newer one."""
         world, name = self._world, f"in/{key}"
         ago_ms = world.random.choice((2, 5, 30)) * HOUR
         version = world.store.put(SOURCE[WEST], name, self._contents.new(60), part_sizes=(30, 30), begun_ms_ago=ago_ms)

@@ -1,5 +1,4 @@
-"""How long the simulated ports wait for an answer that doesn't come: by the settings, as docs/failover.md describes
-it."""
+"""Determine how long the simulated ports wait for an answer that doesn't come, by the settings and docs/failover.md."""
 
 from chalicelib.core.policy import Policy
 

@@ -1,4 +1,5 @@
-"""Draw a seed's scenario: objects, requests and their times, faults. Pure: the same seed gives the same scenario."""
+"""Draw a seed's scenario: objects, requests and their times, faults. It is pure: the same seed gives the same
+scenario."""
 
 from dataclasses import replace
 from random import Random

@@ -1,4 +1,4 @@
-"""Processes on one virtual clock. One runs at a time: the same seed gives the same interleaving.
+"""Run processes on one virtual clock. One runs at a time: the same seed gives the same interleaving.
 
 A process is a function's invocation, or a client. It has one thread or several (greenlets), and yields wherever it
 waits: at every call of a port. Time passes only while all wait. A killed process never runs on, as under SIGKILL: no

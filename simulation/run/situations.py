@@ -1,4 +1,4 @@
-"""Situations that seeds must have met, by name. A situation counts when it occurs, not when it is drawn."""
+"""Name the situations that seeds must have met. A situation counts when it occurs, not when it is drawn."""
 
 from enum import StrEnum
 

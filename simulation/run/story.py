@@ -1,4 +1,4 @@
-"""The data of a seed's story: objects, requests, and events with their times."""
+"""Define the data of a seed's story: objects, requests, and events with their times."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""One object that S3 refuses for ever, while all others are fine. Its job must end all the same."""
+"""Let S3 refuse one object for ever, while all others are fine. Its job must end all the same."""
 
 from dataclasses import dataclass
 from enum import StrEnum

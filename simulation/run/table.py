@@ -1,4 +1,5 @@
-"""The global table as in MREC: an asynchronous replica in each Region. The last writer wins, by clocks that differ."""
+"""Simulate the global table as in MREC. Each Region has an asynchronous replica, and the last writer wins, by clocks
+that differ."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A seed's schedule: set it up, change it, and check that each of its occurrences had its one job."""
+"""Handle a seed's schedule: set it up, change it, and check that each of its occurrences had its one job."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -202,7 +202,7 @@ def _is_stuck(world: World, key: str) -> bool:
 
 
 def _bounded(world: World) -> None:
-    """Check that an object that is refused for ever costs a limited number of rounds. Only if nothing else fails."""
+    """Check that an object that is refused for ever costs a limited number of rounds, if nothing else fails."""
     stuck, policy = world.scenario.stuck, world.scenario.policy
     if stuck is None or world.calls.pairs or any(event.act in _HARD for event in world.scenario.events):
         return

@@ -1,4 +1,4 @@
-"""Both Regions: functions, queues, schedules and ports, and what is done to them. The handlers are the product's
+"""Hold both Regions: functions, queues, schedules and ports, and what is done to them. The handlers are the product's
 own."""
 
 import json

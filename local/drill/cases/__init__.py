@@ -1,4 +1,4 @@
-"""The drill's stories. Each is played on a stage, and notes in its record what happened."""
+"""This package holds the drill's stories. Each is played on a stage, and notes in its record what happened."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ STEPS = {
     "verify": (("PutObject", "jobs/{}/done/"), ("PutObject", "jobs/{}/terminal")),
     "settle": (("PutObject", "jobs/{}/terminal"), ("DeleteObject", "open/{}")),
 }
-"""For each step, the requests before which it can die: right before it writes its record, or right after, before it
-acts on it."""
+"""For each step, the requests before which it can die: right before it writes its record, or right before the request
+that follows from it."""
 
 
 def play(stage: Stage, record: Record, rng: Random) -> None:

@@ -1,4 +1,4 @@
-"""Steps that the stories have in common."""
+"""Define the steps that the stories have in common."""
 
 from __future__ import annotations
 
