@@ -1,7 +1,7 @@
 # Every target sets up what it needs, once and again when its requirements change. Needs Python 3.11, pip and make.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
-PIP_INSTALL := install --quiet --disable-pip-version-check
+UV := .venv-uv/bin/uv
 # What `make demo` and `make up` need; tests and checks need DEV instead, which holds all of it.
 LOCAL := .venv/local.stamp
 DEV := .venv/dev.stamp
@@ -95,42 +95,40 @@ format: $(DEV)
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-# pip-tools in an environment of its own, so that what it brings is nobody's requirement.
-LOCK := out/venv-lock/bin/pip-compile --quiet --strip-extras \
-	--no-emit-find-links --no-emit-index-url --no-emit-trusted-host
-lock: out/venv-lock/stamp
-	$(LOCK) --output-file=requirements.txt requirements/runtime.in
-	$(LOCK) --output-file=requirements/local.txt requirements/local.in
-	$(LOCK) --output-file=requirements/dev.txt requirements/dev.in
-	$(LOCK) --output-file=requirements/cloud.txt requirements/cloud.in
-
-out/venv-lock/stamp:
-	@$(call venv,out/venv-lock)
-	@out/venv-lock/bin/pip $(PIP_INSTALL) pip-tools
-	@touch $@
-
-$(LOCAL): requirements/local.txt
-	@echo 'Setting up .venv'
-	@$(call venv,.venv)
-	@.venv/bin/pip $(PIP_INSTALL) -r $<
-	@touch $@
-
-$(DEV): requirements/dev.txt requirements/local.txt
-	@echo 'Setting up .venv for tests and checks'
-	@$(call venv,.venv)
-	@.venv/bin/pip $(PIP_INSTALL) -r $<
-	@touch $@ $(LOCAL)
-
-$(CLOUD): requirements/cloud.txt
-	@echo 'Setting up .venv-cloud (the AWS emulator)'
-	@$(call venv,.venv-cloud)
-	@.venv-cloud/bin/pip $(PIP_INSTALL) -r $<
-	@touch $@
+# uv in an environment of its own, so that what it brings is nobody's requirement.
+LOCK := $(UV) pip compile --quiet --strip-extras --generate-hashes --python-version 3.11 \
+	--custom-compile-command 'make lock'
+lock: $(UV)
+	$(LOCK) --output-file requirements/uv.txt requirements/uv.in
+	$(LOCK) --output-file requirements.txt requirements/runtime.in
+	$(LOCK) --output-file requirements/local.txt requirements/local.in
+	$(LOCK) --output-file requirements/dev.txt requirements/dev.in
+	$(LOCK) --output-file requirements/cloud.txt requirements/cloud.in
 
 # Chalice packages for the Python that runs it, and the functions run on 3.11.
-define venv
-test -x $(1)/bin/python || { \
-	'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
-		echo 'Python 3.11 is needed, and $(or $(PYTHON),python3) is not it: make PYTHON=/path/to/python3.11' >&2; exit 1; }; \
-	'$(PYTHON)' -m venv $(1); }
+$(UV): requirements/uv.txt
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo 'Python 3.11 is needed, and $(or $(PYTHON),python3) is not it: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@'$(PYTHON)' -m venv .venv-uv
+	@.venv-uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(LOCAL): requirements/local.txt | $(UV)
+	@echo 'Setting up .venv'
+	@$(call install,.venv)
+
+$(DEV): requirements/dev.txt requirements/local.txt | $(UV)
+	@echo 'Setting up .venv for tests and checks'
+	@$(call install,.venv)
+	@touch $(LOCAL)
+
+$(CLOUD): requirements/cloud.txt | $(UV)
+	@echo 'Setting up .venv-cloud (the AWS emulator)'
+	@$(call install,.venv-cloud)
+
+# No index of the machine's own configuration, and no other file than the one whose hash is locked.
+define install
+test -x $(1)/bin/python || $(UV) venv --quiet --no-python-downloads --python '$(PYTHON)' $(1)
+@$(UV) pip install --quiet --python $(1)/bin/python --require-hashes -r $<
+@touch $@
 endef

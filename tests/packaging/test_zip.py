@@ -1,5 +1,6 @@
 """The zip: what the functions need, ready to import, and nothing else."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -32,11 +33,9 @@ def test_top_level_is_the_app_and_what_the_requirements_vendor(unpacked: Path) -
 
 
 def test_every_requirement_is_vendored_at_its_pin(unpacked: Path) -> None:
-    pins = dict(
-        line.strip().lower().split("==")
-        for line in (package.REPOSITORY / "requirements.txt").read_text().splitlines()
-        if "==" in line
-    )
+    locked = (package.REPOSITORY / "requirements.txt").read_text()
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", locked, re.MULTILINE))
+    assert pins
     found = [PathDistribution(info).metadata for info in unpacked.glob("*.dist-info")]
     assert {_normal(entry["Name"]): entry["Version"] for entry in found} == {_normal(k): v for k, v in pins.items()}
 
