@@ -118,6 +118,19 @@ def test_what_can_be_reached_is_answered(busy: tuple[Api, dict[str, str]]) -> No
         assert api.get(f"/jobs/{names['job_id']}").json["id"] == names["job_id"]
 
 
+@pytest.mark.parametrize("what", ["S3 of the peer", "S3 of this Region"])
+def test_a_job_that_may_be_there_is_not_denied(busy: tuple[Api, dict[str, str]], what: str) -> None:
+    """The table has not heard of the job yet, and the bucket that may know it doesn't answer."""
+    api, _ = busy
+    clock = api.env.clock
+    assert isinstance(clock, VirtualClock)
+    unknown = f"job-{'a' * 26}"
+    with api.over(api.env):
+        api.get(f"/jobs/{unknown}").problem(404, "UnknownJob")
+    with api.over(hanging(api, what, Hang(clock, COSTS_MS))):
+        api.get(f"/jobs/{unknown}").problem(503, "TryAgain")
+
+
 def test_a_table_that_is_too_slow_for_the_count_is_asked_all_the_same(busy: tuple[Api, dict[str, str]]) -> None:
     """The count has less time than other calls, and can be done without: its silence is not the table's."""
     api, names = busy

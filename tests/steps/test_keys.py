@@ -1,13 +1,13 @@
 """The sweep's look at issuers: what it keeps, what it asks for when, and that no answer takes good keys away."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from chalicelib.core import codec
-from chalicelib.core.errors import EftError, Permanent, Retry
+from chalicelib.core.errors import EftError, NoAnswer, Permanent, Retry
 from chalicelib.core.keys import ANSWER_MAX_BYTES, Issuer, KeyRecord, record_key
 from chalicelib.core.policy import Policy
 from chalicelib.entry import handlers
@@ -167,6 +167,23 @@ def test_one_issuer_does_not_hold_up_another(world: World) -> None:
     world.source.answers[URL] = lambda: _fail(RuntimeError("bug"))
     world.sweep()
     assert (world.kept(), world.kept(name=other.name)) == (None, {"b"})
+
+
+def test_issuers_that_hang_do_not_keep_another_from_its_turn(world: World) -> None:
+    """Two that take longer than the stage's share stand before one that answers, in every sweep."""
+    slow = [f"https://slow{number}.example.com/keys" for number in range(2)]
+    world.issuers = (*(replace(ISSUER, name=url, jwks_url=url) for url in slow), ISSUER)
+
+    def hang() -> bytes:
+        world.clock.sleep_ms(3_000)
+        raise NoAnswer("ReadTimeout", "no answer")
+
+    world.source.answers.update(dict.fromkeys(slow, hang))
+    world.publish(A)
+    for _ in range(3):
+        keys.run(world.env(), world.clock.now_ms() + 4_000)
+        world.clock.sleep_ms(MINUTE_MS)
+    assert world.kept()
 
 
 def test_an_issuer_whose_keys_are_given_is_never_asked(world: World) -> None:

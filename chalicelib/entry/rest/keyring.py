@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import jwt
 
-from chalicelib.core.errors import EftError, Retry
+from chalicelib.core.errors import Denied, EftError, Retry
 from chalicelib.core.keys import Issuer, KeyRecord, accepted, signing_key
 from chalicelib.core.model import Bucket
 from chalicelib.ports import Clock, Log, ObjectStore
@@ -24,8 +24,8 @@ class _Remembered:
     looked_ms: int | None = None
     record: KeyRecord | None = None
     parsed: Mapping[str, jwt.PyJWK] = field(default_factory=dict)
-    silence: Retry | None = None
-    """The error of the last read, if S3 didn't answer; else None."""
+    failure: Exception | None = None
+    """The error of the last read; None if it succeeded, or if there may be no record yet."""
 
 
 class Keyring:
@@ -44,16 +44,16 @@ class Keyring:
 
     def key(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
         """Return the issuer's key with this id if it is valid now, else None. Raises Retry if the key isn't known and
-        S3 doesn't answer: a good token must not be refused then."""
+        the keys can't be read, whatever the reason: a good token must not be refused then."""
         if not issuer.jwks_url:
             return issuer.keys.get(kid)
         self._look(issuer, LOOK_AGAIN_MS)
         key = self._known(issuer, kid)
         if key is None and self._look(issuer, LOOK_AGAIN_UNKNOWN_MS):
             key = self._known(issuer, kid)
-        silence = self._remembered[issuer.name].silence
-        if key is None and silence is not None:
-            raise silence
+        failure = self._remembered[issuer.name].failure
+        if key is None and failure is not None:
+            raise Retry("KeysNotRead", f"the keys of {issuer.name} can't be read: {failure}") from failure
         return key
 
     def _known(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
@@ -67,7 +67,7 @@ class Keyring:
         known, now_ms = self._remembered[issuer.name], self._clock.now_ms()
         if known.looked_ms is not None and 0 <= now_ms - known.looked_ms < age_ms:
             return False
-        known.looked_ms, known.silence = now_ms, None
+        known.looked_ms, known.failure = now_ms, None
         try:
             record = read_keys(self._store, self._bucket, issuer.name)
             if record is not None and (known.record is None or record.keys != known.record.keys):
@@ -75,5 +75,6 @@ class Keyring:
                 known.record = record
         except (EftError, ValueError) as error:
             self._log("keys-not-read", issuer=issuer.name, error=str(error))
-            known.silence = error if isinstance(error, Retry) else None
+            # S3 answers 403 for a missing key to callers that may not list the bucket, as the authorizer may not.
+            known.failure = None if isinstance(error, Denied) else error
         return True
