@@ -248,7 +248,8 @@ class HealthSummary:
     failure_ms: int | None
     failure: str
     failures: int
-    """Consecutive failures."""
+    """Consecutive failures, counted by each Region for itself. A Region is left out if its last failure is older than the
+    last success of any Region."""
 
 
 def summarize(healths: Iterable[WebhookHealth], since_ms: int) -> HealthSummary:
@@ -258,7 +259,8 @@ def summarize(healths: Iterable[WebhookHealth], since_ms: int) -> HealthSummary:
     success_ms = max((h.success_ms for h in own if h.success_ms is not None), default=None)
     failed = [h for h in own if h.failure_ms is not None and h.failure_ms >= since_ms]
     last = max(failed, key=lambda h: h.failure_ms or 0, default=None)
-    # A success in one Region ends the series of failures before it in the other Region.
+    # A success in one Region ends a series of the other Region that had ended before it. How many failures of a longer
+    # series came before it is not recorded.
     in_a_row = sum(h.failures for h in failed if (h.failure_ms or 0) > (success_ms or 0))
     return HealthSummary(
         success_ms=success_ms if success_ms is not None and success_ms >= since_ms else None,
