@@ -4,9 +4,10 @@ Every record names its kind and version, so that a later release can tell them a
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from chalicelib.core.errors import Corrupt
 from chalicelib.core.feeds import Delivered, FeedEnds, FeedPlace, Fill, Filled
@@ -95,6 +96,17 @@ VERSION = 1
 R = TypeVar("R")
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What every record begins with."""
+
+    record: str
+    version: int
+
+
+_HEAD = TypeAdapter(_Head)
+
+
 def dumps(record: Record) -> bytes:
     """Return the record as JSON. Equal records give equal bytes."""
     name = _NAMES[type(record)]
@@ -118,11 +130,11 @@ def loads_link(body: bytes) -> Link:
 
 def _load(body: bytes, kinds: tuple[type[Any], ...]) -> Any:  # noqa: ANN401 - one of `kinds`
     try:
-        fields = json.loads(body)
-        name, version = fields.pop("record"), fields.pop("version")
-        if version != VERSION or _KINDS[name] not in kinds:
-            raise Corrupt("UnexpectedRecord", f"a {name!r} record of version {version} is not one of {kinds}")
-        # Parse from text again: only in JSON mode does pydantic read enum members and tuples as JSON writes them.
-        return _ADAPTERS[name].validate_json(json.dumps(fields))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError) as error:
+        head = _HEAD.validate_json(body, strict=True)
+        if head.version != VERSION or _KINDS[head.record] not in kinds:
+            what = f"a {head.record!r} record of version {head.version}"
+            raise Corrupt("UnexpectedRecord", f"{what} is not one of {kinds}")
+        # In JSON mode pydantic reads enum members and tuples as JSON writes them. It skips the head's two fields.
+        return _ADAPTERS[head.record].validate_json(body)
+    except (ValueError, KeyError, RecursionError) as error:
         raise Corrupt("UnreadableRecord", f"{error}") from error

@@ -248,8 +248,8 @@ class HealthSummary:
     failure_ms: int | None
     failure: str
     failures: int
-    """Consecutive failures, counted by each Region for itself. A Region is left out if its last failure is older than the
-    last success of any Region."""
+    """Consecutive failures, counted by each Region for itself. A Region is left out if its last failure is older than
+    the last success of any Region."""
 
 
 def summarize(healths: Iterable[WebhookHealth], since_ms: int) -> HealthSummary:

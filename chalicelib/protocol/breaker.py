@@ -17,11 +17,12 @@ from chalicelib.core.errors import NoAnswer, NotAsked, OutOfTime
 from chalicelib.core.model import Bucket
 from chalicelib.ports import Clock, Env, SourceRef, UploadRef
 
-T = TypeVar("T")
 P = TypeVar("P")
 TABLE, QUEUES, BUS = "the table", "the queues", "the event bus"
 NO_REQUEST = frozenset({"presign"})
 """Operations that send no request."""
+Request = tuple[str, Callable[..., object], tuple[object, ...], dict[str, object]]
+"""The operation's name, the operation, its arguments, and those given by name."""
 BRIEF = frozenset({"count_request"})
 """Operations with a shorter timeout than others. One that times out does not prove that the dependency doesn't
 answer."""
@@ -46,17 +47,17 @@ class Breaker:
     waited: bool = False
     """A call has used up its time without an answer."""
 
-    def call(self, whom: str, ask: Callable[[], T], what: Callable[[], str], *, brief: bool = False) -> T:
+    def call(self, whom: str, request: Request, now_ms: int) -> object:
         """Make a call, and note whether there was an answer. Every outcome except NoAnswer is one.
 
-        `what` tells calls apart. A `brief` call that times out has cost its time, but doesn't count against the
-        dependency.
+        Requests are told apart by their arguments. A brief one that times out has cost its time, but doesn't count
+        against the dependency.
         """
-        begun_ms = self.clock.now_ms()
+        name, operation, args, named = request
         try:
-            answer = ask()
+            answer = operation(*args, **named)
         except NoAnswer:
-            self._note_silence("" if brief else whom, what(), self.clock.now_ms() - begun_ms)
+            self._note_silence("" if name in BRIEF else whom, f"{name}{args}{named}", self.clock.now_ms() - now_ms)
             raise
         except Exception:
             self.silent.pop(whom, None)
@@ -75,9 +76,9 @@ class Breaker:
             self.tripped.add(whom)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
-    """The times after which no call is begun. None means no limit."""
+    """The times after which no call is begun. None means no limit. The stages of a sweep move them on."""
 
     until_ms: int | None = None
     """From then on calls raise OutOfTime; in ms since the epoch."""
@@ -137,8 +138,10 @@ def _whom_of_store(place_of: Callable[[Bucket], str], values: Iterable[object]) 
     for value in values:
         if isinstance(value, SourceRef):
             source = place_of(value.bucket)
-        elif isinstance(value, Bucket | UploadRef):
-            asked = (place_of(value if isinstance(value, Bucket) else value.bucket),)
+        elif isinstance(value, Bucket):
+            asked = (place_of(value),)
+        elif isinstance(value, UploadRef):
+            asked = (place_of(value.bucket),)
     if source and asked != (source,):
         return (*asked, source, f"{source} as a source")
     return asked
@@ -149,7 +152,7 @@ class _Gate:
     breaker: Breaker
     limits: Limits
 
-    def call(self, whom: tuple[str, ...], ask: Callable[[], T], what: Callable[[], str], *, brief: bool) -> T:
+    def call(self, whom: tuple[str, ...], request: Request) -> object:
         for each in whom:
             if each in self.breaker.tripped:
                 raise NotAsked("NotAsked", f"{each} has not answered just now")
@@ -159,7 +162,7 @@ class _Gate:
         late = limits.answer_by_ms is not None and now_ms + limits.call_ms > limits.answer_by_ms
         if late and self.breaker.waited:
             raise NotAsked("NotAsked", f"{whom[-1]} is not asked: its answer could be too late")
-        return self.breaker.call(whom[-1], ask, what, brief=brief)
+        return self.breaker.call(whom[-1], request, now_ms)
 
 
 class _Guarded:
@@ -172,12 +175,10 @@ class _Guarded:
         operation = getattr(self._port, name)
         if name in NO_REQUEST or not callable(operation):
             return operation
-        brief = name in BRIEF
+        call, whom = self._gate.call, self._whom
 
         def ask(*args: object, **named: object) -> object:
-            whom = self._whom((*args, *named.values()) if named else args)
-            work = partial(operation, *args, **named)
-            return self._gate.call(whom, work, lambda: f"{name}{args}{named}", brief=brief)
+            return call(whom((*args, *named.values()) if named else args), (name, operation, args, named))
 
         self.__dict__[name] = ask  # Operations are called again and again, so each is wrapped once.
         return ask

@@ -17,11 +17,14 @@ def run_stages(env: Env, breaker: Breaker, deadline_ms: int, stages: Mapping[Sta
     """Run all stages in their order. Raises the first failure, after the last stage has run."""
     begun_ms = env.clock.now_ms()
     ends = stage_ends(begun_ms, min(deadline_ms - reserve_ms(env.policy), begun_ms + env.policy.sweep_run_ms))
+    limits = Limits()
+    asking = guarded(env, breaker, limits)
     failure: Exception | None = None
     for stage in sorted(stages, key=list(Stage).index):
         until_ms = ends[stage]
+        limits.until_ms = until_ms
         try:
-            stages[stage](guarded(env, breaker, Limits(until_ms)), until_ms - NOTING_MS)
+            stages[stage](asking, until_ms - NOTING_MS)
         except OutOfTime as error:
             # The next sweep continues where this one stopped.
             env.log("sweep-stage-cut", stage=stage, error=str(error))

@@ -73,8 +73,8 @@ HANGING = (
         (
             Edit(
                 _STAGES,
-                "guarded(env, breaker, Limits(until_ms))",
-                "guarded(env, type(breaker)(breaker.clock, dear_ms=breaker.dear_ms), Limits(until_ms))",
+                "stages[stage](asking, ",
+                "stages[stage](guarded(env, type(breaker)(breaker.clock, dear_ms=breaker.dear_ms), limits), ",
             ),
         ),
         (f"{_HANGING}::test_the_peers_s3_hangs_and_every_stage_has_its_turn",),
