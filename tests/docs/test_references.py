@@ -11,7 +11,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-SYMBOL = re.compile(r"`([\w./-]+\.py):(\w+(?:\.\w+)*)`")
+SYMBOL = re.compile(r"`([\w./-]+\.py)::?(\w+(?:\.\w+)*)`")
+"""`file.py:function`, or `tests/file.py::test`."""
 FILE = re.compile(r"`((?:chalicelib|simulation|tests|local|benchmarks|tools)/[\w./-]+\.py)`")
 
 
@@ -54,8 +55,8 @@ def _anchors(page: Path) -> set[str]:
 
 
 def _resolve(path: str) -> Path | None:
-    """Find a Python file by its path from the top, or from chalicelib/, as documents shorten it."""
-    candidates = [REPOSITORY / path, REPOSITORY / "chalicelib" / path]
+    """Find a Python file by its path from the top, or from chalicelib/ or tests/, as documents shorten it."""
+    candidates = [folder / path for folder in (REPOSITORY, REPOSITORY / "chalicelib", REPOSITORY / "tests")]
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
