@@ -138,12 +138,10 @@ class DynamoRegistry:
                 raise
             # A retry below this layer makes one's own success look like another's; the nonce tells them apart.
             there = self.get(entry.kind, entry.tenant, entry.name)
-            if there == entry or (entry.removed and self._get(_removed_pk(entry.kind), _removed_sk(entry)) == entry):
-                return True
             if there == before:
                 # It was cancelled for another reason: another transaction on the same items is in progress.
                 raise Retry("TransactionConflict", error.message) from error
-            return False
+            return there == entry or (entry.removed and self._get(_removed_pk(entry.kind), _removed_sk(entry)) == entry)
         return True
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:

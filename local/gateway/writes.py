@@ -72,7 +72,9 @@ class Writes:
         call = exchange.call
         async with self._state.locks.holding(call.bucket, call.key):
             answer = await self._upstream.send(exchange)
-            self._memory.deleted(call.bucket, call.key)
+            # A delete that was refused, or that named a version, leaves the current version's facts true.
+            if answer.ok and "versionId" not in call.query:
+                self._memory.deleted(call.bucket, call.key)
             return answer
 
     async def delete_objects(self, exchange: Exchange) -> Answer:
@@ -80,7 +82,7 @@ class Writes:
         keys = _keys_named(await exchange.load_document())
         async with self._state.locks.holding_all(bucket, keys):
             answer = await self._upstream.send(exchange)
-            for key in keys:
+            for key in keys if answer.ok else ():
                 self._memory.deleted(bucket, key)
             return answer
 

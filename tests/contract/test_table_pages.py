@@ -3,6 +3,7 @@ sent again or told. Real clients, against a server that answers as AWS may and a
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -106,6 +107,17 @@ def registered(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def changed(name: str) -> dict[str, Any]:
     return registered(name)[1]
+
+
+def test_pointers_that_were_not_written_are_no_success() -> None:
+    """Another transaction was in progress on the entry, which is as it was."""
+    error = {
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "[TransactionConflict]",
+    }
+    cancelled = replace(says(**error), status=400)
+    with scripted_server(cancelled, says(Item=registered("a")[0])) as server, pytest.raises(Retry):
+        registry_at(server).point(entry("a", nonce="a"))
 
 
 def test_a_page_of_entries_leads_to_the_next_also_where_it_is_empty() -> None:

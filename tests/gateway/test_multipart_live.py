@@ -389,6 +389,16 @@ def test_single_puts_show_their_checksum_everywhere(s3: Any, bucket: str) -> Non
     assert (entry["ChecksumAlgorithm"], entry["ChecksumType"]) == (["CRC32C"], "FULL_OBJECT")
 
 
+def test_a_refused_delete_leaves_the_checksum(s3: Any, bucket: str) -> None:
+    upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
+    for number, piece in enumerate(PIECES, 1):
+        upload.put(number, piece, ChecksumAlgorithm="CRC64NVME")
+    upload.complete()
+    assert code_of(s3.delete_object, **upload.target, IfMatch='"0"') == "PreconditionFailed"
+    found = s3.head_object(**upload.target, ChecksumMode="ENABLED")
+    assert (found["ChecksumType"], found["ChecksumCRC64NVME"]) == ("FULL_OBJECT", checksum("CRC64NVME", DATA))
+
+
 def test_objects_over_the_old_value_forget_its_checksum(s3: Any, bucket: str) -> None:
     upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME")
     upload.put(1, b"new", ChecksumAlgorithm="CRC64NVME")
