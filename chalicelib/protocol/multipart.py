@@ -5,11 +5,12 @@ upload parts that have arrived, and copies only the rest. ListParts decides whic
 the outcome.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.core.errors import (
     Conflict,
+    EftError,
     NoSuchUpload,
     NotAsked,
     NotFound,
@@ -19,11 +20,11 @@ from chalicelib.core.errors import (
     Unsettled,
 )
 from chalicelib.core.ids import object_id, parent_of
-from chalicelib.core.model import Checksum, ChecksumType, Manifest, Row, RowOutcome
+from chalicelib.core.model import Checksum, ChecksumType, Manifest, Outcome, Row, RowOutcome
 from chalicelib.core.parts import PartRange, PartShare, part_ranges, parts_total, shares_of
 from chalicelib.core.registers import Mark, Registration, read_register
 from chalicelib.core.verdict import is_pinned
-from chalicelib.ports import Part, QueueName, UploadRef, Wake
+from chalicelib.ports import Part, QueueName, UploadRef, Wake, Written
 from chalicelib.protocol.publish import Publisher, cancelled_row
 
 HELP_WAIT_MS = 15_000
@@ -80,12 +81,41 @@ class MultipartPublisher:
                 return None  # Another worker registered an upload meanwhile: read again, so that it is aborted too.
         # Crash here: the register is closed, and the upload is still open. The next epoch finds the register closed and
         # gets here again.
+        self._abort_registered(generations)
+        return publisher.look(self.row) or cancelled_row(self.row)
+
+    def abandon(self) -> None:
+        """Abort the row's registered uploads, which nobody needs any more: the object is at the destination without
+        them. Another job, or an earlier request, has put it there.
+
+        Verification aborts the uploads of rows with any other outcome. If an abort fails, the sweep repeats it when the
+        upload is old.
+        """
+        try:
+            self._abort_registered(self.publisher.control.register(self._register_id))
+        except EftError as error:
+            self.publisher.env.log("abort-failed", job=self.publisher.route.job_id, key=self.row.key, error=str(error))
+
+    def _abort_registered(self, generations: Mapping[int, Registration]) -> None:
+        publisher = self.publisher
         for mine in generations.values():
             if mine.mark is Mark.UPLOAD and (mine.job_id, mine.row) == (publisher.route.job_id, self.name):
                 publisher.env.store.abort(UploadRef(publisher.route.target.bucket, self.row.target, mine.upload_id))
-        return publisher.look(self.row) or cancelled_row(self.row)
 
     def _once(self, *, look: bool, last: bool) -> RowOutcome | None:
+        result = self._attempt(look=look, last=last)
+        if isinstance(result, Written):
+            # Crash here: the object is published, and no record says so. A successor finds NoSuchUpload, looks, and
+            # decides COPIED.
+            return self.publisher.published(self.row, result)
+        if result is not None and result.outcome is Outcome.COPIED:
+            # Crash here: the row's upload stays open. The sweep aborts it when it is old.
+            self.abandon()
+        return result
+
+    def _attempt(self, *, look: bool, last: bool) -> Written | RowOutcome | None:
+        """Return Written if this attempt published the object, the row's outcome if it is decided otherwise, and None
+        to be called again."""
         if look and (decided := self.publisher.look(self.row)) is not None:
             return decided
         job_id = self.publisher.route.job_id
@@ -206,11 +236,14 @@ class MultipartPublisher:
         own, *others = shares_of(int(index), len(missing), policy.parts_per_worker, policy.workers_per_object)
         job_id, region = self.publisher.route.job_id, self.publisher.control.region
         tenant = self.publisher.route.target.tenant
+        wakes = [Wake(QueueName.COPY, job_id, region, part, share=str(other), tenant=tenant) for other in others]
+        try:
+            env.queue.send(wakes)
+        except Retry as error:
+            # A queue that is away says nothing about the row: it must not cost the row a round.
+            env.log("helpers-not-woken", job=job_id, key=self.row.key, error=str(error))
         # If a helper never comes, or dies, its parts are found missing below. If one is woken twice, some parts are
         # copied twice.
-        env.queue.send(
-            [Wake(QueueName.COPY, job_id, region, part, share=str(other), tenant=tenant) for other in others]
-        )
         todo = [wanted for wanted in missing if own.takes(wanted.number)]
         while True:
             env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), todo)
@@ -257,9 +290,9 @@ class MultipartPublisher:
                 publisher.pause(attempt)
         raise Unsettled("Unsettled", f"part {wanted.number} of {self.row.key} could not be copied")
 
-    def _complete(self, upload: UploadRef, parts: list[Part]) -> RowOutcome:
-        """Complete the upload, unless the row must not be published any more. Raises Conflict if the upload is
-        spent."""
+    def _complete(self, upload: UploadRef, parts: list[Part]) -> Written | RowOutcome:
+        """Complete the upload, unless the row must not be published any more: then return its outcome. Raises Conflict
+        if the upload is spent."""
         publisher, row = self.publisher, self.row
         publisher.check()
         if (stop := publisher.not_any_more(row)) is not None:
@@ -270,7 +303,7 @@ class MultipartPublisher:
         if checksum and checksum.type is not ChecksumType.FULL_OBJECT:
             checksum = None
         try:
-            written = publisher.env.store.complete(upload, parts, row.expect, row.size, checksum)
+            return publisher.env.store.complete(upload, parts, row.expect, row.size, checksum)
         except Conflict:
             # The upload is spent. Mark it as dead, so that no worker continues with it, and begin the next generation.
             # Crash here: the upload stays registered. A successor's Complete is answered by 409 or NoSuchUpload again,
@@ -285,6 +318,3 @@ class MultipartPublisher:
             # Otherwise another record took that generation. Complete will answer 409 again, and the mark is tried
             # again.
             raise
-        # Crash here: the object is published, and no record says so. A successor finds NoSuchUpload, looks, and decides
-        # COPIED.
-        return publisher.published(row, written)

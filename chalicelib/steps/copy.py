@@ -157,7 +157,7 @@ def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
         return
     if holding.undecided:
         # S3 throttled or failed all the time. A row gets no outcome for that until its retry budget is used up.
-        trial.conclude(partial(_give_up, publisher))
+        trial.conclude(partial(_give_up, holding, publisher))
     if holding.undecided:
         trial.give_back(wake)
         return
@@ -231,7 +231,8 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
     try:
         decide = _cancel if cancel else _publish
         tried = None if cancel else trial.spent(index)
-        holding.decide(index, _give_up(publisher, row, tried) if tried else decide(holding, publisher, index, row))
+        given_up_now = _give_up(holding, publisher, row, tried) if tried else None
+        holding.decide(index, given_up_now or decide(holding, publisher, index, row))
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
     except NotAsked as error:
@@ -247,15 +248,16 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
         holding.decide(index, RowOutcome(row.key, Outcome.FAILED, f"internal error: {error!r}"))
 
 
-def _give_up(publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
+def _give_up(holding: Holding, publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
     """Return the outcome of a row whose retry budget is used up. Look at the destination once more, since the answer to
-    the last try may have been lost. A request still under way may arrive even later, as after a fast cancel. Uploads
-    are aborted when the row gets its receipt."""
+    the last try may have been lost. A request still under way may arrive even later, as after a fast cancel."""
     try:
         found = Deleter(publisher, row).look() if row.method is Method.DELETE else publisher.look(row)
     except EftError as error:
         publisher.env.log("last-look-failed", job=publisher.route.job_id, key=row.key, error=str(error))
         found = None
+    if found and found.outcome is Outcome.COPIED and row.method is Method.MULTIPART:
+        _multipart(holding, publisher, tried.index, row).abandon()
     return found or given_up(row, tried)
 
 

@@ -11,8 +11,13 @@ inline begin_row() {      /* the first try of epoch 1 does not look first: nobod
   fi
 }
 inline decide(outcome) { o[row] = outcome; row++; begin_row() }
+/* a look has decided the row. If the object is there without this row's uploads, nobody needs them any more */
+inline found(outcome) { if :: row == 1 && outcome == COPIED -> pc = ABANDON :: else -> decide(outcome) fi }
 /* HEAD of the destination: decided, or else on to a step, or else an outcome after all */
-inline look_or_go(next) { if :: VERDICT(row, J) != UNDECIDED -> decide(VERDICT(row, J)) :: else -> pc = next fi }
+inline look_or_go(next) { if :: VERDICT(row, J) != UNDECIDED -> found(VERDICT(row, J)) :: else -> pc = next fi }
+inline look_or_end(outcome) {
+  if :: VERDICT(row, J) != UNDECIDED -> found(VERDICT(row, J)) :: else -> decide(outcome) fi
+}
 inline look_or_say(outcome) {
   if :: VERDICT(row, J) != UNDECIDED -> decide(VERDICT(row, J)) :: else -> decide(outcome) fi
 }
@@ -66,7 +71,9 @@ end:
   /* refusal(): 412 or 404, and S3 does not say which side failed. The verdict first, then the source, then again */
   :: atomic { pc == REFUSED_LOOK -> look_or_go(REFUSED_SOURCE) }
   :: atomic { pc == REFUSED_SOURCE -> if :: changed[row] && J == 0 -> pc = REFUSED_LOOK_AGAIN :: else -> again() fi }
-  :: atomic { pc == REFUSED_LOOK_AGAIN -> look_or_say(SOURCE_CHANGED) }
+  :: atomic { pc == REFUSED_LOOK_AGAIN -> look_or_end(SOURCE_CHANGED) }
+  /* abandon(): abort what is registered for the row, whoever goes on with it. Or that fails, and nothing follows */
+  :: atomic { pc == ABANDON -> if :: abort_own_registered(J) :: skip fi; decide(COPIED) }
 
   /* --- row 0: CopyObject ------------------------------------------------------------------------------------------ */
   :: atomic { pc == COPY ->

@@ -83,7 +83,7 @@ class Calls:
         self._scheduler.wait(int(self._random.random() * self._latency(process)) + 1)
         thread.in_flight = None
         if self.down:
-            self._reach(needs(*args))
+            self._reach(needs(*args), process)
         if self.hanging or self._stuck:
             self._hang_or_refuse(process, call, args, needs(*args), real, kwargs)
         if call in self.watches or self._trace.kept:
@@ -97,9 +97,11 @@ class Calls:
             return self._latency_ms
         return min(self._latency_ms, SWEEP_LATENCY_MS if process.name == "sweep" else API_LATENCY_MS)
 
-    def _reach(self, needed: tuple[str, ...]) -> None:
+    def _reach(self, needed: tuple[str, ...], process: Process | None = None) -> None:
         for service in needed:
             if service in self.down:
+                if process is not None:
+                    process.cut_off = True
                 raise NoAnswer("Unreachable", f"{service} can't be reached")
 
     def _hang_or_refuse(

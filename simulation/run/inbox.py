@@ -2,8 +2,9 @@
 
 Every drop that its owner left in place is delivered. Where a receiver takes files away, each version of a file comes
 once. A second delivery is excused in three cases (docs/failover.md), which the judge itself must have seen. First, the
-process that had published the version was killed or held up before it had recorded that. Second, the process that
-publishes it again had begun before that record was there. Third, an older version was put in its place meanwhile.
+process that had published the version was killed or held up before it had recorded that, or could not reach the bucket
+where it is recorded. Second, the process that publishes it again had begun before that record was there. Third, an
+older version was put in its place meanwhile.
 """
 
 from collections import Counter
@@ -96,7 +97,8 @@ class Inbox:
         return last if last is not None and last.version == version else None
 
     def _excuse(self, process: Process, before: Delivered, key: str) -> None:
-        unrecorded = before.recorded_ms is None and (before.by.alive or before.by.disturbed or before.by.killed)
+        by = before.by
+        unrecorded = before.recorded_ms is None and (by.alive or by.disturbed or by.cut_off or by.killed)
         if unrecorded or (before.recorded_ms is not None and process.started_ms <= before.recorded_ms):
             self._happened[Situation.CAME_TWICE] += 1
             return

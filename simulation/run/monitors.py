@@ -19,7 +19,7 @@ from chalicelib.core.policy import Policy
 from chalicelib.core.registers import Mark, Registration
 from chalicelib.ports import SourceRef, UploadRef, Written
 from simulation.memory.buckets import Version
-from simulation.memory.env import CONTROL, SOURCE, TARGET
+from simulation.memory.env import CONTROL, SOURCE, TARGET, WEST
 from simulation.memory.operations import Operation
 from simulation.memory.store import MemoryObjectStore
 from simulation.run.calls import Watch
@@ -268,8 +268,20 @@ class Monitors:
         part = owner.row.rpartition("/")[0]
         control = CONTROL[upload.bucket.region]
         settled = self._store.current(control, f"jobs/{owner.job_id}/done/{part}") is not None
+        settled = settled or self._has_found_it_there(process, owner, upload)
         if self._goes_on_with(tracked.register, owner) == upload.upload_id and not settled:
             self.violated("I5 uploads in use", f"{process.label} aborted the upload that {owner.row} goes on with")
+
+    def _has_found_it_there(self, process: Process, owner: Registration, upload: UploadRef) -> bool:
+        """Return whether a worker of the upload's own job has seen the source's content at the destination, so that the
+        upload serves nothing. A feed's worker may also know it from a delivery record."""
+        if process.name != "copy" or process.job != owner.job_id:
+            return False
+        if process.job.startswith("feed-"):
+            return True
+        seen = process.seen.get((upload.bucket.name, upload.key))
+        originals = {v.body for v in self._store.versions(SOURCE[WEST], f"in/{upload.key.removeprefix('out/')}")}
+        return any(v.etag == seen and v.body in originals for v in self._store.versions(upload.bucket, upload.key))
 
     def _goes_on_with(self, register: str, owner: Registration) -> str | None:
         """Return the upload that counts for a row: the one of the highest generation that is neither dead nor closed by

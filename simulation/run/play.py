@@ -13,7 +13,7 @@ from simulation.run.scenario import draw
 from simulation.run.situations import Situation
 from simulation.run.story import HOUR, MINUTE
 from simulation.run.timetable import all_submitted, judge_runs
-from simulation.run.verdicts import judge, told_of_failures, uploads_left
+from simulation.run.verdicts import judge, judge_leftovers, told_of_failures, uploads_left
 from simulation.run.world import World
 
 TIDY_SWEEPS = 30
@@ -45,6 +45,7 @@ def play(seed: int, *, traced: bool = False) -> Played:
         _calm(world, actors)
         _let_end(world, actors)
     if not world.scheduler.stop:
+        judge_leftovers(world)
         _tidy(world)
         judge(world, actors)
         judge_runs(world)

@@ -35,6 +35,8 @@ class Process:
     """True if something has gone wrong in it, or it was put to sleep."""
     hung: bool = False
     """True if it has waited for an answer that didn't come."""
+    cut_off: bool = False
+    """A dependency that it asked could not be reached."""
     killed: bool = False
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     """For monitors: the ETags under which it has seen objects at a destination, by (bucket, key)."""

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from chalicelib.core.errors import NoSuchUpload
+from chalicelib.core.errors import NoAnswer, NoSuchUpload
 from chalicelib.core.model import JobSpec, Outcome
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
@@ -65,6 +65,26 @@ def test_the_owner_copies_what_helpers_do_not() -> None:
     check(world, spec)
     assert part_copies(world) == PARTS
     assert world.events("parts-helped") == []
+
+
+def test_a_queue_that_does_not_answer_costs_the_row_no_round() -> None:
+    """The owner can't call helpers, and copies alone. One round in vain would end the row."""
+    world = World(policy=replace(TOGETHER, row_rounds_max=1))
+    world.put(KEY, BODY)
+
+    def nobody_answers(_label: str) -> None:
+        raise NoAnswer("ReadTimeoutError", "the queues hang")
+
+    def hang() -> None:
+        world.calls.plan(1, before=nobody_answers, wanted=lambda label: label == "queue.send")
+
+    world.faults.rule(Rule(operation=Operation.CREATE_UPLOAD, key=TARGET_KEY, act=hang, error=None))
+    spec = submitted(world)
+    world.settle()
+    assert world.events("helpers-not-woken")
+    check(world, spec)
+    assert part_copies(world) == PARTS
+    assert world.records(spec).survey().claims == {"r-000001": 1}
 
 
 def test_a_helper_that_dies_is_not_waited_for() -> None:

@@ -1,5 +1,7 @@
 """Open multipart uploads: nobody else's is ever aborted, none of ours outlives its use by more than the threshold."""
 
+from dataclasses import replace
+
 import pytest
 
 from chalicelib.core.errors import Conflict, Permanent, Retry
@@ -13,7 +15,7 @@ from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
 from simulation.memory.state import ACCOUNT, OUTSIDER, WORKER
 from tests.steps.calls import crash
-from tests.steps.world import HOUR, MINUTE, World
+from tests.steps.world import HOUR, MINUTE, SMALL, World
 
 KEY, TARGET_KEY, BODY = "in/a/large", "out/b/large", bytes(range(100))
 DAY = 24 * HOUR
@@ -234,9 +236,10 @@ def test_a_stale_upload_in_use_is_kept_and_completed() -> None:
 
 
 def test_a_stale_registered_upload_of_a_settled_partition_is_aborted() -> None:
-    """Somebody else's copy of the same source settled the row; the upload is left."""
+    """Somebody else's copy of the same source settled the row; the upload could not be aborted then, and is left."""
     world = world_of()
     spec = halted(world, Operation.UPLOAD_PART_COPY, nth=3)
+    world.faults.rule(Rule(operation=Operation.ABORT))
     world.store.put(TARGET[EAST], TARGET_KEY, BODY)
     world.settle()
     assert world.outcomes(spec) == {KEY: Outcome.COPIED}
@@ -326,5 +329,54 @@ def test_two_jobs_that_copy_the_same_object_do_not_share_uploads() -> None:
     world.settle()
     assert {world.outcomes(spec)[KEY] for spec in (first, second)} <= {Outcome.COPIED, Outcome.UNCHANGED}
     assert [version.body for version in world.written(TARGET_KEY)] == [BODY]
+    assert world.all_uploads() == [], "what the one left is not kept for a day because the other was faster"
+
+
+def test_the_upload_of_a_row_that_another_job_delivered_is_aborted_at_once() -> None:
+    """The other job completes its own upload just before this one's Complete, which gets a 412."""
+    world = world_of()
+
+    def be_faster() -> None:
+        world.store.put(TARGET[EAST], TARGET_KEY, BODY)
+
+    world.faults.rule(Rule(operation=Operation.COMPLETE, key=TARGET_KEY, act=be_faster, error=None))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert world.all_uploads() == []
+
+
+def test_an_abort_that_fails_keeps_no_row_from_its_end() -> None:
+    world = world_of()
+    world.faults.rule(
+        Rule(
+            operation=Operation.COMPLETE,
+            key=TARGET_KEY,
+            act=lambda: world.store.put(TARGET[EAST], TARGET_KEY, BODY),
+            error=None,
+        )
+    )
+    world.faults.rule(Rule(operation=Operation.ABORT, times=None))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
+    assert world.events("abort-failed")
+    world.faults.rules.clear()
     world.tidy()
+    assert world.all_uploads() == []
+
+
+def test_the_upload_of_a_row_that_was_given_up_and_is_there_is_aborted() -> None:
+    """Each Complete fails, and somebody else puts the same object there before the last look."""
+    world = World(policy=replace(SMALL, row_rounds_max=1))
+    world.put(KEY, BODY)
+
+    def be_faster() -> None:
+        if sum(operation is Operation.COMPLETE for operation, _, _ in world.faults.calls) >= world.policy.attempts:
+            world.store.put(TARGET[EAST], TARGET_KEY, BODY)
+
+    world.faults.rule(Rule(operation=Operation.COMPLETE, key=TARGET_KEY, times=None, act=be_faster))
+    spec = world.submit("a/", "b/")
+    world.settle()
+    assert world.outcomes(spec) == {KEY: Outcome.COPIED}
     assert world.all_uploads() == []
