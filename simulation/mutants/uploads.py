@@ -136,4 +136,27 @@ UPLOADS = (
             ),
         ),
     ),
+    Mutant(
+        "needless-upload-stays-open",
+        "a row whose object another job has put there leaves its own upload open",
+        (
+            Edit(
+                _MULTIPART,
+                "        if result is not None and result.outcome is Outcome.COPIED:\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "helpers-must-be-called",
+        "queues that hang when helpers are called cost the row a round",
+        (
+            Edit(
+                _MULTIPART,
+                "            # A queue that is away says nothing about the row: it must not cost the row a round.\n",
+                "            raise\n",
+            ),
+        ),
+        ("tests/steps/test_part_shares.py::test_a_queue_that_does_not_answer_costs_the_row_no_round",),
+    ),
 )
