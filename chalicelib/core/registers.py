@@ -71,7 +71,10 @@ def judge_upload(upload_id: str, generations: Mapping[int, Registration], row_se
     dead = {r.upload_id for r in generations.values() if r.mark is Mark.DEAD}
     owner = next((r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id), None)
     if owner is None:
-        return Stale.FENCE
+        # A TOMBSTONE that names the upload was written after the upload had been seen. It, or an earlier record, has
+        # filled the generation that the creator had fixed before. So the upload can't be registered any more.
+        fenced = any(r.mark is Mark.TOMB and r.upload_id == upload_id for r in generations.values())
+        return Stale.ABORT if fenced else Stale.FENCE
     if upload_id in dead or row_settled.get(f"{owner.job_id}/{owner.row}", False):
         return Stale.ABORT
     current = read_register(generations, owner.job_id, owner.row).upload_id

@@ -53,6 +53,8 @@ bool cancel = false;
 
 /* Budgets, and what only properties look at. */
 byte susp = SUSP; byte crashes = CRASHES; byte late = LATE; byte conflicts = CONFLICTS; byte tombs = TOMBS;
+byte stops = STOPS;       /* how often a sweep ends between its TOMB and its abort */
+short fenced = 0;         /* bits: the uploads that a TOMB names */
 byte my[2];               /* the epoch that a living worker believes to hold */
 byte cur[2];              /* the upload that it works on */
 byte making[2];           /* the upload that it has created and not yet registered */

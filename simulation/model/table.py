@@ -78,6 +78,13 @@ _SAFETY = (
         "small-world", FENCE, "ONLY0 SUSP=2 CRASHES=2 SRCOW FOREIGN LATE=1", "CopyObject against everything", large=True
     ),
     _safe("large-tomb", FENCE, "ONLY1 SUSP=1 CRASHES=1 TOMBS=1", "the sweep never aborts an upload in use", large=True),
+    _safe(
+        "large-tomb-stop",
+        FENCE,
+        "ONLY1 SUSP=1 CRASHES=1 TOMBS=1 STOPS=1",
+        "a sweep that stops after its TOMB finds it again",
+        large=True,
+    ),
     _safe("large-three", FENCE, "ONLY1 SUSP=2 CRASHES=1", "four epochs", large=True),
     _safe("both-rows", FENCE, "SUSP=1 CRASHES=1", "two rows, takeover and death"),
     _safe(
@@ -152,6 +159,13 @@ _BROKEN = (
     _broken("GC_AGE", FENCE, "ONLY1 TOMBS=1 GC_AGE CUT_OFF", "uploads aborted by age alone", "I5_IN_USE"),
     _broken(
         "GC_ANY_RECEIPT", FENCE, "ONLY1 JOBS=2 SUSP=0 GC_ANY_RECEIPT", "another job's receipt will do", "I5_IN_USE"
+    ),
+    _broken(
+        "GC_ANY_TOMB",
+        FENCE,
+        "ONLY1 TOMBS=1 STOPS=1 GC_ANY_TOMB CUT_OFF",
+        "another upload's tombstone is taken for its own",
+        "I5_IN_USE",
     ),
     _broken("TOMB_SUPERSEDES", FENCE, "ONLY1 TOMBS=1 TOMB_SUPERSEDES", "a TOMB ends the upload below it", "I5_IN_USE"),
     _broken("TWO_LISTS", FENCE, "ONLY1 TOMBS=1 TWO_LISTS", "upload and generation from two LISTs", "I5_IN_USE"),

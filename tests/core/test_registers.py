@@ -59,6 +59,9 @@ def test_reading(
         ("a", {}, False, Stale.FENCE),
         ("a", {1: upload("b")}, False, Stale.FENCE),
         ("a", {1: TOMB}, False, Stale.FENCE),
+        # It was fenced before, by a sweep that did not get to the abort. Another upload's tombstone fences only that.
+        ("unregistered", {1: TOMB}, False, Stale.ABORT),
+        ("unregistered", {1: upload("b"), 2: TOMB, 3: upload("c")}, False, Stale.ABORT),
         # In use.
         ("a", {1: upload("a")}, False, Stale.KEEP),
         ("a", {1: upload("a"), 2: TOMB}, False, Stale.KEEP),

@@ -159,6 +159,21 @@ def test_our_stale_upload_that_nobody_registered_is_fenced_and_aborted() -> None
     assert not ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 1, late)
 
 
+def test_an_upload_that_can_not_be_aborted_is_fenced_once() -> None:
+    """Each sweep tries again. If each wrote a tombstone, the register would grow for ever, and so would each look at
+    it."""
+    world = world_of()
+    world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
+    world.faults.rule(Rule(operation=Operation.ABORT, times=None))
+    world.clock.advance(DAY)
+    world.run(HOUR)
+    assert len(world.events("upload-not-collected")) > 50
+    assert [registration.mark for registration in register(world).values()] == [Mark.TOMB]
+    world.faults.rules.clear()
+    world.run(2 * MINUTE)
+    assert world.all_uploads() == []
+
+
 def test_its_creator_wakes_up_after_it_was_fenced_and_begins_anew() -> None:
     """Asleep for a day between CreateMultipartUpload and registration; everything else sleeps as long."""
     world = world_of()
