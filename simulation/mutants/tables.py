@@ -218,7 +218,7 @@ TABLES = (
     Mutant(
         "own-change-is-anothers",
         "a put whose first answer was lost counts as lost to somebody else",
-        (Edit(_REGISTRY, "            if there == entry or (entry.removed", "            if (entry.removed"),),
+        (Edit(_REGISTRY, "            return there == entry or (", "            return ("),),
         ("tests/contract/test_registry.py::test_a_repeated_put_is_the_same_put[moto]",),
     ),
     Mutant(

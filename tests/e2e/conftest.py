@@ -4,7 +4,8 @@ sweep are seen within a test; the protocol is the same."""
 import json
 import os
 import urllib.request
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,19 @@ POLICY = {
 }
 
 
+def patiently(ask: Callable[[], httpx.Response], timeout_s: float = 60) -> httpx.Response:
+    """Repeat a request while it is answered 503, as the answer says. A busy machine is slow, and the API answers within
+    5 s all the same; how fast the machine is, is not what these tests are about."""
+    answers: list[httpx.Response] = []
+
+    def answered() -> bool:
+        answers.append(ask())
+        return answers[-1].status_code != 503
+
+    wait_until(answered, "an answer other than 503", timeout_s)
+    return answers[-1]
+
+
 class World:
     """A running cloud and what tests do with it."""
 
@@ -63,12 +77,13 @@ class World:
             "target": {"endpoint": "east-target", "prefix": target_prefix},
             **more,
         }
-        answer = self.http.post("/jobs", json=body)
-        assert answer.status_code == 201, answer.text
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        answer = patiently(lambda: self.http.post("/jobs", json=body, headers=headers))
+        assert answer.status_code in (200, 201), answer.text
         return str(answer.json()["id"])
 
     def job(self, job_id: str) -> dict[str, Any]:
-        answer = self.http.get(f"/jobs/{job_id}")
+        answer = patiently(lambda: self.http.get(f"/jobs/{job_id}"))
         assert answer.status_code == 200, answer.text
         view: dict[str, Any] = answer.json()
         return view
@@ -83,7 +98,7 @@ class World:
         rows: list[dict[str, Any]] = []
         query: dict[str, Any] = {"limit": 1000}
         while True:
-            page = self.http.get(f"/jobs/{job_id}/objects", params=query).json()
+            page = patiently(lambda: self.http.get(f"/jobs/{job_id}/objects", params=query)).json()
             rows += page["objects"]
             if page["next_cursor"] is None:
                 return rows

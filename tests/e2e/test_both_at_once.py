@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from local.gateway.launch import EAST, WEST
 from local.wait import wait_until
-from tests.e2e.conftest import World
+from tests.e2e.conftest import World, patiently
 
 pytestmark = pytest.mark.cloud
 KEYS = 200
@@ -69,8 +70,9 @@ def _submit_everywhere(world: World) -> list[tuple[httpx.Response, httpx.Respons
                 "source": {"endpoint": "west-source", "prefix": prefix},
                 "target": {"endpoint": "east-target", "prefix": prefix},
             }
-            start.wait(60)
-            found.append(client.post("/jobs", json=body, headers={"Idempotency-Key": f"both-at-once-{index}"}))
+            post = partial(client.post, "/jobs", json=body, headers={"Idempotency-Key": f"both-at-once-{index}"})
+            start.wait(120)
+            found.append(patiently(post))
         return found
 
     with ExitStack() as clients, ThreadPoolExecutor(2) as side_by_side:
