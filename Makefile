@@ -58,7 +58,7 @@ package: $(LOCAL)
 	@$(PY) -m local package
 
 test: $(DEV) $(CLOUD)
-	@$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest $(ARGS)
 
 fuzz: $(DEV)
 	@$(PY) -m tests.fuzz $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))

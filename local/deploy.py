@@ -19,13 +19,14 @@ from chalicelib.protocol.probing import TENANTS_TAG
 from local.adapt import CodeLocation, Template, adapt, table_request, table_ttl
 from local.gateway.launch import EAST, WEST
 from local.package import Package
-from local.wait import wait_until
+from local.wait import WaitError, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 STACK = "eft"
 REGIONS = (WEST, EAST)
+KEYS_TIMEOUT_S = 120.0
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"
 """The emulator's root user. It listens on 127.0.0.1 only."""
 
@@ -155,12 +156,20 @@ class Deployer:
             lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
     def learn_keys(self, stack: Stack, issuer: str) -> None:
-        """Make a Region's sweep fetch the issuer's keys now, instead of within a minute."""
+        """Make a Region's sweep fetch the issuer's keys now, instead of within a minute. On a busy machine a sweep may
+        run out of time before it gets to that, so another one follows. Raises DeployError if none gets them."""
         lambda_ = session(stack.region).client("lambda", endpoint_url=self._url, config=CLIENT_CONFIG)
-        lambda_.invoke(FunctionName=f"{STACK}-sweep", Payload=json.dumps(SCHEDULED).encode())
         s3 = session(stack.region).client("s3", endpoint_url=self._url, config=CLIENT_CONFIG)
-        if not s3.list_objects_v2(Bucket=stack.control_bucket, Prefix=record_key(issuer)).get("KeyCount"):
-            raise DeployError(f"{stack.region}: the sweep did not get the issuer's keys; its log says why")
+
+        def learned() -> bool:
+            lambda_.invoke(FunctionName=f"{STACK}-sweep", Payload=json.dumps(SCHEDULED).encode())
+            found = s3.list_objects_v2(Bucket=stack.control_bucket, Prefix=record_key(issuer))
+            return bool(found.get("KeyCount"))
+
+        try:
+            wait_until(learned, "the issuer's keys are fetched", KEYS_TIMEOUT_S)
+        except WaitError as error:
+            raise DeployError(f"{stack.region}: no sweep got the issuer's keys; their log says why") from error
 
     def _upload(self, region: str, bucket: str, endpoint_url: str, values: Mapping[str, str | int]) -> str:
         """Upload zip and template, as `aws cloudformation package` does, and return the template's URL. The template is
