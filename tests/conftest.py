@@ -1,5 +1,7 @@
 """Run each folder of tests in one process, so that its servers start once, and folders side by side."""
 
+import os
+
 import pytest
 
 LONGEST_FIRST = ("e2e", "simulation", "steps", "docs", "contract", "entry", "local", "gateway")
@@ -7,7 +9,10 @@ LONGEST_FIRST = ("e2e", "simulation", "steps", "docs", "contract", "entry", "loc
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order tests by folder, the longest first, and make each folder one group for the processes."""
+    """Order tests by folder, the longest first, and make each folder one group for the processes. One process alone
+    keeps the usual order."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
     order = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(_folder(item), len(order)))
     for item in items:

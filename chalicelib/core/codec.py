@@ -98,7 +98,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What every record begins with."""
+    """The two fields with which every record begins."""
 
     record: str
     version: int

@@ -36,6 +36,7 @@ from chalicelib.protocol.feedlog import FeedLog, feeds_to_be_filled
 from chalicelib.protocol.places import Places, places_of_feed
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.regions import last_seen_by_store_ms
+from chalicelib.protocol.stages import in_turn
 
 CATCH_UP = "catch-up"
 PAGES_PER_RUN = 50
@@ -157,9 +158,7 @@ def fill_feeds(env: Env, dead: Collection[str], deadline_ms: int) -> None:
         except (Retry, Denied, NoSuchBucket) as error:
             env.log("fills-not-listed", region=region, error=str(error))
             continue
-        # Each sweep begins with another feed: a long fill must not keep the others waiting.
-        first = env.clock.now_ms() // env.policy.sweep_interval_ms % len(waiting) if waiting else 0
-        for feed_id, names in waiting[first:] + waiting[:first]:
+        for feed_id, names in in_turn(env, waiting):
             log = FeedLog(control, feed_id)
             try:
                 _fill(env, log, names, dead, deadline_ms)

@@ -20,11 +20,11 @@ from chalicelib.core.errors import (
     Unsettled,
 )
 from chalicelib.core.ids import object_id, parent_of
-from chalicelib.core.model import Checksum, ChecksumType, Manifest, Outcome, Row, RowOutcome
+from chalicelib.core.model import Bucket, Checksum, ChecksumType, Manifest, Outcome, Row, RowOutcome
 from chalicelib.core.parts import PartRange, PartShare, part_ranges, parts_total, shares_of
 from chalicelib.core.registers import Mark, Registration, read_register
 from chalicelib.core.verdict import is_pinned
-from chalicelib.ports import Part, QueueName, UploadRef, Wake, Written
+from chalicelib.ports import ObjectStore, Part, QueueName, UploadRef, Wake, Written
 from chalicelib.protocol.publish import Publisher, cancelled_row
 
 HELP_WAIT_MS = 15_000
@@ -41,6 +41,16 @@ def upload_name(manifest: Manifest, index: int) -> str:
     strict cancel also revokes the uploads of its earlier workers.
     """
     return f"{parent_of(manifest.part)}/{manifest.aside[index]}" if manifest.aside else f"{manifest.part}/{index}"
+
+
+def abort_registered(
+    store: ObjectStore, at: tuple[Bucket, str], generations: Mapping[int, Registration], job_id: str, name: str
+) -> None:
+    """Abort every upload to `at` (bucket, key) that its register shows under a row of a job (`upload_name`)."""
+    bucket, key = at
+    for mine in generations.values():
+        if mine.mark is Mark.UPLOAD and (mine.job_id, mine.row) == (job_id, name):
+            store.abort(UploadRef(bucket, key, mine.upload_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ class MultipartPublisher:
                 return None  # Another worker registered an upload meanwhile: read again, so that it is aborted too.
         # Crash here: the register is closed, and the upload is still open. The next epoch finds the register closed and
         # gets here again.
-        self._abort_registered(generations)
+        self._abort_all(generations)
         return publisher.look(self.row) or cancelled_row(self.row)
 
     def abandon(self) -> None:
@@ -92,15 +102,14 @@ class MultipartPublisher:
         upload is old.
         """
         try:
-            self._abort_registered(self.publisher.control.register(self._register_id))
+            self._abort_all(self.publisher.control.register(self._register_id))
         except EftError as error:
             self.publisher.env.log("abort-failed", job=self.publisher.route.job_id, key=self.row.key, error=str(error))
 
-    def _abort_registered(self, generations: Mapping[int, Registration]) -> None:
-        publisher = self.publisher
-        for mine in generations.values():
-            if mine.mark is Mark.UPLOAD and (mine.job_id, mine.row) == (publisher.route.job_id, self.name):
-                publisher.env.store.abort(UploadRef(publisher.route.target.bucket, self.row.target, mine.upload_id))
+    def _abort_all(self, generations: Mapping[int, Registration]) -> None:
+        route = self.publisher.route
+        at = (route.target.bucket, self.row.target)
+        abort_registered(self.publisher.env.store, at, generations, route.job_id, self.name)
 
     def _once(self, *, look: bool, last: bool) -> RowOutcome | None:
         result = self._attempt(look=look, last=last)

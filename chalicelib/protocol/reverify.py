@@ -53,8 +53,10 @@ def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: i
             except EftError as error:
                 # One feed's trouble must not hold up the others.
                 env.log("deliveries-not-looked-at", feed=feed.id, error=str(error))
-                looked = True
-            if looked and env.clock.now_ms() >= deadline_ms:
+            else:
+                if not looked:
+                    continue
+            if env.clock.now_ms() >= deadline_ms:
                 return  # The next sweeps go through the other feeds: this feed is not due again then.
 
 

@@ -1,6 +1,7 @@
 """Run the stages of a sweep: each in its share of the time, and no matter how the stages before it ended."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from chalicelib.core.budgets import reserve_ms
 from chalicelib.core.errors import OutOfTime
@@ -11,6 +12,7 @@ from chalicelib.protocol.breaker import Breaker, Limits, guarded
 NOTING_MS = 1_500
 """How long before its calls are cut off a stage stops beginning things, in ms. It notes its progress in that time."""
 Work = Callable[[Env, int], None]
+T = TypeVar("T")
 
 
 def run_stages(env: Env, breaker: Breaker, deadline_ms: int, stages: Mapping[Stage, Work]) -> None:
@@ -33,3 +35,10 @@ def run_stages(env: Env, breaker: Breaker, deadline_ms: int, stages: Mapping[Sta
             failure = failure or error
     if failure is not None:
         raise failure
+
+
+def in_turn(env: Env, items: Sequence[T]) -> list[T]:
+    """Return the items, beginning with another one in each sweep: one that takes long must not keep the others waiting
+    for ever."""
+    first = env.clock.now_ms() // env.policy.sweep_interval_ms % len(items) if items else 0
+    return [*items[first:], *items[:first]]

@@ -231,8 +231,10 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
     try:
         decide = _cancel if cancel else _publish
         tried = None if cancel else trial.spent(index)
-        given_up_now = _give_up(holding, publisher, row, tried) if tried else None
-        holding.decide(index, given_up_now or decide(holding, publisher, index, row))
+        if tried:
+            holding.decide(index, _give_up(holding, publisher, row, tried))
+        else:
+            holding.decide(index, decide(holding, publisher, index, row))
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
     except NotAsked as error:

@@ -9,13 +9,12 @@ from chalicelib.core.errors import Corrupt, EftError
 from chalicelib.core.keys import Issuer, KeyRecord, UnusableKeys, due, merge, published
 from chalicelib.ports import Env
 from chalicelib.protocol.keys import read_keys, write_keys
+from chalicelib.protocol.stages import in_turn
 
 
 def run(env: Env, until_ms: int) -> None:
-    """Refresh the keys of the issuers that are due. Start none after `until_ms`. Each sweep begins with another issuer:
-    those that don't answer must not keep the others from their turn for ever."""
-    first = env.clock.now_ms() // env.policy.sweep_interval_ms % max(1, len(env.issuers))
-    for issuer in (*env.issuers[first:], *env.issuers[:first]):
+    """Refresh the keys of the issuers that are due. Start none after `until_ms`."""
+    for issuer in in_turn(env, env.issuers):
         if issuer.jwks_url and env.clock.now_ms() < until_ms:
             try:
                 _refresh(env, issuer)

@@ -31,7 +31,7 @@ from chalicelib.protocol.regions import beat, note_storage, peers, region_sight,
 from chalicelib.protocol.reverify import verify_again
 from chalicelib.protocol.settling import finish, settle
 from chalicelib.protocol.slots import waits_for_slot
-from chalicelib.protocol.stages import Work, run_stages
+from chalicelib.protocol.stages import Work, in_turn, run_stages
 from chalicelib.protocol.summing import sum_up
 from chalicelib.protocol.table import ask, tell
 
@@ -232,9 +232,7 @@ def _sweep_uploads(env: Env, found: Places, until_ms: int) -> None:
     places = {(e.bucket, e.prefix) for e in found.endpoints.values() if e.writable}
     seen: set[str] = set()
     ordered = sorted(places, key=lambda place: (place[0].name, place[1]))
-    # Start with another bucket in each sweep: a slow bucket must not keep the others waiting for ever.
-    first = env.clock.now_ms() // env.policy.sweep_interval_ms % len(ordered) if ordered else 0
-    for bucket, prefix in ordered[first:] + ordered[:first]:
+    for bucket, prefix in in_turn(env, ordered):
         if any(prefix.startswith(earlier) for name, earlier in places if name == bucket and earlier != prefix):
             continue  # A shorter prefix of the same bucket covers it.
         try:

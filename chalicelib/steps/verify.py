@@ -23,11 +23,10 @@ from chalicelib.core.model import (
     RowOutcome,
     Verification,
 )
-from chalicelib.core.registers import Mark
 from chalicelib.core.verdict import verified, verified_deletion
-from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, UploadRef, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import REPLACING, source_key_of
-from chalicelib.protocol.multipart import upload_name
+from chalicelib.protocol.multipart import abort_registered, upload_name
 from chalicelib.protocol.patience import with_patience
 from chalicelib.protocol.places import places_of_feed, places_writing
 from chalicelib.protocol.poison import outcome_of, safely
@@ -38,7 +37,8 @@ from chalicelib.protocol.scan import first_bound, look_at
 from chalicelib.protocol.settling import settle_if_due
 
 _KEEP_UPLOAD = (Outcome.COPIED, Outcome.SET_ASIDE)
-"""Outcomes whose upload must not be aborted: it was completed, or another partition continues with it."""
+"""Outcomes whose uploads are left alone here: copy has completed or abandoned them, or another partition continues with
+them."""
 LOOKED_AT = (Outcome.COPIED, Outcome.DELETED, Outcome.KEPT)
 
 
@@ -155,17 +155,12 @@ def _abort_leftovers(env: Env, control: ControlRecords, spec: JobSpec, manifest:
     for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
         if row.method is not Method.MULTIPART or outcome.outcome in _KEEP_UPLOAD:
             continue
+        at = (spec.target.bucket, row.target)
         try:
-            _abort(env, control, spec, row.target, upload_name(manifest, index))
+            generations = control.register(object_id(spec.target.bucket.name, row.target))
+            abort_registered(env.store, at, generations, spec.job_id, upload_name(manifest, index))
         except EftError as error:
             env.log("abort-failed", job=spec.job_id, key=row.target, error=str(error))
-
-
-def _abort(env: Env, control: ControlRecords, spec: JobSpec, target: str, name: str) -> None:
-    for registration in control.register(object_id(spec.target.bucket.name, target)).values():
-        mine = (registration.job_id, registration.row) == (spec.job_id, name)
-        if mine and registration.mark is Mark.UPLOAD:
-            env.store.abort(UploadRef(spec.target.bucket, target, registration.upload_id))
 
 
 def verify_delivery(env: Env, wake: VerifyDelivery) -> None:

@@ -209,7 +209,7 @@ def test_a_good_token_is_not_refused_because_the_keys_can_not_be_read(world: Wor
     """A new process, and its Region's storage hangs: API Gateway makes a 503 of the error, and a 403 of a refusal."""
     rule = world.store.rule(Rule(Operation.GET, times=None, error=lambda: NoAnswer("ReadTimeoutError", "no answer")))
     with using(composition(world.found, world.env)):
-        with pytest.raises(Retry):
+        with pytest.raises(NoAnswer):
             ask(OLD.token())
         world.store.rules.remove(rule)
         world.clock.sleep_ms(MINUTE_MS)

@@ -347,14 +347,20 @@ def test_two_jobs_that_copy_the_same_object_do_not_share_uploads() -> None:
     assert world.all_uploads() == [], "what the one left is not kept for a day because the other was faster"
 
 
-def test_the_upload_of_a_row_that_another_job_delivered_is_aborted_at_once() -> None:
-    """The other job completes its own upload just before this one's Complete, which gets a 412."""
+def overtaken() -> World:
+    """Somebody else puts the same object there just before the upload is completed."""
     world = world_of()
 
-    def be_faster() -> None:
+    def put() -> None:
         world.store.put(TARGET[EAST], TARGET_KEY, BODY)
 
-    world.faults.rule(Rule(operation=Operation.COMPLETE, key=TARGET_KEY, act=be_faster, error=None))
+    world.faults.rule(Rule(operation=Operation.COMPLETE, key=TARGET_KEY, act=put, error=None))
+    return world
+
+
+def test_the_upload_of_a_row_that_another_job_delivered_is_aborted_at_once() -> None:
+    """The other job completes its own upload just before this one's Complete, which gets a 412."""
+    world = overtaken()
     spec = world.submit("a/", "b/")
     world.settle()
     assert world.outcomes(spec) == {KEY: Outcome.COPIED}
@@ -362,15 +368,7 @@ def test_the_upload_of_a_row_that_another_job_delivered_is_aborted_at_once() -> 
 
 
 def test_an_abort_that_fails_keeps_no_row_from_its_end() -> None:
-    world = world_of()
-    world.faults.rule(
-        Rule(
-            operation=Operation.COMPLETE,
-            key=TARGET_KEY,
-            act=lambda: world.store.put(TARGET[EAST], TARGET_KEY, BODY),
-            error=None,
-        )
-    )
+    world = overtaken()
     world.faults.rule(Rule(operation=Operation.ABORT, times=None))
     spec = world.submit("a/", "b/")
     world.settle()

@@ -24,7 +24,7 @@ class _Remembered:
     looked_ms: int | None = None
     record: KeyRecord | None = None
     parsed: Mapping[str, jwt.PyJWK] = field(default_factory=dict)
-    failure: Exception | None = None
+    failure: Retry | None = None
     """The error of the last read; None if it succeeded, or if there may be no record yet."""
 
 
@@ -53,7 +53,7 @@ class Keyring:
             key = self._known(issuer, kid)
         failure = self._remembered[issuer.name].failure
         if key is None and failure is not None:
-            raise Retry("KeysNotRead", f"the keys of {issuer.name} can't be read: {failure}") from failure
+            raise failure
         return key
 
     def _known(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
@@ -76,5 +76,7 @@ class Keyring:
         except (EftError, ValueError) as error:
             self._log("keys-not-read", issuer=issuer.name, error=str(error))
             # S3 answers 403 for a missing key to callers that may not list the bucket, as the authorizer may not.
-            known.failure = None if isinstance(error, Denied) else error
+            if not isinstance(error, Denied):
+                told = f"the keys of {issuer.name} can't be read: {error}"
+                known.failure = error if isinstance(error, Retry) else Retry("KeysNotRead", told)
         return True
