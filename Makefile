@@ -11,7 +11,7 @@ NAME := $(if $(RUN),--name $(RUN))
 # The two environments are installed side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: help demo bench-plan bench-fairness drill up down test fuzz simulate mutants model verify-report check format package token rotate lock
+.PHONY: help demo bench-plan bench-fairness drill up down test fuzz simulate mutants model verify-report check states format package token rotate lock
 .DELETE_ON_ERROR:
 
 help:
@@ -29,7 +29,8 @@ help:
 	@echo 'make bench-fairness        a tenant with little work beside one with a lot, with and without fairness'
 	@echo 'make verify-report FILE=receipts CHAIN=hash [REPORT=file]  receipts and report of a job against its hash chain'
 	@echo 'make bench-plan [KEYS=100000]  a plan of many keys on the local cloud: time, memory, truth; out/plan.json'
-	@echo 'make check                 lint, formatting, types, import rules'
+	@echo 'make check                 lint, formatting, types, import rules, docs/states.md'
+	@echo 'make states                write docs/states.md from the tables of the life cycles'
 	@echo 'make format                format the code'
 	@echo 'make package               the zip and the template for AWS, in out/package/'
 	@echo 'make lock                  pin the requirements anew'
@@ -90,6 +91,10 @@ check: $(DEV)
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	PYTHONPATH=. .venv/bin/lint-imports
+	@$(PY) -m tools.states --check
+
+states: $(DEV)
+	@$(PY) -m tools.states
 
 format: $(DEV)
 	.venv/bin/ruff check --fix

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chalicelib.core.ids import digest_of
+from chalicelib.core.lifecycles import FEED, FeedEvent, FeedState
 from chalicelib.core.model import Endpoint, Feed
 
 MARGIN_MS = 3_600_000
@@ -150,6 +151,13 @@ def since_of_pause_ms(paused_ms: int) -> int:
     """Return from which time on objects are looked for when a pause ends. The margin is there for objects that are
     older than the pause and whose events arrive during it."""
     return max(0, paused_ms - MARGIN_MS)
+
+
+def feed_state(*, paused: bool, stopped: bool) -> FeedState:
+    """Return the state of a registered feed. `paused`: its pause log ends in a pause; `stopped`: the service wrote
+    that pause."""
+    pause = FeedEvent.STOPPED if stopped else FeedEvent.PAUSED
+    return FEED.reached((FeedEvent.REGISTERED, pause) if paused else (FeedEvent.REGISTERED,))
 
 
 def loop_from(start: FeedPlace, reading: Callable[[str], Iterable[FeedPlace]]) -> list[str] | None:

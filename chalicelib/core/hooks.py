@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chalicelib.core.lifecycles import WEBHOOK, WebhookEvent, WebhookState
+
 
 class Topic(StrEnum):
     """A kind of event that a webhook may report."""
@@ -35,5 +37,10 @@ class Webhook:
     disabled: bool = False
     """The receiver has answered that it is gone (410). Nothing is posted until the webhook is registered anew."""
 
+    @property
+    def state(self) -> WebhookState:
+        registered = WebhookEvent.REGISTERED
+        return WEBHOOK.reached((registered, WebhookEvent.GONE) if self.disabled else (registered,))
+
     def wants(self, topic: Topic) -> bool:
-        return not self.disabled and (topic is Topic.TEST or topic in self.events)
+        return self.state is WebhookState.ACTIVE and (topic is Topic.TEST or topic in self.events)

@@ -1,26 +1,15 @@
 """Computes what a plan amounts to. A plan is a job that is planned first, and carried out when it is approved."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from chalicelib.core.identity import etag_parts
+from chalicelib.core.lifecycles import PLAN, PlanEvent, PlanState
 from chalicelib.core.model import Fork, JobSpec, Link, Manifest, Method, Outcome, OverwriteMode, Row, Verification
 from chalicelib.core.parts import parts_total
 from chalicelib.core.policy import Policy
 from chalicelib.core.totals import ClassTotals, Totals, add_up
-
-
-class PlanState(StrEnum):
-    """The state of a plan. After the approval, its job shows how it goes on."""
-
-    PLANNING = "PLANNING"
-    PLANNED = "PLANNED"
-    """It waits for approval."""
-    EXPIRED = "EXPIRED"
-    """It is so old that it can't be approved any more."""
-    APPROVED = "APPROVED"
-    CANCELLED = "CANCELLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +32,33 @@ class Approval:
     region: str
     approved_ms: int
     nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """The facts that decide a plan's state."""
+
+    summed_up: bool
+    expired: bool
+    cancelled: bool
+    approved: bool
+
+    def events(self) -> Iterator[PlanEvent]:
+        """Yield the events that these facts show, in the order in which they come (`core.lifecycles`: `PLAN`)."""
+        yield PlanEvent.REQUESTED
+        # Only a complete plan is approved, even if the summary was looked for before it was there.
+        if self.summed_up or self.approved:
+            yield PlanEvent.SUMMED_UP
+        if self.expired:
+            yield PlanEvent.EXPIRED
+        if self.cancelled:
+            yield PlanEvent.CANCELLED
+        if self.approved:
+            yield PlanEvent.APPROVED
+
+
+def plan_state(facts: PlanFacts) -> PlanState:
+    return PLAN.reached(facts.events())
 
 
 def predicted(row: Row) -> Outcome:

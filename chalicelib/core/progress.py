@@ -1,13 +1,15 @@
 """Derives a job's progress from what each Region wrote, merged so that nothing is counted twice."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from chalicelib.core.decisions import Rule, decide_by, gives, otherwise
 from chalicelib.core.ids import DELETE_RANGE, is_aside
 from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import AWAITED_MAX, Awaited, LeasePhase, PartLease
+from chalicelib.core.lifecycles import JOB, JOB_ENDS, JobEvent
 from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.core.policy import MIB
 
@@ -75,6 +77,47 @@ def planning_complete(plans: Iterable[PlanProgress], *, deletes: bool = False) -
     )
 
 
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """The facts that decide a job's state. A reader that doesn't ask for one of them leaves it at its default."""
+
+    ended: JobState | None = None
+    """The state in its terminal record."""
+    paused: bool = False
+    """Its pause log ends in a pause, and it is not cancelled."""
+    unapproved: bool = False
+    """It was planned first, and its plan is not approved."""
+    summed_up: bool = False
+    """The summary of its plan is written."""
+    storage_down: bool = False
+    """Storage that it needs can't be reached."""
+    claimed: bool = False
+    """The table has a lease of one of its partitions."""
+
+
+def _end(job: JobFacts) -> JobEvent:
+    assert job.ended is not None, "only for a rule that has asked"
+    return JOB_ENDS[job.ended]
+
+
+JOB_RULES: tuple[Rule[JobFacts, JobEvent], ...] = (
+    Rule("it has ended", lambda job: job.ended is not None, _end),
+    Rule("it is paused", lambda job: job.paused, gives(JobEvent.PAUSED)),
+    Rule("its plan waits for approval", lambda job: job.unapproved and job.summed_up, gives(JobEvent.SUMMED_UP)),
+    # Partitions with nothing to copy have their receipts, and so their leases, before the approval.
+    Rule("its plan is being made", lambda job: job.unapproved, gives(JobEvent.UNCLAIMED)),
+    Rule("storage that it needs is away", lambda job: job.storage_down, gives(JobEvent.REGION_LOST)),
+    Rule("a partition is claimed", lambda job: job.claimed, gives(JobEvent.CLAIMED)),
+    Rule("no partition is claimed", otherwise, gives(JobEvent.UNCLAIMED)),
+)
+"""The one event that is observed of a job: the first rule that applies."""
+
+
+def job_state(facts: JobFacts) -> JobState:
+    """Return a job's state: the one to which the observed event leads (`core.lifecycles`: `JOB`)."""
+    return JOB.reached((JobEvent.ACCEPTED, decide_by(JOB_RULES, facts)))
+
+
 def derive(
     plans: Iterable[PlanProgress],
     leases: Iterable[PartLease],
@@ -83,50 +126,122 @@ def derive(
     intents: Intents = NO_INTENTS,
     *,
     deletes: bool = False,
+    unapproved: bool = False,
+    summed_up: bool = False,
+    storage_down: bool = False,
 ) -> Progress:
-    """Merge all Regions' items into one picture. `deletes`: once everything is delivered, the job goes on to delete."""
+    """Merge all Regions' items into one picture. `deletes`: once everything is delivered, the job goes on to delete.
+    For the other flags see `JobFacts`."""
     newest = _newest(plans)
-    planned = planning_complete(newest.values(), deletes=deletes)
     by_part: dict[str, list[PartLease]] = {}
     for lease in leases:
         by_part.setdefault(lease.part, []).append(lease)
     merged = [_merge(items) for items in by_part.values()]
-    done = [item for item in merged if item.phase is LeasePhase.DONE]
-    # Rows set aside belong to their parents.
-    asides = sum(is_aside(item.part) for item in merged)
-    in_leases = sum(item.rows for item in merged if not is_aside(item.part))
-    objects_planned = max(sum(p.rows for p in newest.values()), in_leases)
+    facts = JobFacts(
+        ended=terminal.state if terminal else None,
+        paused=intents.paused,
+        unapproved=unapproved,
+        summed_up=summed_up,
+        storage_down=storage_down,
+        claimed=bool(merged),
+    )
+    stage = _Stage(facts, newest, merged, planning_complete(newest.values(), deletes=deletes))
+    if terminal is not None:
+        return _settled(stage, terminal)
+    objects_planned = max(sum(p.rows for p in newest.values()), stage.rows_in_leases)
     # A slow worker may record rows that were set aside meanwhile: until the receipt is there, they are in both items.
     objects_decided = min(objects_planned, sum(item.decided.bit_count() for item in merged))
     bytes_decided = sum(item.bytes_decided for item in merged)
     bytes_planned = max(sum(p.bytes for p in newest.values()), bytes_decided)
-    counts: Counter[Outcome] = Counter()
-    for item in done:
-        counts.update(item.counts)
-    started = min((item.started_ms for item in merged), default=None)
-    copying = any(item.phase in (LeasePhase.COPYING, LeasePhase.RELEASED) for item in merged)
-    state = JobState.PAUSED if intents.paused else JobState.RUNNING if merged else JobState.PLANNING
-    eta_ms = _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, started, now_ms)
-    phase: Phase = "split" if not merged else "copy" if copying or not planned or len(done) == 0 else "verify"
-    if DELETE_RANGE in newest:
-        phase = "delete"
+    eta_ms = _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, stage.started_ms, now_ms)
     return Progress(
-        state=terminal.state if terminal else state,
-        phase="settled" if terminal else phase,
-        planned=planned or terminal is not None,
-        objects_planned=terminal.planned if terminal else objects_planned,
-        bytes_planned=terminal.bytes_planned if terminal else bytes_planned,
-        objects_decided=terminal.planned if terminal else objects_decided,
-        bytes_decided=terminal.bytes_planned if terminal else bytes_decided,
-        partitions=terminal.parts
-        if terminal
-        else max(sum(p.links - p.forked for p in newest.values()) + asides, len(merged)),
-        partitions_done=terminal.parts if terminal else len(done),
-        counts=dict(terminal.counts) if terminal else dict(counts),
-        started_ms=started,
-        awaited=() if terminal else _awaited(merged),
-        eta_ms=0 if terminal else None if intents.highest else eta_ms,
+        state=job_state(facts),
+        phase=decide_by(PHASES, stage),
+        planned=stage.planned,
+        objects_planned=objects_planned,
+        bytes_planned=bytes_planned,
+        objects_decided=objects_decided,
+        bytes_decided=bytes_decided,
+        partitions=stage.partitions,
+        partitions_done=len(stage.done),
+        counts=stage.counts,
+        started_ms=stage.started_ms,
+        awaited=_awaited(merged),
+        eta_ms=None if unapproved or intents.highest else eta_ms,
     )
+
+
+def _settled(stage: "_Stage", terminal: Terminal) -> Progress:
+    """Return the progress of a job that has ended: its terminal record has the last word."""
+    return Progress(
+        state=job_state(stage.facts),
+        phase=decide_by(PHASES, stage),
+        planned=True,
+        objects_planned=terminal.planned,
+        bytes_planned=terminal.bytes_planned,
+        objects_decided=terminal.planned,
+        bytes_decided=terminal.bytes_planned,
+        partitions=terminal.parts,
+        partitions_done=terminal.parts,
+        counts=dict(terminal.counts),
+        started_ms=stage.started_ms,
+        eta_ms=0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """How far a job is: the case that `PHASES` decides about."""
+
+    facts: JobFacts
+    newest: Mapping[str, PlanProgress]
+    """Range -> its newest progress of planning, by any Region."""
+    merged: Sequence[PartLease]
+    """One item for each partition, merged from those of all Regions."""
+    planned: bool
+    """Every range is planned to its end."""
+
+    @property
+    def done(self) -> list[PartLease]:
+        return [item for item in self.merged if item.phase is LeasePhase.DONE]
+
+    @property
+    def copying(self) -> bool:
+        return any(item.phase in (LeasePhase.COPYING, LeasePhase.RELEASED) for item in self.merged)
+
+    @property
+    def rows_in_leases(self) -> int:
+        """Rows of the known partitions. Rows set aside belong to their parents."""
+        return sum(item.rows for item in self.merged if not is_aside(item.part))
+
+    @property
+    def partitions(self) -> int:
+        asides = sum(is_aside(item.part) for item in self.merged)
+        return max(sum(p.links - p.forked for p in self.newest.values()) + asides, len(self.merged))
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        counts: Counter[Outcome] = Counter()
+        for item in self.done:
+            counts.update(item.counts)
+        return dict(counts)
+
+    @property
+    def started_ms(self) -> int | None:
+        return min((item.started_ms for item in self.merged), default=None)
+
+
+PHASES: tuple[Rule[_Stage, Phase], ...] = (
+    Rule("it has ended", lambda job: job.facts.ended is not None, gives("settled")),
+    Rule("its plan is not approved", lambda job: job.facts.unapproved, gives("split")),
+    Rule("its deletions are planned", lambda job: DELETE_RANGE in job.newest, gives("delete")),
+    Rule("no partition is claimed", lambda job: not job.merged, gives("split")),
+    Rule("a partition is not copied", lambda job: job.copying, gives("copy")),
+    Rule("more partitions may follow", lambda job: not job.planned, gives("copy")),
+    Rule("no partition has its receipt", lambda job: not job.done, gives("copy")),
+    Rule("all partitions are copied", otherwise, gives("verify")),
+)
+"""The phase that a job is in: the first rule that applies."""
 
 
 def _awaited(merged: Iterable[PartLease]) -> tuple[Awaited, ...]:

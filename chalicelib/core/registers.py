@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chalicelib.core.lifecycles import UPLOAD, UploadEvent, UploadState
+
 
 class Mark(StrEnum):
     UPLOAD = "UPLOAD"
@@ -42,12 +44,33 @@ class Register:
     closed: bool
 
 
+def upload_state(upload_id: str, generations: Mapping[int, Registration]) -> UploadState:
+    """Return the state of an upload that S3 still shows, as its object's register tells it (`core.lifecycles`:
+    `UPLOAD`)."""
+    marks = generations.values()
+    owner = next((r for r in marks if r.mark is Mark.UPLOAD and r.upload_id == upload_id), None)
+    events = [UploadEvent.CREATED]
+    if owner is None:
+        # A TOMBSTONE that names the upload was written after the upload had been seen. It, or an earlier record, has
+        # filled the generation that the creator had fixed before. So the upload can't be registered any more.
+        fenced = any(r.mark is Mark.TOMB and r.upload_id == upload_id for r in marks)
+        return UPLOAD.reached([*events, UploadEvent.FENCED] if fenced else events)
+    events.append(UploadEvent.REGISTERED)
+    if any(r.mark is Mark.CLOSED and r.job_id == owner.job_id for r in marks):
+        events.append(UploadEvent.CLOSED)
+    if any(r.mark is Mark.DEAD and r.upload_id == upload_id for r in marks):
+        events.append(UploadEvent.DEAD)
+    return UPLOAD.reached(events)
+
+
 def read_register(generations: Mapping[int, Registration], job_id: str, row: str) -> Register:
-    dead = {r.upload_id for r in generations.values() if r.mark is Mark.DEAD}
     mine = [
         (generation, r)
         for generation, r in generations.items()
-        if r.job_id == job_id and r.row == row and r.mark is Mark.UPLOAD and r.upload_id not in dead
+        if r.job_id == job_id
+        and r.row == row
+        and r.mark is Mark.UPLOAD
+        and upload_state(r.upload_id, generations) is not UploadState.DEAD
     ]
     return Register(
         next_generation=max(generations, default=0) + 1,
@@ -68,14 +91,13 @@ class Stale(StrEnum):
 def judge_upload(upload_id: str, generations: Mapping[int, Registration], row_settled: Mapping[str, bool]) -> Stale:
     """Decide about an upload that is older than the threshold and was created by our own role. `row_settled` maps
     "<job>/<row>" to whether its partition has a receipt."""
-    dead = {r.upload_id for r in generations.values() if r.mark is Mark.DEAD}
-    owner = next((r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id), None)
-    if owner is None:
-        # A TOMBSTONE that names the upload was written after the upload had been seen. It, or an earlier record, has
-        # filled the generation that the creator had fixed before. So the upload can't be registered any more.
-        fenced = any(r.mark is Mark.TOMB and r.upload_id == upload_id for r in generations.values())
-        return Stale.ABORT if fenced else Stale.FENCE
-    if upload_id in dead or row_settled.get(f"{owner.job_id}/{owner.row}", False):
+    state = upload_state(upload_id, generations)
+    if state is UploadState.BEGUN:
+        return Stale.FENCE
+    if state in (UploadState.FENCED, UploadState.DEAD):
+        return Stale.ABORT
+    owner = next(r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id)
+    if row_settled.get(f"{owner.job_id}/{owner.row}", False):
         return Stale.ABORT
     current = read_register(generations, owner.job_id, owner.row).upload_id
     return Stale.KEEP if current == upload_id else Stale.ABORT

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from chalicelib.core.admission import heads, partitions_ahead
 from chalicelib.core.budgets import silence_ms
 from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
 from chalicelib.core.intents import NO_INTENTS, Intents
 from chalicelib.core.leases import Observation
+from chalicelib.core.lifecycles import PARTITION, PartitionEvent, PartitionState
 from chalicelib.core.model import Priority
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import may_be_complete, ranges_of
@@ -85,7 +87,10 @@ def waiting(records: Records, *, deletes: bool = False) -> Waiting:
     # A range whose two halves both have entries has ended in its range split: nothing in it is left to do.
     forked = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
     forks = {part_id(name, ranges[name]) for name in forked}
-    unclaimed = records.links - records.done - records.claims.keys() - forks
+    parts: dict[PartitionState, set[str]] = {state: set() for state in PartitionState}
+    for part in records.links.union(records.claims, records.copied):
+        parts[_state(records, part)].add(part)
+    unclaimed = parts[PartitionState.PLANNED] - forks
     forkable = {name: last for name, last in ranges.items() if name != DELETE_RANGE}
     # The last entry of a range that nobody works on may be a range split whose messages were lost. Only reading it
     # would tell. A message for a range that doesn't exist changes nothing.
@@ -94,11 +99,31 @@ def waiting(records: Records, *, deletes: bool = False) -> Waiting:
     begins = {DELETE_RANGE} if deletes and delivered and DELETE_RANGE not in ranges else set()
     return Waiting(
         split=frozenset((ranges.keys() | halves | begins) - forked),
-        copy=unclaimed,
-        working=frozenset(records.claims.keys() - records.done - records.copied.keys()),
-        # A copy record of any epoch is true for every row, so it can be verified.
-        verify=frozenset(records.copied.keys() - records.done),
+        copy=frozenset(unclaimed),
+        working=frozenset(parts[PartitionState.COPYING] | parts[PartitionState.RESTING]),
+        verify=frozenset(parts[PartitionState.COPIED]),
     )
+
+
+def _state(records: Records, part: str) -> PartitionState:
+    """Return the state of a partition, or of a range split, by the names of its records."""
+    copied = part in records.copied
+    # A LIST of several pages may show a copy record and not the claim, which is older: its page was read before.
+    return _reached(copied or part in records.claims, part in records.resting, copied, part in records.done)
+
+
+@cache
+def _reached(claimed: bool, resting: bool, copied: bool, done: bool) -> PartitionState:
+    """Replay the records of a partition (`core.lifecycles`: `PARTITION`). A large job has many partitions and few
+    combinations of records, so each combination is replayed only once."""
+    shown = {
+        PartitionEvent.CUT: True,
+        PartitionEvent.CLAIMED: claimed,
+        PartitionEvent.TRIED: resting,
+        PartitionEvent.COPIED: copied,
+        PartitionEvent.RECEIPTED: done,
+    }
+    return PARTITION.reached(event for event, there in shown.items() if there)
 
 
 def in_line(records: Records, priority: Priority, policy: Policy) -> frozenset[str]:

@@ -11,13 +11,13 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from chalicelib.core import codec, ids
 from chalicelib.core.errors import BadRequest
 from chalicelib.core.hooks import Replaced, Topic, Webhook
+from chalicelib.core.lifecycles import NotificationEvent
 from chalicelib.core.policy import Policy
 from chalicelib.core.report import timestamp
 from chalicelib.core.retry import backoff_ms
@@ -85,14 +85,6 @@ class WebhookHealth:
     """The result of the last post that failed."""
     failures: int = 0
     """Number of failures since the last success. Simultaneous posts may count as one."""
-
-
-class Verdict(StrEnum):
-    """The meaning of a receiver's answer."""
-
-    DELIVERED = "delivered"
-    GONE = "gone"
-    AGAIN = "again"
 
 
 # --- what is registered -------------------------------------------------------------------------------------------
@@ -212,12 +204,15 @@ def headers(hook: Webhook, message_id: str, body: bytes, now_ms: int) -> dict[st
     }
 
 
-def verdict(status: int) -> Verdict:
-    """Return the meaning of an HTTP status. A redirect is no delivery: the server that it names need not be the one
-    that the tenant has named."""
-    if 200 <= status < 300:
-        return Verdict.DELIVERED
-    return Verdict.GONE if status == 410 else Verdict.AGAIN
+def event_of(status: int | None, posts: int, policy: Policy) -> NotificationEvent:
+    """Return what a post means for its notification. `status` is the receiver's HTTP status, None if there was no
+    answer; `posts` is the number of posts including this one. A redirect is no delivery: the server that it names need
+    not be the one that the tenant has named."""
+    if status is not None and 200 <= status < 300:
+        return NotificationEvent.ACCEPTED
+    if status == 410:
+        return NotificationEvent.GONE
+    return NotificationEvent.FAILED_LAST if posts >= policy.webhook_attempts else NotificationEvent.FAILED
 
 
 def wait_ms(attempt: int, retry_after_ms: int | None, policy: Policy, uniform: float) -> int:

@@ -5,11 +5,11 @@ It serves liveness, never safety.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.core.entries import Change, Entry, EntryKind, Found
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import (
     Checksum,
     JobSpec,
@@ -59,18 +59,6 @@ class Arrival:
     """The other Region has the same event, and delivers the object as long as that Region lives."""
     waited: int = 0
     """How often a hint was put off because the other Region lives."""
-
-
-class DeliveryStatus(StrEnum):
-    """How far one version of an object has got on its way through a feed."""
-
-    QUEUED = "QUEUED"
-    """It is in the manifest of a feed job, and that job is in the index of open jobs. It will be carried out."""
-    COPIED = "COPIED"
-    VERIFIED = "VERIFIED"
-    FAILED = "FAILED"
-    GONE = "GONE"
-    """It was deleted at the source before its turn came. There is nothing to deliver."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from chalicelib.core import ids
 from chalicelib.core.errors import EftError
 from chalicelib.core.keyrange import just_below
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import (
     Endpoint,
     JobSpec,
@@ -21,7 +22,7 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.plan import target_key
 from chalicelib.core.verdict import pin_of
-from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env
+from chalicelib.ports import Arrival, Delivery, Env
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.scan import look_at
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from chalicelib.core.errors import EftError
 from chalicelib.core.leases import Observation
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Feed
-from chalicelib.ports import DeliveryStatus, Env, VerifyDelivery
+from chalicelib.ports import Env, VerifyDelivery
 from chalicelib.protocol.catchup import is_mine
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.places import Places

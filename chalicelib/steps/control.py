@@ -17,7 +17,7 @@ from chalicelib.core.model import (
     RowOutcome,
     Terminal,
 )
-from chalicelib.core.progress import Progress, derive
+from chalicelib.core.progress import JobFacts, Progress, derive, job_state
 from chalicelib.core.sweep import in_line, waiting
 from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
 from chalicelib.protocol.accepting import accept, prepare
@@ -176,43 +176,63 @@ def get_job(env: Env, tenant: str, job_id: str) -> JobView:
 
 
 def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
-    end = items.terminal
-    intents, deletes = intents_seen(items.observations), spec.deletion is not None
-    progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents, deletes=deletes)
-    if spec.planned_first and end is None:
+    end, intents = items.terminal, intents_seen(items.observations)
+    hold = _hold(env, spec, end, intents)
+    progress = derive(
+        items.plans,
+        items.leases,
+        end,
+        env.clock.now_ms(),
+        intents,
+        deletes=spec.deletion is not None,
+        unapproved=hold.unapproved,
+        summed_up=hold.summed_up,
+        storage_down=bool(hold.down),
+    )
+    if end is not None:
+        return JobView(spec, progress, end.reason, end.settled_ms, end.chain_sha256, end.filtered)
+    return JobView(spec, progress, _why_it_waits(items, intents, progress.state, hold), None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """What keeps an open job from being copied, besides a pause."""
+
+    unapproved: bool = False
+    summed_up: bool = False
+    """For a plan that is not approved: it is complete."""
+    down: tuple[str, ...] = ()
+    """Regions whose storage it needs and that can't be reached."""
+
+
+def _hold(env: Env, spec: JobSpec, end: Terminal | None, intents: Intents) -> _Hold:
+    """Look for what holds a job. Nothing is read that doesn't show in its state."""
+    if end is not None:
+        return _Hold()
+    if spec.planned_first:
         records = ControlRecords(env, spec.control_region).job(spec.job_id)
         if records.approval() is None:
-            return _unapproved_view(records, spec, progress)
-    if progress.state is JobState.PAUSED:
-        why = why_stopped(items.observations, intents) or "paused by request: it goes on when it is resumed"
-        return JobView(spec, progress, why, None, None)
-    down = [region for region in sorted(_needed(env, spec)) if end is None and not storage_reachable(env, region)]
-    if down:
-        waiting = f"the storage of {', '.join(down)} can't be reached; the job goes on when it can"
-        return JobView(spec, replace(progress, state=JobState.WAITING_FOR_REGION), waiting, None, None)
-    return JobView(
-        spec=spec,
-        progress=progress,
-        reason=end.reason if end else "",
-        settled_ms=end.settled_ms if end else None,
-        chain_sha256=end.chain_sha256 if end else None,
-        filtered=end.filtered if end else None,
-    )
+            return _Hold(unapproved=True, summed_up=records.summary() is not None)
+    if intents.paused:
+        return _Hold()
+    needed = sorted(_needed(env, spec))
+    return _Hold(down=tuple(region for region in needed if not storage_reachable(env, region)))
+
+
+def _why_it_waits(items: JobItems, intents: Intents, state: JobState, hold: _Hold) -> str:
+    if hold.unapproved:
+        return "it is carried out when the plan is approved" if hold.summed_up else ""
+    if state is JobState.PAUSED:
+        return why_stopped(items.observations, intents) or "paused by request: it goes on when it is resumed"
+    if hold.down:
+        return f"the storage of {', '.join(hold.down)} can't be reached; the job goes on when it can"
+    return ""
 
 
 def _needed(env: Env, spec: JobSpec) -> set[str]:
     """Return the Regions of this deployment whose storage the job needs in order to go on."""
     lists = {spec.listed.bucket.region} if spec.listed else set()
     return ({spec.source.bucket.region, spec.control_region} | lists) & env.control_buckets.keys()
-
-
-def _unapproved_view(records: JobRecords, spec: JobSpec, progress: Progress) -> JobView:
-    """Return the view of a plan that is not approved. Partitions with nothing to copy have their receipts already, so a
-    receipt does not mean that the job runs."""
-    made = records.summary() is not None
-    state = progress.state if progress.state is JobState.PAUSED else JobState.PLANNED if made else JobState.PLANNING
-    reason = "it is carried out when the plan is approved" if made else ""
-    return JobView(spec, replace(progress, state=state, phase="split", eta_ms=None), reason, None, None)
 
 
 def health(env: Env) -> None:
@@ -243,11 +263,13 @@ def _glance(env: Env, spec: JobSpec, end: Terminal | None, down: set[str]) -> Jo
     if first.terminal is not None:
         return JobGlance(spec, first.terminal.state, first.terminal.settled_ms)
     notes = (env.ledger.get_observation(spec.job_id, INTENTS_SUBJECT, region) for region in sorted(env.control_buckets))
-    if intents_seen(note for note in notes if note is not None).paused:
-        return JobGlance(spec, JobState.PAUSED, None)
-    if _needed(env, spec) & down:
-        return JobGlance(spec, JobState.WAITING_FOR_REGION, None)
-    return JobGlance(spec, JobState.RUNNING if first.leases else JobState.PLANNING, None)
+    # A plan is in no list before it is approved.
+    facts = JobFacts(
+        paused=intents_seen(note for note in notes if note is not None).paused,
+        storage_down=bool(_needed(env, spec) & down),
+        claimed=bool(first.leases),
+    )
+    return JobGlance(spec, job_state(facts), None)
 
 
 def list_objects(

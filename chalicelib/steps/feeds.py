@@ -15,12 +15,14 @@ from chalicelib.core.feeds import (
     Fill,
     FillState,
     backfill_name,
+    feed_state,
     is_backfill,
     loop_from,
 )
 from chalicelib.core.intents import IntentKind
+from chalicelib.core.lifecycles import DeliveryStatus, FeedState
 from chalicelib.core.model import Feed, OverwriteMode
-from chalicelib.ports import Delivery, DeliveryStatus, Env
+from chalicelib.ports import Delivery, Env
 from chalicelib.protocol.catchup import listings
 from chalicelib.protocol.deliveries import furthest
 from chalicelib.protocol.feedlog import FeedLog, History
@@ -69,16 +71,20 @@ class FillView:
 
 @dataclass(frozen=True, slots=True)
 class FeedDetail:
-    """A feed with its desired state and its back-fills. `paused` is None if the target's Region doesn't answer."""
+    """A feed with its desired state and its back-fills. `state` is None if the target's Region doesn't answer."""
 
     view: FeedView
-    paused: bool | None
+    state: FeedState | None
     paused_ms: int | None
     """When it was paused, by S3's clock, in milliseconds; None if it isn't paused."""
     fills: tuple[FillView, ...]
     """The latest back-fills, newest first."""
     stopped: str = ""
     """Why the service paused it, and what to do about that; an empty string if the service didn't."""
+
+    @property
+    def paused(self) -> bool | None:
+        return None if self.state is None else self.state is not FeedState.RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +281,9 @@ def _detail(env: Env, view: FeedView, log: FeedLog) -> FeedDetail:
     steering = history.steering
     paused_ms = steering.changed_ms if steering.paused else None
     fills = tuple(_fills(env, log, history))
-    return FeedDetail(view, steering.paused, paused_ms, fills, log.stopped(steering))
+    stopped = log.stopped(steering)
+    state = feed_state(paused=steering.paused, stopped=bool(stopped))
+    return FeedDetail(view, state, paused_ms, fills, stopped)
 
 
 def _fills(env: Env, log: FeedLog, history: History) -> Iterable[FillView]:

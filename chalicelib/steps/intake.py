@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from chalicelib.core.errors import EftError, NoSuchBucket, Permanent, Retry
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Endpoint, Feed, Method, ObjectFacts, ObjectHead, Outcome, Row, RowOutcome
 from chalicelib.core.plan import Sight, target_key
 from chalicelib.core.verdict import pin_of
-from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, VerifyDelivery
+from chalicelib.ports import Arrival, Delivery, Env, VerifyDelivery
 from chalicelib.protocol.delivered import TAKEN_AWAY, DeliveryRecords, digest
 from chalicelib.protocol.deliveries import DELIVERED, delivery_of, is_queued
 from chalicelib.protocol.feedjobs import feed_job, open_feed_job

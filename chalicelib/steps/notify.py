@@ -11,16 +11,16 @@ from chalicelib.core import codec
 from chalicelib.core.entries import Condition, Entry, EntryKind
 from chalicelib.core.errors import Retry, Stale
 from chalicelib.core.hooks import Webhook
+from chalicelib.core.lifecycles import NOTIFICATION, NotificationEvent, NotificationState
 from chalicelib.core.webhooks import (
     Notice,
     Notification,
-    Verdict,
     WebhookHealth,
     after_failure,
     after_success,
+    event_of,
     headers,
     notification,
-    verdict,
     wait_ms,
     without_secrets,
 )
@@ -59,14 +59,17 @@ def post(env: Env, waiting: Notification) -> None:
         env.log("notification-unwanted", tenant=waiting.tenant, webhook=waiting.webhook, message=waiting.message_id)
         return
     answer = _post(env, hook, waiting)
-    found = verdict(answer.status) if isinstance(answer, Reply) else Verdict.AGAIN
+    event = event_of(answer.status if isinstance(answer, Reply) else None, waiting.attempt + 1, env.policy)
     failure = f"answered {answer.status}" if isinstance(answer, Reply) else answer.message
-    _note(env, entry, "" if found is Verdict.DELIVERED else failure)
-    if found is Verdict.GONE:
+    _note(env, entry, "" if event is NotificationEvent.ACCEPTED else failure)
+    if event is NotificationEvent.GONE:
         _disable(env, entry)
-    elif found is Verdict.AGAIN:
+    state = NOTIFICATION.after(NotificationState.WAITING, event)
+    if state is NotificationState.WAITING:
         # Crash before this: the message comes again by itself, and is posted once more as the same attempt.
         _again(env, waiting, failure, answer.retry_after_ms if isinstance(answer, Reply) else None)
+    elif state is NotificationState.GIVEN_UP:
+        _give_up(env, waiting, failure)
 
 
 def _live(entry: Entry | None) -> Webhook | None:
@@ -82,17 +85,27 @@ def _post(env: Env, hook: Webhook, waiting: Notification) -> Reply | Retry:
 
 
 def _again(env: Env, waiting: Notification, failure: str, retry_after_ms: int | None) -> None:
-    tries = waiting.attempt + 1
-    about = {"tenant": waiting.tenant, "webhook": waiting.webhook, "message": waiting.message_id, "tries": tries}
-    if tries >= env.policy.webhook_attempts:
-        env.log("notification-given-up", **about, error=failure)
-        # Reset the attempts: a person who moves the message back to the queue wants it to have all of them again.
-        env.queue.give_up(replace(waiting, attempt=0, not_before_ms=0))
-        return
+    posts = waiting.attempt + 1
     wait = wait_ms(waiting.attempt, retry_after_ms, env.policy, env.rng.uniform())
-    env.log("notification-again", **about, error=failure, wait_ms=wait)
-    due = replace(waiting, attempt=tries, not_before_ms=env.clock.now_ms() + wait)
+    env.log("notification-again", **_about(waiting), error=failure, wait_ms=wait)
+    due = replace(waiting, attempt=posts, not_before_ms=env.clock.now_ms() + wait)
     env.queue.send_notices([due], delay_ms=wait)
+
+
+def _give_up(env: Env, waiting: Notification, failure: str) -> None:
+    env.log("notification-given-up", **_about(waiting), error=failure)
+    # Reset the attempts: a person who moves the message back to the queue wants it to have all of them again.
+    env.queue.give_up(replace(waiting, attempt=0, not_before_ms=0))
+
+
+def _about(waiting: Notification) -> dict[str, object]:
+    posts = waiting.attempt + 1
+    return {
+        "tenant": waiting.tenant,
+        "webhook": waiting.webhook,
+        "message": waiting.message_id,
+        "tries": posts,
+    }
 
 
 def _disable(env: Env, entry: Entry) -> None:

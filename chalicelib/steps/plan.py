@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from chalicelib.core import ids
 from chalicelib.core.errors import NotYet, Unknown
+from chalicelib.core.lifecycles import PlanState
 from chalicelib.core.model import JobSpec, Link, Manifest, Outcome, Row
-from chalicelib.core.planned import Approval, PlanState, PlanSummary, predicted
+from chalicelib.core.planned import Approval, PlanFacts, PlanSummary, plan_state, predicted
 from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import in_line
 from chalicelib.ports import Env, JobItems, QueueName, Wake
@@ -66,17 +67,16 @@ def get_plan(env: Env, tenant: str, plan_id: str) -> PlanView:
     spec, items = find_plan(env, tenant, plan_id)
     records = ControlRecords(env, spec.control_region).job(plan_id)
     summary, approval = records.summary(), records.approval()
-    expires_ms = _expires_ms(env, summary) if summary else None
-    if approval is not None:
-        state = PlanState.APPROVED
-    elif items.terminal is not None or records.intents().cancelled:
-        state = PlanState.CANCELLED
-    elif expires_ms is not None:
-        state = PlanState.EXPIRED if expires_ms <= env.clock.now_ms() else PlanState.PLANNED
-    else:
-        state = PlanState.PLANNING
+    # Nobody asks whether an approved plan is cancelled: its job shows that.
+    cancelled = approval is None and (items.terminal is not None or records.intents().cancelled)
+    state = _state(env, summary, cancelled=cancelled, approved=approval is not None)
     progress = derive(items.plans, (), None, env.clock.now_ms())
-    return PlanView(spec, state, progress, summary, approval, expires_ms)
+    return PlanView(spec, state, progress, summary, approval, _expires_ms(env, summary) if summary else None)
+
+
+def _state(env: Env, summary: PlanSummary | None, *, cancelled: bool, approved: bool) -> PlanState:
+    expired = summary is not None and _expires_ms(env, summary) <= env.clock.now_ms()
+    return plan_state(PlanFacts(summary is not None, expired, cancelled, approved))
 
 
 def list_planned(
@@ -122,13 +122,19 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
 
 
 def _check_approvable(env: Env, records: JobRecords) -> None:
+    """Raise NotYet unless a plan that has no approval can get one."""
     plan_id, summary = records.job_id, records.summary()
-    if records.intents().cancelled:
-        raise NotYet("PlanCancelled", f"{plan_id} was cancelled")
-    if summary is None:
-        raise NotYet("PlanNotMade", f"{plan_id} is still being made")
-    if _expires_ms(env, summary) <= env.clock.now_ms():
-        raise NotYet("PlanExpired", f"{plan_id} is too old to be carried out")
+    state = _state(env, summary, cancelled=records.intents().cancelled, approved=False)
+    if state is not PlanState.PLANNED:
+        code, why = _NOT_APPROVABLE[state]
+        raise NotYet(code, f"{plan_id} {why}")
+
+
+_NOT_APPROVABLE = {
+    PlanState.PLANNING: ("PlanNotMade", "is still being made"),
+    PlanState.EXPIRED: ("PlanExpired", "is too old to be carried out"),
+    PlanState.CANCELLED: ("PlanCancelled", "was cancelled"),
+}
 
 
 def _expires_ms(env: Env, summary: PlanSummary) -> int:

@@ -8,6 +8,7 @@ from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Permanent
 from chalicelib.core.identity import recognise
 from chalicelib.core.ids import is_delete_part, object_id
 from chalicelib.core.keyrange import just_below
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import (
     CopyRecord,
     Endpoint,
@@ -24,7 +25,7 @@ from chalicelib.core.model import (
     Verification,
 )
 from chalicelib.core.verdict import verified, verified_deletion
-from chalicelib.ports import Arrival, Delivery, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, Delivery, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol.deliveries import REPLACING, source_key_of
 from chalicelib.protocol.multipart import abort_registered, upload_name
 from chalicelib.protocol.patience import with_patience

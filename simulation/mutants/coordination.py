@@ -5,6 +5,7 @@ from simulation.mutants.plant import Edit, Mutant
 _ACCEPTING = "chalicelib.protocol.accepting"
 _COPY = "chalicelib.steps.copy"
 _CORE_SWEEP = "chalicelib.core.sweep"
+_INTENTS = "chalicelib.core.intents"
 _LEASE = "chalicelib.protocol.lease"
 _PROGRESS = "chalicelib.core.progress"
 _RECORDS = "chalicelib.protocol.records"
@@ -30,6 +31,28 @@ COORDINATION = (
             ),
         ),
         ("tests/core/test_progress.py",),
+    ),
+    Mutant(
+        "idle-job-plans-anew",
+        "a job of which no partition is being copied at this moment shows as one that is planned",
+        (
+            Edit(
+                _PROGRESS,
+                "        claimed=bool(merged),\n",
+                "        claimed=any(item.phase is LeasePhase.COPYING for item in merged),\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "asked-twice-written-twice",
+        "a pause of what is paused already is written too, and its even number resumes it",
+        (
+            Edit(
+                _INTENTS,
+                "        if self.cancelled or self.paused is (kind is IntentKind.PAUSE):\n",
+                "        if self.cancelled:\n",
+            ),
+        ),
     ),
     Mutant(
         "observation-in-memory",

@@ -55,8 +55,8 @@ STUCK = (
         (
             Edit(
                 _PROGRESS,
-                "in_leases = sum(item.rows for item in merged if not is_aside(item.part))",
-                "in_leases = sum(item.rows for item in merged)",
+                "return sum(item.rows for item in self.merged if not is_aside(item.part))",
+                "return sum(item.rows for item in self.merged)",
             ),
         ),
         (_PROGRESSES,),

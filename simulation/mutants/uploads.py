@@ -111,10 +111,12 @@ UPLOADS = (
             Edit(
                 _REGISTERS,
                 """\
-        if r.job_id == job_id and r.row == row and r.mark is Mark.UPLOAD and r.upload_id not in dead
+        if r.job_id == job_id
+        and r.row == row
+        and r.mark is Mark.UPLOAD
 """,
                 """\
-        if r.mark is Mark.UPLOAD and r.upload_id not in dead
+        if r.mark is Mark.UPLOAD
 """,
             ),
         ),

@@ -1,7 +1,7 @@
 """Carry out every call that the product makes at a port. It takes time, others run meanwhile, and it may fail."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -32,8 +32,8 @@ Watch = Callable[[Process, str, tuple[Any, ...], Any], None]
 
 
 class Calls:
-    """Carries calls out. `watch(process, call, arguments, answer)` is called for each call at the moment that it was
-    carried out; the answer may be an error."""
+    """Carries calls out. Each watch of a call, `watch(process, call, arguments, answer)`, is called at the moment that
+    the call was carried out; the answer may be an error."""
 
     def __init__(
         self,
@@ -55,7 +55,12 @@ class Calls:
         """Services that accept requests and answer none: as in `down`, and "queue <region>"."""
         self.pairs: Counter[tuple[Fault, str]] = Counter()
         self.made = 0
-        self.watches: dict[str, Watch] = {}
+        self._watches: defaultdict[str, list[Watch]] = defaultdict(list)
+
+    def watch(self, watches: Mapping[str, Watch]) -> None:
+        """Add watches, each for the call of its name."""
+        for call, watch in watches.items():
+            self._watches[call].append(watch)
 
     def port(self, name: str, real: object, methods: tuple[str, ...], needs: Callable[..., tuple[str, ...]]) -> Any:
         """Return a port whose calls go through here. `needs(*arguments)` names the services that a call needs."""
@@ -86,7 +91,7 @@ class Calls:
             self._reach(needs(*args), process)
         if self.hanging or self._stuck:
             self._hang_or_refuse(process, call, args, needs(*args), real, kwargs)
-        if call in self.watches or self._trace.kept:
+        if call in self._watches or self._trace.kept:
             return self._carry_out(process, call, real, args, kwargs)
         return real(*args, **kwargs)
 
@@ -137,18 +142,18 @@ class Calls:
     def _carry_out(
         self, process: Process, call: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        watch = self.watches.get(call)
+        watches = self._watches.get(call, ())
         try:
             if self._spent and call == "store.complete" and args[0].upload_id in self._spent:
                 raise Conflict("ConditionalRequestConflict", "the upload is spent")
             answer = real(*args, **kwargs)
         except EftError as error:
             self._trace.call(process, call, args, error)
-            if watch is not None:
+            for watch in watches:
                 watch(process, call, args, error)
             raise
         self._trace.call(process, call, args, answer)
-        if watch is not None:
+        for watch in watches:
             watch(process, call, args, answer)
         return answer
 

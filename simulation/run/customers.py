@@ -193,6 +193,7 @@ class Customers:
         view = control.get_job(self.world.stacks[process.region].env, TENANT, spec.job_id).progress
         if process.disturbed or self.world.scheduler.now_ms - asked_ms > POLL_EVERY_MS:
             return  # This answer is older than the next one.
+        self.world.transitions.shown(process.region, spec.job_id, view.state)
         known = self.truth.progress[number, process.region]
         if view.objects_decided < known or view.objects_decided > view.objects_planned:
             shown = f"{view.objects_decided} of {view.objects_planned} objects after {known}"

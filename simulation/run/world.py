@@ -28,6 +28,7 @@ from simulation.run.scheduler import Process, Scheduler
 from simulation.run.story import HOUR, MINUTE, SECOND, TINY, Scenario
 from simulation.run.table import Replica, Table
 from simulation.run.trace import Trace
+from simulation.run.transitions import Transitions
 
 VISIBILITY_MS = {"intake": 12 * MINUTE, "split": 18 * MINUTE, "copy": 20 * MINUTE, "verify": 18 * MINUTE}
 """In milliseconds. Shorter than the deployed ones (of hours), so that fewer sweeps lie between; longer than any
@@ -99,7 +100,9 @@ class World:
         self.happened, self.inbox = self.monitors.happened, self.monitors.inbox
         self.promises = Promises(self.scheduler, self.store, scenario.policy, self.monitors)
         self.calls = Calls(self.scheduler, self.plan, self.random, scenario, self.happened, self.trace)
-        self.calls.watches.update(self.monitors.watches())
+        self.calls.watch(self.monitors.watches())
+        self.transitions = Transitions(self.monitors)
+        self.calls.watch(self.transitions.watches())
         self.monitors.deleting = any(job.delete for job in scenario.jobs)
         self.event_read: Callable[[str, str], None] = lambda _region, _body: None
         """Called with each message that intake reads, and its Region."""

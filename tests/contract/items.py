@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from chalicelib.core import ids
 from chalicelib.core.leases import LeasePhase, PartLease
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import (
     Bucket,
     Checksum,
@@ -17,7 +18,7 @@ from chalicelib.core.model import (
     Terminal,
     Verification,
 )
-from chalicelib.ports import Delivery, DeliveryStatus
+from chalicelib.ports import Delivery
 from tests.contract.ledgers import EAST, WEST
 
 LONG_KEYS = ["k" * 1024, "鍵" * 341, "\U0001f600" * 256, "new\nline\x07\x7f", "a#b#c", "\ufffe\uffff"]

@@ -12,9 +12,10 @@ from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.core.budgets import Caller, Patience
 from chalicelib.core.errors import EftError, NoAnswer, Retry
 from chalicelib.core.leases import Observation
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Bucket
 from chalicelib.core.policy import Policy
-from chalicelib.ports import Delivery, DeliveryStatus, Env, QueueName, SourceRef, UploadRef, Wake
+from chalicelib.ports import Delivery, Env, QueueName, SourceRef, UploadRef, Wake
 from chalicelib.ports.store import Placement
 from tests.entry.environ import EAST, WEST, environ
 from tests.servers.scripted import Answer, error, scripted_server

@@ -12,13 +12,14 @@ import pytest
 from chalicelib.core import ids
 from chalicelib.core.errors import Permanent
 from chalicelib.core.leases import Beacon, LeasePhase, Observation
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import (
     JobKind,
 )
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
-from chalicelib.ports import DeliveryLock, DeliveryStatus
+from chalicelib.ports import DeliveryLock
 from local.gateway.process import free_port
 from local.ministack import launch_ministack
 from tests.contract import aws

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Method, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.verdict import pin_of
-from chalicelib.ports import DeliveryStatus
 from chalicelib.protocol.deliveries import delivery_of, furthest
 from simulation.memory.clock import VirtualClock
 from simulation.memory.env import WEST, make_env, make_store

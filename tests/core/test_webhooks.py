@@ -15,8 +15,9 @@ from standardwebhooks import WebhookVerificationError
 from chalicelib.core import codec, webhooks
 from chalicelib.core.errors import BadRequest
 from chalicelib.core.hooks import Replaced, Topic, Webhook
+from chalicelib.core.lifecycles import NotificationEvent
 from chalicelib.core.policy import Policy
-from chalicelib.core.webhooks import Notice, Verdict, WebhookHealth
+from chalicelib.core.webhooks import Notice, WebhookHealth
 
 HOUR, DAY = 3_600_000, 24 * 3_600_000
 NOW = 1_800_000_000_000
@@ -237,13 +238,16 @@ def test_a_url_in_a_network_that_the_deployment_allows() -> None:
 @pytest.mark.parametrize(
     ("status", "found"),
     [
-        *((status, Verdict.DELIVERED) for status in (200, 201, 202, 204, 299)),
-        *((status, Verdict.AGAIN) for status in (301, 302, 307, 308, 400, 401, 403, 404, 429, 500, 502, 503, 100, 999)),
-        (410, Verdict.GONE),
+        *((status, NotificationEvent.ACCEPTED) for status in (200, 201, 202, 204, 299)),
+        *(
+            (status, NotificationEvent.FAILED)
+            for status in (301, 302, 307, 308, 400, 401, 403, 404, 429, 500, 502, 503, 100, 999)
+        ),
+        (410, NotificationEvent.GONE),
     ],
 )
-def test_answers(status: int, found: Verdict) -> None:
-    assert webhooks.verdict(status) is found
+def test_answers(status: int, found: NotificationEvent) -> None:
+    assert webhooks.event_of(status, 1, Policy()) is found
 
 
 def waits(uniform: float) -> list[int]:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 import app
 from chalicelib import settings as product_settings
 from chalicelib.adapters.system import log
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Bucket
 from chalicelib.core.policy import KEY_MAX_BYTES, Policy
-from chalicelib.ports import Arrival, DeliveryStatus, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol import messages
 from chalicelib.runtime import using
 from chalicelib.settings import Settings

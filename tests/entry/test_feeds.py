@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.core.errors import Retry
-from chalicelib.ports import Arrival, Delivery, DeliveryStatus
+from chalicelib.core.lifecycles import DeliveryStatus
+from chalicelib.ports import Arrival, Delivery
 from chalicelib.protocol.places import places_of_feed, places_reading, read_places
 from chalicelib.steps import intake
 from simulation.memory.clock import MemoryNotifier

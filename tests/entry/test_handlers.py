@@ -8,9 +8,10 @@ import pytest
 
 import app
 from chalicelib.core.errors import Denied, EftError, Permanent, Retry
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Outcome
 from chalicelib.entry.handlers import AGAIN_MS
-from chalicelib.ports import Arrival, DeliveryStatus, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
 from chalicelib.protocol import messages
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST, make_env
 from simulation.memory.faults import Rule

@@ -57,7 +57,7 @@ class Crowd(World):
         self._claimed: dict[Process, JobSpec] = {}
         self._specs: dict[str, JobSpec] = {}
         super().__init__(_calm(policy), traced=False)
-        self.calls.watches |= {"store.create": self._created, "store.copy": self._copied}
+        self.calls.watch({"store.create": self._created, "store.copy": self._copied})
         self._poll()
 
     # --- tenants ----------------------------------------------------------------------------------------------
@@ -114,12 +114,10 @@ class Crowd(World):
             super()._arrived(self._queue.popleft())
         self.scheduler.at(self.scheduler.now_ms + POLL_MS, self._poll)
 
-    def _copied(self, process: Process, call: str, args: tuple[object, ...], answer: object) -> None:
-        self.monitors.watches()["store.copy"](process, call, args, answer)
+    def _copied(self, _process: Process, _: str, _args: tuple[object, ...], _answer: object) -> None:
         self.scheduler.wait(COPY_MS)
 
-    def _created(self, process: Process, call: str, args: tuple[object, ...], answer: object) -> None:
-        self.monitors.watches()["store.create"](process, call, args, answer)
+    def _created(self, process: Process, _: str, args: tuple[object, ...], answer: object) -> None:
         key = str(args[1])
         if "/copied/" in key:
             self._claimed.pop(process, None)

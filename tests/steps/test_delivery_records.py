@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.ports import Arrival, DeliveryStatus
+from chalicelib.core.lifecycles import DeliveryStatus
+from chalicelib.ports import Arrival
 from chalicelib.protocol import messages
 from chalicelib.protocol.delivered import SLOT_MS
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST

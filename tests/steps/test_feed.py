@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import JobKind, JobState, Outcome, Properties
-from chalicelib.ports import DeliveryStatus, VerifyDelivery
+from chalicelib.ports import VerifyDelivery
 from chalicelib.protocol import messages
 from chalicelib.steps import control
 from simulation.memory.env import EAST, SOURCE, TARGET, TENANT, WEST

@@ -9,8 +9,9 @@ import pytest
 from chalicelib.core.entries import ANY, EntryKind
 from chalicelib.core.errors import BadRequest, InUse, KeyReused, Unknown
 from chalicelib.core.feeds import FillState
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Endpoint, Feed, OverwriteMode
-from chalicelib.ports import Delivery, DeliveryStatus
+from chalicelib.ports import Delivery
 from chalicelib.protocol import catchup
 from chalicelib.protocol.submitting import Place
 from chalicelib.steps import feeds

@@ -10,8 +10,9 @@ from itertools import permutations
 import pytest
 
 from chalicelib.core.errors import Permanent
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Outcome
-from chalicelib.ports import Delivery, DeliveryStatus
+from chalicelib.ports import Delivery
 from chalicelib.protocol.deliveries import furthest
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule

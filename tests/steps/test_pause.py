@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.intents import IntentKind, Intents
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import JobState, Outcome
-from chalicelib.ports import DeliveryStatus
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
 from simulation.memory.faults import Rule

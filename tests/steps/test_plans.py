@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import KeyReused, NotYet, Retry, Unknown
+from chalicelib.core.lifecycles import PlanState
 from chalicelib.core.model import JobSpec, JobState, Outcome, OverwriteMode
-from chalicelib.core.planned import PlanState
 from chalicelib.ports import QueueName, Wake
 from chalicelib.protocol import messages
 from chalicelib.steps import control, plan

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import JobSpec, JobState, Outcome, OverwriteMode
-from chalicelib.ports import Delivery, DeliveryStatus
+from chalicelib.ports import Delivery
 from chalicelib.protocol import paging, reverify
 from chalicelib.protocol.places import read_places
 from chalicelib.protocol.records import ControlRecords, JobRecords

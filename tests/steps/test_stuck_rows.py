@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 
 from chalicelib.core.errors import EftError, NoAnswer, NotFound, PreconditionFailed, Retry
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import CancelMode, JobSpec, JobState, Outcome
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import is_void
 from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS, rest_ms
-from chalicelib.ports import DeliveryStatus
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TARGET, TENANT
 from simulation.memory.faults import Rule, When

@@ -9,6 +9,7 @@ from chalicelib.core.entries import Action, EntryKind
 from chalicelib.core.feeds import FillState
 from chalicelib.core.inputs import ListFormat
 from chalicelib.core.leases import LeasePhase
+from chalicelib.core.lifecycles import DeliveryStatus, PlanState
 from chalicelib.core.model import (
     CancelMode,
     ChecksumType,
@@ -20,12 +21,10 @@ from chalicelib.core.model import (
     Priority,
     Verification,
 )
-from chalicelib.core.planned import PlanState
 from chalicelib.core.report import ReportFormat
 from chalicelib.core.schedules import Overlap, RunState
 from chalicelib.entry.rest import feeds, operations, places, plans, reports, requests, responses, schedules, webhooks
 from chalicelib.entry.rest.problems import Kind, Problem, answer_of
-from chalicelib.ports import DeliveryStatus
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
 PATH_IDS = {

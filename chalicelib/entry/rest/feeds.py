@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from chalicelib.core.feeds import FillState
+from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import OverwriteMode
 from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.entry.rest.requests import (
@@ -21,7 +22,6 @@ from chalicelib.entry.rest.requests import (
 from chalicelib.entry.rest.responses import Checksum, Count, Response, Timestamp, timestamp
 from chalicelib.entry.rest.responses import Place as PlaceShown
 from chalicelib.ports import Delivery as Delivered
-from chalicelib.ports import DeliveryStatus
 from chalicelib.steps.feeds import DeliveriesView, FeedView, FillView, WantedDeliveries, WantedFeed
 from chalicelib.steps.feeds import FeedDetail as DetailView
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Literal, Self
 
 from chalicelib.core import estimate
+from chalicelib.core.lifecycles import PlanState
 from chalicelib.core.model import JobSpec, Method, Outcome
 from chalicelib.core.parts import parts_total
-from chalicelib.core.planned import PlanState, PlanSummary
+from chalicelib.core.planned import PlanSummary
 from chalicelib.core.policy import Policy
 from chalicelib.core.prices import Prices
 from chalicelib.entry.rest.ends import RowEnd
