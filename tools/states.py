@@ -10,7 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from chalicelib.core.lifecycles import LIFE_CYCLES, LifeCycle
+from chalicelib.core.lifecycles import LIFE_CYCLES
+from chalicelib.core.transitions import LifeCycle
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "states.md"
 _HEAD = """\
@@ -20,11 +21,11 @@ _HEAD = """\
 code, a transition that no table lists raises; in the simulation, it is a violation
 ([verification.md](verification.md#simulation)).
 
-Nothing stores a state. An arrow is an event: a record that was written, or a fact that was observed
-([architecture.md](architecture.md#records) lists the records). The code replays the events that the records show.
-Messages come late and requests are repeated, so events that come late are listed too, below each diagram.
+An arrow is an event: a record that was written ([architecture.md](architecture.md#records) lists them), or a fact that
+was observed. Only a job's end and the notes of deliveries store a state. For everything else, the code replays the
+events that the records show. Below each diagram are the events that change nothing, and those that come late: a worker
+may have slept, and requests are repeated.
 """
-Transition = tuple[tuple[Any, Any], Any]
 
 
 def page() -> str:
@@ -33,8 +34,8 @@ def page() -> str:
 
 
 def _section(cycle: LifeCycle[Any, Any]) -> str:
-    late = _late(cycle)
-    return "\n".join([f"## {cycle.name.capitalize()}\n", f"{_wrapped(cycle.about)}\n", *_diagram(cycle), "", *late])
+    head = [f"## {cycle.name.capitalize()}\n", f"{_wrapped(cycle.about)}\n"]
+    return "\n".join([*head, *_diagram(cycle), "", *_not_drawn(cycle)])
 
 
 def _wrapped(text: str, width: int = 120) -> str:
@@ -51,10 +52,12 @@ def _wrapped(text: str, width: int = 120) -> str:
 def _diagram(cycle: LifeCycle[Any, Any]) -> list[str]:
     """Return the lines of a mermaid diagram. Events that lead from every state that isn't final to one that is are
     drawn once, from a box around those states."""
-    arrows = list(cycle.table.items())
     ends = _common_ends(cycle)
-    inner = [arrow for arrow in arrows if not (arrow[0][1] in ends and arrow[0][0] is not None)]
-    lines = _arrows(inner)
+    lines = [
+        f"    {source or '[*]'} --> {target}: {event}"
+        for (source, event), target in cycle.table.items()
+        if source is not target and (source is None or event not in ends)
+    ]
     if ends:
         box = [f"    {line}" for line in lines]
         lines = ["    [*] --> open", '    state "not ended" as open {', *box, "    }"]
@@ -73,30 +76,29 @@ def _common_ends(cycle: LifeCycle[Any, Any]) -> dict[Any, Any]:
     return common if len(opened) > 1 and len(common) > 1 else {}
 
 
-def _arrows(transitions: Sequence[Transition]) -> list[str]:
-    return [f"    {source or '[*]'} --> {target}: {event}" for (source, event), target in transitions]
-
-
 def _in_order(cycle: LifeCycle[Any, Any]) -> list[Any]:
     """Return the states in the order in which they are defined."""
     reached = set(cycle.table.values())
     return [state for state in type(next(iter(reached))) if state in reached]
 
 
-def _late(cycle: LifeCycle[Any, Any]) -> list[str]:
-    """Return the lines of a table of the late events, one row for each state and what they lead to."""
-    if not cycle.late:
-        return []
+def _not_drawn(cycle: LifeCycle[Any, Any]) -> list[str]:
+    """Return the lines of a table of the events that the diagram leaves out, one row for each state and what they lead
+    to."""
     order = _in_order(cycle)
-    # States without changes first, as the rule; then the exceptions.
+    same = [(key, target) for key, target in cycle.table.items() if key[0] is target]
+    # For each state, events without a change come first.
     transitions = sorted(
-        cycle.late.items(), key=lambda item: (order.index(item[0][0]), item[0][0] is not item[1], order.index(item[1]))
+        [*same, *cycle.late.items()],
+        key=lambda item: (order.index(item[0][0]), item[0][0] is not item[1], order.index(item[1])),
     )
+    if not transitions:
+        return []
     rows = []
     for (state, target), group in groupby(transitions, key=lambda item: (item[0][0], item[1])):
         events = "; ".join(event for (_, event), _ in group)
         rows.append(f"| {state} | {events} | {'no change' if state is target else target} |")
-    return ["| in state | late or repeated event | leads to |", "|---|---|---|", *rows, ""]
+    return ["| state | event | leads to |", "|---|---|---|", *rows, ""]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -215,7 +215,7 @@ COORDINATION = (
             Edit(
                 _CORE_SWEEP,
                 """\
-        verify=frozenset(records.copied.keys() - records.done),
+        verify=frozenset(parts[PartitionState.COPIED]),
 """,
                 """\
         verify=frozenset(),

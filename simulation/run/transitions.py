@@ -22,14 +22,13 @@ from chalicelib.core.lifecycles import (
     PLAN,
     UPLOAD,
     FeedEvent,
-    LifeCycle,
     PartitionEvent,
     PlanEvent,
-    Unlisted,
     UploadEvent,
 )
 from chalicelib.core.model import Feed, JobSpec, JobState
 from chalicelib.core.registers import Mark, Registration
+from chalicelib.core.transitions import LifeCycle, Unlisted
 from chalicelib.ports import Delivery, UploadRef, Written
 from simulation.run.calls import Watch
 from simulation.run.scheduler import Process

@@ -27,14 +27,12 @@ from chalicelib.core.lifecycles import (
     FeedEvent,
     FeedState,
     JobEvent,
-    LifeCycle,
     NotificationEvent,
     NotificationState,
     PartitionEvent,
     PartitionState,
     PlanEvent,
     PlanState,
-    Unlisted,
     UploadEvent,
     UploadState,
     WebhookState,
@@ -45,6 +43,7 @@ from chalicelib.core.policy import Policy
 from chalicelib.core.progress import JOB_RULES, PHASES, JobFacts, job_state
 from chalicelib.core.registers import Mark, Registration, upload_state
 from chalicelib.core.sweep import Records, waiting
+from chalicelib.core.transitions import LifeCycle, Unlisted
 from chalicelib.core.webhooks import event_of
 
 cycles = pytest.mark.parametrize("cycle", LIFE_CYCLES, ids=lambda cycle: cycle.name)
