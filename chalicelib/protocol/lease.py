@@ -68,13 +68,13 @@ def _look(
 
 
 def acquire(
-    env: Env, records: JobRecords, part: str, *, fresh: bool, rested: int = 0, intents: Intents = NO_INTENTS
+    env: Env, records: JobRecords, part: str, *, fresh: bool, rested_after_epoch: int = 0, intents: Intents = NO_INTENTS
 ) -> int | None:
     """Claim the partition. Return the held epoch, or None if the partition is done, has a live worker, or rests.
 
     `fresh` hints that there is no claim yet: then one create-only PUT decides. A wrong hint merely loses the race.
-    `rested` says that the message was sent for the end of the rest after this epoch. Any other message doesn't claim a
-    resting partition, unless its lease has expired, or the desired state of the job has changed.
+    `rested_after_epoch` says that the message was sent for the end of the rest after this epoch. Any other message
+    doesn't claim a resting partition, unless its lease has expired, or the desired state of the job has changed.
     """
     if fresh and records.create_claim(_claim(env, records.job_id, part, 1)):
         return 1
@@ -87,7 +87,7 @@ def acquire(
         tried = records.tried(part)
         tried = tried if tried is not None and tried.epoch == epoch else None
         # In that case its worker has given it back, whatever the table says.
-        awaited = tried is not None and (rested == epoch or tried.intents != str(intents))
+        awaited = tried is not None and (rested_after_epoch == epoch or tried.intents != str(intents))
         rounds = tried.rounds if tried is not None else 0
         if (
             not awaited
@@ -128,8 +128,8 @@ class Holding:
     """When this invocation ends, by our own clock; in ms since the epoch."""
     started_ms: int
     slots: Slots
-    """The permits of this worker. They are released when the partition is given back or finished, before the workers
-    that may need them are woken."""
+    """The permits of this worker. They are released when the partition is given back or finished, before the tasks
+    of workers that may need them are sent."""
     decided_before: int | None = None
     """Bitmap of the rows that earlier epochs, in any Region, had decided; None until it is read. Those rows are checked
     again, but the reported progress doesn't go back."""
