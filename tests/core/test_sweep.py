@@ -126,7 +126,7 @@ def test_the_other_region_waits_longer_and_only_while_the_home_region_shows_no_s
 
 
 @pytest.mark.parametrize("records", ALL)
-def test_a_paused_job_is_not_woken_however_long_it_stands_still(records: Records) -> None:
+def test_a_paused_job_is_not_started_however_long_it_stands_still(records: Records) -> None:
     """But what was copied is verified, and if that was all, it settles."""
     paused = replace(records, intents=Intents(1))
     unverified = tuple(sorted(records.copied.keys() - records.done))
@@ -141,7 +141,7 @@ def test_a_paused_job_is_not_woken_however_long_it_stands_still(records: Records
 @pytest.mark.parametrize("region", [HOME, OTHER])
 @pytest.mark.parametrize("highest", [2, 4])
 @pytest.mark.parametrize("records", [EMPTY, PLANNED, CLAIMED, COPIED, FORKED, DIVIDED])
-def test_a_job_found_resumed_is_woken_at_once_and_all_of_it(records: Records, highest: int, region: str) -> None:
+def test_a_job_found_resumed_is_started_at_once_and_all_of_it(records: Records, highest: int, region: str) -> None:
     resumed = replace(records, intents=Intents(highest))
     anyway = repairs(records, seen(records), 10**12)
     # It was paused when last seen; or was not seen between the pause and the resume; or was never seen.
@@ -214,6 +214,6 @@ def test_when_it_is_found_approved_all_its_lines_are_started(before: Observation
     assert set(found.copy) == {f"r-{number:06d}" for number in range(1, POLICY.partitions_ahead + 1)}
 
 
-def test_an_approved_plan_that_nobody_works_on_is_woken_again() -> None:
+def test_an_approved_plan_that_nobody_works_on_is_started_again() -> None:
     approved = replace(PLANNED, intents=GIVEN)
     assert repairs(approved, seen(approved), POLICY.redrive_after_ms).copy == ("r-000001", "r-000002")
