@@ -39,25 +39,25 @@ def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
         click.echo(
             f"{len(checks)} checks, {at_once} at once. Each is kept in {(OUT / 'model').relative_to(REPOSITORY)}/."
         )
-        verdicts = []
-        for verdict in run_all(checks, OUT / "model", at_once):
-            verdicts.append(verdict)
-            click.echo(line(verdict, len(verdicts), len(checks)))
+        results = []
+        for result in run_all(checks, OUT / "model", at_once):
+            results.append(result)
+            click.echo(line(result, len(results), len(checks)))
     except (ToolError, ModelError) as error:
         raise click.ClickException(str(error)) from error
-    verdicts.sort(key=lambda verdict: CHECKS.index(verdict.check))
-    result = as_json(verdicts, time.monotonic() - begun, spin_version())
+    results.sort(key=lambda result: CHECKS.index(result.check))
+    report = as_json(results, time.monotonic() - begun, spin_version())
     if len(checks) == len(CHECKS):
-        REPORT.write_text(json.dumps(result, indent=1) + "\n")
-    for verdict in verdicts:
-        if verdict.deviation is not None:
-            click.echo(explanation(verdict))
-    good = sum(verdict.deviation is None for verdict in verdicts)
+        REPORT.write_text(json.dumps(report, indent=1) + "\n")
+    for result in results:
+        if result.deviation is not None:
+            click.echo(explanation(result))
+    good = sum(result.deviation is None for result in results)
     click.echo(
-        f"{'Passed' if result['ok'] else 'FAILED'}: {good} of {len(checks)} as expected, "
-        f"{result['states']:,} states, {result['seconds']:.0f} s."
+        f"{'Passed' if report['ok'] else 'FAILED'}: {good} of {len(checks)} as expected, "
+        f"{report['states']:,} states, {report['seconds']:.0f} s."
     )
-    sys.exit(0 if result["ok"] else 1)
+    sys.exit(0 if report["ok"] else 1)
 
 
 if __name__ == "__main__":

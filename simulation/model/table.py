@@ -1,25 +1,25 @@
 """List every check. docs/model/README.md explains them; the bounds are the largest that all fit into a few minutes."""
 
-from simulation.model.check import LIVENESS_VIOLATED, Check, Kind
+from simulation.model.check import LIVENESS_VIOLATED, Check, CheckKind
 
 NAIVE, FENCE, SHARES, BEACON, DELETES = "naive_mrec", "s3fence", "shares", "beacon", "deletes"
 FEEDS = "feeds"
 
 
 def _safe(name: str, model: str, flags: str, shows: str, *, large: bool = False) -> Check:
-    return Check(name, Kind.SAFETY, model, tuple(flags.split()), shows, large=large)
+    return Check(name, CheckKind.SAFETY, model, tuple(flags.split()), shows, large=large)
 
 
 def _live(name: str, model: str, flags: str, shows: str, *, large: bool = False) -> Check:
-    return Check(name, Kind.LIVENESS, model, ("LIVE", *flags.split()), shows, large=large)
+    return Check(name, CheckKind.LIVENESS, model, ("LIVE", *flags.split()), shows, large=large)
 
 
 def _broken(name: str, model: str, flags: str, shows: str, violates: str) -> Check:
-    return Check(name, Kind.BROKEN, model, tuple(flags.split()), shows, violates)
+    return Check(name, CheckKind.BROKEN, model, tuple(flags.split()), shows, violates)
 
 
 def _reachable(name: str, model: str, flags: str, shows: str) -> Check:
-    return Check(name, Kind.REACHABLE, model, tuple(flags.split()), shows, "REACHED")
+    return Check(name, CheckKind.REACHABLE, model, tuple(flags.split()), shows, "REACHED")
 
 
 _SAFETY = (
