@@ -15,7 +15,7 @@ from chalicelib.core.ids import object_id
 from chalicelib.core.intents import INTENTS_SUBJECT, NO_INTENTS, Intents
 from chalicelib.core.leases import Observation, Standing
 from chalicelib.core.model import JobSpec
-from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
+from chalicelib.core.registers import Mark, Registration, StaleUploadAction, judge_upload
 from chalicelib.core.roles import acts_in
 from chalicelib.core.shares import Stage
 from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
@@ -265,21 +265,21 @@ def _collect(env: Env, control: ControlRecords, info: UploadInfo) -> None:
     """Abort one upload, unless its row continues with it, or may do so later."""
     register_id = object_id(info.upload.bucket.name, info.upload.key)
     generations = control.register(register_id)
-    verdict = _judge(control, info, generations)
-    if verdict is Stale.FENCE:
+    action = _judge(control, info, generations)
+    if action is StaleUploadAction.FENCE:
         # Its creator may be asleep between CreateMultipartUpload and registration. It fixed its generation before
         # CreateMultipartUpload, so that generation is at most the next one. Fill the next generation with a TOMBSTONE,
         # so that the upload can't be registered any more. Then look again.
         tomb = Registration(Mark.TOMB, "", "", info.upload.upload_id, env.ids.nonce())
         control.registered(register_id, max(generations, default=0) + 1, tomb)
-        verdict = _judge(control, info, control.register(register_id))
-        verdict = Stale.ABORT if verdict is Stale.FENCE else verdict
-    if verdict is Stale.ABORT:
+        action = _judge(control, info, control.register(register_id))
+        action = StaleUploadAction.ABORT if action is StaleUploadAction.FENCE else action
+    if action is StaleUploadAction.ABORT:
         env.store.abort(info.upload)
         env.log("upload-aborted", bucket=info.upload.bucket.name, key=info.upload.key, age_ms=info.age_ms)
 
 
-def _judge(control: ControlRecords, info: UploadInfo, generations: dict[int, Registration]) -> Stale:
+def _judge(control: ControlRecords, info: UploadInfo, generations: dict[int, Registration]) -> StaleUploadAction:
     settled = {
         f"{r.job_id}/{r.row}": control.job(r.job_id).all_done(r.row.rpartition("/")[0])
         for r in generations.values()
