@@ -15,7 +15,7 @@ from chalicelib.adapters import clients
 from chalicelib.adapters.aws_errors import translating
 from chalicelib.core import codec
 from chalicelib.core.budgets import Budget
-from chalicelib.core.errors import Corrupt, Permanent, Retry
+from chalicelib.core.errors import BadRequest, Corrupt, ErrorCode, Permanent, Retry
 from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
@@ -253,7 +253,7 @@ class DynamoLedger:
         if cursor is not None:
             # DynamoDB refuses a start key outside the bounds.
             if not bounds[":since"] <= cursor <= bounds[":until"]:
-                raise Permanent("InvalidCursor", "cursor: ask for the same times as for the previous page")
+                raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: ask for the same times as for the previous page")
             start = {"ExclusiveStartKey": _delivery_start(feed_id, cursor)}
         answer = self._call(
             "query",
@@ -440,7 +440,7 @@ def _listing_key(spec: JobSpec) -> str:
 def _start_key(tenant: str, cursor: str) -> dict[str, Any]:
     created, _, job_id = cursor.partition("#")
     if not _CREATED.fullmatch(created) or not is_job_id(job_id):
-        raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: take it unchanged from the previous page's answer")
     return _attributes({"pk": f"JOB#{job_id}", "sk": "SPEC", "gsi_pk": f"TENANT#{tenant}", "gsi_sk": cursor})
 
 
@@ -477,7 +477,7 @@ def _delivery_start(feed_id: str, cursor: str) -> dict[str, Any]:
     feed's deliveries."""
     found = _DELIVERY_CURSOR.fullmatch(cursor)
     if not found:
-        raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: take it unchanged from the previous page's answer")
     gsi_sk, sk, key = found.groups()
     index = f"FEED#{feed_id}"
     return _attributes({"pk": f"{index}#{key}", "sk": sk, "gsi_pk": index, "gsi_sk": gsi_sk})

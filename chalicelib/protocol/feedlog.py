@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 from chalicelib.core import codec
-from chalicelib.core.errors import Corrupt, KeyReused
+from chalicelib.core.errors import Corrupt, ErrorCode, KeyReused
 from chalicelib.core.feeds import (
     CREATED,
     Fill,
@@ -125,7 +125,7 @@ class FeedLog:
         there = fill if made.won else codec.loads(made.body, Fill)
         if there.since_ms != fill.since_ms:
             raise KeyReused(
-                "IdempotencyKeyReused", f"this Idempotency-Key was used for another back-fill ({there.name})"
+                ErrorCode.IDEMPOTENCY_KEY_REUSED, f"this Idempotency-Key was used for another back-fill ({there.name})"
             )
         # Crash here: no sweep knows of the fill, and its client got no answer. The client asks again, and gets here
         # again.

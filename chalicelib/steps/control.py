@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.errors import NotYet, Retry
+from chalicelib.core.errors import ErrorCode, NotYet, Retry
 from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_seen, why_stopped
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
@@ -83,7 +83,7 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
     spec, items = find_job(env, tenant, job_id)
     end = items.terminal or ControlRecords(env, spec.control_region).job(job_id).terminal()
     if end is None:
-        raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
+        raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"{job_id} is not settled yet")
     if all(outcome.good for outcome in end.counts) or _deletions_begun(env, spec):
         return spec, False
     # The job's prefixes were accepted once, so `text_prefix=True` skips the check that they are folders. A retry never

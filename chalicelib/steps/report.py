@@ -11,7 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from chalicelib.core.errors import Corrupt, EftError, NoSuchUpload, NotFound, NotYet, PreconditionFailed, Retry
+from chalicelib.core.errors import (
+    Corrupt,
+    EftError,
+    ErrorCode,
+    NoSuchUpload,
+    NotFound,
+    NotYet,
+    PreconditionFailed,
+    Retry,
+)
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
 from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
@@ -53,7 +62,7 @@ def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportVie
     control = ControlRecords(env, spec.control_region)
     end = items.terminal or control.job(job_id).terminal()
     if end is None:
-        raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
+        raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"{job_id} is not settled yet")
     made = ReportRecords(control, job_id, report).made()
     if made is None:
         _order(env, spec, report)

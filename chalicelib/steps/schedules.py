@@ -12,7 +12,7 @@ from itertools import islice
 
 from chalicelib.core import codec, ids
 from chalicelib.core.entries import Condition, Entry, EntryKind
-from chalicelib.core.errors import BadRequest, KeyReused, Retry, Unusable
+from chalicelib.core.errors import BadRequest, ErrorCode, KeyReused, Retry, Unusable
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Terminal
 from chalicelib.core.schedules import LATE_MS, Overlap, Run, RunState, Schedule, check_times, due, missed
@@ -246,7 +246,7 @@ def put_schedule(
         body = codec.dumps(_schedule(env, author, name, wanted, spec, old))
         if len(body) > SCHEDULE_MAX_BYTES:
             detail = f"with its job it has {len(body)} bytes, and may have {SCHEDULE_MAX_BYTES}: use a manifest"
-            raise BadRequest("ScheduleTooLarge", detail)
+            raise BadRequest(ErrorCode.SCHEDULE_TOO_LARGE, detail)
         return body.decode()
 
     entry, new = register(env, author, EntryKind.SCHEDULE, name, condition, body_after)
@@ -279,7 +279,7 @@ def _elsewhere(region: str, spec: JobSpec) -> BadRequest:
     """Return the error for a target in another Region. If a schedule's records were in two Regions, an occurrence could
     be decided twice."""
     return BadRequest(
-        "TargetRegionChanged",
+        ErrorCode.TARGET_REGION_CHANGED,
         f"target {spec.target.id!r} is in {spec.control_region}, and this schedule's has been in {region}, where its "
         "runs are recorded: make another schedule",
     )

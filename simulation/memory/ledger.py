@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from chalicelib.core.errors import Permanent
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.ids import is_job_id
 from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
@@ -192,7 +192,7 @@ def _put_newer(items: dict[tuple[str, str, str], Ranked], key: tuple[str, str, s
 def _read_cursor(cursor: str) -> tuple[int, str]:
     created, _, job_id = cursor.partition(":")
     if not (created.isascii() and created.isdigit() and is_job_id(job_id)):
-        raise Permanent("InvalidCursor", "this cursor was not made by this list")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "this cursor was not made by this list")
     return int(created), job_id
 
 
@@ -205,5 +205,5 @@ def _delivery_place(delivery: Delivery) -> tuple[int, str]:
 def _read_delivery_cursor(cursor: str) -> tuple[int, str]:
     at, _, place = cursor.partition(":")
     if not (at.isascii() and at.isdigit() and len(place) == 64):
-        raise Permanent("InvalidCursor", "this cursor was not made by this list")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "this cursor was not made by this list")
     return int(at), place

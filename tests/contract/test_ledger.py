@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import ids
-from chalicelib.core.errors import Permanent
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.leases import Beacon, LeasePhase, Observation
 from chalicelib.core.model import (
     JobKind,
@@ -296,9 +296,9 @@ def test_a_list_of_many_jobs(ledger: Subject) -> None:
     "cursor", ["", "x", "#", "0#x", f"0#{JOB}", f"{'0' * 15}#x", f"{'٠' * 15}#{JOB}", f"#{JOB}", "\ud800", "a:b"]
 )
 def test_a_cursor_that_no_list_gave(ledger: Subject, cursor: str) -> None:
-    with pytest.raises(Permanent) as error:
+    with pytest.raises(BadRequest) as error:
         ledger.west.list_jobs("acme", cursor, 10)
-    assert error.value.code == "InvalidCursor"
+    assert error.value.code is ErrorCode.INVALID_CURSOR
 
 
 # --- deliveries ---------------------------------------------------------------------------------------------------
@@ -583,7 +583,7 @@ def test_a_delivery_that_is_noted_again_has_one_place_in_the_list(ledger: Subjec
 @pytest.mark.parametrize("cursor", ["", "x", "1", "0" * 15, f"{5:015d}#D#x#us-gov-west-1#y", "5:x", "\ud800"])
 def test_cursors_of_deliveries_that_nobody_gave_out(ledger: Subject, cursor: str) -> None:
     ledger.west.put_deliveries([delivery("k", at_ms=5)])
-    with pytest.raises(Permanent, match="InvalidCursor"):
+    with pytest.raises(BadRequest, match="InvalidCursor"):
         ledger.west.list_deliveries("feed", 0, 10, cursor, 10)
 
 

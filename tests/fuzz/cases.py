@@ -21,8 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from chalicelib.entry.rest import problems
+from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest.openapi import PATH
+from chalicelib.entry.rest.problems import PROBLEM_TYPES
 from tests.entry.paths import WEBHOOK
 from tests.fuzz.application import Spoil, application, unspoiled
 from tests.fuzz.world import PLACES, REGISTRABLE, World
@@ -38,14 +39,14 @@ STATEFUL_SHARE = 5
 """One case in so many is a step of a scenario: submit, then watch, list, cancel that very job."""
 STEPS = 6
 MISSHAPEN = {
-    kind.type
-    for kind in (
-        problems.NO_BODY,
-        problems.NOT_JSON,
-        problems.NOT_AN_OBJECT,
-        problems.INVALID_REQUEST,
-        problems.INVALID_KEY,
-        problems.BODY_TOO_LARGE,
+    PROBLEM_TYPES[code].uri
+    for code in (
+        ErrorCode.NO_BODY,
+        ErrorCode.NOT_JSON,
+        ErrorCode.NOT_AN_OBJECT,
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.INVALID_IDEMPOTENCY_KEY,
+        ErrorCode.BODY_TOO_LARGE,
     )
 }
 CURSORS = ("r-000001.1", "r-000002.0", "r-000009.99", "1800000003000:job-" + "z" * 26)

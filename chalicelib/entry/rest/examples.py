@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from chalicelib.core.deletions import Consent
 from chalicelib.core.entries import Action, EntryKind
+from chalicelib.core.errors import ErrorCode
 from chalicelib.core.feeds import FillState
 from chalicelib.core.inputs import ListFormat
 from chalicelib.core.leases import LeasePhase
@@ -24,7 +25,7 @@ from chalicelib.core.planned import PlanState
 from chalicelib.core.report import ReportFormat
 from chalicelib.core.schedules import Overlap, RunState
 from chalicelib.entry.rest import feeds, operations, places, plans, reports, requests, responses, schedules, webhooks
-from chalicelib.entry.rest.problems import Kind, Problem, answer_of
+from chalicelib.entry.rest.problems import Problem, ProblemType, answer_of
 from chalicelib.ports import DeliveryStatus
 
 JOB_ID = "job-aq5ho2ez6qsw4tdlhvqaqdrrgm"
@@ -48,42 +49,48 @@ def of(model: type[BaseModel]) -> dict[str, BaseModel]:
     return {name: example for name, example in {**_requests(), **_responses()}.items() if type(example) is model}
 
 
-def problem(kind: Kind, path: str) -> dict[str, object]:
+def problem(problem_type: ProblemType, path: str) -> dict[str, object]:
     """Return an example of a problem in the form of its answer. Its `detail` differs from case to case."""
-    return dict(answer_of(Problem(kind, _DETAILS.get(kind.code, kind.title)), path.format(**PATH_IDS)).body or {})
+    detail = _DETAILS.get(problem_type.code, problem_type.title)
+    return dict(answer_of(Problem(problem_type, detail), path.format(**PATH_IDS)).body or {})
 
 
 _DETAILS = {
-    "InvalidFilter": "pattern 'report[': a '[' is not closed; '[[]' stands for the character",
-    "InvalidRequest": "query.limit: Input should be less than or equal to 1000",
-    "InvalidCursor": "cursor: take it unchanged from the previous page's answer",
-    "NoSuchEndpoint": "you have no endpoint 'west-sauce': GET /endpoints lists yours",
-    "UnknownEndpoint": "source: you have no endpoint 'west-sauce': GET /endpoints lists yours",
-    "NotReadable": "endpoint 'east-target' may not be read from: choose another source",
-    "NotWritable": "endpoint 'west-source' may not be written to: choose another target",
-    "MissingScope": "this needs a token with the scope 'write'",
-    "JobNotSettled": f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final states",
-    "RateLimited": "your tenant has sent more than 600 requests to us-gov-west-1 in this minute: ask again in 9 s",
-    "ConflictingInput": "send one of filter, keys and manifest: which objects are meant?",
-    "PrefixNotAFolder": "source: prefix 'data' doesn't end in '/', so it is also that of 'data-2026/': send 'data/', "
-    'or, if all keys that begin so are meant, send "text_prefix": true beside it',
-    "NoNameLeft": "an object of the key 'data' would have no name at the target: choose a folder at either end",
-    "DeletesForEver": "target 'east-target': the target bucket's versioning is suspended, so what is deleted there is "
-    "gone for ever; turn its versioning on, or send the consent DELETE-AT-TARGET-FOR-EVER",
-    "ManifestUnreadable": "manifest 'lists/failures.csv' is not there",
-    "InvalidCron": "cron '0 25 * * *': Bad hour",
-    "UnknownTimezone": "timezone 'EST5': send a name of the time zone database, such as America/New_York or UTC",
-    "TooOften": "cron '* * * * *': it would run every 1 minutes at times; at least 5 must lie between",
-    "UnknownSchedule": "you have no schedule 'nightly': GET /schedules lists yours",
-    "UnknownJob": f"you have no job '{JOB_ID}': GET /jobs lists yours",
-    "InvalidUrl": "url: port 22: use 443, or one from 1024 on",
-    "TooManyRegistered": "you have 200 feeds, and may have 200: remove one first",
-    "UnknownWebhook": "you have no webhook 'to-erp': GET /webhooks lists yours",
-    "UnknownPlan": f"you have no plan '{JOB_ID}': its id is in the answer to POST /plans",
-    "PlanNotMade": f"{JOB_ID} is still being made: approve it when GET /plans/{{id}} shows PLANNED",
-    "UnknownFeed": "you have no feed 'west-inbox': GET /feeds lists yours",
-    "FeedLoop": "what it writes would come back to its source: west-inbox -> back -> west-inbox; choose another target",
-    "TryAgain": "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
+    ErrorCode.INVALID_FILTER: "pattern 'report[': a '[' is not closed; '[[]' stands for the character",
+    ErrorCode.INVALID_REQUEST: "query.limit: Input should be less than or equal to 1000",
+    ErrorCode.INVALID_CURSOR: "cursor: take it unchanged from the previous page's answer",
+    ErrorCode.NO_SUCH_ENDPOINT: "you have no endpoint 'west-sauce': GET /endpoints lists yours",
+    ErrorCode.UNKNOWN_ENDPOINT: "source: you have no endpoint 'west-sauce': GET /endpoints lists yours",
+    ErrorCode.NOT_READABLE: "endpoint 'east-target' may not be read from: choose another source",
+    ErrorCode.NOT_WRITABLE: "endpoint 'west-source' may not be written to: choose another target",
+    ErrorCode.MISSING_SCOPE: "this needs a token with the scope 'write'",
+    ErrorCode.JOB_NOT_SETTLED: f"{JOB_ID} is not settled yet: ask again when GET /jobs/{{id}} shows one of the final "
+    "states",
+    ErrorCode.RATE_LIMITED: "your tenant has sent more than 600 requests to us-gov-west-1 in this minute: ask again in "
+    "9 s",
+    ErrorCode.CONFLICTING_INPUT: "send one of filter, keys and manifest: which objects are meant?",
+    ErrorCode.PREFIX_NOT_A_FOLDER: "source: prefix 'data' doesn't end in '/', so it is also that of 'data-2026/': "
+    "send 'data/', or, if all keys that begin so are meant, send \"text_prefix\": true beside it",
+    ErrorCode.NO_NAME_LEFT: "an object of the key 'data' would have no name at the target: choose a "
+    "folder at either end",
+    ErrorCode.DELETES_FOR_EVER: "target 'east-target': the target bucket's versioning is suspended, so what is deleted "
+    "there is gone for ever; turn its versioning on, or send the consent DELETE-AT-TARGET-FOR-EVER",
+    ErrorCode.MANIFEST_UNREADABLE: "manifest 'lists/failures.csv' is not there",
+    ErrorCode.INVALID_CRON: "cron '0 25 * * *': Bad hour",
+    ErrorCode.UNKNOWN_TIMEZONE: "timezone 'EST5': send a name of the time zone database, such as "
+    "America/New_York or UTC",
+    ErrorCode.TOO_OFTEN: "cron '* * * * *': it would run every 1 minutes at times; at least 5 must lie between",
+    ErrorCode.UNKNOWN_SCHEDULE: "you have no schedule 'nightly': GET /schedules lists yours",
+    ErrorCode.UNKNOWN_JOB: f"you have no job '{JOB_ID}': GET /jobs lists yours",
+    ErrorCode.INVALID_URL: "url: port 22: use 443, or one from 1024 on",
+    ErrorCode.TOO_MANY_REGISTERED: "you have 200 feeds, and may have 200: remove one first",
+    ErrorCode.UNKNOWN_WEBHOOK: "you have no webhook 'to-erp': GET /webhooks lists yours",
+    ErrorCode.UNKNOWN_PLAN: f"you have no plan '{JOB_ID}': its id is in the answer to POST /plans",
+    ErrorCode.PLAN_NOT_MADE: f"{JOB_ID} is still being made: approve it when GET /plans/{{id}} shows PLANNED",
+    ErrorCode.UNKNOWN_FEED: "you have no feed 'west-inbox': GET /feeds lists yours",
+    ErrorCode.FEED_LOOP: "what it writes would come back to its source: west-inbox -> back -> west-inbox; "
+    "choose another target",
+    ErrorCode.TRY_AGAIN: "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice",
 }
 
 
