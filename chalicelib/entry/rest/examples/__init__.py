@@ -1,0 +1,20 @@
+"""Provide examples of requests and answers. The models themselves make them, so they can't be invalid."""
+
+from pydantic import BaseModel
+
+from chalicelib.entry.rest.examples import feeds, jobs, operations, plans, registered
+from chalicelib.entry.rest.examples.details import DETAILS
+from chalicelib.entry.rest.examples.names import PATH_IDS
+from chalicelib.entry.rest.problems import Kind, Problem, answer_of
+
+
+def of(model: type[BaseModel]) -> dict[str, BaseModel]:
+    """Return the examples of a body by name, or nothing for a model without examples."""
+    subjects = (jobs, plans, registered, feeds, operations)
+    examples = {name: example for subject in subjects for name, example in subject.examples().items()}
+    return {name: example for name, example in examples.items() if type(example) is model}
+
+
+def problem(kind: Kind, path: str) -> dict[str, object]:
+    """Return an example of a problem in the form of its answer. Its `detail` differs from case to case."""
+    return dict(answer_of(Problem(kind, DETAILS.get(kind.code, kind.title)), path.format(**PATH_IDS)).body or {})
