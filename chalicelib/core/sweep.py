@@ -171,7 +171,8 @@ class OpenJob:
         """The time until a job that stands still gets its messages again; 0 or less if that time has come."""
         timeout_ms = self.policy.redrive_after_ms if self.region == self.home else self.policy.takeover_after_ms
         since_ms = self.before.since_ms if self.before else self.now_ms
-        return timeout_ms * 2 ** min(self.redrives, MAX_DOUBLINGS) - (self.now_ms - since_ms)
+        factor: int = 2 ** min(self.redrives, MAX_DOUBLINGS)
+        return timeout_ms * factor - (self.now_ms - since_ms)
 
 
 def _close(_: OpenJob) -> Repairs:
