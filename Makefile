@@ -29,7 +29,7 @@ help:
 	@echo 'make bench-fairness        a tenant with little work beside one with a lot, with and without fairness'
 	@echo 'make verify-report FILE=receipts CHAIN=hash [REPORT=file]  receipts and report of a job against its hash chain'
 	@echo 'make bench-plan [KEYS=100000]  a plan of many keys on the local cloud: time, memory, truth; out/plan.json'
-	@echo 'make check                 lint, formatting, types, import rules'
+	@echo 'make check                 lint, formatting, types, import rules, sizes'
 	@echo 'make format                format the code'
 	@echo 'make package               the zip and the template for AWS, in out/package/'
 	@echo 'make lock                  pin the requirements anew'
@@ -90,6 +90,7 @@ check: $(DEV)
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	PYTHONPATH=. .venv/bin/lint-imports
+	$(PY) -m tools.sizes
 
 format: $(DEV)
 	.venv/bin/ruff check --fix

@@ -82,18 +82,8 @@ def acquire(
         return None
     epoch = records.highest_claim(part)
     held = records.claim(part, epoch) if epoch else None
-    if held is not None:
-        sights = {held.region: region_sight(env, held.region)} if held.region != env.region else {}
-        tried = records.tried(part)
-        tried = tried if tried is not None and tried.epoch == epoch else None
-        # In that case its worker has given it back, whatever the table says.
-        awaited = tried is not None and (rested == epoch or tried.intents != str(intents))
-        rounds = tried.rounds if tried is not None else 0
-        if (
-            not awaited
-            and not _look(env, records, part, epoch, held.region, sights, claiming=True, rounds=rounds).may_claim
-        ):
-            return None
+    if held is not None and not _may_supersede(env, records, held, rested, intents):
+        return None
     if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
         return None
     # Crash after this: there is a claim without heartbeats. An observer sees its fingerprint stand still, and
@@ -101,6 +91,19 @@ def acquire(
     if held is not None and held.region != env.region:
         tell(env, partial(_note_takeover, env), held)
     return epoch + 1
+
+
+def _may_supersede(env: Env, records: JobRecords, held: Claim, rested: int, intents: Intents) -> bool:
+    """Return whether the highest claim's worker has given its partition back, or its lease has expired. For `rested`
+    and `intents` see `acquire`."""
+    sights = {held.region: region_sight(env, held.region)} if held.region != env.region else {}
+    rounds, tried = 0, records.tried(held.part)
+    if tried is not None and tried.epoch == held.epoch:
+        if rested == held.epoch or tried.intents != str(intents):
+            return True  # Its worker has given it back, whatever the table says.
+        rounds = tried.rounds
+    lease = _look(env, records, held.part, held.epoch, held.region, sights, claiming=True, rounds=rounds)
+    return lease.may_claim
 
 
 def _note_takeover(env: Env, held: Claim) -> None:

@@ -90,20 +90,9 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         check_prefix(role, prefix)
     _check_keys(source_prefix, submission)
     if submission.manifest is not None:
-        place = submission.manifest
-        listed = _endpoint(env, submission.tenant, Place(place.endpoint), "manifest")
-        if not listed.readable:
-            raise BadRequest(
-                ErrorCode.NOT_READABLE, f"endpoint {place.endpoint!r} may not be read from: keep the manifest elsewhere"
-            )
-        _check_key("manifest", listed.prefix + place.key)
-    same_bucket = source.bucket.name == target.bucket.name
-    if same_bucket and (source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)):
-        raise BadRequest(
-            ErrorCode.OVERLAP,
-            f"source {source_prefix!r} and target {target_prefix!r} overlap in bucket {source.bucket.name}: "
-            "the job would copy what it writes; choose prefixes of which neither contains the other",
-        )
+        _check_manifest(env, submission.tenant, submission.manifest)
+    if source.bucket.name == target.bucket.name:
+        _check_apart(source.bucket.name, source_prefix, target_prefix)
     if submission.retry_of is not None:
         _check_unchanged(submission.retry_of, source, target, source_prefix, target_prefix)
     return JobSpec(
@@ -173,24 +162,31 @@ def _kind(submission: Submission) -> JobKind:
     kinds = [kind for kind, wanted in asked.items() if wanted]
     if len(kinds) > 1 or (kinds and submission.filters != NO_FILTERS):
         raise BadRequest(ErrorCode.CONFLICTING_INPUT, "send one of filter, keys and manifest: which objects are meant?")
-    if submission.deletion is not None and (kinds or not by_globs_alone(submission.filters)):
+    if submission.deletion is not None:
+        _check_goes_with_delete(submission, listed=bool(kinds))
+    return kinds[0] if kinds else JobKind.PREFIX
+
+
+def _check_goes_with_delete(submission: Submission, *, listed: bool) -> None:
+    """Raise BadRequest if a submission that deletes has options that don't go with that. `listed`: it names its objects
+    by a list."""
+    if listed or not by_globs_alone(submission.filters):
         raise BadRequest(
             ErrorCode.CONFLICTING_INPUT,
             "delete goes with a prefix, and with a filter of include and exclude alone: of an object that isn't at the "
             "source nobody knows whether a list, a size, a time or a class would mean it",
         )
-    if submission.deletion is not None and (submission.source.text_prefix or submission.target.text_prefix):
+    if submission.source.text_prefix or submission.target.text_prefix:
         detail = "delete doesn't go with text_prefix, which would cost neighbours their objects: send one of them"
         raise BadRequest(ErrorCode.CONFLICTING_INPUT, detail)
-    if submission.deletion is not None and submission.planned_first:
+    if submission.planned_first:
         detail = "a plan can't foresee what is to be deleted when all is delivered: send delete in a job, not in a plan"
         raise BadRequest(ErrorCode.CONFLICTING_INPUT, detail)
-    if submission.deletion is not None and submission.cancel_mode is CancelMode.STRICT:
+    if submission.cancel_mode is CancelMode.STRICT:
         raise BadRequest(
             ErrorCode.CONFLICTING_INPUT,
             "delete doesn't go with a strict cancel: a delete that is under way can't be recalled; send one of them",
         )
-    return kinds[0] if kinds else JobKind.PREFIX
 
 
 def _check_keys(source_prefix: str, submission: Submission) -> None:
@@ -202,6 +198,25 @@ def _check_key(role: str, key: str) -> None:
     if len(key.encode()) > KEY_MAX_BYTES:
         detail = f"{role}: with the endpoint's and the source's prefix, {key[-64:]!r} has {len(key.encode())} bytes"
         raise BadRequest(ErrorCode.KEY_TOO_LONG, f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
+
+
+def _check_manifest(env: Env, tenant: str, place: ManifestPlace) -> None:
+    """Raise BadRequest unless the object that lists objects can be read, as far as its name tells."""
+    endpoint = _endpoint(env, tenant, Place(place.endpoint), "manifest")
+    if not endpoint.readable:
+        detail = f"endpoint {place.endpoint!r} may not be read from: keep the manifest elsewhere"
+        raise BadRequest(ErrorCode.NOT_READABLE, detail)
+    _check_key("manifest", endpoint.prefix + place.key)
+
+
+def _check_apart(bucket: str, source_prefix: str, target_prefix: str) -> None:
+    """Raise BadRequest if two prefixes of one bucket overlap."""
+    if source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix):
+        raise BadRequest(
+            ErrorCode.OVERLAP,
+            f"source {source_prefix!r} and target {target_prefix!r} overlap in bucket {bucket}: "
+            "the job would copy what it writes; choose prefixes of which neither contains the other",
+        )
 
 
 def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_prefix: str, target_prefix: str) -> None:

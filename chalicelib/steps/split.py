@@ -5,6 +5,7 @@ Entries of the log are create-only, and each says where the next one begins. So 
 once, or one after another's death, build the same log.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids, keyrange
@@ -228,11 +229,7 @@ def _cut_listing(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Cut:
     for _ in range(PAGES_PER_LINK):
         page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=cursor, limit=limit - len(meant))
         objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
-        for facts in objects:
-            if sieve.passes(facts.key.removeprefix(spec.source_prefix), facts):
-                meant.append(facts)
-            else:
-                dropped.append(facts.key)
+        _sift(spec, sieve, objects, meant, dropped)
         last = not page.truncated or len(objects) < len(page.objects)
         cursor = objects[-1].key if objects else chain.end
         if last or not dropped or 2 * len(meant) > limit:
@@ -243,6 +240,17 @@ def _cut_listing(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Cut:
         dropped = [key for key in dropped if key < cursor]
     named = [facts for facts in taken if not _is_own_marker(spec, facts)]
     return Cut(plan_rows(env, spec, named, chain.cursor), cursor, last, len(dropped))
+
+
+def _sift(
+    spec: JobSpec, sieve: Sieve, objects: Iterable[ObjectFacts], meant: list[ObjectFacts], dropped: list[str]
+) -> None:
+    """Add each object to those that are meant, or its key to those that the filter drops."""
+    for facts in objects:
+        if sieve.passes(facts.key.removeprefix(spec.source_prefix), facts):
+            meant.append(facts)
+        else:
+            dropped.append(facts.key)
 
 
 def _is_own_marker(spec: JobSpec, facts: ObjectFacts) -> bool:

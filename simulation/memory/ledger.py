@@ -5,7 +5,7 @@ Items are keyed as in the real table: one item has one writing Region, and a put
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import Delivery, DeliveryLock, DeliveryPage, JobItems, JobPage, Said
 
+T = TypeVar("T")
 Ranked = TypeVar("Ranked", PartLease, PlanProgress)
 
 
@@ -77,18 +78,18 @@ class MemoryLedger:
         end, spec = self._terminal(job_id), self.jobs.get(job_id)
         found: list[Terminal | PartLease | PlanProgress | JobSpec | Observation] = [
             *([end] if end else []),
-            *(self.leases[key] for key in sorted(self.leases) if key[0] == job_id),
-            *(self.plans[key] for key in sorted(self.plans) if key[0] == job_id),
+            *_of_job(self.leases, job_id),
+            *_of_job(self.plans, job_id),
             *([spec] if spec else []),
-            *(self.observations[key] for key in sorted(self.observations) if key[0] == job_id),
+            *_of_job(self.observations, job_id),
         ]
         shown = found[:limit]
         return JobItems(
-            spec=next((item for item in shown if isinstance(item, JobSpec)), None),
-            leases=tuple(item for item in shown if isinstance(item, PartLease)),
-            observations=tuple(item for item in shown if isinstance(item, Observation)),
-            plans=tuple(item for item in shown if isinstance(item, PlanProgress)),
-            terminal=next((item for item in shown if isinstance(item, Terminal)), None),
+            spec=next(_of_type(JobSpec, shown), None),
+            leases=tuple(_of_type(PartLease, shown)),
+            observations=tuple(_of_type(Observation, shown)),
+            plans=tuple(_of_type(PlanProgress, shown)),
+            terminal=next(_of_type(Terminal, shown), None),
             truncated=len(shown) < len(found),
         )
 
@@ -181,6 +182,15 @@ class MemoryLedger:
         """Return the terminal record. All Regions copy the one record of the control bucket, so any Region's copy will
         do."""
         return next((self.terminals[key] for key in sorted(self.terminals) if key[0] == job_id), None)
+
+
+def _of_job(items: dict[tuple[str, str, str], T], job_id: str) -> list[T]:
+    """Return a job's items, in the order of their keys."""
+    return [items[key] for key in sorted(items) if key[0] == job_id]
+
+
+def _of_type(kind: type[T], items: Iterable[object]) -> Iterator[T]:
+    return (item for item in items if isinstance(item, kind))
 
 
 def _put_newer(items: dict[tuple[str, str, str], Ranked], key: tuple[str, str, str], item: Ranked) -> None:

@@ -30,7 +30,7 @@ from tests.entry.tokens import Signer
 from tests.steps import feeding, scheduling
 from tests.steps.calls import crash
 from tests.steps.hanging import Hang, without_messages, without_table
-from tests.steps.world import HOUR, MINUTE, SMALL, World
+from tests.steps.world import HOUR, MINUTE, SMALL, Mail, World
 
 URL = "https://id.example.com/keys"
 ISSUER = Issuer("https://id.example.com", "eft", "tenant", jwks_url=URL)
@@ -261,6 +261,12 @@ def test_what_west_held_is_taken_over_within_the_promise_though_its_s3_hangs(sou
     assert all(t.at_ms - died <= PROMISE_MS for t in taken if source == "source-east")
 
 
+def handle_all(world: World, mails: list[Mail]) -> None:
+    for mail in mails:
+        world.mail.remove(mail)
+        world.handle(mail)
+
+
 def test_a_worker_does_not_wait_for_a_source_that_hangs() -> None:
     """One call finds it out: the partition is given back and rests, longer each time; no slot is held."""
     world = World()
@@ -269,18 +275,14 @@ def test_a_worker_does_not_wait_for_a_source_that_hangs() -> None:
     spec = world.submit("j/", "j/", region=EAST)
     hang = Hang(world.clock, 12_000)
     world.collect()
-    for mail in [mail for mail in world.mail if mail.queue == "split"]:
-        world.mail.remove(mail)
-        world.handle(mail)
+    handle_all(world, [mail for mail in world.mail if mail.queue == "split"])
     world.collect()
     world.faults.rule(hang.s3_of(WEST))
     world.sweep(EAST)
     begun = world.clock.now_ms()
     calls = hang.calls
     due = [mail for mail in world.mail if mail.queue == "copy" and mail.due_ms <= begun]
-    for mail in due:
-        world.mail.remove(mail)
-        world.handle(mail)
+    handle_all(world, due)
     assert due
     assert hang.calls - calls == len({mail.body for mail in due})
     assert world.clock.now_ms() - begun == (hang.calls - calls) * hang.costs_ms
