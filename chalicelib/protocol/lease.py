@@ -68,13 +68,13 @@ def _look(
 
 
 def acquire(
-    env: Env, records: JobRecords, part: str, *, fresh: bool, rested: int = 0, intents: Intents = NO_INTENTS
+    env: Env, records: JobRecords, part: str, *, fresh: bool, rested_after_epoch: int = 0, intents: Intents = NO_INTENTS
 ) -> int | None:
     """Claim the partition. Return the held epoch, or None if the partition is done, has a live worker, or rests.
 
     `fresh` hints that there is no claim yet: then one create-only PUT decides. A wrong hint merely loses the race.
-    `rested` says that the message was sent for the end of the rest after this epoch. Any other message doesn't claim a
-    resting partition, unless its lease has expired, or the desired state of the job has changed.
+    `rested_after_epoch` says that the message was sent for the end of the rest after this epoch. Any other message
+    doesn't claim a resting partition, unless its lease has expired, or the desired state of the job has changed.
     """
     if fresh and records.create_claim(_claim(env, records.job_id, part, 1)):
         return 1
@@ -82,7 +82,7 @@ def acquire(
         return None
     epoch = records.highest_claim(part)
     held = records.claim(part, epoch) if epoch else None
-    if held is not None and not _may_supersede(env, records, held, rested, intents):
+    if held is not None and not _may_supersede(env, records, held, rested_after_epoch, intents):
         return None
     if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
         return None
@@ -93,13 +93,13 @@ def acquire(
     return epoch + 1
 
 
-def _may_supersede(env: Env, records: JobRecords, held: Claim, rested: int, intents: Intents) -> bool:
-    """Return whether the highest claim's worker has given its partition back, or its lease has expired. For `rested`
-    and `intents` see `acquire`."""
+def _may_supersede(env: Env, records: JobRecords, held: Claim, rested_after_epoch: int, intents: Intents) -> bool:
+    """Return whether the highest claim's worker has given its partition back, or its lease has expired. For
+    `rested_after_epoch` and `intents` see `acquire`."""
     sights = {held.region: region_sight(env, held.region)} if held.region != env.region else {}
     rounds, tried = 0, records.tried(held.part)
     if tried is not None and tried.epoch == held.epoch:
-        if rested == held.epoch or tried.intents != str(intents):
+        if rested_after_epoch == held.epoch or tried.intents != str(intents):
             return True  # Its worker has given it back, whatever the table says.
         rounds = tried.rounds
     lease = _look(env, records, held.part, held.epoch, held.region, sights, claiming=True, rounds=rounds)
@@ -131,8 +131,8 @@ class Holding:
     """When this invocation ends, by our own clock; in ms since the epoch."""
     started_ms: int
     slots: Slots
-    """The permits of this worker. They are released when the partition is given back or finished, before the workers
-    that may need them are woken."""
+    """The permits of this worker. They are released when the partition is given back or finished, before the tasks
+    of workers that may need them are sent."""
     decided_before: int | None = None
     """Bitmap of the rows that earlier epochs, in any Region, had decided; None until it is read. Those rows are checked
     again, but the reported progress doesn't go back."""

@@ -13,8 +13,8 @@ LINKS_PER_PAGE = 50
 """How many partitions one request for objects reads: two GETs each."""
 
 NAMES_PER_RESUME = 1000
-"""How many records a request to resume or to approve reads: one LIST. It wakes the partitions that these records show.
-If a job has more records, the next sweep wakes the rest."""
+"""How many records a request to resume or to approve reads: one LIST. It starts the partitions that these records show.
+If a job has more records, the next sweep starts the rest."""
 
 
 def page_of(

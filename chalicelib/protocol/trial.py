@@ -10,7 +10,7 @@ from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import JobSpec, Manifest, Outcome, Row, RowOutcome
 from chalicelib.core.tries import Tried, TriedRow, awaited, is_given_up, rest_ms, tried_again
-from chalicelib.ports import Env, Wake
+from chalicelib.ports import CopyPartition, Env
 from chalicelib.protocol.lease import Holding
 from chalicelib.protocol.patience import answers
 
@@ -67,7 +67,7 @@ class Trial:
             self._leave(there)
             self._aside_is_there = True
 
-    def set_aside(self, wake: Wake) -> bool:
+    def set_aside(self) -> bool:
         """Move the rows that stay undecided to a partition of their own, if they have kept decided rows waiting for
         long. Return True if no undecided row is left here. Raises Superseded if the partition has its receipt."""
         holding, manifest = self.holding, self.holding.manifest
@@ -92,13 +92,14 @@ class Trial:
         )
         there = holding.records.create_link(link)
         assert isinstance(there, Manifest), "nobody else writes links of this name"
-        # Crash here: the sweep sees an entry that no worker has claimed, and wakes copy. The next worker to claim this
+        # Crash here: the sweep sees an entry that no worker has claimed, and starts copy. The next worker to claim this
         # partition leaves the entry's rows alone. If some of them were decided meanwhile, the entry's worker finds that
         # out when it looks at them.
         self._leave(there)
-        self.env.log("set-aside", job=self.spec.job_id, part=wake.part, rows=len(there.rows), first=there.rows[0].key)
+        first = there.rows[0].key
+        self.env.log("set-aside", job=self.spec.job_id, part=manifest.part, rows=len(there.rows), first=first)
         rounds = self.before.rounds if self.before else 1
-        self.env.queue.send([replace(wake, part=there.part, fresh=True)], delay_ms=rest_ms(rounds))
+        self.env.queue.send([CopyPartition.of(self.spec, there.part, fresh=True)], delay_ms=rest_ms(rounds))
         return not holding.undecided
 
     def _leave(self, aside: Manifest) -> None:
@@ -143,31 +144,34 @@ class Trial:
                 self.env.log("row-given-up", job=self.spec.job_id, key=tried.key, rounds=tried.rounds, last=tried.last)
                 self.holding.decide(tried.index, give_up(rows[tried.index], tried))
 
-    def give_back(self, wake: Wake) -> None:
+    def give_back(self) -> None:
         """Release the partition and leave its undecided rows to another epoch. The next epoch begins at once if this
         round had no time for some rows. It begins after a rest otherwise, and also if a dependency did not answer."""
         if self.given_back:
             return
         self.given_back = True
-        holding, env = self.holding, self.env
+        holding, env, part = self.holding, self.env, self.holding.manifest.part
         tried = self._tried()
         untouched = set(holding.undecided) - {row.index for row in tried}
         rounds = 1 if self.moved or self.before is None else self.before.rounds + 1
         if tried:
-            self._log(wake, tried)
-            # Crash before this: the round is not counted. Crash after this: the sweep wakes copy when the rest is over.
+            self._log(tried)
+            # Crash before this: the round is not counted. Crash after this: the sweep starts copy when the rest is
+            # over.
             holding.records.create_tried(
-                Tried(self.spec.job_id, wake.part, holding.epoch, env.region, rounds, str(self.intents), tried)
+                Tried(self.spec.job_id, part, holding.epoch, env.region, rounds, str(self.intents), tried)
             )
         holding.awaited = awaited(tried)
-        # This spares others the wait for the lease to expire. Crash before the message is sent: the sweep wakes copy.
+        # This spares others the wait for the lease to expire. Crash before the message is sent: the sweep starts copy.
         holding.beat(LeasePhase.RELEASED)
         delay_ms = 0 if untouched and not self.silent else rest_ms(rounds)
-        env.queue.send([replace(wake, rested=holding.epoch if tried else 0)], delay_ms=delay_ms)
+        task = CopyPartition.of(self.spec, part)
+        env.queue.send([replace(task, rested_after_epoch=holding.epoch if tried else 0)], delay_ms=delay_ms)
 
-    def _log(self, wake: Wake, tried: Sequence[TriedRow]) -> None:
+    def _log(self, tried: Sequence[TriedRow]) -> None:
         first = tried[0]
-        self.env.log("unsettled", job=wake.job_id, part=wake.part, rows=len(tried), first=f"{first.key}: {first.last}")
+        part = self.holding.manifest.part
+        self.env.log("unsettled", job=self.spec.job_id, part=part, rows=len(tried), first=f"{first.key}: {first.last}")
 
     def _tried(self) -> tuple[TriedRow, ...]:
         """Return the notes on the undecided rows that were tried, in this round or before it."""

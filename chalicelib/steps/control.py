@@ -19,7 +19,7 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import in_line, waiting
-from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
+from chalicelib.ports import CopyPartition, Env, JobItems, JobPage, PlanRange
 from chalicelib.protocol.accepting import accept, prepare
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
@@ -121,12 +121,12 @@ def cancel(env: Env, tenant: str, job_id: str) -> JobView:
     if items.terminal is None:
         records = ControlRecords(env, spec.control_region).job(job_id)
         records.create_cancel(Cancel(job_id, env.region, env.clock.now_ms(), env.ids.nonce()))
-        # Crash here: workers see the cancel by themselves, and the sweep wakes the partitions that nobody works on. A
+        # Crash here: workers see the cancel by themselves, and the sweep starts the partitions that nobody works on. A
         # finished plan is not in the index of open jobs, and stays out of it until the client, which got no answer,
         # repeats the request. Nothing of the plan will be copied, and nobody can approve it any more.
         if spec.planned_first and records.terminal() is None:
             records.control.open_job(job_id)
-        env.queue.send([Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
+        env.queue.send([PlanRange.of(spec, ids.ROOT_RANGE)])
         # Crash here: the API shows a paused job as paused until a sweep of either Region notes the cancel.
         env.ledger.put_observation(intents_note(env, job_id, Intents(cancelled=True)))
         env.log("job-cancelled", job=job_id, tenant=tenant)
@@ -155,15 +155,15 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
         check_still_yours(env, spec.source, spec.target)
     intents = want(env, records, kind)
     # Crash here after a pause: workers and sweeps see it by themselves. Crash here after a resume: the next sweep of
-    # either Region sees it, and wakes the whole job.
+    # either Region sees it, and starts the whole job.
     if intents.highest and kind is IntentKind.RESUME:
         # Send the messages even if the job had been resumed before. Perhaps this very request did that, and the client
         # never got the answer.
         survey = records.survey(limit=NAMES_PER_RESUME, planned_first=spec.planned_first)
         waits = waiting(survey, deletes=spec.deletion is not None)
-        env.queue.send([Wake.of(spec, QueueName.SPLIT, range_id) for range_id in sorted(waits.split)])
+        env.queue.send([PlanRange.of(spec, range_id) for range_id in sorted(waits.split)])
         copies = [] if survey.intents.unapproved else sorted(in_line(survey, spec.priority, env.policy))
-        env.queue.send([Wake.of(spec, QueueName.COPY, part) for part in copies])
+        env.queue.send([CopyPartition.of(spec, part) for part in copies])
     # Crash here: the request is recorded and obeyed, but the API shows it only after a sweep of either Region has noted
     # it.
     env.ledger.put_observation(intents_note(env, job_id, intents))

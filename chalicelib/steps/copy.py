@@ -9,9 +9,8 @@ from chalicelib.core.errors import EftError, JobCancelled, JobPaused, NoAnswer, 
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, JobSpec, Manifest, Method, Outcome, Row, RowOutcome
-from chalicelib.core.parts import PartShare
 from chalicelib.core.tries import TriedRow, given_up
-from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.ports import CopyPartition, CopyUploadParts, Env, VerifyPartition
 from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import Deleter, Finality, may_be_carried_out
 from chalicelib.protocol.delivered import job_deliveries
@@ -24,30 +23,30 @@ from chalicelib.protocol.slots import Slots, take_slots
 from chalicelib.protocol.trial import Trial
 
 
-def run(env: Env, wake: Wake, deadline_ms: int) -> None:
+def run(env: Env, task: CopyPartition, deadline_ms: int) -> None:
     """Work on a partition until it is done or this invocation's time is up. Do nothing if another worker holds the
-    partition. If no permit is free, the task message is sent again, later."""
-    job_id, part = wake.job_id, wake.part
-    records = ControlRecords(env, wake.control_region).job(job_id)
+    partition. If no permit is free, the task is sent again, later."""
+    job_id, part = task.job_id, task.partition
+    records = ControlRecords(env, task.control_region).job(job_id)
     spec = records.spec()
     if spec is None:
         env.log("copy-nothing-to-do", job=job_id, part=part)
         return
     intents = records.intents(planned_first=spec.planned_first)
     if not intents.may_copy:
-        # The message is dropped. The request that resumes or approves the job wakes everything that waits, or the sweep
-        # that sees it does.
+        # The message is dropped. The request that resumes or approves the job starts everything that waits, or the
+        # sweep that sees it does.
         env.log("copy-plan-unapproved" if intents.unapproved else "copy-paused", job=job_id, part=part)
         return
     if ids.is_delete_part(part) and not intents.cancelled and not may_be_carried_out(records):
-        # Drop the message. The worker that completes the deletion log wakes all its partitions, or writes their
+        # Drop the message. The worker that completes the deletion log starts all its partitions, or writes their
         # receipts as KEPT. If that worker dies, the sweep does it.
         env.log("copy-not-yet", job=job_id, part=part)
         return
     # Take the permits before anything is claimed, so that nobody holds a partition that has to wait for one.
-    slots = take_slots(env, spec, wake)
+    slots = take_slots(env, spec, task)
     if slots is not None:
-        slots.during(lambda: _claim_and_work(env, records, spec, wake, intents, slots, deadline_ms))
+        slots.during(lambda: _claim_and_work(env, records, spec, task, intents, slots, deadline_ms))
 
 
 def _source_silence(env: Env, spec: JobSpec) -> NoAnswer | None:
@@ -66,16 +65,23 @@ def _source_silence(env: Env, spec: JobSpec) -> NoAnswer | None:
 
 
 def _claim_and_work(
-    env: Env, records: JobRecords, spec: JobSpec, wake: Wake, intents: Intents, slots: Slots, deadline_ms: int
+    env: Env,
+    records: JobRecords,
+    spec: JobSpec,
+    task: CopyPartition,
+    intents: Intents,
+    slots: Slots,
+    deadline_ms: int,
 ) -> None:
-    manifest = records.link(wake.part)
+    part = task.partition
+    manifest = records.link(part)
     if not isinstance(manifest, Manifest):
-        env.log("copy-nothing-to-do", job=wake.job_id, part=wake.part)
+        env.log("copy-nothing-to-do", job=task.job_id, part=part)
         return
     line = Line(env, records, spec)
-    epoch = acquire(env, records, wake.part, fresh=wake.fresh, rested=wake.rested, intents=intents)
+    epoch = acquire(env, records, part, fresh=task.fresh, rested_after_epoch=task.rested_after_epoch, intents=intents)
     if epoch is None:
-        if records.done(wake.part):
+        if records.done(part):
             line.pass_on(manifest)  # Its lane may have stopped here.
         return
     before = 0 if epoch == 1 else None
@@ -91,11 +97,11 @@ def _claim_and_work(
     _work(env, trial, publisher, line)
 
 
-def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
+def help_with_parts(env: Env, task: CopyUploadParts, deadline_ms: int) -> None:
     """Copy a share of one large row's upload parts while this invocation lasts, for the worker that holds the
     partition."""
-    job_id, control_region, part, share = wake.job_id, wake.control_region, wake.part, PartShare.parse(wake.share)
-    control = ControlRecords(env, control_region)
+    job_id, part, share = task.job_id, task.partition, task.share
+    control = ControlRecords(env, task.control_region)
     records = control.job(job_id)
     spec, manifest = records.spec(), records.link(part)
     if spec is None or not isinstance(manifest, Manifest) or share.row >= len(manifest.rows):
@@ -109,7 +115,7 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
         return
     if _source_silence(env, spec) is not None:
         return  # The owner copies the missing upload parts, as below.
-    slots = take_slots(env, spec, wake)
+    slots = take_slots(env, spec, task)
     if slots is None:
         return  # Nobody waits for a helper: the owner copies the missing upload parts itself.
 
@@ -129,37 +135,37 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
     try:
         slots.during(lambda: helper.help(share, tick))
     except JobPaused:
-        # The next worker that holds the partition wakes helpers for the upload parts that are missing then.
+        # The next worker that holds the partition asks for helpers for the upload parts that are missing then.
         env.log("help-paused", job=job_id, part=part)
     except OutOfTime:
         # Crash before this: the owner notices that no more upload parts arrive, and copies them itself.
-        env.queue.send([replace(wake, waited=0)])
+        env.queue.send([replace(task, permit_waits=0)])
 
 
 def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
-    holding, wake = trial.holding, line.wake(trial.holding.manifest.part)
-    copies = not (holding.cancelled or ids.is_delete_part(wake.part))
+    holding, part = trial.holding, trial.holding.manifest.part
+    copies = not (holding.cancelled or ids.is_delete_part(part))
     if copies and (silence := _source_silence(env, trial.spec)) is not None:
         trial.nobody_answers(silence)
-        trial.give_back(wake)
+        trial.give_back()
         return
     try:
         _carry_out_rows(env, trial, publisher)
     except Superseded as error:
-        env.log("superseded", job=wake.job_id, part=wake.part, epoch=holding.epoch, why=str(error))
+        env.log("superseded", job=trial.spec.job_id, part=part, epoch=holding.epoch, why=str(error))
         return  # Another worker goes on. Its HEADs find the objects that this worker published.
     except JobPaused:
         if holding.undecided:
-            _give_back_paused(env, holding, wake)
+            _give_back_paused(env, trial)
             return
     except OutOfTime:
-        trial.give_back(wake)
+        trial.give_back()
         return
     if holding.undecided:
         # S3 throttled or failed all the time. A row gets no outcome for that until its retry budget is used up.
         trial.conclude(partial(_give_up, holding, publisher))
     if holding.undecided:
-        trial.give_back(wake)
+        trial.give_back()
         return
     # Crash before this: the next epoch finds the rows that were delivered since the last heartbeat at the destination,
     # and records them. It can't if the receiver has removed an object by then (docs/failover.md, what is not proven).
@@ -167,22 +173,23 @@ def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
     _record(env, holding, line)
 
 
-def _give_back_paused(env: Env, holding: Holding, wake: Wake) -> None:
+def _give_back_paused(env: Env, trial: Trial) -> None:
     """Release the partition without sending a message. The request that resumes the job sends one, and the partition
     may then be claimed at once."""
-    env.log("paused", job=wake.job_id, part=wake.part, undecided=len(holding.undecided))
+    holding, spec = trial.holding, trial.spec
+    env.log("paused", job=spec.job_id, part=holding.manifest.part, undecided=len(holding.undecided))
     # Crash here: the lease stands still. Nobody takes it over while the job is paused. Afterwards it expires like any
     # other lease.
     holding.beat(LeasePhase.RELEASED)
     if not holding.records.intents().paused:
         # The job was resumed or cancelled after this worker saw the pause. The message for that may have found this
         # worker still holding the partition, and is gone. So send another.
-        env.queue.send([wake])
+        env.queue.send([CopyPartition.of(spec, holding.manifest.part)])
 
 
 def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
     """Decide every row: copy it, or decide it without copying once the job is known to be cancelled."""
-    holding, wake = trial.holding, Wake.of(trial.spec, QueueName.COPY, trial.holding.manifest.part)
+    holding = trial.holding
 
     def copying(index: int) -> None:
         holding.check()
@@ -198,7 +205,7 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
         except OutOfTime:
             # Give the partition back at once. A call that hangs may outlast this invocation, which then dies before the
             # threads of its rows end.
-            trial.give_back(wake)
+            trial.give_back()
             raise
 
     def beating() -> None:
@@ -209,7 +216,7 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
         trial.heed_aside()
         first, stuck = trial.in_order()
         env.pool.map(copying, first, partial(in_time, beating))
-        if not trial.set_aside(wake):
+        if not trial.set_aside():
             env.pool.map(copying, stuck, partial(in_time, beating))
     except JobCancelled:
         trial.forget()
@@ -288,7 +295,7 @@ def _multipart(holding: Holding, publisher: Publisher, index: int, row: Row) -> 
 
 
 def _record(env: Env, holding: Holding, line: Line) -> None:
-    """Record the outcomes of a partition whose rows are all decided, send it to verify, and wake the next partition of
+    """Record the outcomes of a partition whose rows are all decided, send it to verify, and start the next partition of
     its lane."""
     records, manifest = holding.records, holding.manifest
     records.create_copied(
@@ -302,8 +309,8 @@ def _record(env: Env, holding: Holding, line: Line) -> None:
             finished_ms=env.clock.now_ms(),
         )
     )
-    # Crash here: copied and recorded, but verify was not woken. The sweep sees a copy record without a receipt.
+    # Crash here: copied and recorded, but verify was not started. The sweep sees a copy record without a receipt.
     holding.beat(LeasePhase.COPIED)
-    env.queue.send([replace(line.wake(manifest.part), queue=QueueName.VERIFY)])
-    # Crash here: the lane stops. The sweep wakes it when nothing else of the job moves.
+    env.queue.send([VerifyPartition.of(line.spec, manifest.part)])
+    # Crash here: the lane stops. The sweep starts it when nothing else of the job moves.
     line.pass_on(manifest)

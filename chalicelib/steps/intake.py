@@ -213,7 +213,7 @@ class _Batch:
         self.locks.give_back({found.row.key for found in ended if not found.outcome.outcome.good})
         delivered = [self.events.delivery(found.row, found.outcome) for found in ended]
         self.env.ledger.put_deliveries(delivered)
-        # Crash before or after this line: the event comes again, finds the object delivered, and wakes verify again.
+        # Crash before or after this line: the event comes again, finds the object delivered, and starts verify again.
         self.env.queue.send_verify_deliveries(
             [
                 VerifyDelivery(d.feed_id, d.key, d.pin, self.feed.tenant)

@@ -10,7 +10,7 @@ from chalicelib.core.model import JobSpec, Link, Manifest, Outcome, Row
 from chalicelib.core.planned import Approval, PlanState, PlanSummary, predicted
 from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import in_line
-from chalicelib.ports import Env, JobItems, QueueName, Wake
+from chalicelib.ports import CopyPartition, Env, JobItems, PlanRange, Task
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
 from chalicelib.protocol.probing import check_still_yours
@@ -109,15 +109,15 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
     # Crash here: the plan is approved, but the job is not in the index of open jobs. The client got no answer, and its
     # repeated request gets here again.
     records.control.open_job(plan_id)
-    # From here on the job is safe: the first sweep that finds it there wakes all of it.
+    # From here on the job is safe: the first sweep that finds it there starts all of it.
     env.ledger.put_job(spec)
-    # Wake split too: it settles the job if there is nothing to copy.
-    wakes = [Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)]
+    # Start split too: it settles the job if there is nothing to copy.
+    tasks: list[Task] = [PlanRange.of(spec, ids.ROOT_RANGE)]
     survey = records.survey(limit=NAMES_PER_RESUME, planned_first=True)
     # Send the messages even if the plan had been approved before. Perhaps this very request did that, and the client
     # never got the answer.
-    wakes += [Wake.of(spec, QueueName.COPY, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
-    env.queue.send(wakes)
+    tasks += [CopyPartition.of(spec, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
+    env.queue.send(tasks)
     env.log("plan-approved", job=plan_id, tenant=tenant)
 
 

@@ -24,7 +24,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
 from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
-from chalicelib.ports import Env, Part, Placement, QueueName, SourceRef, Wake
+from chalicelib.ports import Env, MakeReport, Part, Placement, SourceRef
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.reports import Draft, Piece, ReportRecords
@@ -83,7 +83,7 @@ def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
     before = env.ledger.get_observation(spec.job_id, note.subject, env.region)
     if before is not None and note.since_ms - before.since_ms < ASK_AGAIN_MS:
         return
-    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report, tenant=spec.tenant)])
+    env.queue.send([MakeReport.of(spec, report)])
     # Crash here: the report is ordered, but the order is not noted. The next request orders it again, which is
     # harmless.
     env.ledger.put_observation(note)
@@ -95,9 +95,10 @@ def _note(env: Env, job_id: str, report: ReportFormat) -> Observation:
     return Observation(job_id, f"report-{report}", env.region, "ordered", env.clock.now_ms())
 
 
-def run(env: Env, job_id: str, control_region: str, report: ReportFormat, deadline_ms: int) -> None:
+def run(env: Env, task: MakeReport, deadline_ms: int) -> None:
     """Make a report, or continue one."""
-    control = ControlRecords(env, control_region)
+    job_id, report = task.job_id, task.format
+    control = ControlRecords(env, task.control_region)
     records = control.job(job_id)
     spec = records.spec()
     if spec is None or records.terminal() is None:
@@ -122,9 +123,7 @@ class _Maker:
         tail = self._cut()
         if tail is None:
             # Crash before the send: the message that brought us here comes again by itself, later.
-            spec, report = self.spec, self.reports.format
-            wake = Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report, tenant=spec.tenant)
-            self.env.queue.send([wake])
+            self.env.queue.send([MakeReport.of(self.spec, self.reports.format)])
             return
         made = self._small(tail) if tail.ordinal == 1 else self._large(tail)
         # Crash here: the report is complete, but not recorded as made. The next maker finds it complete, and records

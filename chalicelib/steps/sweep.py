@@ -7,7 +7,7 @@ has found not to answer (ADR 0022).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
@@ -19,7 +19,7 @@ from chalicelib.core.registers import Mark, Registration, StaleUploadAction, jud
 from chalicelib.core.roles import acts_in
 from chalicelib.core.shares import Stage
 from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
-from chalicelib.ports import Env, QueueName, UploadInfo, Wake
+from chalicelib.ports import CopyPartition, Env, PlanRange, Task, UploadInfo, VerifyPartition
 from chalicelib.protocol.breaker import Breaker, for_quick, s3_of
 from chalicelib.protocol.catchup import catch_up, fill_feeds
 from chalicelib.protocol.intents import intents_note
@@ -197,21 +197,21 @@ def _execute(
         return
     if repairs.settle and (sum_up if unapproved else settle)(env, records, spec):
         return
-    _wake_expiring(env, records, spec, repairs, sights)
-    wakes = [Wake.of(spec, QueueName.SPLIT, range_id) for range_id in repairs.split]
+    _send_takeovers(env, records, spec, repairs, sights)
+    tasks: list[Task] = [PlanRange.of(spec, range_id) for range_id in repairs.split]
     if not (repairs.again and repairs.copy and waits_for_slot(env, spec)):
-        wakes += [Wake.of(spec, QueueName.COPY, part) for part in repairs.copy]
-    wakes += [Wake.of(spec, QueueName.VERIFY, part) for part in repairs.verify]
-    if wakes:
-        env.log("redriven", job=records.job_id, wakes=len(wakes), delay_ms=repairs.delay_ms)
-    env.queue.send(wakes, delay_ms=repairs.delay_ms)
+        tasks += [CopyPartition.of(spec, part) for part in repairs.copy]
+    tasks += [VerifyPartition.of(spec, part) for part in repairs.verify]
+    if tasks:
+        env.log("redriven", job=records.job_id, wakes=len(tasks), delay_ms=repairs.delay_ms)
+    env.queue.send(tasks, delay_ms=repairs.delay_ms)
     if repairs.observation is not None:
         # Write this after the messages are sent: a crash in between sends them once more, which is harmless.
         env.ledger.put_observation(repairs.observation)
 
 
-def _wake_expiring(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
-    """Wake copy for claims whose leases have expired. For leases that expire before the next sweep, delay the message
+def _send_takeovers(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
+    """Start copy for claims whose leases have expired. For leases that expire before the next sweep, delay the message
     until then. Copy checks the lease again."""
     for part, epoch in repairs.watch:
         found = observe(env, records, part, epoch, sights, rounds=repairs.resting.get(part, 0))
@@ -219,8 +219,7 @@ def _wake_expiring(env: Env, records: JobRecords, spec: JobSpec, repairs: Repair
             found.standing is Standing.WAITING and due_before_next_sweep(found.wait_ms, env.policy)
         ):
             env.log("lease-expires", job=records.job_id, part=part, epoch=epoch, in_ms=found.wait_ms)
-            wake = replace(Wake.of(spec, QueueName.COPY, part), takeover=True)
-            env.queue.send([wake], delay_ms=found.wait_ms)
+            env.queue.send([CopyPartition.of(spec, part, takeover=True)], delay_ms=found.wait_ms)
 
 
 # --- multipart uploads ----------------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ _ACCEPTING = "chalicelib.protocol.accepting"
 _COPY = "chalicelib.steps.copy"
 _CORE_SWEEP = "chalicelib.core.sweep"
 _LEASE = "chalicelib.protocol.lease"
+_PREFIX_SOURCE = "chalicelib.protocol.prefix_source"
 _PROGRESS = "chalicelib.core.progress"
 _RECORDS = "chalicelib.protocol.records"
 _SETTLE = "chalicelib.core.settle"
 _SLOTS = "chalicelib.core.slots"
 _SETTLING = "chalicelib.protocol.settling"
-_SPLIT = "chalicelib.steps.split"
 _SWEEP = "chalicelib.steps.sweep"
 
 COORDINATION = (
@@ -129,19 +129,19 @@ COORDINATION = (
         "the lower half of a fork ends one key early",
         (
             Edit(
-                _SPLIT,
+                _PREFIX_SOURCE,
                 """\
-        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
+        objects = [facts for facts in page.objects if not end or facts.key <= end]
 """,
                 """\
-        objects = [facts for facts in page.objects if not chain.end or facts.key < chain.end]
+        objects = [facts for facts in page.objects if not end or facts.key < end]
 """,
             ),
         ),
     ),
     Mutant(
         "pause-not-honoured",
-        "a worker that is woken for a paused job works on it",
+        "a worker that gets a task of a paused job works on it",
         (
             Edit(
                 _COPY,
@@ -186,7 +186,7 @@ COORDINATION = (
         ),
     ),
     Mutant(
-        "nobody-wakes-verify",
+        "nobody-starts-verify",
         "the sweep doesn't see partitions that are copied and not verified",
         (
             Edit(

@@ -69,7 +69,7 @@ DELETIONS = (
     ),
     Mutant(
         "delete-while-planning",
-        "a worker that the sweep wakes doesn't ask whether the chain of deletions has ended",
+        "a worker that the sweep starts doesn't ask whether the chain of deletions has ended",
         (
             Edit(
                 _COPY,

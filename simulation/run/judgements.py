@@ -276,8 +276,8 @@ def _bounded(world: World) -> None:
         world.monitors.violated("every row ends", f"claims: {claims.most_common(1)}, rounds: {policy.row_rounds_max}")
     if uploads > most * policy.attempts:
         world.monitors.violated("every row ends", f"{uploads} uploads were begun for {stuck.key}")
-    if world.woken and max(world.woken.values()) > most:
-        world.monitors.violated("every row ends", f"messages: {world.woken.most_common(1)}, at most {most}")
+    if world.copy_tasks and max(world.copy_tasks.values()) > most:
+        world.monitors.violated("every row ends", f"messages: {world.copy_tasks.most_common(1)}, at most {most}")
     if policy.row_rounds_max > policy.set_aside_after_rounds:
         _neighbours(world, f"in/{stuck.key}")
 

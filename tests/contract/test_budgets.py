@@ -14,7 +14,7 @@ from chalicelib.core.errors import EftError, NoAnswer, Retry
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import Bucket
 from chalicelib.core.policy import Policy
-from chalicelib.ports import Delivery, DeliveryStatus, Env, QueueName, SourceRef, UploadRef, Wake
+from chalicelib.ports import CopyPartition, Delivery, DeliveryStatus, Env, SourceRef, UploadRef
 from chalicelib.ports.store import Placement
 from tests.entry.environ import EAST, WEST, environ
 from tests.servers.scripted import Answer, error, scripted_server
@@ -46,7 +46,7 @@ CALLS: dict[str, Callable[[Env], object]] = {
     "table write": lambda env: env.ledger.put_observation(Observation("j", "s", WEST, "x", 1)),
     "count": lambda env: env.ledger.count_request("t", WEST, 0),
     "registry": lambda env: env.registry.changes("t", None, 1),
-    "queue": lambda env: env.queue.send([Wake(QueueName.COPY, "j", WEST, "p")]),
+    "queue": lambda env: env.queue.send([CopyPartition("j", WEST, "p")]),
     "event bus": lambda env: env.notifier.delivery_failed("t", "f", LOST),
 }
 

@@ -67,7 +67,7 @@ def test_a_job_that_moved_is_noted_and_let_be(records: Records) -> None:
         (EMPTY, ("r",), (), (), ()),
         # Planned, not claimed: copy messages; perhaps the range goes on or was forked: split messages.
         (PLANNED, ("r", "r0", "r1"), ("r-000001", "r-000002"), (), ()),
-        # Claimed: the leases are watched, nobody is woken for what is claimed.
+        # Claimed: the leases are watched, no task is sent for what is claimed.
         (CLAIMED, ("r",), (), (), (("r-000001", 2), ("r-000002", 1))),
         (COPIED, ("r",), (), ("r-000001",), (("r-000002", 1),)),
         (DONE, ("r",), (), (), ()),
@@ -156,8 +156,8 @@ def test_a_job_found_resumed_is_woken_at_once_and_all_of_it(records: Records, hi
 
 
 @pytest.mark.parametrize("highest", [0, 1])
-def test_a_job_found_cancelled_is_woken_at_once(highest: int) -> None:
-    """Paused or not. Split goes down from the root; copy is woken for some, in case that there is nothing to split."""
+def test_a_job_found_cancelled_is_started_at_once(highest: int) -> None:
+    """Paused or not. Split goes down from the root; copy is started for some, in case there is nothing to split."""
     cancelled = replace(CLAIMED, intents=Intents(highest, cancelled=True))
     before = replace(CLAIMED, intents=Intents(highest))
     found = repairs(cancelled, seen(before, 6), 7)
@@ -168,16 +168,16 @@ def test_a_job_found_cancelled_is_woken_at_once(highest: int) -> None:
 
 @given(st.integers(1, 60), st.integers(1, 20))
 def test_every_name_gets_its_turn(count: int, limit: int) -> None:
-    """However many there are, and however few may be woken at once."""
+    """However many there are, and however few may be started at once."""
     records = Records(links=frozenset(f"r-{number:06d}" for number in range(1, count + 1)))
     policy = replace(POLICY, redrives_per_job=limit)
-    woken: set[str] = set()
+    started: set[str] = set()
     for times in range(count // limit + 2):
         found = repairs(records, seen(records, times), 10**12, policy=policy)
         assert len(found.copy) <= limit
         assert len(set(found.copy)) == len(found.copy)
-        woken.update(found.copy)
-    assert woken == records.links
+        started.update(found.copy)
+    assert started == records.links
 
 
 def test_the_defaults_keep_the_promise_of_ten_minutes() -> None:
@@ -207,8 +207,8 @@ def test_a_paused_plan_is_not_even_planned() -> None:
 
 
 @pytest.mark.parametrize("before", [None, seen(replace(PLANNED, intents=AWAITED), 5)], ids=["unseen", "seen"])
-def test_when_it_is_found_approved_all_its_lines_are_woken(before: Observation | None) -> None:
-    """The first of each: those wake the others."""
+def test_when_it_is_found_approved_all_its_lines_are_started(before: Observation | None) -> None:
+    """The first of each: those start the others."""
     many = replace(PLANNED, links=frozenset(f"r-{number:06d}" for number in range(1, 1001)), intents=GIVEN)
     found = repairs(many, before, 5)
     assert set(found.copy) == {f"r-{number:06d}" for number in range(1, POLICY.partitions_ahead + 1)}

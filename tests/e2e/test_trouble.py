@@ -124,7 +124,7 @@ def test_lost_messages_are_made_good_by_the_sweep(world: World) -> None:
     world.fill("unheard/", 20)
     match = {"service": "sqs", "operation": "SendMessageBatch", "caller": WEST}
     world.faults({"id": "q", "match": match, "action": {"kind": "drop_request"}, "times": 1})
-    # The submission itself fails to wake split: the client sees that, retries with the same key, and gets its job.
+    # The submission itself fails to start split: the client sees that, retries with the same key, and gets its job.
     headers = {"Idempotency-Key": "unheard"}
     body = {
         "source": {"endpoint": "west-source", "prefix": "unheard/"},

@@ -202,7 +202,7 @@ def test_a_settled_job_is_shown_as_it_is(known: bool) -> None:
             assert (view.progress.state, view.settled_ms) == (JobState.SUCCEEDED, end.settled_ms)
             assert view.chain_sha256 == end.chain_sha256
     assert log_of(world, spec) == []
-    assert region.queue.wakes == []
+    assert region.queue.tasks == []
 
 
 def test_repeating_changes_nothing() -> None:

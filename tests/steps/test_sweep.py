@@ -7,7 +7,7 @@ import pytest
 from chalicelib.core.errors import Retry
 from chalicelib.core.model import JobState, Outcome
 from chalicelib.core.sweep import worst_takeover_ms
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import CopyPartition
 from chalicelib.protocol import messages
 from chalicelib.protocol.regions import storage_reachable
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
@@ -143,7 +143,7 @@ def test_a_job_that_merely_takes_long_is_not_disturbed() -> None:
             working = True
             world.run(20_000)
             for _ in range(2):
-                world.post(WEST, "copy", messages.dumps(Wake(QueueName.COPY, spec.job_id, EAST, "r-000001")))
+                world.post(WEST, "copy", messages.dumps(CopyPartition(spec.job_id, EAST, "r-000001")))
                 world.pump()
             working = False
 

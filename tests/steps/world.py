@@ -15,7 +15,7 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, Endpoint, Feed, JobSpec, Outcome, OverwriteMode, RowOutcome, Terminal
 from chalicelib.core.policy import Policy
 from chalicelib.entry import handlers
-from chalicelib.ports import Arrival, Env, Pool
+from chalicelib.ports import Arrival, Env, Pool, queue_of
 from chalicelib.protocol import messages
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.submitting import Place, Submission
@@ -216,7 +216,7 @@ class World:
         """Take what the steps have sent to the queues."""
         for name, region in self.regions.items():
             queue = region.queue
-            sent: list[tuple[str, messages.Message]] = [(wake.queue, wake) for wake in queue.wakes]
+            sent: list[tuple[str, messages.Message]] = [(queue_of(task), task) for task in queue.tasks]
             sent += [("verify", delivery) for delivery in queue.verify_deliveries]
             sent += [("intake", arrival) for arrival in queue.arrivals]
             sent += [("notify", notice) for notice in queue.notices]
@@ -230,7 +230,7 @@ class World:
                     self.post(name, "notify", event)
             now = self.clock.now_ms()
             self.dead_letters += [Mail(name, "notify", messages.dumps(given), now) for given in queue.given_up]
-            taken = (queue.wakes, queue.verify_deliveries, queue.arrivals, queue.notices, queue.delays, queue.given_up)
+            taken = (queue.tasks, queue.verify_deliveries, queue.arrivals, queue.notices, queue.delays, queue.given_up)
             for messages_taken in (*taken, region.notifier.events):
                 messages_taken.clear()
 
