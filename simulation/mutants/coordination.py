@@ -7,7 +7,7 @@ _COPY = "chalicelib.steps.copy"
 _CORE_SWEEP = "chalicelib.core.sweep"
 _LEASE = "chalicelib.protocol.lease"
 _PROGRESS = "chalicelib.core.progress"
-_RECORDS = "chalicelib.protocol.records"
+_CONTROL_BUCKET = "chalicelib.protocol.control_bucket"
 _SETTLE = "chalicelib.core.settle"
 _SLOTS = "chalicelib.core.slots"
 _SETTLING = "chalicelib.protocol.settling"
@@ -205,7 +205,7 @@ COORDINATION = (
         "records are written without If-None-Match",
         (
             Edit(
-                _RECORDS,
+                _CONTROL_BUCKET,
                 """\
                 self.env.store.create(self.bucket, key, body)
 """,
