@@ -17,7 +17,7 @@ from chalicelib.core import codec
 from chalicelib.core.budgets import Budget
 from chalicelib.core.errors import Corrupt, Permanent, Retry
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
+from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
@@ -57,7 +57,7 @@ _CREATED = re.compile(r"[0-9]{15}")
 _DELIVERY_CURSOR = re.compile(r"([0-9]{15}#(D#[0-9a-f]{32}#[a-z0-9-]{1,40}))#([0-9a-f]{32})", re.ASCII)
 _TO, _FROM = TypeSerializer(), TypeDeserializer()
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
-_DELIVERY, _BEACON, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(Beacon), TypeAdapter(Takeover)
+_DELIVERY, _REGION_HEARTBEAT, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(RegionHeartbeat), TypeAdapter(Takeover)
 _HEALTH = TypeAdapter(WebhookHealth)
 _SLOT, _WAITER = TypeAdapter(Slot), TypeAdapter(Waiter)
 
@@ -298,11 +298,11 @@ class DynamoLedger:
         )
         return [_read(_TAKEOVER, _item(raw)["body"]) for raw in answer["Items"]]
 
-    def put_beacon(self, beacon: Beacon) -> None:
-        self._put("REGIONS", f"HB#{beacon.region}", _BEACON.dump_json(beacon).decode())
+    def put_region_heartbeat(self, heartbeat: RegionHeartbeat) -> None:
+        self._put("REGIONS", f"HB#{heartbeat.region}", _REGION_HEARTBEAT.dump_json(heartbeat).decode())
 
-    def beacons(self) -> Sequence[Beacon]:
-        return [_read(_BEACON, item["body"]) for item in self._query("REGIONS")]
+    def region_heartbeats(self) -> Sequence[RegionHeartbeat]:
+        return [_read(_REGION_HEARTBEAT, item["body"]) for item in self._query("REGIONS")]
 
     def put_webhook_health(self, health: WebhookHealth) -> None:
         pk = _health_pk(health.tenant, health.webhook)

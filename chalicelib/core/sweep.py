@@ -1,21 +1,19 @@
 """Decides what the sweep does about a job: a pure decision based on the records in the control bucket and the table."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chalicelib.core.admission import heads, partitions_ahead
 from chalicelib.core.budgets import silence_ms
 from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
 from chalicelib.core.intents import NO_INTENTS, Intents
-from chalicelib.core.leases import Observation
+from chalicelib.core.leases import Observation, RegionFingerprint, note_of
 from chalicelib.core.model import Priority
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import may_be_complete, ranges_of
 
 JOB_SUBJECT = "job"
 """The subject of the observation of a whole job; partitions are observed under their ids."""
-SETTLED = "settled"
-"""The fingerprint of a settled job that is still listed as open."""
 MAX_DOUBLINGS = 6
 REPLICATION_MS = 5_000
 """Allowance for the table's replication: typically about a second, without promise (DynamoDB developer guide)."""
@@ -108,15 +106,38 @@ def in_line(records: Records, priority: Priority, policy: Policy) -> frozenset[s
     return waits.working | frozenset(lines)
 
 
-def sight(records: Records) -> str:
-    """Return a job's fingerprint. A job with the same fingerprint twice has not moved in between. Heartbeats are not
+@dataclass(frozen=True, slots=True)
+class JobFingerprint:
+    """The fingerprint of a job. A job with equal fingerprints at two times has not moved in between. Heartbeats are not
     part of it: a partition at work shows in its lease, and its job needs no other task message."""
-    counts = (len(records.links), sum(records.claims.values()), sum(records.copied.values()), len(records.done))
-    return f"{':'.join(str(count) for count in counts)}:{records.intents}"
+
+    links: int = 0
+    claims: int = 0
+    """The sum of the partitions' highest claimed epochs; `copied` likewise."""
+    copied: int = 0
+    done: int = 0
+    intents: Intents = NO_INTENTS
+    home_region: RegionFingerprint | None = None
+    """For an observer in another Region than the job's home."""
+    settled: bool = False
+    """It is settled, and still listed as open; nothing else is noted then."""
+    redriven: int = field(default=0, compare=False)
+    """How often its messages were sent again since it has looked like this."""
 
 
-def _intents_in(seen: str) -> str:
-    return seen.partition("@")[0].rpartition(":")[2]
+SETTLED = JobFingerprint(settled=True)
+
+
+def job_fingerprint(records: Records, home_region: RegionFingerprint | None = None) -> JobFingerprint:
+    """Return the fingerprint of a job that is not settled."""
+    return JobFingerprint(
+        links=len(records.links),
+        claims=sum(records.claims.values()),
+        copied=sum(records.copied.values()),
+        done=len(records.done),
+        intents=records.intents,
+        home_region=home_region,
+    )
 
 
 def decide(
@@ -126,7 +147,7 @@ def decide(
     *,
     region: str,
     home: str,
-    home_sight: str,
+    home_region: RegionFingerprint | None,
     now_ms: int,
     policy: Policy,
     deletes: bool = False,
@@ -136,7 +157,7 @@ def decide(
 
     Leases are watched at every sweep. Messages are assumed lost only when nothing in the job has moved for a timeout.
     In the job's home Region the timeout is `redrive_after_ms`. Elsewhere it is `takeover_after_ms`, and the fingerprint
-    of the home Region's heartbeat, `home_sight`, must not have changed either. After that, messages are sent again at
+    of the home Region's heartbeat, `home_region`, must not have changed either. After that, messages are sent again at
     doubling intervals: perhaps they only wait in a long queue.
 
     A paused job gets no task messages and is not taken over. Its copies are still verified, and if that was all, it
@@ -150,9 +171,9 @@ def decide(
     if records.terminal:
         # The worker that settled the job may be publishing that at this very moment. A whole sweep interval later it no
         # longer is.
-        if before is not None and before.seen == SETTLED:
+        if note_of(before, JobFingerprint) == SETTLED:
             return Repairs(close=True)
-        return Repairs(observation=Observation(job_id, JOB_SUBJECT, region, SETTLED, now_ms))
+        return Repairs(observation=Observation.of(job_id, JOB_SUBJECT, region, SETTLED, now_ms))
     unapproved = records.intents.unapproved
     settle = (
         bool(records.links) if unapproved else may_be_complete(set(records.links), set(records.done), deletes=deletes)
@@ -160,11 +181,12 @@ def decide(
     waits = waiting(records, deletes=deletes)
     paused, may_copy = records.intents.paused, records.intents.may_copy
     watch = () if not may_copy else tuple((part, records.claims[part]) for part in sorted(waits.working))
-    looks = sight(records) if region == home else f"{sight(records)}@{home_sight}"
-    seen, _, doublings = before.seen.partition("#") if before else ("", "", "")
-    if before is None or seen != looks:
-        noted = Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
-        if not may_copy or records.intents == NO_INTENTS or _intents_in(seen) == str(records.intents):
+    now = job_fingerprint(records, None if region == home else home_region)
+    earlier = note_of(before, JobFingerprint)
+    if before is None or earlier is None or earlier != now:
+        noted = Observation.of(job_id, JOB_SUBJECT, region, now, now_ms)
+        known = earlier is not None and earlier.intents == records.intents
+        if not may_copy or records.intents == NO_INTENTS or known:
             return Repairs(settle=settle, watch=watch, resting=records.resting, observation=noted)
         everything = waits.copy | waits.working
         return Repairs(
@@ -178,7 +200,7 @@ def decide(
             else tuple(sorted(in_line(records, priority, policy))),
             observation=noted,
         )
-    times = int(doublings or "0")
+    times = earlier.redriven
     patience = policy.redrive_after_ms if region == home else policy.takeover_after_ms
     wait_ms = patience * 2 ** min(times, MAX_DOUBLINGS) - (now_ms - before.since_ms)
     if wait_ms > 0 and not due_before_next_sweep(wait_ms, policy):
@@ -193,7 +215,7 @@ def decide(
         verify=_window(waits.verify, policy.redrives_per_job, times),
         again=True,
         delay_ms=delay_ms,
-        observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms + delay_ms),
+        observation=Observation.of(job_id, JOB_SUBJECT, region, replace(now, redriven=times + 1), now_ms + delay_ms),
     )
 
 

@@ -38,7 +38,7 @@ COORDINATION = (
             Edit(
                 _LEASE,
                 """\
-    if found.standing is Standing.MOVED:
+    if judgement.status is LeaseStatus.MOVED:
 """,
                 """\
     if False:
@@ -96,8 +96,8 @@ COORDINATION = (
     ),
     Mutant(
         "takeover-by-table-alone",
-        "the other Region's beacons are not asked before a takeover",
-        (Edit(_LEASE, 'owner_region=sights.get(owner, "")', 'owner_region=""'),),
+        "the other Region's heartbeats are not asked before a takeover",
+        (Edit(_LEASE, "owner_region=regions.get(owner)", "owner_region=None"),),
     ),
     Mutant(
         "settled-without-halves",

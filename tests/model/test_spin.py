@@ -26,7 +26,7 @@ def check(name: str) -> Check:
 
 
 def test_a_configuration_that_holds(tmp_path: Path):
-    verdict = run_check(check("beacon-stall"), tmp_path / "run")
+    verdict = run_check(check("heartbeat-stall"), tmp_path / "run")
     assert verdict.deviation is None
     assert verdict.replay == ""
     assert verdict.found.states > 100
