@@ -126,9 +126,11 @@ $(CLOUD): requirements/cloud.txt | $(UV)
 	@echo 'Setting up .venv-cloud (the AWS emulator)'
 	@$(call install,.venv-cloud)
 
-# No index of the machine's own configuration, and no other file than the one whose hash is locked.
+# No index of the machine's own configuration, and no other file than the one whose hash is locked. Byte code is compiled
+# here: uv leaves that to the first import, and where PYTHONDONTWRITEBYTECODE is set, every process would compile all of
+# it again (3.3 s instead of 1.9 s to import the product, and more for a cold start in the local cloud).
 define install
 test -x $(1)/bin/python || $(UV) venv --quiet --no-python-downloads --python '$(PYTHON)' $(1)
-@$(UV) pip install --quiet --python $(1)/bin/python --require-hashes -r $<
+@$(UV) pip install --quiet --compile-bytecode --python $(1)/bin/python --require-hashes -r $<
 @touch $@
 endef
