@@ -17,7 +17,7 @@ from chalicelib.core import codec
 from chalicelib.core.budgets import Budget
 from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
+from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
@@ -48,7 +48,7 @@ _FREE = "attribute_not_exists(#holder) OR until_ms <= :now OR #holder = :holder"
 _CREATED = re.compile(r"[0-9]{15}")
 _DELIVERY_CURSOR = re.compile(r"([0-9]{15}#(D#[0-9a-f]{32}#[a-z0-9-]{1,40}))#([0-9a-f]{32})", re.ASCII)
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
-_DELIVERY, _BEACON, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(Beacon), TypeAdapter(Takeover)
+_DELIVERY, _REGION_HEARTBEAT, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(RegionHeartbeat), TypeAdapter(Takeover)
 _HEALTH = TypeAdapter(WebhookHealth)
 _SLOT, _WAITER = TypeAdapter(Slot), TypeAdapter(Waiter)
 
@@ -251,11 +251,11 @@ class DynamoLedger:
         )
         return [read(_TAKEOVER, item_of(raw)["body"]) for raw in answer["Items"]]
 
-    def put_beacon(self, beacon: Beacon) -> None:
-        self._table.put("REGIONS", f"HB#{beacon.region}", _BEACON.dump_json(beacon).decode())
+    def put_region_heartbeat(self, heartbeat: RegionHeartbeat) -> None:
+        self._table.put("REGIONS", f"HB#{heartbeat.region}", _REGION_HEARTBEAT.dump_json(heartbeat).decode())
 
-    def beacons(self) -> Sequence[Beacon]:
-        return [read(_BEACON, item["body"]) for item in self._table.query("REGIONS")]
+    def region_heartbeats(self) -> Sequence[RegionHeartbeat]:
+        return [read(_REGION_HEARTBEAT, item["body"]) for item in self._table.query("REGIONS")]
 
     def put_webhook_health(self, health: WebhookHealth) -> None:
         pk = _health_pk(health.tenant, health.webhook)

@@ -8,15 +8,13 @@ from chalicelib.core.budgets import silence_ms
 from chalicelib.core.decisions import Rule, decide_by, otherwise
 from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
 from chalicelib.core.intents import NO_INTENTS, Intents
-from chalicelib.core.leases import Observation
+from chalicelib.core.leases import Observation, RegionFingerprint, note_of
 from chalicelib.core.model import Priority
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import may_be_complete, ranges_of
 
 JOB_SUBJECT = "job"
 """The subject of the observation of a whole job; partitions are observed under their ids."""
-SETTLED = "settled"
-"""The fingerprint of a settled job that is still listed as open."""
 MAX_DOUBLINGS = 6
 REPLICATION_MS = 5_000
 """Allowance for the table's replication: typically about a second, without promise (DynamoDB developer guide)."""
@@ -109,11 +107,38 @@ def in_line(records: Records, priority: Priority, policy: Policy) -> frozenset[s
     return waits.working | frozenset(lines)
 
 
-def sight(records: Records) -> str:
-    """Return a job's fingerprint. A job with the same fingerprint twice has not moved in between. Heartbeats are not
+@dataclass(frozen=True, slots=True)
+class JobFingerprint:
+    """The fingerprint of a job. A job with equal fingerprints at two times has not moved in between. Heartbeats are not
     part of it: a partition at work shows in its lease, and its job needs no other task message."""
-    counts = (len(records.links), sum(records.claims.values()), sum(records.copied.values()), len(records.done))
-    return f"{':'.join(str(count) for count in counts)}:{records.intents}"
+
+    links: int = 0
+    claims: int = 0
+    """The sum of the partitions' highest claimed epochs; `copied` likewise."""
+    copied: int = 0
+    done: int = 0
+    intents: Intents = NO_INTENTS
+    home_region: RegionFingerprint | None = None
+    """For an observer in another Region than the job's home."""
+    settled: bool = False
+    """It is settled, and still listed as open; nothing else is noted then."""
+    redriven: int = field(default=0, compare=False)
+    """How often its messages were sent again since it has looked like this."""
+
+
+SETTLED = JobFingerprint(settled=True)
+
+
+def job_fingerprint(records: Records, home_region: RegionFingerprint | None = None) -> JobFingerprint:
+    """Return the fingerprint of a job that is not settled."""
+    return JobFingerprint(
+        links=len(records.links),
+        claims=sum(records.claims.values()),
+        copied=sum(records.copied.values()),
+        done=len(records.done),
+        intents=records.intents,
+        home_region=home_region,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +149,12 @@ class OpenJob:
     records: Records
     before: Observation | None
     """The last observation of the job by this Region."""
+    noted: JobFingerprint | None
+    """The fingerprint in that observation."""
+    fingerprint: JobFingerprint
+    """The job's fingerprint now. Outside its home Region, it also shows whether the home Region is alive."""
     region: str
     home: str
-    home_sight: str
-    """The fingerprint of the heartbeat of the job's home Region."""
     now_ms: int
     policy: Policy
     deletes: bool
@@ -135,36 +162,21 @@ class OpenJob:
     waits: Waiting
 
     @property
-    def noted_as_settled(self) -> bool:
-        """Whether an earlier sweep of this Region found the job settled."""
-        return self.before is not None and self.before.seen == SETTLED
-
-    @property
-    def fingerprint(self) -> str:
-        """The job's fingerprint. Outside its home Region, it also shows whether the home Region is alive."""
-        job_sight = sight(self.records)
-        return job_sight if self.region == self.home else f"{job_sight}@{self.home_sight}"
-
-    @property
-    def noted_fingerprint(self) -> str:
-        return self.before.seen.partition("#")[0] if self.before else ""
-
-    @property
     def redrives(self) -> int:
         """How often the messages were sent again since the job moved last."""
-        return int((self.before.seen.partition("#")[2] if self.before else "") or "0")
+        return self.noted.redriven if self.noted else 0
 
     @property
     def moved(self) -> bool:
-        return self.before is None or self.noted_fingerprint != self.fingerprint
+        return self.noted != self.fingerprint
 
     @property
     def told_to_go_on(self) -> bool:
         """Whether copy may work on the job, and the last sweep didn't know that. So the job was resumed, approved or
         cancelled in between, or it is seen for the first time after that."""
         intents = self.records.intents
-        noted = self.noted_fingerprint.partition("@")[0].rpartition(":")[2]
-        return intents.may_copy and intents != NO_INTENTS and noted != str(intents)
+        known = self.noted is not None and self.noted.intents == intents
+        return intents.may_copy and intents != NO_INTENTS and not known
 
     @property
     def wait_ms(self) -> int:
@@ -180,7 +192,7 @@ def _close(_: OpenJob) -> Repairs:
 
 
 def _note_settled(job: OpenJob) -> Repairs:
-    return Repairs(observation=Observation(job.job_id, JOB_SUBJECT, job.region, SETTLED, job.now_ms))
+    return Repairs(observation=Observation.of(job.job_id, JOB_SUBJECT, job.region, SETTLED, job.now_ms))
 
 
 def _watch(job: OpenJob) -> Repairs:
@@ -196,7 +208,7 @@ def _watch(job: OpenJob) -> Repairs:
 
 
 def _note(job: OpenJob) -> Repairs:
-    noted = Observation(job.job_id, JOB_SUBJECT, job.region, f"{job.fingerprint}#0", job.now_ms)
+    noted = Observation.of(job.job_id, JOB_SUBJECT, job.region, job.fingerprint, job.now_ms)
     return replace(_watch(job), observation=noted)
 
 
@@ -216,7 +228,7 @@ def _send_to_all_lanes(job: OpenJob) -> Repairs:
 def _send_again(job: OpenJob, *, split: bool = True, copy: bool = True) -> Repairs:
     """Messages for verify are always sent: what is copied is verified, in a paused job too."""
     limit, delay_ms = job.policy.redrives_per_job, max(0, job.wait_ms)
-    noted = f"{job.fingerprint}#{job.redrives + 1}"
+    noted = replace(job.fingerprint, redriven=job.redrives + 1)
     return replace(
         _watch(job),
         split=_window(job.waits.split, limit, job.redrives) if split else (),
@@ -224,14 +236,14 @@ def _send_again(job: OpenJob, *, split: bool = True, copy: bool = True) -> Repai
         verify=_window(job.waits.verify, limit, job.redrives),
         again=True,
         delay_ms=delay_ms,
-        observation=Observation(job.job_id, JOB_SUBJECT, job.region, noted, job.now_ms + delay_ms),
+        observation=Observation.of(job.job_id, JOB_SUBJECT, job.region, noted, job.now_ms + delay_ms),
     )
 
 
 RULES: tuple[Rule[OpenJob, Repairs], ...] = (
     # The worker that settled the job may be publishing that at this very moment. A whole sweep interval later it no
     # longer is.
-    Rule("settled, and was so a sweep ago", lambda job: job.records.terminal and job.noted_as_settled, _close),
+    Rule("settled, and was so a sweep ago", lambda job: job.records.terminal and job.noted == SETTLED, _close),
     Rule("settled", lambda job: job.records.terminal, _note_settled),
     Rule(
         "cancelled since the last sweep",
@@ -267,7 +279,7 @@ def decide(
     *,
     region: str,
     home: str,
-    home_sight: str,
+    home_region: RegionFingerprint | None,
     now_ms: int,
     policy: Policy,
     deletes: bool = False,
@@ -277,7 +289,7 @@ def decide(
 
     Leases are watched at every sweep. Messages are assumed lost only when nothing in the job has moved for a timeout.
     In the job's home Region the timeout is `redrive_after_ms`. Elsewhere it is `takeover_after_ms`, and the fingerprint
-    of the home Region's heartbeat, `home_sight`, must not have changed either. After that, messages are sent again at
+    of the home Region's heartbeat, `home_region`, must not have changed either. After that, messages are sent again at
     doubling intervals: perhaps they only wait in a long queue.
 
     A paused job gets no task messages and is not taken over. Its copies are still verified, and if that was all, it
@@ -289,7 +301,20 @@ def decide(
     has no effect. In a job that stands still, it gets a message with the others, before its turn.
     """
     waits = waiting(records, deletes=deletes)
-    job = OpenJob(job_id, records, before, region, home, home_sight, now_ms, policy, deletes, priority, waits)
+    job = OpenJob(
+        job_id=job_id,
+        records=records,
+        before=before,
+        noted=note_of(before, JobFingerprint),
+        fingerprint=job_fingerprint(records, None if region == home else home_region),
+        region=region,
+        home=home,
+        now_ms=now_ms,
+        policy=policy,
+        deletes=deletes,
+        priority=priority,
+        waits=waits,
+    )
     return decide_by(RULES, job)
 
 

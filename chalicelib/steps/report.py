@@ -90,9 +90,16 @@ def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
     env.log("report-ordered", job=spec.job_id, report=report)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """A report is being made."""
+
+    report: ReportFormat
+
+
 def _note(env: Env, job_id: str, report: ReportFormat) -> Observation:
     """Return a note that this Region is making the report now, so that requests in the meantime need not order it."""
-    return Observation(job_id, f"report-{report}", env.region, "ordered", env.clock.now_ms())
+    return Observation.of(job_id, f"report-{report}", env.region, _Ordered(report), env.clock.now_ms())
 
 
 def run(env: Env, task: MakeReport, deadline_ms: int) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
+from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
@@ -45,7 +45,7 @@ class MemoryLedger:
     """By Region, pool, number."""
     waiters: dict[tuple[str, str, str], Waiter] = field(default_factory=dict)
     """By Region, pool, job."""
-    _beacons: dict[str, Beacon] = field(default_factory=dict)
+    _heartbeats: dict[str, RegionHeartbeat] = field(default_factory=dict)
     _takeovers: dict[tuple[int, str, str, str], Takeover] = field(default_factory=dict)
     _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     """By tenant, Region, window."""
@@ -162,11 +162,11 @@ class MemoryLedger:
     def put_waiter(self, waiter: Waiter) -> None:
         self.waiters[waiter.region, waiter.pool, waiter.job_id] = waiter
 
-    def put_beacon(self, beacon: Beacon) -> None:
-        self._beacons[beacon.region] = beacon
+    def put_region_heartbeat(self, heartbeat: RegionHeartbeat) -> None:
+        self._heartbeats[heartbeat.region] = heartbeat
 
-    def beacons(self) -> Sequence[Beacon]:
-        return [self._beacons[region] for region in sorted(self._beacons)]
+    def region_heartbeats(self) -> Sequence[RegionHeartbeat]:
+        return [self._heartbeats[region] for region in sorted(self._heartbeats)]
 
     def put_webhook_health(self, health: WebhookHealth) -> None:
         self.webhook_healths[health.tenant, health.webhook, health.region] = health

@@ -65,8 +65,8 @@ FEEDS = (
         (
             Edit(
                 _FEEDLOG,
-                'pause = self.control.env.store.head(self.control.bucket, self._key(f"intent/{number - 1:06d}"))',
-                'pause = self.control.env.store.head(self.control.bucket, self._key(f"intent/{number:06d}"))',
+                "paused_ms = self._pause_log.written_ms(number - 1)",
+                "paused_ms = self._pause_log.written_ms(number)",
             ),
         ),
         (_SHORT,),
@@ -87,10 +87,10 @@ FEEDS = (
             Edit(
                 _FEEDLOG,
                 """\
-        self.control.create(self._key(f"intent/{number:06d}"), codec.dumps(intent))
+        self._pause_log.append(number, intent)
 """,
                 """\
-        self.control.create(self._key(f"intent/{number:06d}"), codec.dumps(intent))
+        self._pause_log.append(number, intent)
         if kind is IntentKind.RESUME:
             self.control.create(self._marker(resume_name(number)), b"")
 """,

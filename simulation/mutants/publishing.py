@@ -139,7 +139,7 @@ PUBLISHING = (
         trial.undecided(index, error)
 """,
                 """\
-        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
+        lease.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
 """,
             ),
         ),

@@ -29,7 +29,7 @@ class Actors:
 
     def set_up(self) -> None:
         for region, bucket in [(region, bucket) for region in REGIONS for bucket in CONTROL.values()]:
-            self.world.store.put(bucket, f"beacon/{region}", b"0")  # Both Regions have lived before.
+            self.world.store.put(bucket, f"heartbeat/{region}", b"0")  # Both Regions have lived before.
         for item in self.scenario.items:
             self._place(item)
         for number, job in enumerate(self.scenario.jobs):

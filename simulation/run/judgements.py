@@ -349,7 +349,7 @@ def _records(world: World) -> None:
         for key in world.store.keys(bucket):
             if key.startswith("open/"):
                 world.monitors.violated("I8 every job ends", f"{key} is still on the list")
-            elif not key.startswith(("beacon/", "fills/")) and len(world.store.versions(bucket, key)) != 1:
+            elif not key.startswith(("heartbeat/", "fills/")) and len(world.store.versions(bucket, key)) != 1:
                 world.monitors.violated("records are written once", f"{key} was written again")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core import ids
 from chalicelib.core.errors import BadRequest, ErrorCode
-from chalicelib.core.leases import Beacon, LeasePhase, Observation
+from chalicelib.core.leases import LeasePhase, Observation, RegionHeartbeat
 from chalicelib.core.model import (
     JobKind,
 )
@@ -121,7 +121,7 @@ def test_a_put_replaces(ledger: Subject) -> None:
         ledger.west.put_plan(PlanProgress(JOB, "r", WEST, beat, beat, beat, closed=beat == 3))
     items = ledger.west.job_items(JOB)
     assert [found.heartbeat for found in items.leases] == [3]
-    assert [found.seen for found in items.observations] == ["1:3"]
+    assert [found.fingerprint for found in items.observations] == ["1:3"]
     assert [found.links for found in items.plans] == [3]
 
 
@@ -156,13 +156,13 @@ def test_each_region_has_its_own_items(ledger: Subject) -> None:
         side.put_terminal(spec("token"), terminal(JOB), region)
     items = ledger.west.job_items(JOB)
     assert {found.worker for found in items.leases} == {EAST, WEST}
-    assert {found.seen for found in items.observations} == {EAST, WEST}
+    assert {found.fingerprint for found in items.observations} == {EAST, WEST}
     assert {found.region for found in items.plans} == {EAST, WEST}
     assert items.terminal == terminal(JOB)
     assert {found.worker for found in ledger.east.get_leases(JOB, "r-000001")} == {EAST, WEST}
     west = ledger.east.get_observation(JOB, "r-000001", WEST)
     assert west is not None
-    assert west.seen == WEST
+    assert west.fingerprint == WEST
 
 
 def test_leases_of_one_partition(ledger: Subject) -> None:
@@ -351,7 +351,7 @@ def test_the_same_delivery_twice_in_a_batch(ledger: Subject) -> None:
     assert {ledger.west.get_deliveries("feed", one.key)[0].detail for one in many} == {"again"}
 
 
-# --- beacons ------------------------------------------------------------------------------------------------------
+# --- region heartbeats --------------------------------------------------------------------------------------------
 
 
 def test_requests_are_counted_by_tenant_region_and_window(ledger: Subject) -> None:
@@ -371,12 +371,16 @@ def test_requests_at_once_are_each_counted(ledger: Subject, request: pytest.Fixt
     assert sorted(counted) == list(range(1, 201))
 
 
-def test_beacons(ledger: Subject) -> None:
-    assert ledger.west.beacons() == []
-    ledger.west.put_beacon(Beacon(WEST, 1, 10))
-    ledger.west.put_beacon(Beacon(WEST, 2, 20))
-    ledger.east.put_beacon(Beacon(EAST, 7, 30))
-    assert sorted(ledger.west.beacons(), key=lambda beacon: beacon.region) == [Beacon(EAST, 7, 30), Beacon(WEST, 2, 20)]
+def test_region_heartbeats(ledger: Subject) -> None:
+    assert ledger.west.region_heartbeats() == []
+    ledger.west.put_region_heartbeat(RegionHeartbeat(WEST, 1, 10))
+    ledger.west.put_region_heartbeat(RegionHeartbeat(WEST, 2, 20))
+    ledger.east.put_region_heartbeat(RegionHeartbeat(EAST, 7, 30))
+    heartbeats = sorted(ledger.west.region_heartbeats(), key=lambda heartbeat: heartbeat.region)
+    assert heartbeats == [
+        RegionHeartbeat(EAST, 7, 30),
+        RegionHeartbeat(WEST, 2, 20),
+    ]
 
 
 # --- how webhooks go ----------------------------------------------------------------------------------------------

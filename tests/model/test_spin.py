@@ -26,7 +26,7 @@ def check(name: str) -> Check:
 
 
 def test_a_configuration_that_holds(tmp_path: Path):
-    result = run_check(check("beacon-stall"), tmp_path / "run")
+    result = run_check(check("heartbeat-stall"), tmp_path / "run")
     assert result.deviation is None
     assert result.replay == ""
     assert result.found.states > 100

@@ -132,14 +132,14 @@ def test_own_jobs_are_swept_within_seconds_of_the_sweeps_begin() -> None:
 def test_the_table_hangs_and_heartbeats_are_written_and_keys_kept(calls: int) -> None:
     world = with_all_due()
     world.submit("j/", "j/", region=EAST, endpoints=EAST_ONLY)
-    before = [world.store.head(CONTROL[where], f"beacon/{EAST}") for where in (WEST, EAST)]
+    before = [world.store.head(CONTROL[where], f"heartbeat/{EAST}") for where in (WEST, EAST)]
     hang = Hang(world.clock)
     silent_after(world, hang, "the table", calls)
     begun = world.clock.now_ms()
     with pytest.raises(NoAnswer):  # Lambda reports it, in the end.
         sweep_timed(world)
     assert world.clock.now_ms() - begun <= 2 * silence_ms(Policy(), peer=False), "ledger and registry, one call each"
-    after = [world.store.head(CONTROL[where], f"beacon/{EAST}") for where in (WEST, EAST)]
+    after = [world.store.head(CONTROL[where], f"heartbeat/{EAST}") for where in (WEST, EAST)]
     assert all(new and (not old or new.facts.etag != old.facts.etag) for old, new in zip(before, after, strict=True))
     assert read_keys(world.store, CONTROL[EAST], ISSUER.name) is not None
     assert storage_reachable(looking(world), EAST), "S3 is well"
