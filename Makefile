@@ -29,7 +29,7 @@ help:
 	@echo 'make bench-fairness        a tenant with little work beside one with a lot, with and without fairness'
 	@echo 'make verify-report FILE=receipts CHAIN=hash [REPORT=file]  receipts and report of a job against its hash chain'
 	@echo 'make bench-plan [KEYS=100000]  a plan of many keys on the local cloud: time, memory, truth; out/plan.json'
-	@echo 'make check                 lint, formatting, types, import rules'
+	@echo 'make check                 lint, formatting, types, import rules, sizes'
 	@echo 'make format                format the code'
 	@echo 'make package               the zip and the template for AWS, in out/package/'
 	@echo 'make lock                  pin the requirements anew'
@@ -90,6 +90,7 @@ check: $(DEV)
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	PYTHONPATH=. .venv/bin/lint-imports
+	$(PY) -m tools.sizes
 
 format: $(DEV)
 	.venv/bin/ruff check --fix
@@ -126,9 +127,11 @@ $(CLOUD): requirements/cloud.txt | $(UV)
 	@echo 'Setting up .venv-cloud (the AWS emulator)'
 	@$(call install,.venv-cloud)
 
-# No index of the machine's own configuration, and no other file than the one whose hash is locked.
+# No index of the machine's own configuration, and no other file than the one whose hash is locked. Byte code is compiled
+# here: uv leaves that to the first import, and where PYTHONDONTWRITEBYTECODE is set, every process would compile all of
+# it again (3.3 s instead of 1.9 s to import the product, and more for a cold start in the local cloud).
 define install
 test -x $(1)/bin/python || $(UV) venv --quiet --no-python-downloads --python '$(PYTHON)' $(1)
-@$(UV) pip install --quiet --python $(1)/bin/python --require-hashes -r $<
+@$(UV) pip install --quiet --compile-bytecode --python $(1)/bin/python --require-hashes -r $<
 @touch $@
 endef

@@ -56,8 +56,8 @@ def read_register(generations: Mapping[int, Registration], job_id: str, row: str
     )
 
 
-class Stale(StrEnum):
-    """The treatment of an old open upload."""
+class StaleUploadAction(StrEnum):
+    """What to do with an open upload that is older than the threshold."""
 
     KEEP = "KEEP"
     ABORT = "ABORT"
@@ -65,7 +65,9 @@ class Stale(StrEnum):
     """Nobody registered it: fill the next generation with a TOMBSTONE, look again, and only then abort."""
 
 
-def judge_upload(upload_id: str, generations: Mapping[int, Registration], row_settled: Mapping[str, bool]) -> Stale:
+def judge_upload(
+    upload_id: str, generations: Mapping[int, Registration], row_settled: Mapping[str, bool]
+) -> StaleUploadAction:
     """Decide about an upload that is older than the threshold and was created by our own role. `row_settled` maps
     "<job>/<row>" to whether its partition has a receipt."""
     dead = {r.upload_id for r in generations.values() if r.mark is Mark.DEAD}
@@ -74,8 +76,8 @@ def judge_upload(upload_id: str, generations: Mapping[int, Registration], row_se
         # A TOMBSTONE that names the upload was written after the upload had been seen. It, or an earlier record, has
         # filled the generation that the creator had fixed before. So the upload can't be registered any more.
         fenced = any(r.mark is Mark.TOMB and r.upload_id == upload_id for r in generations.values())
-        return Stale.ABORT if fenced else Stale.FENCE
+        return StaleUploadAction.ABORT if fenced else StaleUploadAction.FENCE
     if upload_id in dead or row_settled.get(f"{owner.job_id}/{owner.row}", False):
-        return Stale.ABORT
+        return StaleUploadAction.ABORT
     current = read_register(generations, owner.job_id, owner.row).upload_id
-    return Stale.KEEP if current == upload_id else Stale.ABORT
+    return StaleUploadAction.KEEP if current == upload_id else StaleUploadAction.ABORT

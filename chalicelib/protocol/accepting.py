@@ -2,7 +2,7 @@
 crash."""
 
 from chalicelib.core import ids
-from chalicelib.core.errors import KeyReused
+from chalicelib.core.errors import ErrorCode, KeyReused
 from chalicelib.core.model import JobSpec
 from chalicelib.ports import Env, PlanRange
 from chalicelib.protocol.listing import pinned
@@ -27,7 +27,7 @@ def accept(env: Env, spec: JobSpec) -> tuple[JobSpec, bool]:
     accepted = records.create_spec(spec)
     if accepted.request_sha256 != spec.request_sha256:
         raise KeyReused(
-            "IdempotencyKeyReused",
+            ErrorCode.IDEMPOTENCY_KEY_REUSED,
             f"this Idempotency-Key was used for another request (job {accepted.job_id}): use a new one",
         )
     # Crash here: the job is accepted, but not on the list of open jobs. The client got no answer, so it retries with

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from chalicelib.core import ids
-from chalicelib.core.errors import BadRequest
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.model import Link
 from chalicelib.protocol.records import JobRecords
 
@@ -46,5 +46,5 @@ def _read(cursor: str | None) -> tuple[str, int]:
         return "", 0
     part, _dot, index = cursor.partition(".")
     if not ids.is_part_id(part) or not index.isdecimal():
-        raise BadRequest("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: take it unchanged from the previous page's answer")
     return part, int(index)

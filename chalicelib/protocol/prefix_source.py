@@ -1,5 +1,7 @@
 """Plan from a prefix: cut the listing of a job's source into the contents of manifests."""
 
+from collections.abc import Iterable
+
 from chalicelib.core.filters import Sieve
 from chalicelib.core.model import JobSpec, ObjectFacts
 from chalicelib.core.plan import target_key
@@ -27,11 +29,7 @@ def cut_prefix(env: Env, spec: JobSpec, sieve: Sieve, after: str, end: str) -> C
     for _ in range(PAGES_PER_LINK):
         page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=cursor, limit=limit - len(meant))
         objects = [facts for facts in page.objects if not end or facts.key <= end]
-        for facts in objects:
-            if sieve.passes(facts.key.removeprefix(spec.source_prefix), facts):
-                meant.append(facts)
-            else:
-                dropped.append(facts.key)
+        _sift(spec, sieve, objects, meant, dropped)
         last = not page.truncated or len(objects) < len(page.objects)
         cursor = objects[-1].key if objects else end
         if last or not dropped or 2 * len(meant) > limit:
@@ -42,6 +40,17 @@ def cut_prefix(env: Env, spec: JobSpec, sieve: Sieve, after: str, end: str) -> C
         dropped = [key for key in dropped if key < cursor]
     named = [facts for facts in taken if not _is_own_marker(spec, facts)]
     return Cut(plan_rows(env, spec, named, after), cursor, last, len(dropped))
+
+
+def _sift(
+    spec: JobSpec, sieve: Sieve, objects: Iterable[ObjectFacts], meant: list[ObjectFacts], dropped: list[str]
+) -> None:
+    """Add each object to those that are meant, or its key to those that the filter drops."""
+    for facts in objects:
+        if sieve.passes(facts.key.removeprefix(spec.source_prefix), facts):
+            meant.append(facts)
+        else:
+            dropped.append(facts.key)
 
 
 def _is_own_marker(spec: JobSpec, facts: ObjectFacts) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.errors import NotYet, Retry
-from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_seen, why_stopped
+from chalicelib.core.errors import ErrorCode, NotYet, Retry
+from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_noted, why_stopped
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
@@ -83,7 +83,7 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
     spec, items = find_job(env, tenant, job_id)
     end = items.terminal or ControlRecords(env, spec.control_region).job(job_id).terminal()
     if end is None:
-        raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
+        raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"{job_id} is not settled yet")
     if all(outcome.good for outcome in end.counts) or _deletions_begun(env, spec):
         return spec, False
     # The job's prefixes were accepted once, so `text_prefix=True` skips the check that they are folders. A retry never
@@ -177,7 +177,7 @@ def get_job(env: Env, tenant: str, job_id: str) -> JobView:
 
 def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
     end = items.terminal
-    intents, deletes = intents_seen(items.observations), spec.deletion is not None
+    intents, deletes = intents_noted(items.observations), spec.deletion is not None
     progress = derive(items.plans, items.leases, end, env.clock.now_ms(), intents, deletes=deletes)
     if spec.planned_first and end is None:
         records = ControlRecords(env, spec.control_region).job(spec.job_id)
@@ -218,7 +218,7 @@ def _unapproved_view(records: JobRecords, spec: JobSpec, progress: Progress) -> 
 def health(env: Env) -> None:
     """Check this Region's own hard dependencies with one cheap read each, and never the other Region's. Raises the
     EftError of the first dependency that fails."""
-    env.ledger.beacons()
+    env.ledger.region_heartbeats()
     env.store.list(env.control_buckets[env.region], "open/", limit=1)
 
 
@@ -243,7 +243,7 @@ def _glance(env: Env, spec: JobSpec, end: Terminal | None, down: set[str]) -> Jo
     if first.terminal is not None:
         return JobGlance(spec, first.terminal.state, first.terminal.settled_ms)
     notes = (env.ledger.get_observation(spec.job_id, INTENTS_SUBJECT, region) for region in sorted(env.control_buckets))
-    if intents_seen(note for note in notes if note is not None).paused:
+    if intents_noted(note for note in notes if note is not None).paused:
         return JobGlance(spec, JobState.PAUSED, None)
     if _needed(env, spec) & down:
         return JobGlance(spec, JobState.WAITING_FOR_REGION, None)

@@ -15,7 +15,7 @@ from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import Deleter, Finality, may_be_carried_out
 from chalicelib.protocol.delivered import job_deliveries
 from chalicelib.protocol.intents import Lookout
-from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
+from chalicelib.protocol.lease import RESERVE_MS, HeldLease, acquire
 from chalicelib.protocol.multipart import MultipartPublisher, upload_name
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -85,15 +85,15 @@ def _claim_and_work(
             line.pass_on(manifest)  # Its lane may have stopped here.
         return
     before = 0 if epoch == 1 else None
-    holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
-    trial = Trial.begin(env, spec, holding, intents)
-    holding.beat(LeasePhase.COPYING)
-    holding.cancelled = intents.cancelled
+    lease = HeldLease(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
+    trial = Trial.begin(env, spec, lease, intents)
+    lease.renew()
+    lease.cancelled = intents.cancelled
     # Ask again for each claim, since the owner may have suspended the bucket's versioning after the deletions were
     # planned.
     route = replace(Route.of(spec), for_ever=Finality(env, spec).why)
     deliveries = job_deliveries(records.control, spec, manifest.rows)
-    publisher = Publisher(env, records.control, route, holding.check, deliveries=deliveries)
+    publisher = Publisher(env, records.control, route, lease.check, deliveries=deliveries)
     _work(env, trial, publisher, line)
 
 
@@ -143,8 +143,8 @@ def help_with_parts(env: Env, task: CopyUploadParts, deadline_ms: int) -> None:
 
 
 def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
-    holding, part = trial.holding, trial.holding.manifest.part
-    copies = not (holding.cancelled or ids.is_delete_part(part))
+    lease, part = trial.lease, trial.lease.manifest.part
+    copies = not (lease.cancelled or ids.is_delete_part(part))
     if copies and (silence := _source_silence(env, trial.spec)) is not None:
         trial.nobody_answers(silence)
         trial.give_back()
@@ -152,51 +152,51 @@ def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
     try:
         _carry_out_rows(env, trial, publisher)
     except Superseded as error:
-        env.log("superseded", job=trial.spec.job_id, part=part, epoch=holding.epoch, why=str(error))
+        env.log("superseded", job=trial.spec.job_id, part=part, epoch=lease.epoch, why=str(error))
         return  # Another worker goes on. Its HEADs find the objects that this worker published.
     except JobPaused:
-        if holding.undecided:
+        if lease.undecided:
             _give_back_paused(env, trial)
             return
     except OutOfTime:
         trial.give_back()
         return
-    if holding.undecided:
+    if lease.undecided:
         # S3 throttled or failed all the time. A row gets no outcome for that until its retry budget is used up.
-        trial.conclude(partial(_give_up, holding, publisher))
-    if holding.undecided:
+        trial.conclude(partial(_give_up, lease, publisher))
+    if lease.undecided:
         trial.give_back()
         return
     # Crash before this: the next epoch finds the rows that were delivered since the last heartbeat at the destination,
     # and records them. It can't if the receiver has removed an object by then (docs/failover.md, what is not proven).
-    publisher.deliveries.note(holding.outcomes)
-    _record(env, holding, line)
+    publisher.deliveries.note(lease.outcomes)
+    _record(env, lease, line)
 
 
 def _give_back_paused(env: Env, trial: Trial) -> None:
     """Release the partition without sending a message. The request that resumes the job sends one, and the partition
     may then be claimed at once."""
-    holding, spec = trial.holding, trial.spec
-    env.log("paused", job=spec.job_id, part=holding.manifest.part, undecided=len(holding.undecided))
+    lease, spec = trial.lease, trial.spec
+    env.log("paused", job=spec.job_id, part=lease.manifest.part, undecided=len(lease.undecided))
     # Crash here: the lease stands still. Nobody takes it over while the job is paused. Afterwards it expires like any
     # other lease.
-    holding.beat(LeasePhase.RELEASED)
-    if not holding.records.intents().paused:
+    lease.release()
+    if not lease.records.intents().paused:
         # The job was resumed or cancelled after this worker saw the pause. The message for that may have found this
         # worker still holding the partition, and is gone. So send another.
-        env.queue.send([CopyPartition.of(spec, holding.manifest.part)])
+        env.queue.send([CopyPartition.of(spec, lease.manifest.part)])
 
 
 def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
     """Decide every row: copy it, or decide it without copying once the job is known to be cancelled."""
-    holding = trial.holding
+    lease = trial.lease
 
     def copying(index: int) -> None:
-        holding.check()
+        lease.check()
         _carry_out(trial, publisher, index, cancel=False)
 
     def cancelling(index: int) -> None:
-        holding.check_holding()
+        lease.check_while_cancelling()
         _carry_out(trial, publisher, index, cancel=True)
 
     def in_time(tick: Callable[[], None]) -> None:
@@ -209,8 +209,8 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
             raise
 
     def beating() -> None:
-        holding.tick()
-        publisher.deliveries.tick(holding.outcomes)
+        lease.tick()
+        publisher.deliveries.tick(lease.outcomes)
 
     try:
         trial.heed_aside()
@@ -220,44 +220,44 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
             env.pool.map(copying, stuck, partial(in_time, beating))
     except JobCancelled:
         trial.forget()
-        publisher = replace(publisher, check=holding.check_holding)
-        env.pool.map(cancelling, holding.undecided, partial(in_time, holding.tick_holding))
+        publisher = replace(publisher, check=lease.check_while_cancelling)
+        env.pool.map(cancelling, lease.undecided, partial(in_time, lease.tick_while_cancelling))
     except (OutOfTime, JobPaused, Superseded):
-        publisher.deliveries.note_if_possible(holding.outcomes)
+        publisher.deliveries.note_if_possible(lease.outcomes)
         raise
-    publisher.deliveries.note_if_possible(holding.outcomes)
+    publisher.deliveries.note_if_possible(lease.outcomes)
 
 
 def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) -> None:
-    holding = trial.holding
-    row = holding.manifest.rows[index]
+    lease = trial.lease
+    row = lease.manifest.rows[index]
     if row.decided is not None:
-        holding.decide(index, row.decided)
+        lease.decide(index, row.decided)
         return
     publisher = replace(publisher, notes=trial.notes(index))
     try:
         decide = _cancel if cancel else _publish
         tried = None if cancel else trial.spent(index)
         if tried:
-            holding.decide(index, _give_up(holding, publisher, row, tried))
+            lease.decide(index, _give_up(lease, publisher, row, tried))
         else:
-            holding.decide(index, decide(holding, publisher, index, row))
+            lease.decide(index, decide(lease, publisher, index, row))
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
     except NotAsked as error:
         # The request was never sent, so this says nothing about the row.
         trial.silent = True
-        publisher.env.log("row-not-tried", job=holding.records.job_id, key=row.key, error=str(error))
+        publisher.env.log("row-not-tried", job=lease.records.job_id, key=row.key, error=str(error))
     except Retry as error:
         trial.undecided(index, error)
     except EftError as error:
-        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
+        lease.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
     except Exception as error:  # noqa: BLE001 - a poison object fails its row, never the partition
-        publisher.env.log("row-crashed", job=holding.records.job_id, key=row.key, error=repr(error), trace=True)
-        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, f"internal error: {error!r}"))
+        publisher.env.log("row-crashed", job=lease.records.job_id, key=row.key, error=repr(error), trace=True)
+        lease.decide(index, RowOutcome(row.key, Outcome.FAILED, f"internal error: {error!r}"))
 
 
-def _give_up(holding: Holding, publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
+def _give_up(lease: HeldLease, publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
     """Return the outcome of a row whose retry budget is used up. Look at the destination once more, since the answer to
     the last try may have been lost. A request still under way may arrive even later, as after a fast cancel."""
     try:
@@ -266,51 +266,51 @@ def _give_up(holding: Holding, publisher: Publisher, row: Row, tried: TriedRow) 
         publisher.env.log("last-look-failed", job=publisher.route.job_id, key=row.key, error=str(error))
         found = None
     if found and found.outcome is Outcome.COPIED and row.method is Method.MULTIPART:
-        _multipart(holding, publisher, tried.index, row).abandon()
+        _multipart(lease, publisher, tried.index, row).abandon()
     return found or given_up(row, tried)
 
 
-def _publish(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
-    look_first = holding.epoch > 1 or bool(holding.manifest.aside)
+def _publish(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> RowOutcome:
+    look_first = lease.epoch > 1 or bool(lease.manifest.aside)
     if row.method is Method.DELETE:
         return Deleter(publisher, row).delete(look_first=look_first)
     if row.method is Method.MULTIPART:
-        return _multipart(holding, publisher, index, row).large(look_first=look_first)
+        return _multipart(lease, publisher, index, row).large(look_first=look_first)
     return publisher.small(row, look_first=look_first)
 
 
-def _cancel(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
+def _cancel(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> RowOutcome:
     """Decide a row without copying or deleting anything more. If an earlier request took effect without our hearing of
     it, its result counts."""
     if row.method is Method.DELETE:
         return Deleter(publisher, row).look() or cancelled_row(row)
     if row.method is Method.MULTIPART:
-        return _multipart(holding, publisher, index, row).cancel()
+        return _multipart(lease, publisher, index, row).cancel()
     return publisher.look(row) or cancelled_row(row)
 
 
-def _multipart(holding: Holding, publisher: Publisher, index: int, row: Row) -> MultipartPublisher:
-    manifest = holding.manifest
+def _multipart(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> MultipartPublisher:
+    manifest = lease.manifest
     return MultipartPublisher(publisher, row, upload_name(manifest, index), f"{manifest.part}/{index}")
 
 
-def _record(env: Env, holding: Holding, line: Line) -> None:
+def _record(env: Env, lease: HeldLease, line: Line) -> None:
     """Record the outcomes of a partition whose rows are all decided, send it to verify, and start the next partition of
     its lane."""
-    records, manifest = holding.records, holding.manifest
+    records, manifest = lease.records, lease.manifest
     records.create_copied(
         CopyRecord(
             job_id=manifest.job_id,
             part=manifest.part,
-            epoch=holding.epoch,
+            epoch=lease.epoch,
             region=env.region,
-            rows=tuple(holding.outcomes[index] for index in range(len(manifest.rows))),
-            started_ms=holding.started_ms,
+            rows=tuple(lease.outcomes[index] for index in range(len(manifest.rows))),
+            started_ms=lease.started_ms,
             finished_ms=env.clock.now_ms(),
         )
     )
     # Crash here: copied and recorded, but verify was not started. The sweep sees a copy record without a receipt.
-    holding.beat(LeasePhase.COPIED)
+    lease.release(LeasePhase.COPIED)
     env.queue.send([VerifyPartition.of(line.spec, manifest.part)])
     # Crash here: the lane stops. The sweep starts it when nothing else of the job moves.
     line.pass_on(manifest)

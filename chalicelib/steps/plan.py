@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.core import ids
-from chalicelib.core.errors import NotYet, Unknown
+from chalicelib.core.errors import ErrorCode, NotYet, Unknown
 from chalicelib.core.model import JobSpec, Link, Manifest, Outcome, Row
 from chalicelib.core.planned import Approval, PlanState, PlanSummary, predicted
 from chalicelib.core.progress import Progress, derive
@@ -59,7 +59,7 @@ def find_plan(env: Env, tenant: str, plan_id: str) -> tuple[JobSpec, JobItems]:
 
 
 def _unknown_plan(plan_id: str) -> Unknown:
-    return Unknown("UnknownPlan", f"you have no plan {plan_id!r}")
+    return Unknown(ErrorCode.UNKNOWN_PLAN, f"you have no plan {plan_id!r}")
 
 
 def get_plan(env: Env, tenant: str, plan_id: str) -> PlanView:
@@ -124,11 +124,11 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
 def _check_approvable(env: Env, records: JobRecords) -> None:
     plan_id, summary = records.job_id, records.summary()
     if records.intents().cancelled:
-        raise NotYet("PlanCancelled", f"{plan_id} was cancelled")
+        raise NotYet(ErrorCode.PLAN_CANCELLED, f"{plan_id} was cancelled")
     if summary is None:
-        raise NotYet("PlanNotMade", f"{plan_id} is still being made")
+        raise NotYet(ErrorCode.PLAN_NOT_MADE, f"{plan_id} is still being made")
     if _expires_ms(env, summary) <= env.clock.now_ms():
-        raise NotYet("PlanExpired", f"{plan_id} is too old to be carried out")
+        raise NotYet(ErrorCode.PLAN_EXPIRED, f"{plan_id} is too old to be carried out")
 
 
 def _expires_ms(env: Env, summary: PlanSummary) -> int:

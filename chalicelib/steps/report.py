@@ -11,7 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from chalicelib.core.errors import Corrupt, EftError, NoSuchUpload, NotFound, NotYet, PreconditionFailed, Retry
+from chalicelib.core.errors import (
+    Corrupt,
+    EftError,
+    ErrorCode,
+    NoSuchUpload,
+    NotFound,
+    NotYet,
+    PreconditionFailed,
+    Retry,
+)
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
 from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
@@ -53,7 +62,7 @@ def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportVie
     control = ControlRecords(env, spec.control_region)
     end = items.terminal or control.job(job_id).terminal()
     if end is None:
-        raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
+        raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"{job_id} is not settled yet")
     made = ReportRecords(control, job_id, report).made()
     if made is None:
         _order(env, spec, report)
@@ -81,9 +90,16 @@ def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
     env.log("report-ordered", job=spec.job_id, report=report)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """A report is being made."""
+
+    report: ReportFormat
+
+
 def _note(env: Env, job_id: str, report: ReportFormat) -> Observation:
     """Return a note that this Region is making the report now, so that requests in the meantime need not order it."""
-    return Observation(job_id, f"report-{report}", env.region, "ordered", env.clock.now_ms())
+    return Observation.of(job_id, f"report-{report}", env.region, _Ordered(report), env.clock.now_ms())
 
 
 def run(env: Env, task: MakeReport, deadline_ms: int) -> None:

@@ -8,7 +8,7 @@ _CORE_SWEEP = "chalicelib.core.sweep"
 _LEASE = "chalicelib.protocol.lease"
 _PREFIX_SOURCE = "chalicelib.protocol.prefix_source"
 _PROGRESS = "chalicelib.core.progress"
-_RECORDS = "chalicelib.protocol.records"
+_CONTROL_BUCKET = "chalicelib.protocol.control_bucket"
 _SETTLE = "chalicelib.core.settle"
 _SLOTS = "chalicelib.core.slots"
 _SETTLING = "chalicelib.protocol.settling"
@@ -38,7 +38,7 @@ COORDINATION = (
             Edit(
                 _LEASE,
                 """\
-    if found.standing is Standing.MOVED:
+    if judgement.status is LeaseStatus.MOVED:
 """,
                 """\
     if False:
@@ -96,8 +96,8 @@ COORDINATION = (
     ),
     Mutant(
         "takeover-by-table-alone",
-        "the other Region's beacons are not asked before a takeover",
-        (Edit(_LEASE, 'owner_region=sights.get(owner, "")', 'owner_region=""'),),
+        "the other Region's heartbeats are not asked before a takeover",
+        (Edit(_LEASE, "owner_region=regions.get(owner)", "owner_region=None"),),
     ),
     Mutant(
         "settled-without-halves",
@@ -205,7 +205,7 @@ COORDINATION = (
         "records are written without If-None-Match",
         (
             Edit(
-                _RECORDS,
+                _CONTROL_BUCKET,
                 """\
                 self.env.store.create(self.bucket, key, body)
 """,

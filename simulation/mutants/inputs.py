@@ -18,9 +18,9 @@ INPUTS = (
             Edit(
                 _PLAN,
                 """\
-    return since_ms is not None and sight.destination""",
+        return self.since_ms is not None and self.exists""",
                 """\
-    return False and sight.destination""",
+        return False and self.exists""",
             ),
         ),
     ),

@@ -46,7 +46,7 @@ FEED_TARGET = EAST
 """The Region to which feeds deliver, and in which they keep their logs."""
 _FEEDS = {FEED: Feed(FEED, TENANT, "drop", "delivery", name=FEED)}
 _READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "list_deliveries", "get_slots")
-_READS_OF_ALL = ("takeovers", "beacons")
+_READS_OF_ALL = ("takeovers", "region_heartbeats")
 _REGISTRY = tuple(name for name in vars(MemoryRegistry) if callable(getattr(MemoryRegistry, name)) and name[0] != "_")
 
 

@@ -42,7 +42,7 @@ CALLS: dict[str, Callable[[Env], object]] = {
     "list uploads": lambda env: env.store.list_uploads(PEER, ""),
     "describe": lambda env: env.store.describe(PEER),
     "table read": lambda env: env.ledger.get_observation("j", "s", WEST),
-    "table query": lambda env: env.ledger.beacons(),
+    "table query": lambda env: env.ledger.region_heartbeats(),
     "table write": lambda env: env.ledger.put_observation(Observation("j", "s", WEST, "x", 1)),
     "count": lambda env: env.ledger.count_request("t", WEST, 0),
     "registry": lambda env: env.registry.changes("t", None, 1),

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.intents import Approved, Intents
-from chalicelib.core.leases import Observation
+from chalicelib.core.leases import Observation, RegionFingerprint
 from chalicelib.core.policy import Policy
-from chalicelib.core.sweep import JOB_SUBJECT, SETTLED, Records, Repairs, decide, sight
+from chalicelib.core.sweep import JOB_SUBJECT, SETTLED, Records, Repairs, decide, job_fingerprint
 
 HOME, OTHER = "us-gov-west-1", "us-gov-east-1"
 POLICY = Policy()
@@ -29,14 +29,17 @@ def repairs(
     *,
     region: str = HOME,
     policy: Policy = POLICY,
-    home_sight: str = "",
+    home_etag: str = "",
 ) -> Repairs:
-    return decide("job", records, before, region=region, home=HOME, home_sight=home_sight, now_ms=now_ms, policy=policy)
+    home_region = RegionFingerprint({HOME: home_etag})
+    return decide(
+        "job", records, before, region=region, home=HOME, home_region=home_region, now_ms=now_ms, policy=policy
+    )
 
 
-def seen(records: Records, times: int = 0, since_ms: int = 0, region: str = HOME, home_sight: str = "") -> Observation:
-    looks = sight(records) if region == HOME else f"{sight(records)}@{home_sight}"
-    return Observation("job", JOB_SUBJECT, region, f"{looks}#{times}", since_ms)
+def seen(records: Records, times: int = 0, since_ms: int = 0, region: str = HOME, home_etag: str = "") -> Observation:
+    looks = job_fingerprint(records, None if region == HOME else RegionFingerprint({HOME: home_etag}))
+    return Observation.of("job", JOB_SUBJECT, region, replace(looks, redriven=times), since_ms)
 
 
 ALL = [EMPTY, PLANNED, CLAIMED, COPIED, DONE, FORKED, DIVIDED]
@@ -44,7 +47,7 @@ ALL = [EMPTY, PLANNED, CLAIMED, COPIED, DONE, FORKED, DIVIDED]
 
 def test_a_settled_job_is_closed_after_a_round_and_nothing_else() -> None:
     """Who has just settled it is telling the world: done here too, the world would hear it twice."""
-    noted = Observation("job", JOB_SUBJECT, HOME, SETTLED, 5)
+    noted = Observation.of("job", JOB_SUBJECT, HOME, SETTLED, 5)
     for records in ALL:
         settled = replace(records, terminal=True)
         for before in (None, seen(records)):
@@ -115,9 +118,9 @@ def test_intervals_double_and_stop_doubling() -> None:
 def test_the_other_region_waits_longer_and_only_while_the_home_region_shows_no_sign_of_life() -> None:
     before = seen(PLANNED, 0, 0, OTHER, "etag-1")
     early = POLICY.takeover_after_ms - POLICY.sweep_interval_ms - 1
-    assert not repairs(PLANNED, before, early, region=OTHER, home_sight="etag-1").copy
-    assert repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_sight="etag-1").copy
-    alive = repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_sight="etag-2")
+    assert not repairs(PLANNED, before, early, region=OTHER, home_etag="etag-1").copy
+    assert repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_etag="etag-1").copy
+    alive = repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_etag="etag-2")
     assert not alive.copy
     assert alive.observation == seen(PLANNED, 0, POLICY.takeover_after_ms, OTHER, "etag-2")
 

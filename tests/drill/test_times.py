@@ -51,6 +51,13 @@ def test_a_promise_in_scaled_time_comes_from_the_scaled_settings(scale: float) -
     assert times.promise.dns < times.promise.takeover < times.promise.recovery
 
 
+def test_a_slow_machine_is_allowed_what_its_cold_starts_take_but_no_promise_of_the_product_is() -> None:
+    promise, slow = Times(20).promise, Times(20, machine_s=MACHINE_S + 10).promise
+    assert slow.takeover - promise.takeover == slow.recovery - promise.recovery == 10
+    assert slow.dns - promise.dns == 2
+    assert Times(1, machine_s=MACHINE_S + 10).promise == Times(1).promise
+
+
 def test_a_sweep_is_held_to_its_functions_timeout() -> None:
     stages = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())["stages"]
     assert stages["prod"]["lambda_functions"]["sweep"]["lambda_timeout"] == SWEEP_TIMEOUT_S

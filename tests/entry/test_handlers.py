@@ -340,8 +340,8 @@ TICK = {
 def test_sweep_beats(api: Api) -> None:
     assert app.sweep(TICK, Context()) is None
     app.sweep(TICK, Context())
-    [beacon] = api.ledger.beacons()
-    assert (beacon.region, beacon.counter) == (WEST, 2)
+    [heartbeat] = api.ledger.region_heartbeats()
+    assert (heartbeat.region, heartbeat.counter) == (WEST, 2)
 
 
 def test_sweep_starts_what_lost_its_message(api: Api, job: str) -> None:

@@ -41,11 +41,11 @@ def test_sweeps_start_nothing_in_a_paused_job(died: bool) -> None:
     world.run(LOOK_MS)
     before = begun(world), world.records(spec).survey()
     world.watch = lambda: sent.extend(world.mail)
-    beats = {beacon.region: beacon.counter for beacon in world.ledger.beacons()}
+    beats = {heartbeat.region: heartbeat.counter for heartbeat in world.ledger.region_heartbeats()}
     world.run(HOUR)
     assert sent == []
     assert (begun(world), world.records(spec).survey()) == before
-    assert all(beacon.counter >= beats[beacon.region] + 59 for beacon in world.ledger.beacons())
+    assert all(heartbeat.counter >= beats[heartbeat.region] + 59 for heartbeat in world.ledger.region_heartbeats())
     world.watch = None
     resume(world, spec, EAST)
     world.settle()

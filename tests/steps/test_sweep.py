@@ -70,17 +70,17 @@ def spec_bytes(world: World, job_id: str) -> bytes:
     return body
 
 
-def test_each_region_beats_its_own_beacon() -> None:
+def test_each_region_writes_its_own_heartbeat() -> None:
     world = World()
     world.run(10 * MINUTE)
-    beacons = {beacon.region: beacon for beacon in world.ledger.beacons()}
-    assert set(beacons) == {WEST, EAST}
-    assert all(9 <= beacon.counter <= 11 for beacon in beacons.values())
-    assert beacons[WEST].at_ms <= world.clock.now_ms()
+    heartbeats = {heartbeat.region: heartbeat for heartbeat in world.ledger.region_heartbeats()}
+    assert set(heartbeats) == {WEST, EAST}
+    assert all(9 <= heartbeat.counter <= 11 for heartbeat in heartbeats.values())
+    assert heartbeats[WEST].at_ms <= world.clock.now_ms()
 
 
 def test_a_dead_region_whose_storage_answers_now_and_then_is_taken_over_in_time() -> None:
-    """Found by the model (UNKNOWN_IS_MOVEMENT): a beacon that can't be read for a minute passed for one that moved."""
+    """Found by the model (UNKNOWN_IS_MOVEMENT): an unreadable heartbeat passed for one that moved."""
     world = World()
     world.put("in/a/1", b"small")
     world.run(2 * MINUTE)
@@ -118,8 +118,8 @@ def test_a_control_bucket_that_refuses_us_stops_nothing_elsewhere(wrong: str) ->
 
 
 def test_a_job_at_rest_costs_a_few_requests_a_minute() -> None:
-    """Beacons (two to write, two to see), the lists of open jobs and of uploads of both Regions; and, for a job that
-    waits, its spec and one LIST of its records."""
+    """Region heartbeats (two to write, two to see), the lists of open jobs and of uploads of both Regions; and, for a
+    job that waits, its spec and one LIST of its records."""
     world = prefix_job.filled(World(lose=True))
     world.submit("a/", "b/")
     world.sweep(EAST)

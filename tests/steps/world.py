@@ -222,11 +222,9 @@ class World:
             sent += [("notify", notice) for notice in queue.notices]
             delays = list(queue.delays)
             for target, message in sent:
-                delay = next((item for item in delays if item[0] == message), None)
-                if delay is not None:
-                    delays.remove(delay)
+                delay_ms = _take_delay(delays, message)
                 if not lost:
-                    self.post(name, target, messages.dumps(message), delay[1] if delay else 0)
+                    self.post(name, target, messages.dumps(message), delay_ms)
             if self.courier is not None:
                 for event in region.notifier.events:
                     self.post(name, "notify", event)
@@ -372,3 +370,12 @@ class World:
 
     def all_uploads(self) -> list[str]:
         return [upload.key for bucket in TARGET.values() for upload in self.store.uploads(bucket)]
+
+
+def _take_delay(delays: list[tuple[messages.Message, int]], message: messages.Message) -> int:
+    """Take the delay of this message off the list. Returns 0 if it has none."""
+    delay = next((item for item in delays if item[0] == message), None)
+    if delay is None:
+        return 0
+    delays.remove(delay)
+    return delay[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 
@@ -20,7 +19,6 @@ from local.wait import WaitError, wait_until
 FED, SCHEDULED = 12, 3
 _SLACK_S = 60
 """Seconds for cold starts and a busy machine, on top of the times in the settings."""
-_CLIENTS = 6
 _LOOK_AGAIN_S = 60
 """How old, in seconds, the authorizer's own copy of the keys may be. Not scaled."""
 
@@ -37,17 +35,9 @@ class Survival:
         minutes = -(-stage.times.policy.schedule_interval_min_ms // 60_000)
         self._every_s, cron = 60 * minutes, f"*/{minutes} * * * *"
         self._etag = stage.send("PUT", self._schedule, {"cron": cron, "job": self._scheduled.body}).headers["etag"]
-        self._warm()
         self._inquirer: Inquirer | None = None
         self._passer = Passer(stage.cloud.api_url)
         self._rotated_at, self._began_ms = 0.0, 0
-
-    def _warm(self) -> None:
-        """Start as many functions as clients will need. East has its own clients all the time, because both Regions
-        always work, so clients that come over from West find functions running. Cold starts are not judged here: on a
-        busy machine they take up to twenty seconds."""
-        with ThreadPoolExecutor(_CLIENTS) as pool:
-            list(pool.map(lambda _: self._stage.send("GET", "/jobs", check=False), range(4 * _CLIENTS)))
 
     def begin(self, elsewhere: Work) -> None:
         """Start the checks, once the trouble has begun. `elsewhere` is a job whose records are in West."""
