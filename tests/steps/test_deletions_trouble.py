@@ -216,7 +216,7 @@ def test_both_regions_plan_the_deletions_at_once(cap: int) -> None:
 
 def delivered(world: World, spec: JobSpec) -> None:
     """All is delivered, and the message to plan the deletions is lost."""
-    while '"part":"d"' not in "".join(mail.body for mail in world.mail):
+    while '"range_id":"d"' not in "".join(mail.body for mail in world.mail):
         world.handle(world.mail.pop(0))
         world.collect()
     world.mail.clear()

@@ -115,7 +115,7 @@ def test_a_helper_stops_too_and_nothing_it_copied_is_copied_again() -> None:
     def helpers_first() -> None:
         """The owner has sent their messages and is about to copy its own share."""
         world.collect()
-        for mail in [mail for mail in world.mail if '"share":"0/' in mail.body]:
+        for mail in [mail for mail in world.mail if '"type":"copy_upload_parts"' in mail.body]:
             world.mail.remove(mail)
             world.handle(mail)
 
