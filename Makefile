@@ -29,7 +29,7 @@ help:
 	@echo 'make bench-fairness        a tenant with little work beside one with a lot, with and without fairness'
 	@echo 'make verify-report FILE=receipts CHAIN=hash [REPORT=file]  receipts and report of a job against its hash chain'
 	@echo 'make bench-plan [KEYS=100000]  a plan of many keys on the local cloud: time, memory, truth; out/plan.json'
-	@echo 'make check                 lint, formatting, types, import rules, docs/states.md'
+	@echo 'make check                 lint, formatting, types, import rules, sizes, docs/states.md'
 	@echo 'make states                write docs/states.md from the tables of the life cycles'
 	@echo 'make format                format the code'
 	@echo 'make package               the zip and the template for AWS, in out/package/'
@@ -91,6 +91,7 @@ check: $(DEV)
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	PYTHONPATH=. .venv/bin/lint-imports
+	$(PY) -m tools.sizes
 	@$(PY) -m tools.states --check
 
 states: $(DEV)

@@ -5,19 +5,19 @@ import hashlib
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from chalicelib.adapters import clients
 from chalicelib.adapters.aws_errors import translating
+from chalicelib.adapters.dynamo import BATCH_GET_ITEMS, DynamoTable, Item, attributes, item_of, read
 from chalicelib.core import codec
 from chalicelib.core.budgets import Budget
-from chalicelib.core.errors import Corrupt, Permanent, Retry
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
+from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
@@ -27,7 +27,6 @@ from chalicelib.ports import Delivery, DeliveryLock, DeliveryPage, JobItems, Job
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-T = TypeVar("T")
 GSI = "tenant"
 DELIVERY_KEPT_S = 90 * 24 * 3600
 """Time, in seconds, after which TTL deletes delivery records. TTL deletes days late and is used for nothing else."""
@@ -36,16 +35,9 @@ LOCK_KEPT_S = 3600
 COUNT_KEPT_S = 3600
 """Time, in seconds, from the beginning of a window to the deletion of its count. Nobody asks for the count once the
 window is over."""
-_BATCH_WRITE_ITEMS = 25
-_BATCH_GET_ITEMS = 100
 _WAITERS = 64
 """Number of items for the jobs that wait in a pool. Two jobs that share an item are rarely seen both, which costs one
 of them a turn."""
-_ROUNDS = 5
-_PAUSE_S = 0.05
-"""Pause, in seconds, before a batch's unprocessed items are sent again; doubled each time."""
-_NOT_NEWER = "attribute_not_exists(#rank) OR #rank <= :rank"
-"""Holds if no such item is there, or if it was written earlier or has the same rank (a repeated request)."""
 _NOBODY = "-"
 """Stands for "no holder": not every DynamoDB takes an empty string."""
 _FROM_HOLDER = "attribute_not_exists(#holder) OR #holder = :before OR #holder = :now"
@@ -55,13 +47,10 @@ _FREE = "attribute_not_exists(#holder) OR until_ms <= :now OR #holder = :holder"
 """Holds if there is no holder, or its time is over, or it is the caller itself (a repeated request)."""
 _CREATED = re.compile(r"[0-9]{15}")
 _DELIVERY_CURSOR = re.compile(r"([0-9]{15}#(D#[0-9a-f]{32}#[a-z0-9-]{1,40}))#([0-9a-f]{32})", re.ASCII)
-_TO, _FROM = TypeSerializer(), TypeDeserializer()
 _LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
-_DELIVERY, _BEACON, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(Beacon), TypeAdapter(Takeover)
+_DELIVERY, _REGION_HEARTBEAT, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(RegionHeartbeat), TypeAdapter(Takeover)
 _HEALTH = TypeAdapter(WebhookHealth)
 _SLOT, _WAITER = TypeAdapter(Slot), TypeAdapter(Waiter)
-
-Item = dict[str, Any]
 
 
 def make_client(region: str, budget: Budget) -> "DynamoDBClient":
@@ -94,18 +83,16 @@ class DynamoLedger:
     ) -> None:
         """`make_counting` makes the client for counts when it is first needed, because only the API's function counts.
         Without it, `client` counts too."""
-        self._table = table
+        self._table = DynamoTable(table, client, sleep)
         self._regions = tuple(regions)
-        self._client: Any = client
         self._make_counting = make_counting or (lambda: client)
         self._counting_client: Any = None
-        self._sleep = sleep
 
     # --- jobs -------------------------------------------------------------------------------------------------
 
     def put_job(self, spec: JobSpec) -> None:
         listed = f"FEEDJOBS#{spec.tenant}" if spec.kind is JobKind.FEED else f"TENANT#{spec.tenant}"
-        self._put(
+        self._table.put(
             f"JOB#{spec.job_id}",
             "SPEC",
             codec.dumps(spec).decode(),
@@ -114,19 +101,19 @@ class DynamoLedger:
         )
 
     def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
-        limit = min(limit, _BATCH_GET_ITEMS // len(self._regions))
+        limit = min(limit, BATCH_GET_ITEMS // len(self._regions))
         start: dict[str, Any] = {} if cursor is None else {"ExclusiveStartKey": _start_key(tenant, cursor)}
-        answer = self._call(
+        answer = self._table.call(
             "query",
             IndexName=GSI,
             KeyConditionExpression="gsi_pk = :tenant",
-            ExpressionAttributeValues=_attributes({":tenant": f"TENANT#{tenant}"}),
+            ExpressionAttributeValues=attributes({":tenant": f"TENANT#{tenant}"}),
             ScanIndexForward=False,
             # Query one more than is shown: DynamoDB says "there is more" after a full page, whether there is or not.
             Limit=limit + 1,
             **start,
         )
-        found = [codec.loads(_item(raw)["body"].encode(), JobSpec) for raw in answer["Items"]]
+        found = [codec.loads(item_of(raw)["body"].encode(), JobSpec) for raw in answer["Items"]]
         specs = found[:limit]
         ends = self._terminals([spec.job_id for spec in specs])
         more = len(found) > limit or "LastEvaluatedKey" in answer
@@ -136,29 +123,8 @@ class DynamoLedger:
 
     def _terminals(self, job_ids: Sequence[str]) -> dict[str, Terminal]:
         keys = [(f"JOB#{job_id}", f"END#{region}") for job_id in job_ids for region in self._regions]
-        found = (codec.loads(item["body"].encode(), Terminal) for item in self._batch_get(keys).values())
+        found = (codec.loads(item["body"].encode(), Terminal) for item in self._table.batch_get(keys).values())
         return {end.job_id: end for end in found}
-
-    def _batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Item]:
-        """Return those items that are there, of at most 100 keys, strongly consistent."""
-        left: Any = [_attributes({"pk": pk, "sk": sk}) for pk, sk in dict.fromkeys(keys)]
-        found: dict[tuple[str, str], Item] = {}
-        for tries in range(_ROUNDS):
-            if not left:
-                return found
-            self._pause(tries)
-            wanted = {self._table: {"Keys": left, "ConsistentRead": True}}
-            answer = self._call("batch_get_item", whole_table=False, RequestItems=wanted)
-            for item in map(_item, answer["Responses"].get(self._table, [])):
-                found[item["pk"], item["sk"]] = item
-            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-        if left:
-            raise Retry("Throttled", "the table left keys unread")
-        return found
-
-    def _pause(self, tries: int) -> None:
-        if tries:
-            self._sleep(_PAUSE_S * 2 ** (tries - 1))
 
     def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
         spec: JobSpec | None = None
@@ -167,7 +133,7 @@ class DynamoLedger:
         observations: list[Observation] = []
         plans: list[PlanProgress] = []
         truncated = False
-        for index, item in enumerate(self._query(f"JOB#{job_id}", page=None if limit is None else limit + 1)):
+        for index, item in enumerate(self._table.query(f"JOB#{job_id}", page=None if limit is None else limit + 1)):
             if index == limit:
                 truncated = True
                 break
@@ -177,59 +143,46 @@ class DynamoLedger:
             elif kind == "END":
                 end = codec.loads(body.encode(), Terminal)
             elif kind == "P":
-                leases.append(_read(_LEASE, body))
+                leases.append(read(_LEASE, body))
             elif kind == "R":
-                plans.append(_read(_PLAN, body))
+                plans.append(read(_PLAN, body))
             elif kind == "W":
-                observations.append(_read(_OBSERVATION, body))
+                observations.append(read(_OBSERVATION, body))
         return JobItems(spec, tuple(leases), tuple(observations), tuple(plans), end, truncated)
 
     def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None:
-        self._put(f"JOB#{spec.job_id}", f"END#{region}", codec.dumps(terminal).decode())
+        self._table.put(f"JOB#{spec.job_id}", f"END#{region}", codec.dumps(terminal).decode())
 
     # --- leases, observations, progress -----------------------------------------------------------------------
 
     def put_lease(self, lease: PartLease) -> None:
         body = _LEASE.dump_json(lease).decode()
-        self._put_newer(f"JOB#{lease.job_id}", f"P#{lease.part}#{lease.region}", body, lease.rank)
+        self._table.put_newer(f"JOB#{lease.job_id}", f"P#{lease.part}#{lease.region}", body, lease.rank)
 
     def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]:
-        return [_read(_LEASE, item["body"]) for item in self._query(f"JOB#{job_id}", f"P#{part}#")]
+        return [read(_LEASE, item["body"]) for item in self._table.query(f"JOB#{job_id}", f"P#{part}#")]
 
     def put_observation(self, observation: Observation) -> None:
         key = f"W#{observation.subject}#{observation.region}"
-        self._put(f"JOB#{observation.job_id}", key, _OBSERVATION.dump_json(observation).decode())
+        self._table.put(f"JOB#{observation.job_id}", key, _OBSERVATION.dump_json(observation).decode())
 
     def get_observation(self, job_id: str, subject: str, region: str) -> Observation | None:
-        body = self._get(f"JOB#{job_id}", f"W#{subject}#{region}")
-        return None if body is None else _read(_OBSERVATION, body)
+        body = self._table.get(f"JOB#{job_id}", f"W#{subject}#{region}")
+        return None if body is None else read(_OBSERVATION, body)
 
     def put_plan(self, plan: PlanProgress) -> None:
         body = _PLAN.dump_json(plan).decode()
-        self._put_newer(f"JOB#{plan.job_id}", f"R#{plan.range_id}#{plan.region}", body, plan.rank)
+        self._table.put_newer(f"JOB#{plan.job_id}", f"R#{plan.range_id}#{plan.region}", body, plan.rank)
 
     # --- deliveries and region heartbeats -----------------------------------------------------------------------
 
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         # A batch may hold one put per item, and refuses the same key twice. So only the last one is sent.
         items = {(_delivery_pk(d.feed_id, d.key), _delivery_sk(d)): d for d in deliveries}
-        requests = [
-            {"PutRequest": {"Item": _attributes(_delivery_item(pk, sk, delivery))}}
-            for (pk, sk), delivery in items.items()
-        ]
-        for start in range(0, len(requests), _BATCH_WRITE_ITEMS):
-            left: Any = requests[start : start + _BATCH_WRITE_ITEMS]
-            for tries in range(_ROUNDS):
-                self._pause(tries)
-                answer = self._call("batch_write_item", whole_table=False, RequestItems={self._table: left})
-                left = answer.get("UnprocessedItems", {}).get(self._table, [])
-                if not left:
-                    break
-            else:
-                raise Retry("Throttled", "the table left delivery records unwritten")
+        self._table.batch_put([_delivery_item(pk, sk, delivery) for (pk, sk), delivery in items.items()])
 
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
-        found = (_read(_DELIVERY, item["body"]) for item in self._query(_delivery_pk(feed_id, key), "D#"))
+        found = (read(_DELIVERY, item["body"]) for item in self._table.query(_delivery_pk(feed_id, key), "D#"))
         return [delivery for delivery in found if delivery.key == key]
 
     def lock_delivery(self, lock: DeliveryLock, now_ms: int) -> bool:
@@ -240,12 +193,12 @@ class DynamoLedger:
             "until_ms": lock.until_ms,
             "expires_at": max(lock.until_ms, now_ms) // 1000 + LOCK_KEPT_S,
         }
-        return self._put_if(item, _FREE, {":now": now_ms, ":holder": lock.holder})
+        return self._table.put_if(item, _FREE, {":now": now_ms, ":holder": lock.holder})
 
     def list_deliveries(
         self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
     ) -> DeliveryPage:
-        limit = min(limit, _BATCH_GET_ITEMS // len(self._regions))
+        limit = min(limit, BATCH_GET_ITEMS // len(self._regions))
         if since_ms >= until_ms:
             return DeliveryPage((), None)
         bounds = {":since": f"{since_ms:015d}", ":until": f"{until_ms - 1:015d}~"}
@@ -253,25 +206,25 @@ class DynamoLedger:
         if cursor is not None:
             # DynamoDB refuses a start key outside the bounds.
             if not bounds[":since"] <= cursor <= bounds[":until"]:
-                raise Permanent("InvalidCursor", "cursor: ask for the same times as for the previous page")
+                raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: ask for the same times as for the previous page")
             start = {"ExclusiveStartKey": _delivery_start(feed_id, cursor)}
-        answer = self._call(
+        answer = self._table.call(
             "query",
             IndexName=GSI,
             KeyConditionExpression="gsi_pk = :feed AND gsi_sk BETWEEN :since AND :until",
-            ExpressionAttributeValues=_attributes({":feed": f"FEED#{feed_id}", **bounds}),
+            ExpressionAttributeValues=attributes({":feed": f"FEED#{feed_id}", **bounds}),
             ScanIndexForward=False,
             Limit=limit + 1,
             **start,
         )
-        items = [_item(raw) for raw in answer["Items"]]
+        items = [item_of(raw) for raw in answer["Items"]]
         shown = items[:limit]
         # The index may lag behind the table, and its entry is one Region's only.
         keys = [(item["pk"], sk) for item in shown for sk in self._peers(item["sk"])]
-        now = {key: _read(_DELIVERY, found["body"]) for key, found in self._batch_get(keys).items()}
+        now = {key: read(_DELIVERY, found["body"]) for key, found in self._table.batch_get(keys).items()}
         said = tuple(
             Said(
-                _read(_DELIVERY, item["body"]),
+                read(_DELIVERY, item["body"]),
                 tuple(now[item["pk"], sk] for sk in self._peers(item["sk"]) if (item["pk"], sk) in now),
             )
             for item in shown
@@ -286,30 +239,30 @@ class DynamoLedger:
 
     def put_takeover(self, takeover: Takeover) -> None:
         key = f"T#{takeover.at_ms:015d}#{takeover.job_id}#{takeover.part}#{takeover.to_region}"
-        self._put("TAKEOVERS", key, _TAKEOVER.dump_json(takeover).decode())
+        self._table.put("TAKEOVERS", key, _TAKEOVER.dump_json(takeover).decode())
 
     def takeovers(self, limit: int) -> Sequence[Takeover]:
-        answer = self._call(
+        answer = self._table.call(
             "query",
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=_attributes({":pk": "TAKEOVERS"}),
+            ExpressionAttributeValues=attributes({":pk": "TAKEOVERS"}),
             ScanIndexForward=False,
             Limit=limit,
         )
-        return [_read(_TAKEOVER, _item(raw)["body"]) for raw in answer["Items"]]
+        return [read(_TAKEOVER, item_of(raw)["body"]) for raw in answer["Items"]]
 
-    def put_beacon(self, beacon: Beacon) -> None:
-        self._put("REGIONS", f"HB#{beacon.region}", _BEACON.dump_json(beacon).decode())
+    def put_region_heartbeat(self, heartbeat: RegionHeartbeat) -> None:
+        self._table.put("REGIONS", f"HB#{heartbeat.region}", _REGION_HEARTBEAT.dump_json(heartbeat).decode())
 
-    def beacons(self) -> Sequence[Beacon]:
-        return [_read(_BEACON, item["body"]) for item in self._query("REGIONS")]
+    def region_heartbeats(self) -> Sequence[RegionHeartbeat]:
+        return [read(_REGION_HEARTBEAT, item["body"]) for item in self._table.query("REGIONS")]
 
     def put_webhook_health(self, health: WebhookHealth) -> None:
         pk = _health_pk(health.tenant, health.webhook)
-        self._put(pk, f"H#{health.region}", _HEALTH.dump_json(health).decode())
+        self._table.put(pk, f"H#{health.region}", _HEALTH.dump_json(health).decode())
 
     def get_webhook_health(self, tenant: str, webhook: str) -> Sequence[WebhookHealth]:
-        return [_read(_HEALTH, item["body"]) for item in self._query(_health_pk(tenant, webhook))]
+        return [read(_HEALTH, item["body"]) for item in self._table.query(_health_pk(tenant, webhook))]
 
     # --- requests ---------------------------------------------------------------------------------------------
 
@@ -320,116 +273,34 @@ class DynamoLedger:
             self._counting_client = self._make_counting()
         with translating():
             answer = self._counting_client.update_item(
-                TableName=self._table,
-                Key=_attributes({"pk": f"REQUESTS#{tenant}", "sk": f"M#{window_start_ms:015d}#{region}"}),
+                TableName=self._table.name,
+                Key=attributes({"pk": f"REQUESTS#{tenant}", "sk": f"M#{window_start_ms:015d}#{region}"}),
                 UpdateExpression="SET expires_at = :gone ADD requests :one",
-                ExpressionAttributeValues=_attributes({":gone": window_start_ms // 1000 + COUNT_KEPT_S, ":one": 1}),
+                ExpressionAttributeValues=attributes({":gone": window_start_ms // 1000 + COUNT_KEPT_S, ":one": 1}),
                 ReturnValues="UPDATED_NEW",
             )
-        return int(_item(answer["Attributes"])["requests"])
+        return int(item_of(answer["Attributes"])["requests"])
 
     # --- permits ----------------------------------------------------------------------------------------------
 
     def get_slots(self, region: str, pool: str) -> SlotPool:
         slots: list[Slot] = []
         waiters: list[Waiter] = []
-        for item in self._query(_pool_pk(region, pool)):
+        for item in self._table.query(_pool_pk(region, pool)):
             if item["sk"].startswith("S#"):
-                slots.append(_read(_SLOT, item["body"]))
+                slots.append(read(_SLOT, item["body"]))
             else:
-                waiters.append(_read(_WAITER, item["body"]))
+                waiters.append(read(_WAITER, item["body"]))
         return SlotPool(tuple(slots), tuple(waiters))
 
     def swap_slot(self, slot: Slot, holder: str) -> bool:
         item = {"pk": _pool_pk(slot.region, slot.pool), "sk": f"S#{slot.number:06d}", "holder": slot.holder or _NOBODY}
         values = {":before": holder or _NOBODY, ":now": slot.holder or _NOBODY}
-        return self._put_if({**item, "body": _SLOT.dump_json(slot).decode()}, _FROM_HOLDER, values)
+        return self._table.put_if({**item, "body": _SLOT.dump_json(slot).decode()}, _FROM_HOLDER, values)
 
     def put_waiter(self, waiter: Waiter) -> None:
         number = zlib.crc32(waiter.job_id.encode()) % _WAITERS
-        self._put(_pool_pk(waiter.region, waiter.pool), f"W#{number:02d}", _WAITER.dump_json(waiter).decode())
-
-    # --- calls ------------------------------------------------------------------------------------------------
-
-    def _put(self, pk: str, sk: str, body: str, **more: str) -> None:
-        self._call("put_item", Item=_attributes({"pk": pk, "sk": sk, "body": body, **more}))
-
-    def _put_if(self, item: Item, condition: str, values: Item) -> bool:
-        """Put an item that has a holder, if the condition holds for the item that is there. Return whether it was
-        put."""
-        try:
-            self._call(
-                "put_item",
-                Item=_attributes(item),
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#holder": "holder"},
-                ExpressionAttributeValues=_attributes(values),
-            )
-        except Permanent as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
-
-    def _put_newer(self, pk: str, sk: str, body: str, rank: int) -> None:
-        """Replace the item unless the one that is there has a higher rank. The condition is evaluated on the local
-        replica, which is right here: no other Region writes this item. It keeps progress from going back; no safety
-        depends on it."""
-        try:
-            self._call(
-                "put_item",
-                Item=_attributes({"pk": pk, "sk": sk, "body": body, "rank": rank}),
-                ConditionExpression=_NOT_NEWER,
-                ExpressionAttributeNames={"#rank": "rank"},
-                ExpressionAttributeValues=_attributes({":rank": rank}),
-            )
-        except Permanent as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-
-    def _get(self, pk: str, sk: str) -> str | None:
-        answer = self._call("get_item", Key=_attributes({"pk": pk, "sk": sk}), ConsistentRead=True)
-        return _item(answer["Item"])["body"] if "Item" in answer else None
-
-    def _query(self, pk: str, sk_prefix: str = "", page: int | None = None) -> Iterator[Item]:
-        """Yield every item, read page by page as needed."""
-        condition, values = "pk = :pk", {":pk": pk}
-        if sk_prefix:
-            condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
-        more: dict[str, Any] = {} if page is None else {"Limit": page}
-        while True:
-            answer = self._call(
-                "query",
-                KeyConditionExpression=condition,
-                ExpressionAttributeValues=_attributes(values),
-                ConsistentRead=True,
-                **more,
-            )
-            yield from (_item(raw) for raw in answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            more["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def _call(self, operation: str, *, whole_table: bool = True, **arguments: Any) -> Any:  # noqa: ANN401 - the SDK's answer
-        if whole_table:
-            arguments["TableName"] = self._table
-        with translating():
-            return getattr(self._client, operation)(**arguments)
-
-
-def _read(adapter: TypeAdapter[T], body: str) -> T:
-    try:
-        return adapter.validate_json(body)
-    except ValidationError as error:
-        raise Corrupt("UnreadableItem", str(error)) from error
-
-
-def _attributes(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _TO.serialize(value) for name, value in values.items()}
-
-
-def _item(raw: dict[str, Any]) -> Item:
-    return {name: _FROM.deserialize(value) for name, value in raw.items()}
+        self._table.put(_pool_pk(waiter.region, waiter.pool), f"W#{number:02d}", _WAITER.dump_json(waiter).decode())
 
 
 def _listing_key(spec: JobSpec) -> str:
@@ -440,8 +311,8 @@ def _listing_key(spec: JobSpec) -> str:
 def _start_key(tenant: str, cursor: str) -> dict[str, Any]:
     created, _, job_id = cursor.partition("#")
     if not _CREATED.fullmatch(created) or not is_job_id(job_id):
-        raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
-    return _attributes({"pk": f"JOB#{job_id}", "sk": "SPEC", "gsi_pk": f"TENANT#{tenant}", "gsi_sk": cursor})
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: take it unchanged from the previous page's answer")
+    return attributes({"pk": f"JOB#{job_id}", "sk": "SPEC", "gsi_pk": f"TENANT#{tenant}", "gsi_sk": cursor})
 
 
 def _health_pk(tenant: str, webhook: str) -> str:
@@ -477,10 +348,10 @@ def _delivery_start(feed_id: str, cursor: str) -> dict[str, Any]:
     feed's deliveries."""
     found = _DELIVERY_CURSOR.fullmatch(cursor)
     if not found:
-        raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: take it unchanged from the previous page's answer")
     gsi_sk, sk, key = found.groups()
     index = f"FEED#{feed_id}"
-    return _attributes({"pk": f"{index}#{key}", "sk": sk, "gsi_pk": index, "gsi_sk": gsi_sk})
+    return attributes({"pk": f"{index}#{key}", "sk": sk, "gsi_pk": index, "gsi_sk": gsi_sk})
 
 
 def _delivery_item(pk: str, sk: str, delivery: Delivery) -> Item:

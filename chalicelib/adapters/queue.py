@@ -10,7 +10,7 @@ from chalicelib.adapters.aws_errors import translating
 from chalicelib.core.errors import EftError, Permanent, Retry
 from chalicelib.core.model import JobSpec, Terminal
 from chalicelib.core.webhooks import Notice, Notification
-from chalicelib.ports import Arrival, Delivery, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, Delivery, Task, VerifyDelivery, queue_of
 from chalicelib.protocol import messages, notices
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ class SqsQueue:
         self._client = client
         self._sleep = sleep
 
-    def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
+    def send(self, tasks: Sequence[Task], delay_ms: int = 0) -> None:
         by_queue: dict[str, list[dict[str, Any]]] = {}
-        for wake in sorted(wakes, key=lambda wake: wake.queue):
-            by_queue.setdefault(wake.queue, []).append(_entry(wake, wake.tenant))
+        for task in sorted(tasks, key=queue_of):
+            by_queue.setdefault(queue_of(task), []).append(_entry(task, task.tenant))
         self._send(by_queue, delay_ms)
 
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:

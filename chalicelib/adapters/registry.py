@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.adapters.aws_errors import translating
 from chalicelib.core.entries import Change, Entry, EntryKind, Found, Pointer
-from chalicelib.core.errors import Corrupt, Permanent, Retry
+from chalicelib.core.errors import BadRequest, Corrupt, ErrorCode, Permanent, Retry
 from chalicelib.ports import ChangePage, EntryName, EntryPage
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class DynamoRegistry:
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:
         if cursor is not None and not _CURSOR.fullmatch(cursor):
-            raise Permanent("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+            raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: take it unchanged from the previous page's answer")
         more: dict[str, Any] = {}
         if cursor is not None:
             more["ExclusiveStartKey"] = _key(_audit_pk(tenant), cursor)

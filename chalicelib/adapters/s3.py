@@ -31,7 +31,7 @@ POOL_CONNECTIONS = 64
 """More connections than one worker has threads (rows and upload parts in flight), so that no thread waits for one."""
 
 
-class Kind(Enum):
+class RequestKind(Enum):
     """Kinds of requests, by what a client may do about a slow or failed one."""
 
     READ = "read"
@@ -71,10 +71,10 @@ class S3ObjectStore:
         self._path_style = bool(
             endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         )
-        self._clients: dict[tuple[str, Kind], S3Client] = {}
+        self._clients: dict[tuple[str, RequestKind], S3Client] = {}
         self._lock = Lock()
 
-    def _client(self, region: str, kind: Kind) -> "S3Client":
+    def _client(self, region: str, kind: RequestKind) -> "S3Client":
         made = self._clients.get((region, kind))
         if made is not None:
             return made
@@ -85,9 +85,9 @@ class S3ObjectStore:
                     made = make_client(
                         "s3",
                         region,
-                        self._patience.copy(region) if kind is Kind.COPY else self._patience.call(region),
+                        self._patience.copy(region) if kind is RequestKind.COPY else self._patience.call(region),
                         connections=POOL_CONNECTIONS,
-                        tries=TRIES if kind is Kind.READ else 1,
+                        tries=TRIES if kind is RequestKind.READ else 1,
                         session=self._session,
                         endpoint_url=self._endpoint_url,
                         more=config(path_style=self._path_style),
@@ -119,7 +119,7 @@ class S3ObjectStore:
         )
         try:
             with translating():
-                answer = self._client(bucket.region, Kind.READ).head_object(**request)
+                answer = self._client(bucket.region, RequestKind.READ).head_object(**request)
         except NotFound:
             return None
         return shapes.head_of(key, answer)
@@ -136,7 +136,7 @@ class S3ObjectStore:
         )
         while True:
             with translating():
-                answer = self._client(bucket.region, Kind.READ).list_objects_v2(**request)
+                answer = self._client(bucket.region, RequestKind.READ).list_objects_v2(**request)
             objects = tuple(shapes.listed(entry) for entry in answer.get("Contents", ()))
             if objects or not answer.get("IsTruncated"):
                 return Page(objects, bool(answer.get("IsTruncated")))
@@ -146,7 +146,7 @@ class S3ObjectStore:
     def get(self, bucket: Bucket, key: str) -> bytes | None:
         try:
             with translating():
-                answer = self._client(bucket.region, Kind.READ).get_object(**shapes.at(bucket, Key=key))
+                answer = self._client(bucket.region, RequestKind.READ).get_object(**shapes.at(bucket, Key=key))
                 return answer["Body"].read()
         except NotFound:
             return None
@@ -163,7 +163,7 @@ class S3ObjectStore:
             "ResponseContentDisposition": f'attachment; filename="{file_name}"',
         }
         with translating():
-            return self._client(bucket.region, Kind.READ).generate_presigned_url(
+            return self._client(bucket.region, RequestKind.READ).generate_presigned_url(
                 "get_object", Params=request, ExpiresIn=expires_s
             )
 
@@ -178,7 +178,7 @@ class S3ObjectStore:
             Range=f"bytes={first_byte}-{last_byte}",
         )
         with translating():
-            answer = self._client(bucket.region, Kind.READ).get_object(**request)
+            answer = self._client(bucket.region, RequestKind.READ).get_object(**request)
             body = answer["Body"].read()
         # HTTP lets a server ignore a range and answer with the whole object (RFC 9110, section 14.2).
         return body if answer.get("ContentRange") else body[first_byte : last_byte + 1]
@@ -186,7 +186,7 @@ class S3ObjectStore:
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
         request = shapes.at(bucket, Key=key, VersionId=version_id)
         with translating():
-            answer = self._client(bucket.region, Kind.READ).get_object_tagging(**request)
+            answer = self._client(bucket.region, RequestKind.READ).get_object_tagging(**request)
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     def part_sizes(self, bucket: Bucket, key: str, version_id: str | None = None) -> Sequence[int]:
@@ -201,7 +201,7 @@ class S3ObjectStore:
         while True:
             try:
                 with translating():
-                    answer = self._client(bucket.region, Kind.READ).get_object_attributes(**request)
+                    answer = self._client(bucket.region, RequestKind.READ).get_object_attributes(**request)
             except (Denied, NotFound, Permanent):
                 return ()  # It needs a permission of its own, and not every store has it.
             found: dict[str, Any] = dict(answer.get("ObjectParts") or {})
@@ -232,24 +232,24 @@ class S3ObjectStore:
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         request = shapes.at(bucket, Key=key, Body=body, IfNoneMatch="*", ChecksumAlgorithm="CRC32")
         with translating():
-            self._client(bucket.region, Kind.WRITE).put_object(**request)
+            self._client(bucket.region, RequestKind.WRITE).put_object(**request)
 
     def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
         request = shapes.at(bucket, Key=key, Body=body, ChecksumAlgorithm="CRC32")
         with translating():
-            self._client(bucket.region, Kind.READ).put_object(**request)
+            self._client(bucket.region, RequestKind.READ).put_object(**request)
 
     def delete(self, bucket: Bucket, key: str) -> None:
         try:
             with translating():
-                self._client(bucket.region, Kind.WRITE).delete_object(**shapes.at(bucket, Key=key))
+                self._client(bucket.region, RequestKind.WRITE).delete_object(**shapes.at(bucket, Key=key))
         except NotFound:
             return  # S3 answers 204 for a missing key; not every store does.
 
     def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
         request = shapes.at(bucket, Key=key, IfMatch=shapes.quoted(expect))
         with translating():
-            answer = self._client(bucket.region, Kind.WRITE).delete_object(**request)
+            answer = self._client(bucket.region, RequestKind.WRITE).delete_object(**request)
         return answer.get("VersionId")
 
     def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
@@ -261,7 +261,7 @@ class S3ObjectStore:
             **shapes.placed(placement),
         }
         with translating():
-            answer = self._client(bucket.region, Kind.COPY).copy_object(**request)
+            answer = self._client(bucket.region, RequestKind.COPY).copy_object(**request)
         return shapes.written(answer["CopyObjectResult"], answer)
 
     def create_upload(
@@ -281,7 +281,7 @@ class S3ObjectStore:
         if checksum_algorithm is not None:
             request |= {"ChecksumAlgorithm": checksum_algorithm, "ChecksumType": "FULL_OBJECT"}
         with translating():
-            answer = self._client(bucket.region, Kind.WRITE).create_multipart_upload(**request)
+            answer = self._client(bucket.region, RequestKind.WRITE).create_multipart_upload(**request)
         return UploadRef(bucket, key, answer["UploadId"])
 
     def upload_part_copy(
@@ -294,7 +294,7 @@ class S3ObjectStore:
         if not whole:
             request["CopySourceRange"] = f"bytes={first_byte}-{last_byte}"
         with translating():
-            answer = self._client(upload.bucket.region, Kind.COPY).upload_part_copy(**request)
+            answer = self._client(upload.bucket.region, RequestKind.COPY).upload_part_copy(**request)
         return Part(number, shapes.unquoted(answer["CopyPartResult"].get("ETag")), last_byte - first_byte + 1)
 
     def list_parts(self, upload: UploadRef) -> Sequence[Part]:
@@ -302,7 +302,7 @@ class S3ObjectStore:
         parts: list[Part] = []
         while True:
             with translating():
-                answer = self._client(upload.bucket.region, Kind.READ).list_parts(**request)
+                answer = self._client(upload.bucket.region, RequestKind.READ).list_parts(**request)
             parts.extend(shapes.part_of(part) for part in answer.get("Parts", ()))
             if not answer.get("IsTruncated"):
                 return parts
@@ -319,14 +319,14 @@ class S3ObjectStore:
             "MultipartUpload": {"Parts": listed},
         }
         with translating():
-            answer = self._client(upload.bucket.region, Kind.COPY).complete_multipart_upload(**request)
+            answer = self._client(upload.bucket.region, RequestKind.COPY).complete_multipart_upload(**request)
         return shapes.written(answer, answer)
 
     def abort(self, upload: UploadRef) -> None:
         request = shapes.at(upload.bucket, Key=upload.key, UploadId=upload.upload_id)
         try:
             with translating():
-                self._client(upload.bucket.region, Kind.WRITE).abort_multipart_upload(**request)
+                self._client(upload.bucket.region, RequestKind.WRITE).abort_multipart_upload(**request)
         except NoSuchUpload:
             return
 
@@ -335,7 +335,7 @@ class S3ObjectStore:
         uploads: list[UploadInfo] = []
         while True:
             with translating():
-                answer = self._client(bucket.region, Kind.READ).list_multipart_uploads(**request)
+                answer = self._client(bucket.region, RequestKind.READ).list_multipart_uploads(**request)
             for entry in answer.get("Uploads", ()):
                 ref = UploadRef(bucket, shapes.decoded(answer, entry["Key"]), entry["UploadId"])
                 initiator = entry.get("Initiator", {}).get("ID", "")
@@ -348,7 +348,7 @@ class S3ObjectStore:
     def describe(self, bucket: Bucket) -> BucketFacts:
         """Return the bucket's Region and tags. HEAD answers have no body; the 404 of HeadBucket is about the bucket."""
         # Requests about a bucket cost the requester nothing, and botocore refuses the field.
-        client, request = self._client(bucket.region, Kind.READ), shapes.at(bucket, RequestPayer=None)
+        client, request = self._client(bucket.region, RequestKind.READ), shapes.at(bucket, RequestPayer=None)
         try:
             with translating():
                 head = client.head_bucket(**request)
@@ -369,5 +369,5 @@ class S3ObjectStore:
     def versioning(self, bucket: Bucket) -> Versioning:
         with translating():
             request = shapes.at(bucket, RequestPayer=None)
-            answer = self._client(bucket.region, Kind.READ).get_bucket_versioning(**request)
+            answer = self._client(bucket.region, RequestKind.READ).get_bucket_versioning(**request)
         return Versioning(answer.get("Status", ""))

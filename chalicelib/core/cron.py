@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from chalicelib.core.errors import BadRequest
+from chalicelib.core.errors import BadRequest, ErrorCode
 
 EXPRESSION_MAX_CHARACTERS = 100
 _FIELDS = 5
@@ -63,7 +63,7 @@ class Cron:
             detail = (
                 f"timezone {timezone[:80]!r}: send a name of the time zone database, such as America/New_York or UTC"
             )
-            raise BadRequest("UnknownTimezone", detail)
+            raise BadRequest(ErrorCode.UNKNOWN_TIMEZONE, detail)
         found = cls(expression, timezone)
         fields = len(expression.split())
         if len(expression) > EXPRESSION_MAX_CHARACTERS or fields != _FIELDS:
@@ -159,4 +159,4 @@ def _ms(at: datetime) -> int:
 
 
 def _invalid(expression: str, why: str) -> BadRequest:
-    return BadRequest("InvalidCron", f"cron {expression[:EXPRESSION_MAX_CHARACTERS]!r}: {why}")
+    return BadRequest(ErrorCode.INVALID_CRON, f"cron {expression[:EXPRESSION_MAX_CHARACTERS]!r}: {why}")

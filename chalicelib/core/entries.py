@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from chalicelib.core.errors import BadRequest, Stale
+from chalicelib.core.errors import BadRequest, ErrorCode, VersionMismatch
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 """The form of an entry's name. It fits into a path, a log and a file name unchanged."""
@@ -118,13 +118,13 @@ class Condition:
     absent: bool = False
 
     def check(self, entry: Entry | None, what: str) -> None:
-        """Raise Stale if the condition does not hold. `entry` is the current one, None if there is none."""
+        """Raise VersionMismatch if the condition does not hold. `entry` is the current one, None if there is none."""
         if self.absent and entry is not None:
-            raise Stale("AlreadyThere", f"{what} is there already (If-None-Match: *)")
+            raise VersionMismatch(ErrorCode.ALREADY_THERE, f"{what} is there already (If-None-Match: *)")
         if self.match is None or (entry is not None and ("*" in self.match or entry.etag in self.match)):
             return
         why = "isn't there" if entry is None else "has changed since you read it"
-        raise Stale("HasChanged", f"{what} {why} (If-Match): read it again, then decide")
+        raise VersionMismatch(ErrorCode.HAS_CHANGED, f"{what} {why} (If-Match): read it again, then decide")
 
 
 ANY = Condition()
@@ -136,7 +136,7 @@ def check_name(name: str, what: str) -> None:
         detail = (
             f"{what} {name[:80]!r}: 1 to 64 letters, digits, dots, dashes and underscores, the first no punctuation"
         )
-        raise BadRequest("InvalidName", detail)
+        raise BadRequest(ErrorCode.INVALID_NAME, detail)
 
 
 def successor(before: Entry | None, made: Entry) -> Entry:

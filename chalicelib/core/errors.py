@@ -1,7 +1,90 @@
-"""Defines the errors of this product, sorted by what the caller does about them.
+"""Defines the errors of this product, sorted by what the caller does about them, and the codes that clients get.
 
 Adapters translate whatever AWS answers into one of these, once. No handler looks at an error's text.
+
+Two families have two kinds of codes. An error that answers a client's request is a `RequestError`, and its code is an
+`ErrorCode`, which clients may rely on. The code of any other error is plain text: AWS's own where there is one. It is
+for logs and records, and no client gets it as an error code.
 """
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """The error codes that clients of the API can get. `entry.rest.problems` has one row for each: the class of the
+    errors that carry it, its status, title and advice."""
+
+    # The request can't be read.
+    NO_BODY = "NoBody"
+    NOT_JSON = "NotJson"
+    NOT_AN_OBJECT = "NotAnObject"
+    BODY_TOO_LARGE = "BodyTooLarge"
+    UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType"
+    INVALID_REQUEST = "InvalidRequest"
+    INVALID_IDEMPOTENCY_KEY = "InvalidIdempotencyKey"
+    INVALID_CONDITION = "InvalidCondition"
+    INVALID_CURSOR = "InvalidCursor"
+    REFUSED = "Refused"
+
+    # A job or plan, or any other request that names objects, can't be carried out.
+    UNKNOWN_ENDPOINT = "UnknownEndpoint"
+    NOT_READABLE = "NotReadable"
+    NOT_WRITABLE = "NotWritable"
+    PREFIX_NOT_A_FOLDER = "PrefixNotAFolder"
+    PREFIX_TOO_LONG = "PrefixTooLong"
+    NO_NAME_LEFT = "NoNameLeft"
+    INVALID_FILTER = "InvalidFilter"
+    CONFLICTING_INPUT = "ConflictingInput"
+    KEY_TOO_LONG = "KeyTooLong"
+    MANIFEST_UNREADABLE = "ManifestUnreadable"
+    OVERLAP = "Overlap"
+    DELETES_FOR_EVER = "DeletesForEver"
+    ENDPOINT_CHANGED = "EndpointChanged"
+    ENDPOINT_UNUSABLE = "EndpointUnusable"
+    IDEMPOTENCY_KEY_REUSED = "IdempotencyKeyReused"
+    JOB_NOT_SETTLED = "JobNotSettled"
+    PLAN_NOT_MADE = "PlanNotMade"
+    PLAN_EXPIRED = "PlanExpired"
+    PLAN_CANCELLED = "PlanCancelled"
+
+    # An entry can't be registered so.
+    INVALID_NAME = "InvalidName"
+    INVALID_URL = "InvalidUrl"
+    FEED_LOOP = "FeedLoop"
+    INVALID_CRON = "InvalidCron"
+    UNKNOWN_TIMEZONE = "UnknownTimezone"
+    TOO_OFTEN = "TooOften"
+    SCHEDULE_TOO_LARGE = "ScheduleTooLarge"
+    TARGET_REGION_CHANGED = "TargetRegionChanged"
+    IN_USE = "InUse"
+    TOO_MANY_REGISTERED = "TooManyRegistered"
+    DECLARED_BY_DEPLOYMENT = "DeclaredByDeployment"
+    ALREADY_THERE = "AlreadyThere"
+    HAS_CHANGED = "HasChanged"
+
+    # What the path names does not exist.
+    UNKNOWN_JOB = "UnknownJob"
+    UNKNOWN_PLAN = "UnknownPlan"
+    UNKNOWN_FEED = "UnknownFeed"
+    UNKNOWN_SCHEDULE = "UnknownSchedule"
+    UNKNOWN_WEBHOOK = "UnknownWebhook"
+    NO_SUCH_ENDPOINT = "NoSuchEndpoint"
+    """An endpoint in a path. One that a body names is UNKNOWN_ENDPOINT, with another status."""
+    NO_SUCH_OPERATION = "NoSuchOperation"
+
+    # The caller may not do this, or not now.
+    UNAUTHORIZED = "Unauthorized"
+    ACCESS_DENIED = "AccessDenied"
+    MISSING_SCOPE = "MissingScope"
+    RATE_LIMITED = "RateLimited"
+    THROTTLED = "Throttled"
+
+    # The service can't answer.
+    INTERNAL = "Internal"
+    SERVICE_MISCONFIGURED = "ServiceMisconfigured"
+    TRY_AGAIN = "TryAgain"
+    UNHEALTHY = "Unhealthy"
+    NO_ANSWER = "NoAnswer"
 
 
 class EftError(Exception):
@@ -89,30 +172,39 @@ class Superseded(EftError):
     lost."""
 
 
-class BadRequest(EftError):
+class RequestError(EftError):
+    """Base of the errors that answer a client's request: the API shows its code and its message to the client."""
+
+    code: ErrorCode
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(code, message)
+
+
+class BadRequest(RequestError):
     """A client's request can't be carried out as it is. The message says what to change."""
 
 
-class Unknown(EftError):
+class Unknown(RequestError):
     """The thing does not exist, or it belongs to another tenant. The answer doesn't reveal which."""
 
 
-class KeyReused(EftError):
+class KeyReused(RequestError):
     """The Idempotency-Key was used for another request before."""
 
 
-class NotYet(EftError):
+class NotYet(RequestError):
     """The request can be carried out only when the job has progressed further. The message says when."""
 
 
-class Stale(EftError):
-    """The client's view is outdated: its If-Match or If-None-Match does not hold."""
+class VersionMismatch(RequestError):
+    """The entry is not at the version that the client expects: its If-Match or If-None-Match does not hold."""
 
 
-class InUse(EftError):
+class InUse(RequestError):
     """It can't be removed or changed like this, since something else needs it. The message says what."""
 
 
-class Unusable(EftError):
+class Unusable(RequestError):
     """The request names something that can't be used as it is now, for reasons outside the request. The message says
     which, and what would help."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chalicelib.core.ids import digest_of
+from chalicelib.core.ids import digest_of, number_name, number_of
 from chalicelib.core.lifecycles import FEED, FeedEvent, FeedState
 from chalicelib.core.model import Endpoint, Feed
 
@@ -138,13 +138,13 @@ def since_of_creation_ms(recorded_ms: int) -> int:
 
 def resume_name(number: int) -> str:
     """Return the name of the back-fill that belongs to the pause log entry by which a feed was resumed."""
-    return f"resume-{number:06d}"
+    return f"resume-{number_name(number)}"
 
 
 def resume_number(name: str) -> int | None:
     """Return the number of the pause log entry that a back-fill belongs to. None for all other back-fills."""
     kind, _, number = name.partition("-")
-    return int(number) if kind == "resume" else None
+    return number_of(number) if kind == "resume" else None
 
 
 def since_of_pause_ms(paused_ms: int) -> int:

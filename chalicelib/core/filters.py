@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chalicelib.core.errors import BadRequest
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.inputs import Filters
 from chalicelib.core.model import ObjectFacts
 
@@ -141,7 +141,9 @@ def _read_class(pattern: str, at: int) -> tuple[_Some, int]:
     begin += negated
     end = pattern.find("]", begin + 1)
     if end < 0:
-        raise BadRequest("InvalidFilter", f"pattern {pattern!r}: a '[' is not closed; '[[]' stands for the character")
+        raise BadRequest(
+            ErrorCode.INVALID_FILTER, f"pattern {pattern!r}: a '[' is not closed; '[[]' stands for the character"
+        )
     ranges = [(_SLASH, _SLASH)] if negated else []
     while begin < end:
         low = high = pattern[begin]
@@ -150,7 +152,9 @@ def _read_class(pattern: str, at: int) -> tuple[_Some, int]:
             begin += 2
         begin += 1
         if low > high:
-            raise BadRequest("InvalidFilter", f"pattern {pattern!r}: the range {low}-{high} is the wrong way round")
+            raise BadRequest(
+                ErrorCode.INVALID_FILTER, f"pattern {pattern!r}: the range {low}-{high} is the wrong way round"
+            )
         # A range across "/" becomes two ranges.
         ranges += [(low, "."), ("0", high)] if not negated and low <= _SLASH <= high else [(low, high)]
     return _Some(tuple(ranges), negated), end + 1
@@ -158,12 +162,14 @@ def _read_class(pattern: str, at: int) -> tuple[_Some, int]:
 
 def _globs(role: str, patterns: Sequence[str]) -> _Globs:
     if len(patterns) > PATTERNS_MAX:
-        raise BadRequest("InvalidFilter", f"{role}: there are {len(patterns)} patterns; at most {PATTERNS_MAX}")
+        raise BadRequest(
+            ErrorCode.INVALID_FILTER, f"{role}: there are {len(patterns)} patterns; at most {PATTERNS_MAX}"
+        )
     made = _Globs()
     for pattern in patterns:
         if not 1 <= len(pattern) <= PATTERN_MAX_CHARACTERS:
             detail = f"{role}: a pattern has 1 to {PATTERN_MAX_CHARACTERS} characters, not {len(pattern)}"
-            raise BadRequest("InvalidFilter", detail)
+            raise BadRequest(ErrorCode.INVALID_FILTER, detail)
         made.add(pattern)
     return made
 
@@ -180,10 +186,14 @@ class Sieve:
     def of(cls, filters: Filters) -> "Sieve":
         size_min, size_max = filters.size_min_bytes, filters.size_max_bytes
         if size_min is not None and size_max is not None and size_min > size_max:
-            raise BadRequest("InvalidFilter", f"no object has at least {size_min} and at most {size_max} bytes")
+            raise BadRequest(
+                ErrorCode.INVALID_FILTER, f"no object has at least {size_min} and at most {size_max} bytes"
+            )
         since, before = filters.modified_since_ms, filters.modified_before_ms
         if since is not None and before is not None and since >= before:
-            raise BadRequest("InvalidFilter", "modified_since is not before modified_before: no object is between them")
+            raise BadRequest(
+                ErrorCode.INVALID_FILTER, "modified_since is not before modified_before: no object is between them"
+            )
         return cls(filters, _globs("include", filters.include), _globs("exclude", filters.exclude))
 
     def passes(self, name: str, facts: ObjectFacts) -> bool:

@@ -53,9 +53,19 @@ def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
 
 
+def number_name(number: int) -> str:
+    """Return a number from 1 as it is written in keys and names: names of up to six digits sort as their numbers do."""
+    return f"{number:06d}"
+
+
+def number_of(name: str) -> int:
+    """Return the number of which `number_name` made this name. Raises ValueError for anything that is no number."""
+    return int(name)
+
+
 def part_id(range_id: str, ordinal: int) -> str:
     """Return the id of entry `ordinal` (from 1) of a range's manifest log."""
-    return f"{range_id}-{ordinal:06d}"
+    return f"{range_id}-{number_name(ordinal)}"
 
 
 def is_part_id(text: str) -> bool:
@@ -87,7 +97,7 @@ def split_part_id(part: str) -> tuple[str, int]:
     found = _PART.fullmatch(part)
     if not found:
         raise ValueError(f"not a partition id: {part!r}")
-    return found[1], int(found[2])
+    return found[1], number_of(found[2])
 
 
 def object_id(bucket: str, key: str) -> str:

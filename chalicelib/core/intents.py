@@ -12,8 +12,11 @@ A plan waits for its approval in much the same way, except that its planning con
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from chalicelib.core.leases import Observation
+
+N = TypeVar("N")
 
 INTENTS_SUBJECT = "intents"
 """The subject under which each Region notes in the table which desired state of a job it has seen. Only the API's
@@ -93,33 +96,34 @@ class Intents:
             return None
         return self.highest + 1
 
-    def __str__(self) -> str:
-        return "-".join(filter(None, (str(self.highest), "cancelled" if self.cancelled else "", self.approved)))
-
-    @classmethod
-    def parse(cls, text: str) -> "Intents":
-        number, *marks = text.split("-")
-        approved = next((a for a in (Approved.GIVEN, Approved.AWAITED) if a in marks), Approved.FROM_THE_START)
-        return cls(int(number), "cancelled" in marks, approved)
-
 
 NO_INTENTS = Intents()
 
 
-def intents_seen(observations: Iterable[Observation]) -> Intents:
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The service has paused a job: by which entry of the pause log, and why."""
+
+    number: int
+    why: str
+
+
+def _notes(observations: Iterable[Observation], subject: str, kind: type[N]) -> list[N]:
+    notes = (item.note(kind) for item in observations if item.subject == subject)
+    return [note for note in notes if note is not None]
+
+
+def intents_noted(observations: Iterable[Observation]) -> Intents:
     """Return the most advanced desired state that any Region has noted. Numbers only grow, and a cancel and an approval
     are final, so the most advanced one is the newest."""
-    seen = [Intents.parse(found.seen) for found in observations if found.subject == INTENTS_SUBJECT]
-    approved = max((i.approved for i in seen), default=Approved.FROM_THE_START)  # Ordered as spelt: "", awaited, given.
-    return Intents(max((i.highest for i in seen), default=0), any(i.cancelled for i in seen), approved)
-
-
-def stopped_note(intents: Intents, why: str) -> str:
-    """Return the text that is noted under `STOPPED_SUBJECT`."""
-    return f"{intents.highest} {why}"
+    noted = _notes(observations, INTENTS_SUBJECT, Intents)
+    # Ordered as spelt: "", awaited, given.
+    approved = max((intents.approved for intents in noted), default=Approved.FROM_THE_START)
+    highest = max((intents.highest for intents in noted), default=0)
+    return Intents(highest, any(intents.cancelled for intents in noted), approved)
 
 
 def why_stopped(observations: Iterable[Observation], intents: Intents) -> str:
     """Return why the service has paused a job by the latest entry of its pause log, or "" if it hasn't."""
-    noted = [found.seen.partition(" ") for found in observations if found.subject == STOPPED_SUBJECT]
-    return next((why for number, _, why in noted if number == str(intents.highest)), "")
+    stopped = _notes(observations, STOPPED_SUBJECT, Stopped)
+    return next((note.why for note in stopped if note.number == intents.highest), "")

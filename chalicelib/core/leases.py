@@ -4,10 +4,15 @@ A lease in the table is a hint. It decides when a worker attempts a *claim*. The
 alone decides who holds the partition. Even two holders can't both publish (`core.verdict`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
+from chalicelib.core import fingerprints
 from chalicelib.core.model import Outcome, Verification
+
+N = TypeVar("N")
 
 
 class LeasePhase(StrEnum):
@@ -66,19 +71,33 @@ class PartLease:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The fingerprint that this Region saw of a subject (a partition's lease, or a whole job), and since when it has
+    """The fingerprint that this Region noted of a subject (a partition's lease, or a whole job), and since when it has
     been the same by this Region's own clock. This is the record-version technique: no other machine's clock is
-    compared."""
+    compared. Work that a Region does piece by piece is noted in the same way: how far it has got, and since when."""
 
     job_id: str
     subject: str
     region: str
-    seen: str
+    fingerprint: str
+    """The text that `core.fingerprints` made of the note: each kind of subject has a dataclass of its own."""
     since_ms: int
+
+    @classmethod
+    def of(cls, job_id: str, subject: str, region: str, note: object, since_ms: int) -> "Observation":
+        return cls(job_id, subject, region, fingerprints.fingerprint(note), since_ms)
+
+    def note(self, kind: type[N]) -> N | None:
+        """Return the note of this kind; None if it isn't one (`fingerprints.parse`)."""
+        return fingerprints.parse(self.fingerprint, kind)
+
+
+def note_of(observation: Observation | None, kind: type[N]) -> N | None:
+    """Return the note of an observation; None if there is no observation, or it holds no note of this kind."""
+    return None if observation is None else observation.note(kind)
 
 
 @dataclass(frozen=True, slots=True)
-class Beacon:
+class RegionHeartbeat:
     """A Region's heartbeat: a counter that each of its sweeps increases and, for people, the time."""
 
     region: str
@@ -101,7 +120,32 @@ class Takeover:
     at_ms: int
 
 
-class Standing(StrEnum):
+@dataclass(frozen=True, slots=True)
+class RegionFingerprint:
+    """The fingerprint of a Region's heartbeats: any change is a sign of life."""
+
+    etags: Mapping[str, str]
+    """Region of a control bucket -> the beginning of the heartbeat's ETag there, or a mark that there is none or that
+    it can't be read."""
+
+
+RegionFingerprints = Mapping[str, RegionFingerprint]
+"""Region -> the fingerprint of its heartbeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseFingerprint:
+    """The fingerprint of a claim's lease: as long as it doesn't change, the lease stands still."""
+
+    epoch: int
+    heartbeat: int
+    """The counter in the table's item, or 0 if that item is of another epoch."""
+    owner_region: RegionFingerprint | None = None
+    """For an owner in another Region: if this changes while the counter stands still, only the table's replication is
+    stuck, and the Region is alive."""
+
+
+class LeaseStatus(StrEnum):
     MOVED = "MOVED"
     """The fingerprint has changed, or was never noted before: note it and wait."""
     WAITING = "WAITING"
@@ -110,39 +154,40 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LeaseJudgement:
     """An observer's judgement of a claim. `wait_ms`: how much of the timeout is left, if the fingerprint doesn't
     change."""
 
-    standing: Standing
-    sight: str
+    status: LeaseStatus
+    fingerprint: LeaseFingerprint | None
+    """None if nothing was compared."""
     wait_ms: int = 0
 
     @property
     def may_claim(self) -> bool:
-        return self.standing in (Standing.EXPIRED, Standing.RELEASED)
+        return self.status in (LeaseStatus.EXPIRED, LeaseStatus.RELEASED)
 
 
-def lease_sight(epoch: int, lease: PartLease | None, owner_region: str = "") -> str:
-    """Return the fingerprint that an observer compares. It consists of the claimed epoch, the heartbeat counter if the
-    table's item is of that epoch, and `owner_region`: for an owner in another Region, the fingerprint of that Region's
-    heartbeat in S3. If that changes while the counter stands still, only the table's replication is stuck, and the
-    Region is alive."""
-    beat = lease.heartbeat if lease is not None and lease.epoch == epoch else 0
-    return f"{epoch}:{beat}:{owner_region}"
+def lease_fingerprint(
+    epoch: int, lease: PartLease | None, owner_region: RegionFingerprint | None = None
+) -> LeaseFingerprint:
+    """Return the fingerprint that an observer compares, of the claim at `epoch`. `owner_region` is that of the owner's
+    Region if the owner is in another Region."""
+    heartbeat = lease.heartbeat if lease is not None and lease.epoch == epoch else 0
+    return LeaseFingerprint(epoch, heartbeat, owner_region)
 
 
-def look(
+def judge_lease(
     epoch: int,
     lease: PartLease | None,
     before: Observation | None,
     now_ms: int,
-    patience_ms: int,
+    timeout_ms: int,
     *,
     claiming: bool,
-    owner_region: str = "",
+    owner_region: RegionFingerprint | None = None,
     resting: bool = False,
-) -> Look:
+) -> LeaseJudgement:
     """Judge whether the claim at `epoch` may be superseded. `lease` is the table's item for the partition, perhaps
     stale or missing.
 
@@ -153,14 +198,16 @@ def look(
     `resting`: that message is still on its way, and the worker has another one. If it claimed now, it would double the
     partition's rounds for good.
     """
-    sight = lease_sight(epoch, lease, owner_region)
+    now = lease_fingerprint(epoch, lease, owner_region)
     given_back = lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED
     if claiming and given_back and not resting:
-        return Look(Standing.RELEASED, sight)
+        return LeaseJudgement(LeaseStatus.RELEASED, now)
     if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.COPIED:
         # Its copy record was written before this item: verification comes next, not a claim.
-        return Look(Standing.WAITING, sight, patience_ms)
-    if before is None or before.seen != sight:
-        return Look(Standing.MOVED, sight, patience_ms)
-    left = patience_ms - (now_ms - before.since_ms)
-    return Look(Standing.EXPIRED, sight) if left <= 0 else Look(Standing.WAITING, sight, left)
+        return LeaseJudgement(LeaseStatus.WAITING, now, timeout_ms)
+    if before is None or before.note(LeaseFingerprint) != now:
+        return LeaseJudgement(LeaseStatus.MOVED, now, timeout_ms)
+    left_ms = timeout_ms - (now_ms - before.since_ms)
+    if left_ms <= 0:
+        return LeaseJudgement(LeaseStatus.EXPIRED, now)
+    return LeaseJudgement(LeaseStatus.WAITING, now, left_ms)

@@ -31,12 +31,7 @@ class JobEvent(StrEnum):
     CANCELLED = "end written, CANCELLED"
 
 
-JOB_ENDS = {
-    JobState.SUCCEEDED: JobEvent.SUCCEEDED,
-    JobState.PARTIAL: JobEvent.PARTIAL,
-    JobState.FAILED: JobEvent.FAILED,
-    JobState.CANCELLED: JobEvent.CANCELLED,
-}
+JOB_ENDS = {state: JobEvent[state.name] for state in JobState if state.terminal}
 _OPEN = tuple(state for state in JobState if not state.terminal)
 
 JOB: LifeCycle[JobState, JobEvent] = LifeCycle(
@@ -299,13 +294,7 @@ class DeliveryEvent(StrEnum):
     GONE = "gone at the source"
 
 
-DELIVERY_EVENTS = {
-    DeliveryStatus.QUEUED: DeliveryEvent.QUEUED,
-    DeliveryStatus.COPIED: DeliveryEvent.COPIED,
-    DeliveryStatus.VERIFIED: DeliveryEvent.VERIFIED,
-    DeliveryStatus.FAILED: DeliveryEvent.FAILED,
-    DeliveryStatus.GONE: DeliveryEvent.GONE,
-}
+DELIVERY_EVENTS = {status: DeliveryEvent[status.name] for status in DeliveryStatus}
 """The event that a note with this status reports."""
 _USUAL_DELIVERIES: dict[tuple[DeliveryStatus | None, DeliveryEvent], DeliveryStatus] = {
     **{(None, event): status for status, event in DELIVERY_EVENTS.items()},

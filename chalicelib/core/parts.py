@@ -37,11 +37,6 @@ class PartShare:
     def __str__(self) -> str:
         return f"{self.row}/{self.index}/{self.shares}"
 
-    @classmethod
-    def parse(cls, text: str) -> "PartShare":
-        row, index, shares = (int(word) for word in text.split("/"))
-        return cls(row, index, shares)
-
 
 def shares_of(row: int, parts: int, per_worker: int, workers_max: int) -> list[PartShare]:
     """Return how the upload parts that are still to be copied are divided. The owner's share comes first."""

@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from chalicelib.core import parts
+from chalicelib.core.decisions import Rule, decide_by, gives, otherwise
 from chalicelib.core.identity import Match, etag_parts, recognise
 from chalicelib.core.model import (
+    Checksum,
     ChecksumType,
     Endpoint,
     Method,
@@ -35,11 +37,12 @@ class Look(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The object facts of both sides for one key. The heads are None until looked at."""
+    """The object facts of both sides for one key."""
 
     source: ObjectFacts
     destination: ObjectFacts | None
     source_head: ObjectHead | None = None
+    """The answer to the source's HEAD, if there was one. Its facts are those of `source`."""
     source_parts: tuple[int, ...] = ()
     """The sizes of the source's own upload parts, if they matter and S3 tells them."""
 
@@ -47,6 +50,221 @@ class Sight:
 def target_key(key: str, source_prefix: str, target_prefix: str) -> str:
     """Return the destination key: the source prefix is replaced by the target prefix. The keys keep their order."""
     return target_prefix + key.removeprefix(source_prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One source object that may become a row: the case that the decision tables below decide about."""
+
+    sight: Sight
+    mode: OverwriteMode
+    policy: Policy
+    since_ms: int | None
+    strict: bool
+    target: str = ""
+    website: bool = False
+    every_object: bool = False
+
+    @property
+    def source(self) -> ObjectFacts:
+        return self.sight.source
+
+    @property
+    def exists(self) -> bool:
+        """Whether an object is at the destination."""
+        return self.sight.destination is not None
+
+    @property
+    def destination(self) -> ObjectFacts:
+        assert self.sight.destination is not None, "only for rules that have asked `exists`"
+        return self.sight.destination
+
+    @property
+    def written_since(self) -> bool:
+        """Whether the destination was written after the job was accepted, perhaps by the job itself."""
+        return self.since_ms is not None and self.exists and self.destination.last_modified_ms >= self.since_ms
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether the row is to be copied over whatever is at the destination."""
+        return self.mode is OverwriteMode.ALWAYS and not self.written_since
+
+    @property
+    def match(self) -> Match:
+        return recognise(self.source, self.destination)
+
+    @property
+    def listed(self) -> bool:
+        """Whether LIST alone has shown one of the sides. It doesn't tell the encryption, and no checksum's value."""
+        return self.source.encryption is None or self.destination.encryption is None
+
+    @property
+    def refused(self) -> bool:
+        return any(rule.applies(self) for rule in REFUSALS)
+
+    @property
+    def max_bytes(self) -> int:
+        return min(self.policy.object_max_bytes, OBJECT_MAX_BYTES)
+
+    @property
+    def small(self) -> bool:
+        return self.source.size <= self.policy.multipart_threshold_bytes
+
+    @property
+    def full_checksum(self) -> Checksum | None:
+        """The source's full-object checksum, if it has one."""
+        checksum = self.source.checksum
+        return checksum if checksum is not None and checksum.type is ChecksumType.FULL_OBJECT else None
+
+    @property
+    def checksum_survives_parts(self) -> bool:
+        """Whether a multipart copy can have the source's full-object checksum."""
+        return self.full_checksum is not None and self.full_checksum.algorithm in MULTIPART_FULL_OBJECT_ALGORITHMS
+
+    def ends(self, outcome: Outcome, detail: str, etag: str | None = None) -> RowOutcome:
+        return RowOutcome(self.source.key, outcome, detail, etag)
+
+
+def _unchanged(row: _Candidate) -> RowOutcome:
+    return RowOutcome(
+        row.source.key,
+        Outcome.UNCHANGED,
+        etag=row.destination.etag,
+        version_id=row.destination.version_id,
+        checksum=row.destination.checksum if row.match is Match.SAME_BY_CHECKSUM else None,
+        verification=row.match.verification,
+    )
+
+
+def _even_parts(row: _Candidate) -> tuple[Method, PartPlan | None]:
+    return Method.MULTIPART, parts.even_plan(row.source.size, row.policy.part_size_bytes)
+
+
+REFUSALS: tuple[Rule[_Candidate, RowOutcome | None], ...] = (
+    Rule(
+        "its destination key is too long for S3",
+        lambda row: len(row.target.encode()) > KEY_MAX_BYTES,
+        lambda row: row.ends(
+            Outcome.FAILED,
+            f"the destination key would have {len(row.target.encode())} bytes, S3 allows {KEY_MAX_BYTES}",
+        ),
+    ),
+    Rule(
+        "it is too large for S3, or for the operator's policy",
+        lambda row: row.source.size > row.max_bytes,
+        lambda row: row.ends(
+            Outcome.FAILED, f"it has {row.source.size} bytes, and at most {row.max_bytes} can be copied"
+        ),
+    ),
+    Rule(
+        "it has more parts than an upload may have",
+        lambda row: row.sight.source_head is not None and len(row.sight.source_parts) > PARTS_MAX,
+        lambda row: row.ends(
+            Outcome.FAILED, f"it was made of {len(row.sight.source_parts)} parts, and S3 takes {PARTS_MAX}"
+        ),
+    ),
+    Rule(
+        "it is archived",
+        lambda row: row.source.storage_class in ARCHIVE_CLASSES and not row.source.restored,
+        lambda row: row.ends(
+            Outcome.ARCHIVED, f"in {row.source.storage_class} and not restored: restore it, then retry"
+        ),
+    ),
+)
+"""The rows that S3 or the operator's policy would refuse anyway, with their outcomes."""
+
+OUTCOMES: tuple[Rule[_Candidate, RowOutcome | None], ...] = (
+    *REFUSALS,
+    Rule("nothing is at the destination", lambda row: not row.exists, gives(None)),
+    Rule("it replaces whatever is at the destination", lambda row: row.overwrites, gives(None)),
+    Rule(
+        "mode never, and an object is at the destination",
+        lambda row: row.mode is OverwriteMode.NEVER,
+        lambda row: row.ends(Outcome.UNCHANGED, "exists at the destination; mode never", row.destination.etag),
+    ),
+    Rule("the same is at the destination", lambda row: row.match.same, _unchanged),
+    Rule(
+        "perhaps the job itself has written the destination",
+        lambda row: row.written_since and row.match is Match.UNKNOWN,
+        lambda row: row.ends(
+            Outcome.DESTINATION_CONFLICT,
+            "written since the job was accepted, perhaps by it, and it can't be told from this source",
+            row.destination.etag,
+        ),
+    ),
+    Rule(
+        "mode fail, and another object is at the destination",
+        lambda row: row.mode is OverwriteMode.FAIL,
+        lambda row: row.ends(
+            Outcome.DESTINATION_CONFLICT, "another object is at the destination; mode fail", row.destination.etag
+        ),
+    ),
+    Rule("it differs from the destination", otherwise, gives(None)),
+)
+"""The outcome of a row that is decided when it is planned. None: it is to be copied."""
+
+LOOKS: tuple[Rule[_Candidate, Look | None], ...] = (
+    Rule("it is refused in any case", lambda row: row.refused, gives(None)),
+    Rule(
+        "mode never, and an object is at the destination",
+        lambda row: row.exists and row.mode is OverwriteMode.NEVER,
+        gives(None),
+    ),
+    Rule(
+        "the same is at the destination",
+        lambda row: row.exists and not row.overwrites and row.match.same,
+        gives(None),
+    ),
+    Rule(
+        "LIST can't tell whether the same is at the destination",
+        lambda row: row.exists and not row.overwrites and row.listed and row.match is Match.UNKNOWN,
+        gives(Look.BOTH),
+    ),
+    Rule("the source had its HEAD", lambda row: row.sight.source_head is not None, gives(None)),
+    Rule("it may redirect, as its endpoint is a website", lambda row: row.website, gives(Look.SOURCE)),
+    Rule(
+        "its copy must be revocable, so it is made by parts",
+        lambda row: row.strict and row.source.size > 0,
+        gives(Look.SOURCE),
+    ),
+    Rule("every object is to be looked at", lambda row: row.every_object, gives(Look.SOURCE)),
+    Rule(
+        "one plain CopyObject copies it",
+        lambda row: row.small and etag_parts(row.source.etag) == 0,
+        gives(None),
+    ),
+    Rule("it is large, or its ETag is not an MD5", otherwise, gives(Look.SOURCE)),
+)
+"""Which HEADs are needed before a row can be planned."""
+
+METHODS: tuple[Rule[_Candidate, tuple[Method, PartPlan | None]], ...] = (
+    Rule("it is empty", lambda row: row.source.size == 0, gives((Method.COPY, None))),
+    Rule(
+        "it is small, and its full-object checksum can be compared",
+        lambda row: row.full_checksum is not None and row.small and not row.strict,
+        gives((Method.COPY, None)),
+    ),
+    Rule("its full-object checksum survives a multipart copy", lambda row: row.checksum_survives_parts, _even_parts),
+    # A full-object checksum of another algorithm is of an object made by one request, so one CopyObject can copy it.
+    Rule(
+        "its full-object checksum survives only CopyObject",
+        lambda row: row.full_checksum is not None,
+        gives((Method.COPY, None)),
+    ),
+    # There is no checksum to compare: repeat the source's own part boundaries, so that the ETags agree.
+    Rule(
+        "its own part boundaries are known",
+        lambda row: bool(row.sight.source_parts),
+        lambda row: (Method.MULTIPART, parts.plan_of_sizes(row.sight.source_parts)),
+    ),
+    # A single-part source without checksum: only CopyObject keeps an ETag that can be compared.
+    Rule(
+        "one CopyObject can copy it", lambda row: row.source.size <= COPY_OBJECT_MAX_BYTES, gives((Method.COPY, None))
+    ),
+    Rule("it is too large for one CopyObject", otherwise, _even_parts),
+)
+"""One CopyObject, or a multipart copy with its part plan. The order of the rules follows from what can be verified
+afterwards (design, section 5)."""
 
 
 def look_needed(
@@ -59,29 +277,14 @@ def look_needed(
     strict: bool = False,
     every_object: bool = False,
 ) -> Look | None:
-    """Return which HEADs are needed before a row can be planned, or None. For most rows LIST is enough.
+    """Return which HEADs are needed before a row can be planned, or None (`LOOKS`). For most rows LIST is enough.
 
     `every_object`: each source that is to be copied gets a HEAD anyway, so that unreadable sources show before anything
     is copied. For the other arguments see `plan_row`.
     """
-    if _refusal(sight, target="", policy=policy):
-        return None
-    if _written_since(sight, since_ms) and mode is OverwriteMode.ALWAYS:
-        mode = OverwriteMode.IF_CHANGED
-    if sight.destination is not None:
-        if mode is OverwriteMode.NEVER:
-            return None
-        match = recognise(sight.source, sight.destination)
-        if match.same and mode is not OverwriteMode.ALWAYS:
-            return None
-        listed = sight.source.encryption is None or sight.destination.encryption is None
-        if match is Match.UNKNOWN and mode is not OverwriteMode.ALWAYS and listed:
-            return Look.BOTH
-    if sight.source_head is not None:
-        return None
-    plain_small = etag_parts(sight.source.etag) == 0 and sight.source.size <= policy.multipart_threshold_bytes
-    by_parts = strict and sight.source.size > 0
-    return None if plain_small and not source.website and not by_parts and not every_object else Look.SOURCE
+    website = source.website
+    candidate = _Candidate(sight, mode, policy, since_ms, strict, website=website, every_object=every_object)
+    return decide_by(LOOKS, candidate)
 
 
 def plan_row(
@@ -93,7 +296,8 @@ def plan_row(
     *,
     strict: bool = False,
 ) -> Row:
-    """Return the row, once everything that `look_needed` asked for has been looked at. The row may be decided already.
+    """Return the row, once everything that `look_needed` asked for has been looked at. The row may be decided already
+    (`OUTCOMES`); if it isn't, it has its method (`METHODS`).
 
     `since_ms`: when the job was accepted, by the destination's own clock, if the job may name a key twice. An object
     that was written there since may be the copy of the key's other row. It must not be written again, whatever the
@@ -101,9 +305,9 @@ def plan_row(
 
     `strict`: only a copy that can be revoked is permitted (`CancelMode.STRICT`).
     """
-    facts = sight.source_head.facts if sight.source_head else sight.source
+    facts = sight.source
     row = Row(
-        key=sight.source.key,
+        key=facts.key,
         target=target,
         size=facts.size,
         etag=facts.etag,
@@ -111,102 +315,24 @@ def plan_row(
         method=Method.NONE,
         version_id=facts.version_id,
         modified_ms=facts.last_modified_ms,
-        storage_class=sight.source.storage_class,
+        storage_class=facts.storage_class,
         checksum=facts.checksum if facts.checksum and facts.checksum.value else None,
         redirect=sight.source_head.properties.redirect if sight.source_head else None,
     )
-    decided = _refusal(sight, target, policy) or _decide_by_mode(
-        sight, mode, written_since=_written_since(sight, since_ms)
-    )
+    candidate = _Candidate(sight, mode, policy, since_ms, strict, target)
+    decided = decide_by(OUTCOMES, candidate)
     if decided is not None:
         return replace(row, decided=decided)
-    method, plan = _method(sight, policy, strict=strict)
+    method, part_plan = decide_by(METHODS, candidate)
     if strict and method is Method.COPY and facts.size > 0:
-        return replace(row, decided=RowOutcome(row.key, Outcome.FAILED, _IRREVOCABLE))
-    return replace(row, method=method, parts=plan)
+        return replace(row, decided=candidate.ends(Outcome.FAILED, _IRREVOCABLE))
+    return replace(row, method=method, parts=part_plan)
 
 
 _IRREVOCABLE = (
     "the job's cancel is strict, and without a full-object CRC at the source a multipart copy of this could not be "
     "verified: copy it by a job whose cancel is fast"
 )
-
-
-def _refusal(sight: Sight, target: str, policy: Policy) -> RowOutcome | None:
-    """Return the outcome of a row that S3 or the operator's policy would refuse anyway. None for all others."""
-    if len(target.encode()) > KEY_MAX_BYTES:
-        detail = f"the destination key would have {len(target.encode())} bytes, S3 allows {KEY_MAX_BYTES}"
-        return RowOutcome(sight.source.key, Outcome.FAILED, detail)
-    limit = min(policy.object_max_bytes, OBJECT_MAX_BYTES)
-    if sight.source.size > limit:
-        detail = f"it has {sight.source.size} bytes, and at most {limit} can be copied"
-        return RowOutcome(sight.source.key, Outcome.FAILED, detail)
-    if sight.source_head is not None and len(sight.source_parts) > PARTS_MAX:
-        detail = f"it was made of {len(sight.source_parts)} parts, and S3 takes {PARTS_MAX}"
-        return RowOutcome(sight.source.key, Outcome.FAILED, detail)
-    if sight.source.storage_class in ARCHIVE_CLASSES and not sight.source.restored:
-        detail = f"in {sight.source.storage_class} and not restored: restore it, then retry"
-        return RowOutcome(sight.source.key, Outcome.ARCHIVED, detail)
-    return None
-
-
-def _written_since(sight: Sight, since_ms: int | None) -> bool:
-    return since_ms is not None and sight.destination is not None and sight.destination.last_modified_ms >= since_ms
-
-
-def _decide_by_mode(sight: Sight, mode: OverwriteMode, *, written_since: bool) -> RowOutcome | None:
-    """Return the outcome if the mode leaves an existing destination object alone. None if the row is to be copied."""
-    if sight.destination is None or (mode is OverwriteMode.ALWAYS and not written_since):
-        return None
-    if mode is OverwriteMode.NEVER:
-        return RowOutcome(
-            sight.source.key, Outcome.UNCHANGED, "exists at the destination; mode never", sight.destination.etag
-        )
-    source = sight.source_head.facts if sight.source_head else sight.source
-    match = recognise(source, sight.destination)
-    if match.same:
-        return RowOutcome(
-            sight.source.key,
-            Outcome.UNCHANGED,
-            etag=sight.destination.etag,
-            version_id=sight.destination.version_id,
-            checksum=sight.destination.checksum if match is Match.SAME_BY_CHECKSUM else None,
-            verification=match.verification,
-        )
-    if written_since and match is Match.UNKNOWN:
-        detail = "written since the job was accepted, perhaps by it, and it can't be told from this source"
-        return RowOutcome(sight.source.key, Outcome.DESTINATION_CONFLICT, detail, sight.destination.etag)
-    if mode is OverwriteMode.FAIL:
-        return RowOutcome(
-            sight.source.key,
-            Outcome.DESTINATION_CONFLICT,
-            "another object is at the destination; mode fail",
-            sight.destination.etag,
-        )
-    return None
-
-
-def _method(sight: Sight, policy: Policy, *, strict: bool) -> tuple[Method, PartPlan | None]:
-    """Return one CopyObject, or a multipart copy with its part plan. The order of the cases follows from what can be
-    verified afterwards (design, section 5)."""
-    facts = sight.source_head.facts if sight.source_head else sight.source
-    small = facts.size <= policy.multipart_threshold_bytes and not strict
-    if facts.size == 0:
-        return Method.COPY, None
-    checksum = facts.checksum
-    if checksum is not None and checksum.type is ChecksumType.FULL_OBJECT:
-        # A full-object checksum of another algorithm is of an object made by one request, so one CopyObject can copy
-        # it.
-        if small or checksum.algorithm not in MULTIPART_FULL_OBJECT_ALGORITHMS:
-            return Method.COPY, None
-        return Method.MULTIPART, parts.even_plan(facts.size, policy.part_size_bytes)
-    if sight.source_parts:
-        # There is no checksum to compare: repeat the source's own part boundaries, so that the ETags agree.
-        return Method.MULTIPART, parts.plan_of_sizes(sight.source_parts)
-    if facts.size <= COPY_OBJECT_MAX_BYTES:
-        # A single-part source without checksum: only CopyObject keeps an ETag that can be compared.
-        return Method.COPY, None
-    return Method.MULTIPART, parts.even_plan(facts.size, policy.part_size_bytes)
 
 
 def needs_part_sizes(head: ObjectHead) -> bool:

@@ -79,8 +79,8 @@ def read_register(generations: Mapping[int, Registration], job_id: str, row: str
     )
 
 
-class Stale(StrEnum):
-    """The treatment of an old open upload."""
+class StaleUploadAction(StrEnum):
+    """What to do with an open upload that is older than the threshold."""
 
     KEEP = "KEEP"
     ABORT = "ABORT"
@@ -88,16 +88,18 @@ class Stale(StrEnum):
     """Nobody registered it: fill the next generation with a TOMBSTONE, look again, and only then abort."""
 
 
-def judge_upload(upload_id: str, generations: Mapping[int, Registration], row_settled: Mapping[str, bool]) -> Stale:
+def judge_upload(
+    upload_id: str, generations: Mapping[int, Registration], row_settled: Mapping[str, bool]
+) -> StaleUploadAction:
     """Decide about an upload that is older than the threshold and was created by our own role. `row_settled` maps
     "<job>/<row>" to whether its partition has a receipt."""
     state = upload_state(upload_id, generations)
     if state is UploadState.BEGUN:
-        return Stale.FENCE
+        return StaleUploadAction.FENCE
     if state in (UploadState.FENCED, UploadState.DEAD):
-        return Stale.ABORT
+        return StaleUploadAction.ABORT
     owner = next(r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id)
     if row_settled.get(f"{owner.job_id}/{owner.row}", False):
-        return Stale.ABORT
+        return StaleUploadAction.ABORT
     current = read_register(generations, owner.job_id, owner.row).upload_id
-    return Stale.KEEP if current == upload_id else Stale.ABORT
+    return StaleUploadAction.KEEP if current == upload_id else StaleUploadAction.ABORT

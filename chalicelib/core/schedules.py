@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from chalicelib.core.cron import Cron
-from chalicelib.core.errors import BadRequest
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.policy import Policy
 
 LATE_MS = 300_000
@@ -101,7 +101,7 @@ def check_times(cron: str, timezone: str, policy: Policy) -> Cron:
     times = Cron.of(cron, timezone)
     if times.interval_min_ms < policy.schedule_interval_min_ms:
         raise BadRequest(
-            "TooOften",
+            ErrorCode.TOO_OFTEN,
             f"cron {cron!r}: it would run every {times.interval_min_ms // 60_000} minutes at times; at least "
             f"{policy.schedule_interval_min_ms // 60_000} must lie between: for objects as they appear, use a feed",
         )

@@ -71,7 +71,6 @@ def choose(there: SlotPool, size: int, job_id: str, weight: int, now_ms: int, un
     only until the waiting jobs try again.
     """
     taken = [slot for slot in there.slots if slot.taken(now_ms)]
-    numbers = {slot.number for slot in taken}
     left = size - len(taken)
     if left <= 0:
         return None
@@ -81,6 +80,11 @@ def choose(there: SlotPool, size: int, job_id: str, weight: int, now_ms: int, un
     held = sum(slot.job_id == job_id for slot in taken)
     if held + 1 > max(1.0, share) and left <= len(waiting):
         return None
-    free = list(islice((number for number in count(1) if number not in numbers), min(CHOICE, left)))
-    number = free[int(uniform * len(free))]
+    number = _any_free({slot.number for slot in taken}, min(CHOICE, left), uniform)
     return number, next((slot.holder for slot in there.slots if slot.number == number), "")
+
+
+def _any_free(taken: set[int], choice: int, uniform: float) -> int:
+    """Return one of the `choice` lowest numbers that are not taken."""
+    free = list(islice((number for number in count(1) if number not in taken), choice))
+    return free[int(uniform * len(free))]

@@ -1,14 +1,15 @@
 """Decides what the sweep does about a job: a pure decision based on the records in the control bucket and the table."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from chalicelib.core.admission import heads, partitions_ahead
 from chalicelib.core.budgets import silence_ms
+from chalicelib.core.decisions import Rule, decide_by, otherwise
 from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
 from chalicelib.core.intents import NO_INTENTS, Intents
-from chalicelib.core.leases import Observation
+from chalicelib.core.leases import Observation, RegionFingerprint, note_of
 from chalicelib.core.lifecycles import PARTITION, PartitionEvent, PartitionState
 from chalicelib.core.model import Priority
 from chalicelib.core.policy import Policy
@@ -16,8 +17,6 @@ from chalicelib.core.settle import may_be_complete, ranges_of
 
 JOB_SUBJECT = "job"
 """The subject of the observation of a whole job; partitions are observed under their ids."""
-SETTLED = "settled"
-"""The fingerprint of a settled job that is still listed as open."""
 MAX_DOUBLINGS = 6
 REPLICATION_MS = 5_000
 """Allowance for the table's replication: typically about a second, without promise (DynamoDB developer guide)."""
@@ -133,15 +132,169 @@ def in_line(records: Records, priority: Priority, policy: Policy) -> frozenset[s
     return waits.working | frozenset(lines)
 
 
-def sight(records: Records) -> str:
-    """Return a job's fingerprint. A job with the same fingerprint twice has not moved in between. Heartbeats are not
+@dataclass(frozen=True, slots=True)
+class JobFingerprint:
+    """The fingerprint of a job. A job with equal fingerprints at two times has not moved in between. Heartbeats are not
     part of it: a partition at work shows in its lease, and its job needs no other task message."""
-    counts = (len(records.links), sum(records.claims.values()), sum(records.copied.values()), len(records.done))
-    return f"{':'.join(str(count) for count in counts)}:{records.intents}"
+
+    links: int = 0
+    claims: int = 0
+    """The sum of the partitions' highest claimed epochs; `copied` likewise."""
+    copied: int = 0
+    done: int = 0
+    intents: Intents = NO_INTENTS
+    home_region: RegionFingerprint | None = None
+    """For an observer in another Region than the job's home."""
+    settled: bool = False
+    """It is settled, and still listed as open; nothing else is noted then."""
+    redriven: int = field(default=0, compare=False)
+    """How often its messages were sent again since it has looked like this."""
 
 
-def _intents_in(seen: str) -> str:
-    return seen.partition("@")[0].rpartition(":")[2]
+SETTLED = JobFingerprint(settled=True)
+
+
+def job_fingerprint(records: Records, home_region: RegionFingerprint | None = None) -> JobFingerprint:
+    """Return the fingerprint of a job that is not settled."""
+    return JobFingerprint(
+        links=len(records.links),
+        claims=sum(records.claims.values()),
+        copied=sum(records.copied.values()),
+        done=len(records.done),
+        intents=records.intents,
+        home_region=home_region,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """One open job as a sweep finds it: the case that `RULES` decide about."""
+
+    job_id: str
+    records: Records
+    before: Observation | None
+    """The last observation of the job by this Region."""
+    noted: JobFingerprint | None
+    """The fingerprint in that observation."""
+    fingerprint: JobFingerprint
+    """The job's fingerprint now. Outside its home Region, it also shows whether the home Region is alive."""
+    region: str
+    home: str
+    now_ms: int
+    policy: Policy
+    deletes: bool
+    priority: Priority
+    waits: Waiting
+
+    @property
+    def redrives(self) -> int:
+        """How often the messages were sent again since the job moved last."""
+        return self.noted.redriven if self.noted else 0
+
+    @property
+    def moved(self) -> bool:
+        return self.noted != self.fingerprint
+
+    @property
+    def told_to_go_on(self) -> bool:
+        """Whether copy may work on the job, and the last sweep didn't know that. So the job was resumed, approved or
+        cancelled in between, or it is seen for the first time after that."""
+        intents = self.records.intents
+        known = self.noted is not None and self.noted.intents == intents
+        return intents.may_copy and intents != NO_INTENTS and not known
+
+    @property
+    def wait_ms(self) -> int:
+        """The time until a job that stands still gets its messages again; 0 or less if that time has come."""
+        timeout_ms = self.policy.redrive_after_ms if self.region == self.home else self.policy.takeover_after_ms
+        since_ms = self.before.since_ms if self.before else self.now_ms
+        factor: int = 2 ** min(self.redrives, MAX_DOUBLINGS)
+        return timeout_ms * factor - (self.now_ms - since_ms)
+
+
+def _close(_: OpenJob) -> Repairs:
+    return Repairs(close=True)
+
+
+def _note_settled(job: OpenJob) -> Repairs:
+    return Repairs(observation=Observation.of(job.job_id, JOB_SUBJECT, job.region, SETTLED, job.now_ms))
+
+
+def _watch(job: OpenJob) -> Repairs:
+    """Make the repairs that every unsettled job gets: its leases are watched, and it is settled if it is complete."""
+    records = job.records
+    names, done = set(records.links), set(records.done)
+    working = sorted(job.waits.working) if records.intents.may_copy else ()
+    return Repairs(
+        settle=bool(names) if records.intents.unapproved else may_be_complete(names, done, deletes=job.deletes),
+        watch=tuple((part, records.claims[part]) for part in working),
+        resting=records.resting,
+    )
+
+
+def _note(job: OpenJob) -> Repairs:
+    noted = Observation.of(job.job_id, JOB_SUBJECT, job.region, job.fingerprint, job.now_ms)
+    return replace(_watch(job), observation=noted)
+
+
+def _send_to_cancel(job: OpenJob) -> Repairs:
+    """Split sends the messages for copy of all partitions, from the job's root down. Copy gets some here as well, in
+    case there is nothing to split."""
+    unfinished = job.waits.copy | job.waits.working
+    return replace(_note(job), split=(ROOT_RANGE,), copy=_window(unfinished, job.policy.redrives_per_job, 0))
+
+
+def _send_to_all_lanes(job: OpenJob) -> Repairs:
+    """Workers dropped the messages of all lanes during the pause, so all lanes get theirs at once."""
+    lanes = in_line(job.records, job.priority, job.policy)
+    return replace(_note(job), split=tuple(sorted(job.waits.split)), copy=tuple(sorted(lanes)))
+
+
+def _send_again(job: OpenJob, *, split: bool = True, copy: bool = True) -> Repairs:
+    """Messages for verify are always sent: what is copied is verified, in a paused job too."""
+    limit, delay_ms = job.policy.redrives_per_job, max(0, job.wait_ms)
+    noted = replace(job.fingerprint, redriven=job.redrives + 1)
+    return replace(
+        _watch(job),
+        split=_window(job.waits.split, limit, job.redrives) if split else (),
+        copy=_window(job.waits.copy, limit, job.redrives) if copy else (),
+        verify=_window(job.waits.verify, limit, job.redrives),
+        again=True,
+        delay_ms=delay_ms,
+        observation=Observation.of(job.job_id, JOB_SUBJECT, job.region, noted, job.now_ms + delay_ms),
+    )
+
+
+RULES: tuple[Rule[OpenJob, Repairs], ...] = (
+    # The worker that settled the job may be publishing that at this very moment. A whole sweep interval later it no
+    # longer is.
+    Rule("settled, and was so a sweep ago", lambda job: job.records.terminal and job.noted == SETTLED, _close),
+    Rule("settled", lambda job: job.records.terminal, _note_settled),
+    Rule(
+        "cancelled since the last sweep",
+        lambda job: job.moved and job.told_to_go_on and job.records.intents.cancelled,
+        _send_to_cancel,
+    ),
+    Rule("resumed or approved since the last sweep", lambda job: job.moved and job.told_to_go_on, _send_to_all_lanes),
+    Rule("moved since the last sweep", lambda job: job.moved, _note),
+    Rule(
+        "stands still, but not long enough",
+        lambda job: job.wait_ms > 0 and not due_before_next_sweep(job.wait_ms, job.policy),
+        _watch,
+    ),
+    Rule(
+        "stands still because it is paused",
+        lambda job: job.records.intents.paused,
+        lambda job: _send_again(job, split=False, copy=False),
+    ),
+    Rule(
+        "stands still, and is a plan without approval",
+        lambda job: job.records.intents.unapproved,
+        lambda job: _send_again(job, copy=False),
+    ),
+    Rule("stands still: its messages are assumed lost", otherwise, _send_again),
+)
+"""The decision table of the sweep. The first rule that applies to a job gives its repairs."""
 
 
 def decide(
@@ -151,17 +304,17 @@ def decide(
     *,
     region: str,
     home: str,
-    home_sight: str,
+    home_region: RegionFingerprint | None,
     now_ms: int,
     policy: Policy,
     deletes: bool = False,
     priority: Priority = Priority.NORMAL,
 ) -> Repairs:
-    """Decide the repairs of one open job.
+    """Decide the repairs of one open job, by `RULES`.
 
     Leases are watched at every sweep. Messages are assumed lost only when nothing in the job has moved for a timeout.
     In the job's home Region the timeout is `redrive_after_ms`. Elsewhere it is `takeover_after_ms`, and the fingerprint
-    of the home Region's heartbeat, `home_sight`, must not have changed either. After that, messages are sent again at
+    of the home Region's heartbeat, `home_region`, must not have changed either. After that, messages are sent again at
     doubling intervals: perhaps they only wait in a long queue.
 
     A paused job gets no task messages and is not taken over. Its copies are still verified, and if that was all, it
@@ -172,54 +325,22 @@ def decide(
     A partition that waits for its turn (`core.admission`) looks as if its message were lost. In a job that moves, this
     has no effect. In a job that stands still, it gets a message with the others, before its turn.
     """
-    if records.terminal:
-        # The worker that settled the job may be publishing that at this very moment. A whole sweep interval later it no
-        # longer is.
-        if before is not None and before.seen == SETTLED:
-            return Repairs(close=True)
-        return Repairs(observation=Observation(job_id, JOB_SUBJECT, region, SETTLED, now_ms))
-    unapproved = records.intents.unapproved
-    settle = (
-        bool(records.links) if unapproved else may_be_complete(set(records.links), set(records.done), deletes=deletes)
-    )
     waits = waiting(records, deletes=deletes)
-    paused, may_copy = records.intents.paused, records.intents.may_copy
-    watch = () if not may_copy else tuple((part, records.claims[part]) for part in sorted(waits.working))
-    looks = sight(records) if region == home else f"{sight(records)}@{home_sight}"
-    seen, _, doublings = before.seen.partition("#") if before else ("", "", "")
-    if before is None or seen != looks:
-        noted = Observation(job_id, JOB_SUBJECT, region, f"{looks}#0", now_ms)
-        if not may_copy or records.intents == NO_INTENTS or _intents_in(seen) == str(records.intents):
-            return Repairs(settle=settle, watch=watch, resting=records.resting, observation=noted)
-        everything = waits.copy | waits.working
-        return Repairs(
-            settle=settle,
-            watch=watch,
-            resting=records.resting,
-            # Split sends the messages for copy of all partitions of a cancelled job, from its root down.
-            split=(ROOT_RANGE,) if records.intents.cancelled else tuple(sorted(waits.split)),
-            copy=_window(everything, policy.redrives_per_job, 0)
-            if records.intents.cancelled
-            else tuple(sorted(in_line(records, priority, policy))),
-            observation=noted,
-        )
-    times = int(doublings or "0")
-    patience = policy.redrive_after_ms if region == home else policy.takeover_after_ms
-    wait_ms = patience * 2 ** min(times, MAX_DOUBLINGS) - (now_ms - before.since_ms)
-    if wait_ms > 0 and not due_before_next_sweep(wait_ms, policy):
-        return Repairs(settle=settle, watch=watch, resting=records.resting)
-    delay_ms = max(0, wait_ms)
-    return Repairs(
-        settle=settle,
-        watch=watch,
-        resting=records.resting,
-        split=() if paused else _window(waits.split, policy.redrives_per_job, times),
-        copy=() if not may_copy else _window(waits.copy, policy.redrives_per_job, times),
-        verify=_window(waits.verify, policy.redrives_per_job, times),
-        again=True,
-        delay_ms=delay_ms,
-        observation=Observation(job_id, JOB_SUBJECT, region, f"{looks}#{times + 1}", now_ms + delay_ms),
+    job = OpenJob(
+        job_id=job_id,
+        records=records,
+        before=before,
+        noted=note_of(before, JobFingerprint),
+        fingerprint=job_fingerprint(records, None if region == home else home_region),
+        region=region,
+        home=home,
+        now_ms=now_ms,
+        policy=policy,
+        deletes=deletes,
+        priority=priority,
+        waits=waits,
     )
+    return decide_by(RULES, job)
 
 
 def due_before_next_sweep(wait_ms: int, policy: Policy) -> bool:

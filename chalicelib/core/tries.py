@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.core.errors import EftError
+from chalicelib.core.intents import Intents
 from chalicelib.core.leases import AWAITED_MAX, Awaited
 from chalicelib.core.model import Outcome, Row, RowOutcome
 from chalicelib.core.policy import Policy
@@ -51,7 +52,7 @@ class Tried:
     region: str
     rounds: int
     """How many rounds without progress there have been in a row. The rest depends on this number."""
-    intents: str
+    intents: Intents
     """The desired state of the job. If it changes, nobody waits for the end of the rest."""
     rows: tuple[TriedRow, ...]
 

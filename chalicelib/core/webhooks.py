@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib.parse import urlsplit
 
 from chalicelib.core import codec, ids
-from chalicelib.core.errors import BadRequest
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.hooks import Replaced, Topic, Webhook
 from chalicelib.core.lifecycles import NotificationEvent
 from chalicelib.core.policy import Policy
@@ -124,23 +124,27 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
     name resolves to are checked before each post."""
     if len(url) > URL_MAX_CHARACTERS or not _URL.fullmatch(url):
         detail = f"send https:// and at most {URL_MAX_CHARACTERS} printable ASCII characters without spaces"
-        raise BadRequest("InvalidUrl", f"url: {detail}")
+        raise BadRequest(ErrorCode.INVALID_URL, f"url: {detail}")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _HTTPS
     except ValueError as error:
-        raise BadRequest("InvalidUrl", f"url: {error}") from None
+        raise BadRequest(ErrorCode.INVALID_URL, f"url: {error}") from None
     if parts.username is not None or parts.password is not None or "#" in url or "\\" in url:
-        raise BadRequest("InvalidUrl", "url: send it without user, password, fragment and backslash")
+        raise BadRequest(ErrorCode.INVALID_URL, "url: send it without user, password, fragment and backslash")
     if port != _HTTPS and port not in _FREE_PORTS:
-        raise BadRequest("InvalidUrl", f"url: port {port}: use {_HTTPS}, or one from {_FREE_PORTS.start} on")
+        raise BadRequest(ErrorCode.INVALID_URL, f"url: port {port}: use {_HTTPS}, or one from {_FREE_PORTS.start} on")
+    _check_host(host, networks)
+
+
+def _check_host(host: str, networks: Sequence[Network]) -> None:
     address = _address(host)
     if address is None and (not _HOST.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2])):
         # Some programs read a host with a number at its end as an IPv4 address (127.1, 0x7f000001); none reads it as a
         # name.
-        raise BadRequest("InvalidUrl", f"url: {host!r} is no host name")
+        raise BadRequest(ErrorCode.INVALID_URL, f"url: {host!r} is no host name")
     if address is not None and not may_be_called(host, networks):
-        raise BadRequest("InvalidUrl", f"url: {host} is no address of the public internet")
+        raise BadRequest(ErrorCode.INVALID_URL, f"url: {host} is no address of the public internet")
 
 
 def may_be_called(address: str, networks: Sequence[Network]) -> bool:
@@ -250,19 +254,17 @@ class HealthSummary:
 def summarize(healths: Iterable[WebhookHealth], since_ms: int) -> HealthSummary:
     """Sum up the Regions' results. `since_ms`: when the webhook was created. Results of an earlier webhook of the same
     name are not included."""
-    own = [health for health in healths if max(health.success_ms or 0, health.failure_ms or 0) >= since_ms]
-    success_ms = max((h.success_ms for h in own if h.success_ms is not None), default=None)
-    failed = [h for h in own if h.failure_ms is not None and h.failure_ms >= since_ms]
-    last = max(failed, key=lambda h: h.failure_ms or 0, default=None)
+    all_healths = list(healths)
+    successes_ms = [h.success_ms for h in all_healths if h.success_ms is not None and h.success_ms >= since_ms]
+    success_ms = max(successes_ms, default=None)
+    failed = [(h.failure_ms, h) for h in all_healths if h.failure_ms is not None and h.failure_ms >= since_ms]
+    if not failed:
+        return HealthSummary(success_ms, failure_ms=None, failure="", failures=0)
+    failure_ms, last = max(failed, key=lambda pair: pair[0])
     # A success in one Region ends a series of the other Region that had ended before it. How many failures of a longer
     # series came before it is not recorded.
-    in_a_row = sum(h.failures for h in failed if (h.failure_ms or 0) > (success_ms or 0))
-    return HealthSummary(
-        success_ms=success_ms if success_ms is not None and success_ms >= since_ms else None,
-        failure_ms=last.failure_ms if last else None,
-        failure=last.failure if last else "",
-        failures=in_a_row,
-    )
+    in_a_row = sum(health.failures for at_ms, health in failed if at_ms > (success_ms or 0))
+    return HealthSummary(success_ms, failure_ms, last.failure, in_a_row)
 
 
 # --- what happened ------------------------------------------------------------------------------------------------

@@ -12,13 +12,24 @@ from functools import partial
 from typing import Any
 
 from chalicelib.core.errors import EftError, NoAnswer, OutOfTime, Retry
-from chalicelib.core.report import ReportFormat
 from chalicelib.core.shares import Stage
 from chalicelib.core.tries import REST_MAX_MS
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import Message, Unreadable, read
-from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import (
+    Arrival,
+    CopyPartition,
+    CopyUploadParts,
+    Env,
+    MakeReport,
+    PlanRange,
+    Task,
+    VerifyDelivery,
+    VerifyPartition,
+    queue_of,
+)
 from chalicelib.protocol.breaker import for_worker
+from chalicelib.protocol.messages import Message as Command
 from chalicelib.protocol.stages import Work
 from chalicelib.steps import copy as copy_step
 from chalicelib.steps import intake as intake_step
@@ -96,46 +107,49 @@ def _deliver_one_by_one(env: Env, messages: Sequence[Message], deadline_ms: int)
 
 def split(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
     env = for_worker(env)
-    return _each(
-        env,
-        event,
-        QueueName.SPLIT,
-        lambda wake: _split(env, wake, deadline_ms),
-    )
 
+    def carry_out(command: Command) -> None:
+        match command:
+            case PlanRange():
+                split_step.run(env, command, deadline_ms)
+            case MakeReport():
+                report_step.run(env, command, deadline_ms)
+            case _:
+                _unexpected(command)
 
-def _split(env: Env, wake: Wake, deadline_ms: int) -> None:
-    if wake.report:
-        report_step.run(env, wake.job_id, wake.control_region, ReportFormat(wake.report), deadline_ms)
-    else:
-        split_step.run(env, wake.job_id, wake.control_region, wake.part, deadline_ms, rested=wake.rested)
+    return _each(env, event, carry_out)
 
 
 def copy(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchResponse:
     env = for_worker(env)
-    return _each(
-        env,
-        event,
-        QueueName.COPY,
-        lambda wake: _copy(env, wake, deadline_ms),
-    )
 
+    def carry_out(command: Command) -> None:
+        match command:
+            case CopyPartition():
+                copy_step.run(env, command, deadline_ms)
+            case CopyUploadParts():
+                copy_step.help_with_parts(env, command, deadline_ms)
+            case _:
+                _unexpected(command)
 
-def _copy(env: Env, wake: Wake, deadline_ms: int) -> None:
-    work = copy_step.help_with_parts if wake.share else copy_step.run
-    work(env, wake, deadline_ms)
+    return _each(env, event, carry_out)
 
 
 def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
     env = for_worker(env)
-    return _each(
-        env,
-        event,
-        QueueName.VERIFY,
-        lambda wake: verify_step.run(env, wake.job_id, wake.control_region, wake.part, rested=wake.rested),
-        lambda delivery: verify_step.verify_delivery(env, delivery),
-        lambda arrival: verify_step.destination_created(env, arrival.bucket, arrival.key),
-    )
+
+    def carry_out(command: Command) -> None:
+        match command:
+            case VerifyPartition():
+                verify_step.run(env, command)
+            case VerifyDelivery():
+                verify_step.verify_delivery(env, command)
+            case Arrival():
+                verify_step.destination_created(env, command.bucket, command.key)
+            case _:
+                _unexpected(command)
+
+    return _each(env, event, carry_out)
 
 
 def notify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchResponse:
@@ -185,14 +199,7 @@ def _unexpected(command: object) -> None:
     raise EftError("WrongQueue", f"{command!r} does not belong on this queue")
 
 
-def _each(
-    env: Env,
-    event: Mapping[str, Any],
-    queue: QueueName,
-    on_wake: Callable[[Wake], None],
-    on_delivery: Callable[[VerifyDelivery], None] = _unexpected,
-    on_arrival: Callable[[Arrival], None] = _unexpected,
-) -> BatchResponse:
+def _each(env: Env, event: Mapping[str, Any], carry_out: Callable[[Command], None]) -> BatchResponse:
     """Carry out each message by itself, so that a bad message never fails its neighbours."""
     failed: list[str] = []
     for message in read(event):
@@ -202,14 +209,7 @@ def _each(
             continue
         try:
             for command in message.commands:
-                if isinstance(command, Arrival):
-                    on_arrival(command)
-                elif isinstance(command, VerifyDelivery):
-                    _delivery_or_again(env, command, on_delivery)
-                elif isinstance(command, Wake) and command.queue is queue:
-                    _wake_or_again(env, command, on_wake)
-                else:
-                    _unexpected(command)
+                _carry_out_or_again(env, command, carry_out)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept and its neighbours go on
             env.log("message-failed", message=message.message_id, error=repr(error), trace=True)
             failed.append(message.message_id)
@@ -222,23 +222,34 @@ def _rest_ms(env: Env, error: Retry) -> int:
     return env.policy.silence_rest_ms if isinstance(error, NoAnswer) else AGAIN_MS
 
 
-# Crash before the send in either function below: the message comes again by itself, later.
-
-
-def _wake_or_again(env: Env, wake: Wake, work: Callable[[Wake], None]) -> None:
+def _carry_out_or_again(env: Env, command: Command, carry_out: Callable[[Command], None]) -> None:
+    """Carry out a command. If its work must wait, send a task again, with a delay. Raises Retry for other commands:
+    their message stays on the queue."""
     try:
-        work(wake)
+        carry_out(command)
     except Retry as error:
-        env.log("wake-again", queue=wake.queue, job=wake.job_id, part=wake.part, error=str(error))
-        env.queue.send([replace(wake, fresh=False)], delay_ms=_rest_ms(env, error))
+        # Crash before either send: the message comes again by itself, later.
+        if isinstance(command, VerifyDelivery):
+            env.log("delivery-again", feed=command.feed_id, key=command.key, error=str(error))
+            env.queue.send_verify_deliveries([command], delay_ms=_rest_ms(env, error))
+        elif isinstance(command, Task):
+            part = _subject_of(command)
+            env.log("wake-again", queue=queue_of(command), job=command.job_id, part=part, error=str(error))
+            task = replace(command, fresh=False) if isinstance(command, CopyPartition) else command
+            env.queue.send([task], delay_ms=_rest_ms(env, error))
+        else:
+            raise
 
 
-def _delivery_or_again(env: Env, wake: VerifyDelivery, work: Callable[[VerifyDelivery], None]) -> None:
-    try:
-        work(wake)
-    except Retry as error:
-        env.log("delivery-again", feed=wake.feed_id, key=wake.key, error=str(error))
-        env.queue.send_verify_deliveries([wake], delay_ms=_rest_ms(env, error))
+def _subject_of(task: Task) -> str:
+    """Return the partition or range that a task is about, or "" for a report."""
+    match task:
+        case PlanRange():
+            return task.range_id
+        case MakeReport():
+            return ""
+        case _:
+            return task.partition
 
 
 def _report(env: Env, message: Message | Unreadable) -> None:

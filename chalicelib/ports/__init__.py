@@ -7,7 +7,7 @@ looks before it writes again. No implementation retries a write by itself: a hid
 """
 
 from chalicelib.ports.env import Clock, Env, Ids, Log, Pool, Rng
-from chalicelib.ports.messages import Courier, KeySource, Notifier, Queue, QueueName, Reply, VerifyDelivery, Wake
+from chalicelib.ports.messages import Courier, KeySource, Notifier, Queue, Reply
 from chalicelib.ports.store import (
     BucketFacts,
     ObjectStore,
@@ -33,12 +33,28 @@ from chalicelib.ports.table import (
     Registry,
     Said,
 )
+from chalicelib.ports.tasks import (
+    CopyPartition,
+    CopyTask,
+    CopyUploadParts,
+    MakeReport,
+    PlanRange,
+    QueueName,
+    RestingTask,
+    Task,
+    VerifyDelivery,
+    VerifyPartition,
+    queue_of,
+)
 
 __all__ = [
     "Arrival",
     "BucketFacts",
     "ChangePage",
     "Clock",
+    "CopyPartition",
+    "CopyTask",
+    "CopyUploadParts",
     "Courier",
     "Delivery",
     "DeliveryLock",
@@ -52,22 +68,27 @@ __all__ = [
     "KeySource",
     "Ledger",
     "Log",
+    "MakeReport",
     "Notifier",
     "ObjectStore",
     "Page",
     "Part",
     "Placement",
+    "PlanRange",
     "Pool",
     "Queue",
     "QueueName",
     "Registry",
     "Reply",
+    "RestingTask",
     "Rng",
     "Said",
     "SourceRef",
+    "Task",
     "UploadInfo",
     "UploadRef",
     "VerifyDelivery",
-    "Wake",
+    "VerifyPartition",
     "Written",
+    "queue_of",
 ]

@@ -1,8 +1,7 @@
-"""Define the messages that start steps, and the ports for messages, events, webhook posts and issuers' keys."""
+"""Define the ports for messages, events, webhook posts and issuers' keys."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.core.model import (
@@ -11,61 +10,13 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.ports.table import Arrival, Delivery
-
-
-class QueueName(StrEnum):
-    SPLIT = "split"
-    COPY = "copy"
-    VERIFY = "verify"
-
-
-@dataclass(frozen=True, slots=True)
-class Wake:
-    """A task message. It starts a step, and carries no fact that the step could not read for itself.
-
-    `part` is a partition, or for split a range of keys. `fresh` hints that nobody has claimed the partition yet.
-    """
-
-    queue: QueueName
-    job_id: str
-    control_region: str
-    part: str = ""
-    fresh: bool = False
-    share: str = ""
-    """For copy: the task is not the partition but a share of one large row's upload parts (`PartShare`)."""
-    report: str = ""
-    """For split: the task is not a range but to make this report (`ReportFormat`) of a settled job."""
-    tenant: str = ""
-    """The tenant that the message belongs to. Queues serve tenants in turn by it; nothing else relies on it."""
-    waited: int = 0
-    """For copy: how often the message was sent again because no permit was free."""
-    rested: int = 0
-    """A rest after a round in vain is over. For copy, this is the epoch of that round; for split and verify, the number
-    of such rounds."""
-    takeover: bool = False
-    """For copy: a lease has expired. The work that was begun goes on, with a permit or without."""
-
-    @classmethod
-    def of(cls, spec: JobSpec, queue: QueueName, part: str, *, fresh: bool = False) -> "Wake":
-        """Make a job's message, in its tenant's name."""
-        return cls(queue, spec.job_id, spec.control_region, part, fresh=fresh, tenant=spec.tenant)
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyDelivery:
-    """A message that starts verify for one object that intake delivered itself."""
-
-    feed_id: str
-    key: str
-    pin: str
-    tenant: str = ""
-    """As in `Wake`."""
+from chalicelib.ports.tasks import Task, VerifyDelivery
 
 
 class Queue(Protocol):
     """SQS. A sent message may arrive twice, late, out of order or never."""
 
-    def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None: ...
+    def send(self, tasks: Sequence[Task], delay_ms: int = 0) -> None: ...
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None: ...
     def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
         """Have intake look at these keys again."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.core.entries import Change, Entry, EntryKind, Found
-from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
+from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
 from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import (
     Checksum,
@@ -119,7 +119,7 @@ class Ledger(Protocol):
 
     def put_job(self, spec: JobSpec) -> None: ...
     def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
-        """Return a page of a tenant's jobs. Raises Permanent("InvalidCursor") for an invalid cursor."""
+        """Return a page of a tenant's jobs. Raises BadRequest (INVALID_CURSOR) for an invalid cursor."""
         ...
 
     def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
@@ -156,7 +156,7 @@ class Ledger(Protocol):
         self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
     ) -> DeliveryPage:
         """Return what was stated at times in [since, until) about a feed's deliveries, newest first, at most `limit`. A
-        page may hold fewer although more follow. The index behind it may lag. Raises Permanent("InvalidCursor") for an
+        page may hold fewer although more follow. The index behind it may lag. Raises BadRequest (INVALID_CURSOR) for an
         invalid cursor."""
         ...
 
@@ -177,8 +177,8 @@ class Ledger(Protocol):
         ...
 
     def put_waiter(self, waiter: Waiter) -> None: ...
-    def put_beacon(self, beacon: Beacon) -> None: ...
-    def beacons(self) -> Sequence[Beacon]: ...
+    def put_region_heartbeat(self, heartbeat: RegionHeartbeat) -> None: ...
+    def region_heartbeats(self) -> Sequence[RegionHeartbeat]: ...
     def put_webhook_health(self, health: WebhookHealth) -> None: ...
     def get_webhook_health(self, tenant: str, webhook: str) -> Sequence[WebhookHealth]:
         """Return one item for each Region that has posted to the webhook."""
@@ -257,5 +257,5 @@ class Registry(Protocol):
         ...
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:
-        """Return a page of a tenant's audit. Raises Permanent("InvalidCursor") for an invalid cursor."""
+        """Return a page of a tenant's audit. Raises BadRequest (INVALID_CURSOR) for an invalid cursor."""
         ...

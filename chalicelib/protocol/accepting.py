@@ -2,9 +2,9 @@
 crash."""
 
 from chalicelib.core import ids
-from chalicelib.core.errors import KeyReused
+from chalicelib.core.errors import ErrorCode, KeyReused
 from chalicelib.core.model import JobSpec
-from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.ports import Env, PlanRange
 from chalicelib.protocol.listing import pinned
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.submitting import Submission, spec_of
@@ -27,19 +27,19 @@ def accept(env: Env, spec: JobSpec) -> tuple[JobSpec, bool]:
     accepted = records.create_spec(spec)
     if accepted.request_sha256 != spec.request_sha256:
         raise KeyReused(
-            "IdempotencyKeyReused",
+            ErrorCode.IDEMPOTENCY_KEY_REUSED,
             f"this Idempotency-Key was used for another request (job {accepted.job_id}): use a new one",
         )
     # Crash here: the job is accepted, but not on the list of open jobs. The client got no answer, so it retries with
     # the same key and gets here again. A schedule's occurrence gets here again at the next sweep.
     if records.terminal() is None:
         _list_as_open(records, accepted)
-    # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and wakes split. The
+    # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and starts split. The
     # item is the same whoever writes it, so a second writer does no harm. A plan gets its item only when it is
     # approved: no list of jobs shows it before that.
     if not accepted.planned_first:
         env.ledger.put_job(accepted)
-    env.queue.send([Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
+    env.queue.send([PlanRange.of(spec, ids.ROOT_RANGE)])
     env.log("job-accepted", job=spec.job_id, tenant=spec.tenant, source=spec.source.id, target=spec.target.id)
     return accepted, accepted is spec
 

@@ -22,14 +22,13 @@ Each Region notes its own progress in the table. A Region sends events to its ow
 from the start. If both work on a fill, objects arrive twice and are delivered once.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
 from chalicelib.core.feeds import CREATED, MARGIN_MS, Fill, Filled, resume_number
 from chalicelib.core.identity import etag_parts
-from chalicelib.core.leases import Observation
+from chalicelib.core.leases import Observation, note_of
 from chalicelib.core.model import Endpoint, Feed, ObjectFacts
 from chalicelib.ports import Arrival, Env
 from chalicelib.protocol.feedlog import FeedLog, feeds_to_be_filled
@@ -41,7 +40,6 @@ from chalicelib.protocol.stages import in_turn
 CATCH_UP = "catch-up"
 PAGES_PER_RUN = 50
 """How many pages of one feed's source are listed in one sweep."""
-_NOTED = re.compile(r"(\d+) (\d+) (\d+) (.*)", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +54,6 @@ class Listing:
     arrivals_sent: int = 0
     started_ms: int = 0
     cursor: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.objects_seen} {self.arrivals_sent} {self.started_ms} {self.cursor}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Listing | None":
-        found = _NOTED.fullmatch(text)
-        return cls(int(found[1]), int(found[2]), int(found[3]), found[4]) if found else None
 
 
 def catch_up(env: Env, places: Places, dead_region: str, deadline_ms: int) -> None:
@@ -86,7 +76,7 @@ def catch_up(env: Env, places: Places, dead_region: str, deadline_ms: int) -> No
 def _catch_up_feed(env: Env, places: Places, feed: Feed, since_ms: int, deadline_ms: int) -> bool:
     """List some pages of one feed's source. Return False if it was too early for that, or the feed is paused."""
     noted = env.ledger.get_observation(CATCH_UP, feed.id, env.region)
-    before = Listing.parse(noted.seen) if noted else None
+    before = note_of(noted, Listing)
     if noted and before and not before.cursor and env.clock.now_ms() - noted.since_ms < env.policy.feed_catch_up_ms:
         return False
     if FeedLog.of(env, feed, places.target(feed)).steering().paused:
@@ -96,7 +86,7 @@ def _catch_up_feed(env: Env, places: Places, feed: Feed, since_ms: int, deadline
     begin = before if before and before.cursor else Listing(started_ms=env.clock.now_ms())
     at, _ = _list(env, places.source(feed), _since(env, since_ms), begin, deadline_ms)
     # Crash before this: the next sweep lists the same pages again. Intake recognises their objects as delivered.
-    env.ledger.put_observation(Observation(CATCH_UP, feed.id, env.region, str(at), env.clock.now_ms()))
+    env.ledger.put_observation(Observation.of(CATCH_UP, feed.id, env.region, at, env.clock.now_ms()))
     return True
 
 
@@ -201,7 +191,7 @@ def _fill_one(
     all Regions."""
     subject = fill_subject(feed.id, fill.name)
     noted = env.ledger.get_observation(CATCH_UP, subject, env.region)
-    before = Listing.parse(noted.seen) if noted else None
+    before = note_of(noted, Listing)
     if before and not before.cursor:
         return True  # This Region has listed all of it in the place of the home Region, which must list it itself.
     begin = before or Listing(started_ms=env.clock.now_ms())
@@ -212,7 +202,7 @@ def _fill_one(
     at, ended = _list(env, source, since, begin, deadline_ms)
     if not ended or not may_end:
         # Crash before this: the next sweep lists the same pages again.
-        env.ledger.put_observation(Observation(CATCH_UP, subject, env.region, str(at), env.clock.now_ms()))
+        env.ledger.put_observation(Observation.of(CATCH_UP, subject, env.region, at, env.clock.now_ms()))
         return ended
     # Crash before this: the next sweep lists the last pages again.
     now, nonce = env.clock.now_ms(), env.ids.nonce()
@@ -225,7 +215,7 @@ def listings(env: Env, feed_id: str, name: str) -> Iterator[Listing]:
     """Yield how far each Region that has begun a fill is with it. Meant for a fill that isn't done."""
     for region in sorted(env.control_buckets):
         noted = env.ledger.get_observation(CATCH_UP, fill_subject(feed_id, name), region)
-        if noted and (at := Listing.parse(noted.seen)):
+        if (at := note_of(noted, Listing)) is not None:
             yield at
 
 

@@ -169,7 +169,7 @@ def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> boo
         link = records.link(part)
         if isinstance(link, Manifest) and not records.done(part):
             kept = [RowOutcome(row.key, Outcome.KEPT, end.error, row.expect) for row in link.rows]
-            # Crash here: the sweep sees entries without a receipt and wakes split, which continues here.
+            # Crash here: the sweep sees entries without a receipt and starts split, which continues here.
             receipt_of(env, records, link, kept, started_ms=env.clock.now_ms())
     return True
 

@@ -84,15 +84,19 @@ class DeliveryRecords:
 
     def _of_slot(self, slot: str, rows: Sequence[Row]) -> set[str]:
         wanted = {digest(row) for row in rows}
-        if len(wanted) >= KEYS_A_LIST_IS_WORTH:
-            names = [facts.key for facts in self.control.list_all(self._key(slot, ""))]
-        else:
-            names = [key for key in (self._key(slot, f"one/{one}") for one in wanted) if self._there(key)]
-            if len(names) < len(wanted) and self._there(self._key(slot, "many")):
-                names += [facts.key for facts in self.control.list_all(self._key(slot, "many/"))]
+        names = self._names_of_slot(slot, wanted)
         ones = {name.rpartition("/one/")[2] for name in names if "/one/" in name}
         many = [name for name in names if "/many/" in name]
         return (wanted & ones) | {one for name in many for one in self._read(name) & wanted}
+
+    def _names_of_slot(self, slot: str, wanted: set[str]) -> list[str]:
+        """Return the names of the records that may hold one of these digests, by HEADs if they are few."""
+        if len(wanted) >= KEYS_A_LIST_IS_WORTH:
+            return [facts.key for facts in self.control.list_all(self._key(slot, ""))]
+        names = [key for key in (self._key(slot, f"one/{one}") for one in wanted) if self._there(key)]
+        if len(names) < len(wanted) and self._there(self._key(slot, "many")):
+            names += [facts.key for facts in self.control.list_all(self._key(slot, "many/"))]
+        return names
 
     def _read(self, name: str) -> frozenset[str]:
         if name not in self.read:

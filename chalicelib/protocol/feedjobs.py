@@ -7,7 +7,7 @@ from chalicelib.core import ids
 from chalicelib.core.model import Endpoint, Feed, JobKind, JobSpec, Manifest, Row
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.verdict import pin_of
-from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.ports import CopyPartition, Env
 from chalicelib.protocol.deliveries import FEED_PART, delivery_of
 from chalicelib.protocol.records import JobRecords
 
@@ -34,7 +34,7 @@ def feed_job(env: Env, feed: Feed, source: Endpoint, target: Endpoint, rows: Seq
 
 
 def open_feed_job(env: Env, spec: JobSpec, records: JobRecords, rows: Sequence[Row]) -> None:
-    """Open the feed job of these rows: write its records, add it to the list of open jobs, and wake copy."""
+    """Open the feed job of these rows: write its records, add it to the list of open jobs, and start copy."""
     feed_id = spec.feed_id or ""
     # The manifest comes first, so that every job on the list of open jobs has one. Crash here: no list names this
     # manifest, so it does nothing. The events come again. If they are planned alike, they find this manifest.
@@ -49,7 +49,7 @@ def open_feed_job(env: Env, spec: JobSpec, records: JobRecords, rows: Sequence[R
     env.ledger.put_deliveries(
         [delivery_of(env, feed_id, row, None, job_id=spec.job_id, verified=False) for row in rows]
     )
-    env.queue.send([Wake.of(spec, QueueName.COPY, FEED_PART, fresh=True)])
+    env.queue.send([CopyPartition.of(spec, FEED_PART, fresh=True)])
     env.log("feed-job", feed=feed_id, job=spec.job_id, rows=len(rows))
 
 

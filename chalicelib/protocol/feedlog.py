@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 from chalicelib.core import codec
-from chalicelib.core.errors import Corrupt, KeyReused
+from chalicelib.core.errors import Corrupt, ErrorCode, KeyReused
 from chalicelib.core.feeds import (
     CREATED,
     Fill,
@@ -27,9 +27,11 @@ from chalicelib.core.feeds import (
     since_of_creation_ms,
     since_of_pause_ms,
 )
+from chalicelib.core.ids import number_of
 from chalicelib.core.intents import NO_INTENTS, Intent, IntentKind, Intents
 from chalicelib.core.model import Endpoint, Feed
 from chalicelib.ports import Env
+from chalicelib.protocol.numbered_log import NumberedLog
 from chalicelib.protocol.records import ControlRecords
 
 _FILLS = "fills/"
@@ -70,22 +72,24 @@ class FeedLog:
     def _marker(self, name: str) -> str:
         return f"{_FILLS}{_escaped(self.feed_id)}/{name}"
 
+    @property
+    def _pause_log(self) -> NumberedLog[Intent]:
+        return NumberedLog(self.control, self._key("intent/"), Intent)
+
     # --- pause and resume -------------------------------------------------------------------------------------
 
     def steering(self) -> Steering:
         """Return the desired state. It costs one HEAD for a feed that was never paused, and one LIST more for
         others."""
-        if self.control.env.store.head(self.control.bucket, self._key(f"intent/{1:06d}")) is None:
-            return Steering()
-        last = max(self.control.list_all(self._key("intent/")), key=lambda facts: facts.key)
-        return Steering(Intents(int(last.key.rsplit("/", 1)[1])), last.last_modified_ms)
+        last = self._pause_log.last_position() if self._pause_log.has(1) else None
+        return Steering() if last is None else Steering(Intents(last.number), last.written_ms)
 
     def stopped(self, steering: Steering) -> str:
         """Return why the service has paused the feed, and what to do; "" if it hasn't."""
         if not steering.paused:
             return ""
-        body = self.control.get(self._key(f"intent/{steering.intents.highest:06d}"))
-        return "" if body is None else codec.loads(body, Intent).reason
+        intent = self._pause_log.get(steering.intents.highest)
+        return "" if intent is None else intent.reason
 
     def want(self, kind: IntentKind, by: str, reason: str = "") -> None:
         """Write the desired state, unless it is in effect already."""
@@ -99,7 +103,7 @@ class FeedLog:
         env = self.control.env
         # If another request was faster, it wrote the same intent: the number says which kind it is.
         intent = Intent(self.feed_id, number, kind, env.region, env.clock.now_ms(), env.ids.nonce(), by, reason)
-        self.control.create(self._key(f"intent/{number:06d}"), codec.dumps(intent))
+        self._pause_log.append(number, intent)
 
     # --- fills ------------------------------------------------------------------------------------------------
 
@@ -125,7 +129,7 @@ class FeedLog:
         there = fill if made.won else codec.loads(made.body, Fill)
         if there.since_ms != fill.since_ms:
             raise KeyReused(
-                "IdempotencyKeyReused", f"this Idempotency-Key was used for another back-fill ({there.name})"
+                ErrorCode.IDEMPOTENCY_KEY_REUSED, f"this Idempotency-Key was used for another back-fill ({there.name})"
             )
         # Crash here: no sweep knows of the fill, and its client got no answer. The client asks again, and gets here
         # again.
@@ -140,19 +144,18 @@ class FeedLog:
             body = self.control.get(self._key(f"fill/{name}"))
             fill = None if body is None else codec.loads(body, Fill)
             return self._dated(fill) if fill is not None and name == CREATED else fill
-        body = self.control.get(self._key(f"intent/{number:06d}"))
-        if body is None:
+        intent = self._pause_log.get(number)
+        if intent is None:
             return None
-        pause = self.control.env.store.head(self.control.bucket, self._key(f"intent/{number - 1:06d}"))
-        if pause is None:
-            raise Corrupt("RecordVanished", self._key(f"intent/{number - 1:06d}"))
-        intent = codec.loads(body, Intent)
-        since_ms = since_of_pause_ms(pause.facts.last_modified_ms)
+        paused_ms = self._pause_log.written_ms(number - 1)
+        if paused_ms is None:
+            raise Corrupt("RecordVanished", self._pause_log.key(number - 1))
+        since_ms = since_of_pause_ms(paused_ms)
         return Fill(self.feed_id, name, since_ms, intent.region, intent.requested_ms, intent.nonce, intent.by)
 
     def _dated(self, fill: Fill) -> Fill:
         """Return the fill with its start time, which is the time of its record in S3: no clock of ours decides it."""
-        head = self.control.env.store.head(self.control.bucket, self._key(f"fill/{fill.name}"))
+        head = self.control.head(self._key(f"fill/{fill.name}"))
         if head is None:
             raise Corrupt("RecordVanished", self._key(f"fill/{fill.name}"))
         return replace(fill, since_ms=since_of_creation_ms(head.facts.last_modified_ms))
@@ -169,7 +172,7 @@ class FeedLog:
     def waits_for_nobody(self, name: str) -> bool:
         """Tell whether a fill was ordered so long ago, by S3's own clock, that its feed would be known by now if it
         existed. The entry of a removed feed is not kept for longer than that."""
-        head = self.control.env.store.head(self.control.bucket, self._marker(name))
+        head = self.control.head(self._marker(name))
         return head is not None and head.age_ms >= self.control.env.policy.removed_kept_ms
 
     def forget(self, name: str) -> None:
@@ -182,9 +185,9 @@ class FeedLog:
         for facts in self.control.list_all(self._key("")):
             kind, _, name = facts.key.removeprefix(self._key("")).partition("/")
             if kind == "intent":
-                steering = Steering(Intents(int(name)), facts.last_modified_ms)
+                steering = Steering(Intents(number_of(name)), facts.last_modified_ms)
                 if not steering.paused:
-                    times[resume_name(int(name))] = facts.last_modified_ms
+                    times[resume_name(number_of(name))] = facts.last_modified_ms
             elif kind == "fill":
                 times[name] = facts.last_modified_ms
             elif kind == "filled":

@@ -23,7 +23,7 @@ def want(env: Env, records: JobRecords, kind: IntentKind, by: str = "", reason: 
 
 
 def intents_note(env: Env, job_id: str, intents: Intents) -> Observation:
-    return Observation(job_id, INTENTS_SUBJECT, env.region, str(intents), env.clock.now_ms())
+    return Observation.of(job_id, INTENTS_SUBJECT, env.region, intents, env.clock.now_ms())
 
 
 @dataclass(slots=True)

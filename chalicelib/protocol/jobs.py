@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from chalicelib.core import ids
-from chalicelib.core.errors import Retry, Unknown
+from chalicelib.core.errors import ErrorCode, Retry, Unknown
 from chalicelib.core.model import JobSpec
 from chalicelib.ports import Env, JobItems
 from chalicelib.protocol.records import ControlRecords
@@ -40,4 +40,4 @@ def _specs(env: Env, items: JobItems, job_id: str, silences: list[Retry]) -> Ite
 
 
 def _unknown(job_id: str) -> Unknown:
-    return Unknown("UnknownJob", f"you have no job {job_id!r}")
+    return Unknown(ErrorCode.UNKNOWN_JOB, f"you have no job {job_id!r}")

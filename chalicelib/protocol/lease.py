@@ -1,18 +1,27 @@
 """Claim a partition, and keep other workers informed that its worker is alive."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import or_
 
 from chalicelib.core.errors import JobCancelled, JobPaused, OutOfTime, Retry, Superseded
 from chalicelib.core.intents import NO_INTENTS, Intents
-from chalicelib.core.leases import Awaited, LeasePhase, Look, Observation, PartLease, Standing, Takeover, look
+from chalicelib.core.leases import (
+    Awaited,
+    LeaseJudgement,
+    LeasePhase,
+    LeaseStatus,
+    Observation,
+    PartLease,
+    RegionFingerprints,
+    Takeover,
+    judge_lease,
+)
 from chalicelib.core.model import Claim, Manifest, RowOutcome
 from chalicelib.core.tries import rest_ms
 from chalicelib.ports import Env
 from chalicelib.protocol.records import JobRecords
-from chalicelib.protocol.regions import region_sight
+from chalicelib.protocol.regions import region_fingerprint
 from chalicelib.protocol.slots import Slots
 from chalicelib.protocol.table import tell
 
@@ -25,56 +34,57 @@ RESERVE_MS = 20_000
 
 
 def observe(
-    env: Env, records: JobRecords, part: str, epoch: int, sights: Mapping[str, str], *, rounds: int = 0
-) -> Look:
+    env: Env, records: JobRecords, part: str, epoch: int, regions: RegionFingerprints, *, rounds: int = 0
+) -> LeaseJudgement:
     """Check the lease of a claim, and note its fingerprint by this Region's own clock.
 
-    The table may be stale or empty: that costs time, never safety. `sights` holds the fingerprints of other Regions'
+    The table may be stale or empty: that costs time, never safety. `regions` holds the fingerprints of other Regions'
     heartbeats. If the owner's is missing, the answer is to wait. `rounds` is the number of fruitless rounds after which
     the partition rests now; 0 if it doesn't rest.
     """
     claim = records.claim(part, epoch)
     owner = claim.region if claim else env.region
-    return _look(env, records, part, epoch, owner, sights, claiming=False, rounds=rounds)
+    return _judge(env, records, part, epoch, owner, regions, claiming=False, rounds=rounds)
 
 
-def _look(
+def _judge(
     env: Env,
     records: JobRecords,
     part: str,
     epoch: int,
     owner: str,
-    sights: Mapping[str, str],
+    regions: RegionFingerprints,
     *,
     claiming: bool,
     rounds: int,
-) -> Look:
-    if owner != env.region and owner not in sights:
-        return Look(Standing.WAITING, "", env.policy.takeover_after_ms)
+) -> LeaseJudgement:
+    if owner != env.region and owner not in regions:
+        return LeaseJudgement(LeaseStatus.WAITING, None, env.policy.takeover_after_ms)
     leases = env.ledger.get_leases(records.job_id, part)
     lease = next((item for item in leases if item.epoch == epoch), None)
     before = env.ledger.get_observation(records.job_id, part, env.region)
     # Another Region's message is lost only if the Region is. So while that Region's heartbeat moves, the timeout starts
     # again.
-    own_patience = env.policy.lease_ttl_ms + (rest_ms(rounds) if rounds else 0)
-    patience = own_patience if owner == env.region else env.policy.takeover_after_ms
+    own_timeout_ms = env.policy.lease_ttl_ms + (rest_ms(rounds) if rounds else 0)
+    timeout_ms = own_timeout_ms if owner == env.region else env.policy.takeover_after_ms
     now = env.clock.now_ms()
-    found = look(
-        epoch, lease, before, now, patience, claiming=claiming, owner_region=sights.get(owner, ""), resting=rounds > 0
+    judgement = judge_lease(
+        epoch, lease, before, now, timeout_ms, claiming=claiming, owner_region=regions.get(owner), resting=rounds > 0
     )
-    if found.standing is Standing.MOVED:
-        tell(env, env.ledger.put_observation, Observation(records.job_id, part, env.region, found.sight, now))
-    return found
+    if judgement.status is LeaseStatus.MOVED:
+        observation = Observation.of(records.job_id, part, env.region, judgement.fingerprint, now)
+        tell(env, env.ledger.put_observation, observation)
+    return judgement
 
 
 def acquire(
-    env: Env, records: JobRecords, part: str, *, fresh: bool, rested: int = 0, intents: Intents = NO_INTENTS
+    env: Env, records: JobRecords, part: str, *, fresh: bool, rested_after_epoch: int = 0, intents: Intents = NO_INTENTS
 ) -> int | None:
     """Claim the partition. Return the held epoch, or None if the partition is done, has a live worker, or rests.
 
     `fresh` hints that there is no claim yet: then one create-only PUT decides. A wrong hint merely loses the race.
-    `rested` says that the message was sent for the end of the rest after this epoch. Any other message doesn't claim a
-    resting partition, unless its lease has expired, or the desired state of the job has changed.
+    `rested_after_epoch` says that the message was sent for the end of the rest after this epoch. Any other message
+    doesn't claim a resting partition, unless its lease has expired, or the desired state of the job has changed.
     """
     if fresh and records.create_claim(_claim(env, records.job_id, part, 1)):
         return 1
@@ -82,18 +92,8 @@ def acquire(
         return None
     epoch = records.highest_claim(part)
     held = records.claim(part, epoch) if epoch else None
-    if held is not None:
-        sights = {held.region: region_sight(env, held.region)} if held.region != env.region else {}
-        tried = records.tried(part)
-        tried = tried if tried is not None and tried.epoch == epoch else None
-        # In that case its worker has given it back, whatever the table says.
-        awaited = tried is not None and (rested == epoch or tried.intents != str(intents))
-        rounds = tried.rounds if tried is not None else 0
-        if (
-            not awaited
-            and not _look(env, records, part, epoch, held.region, sights, claiming=True, rounds=rounds).may_claim
-        ):
-            return None
+    if held is not None and not _may_supersede(env, records, held, rested_after_epoch, intents):
+        return None
     if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
         return None
     # Crash after this: there is a claim without heartbeats. An observer sees its fingerprint stand still, and
@@ -101,6 +101,18 @@ def acquire(
     if held is not None and held.region != env.region:
         tell(env, partial(_note_takeover, env), held)
     return epoch + 1
+
+
+def _may_supersede(env: Env, records: JobRecords, held: Claim, rested_after_epoch: int, intents: Intents) -> bool:
+    """Return whether the highest claim's worker has given its partition back, or its lease has expired. For
+    `rested_after_epoch` and `intents` see `acquire`."""
+    regions = {held.region: region_fingerprint(env, held.region)} if held.region != env.region else {}
+    rounds, tried = 0, records.tried(held.part)
+    if tried is not None and tried.epoch == held.epoch:
+        if rested_after_epoch == held.epoch or tried.intents != intents:
+            return True  # Its worker has given it back, whatever the table says.
+        rounds = tried.rounds
+    return _judge(env, records, held.part, held.epoch, held.region, regions, claiming=True, rounds=rounds).may_claim
 
 
 def _note_takeover(env: Env, held: Claim) -> None:
@@ -117,7 +129,7 @@ def _claim(env: Env, job_id: str, part: str, epoch: int) -> Claim:
 
 
 @dataclass(slots=True)
-class Holding:
+class HeldLease:
     """A held lease: a partition at an epoch, its heartbeat, and which of its rows are decided."""
 
     env: Env
@@ -128,8 +140,8 @@ class Holding:
     """When this invocation ends, by our own clock; in ms since the epoch."""
     started_ms: int
     slots: Slots
-    """The permits of this worker. They are released when the partition is given back or finished, before the workers
-    that may need them are woken."""
+    """The permits of this worker. They are released when the partition is given back or finished, before the tasks
+    of workers that may need them are sent."""
     decided_before: int | None = None
     """Bitmap of the rows that earlier epochs, in any Region, had decided; None until it is read. Those rows are checked
     again, but the reported progress doesn't go back."""
@@ -137,7 +149,7 @@ class Holding:
     awaited: tuple[Awaited, ...] = ()
     """The rows that earlier rounds, or this one, left undecided; every heartbeat shows them."""
     heartbeat: int = 0
-    last_beat_ms: int = 0
+    renewed_ms: int = 0
     superseded: bool = False
     cancelled: bool = False
     paused: bool = False
@@ -156,9 +168,9 @@ class Holding:
             raise JobCancelled("JobCancelled", self.records.job_id)
         if self.paused:
             raise JobPaused("JobPaused", self.records.job_id)
-        self.check_holding()
+        self.check_while_cancelling()
 
-    def check_holding(self) -> None:
+    def check_while_cancelling(self) -> None:
         """Raise Superseded or OutOfTime if the work must stop. It is for rows that are decided without copying: a
         cancel or a pause doesn't stop that."""
         if self.superseded:
@@ -170,18 +182,19 @@ class Holding:
         """Send heartbeats, look for a successor, and stop in time. Called about every second while rows are worked on.
         Raises as `check` does."""
         self.check()
-        self.tick_holding()
+        self.tick_while_cancelling()
         self.check()
 
-    def tick_holding(self) -> None:
-        self.check_holding()
+    def tick_while_cancelling(self) -> None:
+        """Do the same as `tick` for rows that are decided without copying. Raises as `check_while_cancelling` does."""
+        self.check_while_cancelling()
         self.slots.renew()
-        if self.env.clock.now_ms() - self.last_beat_ms < self.env.policy.heartbeat_ms:
+        if self.env.clock.now_ms() - self.renewed_ms < self.env.policy.heartbeat_ms:
             return
-        self.beat(LeasePhase.COPYING)
+        self.renew()
         if self.heartbeat % CHECK_EVERY_BEATS == 0:
             self._look_around()
-            self.check_holding()
+            self.check_while_cancelling()
 
     def _look_around(self) -> None:
         part = self.manifest.part
@@ -193,13 +206,20 @@ class Holding:
             # Only efficiency depends on this check, so it is better to continue than to lose the partition's work.
             self.env.log("successor-not-looked-for", job=self.records.job_id, part=part, error=str(error))
 
-    def beat(self, phase: LeasePhase) -> None:
+    def renew(self) -> None:
         """Put the lease into the table: this worker is alive, and how far it is."""
+        self._beat(LeasePhase.COPYING)
+
+    def release(self, phase: LeasePhase = LeasePhase.RELEASED) -> None:
+        """End the lease, and free this worker's permits. `phase` says how far it has got: given back before the end
+        (RELEASED), or COPIED."""
+        self._beat(phase)
+        self.slots.free()
+
+    def _beat(self, phase: LeasePhase) -> None:
         self.heartbeat += 1
-        self.last_beat_ms = self.env.clock.now_ms()
+        self.renewed_ms = self.env.clock.now_ms()
         tell(self.env, self._put_lease, phase)
-        if phase is not LeasePhase.COPYING:
-            self.slots.free()
 
     def _put_lease(self, phase: LeasePhase) -> None:
         """Write the lease item, but not before the table has said which rows earlier epochs had decided: without that,

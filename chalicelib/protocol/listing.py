@@ -4,7 +4,7 @@ when the job is planned."""
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from chalicelib.core.errors import BadRequest, EftError, NotFound, PreconditionFailed, Retry
+from chalicelib.core.errors import BadRequest, EftError, ErrorCode, NotFound, PreconditionFailed, Retry
 from chalicelib.core.inputs import ListFormat, Named
 from chalicelib.core.keylist import BadLine, Cursor, Lines, NoList, read_line, write_line
 from chalicelib.core.model import Endpoint, JobKind, JobSpec, ObjectList, Row
@@ -86,7 +86,7 @@ def _check_inventory(env: Env, source: Endpoint, listed: ObjectList) -> None:
 
 
 def _unreadable(name: str, why: str) -> BadRequest:
-    return BadRequest("ManifestUnreadable", f"manifest {name!r} {why}")
+    return BadRequest(ErrorCode.MANIFEST_UNREADABLE, f"manifest {name!r} {why}")
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from chalicelib.core.model import Bucket, Checksum, ChecksumType, Manifest, Outc
 from chalicelib.core.parts import PartRange, PartShare, part_ranges, parts_total, shares_of
 from chalicelib.core.registers import Mark, Registration, read_register
 from chalicelib.core.verdict import is_pinned
-from chalicelib.ports import ObjectStore, Part, QueueName, UploadRef, Wake, Written
+from chalicelib.ports import CopyUploadParts, ObjectStore, Part, UploadRef, Written
 from chalicelib.protocol.publish import Publisher, cancelled_row
 
 HELP_WAIT_MS = 15_000
@@ -238,21 +238,20 @@ class MultipartPublisher:
         return kept, [w for w in wanted if w.number not in kept]
 
     def _copy_together(self, upload: UploadRef, missing: list[PartRange]) -> list[Part]:
-        """Wake helpers, copy one's own share, and then copy the parts that don't arrive. ListParts decides which parts
-        are there."""
+        """Send tasks to helpers, copy the owner's share, then copy the parts that don't arrive. ListParts decides which
+        parts are there."""
         env, policy = self.publisher.env, self.publisher.env.policy
         part, _, index = self.place.rpartition("/")
         own, *others = shares_of(int(index), len(missing), policy.parts_per_worker, policy.workers_per_object)
         job_id, region = self.publisher.route.job_id, self.publisher.control.region
         tenant = self.publisher.route.target.tenant
-        wakes = [Wake(QueueName.COPY, job_id, region, part, share=str(other), tenant=tenant) for other in others]
         try:
-            env.queue.send(wakes)
+            env.queue.send([CopyUploadParts(job_id, region, part, other, tenant) for other in others])
         except Retry as error:
             # A queue that is away says nothing about the row: it must not cost the row a round.
             env.log("helpers-not-woken", job=job_id, key=self.row.key, error=str(error))
-        # If a helper never comes, or dies, its parts are found missing below. If one is woken twice, some parts are
-        # copied twice.
+        # If a helper never comes, or dies, its parts are found missing below. If one comes twice, some parts are copied
+        # twice.
         todo = [wanted for wanted in missing if own.takes(wanted.number)]
         while True:
             env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), todo)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from chalicelib.core import ids
-from chalicelib.core.errors import BadRequest
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.model import Link
 from chalicelib.protocol.records import JobRecords
 
@@ -13,8 +13,8 @@ LINKS_PER_PAGE = 50
 """How many partitions one request for objects reads: two GETs each."""
 
 NAMES_PER_RESUME = 1000
-"""How many records a request to resume or to approve reads: one LIST. It wakes the partitions that these records show.
-If a job has more records, the next sweep wakes the rest."""
+"""How many records a request to resume or to approve reads: one LIST. It starts the partitions that these records show.
+If a job has more records, the next sweep starts the rest."""
 
 
 def page_of(
@@ -46,5 +46,5 @@ def _read(cursor: str | None) -> tuple[str, int]:
         return "", 0
     part, _dot, index = cursor.partition(".")
     if not ids.is_part_id(part) or not index.isdecimal():
-        raise BadRequest("InvalidCursor", "cursor: take it unchanged from the previous page's answer")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: take it unchanged from the previous page's answer")
     return part, int(index)

@@ -14,7 +14,7 @@ from chalicelib.core.errors import EftError, NoAnswer, NotAsked, Permanent, Retr
 from chalicelib.core.model import Endpoint, JobSpec
 from chalicelib.core.retry import backoff_ms
 from chalicelib.core.tries import Waited, rest_ms, seen_text
-from chalicelib.ports import Env, ObjectStore, Wake
+from chalicelib.ports import Env, ObjectStore, RestingTask
 from chalicelib.protocol.records import JobRecords
 
 R = TypeVar("R")
@@ -25,9 +25,9 @@ _LOOKS = ("head", "tags", "part_sizes", "read")
 
 
 def with_patience(
-    env: Env, records: JobRecords, spec: JobSpec, subject: str, wake: Wake, work: Callable[[Env], R]
+    env: Env, records: JobRecords, spec: JobSpec, subject: str, task: RestingTask, work: Callable[[Env], R]
 ) -> R | None:
-    """Return the result of `work`, or None if it was in vain. In that case the message is sent again, after a rest, or
+    """Return the result of `work`, or None if it was in vain. In that case the task is sent again, after a rest, or
     another such message is already under way. `subject` names the work, uniquely within the job."""
     try:
         return work(env)
@@ -35,7 +35,7 @@ def with_patience(
         seen = error
     before = records.waited(subject)
     rounds = before.number if before else 0
-    if before is not None and wake.rested != rounds and env.clock.now_ms() < before.at_ms + rest_ms(rounds):
+    if before is not None and task.rested_after_round != rounds and env.clock.now_ms() < before.at_ms + rest_ms(rounds):
         # The worker that noted the last round has sent a message. A second message would double the rounds for good.
         env.log("look-in-vain-again", job=spec.job_id, subject=subject, error=str(seen))
         return None
@@ -45,11 +45,11 @@ def with_patience(
             return work(replace(env, store=cast(ObjectStore, _GivingUp(env, rounds + 1))))
         rounds += 1
         now = env.clock.now_ms()
-        # Crash before this: the round is not counted. Crash after this: no message is sent, and the sweep wakes the
-        # step when the job stands still.
+        # Crash before this: the round is not counted. Crash after this: no message is sent, and the sweep starts
+        # the step when the job stands still.
         records.create_waited(Waited(spec.job_id, subject, rounds, env.region, now, seen_text(seen)))
     env.log("look-in-vain", job=spec.job_id, subject=subject, rounds=rounds, error=str(seen))
-    env.queue.send([replace(wake, rested=rounds, fresh=False)], delay_ms=rest_ms(rounds))
+    env.queue.send([replace(task, rested_after_round=rounds)], delay_ms=rest_ms(rounds))
     return None
 
 

@@ -8,7 +8,6 @@ says whether it counts. So a Region knows a feed once it has both the row and th
 Only sweeps go through all entries, some at a time.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,7 +15,7 @@ from typing import TypeVar
 from chalicelib.core import codec
 from chalicelib.core.entries import Entry, EntryKind, Found, Pointer
 from chalicelib.core.feeds import FeedEnds, FeedPlace, by_id, reads_in, writes_to
-from chalicelib.core.leases import Observation
+from chalicelib.core.leases import Observation, note_of
 from chalicelib.core.model import Endpoint, Feed
 from chalicelib.ports import EntryName, Env
 from chalicelib.protocol.table import tell
@@ -184,18 +183,27 @@ def feed_pointers(ends: FeedEnds) -> tuple[Pointer, ...]:
 # --- all, some at a time --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The cursors after which the next sweep goes on. None: from the start."""
+
+    feeds: str | None = None
+    endpoints: str | None = None
+    removed: str | None = None
+
+
 def read_places(env: Env) -> Places:
     """Return the next `places_per_sweep` feeds, endpoints and removed endpoints, and everything declared; meant for
     sweeps. If there are no more than that, each call returns all of them."""
     noted = env.ledger.get_observation(WALK, WALK, env.region)
-    before: list[str | None] = json.loads(noted.seen) if noted else [None, None, None]
-    feeds, feeds_at = _next(env, EntryKind.FEED, before[0])
-    endpoints, endpoints_at = _next(env, EntryKind.ENDPOINT, before[1])
-    removed, removed_at = _next(env, EntryKind.ENDPOINT, before[2], removed=True)
-    after = [feeds_at, endpoints_at, removed_at]
+    before = note_of(noted, _Walk) or _Walk()
+    feeds, feeds_at = _next(env, EntryKind.FEED, before.feeds)
+    endpoints, endpoints_at = _next(env, EntryKind.ENDPOINT, before.endpoints)
+    removed, removed_at = _next(env, EntryKind.ENDPOINT, before.removed, removed=True)
+    after = _Walk(feeds_at, endpoints_at, removed_at)
     if after != before:
         # Crash before this: the next sweep reads the same entries again.
-        now = Observation(WALK, WALK, env.region, json.dumps(after), env.clock.now_ms())
+        now = Observation.of(WALK, WALK, env.region, after, env.clock.now_ms())
         tell(env, env.ledger.put_observation, now)
     return _of_sweep(env, feeds, endpoints, removed)
 

@@ -3,7 +3,7 @@ two prefixes of a job or a feed together."""
 
 import json
 
-from chalicelib.core.errors import BadRequest, EftError
+from chalicelib.core.errors import BadRequest, EftError, ErrorCode
 from chalicelib.core.model import Endpoint
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.prefixes import is_folder, split_key, why_no_folder
@@ -14,14 +14,14 @@ def check_prefix(role: str, prefix: str) -> None:
     """Check a prefix, which includes the endpoint's own. Raises BadRequest if it is too long for any S3 key."""
     if len(prefix.encode()) > KEY_MAX_BYTES:
         detail = f"{role}: with the endpoint's own, the prefix has {len(prefix.encode())} bytes"
-        raise BadRequest("PrefixTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
+        raise BadRequest(ErrorCode.PREFIX_TOO_LONG, f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
 
 
 def check_folder(role: str, prefix: str, *, text_prefix: bool, hint: str = "") -> None:
     """Check that a prefix is a folder. Raises BadRequest if it isn't, unless its sender says that a text prefix is
     meant."""
     if not text_prefix and not is_folder(prefix):
-        raise BadRequest("PrefixNotAFolder", f"{role}: {why_no_folder(prefix)}{hint}")
+        raise BadRequest(ErrorCode.PREFIX_NOT_A_FOLDER, f"{role}: {why_no_folder(prefix)}{hint}")
 
 
 def check_source_folder(env: Env, source: Endpoint, prefix: str, *, text_prefix: bool) -> None:
@@ -58,7 +58,7 @@ def check_folders_for_delete(**places: tuple[Endpoint, str]) -> None:
         for whose, text in ((f"endpoint {endpoint.id!r}", endpoint.prefix), ("the job", prefix)):
             if not is_folder(text):
                 raise BadRequest(
-                    "ConflictingInput",
+                    ErrorCode.CONFLICTING_INPUT,
                     f"delete doesn't go with a text prefix, which would cost neighbours their objects: {role}: that of "
                     f"{whose} is {text[:64]!r}; choose a folder",
                 )
@@ -69,7 +69,7 @@ def check_names_left(source: Endpoint, target: Endpoint) -> None:
     would have an empty name at the target."""
     if not is_folder(source.prefix) and not target.prefix:
         raise BadRequest(
-            "NoNameLeft",
+            ErrorCode.NO_NAME_LEFT,
             f"an object of the key {source.prefix[:64]!r} would have no name at the target: choose a folder at either "
             "end",
         )

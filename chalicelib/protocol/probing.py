@@ -9,7 +9,7 @@ tenant. Only administrators of the bucket can set tags (s3:PutBucketTagging); a 
 from collections.abc import Callable
 
 from chalicelib.core.deletions import Consent, finality
-from chalicelib.core.errors import Archived, Denied, EftError, NoSuchBucket, NotFound, Retry, Unusable
+from chalicelib.core.errors import Archived, Denied, EftError, ErrorCode, NoSuchBucket, NotFound, Retry, Unusable
 from chalicelib.core.model import Bucket, Endpoint, ObjectFacts, Properties
 from chalicelib.core.plan import ARCHIVE_CLASSES
 from chalicelib.ports import BucketFacts, Env, Placement
@@ -87,7 +87,7 @@ def check_still_yours(env: Env, *endpoints: Endpoint, strictly: bool = False) ->
             env.log("endpoint-not-checked", endpoint=endpoint.id, tenant=endpoint.tenant, error=str(error))
             continue
         if findings:
-            raise Unusable("EndpointUnusable", f"endpoint {endpoint.id!r}: {'; '.join(findings)}")
+            raise Unusable(ErrorCode.ENDPOINT_UNUSABLE, f"endpoint {endpoint.id!r}: {'; '.join(findings)}")
 
 
 def _described(env: Env, endpoint: Endpoint) -> BucketFacts | None:

@@ -9,14 +9,13 @@ next round asks again.
 Each Region goes through its feeds and its own open jobs, some in each sweep. It notes in the table how far it is.
 """
 
-import json
 from collections.abc import Collection, Sequence
 
 from chalicelib.core.entries import Entry, EntryKind
 from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.feeds import MARGIN_MS, FeedEnds, Fill
-from chalicelib.core.intents import SERVICE, STOPPED_SUBJECT, IntentKind, stopped_note
-from chalicelib.core.leases import Observation
+from chalicelib.core.intents import SERVICE, STOPPED_SUBJECT, IntentKind, Stopped
+from chalicelib.core.leases import Observation, note_of
 from chalicelib.core.model import Endpoint
 from chalicelib.core.rounds import Round, next_round
 from chalicelib.ports import Env
@@ -147,7 +146,8 @@ def _job(env: Env, control: ControlRecords, job_id: str) -> None:
     intents = want(env, records, IntentKind.PAUSE, SERVICE, why)
     # Crash here: the job is paused, and the API shows that only when the next sweep of any Region has noted it.
     tell(env, env.ledger.put_observation, intents_note(env, job_id, intents))
-    why_noted = Observation(job_id, STOPPED_SUBJECT, env.region, stopped_note(intents, why), env.clock.now_ms())
+    stopped = Stopped(intents.highest, why)
+    why_noted = Observation.of(job_id, STOPPED_SUBJECT, env.region, stopped, env.clock.now_ms())
     tell(env, env.ledger.put_observation, why_noted)
     env.log("job-stopped", job=job_id, tenant=spec.tenant, why=why)
 
@@ -157,14 +157,12 @@ def _job(env: Env, control: ControlRecords, job_id: str) -> None:
 
 def _due(env: Env, what: str) -> Round | None:
     noted = env.ledger.get_observation(RECHECK, what, env.region)
-    before = Round(*json.loads(noted.seen)) if noted else None
-    return next_round(before, env.clock.now_ms(), env.policy.endpoint_recheck_ms)
+    return next_round(note_of(noted, Round), env.clock.now_ms(), env.policy.endpoint_recheck_ms)
 
 
 def _note(env: Env, what: str, at: Round, cursor: str | None) -> Round | None:
     """Note how far the round is. Return where to continue; None at the end of the round."""
     done = Round(at.begun_ms, cursor, ended=cursor is None)
-    seen = json.dumps([done.begun_ms, done.cursor, done.ended])
     # Crash before this: the next sweep checks the same ones again.
-    tell(env, env.ledger.put_observation, Observation(RECHECK, what, env.region, seen, env.clock.now_ms()))
+    tell(env, env.ledger.put_observation, Observation.of(RECHECK, what, env.region, done, env.clock.now_ms()))
     return None if done.ended else done

@@ -17,17 +17,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chalicelib.core import codec
-from chalicelib.core.errors import NotFound, PreconditionFailed, Retry
-from chalicelib.core.ids import aside_of, is_aside
+from chalicelib.core.errors import NotFound
+from chalicelib.core.ids import aside_of, is_aside, number_of
 from chalicelib.core.intents import Intent, Intents, approval_of
 from chalicelib.core.model import (
-    Bucket,
     Cancel,
     Claim,
     CopyRecord,
     JobSpec,
     Link,
-    ObjectFacts,
     Receipt,
     Terminal,
 )
@@ -35,63 +33,17 @@ from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.sweep import Records
 from chalicelib.core.tries import Tried, Waited
-from chalicelib.ports import Env
+from chalicelib.protocol.control_bucket import ControlBucket
+from chalicelib.protocol.numbered_log import NumberedLog
 
 T = TypeVar("T")
-LOOKS_AFTER_LOST_ANSWER = 4
+N = TypeVar("N", bound=codec.Record)
 PLAN_MARK = ".plan"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """The result of `create`: the record that is there now, and whether it is one's own."""
-
-    won: bool
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ControlRecords:
-    """One Region's control bucket."""
-
-    env: Env
-    region: str
-
-    @property
-    def bucket(self) -> Bucket:
-        return self.env.control_buckets[self.region]
-
-    def create(self, key: str, body: bytes) -> Made:
-        """Publish a record unless one is there. Return the record that is there afterwards.
-
-        If the answer is anything but success, GET decides: the record carries a nonce, so one's own record is
-        recognised even if its answer was lost. Raises Retry if the bucket can't be reached.
-        """
-        for _ in range(LOOKS_AFTER_LOST_ANSWER):
-            try:
-                self.env.store.create(self.bucket, key, body)
-                return Made(True, body)
-            except (PreconditionFailed, Retry):
-                # 412: a record is there. It may be our own (after a retry below us, or a lost answer). 409, timeout,
-                # 5xx: it may have been written. If nothing is there, it was not: try again.
-                there = self.env.store.get(self.bucket, key)
-                if there is not None:
-                    return Made(there == body, there)
-        raise Retry("ControlBucketUnreachable", f"{key} could neither be written nor read")
-
-    def get(self, key: str) -> bytes | None:
-        return self.env.store.get(self.bucket, key)
-
-    def list_all(self, prefix: str, start_after: str = "", limit: int | None = None) -> list[ObjectFacts]:
-        """Return every record under a prefix, strongly consistent. With `limit` it stops after the page that reaches
-        it."""
-        found: list[ObjectFacts] = []
-        while True:
-            page = self.env.store.list(self.bucket, prefix, start_after=start_after)
-            found.extend(page.objects)
-            if not page.truncated or (limit is not None and len(found) >= limit):
-                return found
-            start_after = page.objects[-1].key
+class ControlRecords(ControlBucket):
+    """The records in one Region's control bucket."""
 
     # --- the index of open jobs -------------------------------------------------------------------------------
 
@@ -128,17 +80,14 @@ class ControlRecords:
         A generation that appears later is not in it. So the next generation, which follows from this LIST, is fixed
         before anything that the caller does next.
         """
-        generations: dict[int, Registration] = {}
-        for facts in self.list_all(f"reg/{object_id}/"):
-            body = self.get(facts.key)
-            if body is None:
-                raise NotFound("RecordVanished", facts.key)
-            generations[int(facts.key.rsplit("/", 1)[1])] = codec.loads(body, Registration)
-        return generations
+        return self._register(object_id).entries()
 
     def registered(self, object_id: str, generation: int, registration: Registration) -> bool:
         """Fill a generation. Return False if another record holds it."""
-        return self.create(f"reg/{object_id}/{generation:06d}", codec.dumps(registration)).won
+        return self._register(object_id).append(generation, registration)
+
+    def _register(self, object_id: str) -> NumberedLog[Registration]:
+        return NumberedLog(self, f"reg/{object_id}/", Registration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +105,10 @@ class JobRecords:
         return None if body is None else codec.loads(body, kind)
 
     def _there(self, name: str) -> bool:
-        return self.control.env.store.head(self.control.bucket, self._key(name)) is not None
+        return self.control.head(self._key(name)) is not None
+
+    def _log(self, name: str, kind: type[N]) -> NumberedLog[N]:
+        return NumberedLog(self.control, self._key(f"{name}/"), kind)
 
     def create_spec(self, spec: JobSpec) -> JobSpec:
         """Write the job's spec. Return the accepted spec: the first one written under this id."""
@@ -174,7 +126,7 @@ class JobRecords:
 
     def accepted_ms(self) -> int:
         """Return when the job was accepted, in ms, by the time of S3 in its destination's Region."""
-        head = self.control.env.store.head(self.control.bucket, self._key("spec"))
+        head = self.control.head(self._key("spec"))
         if head is None:
             raise NotFound("RecordVanished", self._key("spec"))
         return head.facts.last_modified_ms
@@ -228,61 +180,58 @@ class JobRecords:
                     yield link
             truncated = page.truncated
 
+    def _claims(self, part: str) -> NumberedLog[Claim]:
+        return self._log(f"claim/{part}", Claim)
+
     def create_claim(self, claim: Claim) -> bool:
-        return self.control.create(self._key(f"claim/{claim.part}/{claim.epoch:06d}"), codec.dumps(claim)).won
+        return self._claims(claim.part).append(claim.epoch, claim)
 
     def claim(self, part: str, epoch: int) -> Claim | None:
-        return self._read(f"claim/{part}/{epoch:06d}", Claim)
+        return self._claims(part).get(epoch)
 
     def claimed(self, part: str) -> bool:
         """Tell whether a worker has ever claimed the partition."""
-        return self._there(f"claim/{part}/{1:06d}")
+        return self._claims(part).has(1)
 
     def highest_claim(self, part: str) -> int:
         """Return the highest claimed epoch; 0 if no worker has claimed the partition yet."""
-        facts = self.control.list_all(self._key(f"claim/{part}/"))
-        return max((int(f.key.rsplit("/", 1)[1]) for f in facts), default=0)
+        return self._claims(part).last_number()
 
     def create_tried(self, tried: Tried) -> None:
-        # The key holds the epoch, and an epoch belongs to one worker: no other worker writes this key.
-        self.control.create(self._key(f"tried/{tried.part}/{tried.epoch:06d}"), codec.dumps(tried))
+        # The number is the epoch, and an epoch belongs to one worker: no other worker writes it.
+        self._log(f"tried/{tried.part}", Tried).append(tried.epoch, tried)
 
     def tried(self, part: str) -> Tried | None:
         """Return the record of the last fruitless round, which includes those before it. None if there was none."""
-        facts = self.control.list_all(self._key(f"tried/{part}/"))
-        body = self.control.get(max(f.key for f in facts)) if facts else None
-        return None if body is None else codec.loads(body, Tried)
+        return self._log(f"tried/{part}", Tried).last()
 
     def create_waited(self, waited: Waited) -> None:
         # If two workers count the same round at once, it is counted once.
-        self.control.create(self._key(f"waits/{waited.subject}/{waited.number:06d}"), codec.dumps(waited))
+        self._log(f"waits/{waited.subject}", Waited).append(waited.number, waited)
 
     def waited(self, subject: str) -> Waited | None:
         """Return the last noted fruitless try; None if there was none."""
-        facts = self.control.list_all(self._key(f"waits/{subject}/"))
-        body = self.control.get(max(f.key for f in facts)) if facts else None
-        return None if body is None else codec.loads(body, Waited)
+        return self._log(f"waits/{subject}", Waited).last()
+
+    def _copies(self, part: str) -> NumberedLog[CopyRecord]:
+        return self._log(f"copied/{part}", CopyRecord)
 
     def create_copied(self, record: CopyRecord) -> None:
-        # The key holds the epoch, and an epoch belongs to one worker: no other worker writes this key.
-        self.control.create(self._key(f"copied/{record.part}/{record.epoch:06d}"), codec.dumps(record))
+        # The number is the epoch, and an epoch belongs to one worker: no other worker writes it.
+        self._copies(record.part).append(record.epoch, record)
 
     def copied(self, part: str) -> CopyRecord | None:
         """Return a copy record of the partition: that of the first epoch if there is one (mostly), otherwise the last
         one. Each of them tells the truth about every row."""
-        first = self._read(f"copied/{part}/{1:06d}", CopyRecord)
-        if first is not None:
-            return first
-        facts = self.control.list_all(self._key(f"copied/{part}/"))
-        body = self.control.get(max(f.key for f in facts)) if facts else None
-        return None if body is None else codec.loads(body, CopyRecord)
+        first = self._copies(part).get(1)
+        return self._copies(part).last() if first is None else first
 
     def finished(self, part: str) -> bool:
         """Tell whether a claimed partition is copied or has its receipt. It mostly costs one HEAD; a LIST is needed
         only if the partition has changed hands."""
-        if self._there(f"copied/{part}/{1:06d}") or self.done(part):
+        if self._copies(part).has(1) or self.done(part):
             return True
-        return self._there(f"claim/{part}/{2:06d}") and bool(self.control.list_all(self._key(f"copied/{part}/")))
+        return self._claims(part).has(2) and self._copies(part).last_number() > 0
 
     def create_receipt(self, receipt: Receipt) -> Receipt:
         made = self.control.create(self._key(f"done/{receipt.part}"), codec.dumps(receipt))
@@ -317,7 +266,7 @@ class JobRecords:
         self.control.create(self._key("cancel"), codec.dumps(cancel))
 
     def create_intent(self, intent: Intent) -> bool:
-        return self.control.create(self._key(f"intent/{intent.number:06d}"), codec.dumps(intent)).won
+        return self._log("intent", Intent).append(intent.number, intent)
 
     def intents(self, *, planned_first: bool = False) -> Intents:
         """Return the desired state of the job now. It costs two HEADs for a job that was never paused, a LIST more for
@@ -325,10 +274,8 @@ class JobRecords:
         approved = approval_of(planned_first=planned_first, given=planned_first and self._there("approved"))
         if self._there("cancel"):
             return Intents(cancelled=True, approved=approved)
-        if not self._there(f"intent/{1:06d}"):
-            return Intents(approved=approved)
-        numbers = (int(facts.key.rsplit("/", 1)[1]) for facts in self.control.list_all(self._key("intent/")))
-        return Intents(max(numbers), approved=approved)
+        log = self._log("intent", Intent)
+        return Intents(log.last_number() if log.has(1) else 0, approved=approved)
 
     def create_summary(self, summary: PlanSummary) -> PlanSummary:
         """Write the summary of a plan. Return the one that counts: the first one written. All say the same."""
@@ -374,10 +321,10 @@ class JobRecords:
                 done.add(part)
             elif kind in ("claim", "copied", "tried"):
                 into = claims if kind == "claim" else copied if kind == "copied" else tried
-                into[part] = max(into.get(part, 0), int(epoch))
+                into[part] = max(into.get(part, 0), number_of(epoch))
                 rounds[part] += kind == "tried"
             elif kind == "intent":
-                highest = max(highest, int(rest))
+                highest = max(highest, number_of(rest))
         approved = approval_of(planned_first=planned_first, given="approved" in names)
         intents = Intents(highest, "cancel" in names, approved)
         ended, planned = "terminal" in names, "planned" in names

@@ -5,12 +5,13 @@ heartbeats' fingerprint with the earlier one, by its own clock. Nothing about sa
 from dataclasses import dataclass
 
 from chalicelib.core.errors import EftError, Retry
-from chalicelib.core.leases import Beacon, Observation
+from chalicelib.core.leases import Observation, RegionFingerprint, RegionHeartbeat, note_of
 from chalicelib.core.model import ObjectFacts
 from chalicelib.ports import Env
 from chalicelib.protocol.table import ask, tell
 
 UNKNOWN = "?"
+NONE = "-"
 REGIONS = "regions"
 """The "job" under which a Region notes its observations of Regions."""
 
@@ -31,35 +32,33 @@ def beat(env: Env) -> None:
         except EftError as error:
             # A problem of that bucket must not stop the work that can be done here.
             env.log("beacon-not-written", region=region, error=str(error))
-    beacons = ask(env, env.ledger.beacons)
-    if beacons is not None:
-        before = max((beacon.counter for beacon in beacons if beacon.region == env.region), default=0)
-        tell(env, env.ledger.put_beacon, Beacon(env.region, before + 1, now_ms))
+    heartbeats = ask(env, env.ledger.region_heartbeats)
+    if heartbeats is not None:
+        before = max((heartbeat.counter for heartbeat in heartbeats if heartbeat.region == env.region), default=0)
+        tell(env, env.ledger.put_region_heartbeat, RegionHeartbeat(env.region, before + 1, now_ms))
 
 
-def region_sight(env: Env, region: str) -> str:
+def region_fingerprint(env: Env, region: str) -> RegionFingerprint:
     """Return the fingerprint of a Region's heartbeats in every control bucket: any change is a sign of life.
 
     A heartbeat that can't be read now says nothing, so its part of the fingerprint is the last one that was noted.
     Storage that answers only now and then must not be taken for a living Region (protocol model: UNKNOWN_IS_MOVEMENT).
     Raises Retry if the table doesn't return the earlier fingerprint.
     """
-    seen = {where: _seen_at(env, region, where) for where in (env.region, *peers(env))}
-    if UNKNOWN in seen.values():
-        noted = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
-        known = noted.seen.split(",") if noted else []
-        if len(known) == len(seen):
-            before = dict(zip(sorted(seen), known, strict=True))
-            seen = {where: before[where] if now == UNKNOWN else now for where, now in seen.items()}
-    return ",".join(seen[where] for where in sorted(seen))
+    etags = {where: _etag_at(env, region, where) for where in (env.region, *peers(env))}
+    if UNKNOWN in etags.values():
+        before = note_of(env.ledger.get_observation(REGIONS, _subject(region), env.region), RegionFingerprint)
+        known = before.etags if before else {}
+        etags = {where: known.get(where, etag) if etag == UNKNOWN else etag for where, etag in etags.items()}
+    return RegionFingerprint(etags)
 
 
-def _seen_at(env: Env, region: str, where: str) -> str:
+def _etag_at(env: Env, region: str, where: str) -> str:
     try:
-        facts = _beacon_at(env, region, where)
+        facts = _heartbeat_at(env, region, where)
     except EftError:
         return UNKNOWN
-    return facts.etag[:12] if facts else "-"
+    return facts.etag[:12] if facts else NONE
 
 
 def heartbeat_age_ms(env: Env, region: str) -> int | None:
@@ -86,7 +85,7 @@ def last_seen_by_store_ms(env: Env, region: str) -> int:
     times = []
     for where in sorted(env.control_buckets):
         try:
-            facts = _beacon_at(env, region, where)
+            facts = _heartbeat_at(env, region, where)
             times.append(facts.last_modified_ms if facts else 0)
         except EftError:
             continue
@@ -98,60 +97,67 @@ class RegionView:
     """A Region as this one sees it."""
 
     region: str
-    beacon: Beacon | None
+    heartbeat: RegionHeartbeat | None
     still_ms: int
     """How long its heartbeats' fingerprint has not changed, in ms."""
     alive: bool
     storage_reachable: bool
 
 
-def watch_region(env: Env, region: str, sight: str) -> int:
-    """Note the fingerprint of a Region's heartbeats (`region_sight`). Return how long it has not changed, in ms; 0 if
-    the table doesn't say."""
+def watch_region(env: Env, region: str, fingerprint: RegionFingerprint) -> int:
+    """Note the fingerprint of a Region's heartbeats (`region_fingerprint`). Return how long it has not changed, in ms;
+    0 if the table doesn't say."""
     now = env.clock.now_ms()
     try:
-        before = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
+        before = env.ledger.get_observation(REGIONS, _subject(region), env.region)
     except Retry as error:
         env.log("table-not-read", region=region, error=str(error))
         return 0
-    if before is not None and before.seen == sight:
+    if before is not None and before.note(RegionFingerprint) == fingerprint:
         return now - before.since_ms
-    tell(env, env.ledger.put_observation, Observation(REGIONS, f"beacon:{region}", env.region, sight, now))
+    tell(env, env.ledger.put_observation, Observation.of(REGIONS, _subject(region), env.region, fingerprint, now))
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """Whether a Region's control bucket answers."""
+
+    reachable: bool
 
 
 def note_storage(env: Env, region: str, *, reachable: bool) -> None:
     """Note whether a Region's control bucket, and so its S3, answers. It is written only when it changes."""
-    seen = "up" if reachable else "down"
-    before = ask(env, env.ledger.get_observation, REGIONS, f"storage:{region}", env.region)
-    if before is None or before.seen != seen:
-        tell(
-            env,
-            env.ledger.put_observation,
-            Observation(REGIONS, f"storage:{region}", env.region, seen, env.clock.now_ms()),
-        )
+    now = _Storage(reachable)
+    if note_of(ask(env, env.ledger.get_observation, REGIONS, f"storage:{region}", env.region), _Storage) != now:
+        observation = Observation.of(REGIONS, f"storage:{region}", env.region, now, env.clock.now_ms())
+        tell(env, env.ledger.put_observation, observation)
 
 
 def storage_reachable(env: Env, region: str) -> bool:
-    found = env.ledger.get_observation(REGIONS, f"storage:{region}", env.region)
-    return found is None or found.seen == "up"
+    storage = note_of(env.ledger.get_observation(REGIONS, f"storage:{region}", env.region), _Storage)
+    return storage is None or storage.reachable
 
 
 def view_regions(env: Env) -> list[RegionView]:
-    beacons = {beacon.region: beacon for beacon in env.ledger.beacons()}
+    heartbeats = {heartbeat.region: heartbeat for heartbeat in env.ledger.region_heartbeats()}
     views = []
     for region in sorted(env.control_buckets):
-        seen = env.ledger.get_observation(REGIONS, f"beacon:{region}", env.region)
-        still = env.clock.now_ms() - seen.since_ms if seen else 0
-        alive = region == env.region or still < env.policy.takeover_after_ms
-        views.append(RegionView(region, beacons.get(region), still, alive, storage_reachable(env, region)))
+        noted = env.ledger.get_observation(REGIONS, _subject(region), env.region)
+        still_ms = env.clock.now_ms() - noted.since_ms if noted else 0
+        alive = region == env.region or still_ms < env.policy.takeover_after_ms
+        views.append(RegionView(region, heartbeats.get(region), still_ms, alive, storage_reachable(env, region)))
     return views
 
 
 def _key(region: str) -> str:
-    return f"beacon/{region}"
+    return f"heartbeat/{region}"
 
 
-def _beacon_at(env: Env, region: str, where: str) -> ObjectFacts | None:
+def _subject(region: str) -> str:
+    return f"heartbeat:{region}"
+
+
+def _heartbeat_at(env: Env, region: str, where: str) -> ObjectFacts | None:
     head = env.store.head(env.control_buckets[where], _key(region))
     return head.facts if head else None

@@ -15,7 +15,7 @@ from chalicelib.core.entries import (
     same_body,
     successor,
 )
-from chalicelib.core.errors import InUse, Stale, Unknown
+from chalicelib.core.errors import ErrorCode, InUse, Unknown, VersionMismatch
 from chalicelib.ports import Env
 
 
@@ -39,10 +39,10 @@ def _by_name_alone() -> tuple[Pointer, ...]:
 _UNKNOWN = {
     # These are for a name in the path of a request. An unknown endpoint that is named in a body is another problem,
     # with another status.
-    EntryKind.ENDPOINT: "NoSuchEndpoint",
-    EntryKind.FEED: "UnknownFeed",
-    EntryKind.SCHEDULE: "UnknownSchedule",
-    EntryKind.WEBHOOK: "UnknownWebhook",
+    EntryKind.ENDPOINT: ErrorCode.NO_SUCH_ENDPOINT,
+    EntryKind.FEED: ErrorCode.UNKNOWN_FEED,
+    EntryKind.SCHEDULE: ErrorCode.UNKNOWN_SCHEDULE,
+    EntryKind.WEBHOOK: ErrorCode.UNKNOWN_WEBHOOK,
 }
 
 
@@ -73,8 +73,8 @@ def register(
     found besides its name. Sending the same body again changes nothing, so a client whose answer was lost repeats its
     request.
 
-    Raises InUse if the tenant has registered or removed too many, and Stale if somebody else changed the entry just
-    now.
+    Raises InUse if the tenant has registered or removed too many, and VersionMismatch if somebody else changed the
+    entry just now.
     """
     check_name(name, str(kind))
     before = env.registry.get(kind, author.tenant, name)
@@ -97,12 +97,12 @@ def _check_number(env: Env, kind: EntryKind, tenant: str) -> None:
     entry that is made in the other Region at the same moment may exceed the limit."""
     there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
     if there >= most:
-        raise InUse("TooManyRegistered", f"you have {there} {kind}s, and may have {most}: remove one first")
+        raise InUse(ErrorCode.TOO_MANY_REGISTERED, f"you have {there} {kind}s, and may have {most}: remove one first")
     removed, kept = env.registry.count_removed(kind, tenant), env.policy.removed_per_tenant
     if removed >= kept:
         days = env.policy.removed_kept_ms // (24 * 3_600_000)
         raise InUse(
-            "TooManyRegistered",
+            ErrorCode.TOO_MANY_REGISTERED,
             f"you have removed {removed} {kind}s in about {days} days, and may remove {kept}: wait until the first of "
             "them is forgotten, and change what you have rather than make and remove",
         )
@@ -127,7 +127,7 @@ def unregister(
     *,
     shown: Callable[[str], str] = _as_it_is,
 ) -> None:
-    """Remove an entry. Raises Unknown if it isn't there, and Stale if somebody else changed it just now."""
+    """Remove an entry. Raises Unknown if it isn't there, and VersionMismatch if somebody else changed it just now."""
     before = live(env, kind, author.tenant, name)
     condition.check(before, f"{kind} {name!r}")
     after = gone(before, env.ids.nonce(), env.clock.now_ms(), env.policy.removed_kept_ms)
@@ -153,5 +153,6 @@ def _put(
     )
     # The change and its audit are one transaction: a crash leaves both or neither. The client repeats its request.
     if not env.registry.put(after, change, before):
-        raise Stale("HasChanged", f"{after.kind} {after.name!r} was changed by somebody else just now: read it again")
+        detail = f"{after.kind} {after.name!r} was changed by somebody else just now: read it again"
+        raise VersionMismatch(ErrorCode.HAS_CHANGED, detail)
     env.log("registered", kind=after.kind, tenant=after.tenant, name=after.name, action=action, by=author.subject)

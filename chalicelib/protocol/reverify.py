@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from chalicelib.core.errors import EftError
-from chalicelib.core.leases import Observation
+from chalicelib.core.leases import Observation, note_of
 from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Feed
 from chalicelib.ports import Env, VerifyDelivery
@@ -35,14 +35,6 @@ class _Window:
     until_ms: int
     cursor: str
     """"" when the round has ended."""
-
-    def __str__(self) -> str:
-        return f"{self.since_ms} {self.until_ms} {self.cursor}"
-
-    @classmethod
-    def parse(cls, text: str) -> "_Window":
-        since, until, cursor = text.split(" ", 2)
-        return cls(int(since), int(until), cursor)
 
 
 def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: int) -> None:
@@ -79,15 +71,15 @@ def _go_through(env: Env, feed: Feed, deadline_ms: int) -> bool:
             break
     # Crash before this: the next sweep sends the same messages again, which change nothing.
     at = _Window(window.since_ms, window.until_ms, cursor or "")
-    env.ledger.put_observation(Observation(VERIFY_AGAIN, feed.id, env.region, str(at), now))
+    env.ledger.put_observation(Observation.of(VERIFY_AGAIN, feed.id, env.region, at, now))
     return True
 
 
 def _next_window(noted: Observation | None, now_ms: int) -> _Window | None:
     """Return the window to continue with; None if it is too early."""
-    if noted is None:
+    before = note_of(noted, _Window)
+    if noted is None or before is None:
         return _Window(now_ms - FIRST_MS, now_ms - OVERDUE_MS, "")
-    before = _Window.parse(noted.seen)
     if before.cursor:
         return before
     if now_ms - noted.since_ms < EVERY_MS:

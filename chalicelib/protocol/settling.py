@@ -5,7 +5,7 @@ from chalicelib.core.errors import Retry
 from chalicelib.core.model import Fork, JobKind, JobSpec, Receipt, Terminal
 from chalicelib.core.progress import derive
 from chalicelib.core.settle import Tally, complete, may_be_complete, terminal
-from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.ports import Env, PlanRange
 from chalicelib.protocol.deliveries import note_feed_job
 from chalicelib.protocol.records import JobRecords
 
@@ -30,9 +30,8 @@ def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
         begun = any(plan.range_id == ids.DELETE_RANGE for plan in items.plans)
         if not settle(env, records, spec) and spec.deletion is not None and not begun:
             # All is delivered: now the deletions are planned. Crash before this: the sweep sees that they are not, and
-            # wakes split.
-            wake = Wake.of(spec, QueueName.SPLIT, ids.DELETE_RANGE)
-            env.queue.send([wake])
+            # starts split.
+            env.queue.send([PlanRange.of(spec, ids.DELETE_RANGE)])
 
 
 def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:

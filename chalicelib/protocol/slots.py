@@ -7,7 +7,7 @@ from chalicelib.core.errors import Retry
 from chalicelib.core.model import JobSpec
 from chalicelib.core.retry import backoff_ms
 from chalicelib.core.slots import Pool, Slot, Waiter, choose
-from chalicelib.ports import Env, Wake
+from chalicelib.ports import CopyPartition, CopyTask, Env
 from chalicelib.protocol.table import tell
 
 TRIES = 4
@@ -75,8 +75,8 @@ def pools_of(env: Env, spec: JobSpec) -> tuple[Pool, ...]:
     )
 
 
-def take_slots(env: Env, spec: JobSpec, wake: Wake) -> Slots | None:
-    """Take a permit of each of the job's pools. If one of them has no free permit, return None; the message is then
+def take_slots(env: Env, spec: JobSpec, task: CopyTask) -> Slots | None:
+    """Take a permit of each of the job's pools. If one of them has no free permit, return None; the task is then
     sent again, later.
 
     A waiting message holds no permits. If the table can't be read, the worker proceeds without a permit of that pool.
@@ -93,9 +93,9 @@ def take_slots(env: Env, spec: JobSpec, wake: Wake) -> Slots | None:
             continue
         if slot is not None:
             slots.held.append(slot)
-        elif not wake.takeover:
+        elif not (isinstance(task, CopyPartition) and task.takeover):
             slots.free()
-            _come_again(env, spec, pool, wake)
+            _send_again(env, spec, pool, task)
             return None
     return slots
 
@@ -127,10 +127,10 @@ def _take(env: Env, spec: JobSpec, pool: Pool) -> Slot | None:
     return None
 
 
-def _come_again(env: Env, spec: JobSpec, pool: Pool, wake: Wake) -> None:
-    delay_ms = WAIT_MIN_MS + backoff_ms(wake.waited, WAIT_BASE_MS, WAIT_MAX_MS, env.rng.uniform())
+def _send_again(env: Env, spec: JobSpec, pool: Pool, task: CopyTask) -> None:
+    delay_ms = WAIT_MIN_MS + backoff_ms(task.permit_waits, WAIT_BASE_MS, WAIT_MAX_MS, env.rng.uniform())
     until = env.clock.now_ms() + delay_ms + ARRIVES_MS
     tell(env, env.ledger.put_waiter, Waiter(env.region, pool.name, spec.job_id, spec.priority.weight, until))
     # Crash before the send: the message comes again by itself, later; or the sweep sends another one.
-    env.queue.send([replace(wake, waited=wake.waited + 1)], delay_ms=delay_ms)
-    env.log("waits-for-a-slot", job=spec.job_id, part=wake.part, pool=pool.name, waited=wake.waited)
+    env.queue.send([replace(task, permit_waits=task.permit_waits + 1)], delay_ms=delay_ms)
+    env.log("waits-for-a-slot", job=spec.job_id, part=task.partition, pool=pool.name, waited=task.permit_waits)

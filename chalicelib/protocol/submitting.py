@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.core import ids
 from chalicelib.core.deletions import CONSENT_NEEDED, Consent, Deletion, by_globs_alone
-from chalicelib.core.errors import BadRequest, Retry, Unusable
+from chalicelib.core.errors import BadRequest, ErrorCode, Retry, Unusable
 from chalicelib.core.filters import Sieve
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
 from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode, Priority, Scheduled
@@ -75,9 +75,9 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
     source = _endpoint(env, submission.tenant, submission.source, "source")
     target = _endpoint(env, submission.tenant, submission.target, "target")
     if not source.readable:
-        raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
+        raise BadRequest(ErrorCode.NOT_READABLE, f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
-        raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+        raise BadRequest(ErrorCode.NOT_WRITABLE, f"endpoint {target.id!r} may not be written to: choose another target")
     check_source_folder(env, source, submission.source.prefix, text_prefix=submission.source.text_prefix)
     check_folder("target", submission.target.prefix, text_prefix=submission.target.text_prefix)
     if submission.deletion is not None:
@@ -90,20 +90,9 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
         check_prefix(role, prefix)
     _check_keys(source_prefix, submission)
     if submission.manifest is not None:
-        place = submission.manifest
-        listed = _endpoint(env, submission.tenant, Place(place.endpoint), "manifest")
-        if not listed.readable:
-            raise BadRequest(
-                "NotReadable", f"endpoint {place.endpoint!r} may not be read from: keep the manifest elsewhere"
-            )
-        _check_key("manifest", listed.prefix + place.key)
-    same_bucket = source.bucket.name == target.bucket.name
-    if same_bucket and (source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)):
-        raise BadRequest(
-            "Overlap",
-            f"source {source_prefix!r} and target {target_prefix!r} overlap in bucket {source.bucket.name}: "
-            "the job would copy what it writes; choose prefixes of which neither contains the other",
-        )
+        _check_manifest(env, submission.tenant, submission.manifest)
+    if source.bucket.name == target.bucket.name:
+        _check_apart(source.bucket.name, source_prefix, target_prefix)
     if submission.retry_of is not None:
         _check_unchanged(submission.retry_of, source, target, source_prefix, target_prefix)
     return JobSpec(
@@ -142,7 +131,7 @@ def _check_usable(env: Env, *endpoints: Endpoint) -> None:
             env.log("endpoint-not-checked", endpoint=endpoint.id, tenant=endpoint.tenant, error=str(error))
             continue
         if findings:
-            raise Unusable("EndpointUnusable", f"endpoint {endpoint.id!r}: {'; '.join(findings)}")
+            raise Unusable(ErrorCode.ENDPOINT_UNUSABLE, f"endpoint {endpoint.id!r}: {'; '.join(findings)}")
 
 
 def _check_consent(env: Env, target: Endpoint, deletion: Deletion | None) -> None:
@@ -159,7 +148,7 @@ def _check_consent(env: Env, target: Endpoint, deletion: Deletion | None) -> Non
         env.log("versioning-not-checked", endpoint=target.id, tenant=target.tenant, error=str(error))
         return
     if why:
-        raise BadRequest("DeletesForEver", f"target {target.id!r}: {why}; {CONSENT_NEEDED}")
+        raise BadRequest(ErrorCode.DELETES_FOR_EVER, f"target {target.id!r}: {why}; {CONSENT_NEEDED}")
 
 
 def _kind(submission: Submission) -> JobKind:
@@ -172,25 +161,32 @@ def _kind(submission: Submission) -> JobKind:
     }
     kinds = [kind for kind, wanted in asked.items() if wanted]
     if len(kinds) > 1 or (kinds and submission.filters != NO_FILTERS):
-        raise BadRequest("ConflictingInput", "send one of filter, keys and manifest: which objects are meant?")
-    if submission.deletion is not None and (kinds or not by_globs_alone(submission.filters)):
+        raise BadRequest(ErrorCode.CONFLICTING_INPUT, "send one of filter, keys and manifest: which objects are meant?")
+    if submission.deletion is not None:
+        _check_goes_with_delete(submission, listed=bool(kinds))
+    return kinds[0] if kinds else JobKind.PREFIX
+
+
+def _check_goes_with_delete(submission: Submission, *, listed: bool) -> None:
+    """Raise BadRequest if a submission that deletes has options that don't go with that. `listed`: it names its objects
+    by a list."""
+    if listed or not by_globs_alone(submission.filters):
         raise BadRequest(
-            "ConflictingInput",
+            ErrorCode.CONFLICTING_INPUT,
             "delete goes with a prefix, and with a filter of include and exclude alone: of an object that isn't at the "
             "source nobody knows whether a list, a size, a time or a class would mean it",
         )
-    if submission.deletion is not None and (submission.source.text_prefix or submission.target.text_prefix):
+    if submission.source.text_prefix or submission.target.text_prefix:
         detail = "delete doesn't go with text_prefix, which would cost neighbours their objects: send one of them"
-        raise BadRequest("ConflictingInput", detail)
-    if submission.deletion is not None and submission.planned_first:
+        raise BadRequest(ErrorCode.CONFLICTING_INPUT, detail)
+    if submission.planned_first:
         detail = "a plan can't foresee what is to be deleted when all is delivered: send delete in a job, not in a plan"
-        raise BadRequest("ConflictingInput", detail)
-    if submission.deletion is not None and submission.cancel_mode is CancelMode.STRICT:
+        raise BadRequest(ErrorCode.CONFLICTING_INPUT, detail)
+    if submission.cancel_mode is CancelMode.STRICT:
         raise BadRequest(
-            "ConflictingInput",
+            ErrorCode.CONFLICTING_INPUT,
             "delete doesn't go with a strict cancel: a delete that is under way can't be recalled; send one of them",
         )
-    return kinds[0] if kinds else JobKind.PREFIX
 
 
 def _check_keys(source_prefix: str, submission: Submission) -> None:
@@ -201,7 +197,26 @@ def _check_keys(source_prefix: str, submission: Submission) -> None:
 def _check_key(role: str, key: str) -> None:
     if len(key.encode()) > KEY_MAX_BYTES:
         detail = f"{role}: with the endpoint's and the source's prefix, {key[-64:]!r} has {len(key.encode())} bytes"
-        raise BadRequest("KeyTooLong", f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
+        raise BadRequest(ErrorCode.KEY_TOO_LONG, f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
+
+
+def _check_manifest(env: Env, tenant: str, place: ManifestPlace) -> None:
+    """Raise BadRequest unless the object that lists objects can be read, as far as its name tells."""
+    endpoint = _endpoint(env, tenant, Place(place.endpoint), "manifest")
+    if not endpoint.readable:
+        detail = f"endpoint {place.endpoint!r} may not be read from: keep the manifest elsewhere"
+        raise BadRequest(ErrorCode.NOT_READABLE, detail)
+    _check_key("manifest", endpoint.prefix + place.key)
+
+
+def _check_apart(bucket: str, source_prefix: str, target_prefix: str) -> None:
+    """Raise BadRequest if two prefixes of one bucket overlap."""
+    if source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix):
+        raise BadRequest(
+            ErrorCode.OVERLAP,
+            f"source {source_prefix!r} and target {target_prefix!r} overlap in bucket {bucket}: "
+            "the job would copy what it writes; choose prefixes of which neither contains the other",
+        )
 
 
 def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_prefix: str, target_prefix: str) -> None:
@@ -210,7 +225,7 @@ def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_pr
     places = (source.bucket.name, source_prefix, target.bucket.name, target_prefix)
     if places != (old.source.bucket.name, old.source_prefix, old.target.bucket.name, old.target_prefix):
         raise BadRequest(
-            "EndpointChanged",
+            ErrorCode.ENDPOINT_CHANGED,
             f"endpoint {source.id!r} or {target.id!r} is another place than when {old.job_id} was submitted: "
             "submit a new job",
         )
@@ -251,5 +266,5 @@ def _digest(submission: Submission) -> str:
 def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
     endpoint = find_endpoint(env, tenant, place.endpoint)
     if endpoint is None:
-        raise BadRequest("UnknownEndpoint", f"{role}: you have no endpoint {place.endpoint!r}")
+        raise BadRequest(ErrorCode.UNKNOWN_ENDPOINT, f"{role}: you have no endpoint {place.endpoint!r}")
     return endpoint

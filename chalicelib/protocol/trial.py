@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from chalicelib.core.errors import EftError, NoAnswer, Retry, Superseded
 from chalicelib.core.ids import aside_of, parent_of
 from chalicelib.core.intents import Intents
-from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import JobSpec, Manifest, Outcome, Row, RowOutcome
 from chalicelib.core.tries import Tried, TriedRow, awaited, is_given_up, rest_ms, tried_again
-from chalicelib.ports import Env, Wake
-from chalicelib.protocol.lease import Holding
+from chalicelib.ports import CopyPartition, Env
+from chalicelib.protocol.lease import HeldLease
 from chalicelib.protocol.patience import answers
 
 
@@ -21,7 +20,7 @@ class Trial:
 
     env: Env
     spec: JobSpec
-    holding: Holding
+    lease: HeldLease
     intents: Intents
     """The desired state of the job when the round began."""
     before: Tried | None
@@ -39,46 +38,46 @@ class Trial:
     _aside_is_there: bool = False
 
     @classmethod
-    def begin(cls, env: Env, spec: JobSpec, holding: Holding, intents: Intents) -> "Trial":
-        manifest, records = holding.manifest, holding.records
-        before = records.tried(manifest.part) if holding.epoch > 1 else None
+    def begin(cls, env: Env, spec: JobSpec, lease: HeldLease, intents: Intents) -> "Trial":
+        manifest, records = lease.manifest, lease.records
+        before = records.tried(manifest.part) if lease.epoch > 1 else None
         if manifest.aside and before is None:
             before = _inherited(records.tried(parent_of(manifest.part)), manifest)
         if before is not None:
-            holding.awaited = awaited(before.rows)
-        return cls(env, spec, holding, intents, before)
+            lease.awaited = awaited(before.rows)
+        return cls(env, spec, lease, intents, before)
 
     # --- during the round -------------------------------------------------------------------------------------
 
     def in_order(self) -> tuple[list[int], list[int]]:
         """Return the undecided rows in two lists: first those without a fruitless try so far, then those with one. The
         second come last, so that they keep no others waiting."""
-        tried, undecided = self._before(), self.holding.undecided
+        tried, undecided = self._before(), self.lease.undecided
         return [index for index in undecided if index not in tried], [index for index in undecided if index in tried]
 
     def heed_aside(self) -> None:
         """Mark the rows that an earlier worker has set aside: they no longer belong to this partition, even if the
         earlier worker died right after it set them aside."""
-        manifest = self.holding.manifest
+        manifest = self.lease.manifest
         if self.before is None or manifest.aside:
             return
-        there = self.holding.records.link(aside_of(manifest.part))
+        there = self.lease.records.link(aside_of(manifest.part))
         if isinstance(there, Manifest):
             self._leave(there)
             self._aside_is_there = True
 
-    def set_aside(self, wake: Wake) -> bool:
+    def set_aside(self) -> bool:
         """Move the rows that stay undecided to a partition of their own, if they have kept decided rows waiting for
         long. Return True if no undecided row is left here. Raises Superseded if the partition has its receipt."""
-        holding, manifest = self.holding, self.holding.manifest
-        rows = [row for row in self._before().values() if row.index not in holding.outcomes]
+        lease, manifest = self.lease, self.lease.manifest
+        rows = [row for row in self._before().values() if row.index not in lease.outcomes]
         due = any(row.rounds >= self.env.policy.set_aside_after_rounds for row in rows)
-        if not due or not holding.outcomes or manifest.aside or self._aside_is_there or holding.cancelled:
+        if not due or not lease.outcomes or manifest.aside or self._aside_is_there or lease.cancelled:
             return False
-        holding.check()
-        if holding.records.done(manifest.part):
+        lease.check()
+        if lease.records.done(manifest.part):
             raise Superseded("Superseded", f"partition {manifest.part} has its receipt")
-        indices = tuple(holding.undecided)
+        indices = tuple(lease.undecided)
         link = replace(
             manifest,
             part=aside_of(manifest.part),
@@ -90,20 +89,21 @@ class Trial:
             filtered=0,
             aside=indices,
         )
-        there = holding.records.create_link(link)
+        there = lease.records.create_link(link)
         assert isinstance(there, Manifest), "nobody else writes links of this name"
-        # Crash here: the sweep sees an entry that no worker has claimed, and wakes copy. The next worker to claim this
+        # Crash here: the sweep sees an entry that no worker has claimed, and starts copy. The next worker to claim this
         # partition leaves the entry's rows alone. If some of them were decided meanwhile, the entry's worker finds that
         # out when it looks at them.
         self._leave(there)
-        self.env.log("set-aside", job=self.spec.job_id, part=wake.part, rows=len(there.rows), first=there.rows[0].key)
+        first = there.rows[0].key
+        self.env.log("set-aside", job=self.spec.job_id, part=manifest.part, rows=len(there.rows), first=first)
         rounds = self.before.rounds if self.before else 1
-        self.env.queue.send([replace(wake, part=there.part, fresh=True)], delay_ms=rest_ms(rounds))
-        return not holding.undecided
+        self.env.queue.send([CopyPartition.of(self.spec, there.part, fresh=True)], delay_ms=rest_ms(rounds))
+        return not lease.undecided
 
     def _leave(self, aside: Manifest) -> None:
         for index in aside.aside:
-            self.holding.decide(index, RowOutcome(self.holding.manifest.rows[index].key, Outcome.SET_ASIDE))
+            self.lease.decide(index, RowOutcome(self.lease.manifest.rows[index].key, Outcome.SET_ASIDE))
 
     def spent(self, index: int) -> TriedRow | None:
         """Return the noted errors of a row that is to be given up without another try, or None for other rows."""
@@ -121,7 +121,7 @@ class Trial:
         """Note that the source doesn't answer, and that no row is tried. One row is noted as undecided for all of them,
         so that rests grow; the round doesn't count against any row."""
         self.silent, self.answered = True, False
-        for index in self.holding.undecided[:1]:
+        for index in self.lease.undecided[:1]:
             self.undecided(index, error)
 
     def forget(self) -> None:
@@ -137,42 +137,45 @@ class Trial:
 
     def conclude(self, give_up: Callable[[Row, TriedRow], RowOutcome]) -> None:
         """End a round in which every row was tried: give up the rows that have had too many fruitless rounds."""
-        rows = self.holding.manifest.rows
+        rows = self.lease.manifest.rows
         for tried in self._tried():
             if is_given_up(tried, self.env.policy):
                 self.env.log("row-given-up", job=self.spec.job_id, key=tried.key, rounds=tried.rounds, last=tried.last)
-                self.holding.decide(tried.index, give_up(rows[tried.index], tried))
+                self.lease.decide(tried.index, give_up(rows[tried.index], tried))
 
-    def give_back(self, wake: Wake) -> None:
+    def give_back(self) -> None:
         """Release the partition and leave its undecided rows to another epoch. The next epoch begins at once if this
         round had no time for some rows. It begins after a rest otherwise, and also if a dependency did not answer."""
         if self.given_back:
             return
         self.given_back = True
-        holding, env = self.holding, self.env
+        lease, env, part = self.lease, self.env, self.lease.manifest.part
         tried = self._tried()
-        untouched = set(holding.undecided) - {row.index for row in tried}
+        untouched = set(lease.undecided) - {row.index for row in tried}
         rounds = 1 if self.moved or self.before is None else self.before.rounds + 1
         if tried:
-            self._log(wake, tried)
-            # Crash before this: the round is not counted. Crash after this: the sweep wakes copy when the rest is over.
-            holding.records.create_tried(
-                Tried(self.spec.job_id, wake.part, holding.epoch, env.region, rounds, str(self.intents), tried)
+            self._log(tried)
+            # Crash before this: the round is not counted. Crash after this: the sweep starts copy when the rest is
+            # over.
+            lease.records.create_tried(
+                Tried(self.spec.job_id, part, lease.epoch, env.region, rounds, self.intents, tried)
             )
-        holding.awaited = awaited(tried)
-        # This spares others the wait for the lease to expire. Crash before the message is sent: the sweep wakes copy.
-        holding.beat(LeasePhase.RELEASED)
+        lease.awaited = awaited(tried)
+        # This spares others the wait for the lease to expire. Crash before the message is sent: the sweep starts copy.
+        lease.release()
         delay_ms = 0 if untouched and not self.silent else rest_ms(rounds)
-        env.queue.send([replace(wake, rested=holding.epoch if tried else 0)], delay_ms=delay_ms)
+        task = CopyPartition.of(self.spec, part)
+        env.queue.send([replace(task, rested_after_epoch=lease.epoch if tried else 0)], delay_ms=delay_ms)
 
-    def _log(self, wake: Wake, tried: Sequence[TriedRow]) -> None:
+    def _log(self, tried: Sequence[TriedRow]) -> None:
         first = tried[0]
-        self.env.log("unsettled", job=wake.job_id, part=wake.part, rows=len(tried), first=f"{first.key}: {first.last}")
+        part = self.lease.manifest.part
+        self.env.log("unsettled", job=self.spec.job_id, part=part, rows=len(tried), first=f"{first.key}: {first.last}")
 
     def _tried(self) -> tuple[TriedRow, ...]:
         """Return the notes on the undecided rows that were tried, in this round or before it."""
-        before, rows = self._before(), self.holding.manifest.rows
-        undecided = set(self.holding.undecided)
+        before, rows = self._before(), self.lease.manifest.rows
+        undecided = set(self.lease.undecided)
         seen = dict(self.seen)  # Copied, since other threads may still write to it.
         now = {index: rows[index].key for index in sorted(seen.keys() & undecided)}
         counted = {index for index in now if index in self.stuck or index not in self.moved}

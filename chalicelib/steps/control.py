@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import ids
-from chalicelib.core.errors import NotYet, Retry
-from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_seen, why_stopped
+from chalicelib.core.errors import ErrorCode, NotYet, Retry
+from chalicelib.core.intents import INTENTS_SUBJECT, IntentKind, Intents, intents_noted, why_stopped
 from chalicelib.core.leases import LeasePhase, PartLease, Takeover
 from chalicelib.core.model import (
     Cancel,
@@ -19,7 +19,7 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.progress import JobFacts, Progress, derive, job_state
 from chalicelib.core.sweep import in_line, waiting
-from chalicelib.ports import Env, JobItems, JobPage, QueueName, Wake
+from chalicelib.ports import CopyPartition, Env, JobItems, JobPage, PlanRange
 from chalicelib.protocol.accepting import accept, prepare
 from chalicelib.protocol.intents import intents_note, want
 from chalicelib.protocol.jobs import find_job
@@ -83,7 +83,7 @@ def retry(env: Env, tenant: str, job_id: str, token: str) -> tuple[JobSpec, bool
     spec, items = find_job(env, tenant, job_id)
     end = items.terminal or ControlRecords(env, spec.control_region).job(job_id).terminal()
     if end is None:
-        raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
+        raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"{job_id} is not settled yet")
     if all(outcome.good for outcome in end.counts) or _deletions_begun(env, spec):
         return spec, False
     # The job's prefixes were accepted once, so `text_prefix=True` skips the check that they are folders. A retry never
@@ -121,12 +121,12 @@ def cancel(env: Env, tenant: str, job_id: str) -> JobView:
     if items.terminal is None:
         records = ControlRecords(env, spec.control_region).job(job_id)
         records.create_cancel(Cancel(job_id, env.region, env.clock.now_ms(), env.ids.nonce()))
-        # Crash here: workers see the cancel by themselves, and the sweep wakes the partitions that nobody works on. A
+        # Crash here: workers see the cancel by themselves, and the sweep starts the partitions that nobody works on. A
         # finished plan is not in the index of open jobs, and stays out of it until the client, which got no answer,
         # repeats the request. Nothing of the plan will be copied, and nobody can approve it any more.
         if spec.planned_first and records.terminal() is None:
             records.control.open_job(job_id)
-        env.queue.send([Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)])
+        env.queue.send([PlanRange.of(spec, ids.ROOT_RANGE)])
         # Crash here: the API shows a paused job as paused until a sweep of either Region notes the cancel.
         env.ledger.put_observation(intents_note(env, job_id, Intents(cancelled=True)))
         env.log("job-cancelled", job=job_id, tenant=tenant)
@@ -155,15 +155,15 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
         check_still_yours(env, spec.source, spec.target)
     intents = want(env, records, kind)
     # Crash here after a pause: workers and sweeps see it by themselves. Crash here after a resume: the next sweep of
-    # either Region sees it, and wakes the whole job.
+    # either Region sees it, and starts the whole job.
     if intents.highest and kind is IntentKind.RESUME:
         # Send the messages even if the job had been resumed before. Perhaps this very request did that, and the client
         # never got the answer.
         survey = records.survey(limit=NAMES_PER_RESUME, planned_first=spec.planned_first)
         waits = waiting(survey, deletes=spec.deletion is not None)
-        env.queue.send([Wake.of(spec, QueueName.SPLIT, range_id) for range_id in sorted(waits.split)])
+        env.queue.send([PlanRange.of(spec, range_id) for range_id in sorted(waits.split)])
         copies = [] if survey.intents.unapproved else sorted(in_line(survey, spec.priority, env.policy))
-        env.queue.send([Wake.of(spec, QueueName.COPY, part) for part in copies])
+        env.queue.send([CopyPartition.of(spec, part) for part in copies])
     # Crash here: the request is recorded and obeyed, but the API shows it only after a sweep of either Region has noted
     # it.
     env.ledger.put_observation(intents_note(env, job_id, intents))
@@ -176,7 +176,7 @@ def get_job(env: Env, tenant: str, job_id: str) -> JobView:
 
 
 def _view(env: Env, spec: JobSpec, items: JobItems) -> JobView:
-    end, intents = items.terminal, intents_seen(items.observations)
+    end, intents = items.terminal, intents_noted(items.observations)
     hold = _hold(env, spec, end, intents)
     progress = derive(
         items.plans,
@@ -238,7 +238,7 @@ def _needed(env: Env, spec: JobSpec) -> set[str]:
 def health(env: Env) -> None:
     """Check this Region's own hard dependencies with one cheap read each, and never the other Region's. Raises the
     EftError of the first dependency that fails."""
-    env.ledger.beacons()
+    env.ledger.region_heartbeats()
     env.store.list(env.control_buckets[env.region], "open/", limit=1)
 
 
@@ -265,7 +265,7 @@ def _glance(env: Env, spec: JobSpec, end: Terminal | None, down: set[str]) -> Jo
     notes = (env.ledger.get_observation(spec.job_id, INTENTS_SUBJECT, region) for region in sorted(env.control_buckets))
     # A plan is in no list before it is approved.
     facts = JobFacts(
-        paused=intents_seen(note for note in notes if note is not None).paused,
+        paused=intents_noted(note for note in notes if note is not None).paused,
         storage_down=bool(_needed(env, spec) & down),
         claimed=bool(first.leases),
     )

@@ -9,14 +9,13 @@ from chalicelib.core.errors import EftError, JobCancelled, JobPaused, NoAnswer, 
 from chalicelib.core.intents import Intents
 from chalicelib.core.leases import LeasePhase
 from chalicelib.core.model import CopyRecord, JobSpec, Manifest, Method, Outcome, Row, RowOutcome
-from chalicelib.core.parts import PartShare
 from chalicelib.core.tries import TriedRow, given_up
-from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.ports import CopyPartition, CopyUploadParts, Env, VerifyPartition
 from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import Deleter, Finality, may_be_carried_out
 from chalicelib.protocol.delivered import job_deliveries
 from chalicelib.protocol.intents import Lookout
-from chalicelib.protocol.lease import RESERVE_MS, Holding, acquire
+from chalicelib.protocol.lease import RESERVE_MS, HeldLease, acquire
 from chalicelib.protocol.multipart import MultipartPublisher, upload_name
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -24,30 +23,30 @@ from chalicelib.protocol.slots import Slots, take_slots
 from chalicelib.protocol.trial import Trial
 
 
-def run(env: Env, wake: Wake, deadline_ms: int) -> None:
+def run(env: Env, task: CopyPartition, deadline_ms: int) -> None:
     """Work on a partition until it is done or this invocation's time is up. Do nothing if another worker holds the
-    partition. If no permit is free, the task message is sent again, later."""
-    job_id, part = wake.job_id, wake.part
-    records = ControlRecords(env, wake.control_region).job(job_id)
+    partition. If no permit is free, the task is sent again, later."""
+    job_id, part = task.job_id, task.partition
+    records = ControlRecords(env, task.control_region).job(job_id)
     spec = records.spec()
     if spec is None:
         env.log("copy-nothing-to-do", job=job_id, part=part)
         return
     intents = records.intents(planned_first=spec.planned_first)
     if not intents.may_copy:
-        # The message is dropped. The request that resumes or approves the job wakes everything that waits, or the sweep
-        # that sees it does.
+        # The message is dropped. The request that resumes or approves the job starts everything that waits, or the
+        # sweep that sees it does.
         env.log("copy-plan-unapproved" if intents.unapproved else "copy-paused", job=job_id, part=part)
         return
     if ids.is_delete_part(part) and not intents.cancelled and not may_be_carried_out(records):
-        # Drop the message. The worker that completes the deletion log wakes all its partitions, or writes their
+        # Drop the message. The worker that completes the deletion log starts all its partitions, or writes their
         # receipts as KEPT. If that worker dies, the sweep does it.
         env.log("copy-not-yet", job=job_id, part=part)
         return
     # Take the permits before anything is claimed, so that nobody holds a partition that has to wait for one.
-    slots = take_slots(env, spec, wake)
+    slots = take_slots(env, spec, task)
     if slots is not None:
-        slots.during(lambda: _claim_and_work(env, records, spec, wake, intents, slots, deadline_ms))
+        slots.during(lambda: _claim_and_work(env, records, spec, task, intents, slots, deadline_ms))
 
 
 def _source_silence(env: Env, spec: JobSpec) -> NoAnswer | None:
@@ -66,36 +65,43 @@ def _source_silence(env: Env, spec: JobSpec) -> NoAnswer | None:
 
 
 def _claim_and_work(
-    env: Env, records: JobRecords, spec: JobSpec, wake: Wake, intents: Intents, slots: Slots, deadline_ms: int
+    env: Env,
+    records: JobRecords,
+    spec: JobSpec,
+    task: CopyPartition,
+    intents: Intents,
+    slots: Slots,
+    deadline_ms: int,
 ) -> None:
-    manifest = records.link(wake.part)
+    part = task.partition
+    manifest = records.link(part)
     if not isinstance(manifest, Manifest):
-        env.log("copy-nothing-to-do", job=wake.job_id, part=wake.part)
+        env.log("copy-nothing-to-do", job=task.job_id, part=part)
         return
     line = Line(env, records, spec)
-    epoch = acquire(env, records, wake.part, fresh=wake.fresh, rested=wake.rested, intents=intents)
+    epoch = acquire(env, records, part, fresh=task.fresh, rested_after_epoch=task.rested_after_epoch, intents=intents)
     if epoch is None:
-        if records.done(wake.part):
+        if records.done(part):
             line.pass_on(manifest)  # Its lane may have stopped here.
         return
     before = 0 if epoch == 1 else None
-    holding = Holding(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
-    trial = Trial.begin(env, spec, holding, intents)
-    holding.beat(LeasePhase.COPYING)
-    holding.cancelled = intents.cancelled
+    lease = HeldLease(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
+    trial = Trial.begin(env, spec, lease, intents)
+    lease.renew()
+    lease.cancelled = intents.cancelled
     # Ask again for each claim, since the owner may have suspended the bucket's versioning after the deletions were
     # planned.
     route = replace(Route.of(spec), for_ever=Finality(env, spec).why)
     deliveries = job_deliveries(records.control, spec, manifest.rows)
-    publisher = Publisher(env, records.control, route, holding.check, deliveries=deliveries)
+    publisher = Publisher(env, records.control, route, lease.check, deliveries=deliveries)
     _work(env, trial, publisher, line)
 
 
-def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
+def help_with_parts(env: Env, task: CopyUploadParts, deadline_ms: int) -> None:
     """Copy a share of one large row's upload parts while this invocation lasts, for the worker that holds the
     partition."""
-    job_id, control_region, part, share = wake.job_id, wake.control_region, wake.part, PartShare.parse(wake.share)
-    control = ControlRecords(env, control_region)
+    job_id, part, share = task.job_id, task.partition, task.share
+    control = ControlRecords(env, task.control_region)
     records = control.job(job_id)
     spec, manifest = records.spec(), records.link(part)
     if spec is None or not isinstance(manifest, Manifest) or share.row >= len(manifest.rows):
@@ -109,7 +115,7 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
         return
     if _source_silence(env, spec) is not None:
         return  # The owner copies the missing upload parts, as below.
-    slots = take_slots(env, spec, wake)
+    slots = take_slots(env, spec, task)
     if slots is None:
         return  # Nobody waits for a helper: the owner copies the missing upload parts itself.
 
@@ -129,67 +135,68 @@ def help_with_parts(env: Env, wake: Wake, deadline_ms: int) -> None:
     try:
         slots.during(lambda: helper.help(share, tick))
     except JobPaused:
-        # The next worker that holds the partition wakes helpers for the upload parts that are missing then.
+        # The next worker that holds the partition asks for helpers for the upload parts that are missing then.
         env.log("help-paused", job=job_id, part=part)
     except OutOfTime:
         # Crash before this: the owner notices that no more upload parts arrive, and copies them itself.
-        env.queue.send([replace(wake, waited=0)])
+        env.queue.send([replace(task, permit_waits=0)])
 
 
 def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
-    holding, wake = trial.holding, line.wake(trial.holding.manifest.part)
-    copies = not (holding.cancelled or ids.is_delete_part(wake.part))
+    lease, part = trial.lease, trial.lease.manifest.part
+    copies = not (lease.cancelled or ids.is_delete_part(part))
     if copies and (silence := _source_silence(env, trial.spec)) is not None:
         trial.nobody_answers(silence)
-        trial.give_back(wake)
+        trial.give_back()
         return
     try:
         _carry_out_rows(env, trial, publisher)
     except Superseded as error:
-        env.log("superseded", job=wake.job_id, part=wake.part, epoch=holding.epoch, why=str(error))
+        env.log("superseded", job=trial.spec.job_id, part=part, epoch=lease.epoch, why=str(error))
         return  # Another worker goes on. Its HEADs find the objects that this worker published.
     except JobPaused:
-        if holding.undecided:
-            _give_back_paused(env, holding, wake)
+        if lease.undecided:
+            _give_back_paused(env, trial)
             return
     except OutOfTime:
-        trial.give_back(wake)
+        trial.give_back()
         return
-    if holding.undecided:
+    if lease.undecided:
         # S3 throttled or failed all the time. A row gets no outcome for that until its retry budget is used up.
-        trial.conclude(partial(_give_up, holding, publisher))
-    if holding.undecided:
-        trial.give_back(wake)
+        trial.conclude(partial(_give_up, lease, publisher))
+    if lease.undecided:
+        trial.give_back()
         return
     # Crash before this: the next epoch finds the rows that were delivered since the last heartbeat at the destination,
     # and records them. It can't if the receiver has removed an object by then (docs/failover.md, what is not proven).
-    publisher.deliveries.note(holding.outcomes)
-    _record(env, holding, line)
+    publisher.deliveries.note(lease.outcomes)
+    _record(env, lease, line)
 
 
-def _give_back_paused(env: Env, holding: Holding, wake: Wake) -> None:
+def _give_back_paused(env: Env, trial: Trial) -> None:
     """Release the partition without sending a message. The request that resumes the job sends one, and the partition
     may then be claimed at once."""
-    env.log("paused", job=wake.job_id, part=wake.part, undecided=len(holding.undecided))
+    lease, spec = trial.lease, trial.spec
+    env.log("paused", job=spec.job_id, part=lease.manifest.part, undecided=len(lease.undecided))
     # Crash here: the lease stands still. Nobody takes it over while the job is paused. Afterwards it expires like any
     # other lease.
-    holding.beat(LeasePhase.RELEASED)
-    if not holding.records.intents().paused:
+    lease.release()
+    if not lease.records.intents().paused:
         # The job was resumed or cancelled after this worker saw the pause. The message for that may have found this
         # worker still holding the partition, and is gone. So send another.
-        env.queue.send([wake])
+        env.queue.send([CopyPartition.of(spec, lease.manifest.part)])
 
 
 def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
     """Decide every row: copy it, or decide it without copying once the job is known to be cancelled."""
-    holding, wake = trial.holding, Wake.of(trial.spec, QueueName.COPY, trial.holding.manifest.part)
+    lease = trial.lease
 
     def copying(index: int) -> None:
-        holding.check()
+        lease.check()
         _carry_out(trial, publisher, index, cancel=False)
 
     def cancelling(index: int) -> None:
-        holding.check_holding()
+        lease.check_while_cancelling()
         _carry_out(trial, publisher, index, cancel=True)
 
     def in_time(tick: Callable[[], None]) -> None:
@@ -198,59 +205,59 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
         except OutOfTime:
             # Give the partition back at once. A call that hangs may outlast this invocation, which then dies before the
             # threads of its rows end.
-            trial.give_back(wake)
+            trial.give_back()
             raise
 
     def beating() -> None:
-        holding.tick()
-        publisher.deliveries.tick(holding.outcomes)
+        lease.tick()
+        publisher.deliveries.tick(lease.outcomes)
 
     try:
         trial.heed_aside()
         first, stuck = trial.in_order()
         env.pool.map(copying, first, partial(in_time, beating))
-        if not trial.set_aside(wake):
+        if not trial.set_aside():
             env.pool.map(copying, stuck, partial(in_time, beating))
     except JobCancelled:
         trial.forget()
-        publisher = replace(publisher, check=holding.check_holding)
-        env.pool.map(cancelling, holding.undecided, partial(in_time, holding.tick_holding))
+        publisher = replace(publisher, check=lease.check_while_cancelling)
+        env.pool.map(cancelling, lease.undecided, partial(in_time, lease.tick_while_cancelling))
     except (OutOfTime, JobPaused, Superseded):
-        publisher.deliveries.note_if_possible(holding.outcomes)
+        publisher.deliveries.note_if_possible(lease.outcomes)
         raise
-    publisher.deliveries.note_if_possible(holding.outcomes)
+    publisher.deliveries.note_if_possible(lease.outcomes)
 
 
 def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) -> None:
-    holding = trial.holding
-    row = holding.manifest.rows[index]
+    lease = trial.lease
+    row = lease.manifest.rows[index]
     if row.decided is not None:
-        holding.decide(index, row.decided)
+        lease.decide(index, row.decided)
         return
     publisher = replace(publisher, notes=trial.notes(index))
     try:
         decide = _cancel if cancel else _publish
         tried = None if cancel else trial.spent(index)
         if tried:
-            holding.decide(index, _give_up(holding, publisher, row, tried))
+            lease.decide(index, _give_up(lease, publisher, row, tried))
         else:
-            holding.decide(index, decide(holding, publisher, index, row))
+            lease.decide(index, decide(lease, publisher, index, row))
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
         raise
     except NotAsked as error:
         # The request was never sent, so this says nothing about the row.
         trial.silent = True
-        publisher.env.log("row-not-tried", job=holding.records.job_id, key=row.key, error=str(error))
+        publisher.env.log("row-not-tried", job=lease.records.job_id, key=row.key, error=str(error))
     except Retry as error:
         trial.undecided(index, error)
     except EftError as error:
-        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
+        lease.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
     except Exception as error:  # noqa: BLE001 - a poison object fails its row, never the partition
-        publisher.env.log("row-crashed", job=holding.records.job_id, key=row.key, error=repr(error), trace=True)
-        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, f"internal error: {error!r}"))
+        publisher.env.log("row-crashed", job=lease.records.job_id, key=row.key, error=repr(error), trace=True)
+        lease.decide(index, RowOutcome(row.key, Outcome.FAILED, f"internal error: {error!r}"))
 
 
-def _give_up(holding: Holding, publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
+def _give_up(lease: HeldLease, publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
     """Return the outcome of a row whose retry budget is used up. Look at the destination once more, since the answer to
     the last try may have been lost. A request still under way may arrive even later, as after a fast cancel."""
     try:
@@ -259,51 +266,51 @@ def _give_up(holding: Holding, publisher: Publisher, row: Row, tried: TriedRow) 
         publisher.env.log("last-look-failed", job=publisher.route.job_id, key=row.key, error=str(error))
         found = None
     if found and found.outcome is Outcome.COPIED and row.method is Method.MULTIPART:
-        _multipart(holding, publisher, tried.index, row).abandon()
+        _multipart(lease, publisher, tried.index, row).abandon()
     return found or given_up(row, tried)
 
 
-def _publish(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
-    look_first = holding.epoch > 1 or bool(holding.manifest.aside)
+def _publish(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> RowOutcome:
+    look_first = lease.epoch > 1 or bool(lease.manifest.aside)
     if row.method is Method.DELETE:
         return Deleter(publisher, row).delete(look_first=look_first)
     if row.method is Method.MULTIPART:
-        return _multipart(holding, publisher, index, row).large(look_first=look_first)
+        return _multipart(lease, publisher, index, row).large(look_first=look_first)
     return publisher.small(row, look_first=look_first)
 
 
-def _cancel(holding: Holding, publisher: Publisher, index: int, row: Row) -> RowOutcome:
+def _cancel(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> RowOutcome:
     """Decide a row without copying or deleting anything more. If an earlier request took effect without our hearing of
     it, its result counts."""
     if row.method is Method.DELETE:
         return Deleter(publisher, row).look() or cancelled_row(row)
     if row.method is Method.MULTIPART:
-        return _multipart(holding, publisher, index, row).cancel()
+        return _multipart(lease, publisher, index, row).cancel()
     return publisher.look(row) or cancelled_row(row)
 
 
-def _multipart(holding: Holding, publisher: Publisher, index: int, row: Row) -> MultipartPublisher:
-    manifest = holding.manifest
+def _multipart(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> MultipartPublisher:
+    manifest = lease.manifest
     return MultipartPublisher(publisher, row, upload_name(manifest, index), f"{manifest.part}/{index}")
 
 
-def _record(env: Env, holding: Holding, line: Line) -> None:
-    """Record the outcomes of a partition whose rows are all decided, send it to verify, and wake the next partition of
+def _record(env: Env, lease: HeldLease, line: Line) -> None:
+    """Record the outcomes of a partition whose rows are all decided, send it to verify, and start the next partition of
     its lane."""
-    records, manifest = holding.records, holding.manifest
+    records, manifest = lease.records, lease.manifest
     records.create_copied(
         CopyRecord(
             job_id=manifest.job_id,
             part=manifest.part,
-            epoch=holding.epoch,
+            epoch=lease.epoch,
             region=env.region,
-            rows=tuple(holding.outcomes[index] for index in range(len(manifest.rows))),
-            started_ms=holding.started_ms,
+            rows=tuple(lease.outcomes[index] for index in range(len(manifest.rows))),
+            started_ms=lease.started_ms,
             finished_ms=env.clock.now_ms(),
         )
     )
-    # Crash here: copied and recorded, but verify was not woken. The sweep sees a copy record without a receipt.
-    holding.beat(LeasePhase.COPIED)
-    env.queue.send([replace(line.wake(manifest.part), queue=QueueName.VERIFY)])
-    # Crash here: the lane stops. The sweep wakes it when nothing else of the job moves.
+    # Crash here: copied and recorded, but verify was not started. The sweep sees a copy record without a receipt.
+    lease.release(LeasePhase.COPIED)
+    env.queue.send([VerifyPartition.of(line.spec, manifest.part)])
+    # Crash here: the lane stops. The sweep starts it when nothing else of the job moves.
     line.pass_on(manifest)

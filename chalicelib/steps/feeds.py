@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import codec, ids
 from chalicelib.core.entries import Condition, Entry, EntryKind, Pointer
-from chalicelib.core.errors import BadRequest, InUse, Retry, Unknown
+from chalicelib.core.errors import BadRequest, ErrorCode, InUse, Retry, Unknown
 from chalicelib.core.feeds import (
     LOOKED_AT_MAX,
     FeedEnds,
@@ -117,7 +117,7 @@ def find_feed(env: Env, tenant: str, name: str) -> FeedView:
     if declared is not None:
         return FeedView(declared, None)
     if entry is None:
-        raise Unknown("UnknownFeed", f"you have no feed {name[:80]!r}")
+        raise Unknown(ErrorCode.UNKNOWN_FEED, f"you have no feed {name[:80]!r}")
     return FeedView(codec.loads(entry.body.encode(), Feed), entry)
 
 
@@ -171,7 +171,7 @@ def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
     source, target = Place(before.source, before.source_prefix), Place(before.target, before.target_prefix)
     if (wanted.source, wanted.target) != (source, target):
         raise InUse(
-            "InUse",
+            ErrorCode.IN_USE,
             f"feed {before.name!r} goes from {source.prefix!r} at {source.endpoint!r} to {target.prefix!r} at "
             f"{target.endpoint!r} and nowhere else: make another feed",
         )
@@ -183,13 +183,13 @@ def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
     source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
     for role, name, endpoint in (("source", feed.source, source), ("target", feed.target, target)):
         if endpoint is None:
-            raise BadRequest("UnknownEndpoint", f"{role}: you have no endpoint {name!r}")
+            raise BadRequest(ErrorCode.UNKNOWN_ENDPOINT, f"{role}: you have no endpoint {name!r}")
     assert source is not None
     assert target is not None
     if not source.readable:
-        raise BadRequest("NotReadable", f"endpoint {source.id!r} may not be read from: choose another source")
+        raise BadRequest(ErrorCode.NOT_READABLE, f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
-        raise BadRequest("NotWritable", f"endpoint {target.id!r} may not be written to: choose another target")
+        raise BadRequest(ErrorCode.NOT_WRITABLE, f"endpoint {target.id!r} may not be written to: choose another target")
     check_source_folder(env, source, feed.source_prefix, text_prefix=wanted.source.text_prefix)
     check_folder("target", feed.target_prefix, text_prefix=wanted.target.text_prefix)
     check_names_left(source.below(feed.source_prefix), target.below(feed.target_prefix))
@@ -200,11 +200,13 @@ def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
     loop = loop_from(FeedPlace.of(ends), lambda bucket: reading_in(env, bucket))
     if loop is None:
         detail = f"feeds take what it writes on to more than {LOOKED_AT_MAX} buckets: choose another target"
-        raise BadRequest("FeedLoop", detail)
+        raise BadRequest(ErrorCode.FEED_LOOP, detail)
     if loop:
         own = {f.id: f.name for f in feeds_of(env, feed.tenant)} | {feed.id: feed.name}
         path = " -> ".join(own.get(at, "(another tenant's)") for at in loop)
-        raise BadRequest("FeedLoop", f"what it writes would come back to its source: {path}; choose another target")
+        raise BadRequest(
+            ErrorCode.FEED_LOOP, f"what it writes would come back to its source: {path}; choose another target"
+        )
     return ends
 
 
@@ -218,7 +220,7 @@ def remove_feed(env: Env, author: Author, name: str, condition: Condition) -> No
 def _refuse_declared(env: Env, tenant: str, name: str) -> None:
     if declared_feed(env, tenant, name) is not None:
         detail = f"feed {name!r} came with the deployment: its operators change it there; choose another name"
-        raise InUse("DeclaredByDeployment", detail)
+        raise InUse(ErrorCode.DECLARED_BY_DEPLOYMENT, detail)
 
 
 # --- desired state --------------------------------------------------------------------------------------------
@@ -265,7 +267,9 @@ def back_fill(env: Env, author: Author, name: str, since_ms: int, token: str) ->
     history = log.history()
     open_ones = [name for name in history.fills if name not in history.done and is_backfill(name)]
     if fill_name not in history.fills and len(open_ones) >= BACKFILLS_MAX:
-        raise InUse("InUse", f"{len(open_ones)} back-fills of feed {name!r} are not finished: wait for one of them")
+        raise InUse(
+            ErrorCode.IN_USE, f"{len(open_ones)} back-fills of feed {name!r} are not finished: wait for one of them"
+        )
     now, nonce = env.clock.now_ms(), env.ids.nonce()
     fill = log.order(Fill(view.feed.id, fill_name, since_ms, env.region, now, nonce, author.subject))
     env.log("feed-backfill", feed=view.feed.id, tenant=author.tenant, fill=fill_name, by=author.subject)

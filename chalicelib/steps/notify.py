@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from chalicelib.core import codec
 from chalicelib.core.entries import Condition, Entry, EntryKind
-from chalicelib.core.errors import Retry, Stale
+from chalicelib.core.errors import Retry, VersionMismatch
 from chalicelib.core.hooks import Webhook
 from chalicelib.core.lifecycles import NOTIFICATION, NotificationEvent, NotificationState
 from chalicelib.core.webhooks import (
@@ -123,7 +123,7 @@ def _disable(env: Env, entry: Entry) -> None:
             lambda _: body,
             shown=without_secrets,
         )
-    except Stale:
+    except VersionMismatch:
         # Somebody changed the webhook in the meantime, perhaps to a URL that works, so it stays active. The answer
         # settles this post.
         env.log("webhook-changed", tenant=entry.tenant, webhook=entry.name)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import codec
 from chalicelib.core.entries import Condition, Entry, EntryKind, Pointer
-from chalicelib.core.errors import InUse, Unknown, Unusable
+from chalicelib.core.errors import ErrorCode, InUse, Unknown, Unusable
 from chalicelib.core.model import Endpoint
 from chalicelib.ports import ChangePage, Env
 from chalicelib.protocol.places import declared_endpoint, endpoint_in, endpoints_of, feeds_of, find_endpoint
@@ -49,7 +49,7 @@ def put_endpoint(env: Env, author: Author, wanted: Endpoint, condition: Conditio
             _check_same_place(codec.loads(before.body.encode(), Endpoint), wanted)
         findings = probe(env, wanted)
         if findings:
-            raise Unusable("EndpointUnusable", "; ".join(findings))
+            raise Unusable(ErrorCode.ENDPOINT_UNUSABLE, "; ".join(findings))
         return codec.dumps(wanted).decode()
 
     # The pointer stays when the endpoint is removed. Objects there still have an owner, and an upload that is left
@@ -65,7 +65,7 @@ def _check_same_place(before: Endpoint, wanted: Endpoint) -> None:
     same = replace(wanted.bucket, requester_pays=before.bucket.requester_pays) == before.bucket
     if not same or wanted.prefix != before.prefix:
         raise InUse(
-            "InUse",
+            ErrorCode.IN_USE,
             f"endpoint {wanted.id!r} is {before.prefix!r} in bucket {before.bucket.name!r} in {before.bucket.region}: "
             "another place is another endpoint; register one",
         )
@@ -82,7 +82,8 @@ def remove_endpoint(env: Env, author: Author, name: str, condition: Condition) -
         # This Region doesn't know of a feed that is being created in the other Region right now. Such a feed uses what
         # the removed entry said (`protocol.places`).
         raise InUse(
-            "InUse", f"endpoint {name!r} is used by {', '.join(map(repr, users[:5]))}: remove or change that first"
+            ErrorCode.IN_USE,
+            f"endpoint {name!r} is used by {', '.join(map(repr, users[:5]))}: remove or change that first",
         )
     unregister(env, author, EntryKind.ENDPOINT, name, condition)
 
@@ -99,8 +100,8 @@ def changes(env: Env, tenant: str, cursor: str | None, limit: int) -> ChangePage
 def _refuse_declared(env: Env, tenant: str, name: str) -> None:
     if declared_endpoint(env, tenant, name) is not None:
         detail = f"endpoint {name!r} came with the deployment: its operators change it there; choose another name"
-        raise InUse("DeclaredByDeployment", detail)
+        raise InUse(ErrorCode.DECLARED_BY_DEPLOYMENT, detail)
 
 
 def _unknown(name: str) -> Unknown:
-    return Unknown("NoSuchEndpoint", f"you have no endpoint {name[:80]!r}")
+    return Unknown(ErrorCode.NO_SUCH_ENDPOINT, f"you have no endpoint {name[:80]!r}")

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.core import ids
-from chalicelib.core.errors import NotYet, Unknown
+from chalicelib.core.errors import ErrorCode, NotYet, Unknown
 from chalicelib.core.lifecycles import PlanState
 from chalicelib.core.model import JobSpec, Link, Manifest, Outcome, Row
 from chalicelib.core.planned import Approval, PlanFacts, PlanSummary, plan_state, predicted
 from chalicelib.core.progress import Progress, derive
 from chalicelib.core.sweep import in_line
-from chalicelib.ports import Env, JobItems, QueueName, Wake
+from chalicelib.ports import CopyPartition, Env, JobItems, PlanRange, Task
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
 from chalicelib.protocol.probing import check_still_yours
@@ -60,7 +60,7 @@ def find_plan(env: Env, tenant: str, plan_id: str) -> tuple[JobSpec, JobItems]:
 
 
 def _unknown_plan(plan_id: str) -> Unknown:
-    return Unknown("UnknownPlan", f"you have no plan {plan_id!r}")
+    return Unknown(ErrorCode.UNKNOWN_PLAN, f"you have no plan {plan_id!r}")
 
 
 def get_plan(env: Env, tenant: str, plan_id: str) -> PlanView:
@@ -109,15 +109,15 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
     # Crash here: the plan is approved, but the job is not in the index of open jobs. The client got no answer, and its
     # repeated request gets here again.
     records.control.open_job(plan_id)
-    # From here on the job is safe: the first sweep that finds it there wakes all of it.
+    # From here on the job is safe: the first sweep that finds it there starts all of it.
     env.ledger.put_job(spec)
-    # Wake split too: it settles the job if there is nothing to copy.
-    wakes = [Wake.of(spec, QueueName.SPLIT, ids.ROOT_RANGE)]
+    # Start split too: it settles the job if there is nothing to copy.
+    tasks: list[Task] = [PlanRange.of(spec, ids.ROOT_RANGE)]
     survey = records.survey(limit=NAMES_PER_RESUME, planned_first=True)
     # Send the messages even if the plan had been approved before. Perhaps this very request did that, and the client
     # never got the answer.
-    wakes += [Wake.of(spec, QueueName.COPY, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
-    env.queue.send(wakes)
+    tasks += [CopyPartition.of(spec, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
+    env.queue.send(tasks)
     env.log("plan-approved", job=plan_id, tenant=tenant)
 
 
@@ -131,9 +131,9 @@ def _check_approvable(env: Env, records: JobRecords) -> None:
 
 
 _NOT_APPROVABLE = {
-    PlanState.PLANNING: ("PlanNotMade", "is still being made"),
-    PlanState.EXPIRED: ("PlanExpired", "is too old to be carried out"),
-    PlanState.CANCELLED: ("PlanCancelled", "was cancelled"),
+    PlanState.PLANNING: (ErrorCode.PLAN_NOT_MADE, "is still being made"),
+    PlanState.EXPIRED: (ErrorCode.PLAN_EXPIRED, "is too old to be carried out"),
+    PlanState.CANCELLED: (ErrorCode.PLAN_CANCELLED, "was cancelled"),
 }
 
 

@@ -11,11 +11,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from chalicelib.core.errors import Corrupt, EftError, NoSuchUpload, NotFound, NotYet, PreconditionFailed, Retry
+from chalicelib.core.errors import (
+    Corrupt,
+    EftError,
+    ErrorCode,
+    NoSuchUpload,
+    NotFound,
+    NotYet,
+    PreconditionFailed,
+    Retry,
+)
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
 from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
-from chalicelib.ports import Env, Part, Placement, QueueName, SourceRef, Wake
+from chalicelib.ports import Env, MakeReport, Part, Placement, SourceRef
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.reports import Draft, Piece, ReportRecords
@@ -53,7 +62,7 @@ def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportVie
     control = ControlRecords(env, spec.control_region)
     end = items.terminal or control.job(job_id).terminal()
     if end is None:
-        raise NotYet("JobNotSettled", f"{job_id} is not settled yet")
+        raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"{job_id} is not settled yet")
     made = ReportRecords(control, job_id, report).made()
     if made is None:
         _order(env, spec, report)
@@ -74,21 +83,29 @@ def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
     before = env.ledger.get_observation(spec.job_id, note.subject, env.region)
     if before is not None and note.since_ms - before.since_ms < ASK_AGAIN_MS:
         return
-    env.queue.send([Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report, tenant=spec.tenant)])
+    env.queue.send([MakeReport.of(spec, report)])
     # Crash here: the report is ordered, but the order is not noted. The next request orders it again, which is
     # harmless.
     env.ledger.put_observation(note)
     env.log("report-ordered", job=spec.job_id, report=report)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """A report is being made."""
+
+    report: ReportFormat
+
+
 def _note(env: Env, job_id: str, report: ReportFormat) -> Observation:
     """Return a note that this Region is making the report now, so that requests in the meantime need not order it."""
-    return Observation(job_id, f"report-{report}", env.region, "ordered", env.clock.now_ms())
+    return Observation.of(job_id, f"report-{report}", env.region, _Ordered(report), env.clock.now_ms())
 
 
-def run(env: Env, job_id: str, control_region: str, report: ReportFormat, deadline_ms: int) -> None:
+def run(env: Env, task: MakeReport, deadline_ms: int) -> None:
     """Make a report, or continue one."""
-    control = ControlRecords(env, control_region)
+    job_id, report = task.job_id, task.format
+    control = ControlRecords(env, task.control_region)
     records = control.job(job_id)
     spec = records.spec()
     if spec is None or records.terminal() is None:
@@ -113,9 +130,7 @@ class _Maker:
         tail = self._cut()
         if tail is None:
             # Crash before the send: the message that brought us here comes again by itself, later.
-            spec, report = self.spec, self.reports.format
-            wake = Wake(QueueName.SPLIT, spec.job_id, spec.control_region, report=report, tenant=spec.tenant)
-            self.env.queue.send([wake])
+            self.env.queue.send([MakeReport.of(self.spec, self.reports.format)])
             return
         made = self._small(tail) if tail.ordinal == 1 else self._large(tail)
         # Crash here: the report is complete, but not recorded as made. The next maker finds it complete, and records

@@ -12,7 +12,7 @@ from itertools import islice
 
 from chalicelib.core import codec, ids
 from chalicelib.core.entries import Condition, Entry, EntryKind
-from chalicelib.core.errors import BadRequest, KeyReused, Retry, Unusable
+from chalicelib.core.errors import BadRequest, ErrorCode, KeyReused, Retry, Unusable
 from chalicelib.core.leases import Observation
 from chalicelib.core.model import JobSpec, Terminal
 from chalicelib.core.schedules import LATE_MS, Overlap, Run, RunState, Schedule, check_times, due, missed
@@ -59,12 +59,20 @@ def run(env: Env, until_ms: int) -> None:
     env.part_pool.map(lambda pair: _in_time(env, *pair, until_ms), todo)
 
 
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """All work on a schedule is done up to this occurrence."""
+
+    occurrence_ms: int
+
+
 def _handled(env: Env) -> dict[str, int]:
     """Return, for each schedule id, up to which occurrence all work is done, as either Region has noted it. This is a
     hint that saves reading the records."""
     found: dict[str, int] = {}
-    for note in env.ledger.job_items(SCHEDULES).observations:
-        found[note.subject] = max(found.get(note.subject, 0), int(note.seen))
+    for observation in env.ledger.job_items(SCHEDULES).observations:
+        if (handled := observation.note(Handled)) is not None:
+            found[observation.subject] = max(found.get(observation.subject, 0), handled.occurrence_ms)
     return found
 
 
@@ -77,7 +85,7 @@ def _in_time(env: Env, one: Registered, occurrences: Sequence[int], until_ms: in
         expected = isinstance(error, Retry | BadRequest | Unusable)
         env.log("schedule-waits", schedule=one.schedule.id, error=repr(error), trace=not expected)
         return
-    note = Observation(SCHEDULES, one.schedule.id, env.region, str(occurrences[-1]), env.clock.now_ms())
+    note = Observation.of(SCHEDULES, one.schedule.id, env.region, Handled(occurrences[-1]), env.clock.now_ms())
     # Crash before this: the next sweep finds everything decided and done.
     tell(env, env.ledger.put_observation, note)
 
@@ -246,7 +254,7 @@ def put_schedule(
         body = codec.dumps(_schedule(env, author, name, wanted, spec, old))
         if len(body) > SCHEDULE_MAX_BYTES:
             detail = f"with its job it has {len(body)} bytes, and may have {SCHEDULE_MAX_BYTES}: use a manifest"
-            raise BadRequest("ScheduleTooLarge", detail)
+            raise BadRequest(ErrorCode.SCHEDULE_TOO_LARGE, detail)
         return body.decode()
 
     entry, new = register(env, author, EntryKind.SCHEDULE, name, condition, body_after)
@@ -279,7 +287,7 @@ def _elsewhere(region: str, spec: JobSpec) -> BadRequest:
     """Return the error for a target in another Region. If a schedule's records were in two Regions, an occurrence could
     be decided twice."""
     return BadRequest(
-        "TargetRegionChanged",
+        ErrorCode.TARGET_REGION_CHANGED,
         f"target {spec.target.id!r} is in {spec.control_region}, and this schedule's has been in {region}, where its "
         "runs are recorded: make another schedule",
     )

@@ -5,28 +5,26 @@ Entries of the log are create-only, and each says where the next one begins. So 
 once, or one after another's death, build the same log.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chalicelib.core import ids, keyrange
 from chalicelib.core.admission import heads
 from chalicelib.core.deletions import NOT_ALL_DELIVERED, NOTHING
 from chalicelib.core.errors import Denied, NoSuchBucket, Permanent
 from chalicelib.core.filters import Sieve
-from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method, ObjectFacts
-from chalicelib.core.plan import target_key
+from chalicelib.core.model import Fork, JobKind, JobSpec, Link, Manifest, Method
 from chalicelib.core.planned import totals_with
-from chalicelib.core.policy import LIST_PAGE_KEYS
-from chalicelib.core.prefixes import is_folder
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.settle import CANCELLED
 from chalicelib.core.totals import Totals
-from chalicelib.ports import Env, QueueName, Wake
+from chalicelib.ports import CopyPartition, Env, PlanRange
 from chalicelib.protocol.admission import Line
 from chalicelib.protocol.deletions import cut_deletions, delivered, end_of_chain, keep_all
 from chalicelib.protocol.intents import Lookout
 from chalicelib.protocol.listing import cut_list
 from chalicelib.protocol.patience import with_patience
-from chalicelib.protocol.planning import Cut, plan_rows
+from chalicelib.protocol.planning import Cut
+from chalicelib.protocol.prefix_source import cut_prefix
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.retrying import cut_retry
@@ -35,57 +33,26 @@ from chalicelib.protocol.summing import sum_up_if_due
 from chalicelib.protocol.table import tell
 
 RESERVE_MS = 30_000
-PAGES_PER_LINK = 20
-"""Maximum number of pages that are listed for one manifest if a filter leaves few of their objects."""
 
 
-def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: int, *, rested: int = 0) -> None:
+def run(env: Env, task: PlanRange, deadline_ms: int) -> None:
     """Extend the manifest log of a range until it is complete, ends in a range split, or this invocation's time is used
     up."""
-    records = ControlRecords(env, control_region).job(job_id)
+    records = ControlRecords(env, task.control_region).job(task.job_id)
     spec = records.spec()
     if spec is None:
-        env.log("split-unknown-job", job=job_id)
+        env.log("split-unknown-job", job=task.job_id)
         return
     if spec.kind is JobKind.FEED or records.terminal() is not None:
         return
     lookout = Lookout.begin(env, records, planned_first=spec.planned_first)
     if lookout.intents.cancelled:
-        _cancel_range(env, records, spec, range_id or ids.ROOT_RANGE)
-        if spec.deletion is not None:
-            # Do this even if the deletion log has not begun. Then it never begins, even if another splitter sleeps
-            # between its look and its first entry.
-            _cancel_range(env, records, spec, ids.DELETE_RANGE)
+        _cancel(env, records, spec, task.range_id)
         settle_if_due(env, records, spec)
         return
-    bounds = _bounds(records, range_id or ids.ROOT_RANGE)
-    if bounds is None:
-        # The sweep can't tell from names whether a range was split, so it sends messages for halves that may not exist.
-        env.log("split-no-such-range", job=job_id, range=range_id)
+    chain = _read_chain(env, records, spec, task.range_id)
+    if chain is None or not _extend(env, chain, lookout, task, deadline_ms):
         return
-    chain = _Chain.read(env, records, spec, range_id or ids.ROOT_RANGE, bounds)
-    if chain.deletes and not chain.links and not _begin_deletions(env, chain):
-        return
-    sieve = Sieve.of(spec.filters)
-    links = 0
-    while not chain.ended:
-        if lookout.look().paused:
-            # Drop the message. The request that resumes the job wakes all ranges, or the sweep that sees the job
-            # resumed does.
-            env.log("split-paused", job=job_id, range=range_id)
-            return
-        out_of_time = env.clock.now_ms() >= deadline_ms - RESERVE_MS
-        if links >= env.policy.split_links_per_run or out_of_time:
-            may_fork = spec.kind is JobKind.PREFIX and not chain.deletes and links >= env.policy.split_links_per_run
-            _hand_over(env, chain, may_fork=may_fork)
-            break
-        link = _next_manifest_in_time(env, spec, chain, sieve, rested)
-        if link is None:
-            break
-        chain.append(link)
-        links += 1
-    if chain.deletes and chain.ended:
-        _conclude_deletions(env, chain, deadline_ms, wake=links > 0)
     if lookout.intents.unapproved:
         # If the plan was approved in the meantime, it had been summed up before, and this does nothing.
         sum_up_if_due(env, records, spec)
@@ -93,9 +60,58 @@ def run(env: Env, job_id: str, control_region: str, range_id: str, deadline_ms: 
         settle_if_due(env, records, spec)
 
 
+def _read_chain(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> "_Chain | None":
+    """Read the manifest log of a range. Return None if the log must not be extended: there is no such range, or
+    deletions may not begin yet."""
+    bounds = _bounds(records, range_id)
+    if bounds is None:
+        # The sweep can't tell from names whether a range was split, so it sends messages for halves that may not exist.
+        env.log("split-no-such-range", job=spec.job_id, range=range_id)
+        return None
+    chain = _Chain.read(env, records, spec, range_id, bounds)
+    if chain.deletes and not chain.links and not _begin_deletions(env, chain):
+        return None
+    return chain
+
+
+def _extend(env: Env, chain: "_Chain", lookout: Lookout, task: PlanRange, deadline_ms: int) -> bool:
+    """Extend the log until it is complete, waits for an object that doesn't answer, or this invocation has done its
+    share. Return False if the job is paused."""
+    sieve = Sieve.of(chain.spec.filters)
+    links_before = chain.links
+    while not chain.ended:
+        if lookout.look().paused:
+            # Drop the message. The request that resumes the job starts all ranges, or the sweep that sees the job
+            # resumed does.
+            env.log("split-paused", job=chain.spec.job_id, range=chain.range_id)
+            return False
+        out_of_time = env.clock.now_ms() >= deadline_ms - RESERVE_MS
+        has_done_its_share = chain.links - links_before >= env.policy.split_links_per_run
+        if has_done_its_share or out_of_time:
+            may_fork = chain.spec.kind is JobKind.PREFIX and not chain.deletes and has_done_its_share
+            _hand_over(env, chain, may_fork=may_fork)
+            break
+        manifest = _next_manifest_in_time(env, chain, sieve, task)
+        if manifest is None:
+            break
+        chain.append(manifest)
+    if chain.deletes and chain.ended:
+        _conclude_deletions(env, chain, deadline_ms, extended=chain.links > links_before)
+    return True
+
+
+def _cancel(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> None:
+    """Plan no further, neither in this range nor in the deletion log."""
+    _cancel_range(env, records, spec, range_id)
+    if spec.deletion is not None:
+        # Do this even if the deletion log has not begun. Then it never begins, even if another splitter sleeps between
+        # its look and its first entry.
+        _cancel_range(env, records, spec, ids.DELETE_RANGE)
+
+
 def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -> None:
-    """Plan no further: end the manifest log of a range and of its halves where they stand. Then wake copy to decide the
-    planned partitions: the first of each lane, since each partition wakes the next one as usual."""
+    """Plan no further: end the manifest log of a range and of its halves where they stand. Then start copy to decide
+    the planned partitions: the first of each lane, since each partition starts the next one as usual."""
     bounds = _bounds(records, range_id)
     if bounds is None:
         return
@@ -106,10 +122,10 @@ def _cancel_range(env: Env, records: JobRecords, spec: JobSpec, range_id: str) -
         chain.append(chain.manifest(Cut((), chain.end, last=True, error=CANCELLED)))
     for half in "01" if chain.forked else "":
         _cancel_range(env, records, spec, f"{range_id}{half}")
-    # Crash before this: the sweep sees partitions that nobody decides, and wakes copy.
-    line = Line(env, records, spec)
-    waiting = _undecided(records, range_id, planned, line.ahead(range_id)) + records.asides_of_range(range_id)
-    env.queue.send([line.wake(part) for part in waiting])
+    # Crash before this: the sweep sees partitions that nobody decides, and starts copy.
+    ahead = Line(env, records, spec).ahead(range_id)
+    waiting = _undecided(records, range_id, planned, ahead) + records.asides_of_range(range_id)
+    env.queue.send([CopyPartition.of(spec, part) for part in waiting])
 
 
 def _undecided(records: JobRecords, range_id: str, planned: int, lines: int) -> list[str]:
@@ -137,25 +153,25 @@ def _begin_deletions(env: Env, chain: "_Chain") -> bool:
     return True
 
 
-def _conclude_deletions(env: Env, chain: "_Chain", deadline_ms: int, *, wake: bool) -> None:
-    """Act on a complete deletion log. Its last entry says whether any deletion may be carried out: if so, wake copy for
-    all partitions, else write their receipts as KEPT."""
+def _conclude_deletions(env: Env, chain: "_Chain", deadline_ms: int, *, extended: bool) -> None:
+    """Act on a complete deletion log. Its last entry says whether any deletion may be carried out: if so, and if this
+    invocation has extended the log, start copy for all partitions. Otherwise write their receipts as KEPT."""
     end = end_of_chain(chain.records)
     assert end is not None, "asked only of a chain that has ended"
     if end.error and not keep_all(env, chain.records, end, deadline_ms - RESERVE_MS):
         _hand_over(env, chain, may_fork=False)
-    elif not end.error and wake:
-        # Crash before this: the sweep sees partitions that nobody works on, and wakes copy.
+    elif not end.error and extended:
+        # Crash before this: the sweep sees partitions that nobody works on, and starts copy.
         line = Line(env, chain.records, chain.spec)
         parts = heads(chain.records.links_of_range(ids.DELETE_RANGE), line.ahead)
-        env.queue.send([line.wake(part, fresh=True) for part in parts])
+        env.queue.send([CopyPartition.of(chain.spec, part, fresh=True) for part in parts])
 
 
 def _hand_over(env: Env, chain: "_Chain", *, may_fork: bool) -> None:
     """Leave the rest of the range to further invocations: two in parallel if the range can be split, else one."""
     middle = _find_middle(env, chain) if may_fork else None
     if middle is None:
-        env.queue.send([Wake.of(chain.spec, QueueName.SPLIT, chain.range_id)])
+        env.queue.send([PlanRange.of(chain.spec, chain.range_id)])
         return
     chain.append(
         Fork(
@@ -184,22 +200,22 @@ def _find_middle(env: Env, chain: "_Chain") -> str | None:
     return None if first is None else keyrange.divide(first, lambda bound: first_above(bound) is not None)
 
 
-def _next_manifest_in_time(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve, rested: int) -> Manifest | None:
+def _next_manifest_in_time(env: Env, chain: "_Chain", sieve: Sieve, task: PlanRange) -> Manifest | None:
     """Return the next manifest as `_next_manifest` does, even if one object never answers: its row fails when its retry
     budget is used up. Return None while the range waits for such an object."""
-    wake = replace(Wake.of(spec, QueueName.SPLIT, chain.range_id), rested=rested)
     return with_patience(
         env,
         chain.records,
-        spec,
+        chain.spec,
         f"split-{chain.next_part}",
-        wake,
-        lambda seeing: _next_manifest(seeing, spec, chain, sieve),
+        task,
+        lambda seeing: _next_manifest(seeing, chain, sieve),
     )
 
 
-def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Manifest:
+def _next_manifest(env: Env, chain: "_Chain", sieve: Sieve) -> Manifest:
     """Plan the rows that follow the log's last entry. Look at their objects on both sides."""
+    spec = chain.spec
     try:
         if spec.kind is JobKind.RETRY:
             return chain.manifest(cut_retry(env, spec, chain.cursor))
@@ -207,59 +223,12 @@ def _next_manifest(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Ma
             return chain.manifest(cut_list(env, spec, chain.cursor))
         if chain.deletes:
             return chain.manifest(cut_deletions(env, spec, sieve, chain.cursor, chain.rows))
-        return chain.manifest(_cut_listing(env, spec, chain, sieve))
+        return chain.manifest(cut_prefix(env, spec, sieve, chain.cursor, chain.end))
     except (Denied, NoSuchBucket, Permanent) as error:
         # The bucket can't be listed, and a retry won't help. The range ends here, and the job says why.
         side = f"source {spec.source.id!r} or target {spec.target.id!r}"
         why = f"{NOTHING}: can't list" if chain.deletes else "can't list"
         return chain.manifest(Cut((), chain.end, last=True, error=f"{why} {side}: {error}"))
-
-
-def _cut_listing(env: Env, spec: JobSpec, chain: "_Chain", sieve: Sieve) -> Cut:
-    """Return the rows of one page of the source, or of several pages if a filter leaves few objects of each.
-
-    After `PAGES_PER_LINK` pages an entry is written even without rows. It keeps the position in the listing, so that
-    neither a crash nor a filter that matches nothing makes the listing start again.
-    """
-    limit = min(env.policy.partition_rows, LIST_PAGE_KEYS)
-    meant: list[ObjectFacts] = []
-    dropped: list[str] = []
-    cursor, last = chain.cursor, False
-    for _ in range(PAGES_PER_LINK):
-        page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=cursor, limit=limit - len(meant))
-        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
-        for facts in objects:
-            if sieve.passes(facts.key.removeprefix(spec.source_prefix), facts):
-                meant.append(facts)
-            else:
-                dropped.append(facts.key)
-        last = not page.truncated or len(objects) < len(page.objects)
-        cursor = objects[-1].key if objects else chain.end
-        if last or not dropped or 2 * len(meant) > limit:
-            break
-    taken = _within_bytes(meant, env.policy.partition_bytes)
-    if len(taken) < len(meant):
-        cursor, last = taken[-1].key, False
-        dropped = [key for key in dropped if key < cursor]
-    named = [facts for facts in taken if not _is_own_marker(spec, facts)]
-    return Cut(plan_rows(env, spec, named, chain.cursor), cursor, last, len(dropped))
-
-
-def _is_own_marker(spec: JobSpec, facts: ObjectFacts) -> bool:
-    """Return whether an object is the folder marker of the source prefix itself. Below an empty target prefix it has no
-    counterpart. Any other object whose key equals the prefix is a real object, and gets a row."""
-    nameless = not target_key(facts.key, spec.source_prefix, spec.target_prefix)
-    return nameless and facts.size == 0 and is_folder(spec.source_prefix)
-
-
-def _within_bytes(objects: list[ObjectFacts], limit: int) -> list[ObjectFacts]:
-    """Return the first objects whose sizes sum up to at most `limit` bytes, but at least one object."""
-    total = 0
-    for index, facts in enumerate(objects):
-        total += facts.size
-        if total > limit and index > 0:
-            return objects[:index]
-    return objects
 
 
 @dataclass(slots=True)
@@ -321,28 +290,28 @@ class _Chain:
         )
 
     def append(self, link: Link) -> None:
-        """Write the next entry, or adopt the one that another splitter has written there. Wake the steps that go on
+        """Write the next entry, or adopt the one that another splitter has written there. Start the steps that go on
         from it."""
         there = self.records.create_link(link)
-        # Crash here: the entry is written, and no step was woken for it. The sweep sees that nobody claims it, and
-        # wakes copy (or split).
+        # Crash here: the entry is written, and no step was started for it. The sweep sees that nobody claims it, and
+        # starts copy (or split).
         self._move_to(there)
         self._report()
         if there != link:
             return  # The splitter that wrote the entry sends the messages.
         line = Line(self.env, self.records, self.spec)
         if isinstance(link, Fork):
-            self.env.queue.send([Wake.of(self.spec, QueueName.SPLIT, f"{self.range_id}{side}") for side in "01"])
+            self.env.queue.send([PlanRange.of(self.spec, f"{self.range_id}{side}") for side in "01"])
         elif self.deletes and link.rows:
-            return  # Copy is woken when the whole deletion log is planned.
+            return  # Copy is started when the whole deletion log is planned.
         elif all(row.method is Method.NONE for row in link.rows):
             self._receipt_at_once(link)
             if not self.spec.planned_first:
                 line.pass_over(link)
         elif self.spec.planned_first:
-            return  # The request that approves the plan wakes copy, which refuses to work before that.
+            return  # The request that approves the plan starts copy, which refuses to work before that.
         elif line.is_due(link.part):
-            self.env.queue.send([line.wake(link.part, fresh=True)])
+            self.env.queue.send([CopyPartition.of(self.spec, link.part, fresh=True)])
 
     def _receipt_at_once(self, manifest: Manifest) -> None:
         """Write the receipt of a partition whose rows were all decided by looking at both sides. Nothing is to be

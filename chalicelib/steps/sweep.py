@@ -7,19 +7,19 @@ has found not to answer (ADR 0022).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from chalicelib.core.errors import Denied, EftError, NoSuchBucket, Retry
 from chalicelib.core.ids import object_id
 from chalicelib.core.intents import INTENTS_SUBJECT, NO_INTENTS, Intents
-from chalicelib.core.leases import Observation, Standing
+from chalicelib.core.leases import LeaseStatus, Observation, RegionFingerprint, RegionFingerprints, note_of
 from chalicelib.core.model import JobSpec
-from chalicelib.core.registers import Mark, Registration, Stale, judge_upload
+from chalicelib.core.registers import Mark, Registration, StaleUploadAction, judge_upload
 from chalicelib.core.roles import acts_in
 from chalicelib.core.shares import Stage
 from chalicelib.core.sweep import JOB_SUBJECT, Repairs, decide, due_before_next_sweep
-from chalicelib.ports import Env, QueueName, UploadInfo, Wake
+from chalicelib.ports import CopyPartition, Env, PlanRange, Task, UploadInfo, VerifyPartition
 from chalicelib.protocol.breaker import Breaker, for_quick, s3_of
 from chalicelib.protocol.catchup import catch_up, fill_feeds
 from chalicelib.protocol.intents import intents_note
@@ -27,7 +27,7 @@ from chalicelib.protocol.lease import observe
 from chalicelib.protocol.places import Places, read_places
 from chalicelib.protocol.rechecking import recheck
 from chalicelib.protocol.records import PLAN_MARK, ControlRecords, JobRecords
-from chalicelib.protocol.regions import beat, note_storage, peers, region_sight, watch_region
+from chalicelib.protocol.regions import beat, note_storage, peers, region_fingerprint, watch_region
 from chalicelib.protocol.reverify import verify_again
 from chalicelib.protocol.settling import finish, settle
 from chalicelib.protocol.slots import waits_for_slot
@@ -42,7 +42,7 @@ CURSOR_JOB = "sweep"
 class _Found:
     """The findings of a sweep's stages, for the stages after them."""
 
-    sights: dict[str, str] = field(default_factory=dict)
+    regions: dict[str, RegionFingerprint] = field(default_factory=dict)
     """The heartbeat fingerprint of each other Region. If a Region is missing here, its fingerprint is unknown, and
     nothing of that Region counts as dead."""
     dead: list[str] = field(default_factory=list)
@@ -73,11 +73,11 @@ def _look_at_regions(env: Env, found: _Found) -> None:
     beat(env)
     for region in peers(env):
         try:
-            found.sights[region] = region_sight(env, region)
+            found.regions[region] = region_fingerprint(env, region)
         except Retry as error:
             env.log("region-not-seen", region=region, error=str(error))
             continue
-        if watch_region(env, region, found.sights[region]) >= env.policy.takeover_after_ms:
+        if watch_region(env, region, found.regions[region]) >= env.policy.takeover_after_ms:
             found.dead.append(region)
 
 
@@ -88,7 +88,7 @@ def _sweep_peers(env: Env, breaker: Breaker, found: _Found, until_ms: int) -> No
 
 def _sweep_region(env: Env, breaker: Breaker, region: str, found: _Found, until_ms: int) -> None:
     try:
-        _sweep_jobs(env, ControlRecords(env, region), found.sights, until_ms)
+        _sweep_jobs(env, ControlRecords(env, region), found.regions, until_ms)
     except (Retry, Denied, NoSuchBucket) as error:
         # That Region's storage can't be reached. Its jobs wait, and go on by themselves when it is back.
         env.log("control-bucket-unreachable", region=region, error=str(error))
@@ -109,39 +109,47 @@ def _sweep_feeds(env: Env, found: _Found, until_ms: int) -> None:
 # --- jobs -----------------------------------------------------------------------------------------------------
 
 
-def _sweep_jobs(env: Env, control: ControlRecords, sights: Mapping[str, str], until_ms: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """The name after which the next sweep of a Region's open jobs begins; "" for the first one."""
+
+    after: str = ""
+
+
+def _sweep_jobs(env: Env, control: ControlRecords, regions: RegionFingerprints, until_ms: int) -> None:
     """Sweep the open jobs in turn, starting after the job at which the last run ended. Start with the first job if the
     table doesn't answer, so that an error raised here always means that the Region's storage failed."""
-    cursor = ask(env, env.ledger.get_observation, CURSOR_JOB, control.region, env.region)
-    start = cursor.seen if cursor else ""
+    noted = ask(env, env.ledger.get_observation, CURSOR_JOB, control.region, env.region)
+    cursor = note_of(noted, _Cursor) or _Cursor()
+    start = cursor.after
     limit = env.policy.sweep_jobs_per_run
     job_ids = control.open_jobs(start, limit) or (control.open_jobs("", limit) if start else [])
     if not job_ids:
         return
-    swept = env.part_pool.map(lambda name: _sweep_in_time(env, control, name, sights, until_ms), job_ids)
+    swept = env.part_pool.map(lambda name: _sweep_in_time(env, control, name, regions, until_ms), job_ids)
     # A job for which there was no time comes first next time, with the jobs after it. After the last job, the first one
     # follows.
     in_time = next((index for index, done in enumerate(swept) if not done), len(job_ids))
     went_through = in_time == len(job_ids) < limit
     start = "" if went_through else job_ids[in_time - 1] if in_time else start
-    if start != (cursor.seen if cursor else ""):
-        noted = Observation(CURSOR_JOB, control.region, env.region, start, env.clock.now_ms())
-        tell(env, env.ledger.put_observation, noted)
+    if start != cursor.after:
+        observation = Observation.of(CURSOR_JOB, control.region, env.region, _Cursor(start), env.clock.now_ms())
+        tell(env, env.ledger.put_observation, observation)
 
 
-def _sweep_in_time(env: Env, control: ControlRecords, name: str, sights: Mapping[str, str], until_ms: int) -> bool:
+def _sweep_in_time(env: Env, control: ControlRecords, name: str, regions: RegionFingerprints, until_ms: int) -> bool:
     """Sweep a job, and return False if no time is left for that. An error of one job must not hold up the others."""
     if env.clock.now_ms() >= until_ms:
         return False
     records = control.job(name.removesuffix(PLAN_MARK))
     try:
-        _sweep_job(env, records, sights, in_making=name.endswith(PLAN_MARK))
+        _sweep_job(env, records, regions, in_making=name.endswith(PLAN_MARK))
     except Exception as error:  # noqa: BLE001 - one job's trouble must not hold up the others
         env.log("sweep-job-failed", job=records.job_id, error=repr(error), trace=True)
     return True
 
 
-def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_making: bool) -> None:
+def _sweep_job(env: Env, records: JobRecords, regions: RegionFingerprints, *, in_making: bool) -> None:
     """Repair one open job. `in_making` says that the index lists it as a plan in the making."""
     spec = records.spec()
     if spec is None:
@@ -162,7 +170,7 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_m
         env.log("table-not-read", job=records.job_id, error=str(error))
         (sum_up if survey.intents.unapproved else settle)(env, records, spec)
         return
-    if spec.home != env.region and spec.home not in sights:
+    if spec.home != env.region and spec.home not in regions:
         raise Retry("RegionNotSeen", f"{spec.home} is the home of {records.job_id}")
     repairs = decide(
         records.job_id,
@@ -170,25 +178,31 @@ def _sweep_job(env: Env, records: JobRecords, sights: Mapping[str, str], *, in_m
         before,
         region=env.region,
         home=spec.home,
-        home_sight=sights.get(spec.home, ""),
+        home_region=regions.get(spec.home),
         now_ms=env.clock.now_ms(),
         policy=env.policy,
         deletes=spec.deletion is not None,
         priority=spec.priority,
     )
-    _execute(env, records, spec, repairs, sights, unapproved=survey.intents.unapproved)
+    _execute(env, records, spec, repairs, regions, unapproved=survey.intents.unapproved)
 
 
-def _note_intents(env: Env, records: JobRecords, seen: Intents) -> None:
+def _note_intents(env: Env, records: JobRecords, intents: Intents) -> None:
     """Note the desired state in the table, for the API's answers. The worker that recorded it may have died before
     noting it, or noted it too late."""
     before = env.ledger.get_observation(records.job_id, INTENTS_SUBJECT, env.region)
-    if before is None or before.seen != str(seen):
-        tell(env, env.ledger.put_observation, intents_note(env, records.job_id, seen))
+    if note_of(before, Intents) != intents:
+        tell(env, env.ledger.put_observation, intents_note(env, records.job_id, intents))
 
 
 def _execute(
-    env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str], *, unapproved: bool
+    env: Env,
+    records: JobRecords,
+    spec: JobSpec,
+    repairs: Repairs,
+    regions: RegionFingerprints,
+    *,
+    unapproved: bool,
 ) -> None:
     if repairs.close:
         end = records.terminal()
@@ -197,30 +211,31 @@ def _execute(
         return
     if repairs.settle and (sum_up if unapproved else settle)(env, records, spec):
         return
-    _wake_expiring(env, records, spec, repairs, sights)
-    wakes = [Wake.of(spec, QueueName.SPLIT, range_id) for range_id in repairs.split]
+    _send_takeovers(env, records, spec, repairs, regions)
+    tasks: list[Task] = [PlanRange.of(spec, range_id) for range_id in repairs.split]
     if not (repairs.again and repairs.copy and waits_for_slot(env, spec)):
-        wakes += [Wake.of(spec, QueueName.COPY, part) for part in repairs.copy]
-    wakes += [Wake.of(spec, QueueName.VERIFY, part) for part in repairs.verify]
-    if wakes:
-        env.log("redriven", job=records.job_id, wakes=len(wakes), delay_ms=repairs.delay_ms)
-    env.queue.send(wakes, delay_ms=repairs.delay_ms)
+        tasks += [CopyPartition.of(spec, part) for part in repairs.copy]
+    tasks += [VerifyPartition.of(spec, part) for part in repairs.verify]
+    if tasks:
+        env.log("redriven", job=records.job_id, wakes=len(tasks), delay_ms=repairs.delay_ms)
+    env.queue.send(tasks, delay_ms=repairs.delay_ms)
     if repairs.observation is not None:
         # Write this after the messages are sent: a crash in between sends them once more, which is harmless.
         env.ledger.put_observation(repairs.observation)
 
 
-def _wake_expiring(env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, sights: Mapping[str, str]) -> None:
-    """Wake copy for claims whose leases have expired. For leases that expire before the next sweep, delay the message
+def _send_takeovers(
+    env: Env, records: JobRecords, spec: JobSpec, repairs: Repairs, regions: RegionFingerprints
+) -> None:
+    """Start copy for claims whose leases have expired. For leases that expire before the next sweep, delay the message
     until then. Copy checks the lease again."""
     for part, epoch in repairs.watch:
-        found = observe(env, records, part, epoch, sights, rounds=repairs.resting.get(part, 0))
-        if found.standing is Standing.EXPIRED or (
-            found.standing is Standing.WAITING and due_before_next_sweep(found.wait_ms, env.policy)
+        lease = observe(env, records, part, epoch, regions, rounds=repairs.resting.get(part, 0))
+        if lease.status is LeaseStatus.EXPIRED or (
+            lease.status is LeaseStatus.WAITING and due_before_next_sweep(lease.wait_ms, env.policy)
         ):
-            env.log("lease-expires", job=records.job_id, part=part, epoch=epoch, in_ms=found.wait_ms)
-            wake = replace(Wake.of(spec, QueueName.COPY, part), takeover=True)
-            env.queue.send([wake], delay_ms=found.wait_ms)
+            env.log("lease-expires", job=records.job_id, part=part, epoch=epoch, in_ms=lease.wait_ms)
+            env.queue.send([CopyPartition.of(spec, part, takeover=True)], delay_ms=lease.wait_ms)
 
 
 # --- multipart uploads ----------------------------------------------------------------------------------------
@@ -265,21 +280,21 @@ def _collect(env: Env, control: ControlRecords, info: UploadInfo) -> None:
     """Abort one upload, unless its row continues with it, or may do so later."""
     register_id = object_id(info.upload.bucket.name, info.upload.key)
     generations = control.register(register_id)
-    verdict = _judge(control, info, generations)
-    if verdict is Stale.FENCE:
+    action = _judge(control, info, generations)
+    if action is StaleUploadAction.FENCE:
         # Its creator may be asleep between CreateMultipartUpload and registration. It fixed its generation before
         # CreateMultipartUpload, so that generation is at most the next one. Fill the next generation with a TOMBSTONE,
         # so that the upload can't be registered any more. Then look again.
         tomb = Registration(Mark.TOMB, "", "", info.upload.upload_id, env.ids.nonce())
         control.registered(register_id, max(generations, default=0) + 1, tomb)
-        verdict = _judge(control, info, control.register(register_id))
-        verdict = Stale.ABORT if verdict is Stale.FENCE else verdict
-    if verdict is Stale.ABORT:
+        action = _judge(control, info, control.register(register_id))
+        action = StaleUploadAction.ABORT if action is StaleUploadAction.FENCE else action
+    if action is StaleUploadAction.ABORT:
         env.store.abort(info.upload)
         env.log("upload-aborted", bucket=info.upload.bucket.name, key=info.upload.key, age_ms=info.age_ms)
 
 
-def _judge(control: ControlRecords, info: UploadInfo, generations: dict[int, Registration]) -> Stale:
+def _judge(control: ControlRecords, info: UploadInfo, generations: dict[int, Registration]) -> StaleUploadAction:
     settled = {
         f"{r.job_id}/{r.row}": control.job(r.job_id).all_done(r.row.rpartition("/")[0])
         for r in generations.values()

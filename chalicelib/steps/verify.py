@@ -25,7 +25,7 @@ from chalicelib.core.model import (
     Verification,
 )
 from chalicelib.core.verdict import verified, verified_deletion
-from chalicelib.ports import Arrival, Delivery, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, Delivery, Env, VerifyDelivery, VerifyPartition
 from chalicelib.protocol.deliveries import REPLACING, source_key_of
 from chalicelib.protocol.multipart import abort_registered, upload_name
 from chalicelib.protocol.patience import with_patience
@@ -43,11 +43,12 @@ them."""
 LOOKED_AT = (Outcome.COPIED, Outcome.DELETED, Outcome.KEPT)
 
 
-def run(env: Env, job_id: str, control_region: str, part: str, *, rested: int = 0) -> None:
+def run(env: Env, task: VerifyPartition) -> None:
     """Verify a copied partition and write its receipt. Paused jobs are verified too, since nothing is copied by that.
     Objects that have arrived are best checked before somebody changes them, and a job whose objects are all copied can
     settle."""
-    control = ControlRecords(env, control_region)
+    job_id, part = task.job_id, task.partition
+    control = ControlRecords(env, task.control_region)
     records = control.job(job_id)
     spec, manifest, copied = records.spec(), records.link(part), records.copied(part)
     if spec is None or copied is None or not isinstance(manifest, Manifest):
@@ -55,13 +56,12 @@ def run(env: Env, job_id: str, control_region: str, part: str, *, rested: int = 
         return
     receipt = records.receipt(part)
     if receipt is None:
-        wake = Wake.of(spec, QueueName.VERIFY, part)
         outcomes = with_patience(
             env,
             records,
             spec,
             f"verify-{part}",
-            replace(wake, rested=rested),
+            task,
             lambda seeing: _verify_rows(seeing, spec, manifest, copied),
         )
         if outcomes is None:
@@ -77,8 +77,8 @@ def run(env: Env, job_id: str, control_region: str, part: str, *, rested: int = 
     # Crash here, or a second verifier: the next task message repeats what follows, which is safe.
     _abort_leftovers(env, control, spec, manifest, receipt)
     if any(not row.outcome.is_end for row in receipt.rows) and not manifest.aside:
-        # Crash before this: the sweep sees a copy record without a receipt, and wakes verify.
-        env.queue.send([Wake.of(spec, QueueName.VERIFY, ids.aside_of(part))])
+        # Crash before this: the sweep sees a copy record without a receipt, and starts verify.
+        env.queue.send([VerifyPartition.of(spec, ids.aside_of(part))])
     settle_if_due(env, records, spec)
 
 
@@ -164,15 +164,15 @@ def _abort_leftovers(env: Env, control: ControlRecords, spec: JobSpec, manifest:
             env.log("abort-failed", job=spec.job_id, key=row.target, error=str(error))
 
 
-def verify_delivery(env: Env, wake: VerifyDelivery) -> None:
+def verify_delivery(env: Env, task: VerifyDelivery) -> None:
     """Verify one object that intake delivered inline."""
-    places = places_of_feed(env, wake.feed_id)
-    feed = places.feeds.get(wake.feed_id) or places.removed.get(wake.feed_id)
+    places = places_of_feed(env, task.feed_id)
+    feed = places.feeds.get(task.feed_id) or places.removed.get(task.feed_id)
     if feed is None:
-        env.log("verify-unknown-feed", feed=wake.feed_id, key=wake.key)
+        env.log("verify-unknown-feed", feed=task.feed_id, key=task.key)
         return
-    known = env.ledger.get_deliveries(wake.feed_id, wake.key)
-    unverified = _unverified([d for d in known if d.pin == wake.pin])
+    known = env.ledger.get_deliveries(task.feed_id, task.key)
+    unverified = _unverified([d for d in known if d.pin == task.pin])
     if unverified:
         _look_again(env, feed, places.source(feed), places.target(feed), known, unverified)
 

@@ -1,5 +1,6 @@
 /* feeds.pml - one key of a feed: which version lies at the target in the end, and how often each was put there
- * (docs/adr/0023-feed-deliveries.md; steps/intake.py, protocol/deliveries.py, protocol/publish.py, steps/verify.py).
+ * (docs/adr/0023-feed-deliveries.md; steps/intake.py, protocol/object_events.py, protocol/deliveries.py,
+ * protocol/publish.py, steps/verify.py).
  *
  * The source is written three times, with contents A, B and A again: ETags tell contents, never versions. Each write
  * leaves a hint in the queues of both Regions, which names its ETag. West's worker takes West's; East's takes those that

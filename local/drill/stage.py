@@ -280,12 +280,12 @@ class Stage:
     def _sweep_by_schedule(self, sweeps: int) -> None:
         """Wait for sweeps of the real schedule. The region heartbeats count sweeps, whoever started them."""
 
-        def beacons() -> dict[str, int]:
+        def heartbeats() -> dict[str, int]:
             return {view["region"]: view["beacon"] or 0 for view in self.operator("/regions")["regions"]}
 
-        goal = {region: rounds + sweeps for region, rounds in beacons().items()}
+        goal = {region: rounds + sweeps for region, rounds in heartbeats().items()}
         wait_until(
-            lambda: all(beacons()[r] >= n for r, n in goal.items()), f"{sweeps} sweeps of each Region", 90 * sweeps
+            lambda: all(heartbeats()[r] >= n for r, n in goal.items()), f"{sweeps} sweeps of each Region", 90 * sweeps
         )
 
     # ---- the API, without failover ---------------------------------------------------------------------------------

@@ -99,17 +99,17 @@ class Apis:
         fate = self._cuts.fate(call, region)
         if fate is Fate.CLOSES:
             return False, "the Region is cut off"
-        verdict = self._faults.decide(call, now_ms())
-        if fate is Fate.HANGS or isinstance(verdict.action, Hang):
+        injection = self._faults.decide(call, now_ms())
+        if fate is Fate.HANGS or isinstance(injection.action, Hang):
             await asyncio.sleep(self._scaled(_HANGING_SECONDS))
             raise TimeoutError
-        if verdict.delay_ms:
-            await asyncio.sleep(verdict.delay_ms / 1000)
-        if isinstance(verdict.action, Error):
-            return False, f"status {verdict.action.status}"
+        if injection.delay_ms:
+            await asyncio.sleep(injection.delay_ms / 1000)
+        if isinstance(injection.action, Error):
+            return False, f"status {injection.action.status}"
         path = self.paths.get(region, "")
         answer = await self._upstream.get(path.rstrip("/") + _HEALTH_PATH, call)
-        if verdict.action is not None and not isinstance(verdict.action, Dribble):
-            return False, "dropped" if isinstance(verdict.action, DropRequest) else "answer dropped"
+        if injection.action is not None and not isinstance(injection.action, Dribble):
+            return False, "dropped" if isinstance(injection.action, DropRequest) else "answer dropped"
         # Route 53 counts any status from 200 to 399 as healthy.
         return 200 <= answer.status < 400, f"status {answer.status}"

@@ -161,8 +161,8 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The faults of one request: it waits `delay_ms`, then `action` happens, if any."""
+class Injection:
+    """The faults that are injected into one request: it waits `delay_ms`, then `action` happens, if any."""
 
     delay_ms: int = 0
     action: Final | None = None
@@ -174,7 +174,7 @@ class Verdict:
         return self.rules[-1]
 
 
-NO_FAULT = Verdict()
+NO_FAULT = Injection()
 
 
 class Faults:
@@ -187,7 +187,7 @@ class Faults:
         """Replace all rules. The new ones count from zero."""
         self._states = [_State(rule, random.Random(rule.seed), now_ms) for rule in rules]
 
-    def decide(self, call: Call, now_ms: int) -> Verdict:
+    def decide(self, call: Call, now_ms: int) -> Injection:
         if not self._states:
             return NO_FAULT
         delay_ms = 0
@@ -198,9 +198,9 @@ class Faults:
                 continue
             fired.append(state.rule.id)
             if not isinstance(action, Delay):
-                return Verdict(delay_ms, action, tuple(fired))
+                return Injection(delay_ms, action, tuple(fired))
             delay_ms += action.delay_ms
-        return Verdict(delay_ms, None, tuple(fired))
+        return Injection(delay_ms, None, tuple(fired))
 
     def hangs(self, rule_id: str, now_ms: int) -> bool:
         """Return whether there still is a rule of this id that lets requests hang now."""

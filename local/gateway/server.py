@@ -28,7 +28,7 @@ from local.gateway.faults import (
     Error,
     ErrorIn200,
     Hang,
-    Verdict,
+    Injection,
 )
 from local.gateway.hanging import Hanging
 from local.gateway.rules import Rules
@@ -67,7 +67,7 @@ class Gateway:
             return await self._serve_control(request)
         call, region = self._understand(caller, request)
         try:
-            answer, verdict = await self._under_faults(call, region, request)
+            answer, injection = await self._under_faults(call, region, request)
         except _Dropped as dropped:
             self._control.counters.count(call, dropped.status)
             if isinstance(dropped, _Hung):
@@ -81,7 +81,7 @@ class Gateway:
             return responding.hang_up(request)
         self._control.counters.count(call, answer.status)
         try:
-            match verdict.action:
+            match injection.action:
                 case CutAnswer():
                     return await responding.respond_half(request, answer)
                 case Dribble(over_ms=over_ms):
@@ -99,7 +99,7 @@ class Gateway:
         call = classify(caller, request.method, request.raw_path, request.headers)
         return call, ""
 
-    async def _under_faults(self, call: Call, api_region: str, request: web.BaseRequest) -> tuple[Answer, Verdict]:
+    async def _under_faults(self, call: Call, api_region: str, request: web.BaseRequest) -> tuple[Answer, Injection]:
         copy_source = request.headers.get("x-amz-copy-source", "")
 
         def fate() -> Fate:
@@ -108,17 +108,17 @@ class Gateway:
         cut = await self._meet(fate, None)
         if cut is not None:
             return cut, NO_FAULT
-        verdict = self._control.faults.decide(call, now_ms())
-        if verdict.delay_ms:
-            await asyncio.sleep(verdict.delay_ms / 1000)
-        injected = self._inject(call, verdict, request.method)
+        injection = self._control.faults.decide(call, now_ms())
+        if injection.delay_ms:
+            await asyncio.sleep(injection.delay_ms / 1000)
+        injected = self._inject(call, injection, request.method)
         if injected is not None:
-            return injected, verdict
+            return injected, injection
         answer = await self._carry_out(call, api_region, request)
         try:
             # The Region was cut while the request was in progress, so the answer can't get back.
             cut = await self._meet(fate, answer.status)
-            if isinstance(verdict.action, DropAnswer):
+            if isinstance(injection.action, DropAnswer):
                 raise _Dropped(answer.status)
         except _Dropped:
             answer.close()
@@ -128,7 +128,7 @@ class Gateway:
             return cut, NO_FAULT
         if answer.ok:
             self._control.cuts.learn(call)
-        return answer, verdict
+        return answer, injection
 
     async def _meet(self, fate: Callable[[], Fate], status: int | None) -> Answer | None:
         """Return a cut's answer to a request that the emulator has answered with `status`, or not yet. None if there is
@@ -144,14 +144,14 @@ class Gateway:
                 return Answer(500, headers, body)
         return None
 
-    def _inject(self, call: Call, verdict: Verdict, method: str) -> Answer | None:
+    def _inject(self, call: Call, injection: Injection, method: str) -> Answer | None:
         """Return the answer that a fault gives instead of carrying the request out; None if it is to be carried out.
         Raises _Dropped if there is to be no answer."""
-        match verdict.action:
+        match injection.action:
             case DropRequest():
                 raise _Dropped(None)
             case Hang():
-                raise _Hung(None, lambda: self._control.faults.hangs(verdict.rule, now_ms()))
+                raise _Hung(None, lambda: self._control.faults.hangs(injection.rule, now_ms()))
             case Error(status=status, code=code, message=message):
                 headers, body = error_answer(call.service, status, code, message, f"/{call.bucket}/{call.key}")
                 return Answer(status, headers, b"" if method == "HEAD" else body)

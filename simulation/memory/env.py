@@ -1,5 +1,9 @@
 """Make a small world for tests: two Regions, their control buckets, and a tenant with a source and a target in each."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from chalicelib.core.keys import Issuer
 from chalicelib.core.model import Bucket, Endpoint, Feed
 from chalicelib.core.policy import Policy
@@ -37,6 +41,7 @@ from simulation.memory.registry import MemoryRegistry
 from simulation.memory.state import ACCOUNT
 from simulation.memory.store import MemoryObjectStore
 
+T = TypeVar("T")
 WEST = "us-gov-west-1"
 EAST = "us-gov-east-1"
 TENANT = "acme"
@@ -75,6 +80,10 @@ def make_store(
     return store
 
 
+def _given_or(given: T | None, make: Callable[[], T]) -> T:
+    return make() if given is None else given
+
+
 def make_env(
     region: str = WEST,
     store: ObjectStore | None = None,
@@ -99,30 +108,30 @@ def make_env(
 ) -> Env:
     """Make one Region's Env. Two Regions (or two workers) share a store, a clock and a ledger if they get the same
     ones. They need names of their own, so that their nonces never collide."""
-    clock = clock or VirtualClock()
+    clock = _given_or(clock, VirtualClock)
     worker = worker or f"worker-{region}"
-    pool = pool or SerialPool()
+    pool = _given_or(pool, SerialPool)
     return Env(
         region=region,
         control_buckets=dict(CONTROL),
-        declared_endpoints=dict(ENDPOINTS if endpoints is None else endpoints),
-        declared_feeds=dict(FEEDS if feeds is None else feeds),
+        declared_endpoints=dict(_given_or(endpoints, lambda: ENDPOINTS)),
+        declared_feeds=dict(_given_or(feeds, lambda: FEEDS)),
         issuers=issuers,
-        policy=policy or Policy(),
+        policy=_given_or(policy, Policy),
         webhook_networks=webhook_networks,
-        store=store or make_store(clock),
-        ledger=ledger or MemoryLedger(),
-        registry=registry or MemoryRegistry(),
-        queue=queue or MemoryQueue(),
-        notifier=notifier or MemoryNotifier(),
-        key_source=key_source or MemoryKeySource(),
-        courier=courier or MemoryCourier(),
+        store=_given_or(store, partial(make_store, clock)),
+        ledger=_given_or(ledger, MemoryLedger),
+        registry=_given_or(registry, MemoryRegistry),
+        queue=_given_or(queue, MemoryQueue),
+        notifier=_given_or(notifier, MemoryNotifier),
+        key_source=_given_or(key_source, MemoryKeySource),
+        courier=_given_or(courier, MemoryCourier),
         clock=clock,
-        rng=rng or SeededRng(),
-        ids=ids or SequentialIds(worker),
+        rng=_given_or(rng, SeededRng),
+        ids=_given_or(ids, partial(SequentialIds, worker)),
         pool=pool,
         part_pool=pool,
-        log=log or CollectingLog(),
+        log=_given_or(log, CollectingLog),
         worker=worker,
         prices=dict.fromkeys((WEST, EAST), LIST_PRICES),
         own_roles=OWN_ROLES,

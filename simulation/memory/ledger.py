@@ -5,19 +5,20 @@ Items are keyed as in the real table: one item has one writing Region, and a put
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from chalicelib.core.errors import Permanent
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Beacon, Observation, PartLease, Takeover
+from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
 from chalicelib.core.model import JobKind, JobSpec, Terminal
 from chalicelib.core.progress import PlanProgress
 from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import Delivery, DeliveryLock, DeliveryPage, JobItems, JobPage, Said
 
+T = TypeVar("T")
 Ranked = TypeVar("Ranked", PartLease, PlanProgress)
 
 
@@ -44,7 +45,7 @@ class MemoryLedger:
     """By Region, pool, number."""
     waiters: dict[tuple[str, str, str], Waiter] = field(default_factory=dict)
     """By Region, pool, job."""
-    _beacons: dict[str, Beacon] = field(default_factory=dict)
+    _heartbeats: dict[str, RegionHeartbeat] = field(default_factory=dict)
     _takeovers: dict[tuple[int, str, str, str], Takeover] = field(default_factory=dict)
     _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     """By tenant, Region, window."""
@@ -77,18 +78,18 @@ class MemoryLedger:
         end, spec = self._terminal(job_id), self.jobs.get(job_id)
         found: list[Terminal | PartLease | PlanProgress | JobSpec | Observation] = [
             *([end] if end else []),
-            *(self.leases[key] for key in sorted(self.leases) if key[0] == job_id),
-            *(self.plans[key] for key in sorted(self.plans) if key[0] == job_id),
+            *_of_job(self.leases, job_id),
+            *_of_job(self.plans, job_id),
             *([spec] if spec else []),
-            *(self.observations[key] for key in sorted(self.observations) if key[0] == job_id),
+            *_of_job(self.observations, job_id),
         ]
         shown = found[:limit]
         return JobItems(
-            spec=next((item for item in shown if isinstance(item, JobSpec)), None),
-            leases=tuple(item for item in shown if isinstance(item, PartLease)),
-            observations=tuple(item for item in shown if isinstance(item, Observation)),
-            plans=tuple(item for item in shown if isinstance(item, PlanProgress)),
-            terminal=next((item for item in shown if isinstance(item, Terminal)), None),
+            spec=next(_of_type(JobSpec, shown), None),
+            leases=tuple(_of_type(PartLease, shown)),
+            observations=tuple(_of_type(Observation, shown)),
+            plans=tuple(_of_type(PlanProgress, shown)),
+            terminal=next(_of_type(Terminal, shown), None),
             truncated=len(shown) < len(found),
         )
 
@@ -161,11 +162,11 @@ class MemoryLedger:
     def put_waiter(self, waiter: Waiter) -> None:
         self.waiters[waiter.region, waiter.pool, waiter.job_id] = waiter
 
-    def put_beacon(self, beacon: Beacon) -> None:
-        self._beacons[beacon.region] = beacon
+    def put_region_heartbeat(self, heartbeat: RegionHeartbeat) -> None:
+        self._heartbeats[heartbeat.region] = heartbeat
 
-    def beacons(self) -> Sequence[Beacon]:
-        return [self._beacons[region] for region in sorted(self._beacons)]
+    def region_heartbeats(self) -> Sequence[RegionHeartbeat]:
+        return [self._heartbeats[region] for region in sorted(self._heartbeats)]
 
     def put_webhook_health(self, health: WebhookHealth) -> None:
         self.webhook_healths[health.tenant, health.webhook, health.region] = health
@@ -183,6 +184,15 @@ class MemoryLedger:
         return next((self.terminals[key] for key in sorted(self.terminals) if key[0] == job_id), None)
 
 
+def _of_job(items: dict[tuple[str, str, str], T], job_id: str) -> list[T]:
+    """Return a job's items, in the order of their keys."""
+    return [items[key] for key in sorted(items) if key[0] == job_id]
+
+
+def _of_type(kind: type[T], items: Iterable[object]) -> Iterator[T]:
+    return (item for item in items if isinstance(item, kind))
+
+
 def _put_newer(items: dict[tuple[str, str, str], Ranked], key: tuple[str, str, str], item: Ranked) -> None:
     there = items.get(key)
     if there is None or there.rank <= item.rank:
@@ -192,7 +202,7 @@ def _put_newer(items: dict[tuple[str, str, str], Ranked], key: tuple[str, str, s
 def _read_cursor(cursor: str) -> tuple[int, str]:
     created, _, job_id = cursor.partition(":")
     if not (created.isascii() and created.isdigit() and is_job_id(job_id)):
-        raise Permanent("InvalidCursor", "this cursor was not made by this list")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "this cursor was not made by this list")
     return int(created), job_id
 
 
@@ -205,5 +215,5 @@ def _delivery_place(delivery: Delivery) -> tuple[int, str]:
 def _read_delivery_cursor(cursor: str) -> tuple[int, str]:
     at, _, place = cursor.partition(":")
     if not (at.isascii() and at.isdigit() and len(place) == 64):
-        raise Permanent("InvalidCursor", "this cursor was not made by this list")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "this cursor was not made by this list")
     return int(at), place

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.core.entries import Change, Entry, EntryKind, Found
-from chalicelib.core.errors import Permanent
+from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.ports import ChangePage, EntryName, EntryPage
 
 
@@ -98,5 +98,5 @@ class MemoryRegistry:
 def _read(cursor: str) -> tuple[int, str]:
     at, _, nonce = cursor.partition("#")
     if not (at.isascii() and at.isdigit() and nonce):
-        raise Permanent("InvalidCursor", "this cursor was not made by this list")
+        raise BadRequest(ErrorCode.INVALID_CURSOR, "this cursor was not made by this list")
     return int(at), nonce

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
+from simulation.model.check import Check
+from simulation.model.judge import CheckResult
 from simulation.model.report import as_json, explanation, line
 from simulation.model.run import REPOSITORY, ModelError, available_mb, cores, jobs_at_once, run_all
 from simulation.model.table import CHECKS
@@ -27,8 +31,7 @@ def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
     if not checks:
         raise click.BadParameter(f"no check's name contains {' or '.join(map(repr, only))}")
     if listing:
-        for check in checks:
-            click.echo(f"{check.kind:9} {check.name:20} {check.model}.pml {' '.join(check.flags)}: {check.shows}")
+        _list(checks)
         return
     try:
         provide(click.echo)
@@ -39,25 +42,34 @@ def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
         click.echo(
             f"{len(checks)} checks, {at_once} at once. Each is kept in {(OUT / 'model').relative_to(REPOSITORY)}/."
         )
-        verdicts = []
-        for verdict in run_all(checks, OUT / "model", at_once):
-            verdicts.append(verdict)
-            click.echo(line(verdict, len(verdicts), len(checks)))
+        results = []
+        for result in run_all(checks, OUT / "model", at_once):
+            results.append(result)
+            click.echo(line(result, len(results), len(checks)))
     except (ToolError, ModelError) as error:
         raise click.ClickException(str(error)) from error
-    verdicts.sort(key=lambda verdict: CHECKS.index(verdict.check))
-    result = as_json(verdicts, time.monotonic() - begun, spin_version())
+    results.sort(key=lambda result: CHECKS.index(result.check))
+    report = as_json(results, time.monotonic() - begun, spin_version())
     if len(checks) == len(CHECKS):
-        REPORT.write_text(json.dumps(result, indent=1) + "\n")
-    for verdict in verdicts:
-        if verdict.deviation is not None:
-            click.echo(explanation(verdict))
-    good = sum(verdict.deviation is None for verdict in verdicts)
+        REPORT.write_text(json.dumps(report, indent=1) + "\n")
+    _tell(results, report)
+    sys.exit(0 if report["ok"] else 1)
+
+
+def _list(checks: Sequence[Check]) -> None:
+    for check in checks:
+        click.echo(f"{check.kind:9} {check.name:20} {check.model}.pml {' '.join(check.flags)}: {check.shows}")
+
+
+def _tell(results: Sequence[CheckResult], report: dict[str, Any]) -> None:
+    for result in results:
+        if result.deviation is not None:
+            click.echo(explanation(result))
+    good = sum(result.deviation is None for result in results)
     click.echo(
-        f"{'Passed' if result['ok'] else 'FAILED'}: {good} of {len(checks)} as expected, "
-        f"{result['states']:,} states, {result['seconds']:.0f} s."
+        f"{'Passed' if report['ok'] else 'FAILED'}: {good} of {len(results)} as expected, "
+        f"{report['states']:,} states, {report['seconds']:.0f} s."
     )
-    sys.exit(0 if result["ok"] else 1)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ LIVENESS_VIOLATED = "liveness"
 DEADLOCK = "deadlock"
 
 
-class Kind(StrEnum):
+class CheckKind(StrEnum):
+    """The kind of a check, by what it expects of the model."""
+
     SAFETY = "safety"
     """No property is ever violated, in any history within the bounds."""
     LIVENESS = "liveness"
@@ -22,7 +24,7 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
-    kind: Kind
+    kind: CheckKind
     model: str
     """The file in docs/model/, without its ending."""
     flags: tuple[str, ...]

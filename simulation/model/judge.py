@@ -7,7 +7,7 @@ from simulation.model.pan import Found
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     check: Check
     found: Found
     seconds: float

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from simulation.model.check import LIVENESS_VIOLATED, Check, Kind
-from simulation.model.judge import Verdict
+from simulation.model.check import LIVENESS_VIOLATED, Check, CheckKind
+from simulation.model.judge import CheckResult
 
 _NAME, _SHOWS, _FOUND = 20, 66, 18
 
 
-def line(verdict: Verdict, number: int, total: int) -> str:
-    check, found = verdict.check, verdict.found
-    mark = "ok  " if verdict.deviation is None else "FAIL"
+def line(result: CheckResult, number: int, total: int) -> str:
+    check, found = result.check, result.found
+    mark = "ok  " if result.deviation is None else "FAIL"
     came = found.violated or ("cut short" if found.cut_short else "none")
     return (
         f"[{number:2}/{total}] {mark} {check.kind:9} {check.name:{_NAME}} {check.shows:{_SHOWS}} "
-        f"expected {expected(check):{_FOUND}} found {came:{_FOUND}} {found.states:>11,} states {verdict.seconds:6.1f} s"
+        f"expected {expected(check):{_FOUND}} found {came:{_FOUND}} {found.states:>11,} states {result.seconds:6.1f} s"
     )
 
 
@@ -23,52 +23,52 @@ def expected(check: Check) -> str:
     return check.violates or "none"
 
 
-def explanation(verdict: Verdict) -> str:
+def explanation(result: CheckResult) -> str:
     """Return how a check deviates, and how to replay it."""
-    flags = " ".join(verdict.check.defines)
-    said = f"{verdict.check.name} ({verdict.check.model}.pml {flags}): {verdict.deviation}"
-    return f"{said}\n  replay: {verdict.replay}" if verdict.replay else said
+    flags = " ".join(result.check.defines)
+    said = f"{result.check.name} ({result.check.model}.pml {flags}): {result.deviation}"
+    return f"{said}\n  replay: {result.replay}" if result.replay else said
 
 
-def as_json(verdicts: Sequence[Verdict], seconds: float, spin_version: str) -> dict[str, Any]:
-    def of(kind: Kind) -> list[Verdict]:
-        return [verdict for verdict in verdicts if verdict.check.kind is kind]
+def as_json(results: Sequence[CheckResult], seconds: float, spin_version: str) -> dict[str, Any]:
+    def of(kind: CheckKind) -> list[CheckResult]:
+        return [result for result in results if result.check.kind is kind]
 
     return {
-        "ok": all(verdict.deviation is None for verdict in verdicts),
+        "ok": all(result.deviation is None for result in results),
         "seconds": round(seconds, 1),
         "spin_version": spin_version,
-        "states": sum(verdict.found.states for verdict in verdicts),
-        "safety": [_held(verdict) for verdict in of(Kind.SAFETY)],
-        "liveness": [_held(verdict) for verdict in of(Kind.LIVENESS)],
-        "broken": [_caught(verdict) for verdict in of(Kind.BROKEN)],
-        "reachable": [_caught(verdict) for verdict in of(Kind.REACHABLE)],
+        "states": sum(result.found.states for result in results),
+        "safety": [_held(result) for result in of(CheckKind.SAFETY)],
+        "liveness": [_held(result) for result in of(CheckKind.LIVENESS)],
+        "broken": [_caught(result) for result in of(CheckKind.BROKEN)],
+        "reachable": [_caught(result) for result in of(CheckKind.REACHABLE)],
     }
 
 
-def _common(verdict: Verdict) -> dict[str, Any]:
+def _common(result: CheckResult) -> dict[str, Any]:
     return {
-        "model": verdict.check.model,
-        "flags": list(verdict.check.flags),
-        "shows": verdict.check.shows,
-        "ok": verdict.deviation is None,
-        "deviation": verdict.deviation,
-        "states": verdict.found.states,
-        "depth": verdict.found.depth,
-        "memory_mb": verdict.found.memory_mb,
-        "seconds": round(verdict.seconds, 1),
+        "model": result.check.model,
+        "flags": list(result.check.flags),
+        "shows": result.check.shows,
+        "ok": result.deviation is None,
+        "deviation": result.deviation,
+        "states": result.found.states,
+        "depth": result.found.depth,
+        "memory_mb": result.found.memory_mb,
+        "seconds": round(result.seconds, 1),
     }
 
 
-def _held(verdict: Verdict) -> dict[str, Any]:
-    return {"configuration": verdict.check.name, "errors": verdict.found.errors, **_common(verdict)}
+def _held(result: CheckResult) -> dict[str, Any]:
+    return {"configuration": result.check.name, "errors": result.found.errors, **_common(result)}
 
 
-def _caught(verdict: Verdict) -> dict[str, Any]:
+def _caught(result: CheckResult) -> dict[str, Any]:
     return {
-        "variant": verdict.check.name,
-        "expected": verdict.check.violates,
-        "caught": verdict.deviation is None,
-        "property": "LTL, weak fairness" if verdict.found.violated == LIVENESS_VIOLATED else verdict.found.violated,
-        **_common(verdict),
+        "variant": result.check.name,
+        "expected": result.check.violates,
+        "caught": result.deviation is None,
+        "property": "LTL, weak fairness" if result.found.violated == LIVENESS_VIOLATED else result.found.violated,
+        **_common(result),
     }

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from simulation.model.check import Check
-from simulation.model.judge import Verdict
+from simulation.model.judge import CheckResult
 from simulation.model.pan import read
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,8 +43,8 @@ def available_mb(meminfo: Path = Path("/proc/meminfo")) -> int:
     return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:")), 0)
 
 
-def run_all(checks: Iterable[Check], out: Path, jobs: int) -> Iterator[Verdict]:
-    """Yield verdicts in the order in which they come."""
+def run_all(checks: Iterable[Check], out: Path, jobs: int) -> Iterator[CheckResult]:
+    """Yield results in the order in which they come."""
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(run_check, check, out / check.name) for check in checks]
         try:
@@ -55,7 +55,7 @@ def run_all(checks: Iterable[Check], out: Path, jobs: int) -> Iterator[Verdict]:
                 waiting.cancel()
 
 
-def run_check(check: Check, folder: Path) -> Verdict:
+def run_check(check: Check, folder: Path) -> CheckResult:
     """Run one check in a folder of its own, which keeps the model, pan's output and the history that it found."""
     begun = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
@@ -72,7 +72,7 @@ def run_check(check: Check, folder: Path) -> Verdict:
             made.unlink()
     trail = folder / f"{model}.trail"
     replay = replay_command(check, folder) if trail.exists() else ""
-    return Verdict(check, read(output), time.monotonic() - begun, replay)
+    return CheckResult(check, read(output), time.monotonic() - begun, replay)
 
 
 def compile_command(check: Check) -> list[str]:

@@ -1,25 +1,26 @@
 """List every check. docs/model/README.md explains them; the bounds are the largest that all fit into a few minutes."""
 
-from simulation.model.check import LIVENESS_VIOLATED, Check, Kind
+from simulation.model.check import LIVENESS_VIOLATED, Check, CheckKind
 
-NAIVE, FENCE, SHARES, BEACON, DELETES = "naive_mrec", "s3fence", "shares", "beacon", "deletes"
+NAIVE, FENCE, SHARES, DELETES = "naive_mrec", "s3fence", "shares", "deletes"
+REGION_HEARTBEAT = "region_heartbeat"
 FEEDS = "feeds"
 
 
 def _safe(name: str, model: str, flags: str, shows: str, *, large: bool = False) -> Check:
-    return Check(name, Kind.SAFETY, model, tuple(flags.split()), shows, large=large)
+    return Check(name, CheckKind.SAFETY, model, tuple(flags.split()), shows, large=large)
 
 
 def _live(name: str, model: str, flags: str, shows: str, *, large: bool = False) -> Check:
-    return Check(name, Kind.LIVENESS, model, ("LIVE", *flags.split()), shows, large=large)
+    return Check(name, CheckKind.LIVENESS, model, ("LIVE", *flags.split()), shows, large=large)
 
 
 def _broken(name: str, model: str, flags: str, shows: str, violates: str) -> Check:
-    return Check(name, Kind.BROKEN, model, tuple(flags.split()), shows, violates)
+    return Check(name, CheckKind.BROKEN, model, tuple(flags.split()), shows, violates)
 
 
 def _reachable(name: str, model: str, flags: str, shows: str) -> Check:
-    return Check(name, Kind.REACHABLE, model, tuple(flags.split()), shows, "REACHED")
+    return Check(name, CheckKind.REACHABLE, model, tuple(flags.split()), shows, "REACHED")
 
 
 _SAFETY = (
@@ -95,9 +96,11 @@ _SAFETY = (
         large=True,
     ),
     _safe("shares-again", SHARES, "RECOPIES=2", "zombies send parts again (other ETags)", large=True),
-    _safe("beacon-calm", BEACON, "", "takeover in patience + 1 rounds"),
-    _safe("beacon-stall", BEACON, "STALL", "no takeover of a living Region while replication stalls"),
-    _safe("beacon-flap", BEACON, "STALL FLAP", "takeover in bounded time while storage answers now and then"),
+    _safe("heartbeat-calm", REGION_HEARTBEAT, "", "takeover in timeout + 1 rounds"),
+    _safe("heartbeat-stall", REGION_HEARTBEAT, "STALL", "no takeover of a living Region while replication stalls"),
+    _safe(
+        "heartbeat-flap", REGION_HEARTBEAT, "STALL FLAP", "takeover in bounded time while storage answers now and then"
+    ),
     _safe("naive-bounded", NAIVE, "SETTLE BOUNDED MUTEX", "a lease in the table works if replication is bounded"),
     _safe("naive-pinned", NAIVE, "EXPIRE PRECOND", "the pinned precondition works without that"),
     _safe(
@@ -137,8 +140,8 @@ _LIVENESS = (
     _live("live-dead-crash", FENCE, "ONLY1 SUSP=0 CRASHES=1 CONFLICTS=1", "a spent upload whose finder dies"),
     _live("live-shares", SHARES, "", "owners decide, whatever helpers do or don't"),
     _live("live-shares-world", SHARES, "OWNERS=1 SRCOW ABORTED FOREIGN", "also while everything changes"),
-    _live("live-beacon", BEACON, "STALL", "what a dead worker or Region held is taken over"),
-    _live("live-beacon-flap", BEACON, "STALL FLAP", "also while storage answers now and then"),
+    _live("live-heartbeat", REGION_HEARTBEAT, "STALL", "what a dead worker or Region held is taken over"),
+    _live("live-heartbeat-flap", REGION_HEARTBEAT, "STALL FLAP", "also while storage answers now and then"),
     _live("live-feed", FEEDS, "REPEATS LATE=1 DEATH DUPS=0 TAKES=0", "every hint of a feed is dealt with"),
     _live("live-delete", DELETES, "FOREIGN", "every row to be deleted is decided"),
 )
@@ -202,13 +205,17 @@ _BROKEN = (
     _broken("TRUST_HELPERS", SHARES, "TRUST_HELPERS", "shares are taken to have arrived", "I1_WHOLE"),
     _broken("WAIT_FOR_HELPERS", SHARES, "LIVE WAIT_FOR_HELPERS", "the owner waits for helpers", LIVENESS_VIOLATED),
     _broken(
-        "HEARTBEAT_ONLY", BEACON, "STALL HEARTBEAT_ONLY", "no beacon: a stall looks like death", "NO_FALSE_TAKEOVER"
+        "HEARTBEAT_ONLY",
+        REGION_HEARTBEAT,
+        "STALL HEARTBEAT_ONLY",
+        "no region heartbeat: a stall looks like death",
+        "NO_FALSE_TAKEOVER",
     ),
     _broken(
         "UNKNOWN_IS_MOVEMENT",
-        BEACON,
+        REGION_HEARTBEAT,
         "FLAP UNKNOWN_IS_MOVEMENT",
-        "a beacon that can't be read counts as moved",
+        "a region heartbeat that can't be read counts as moved",
         "IN_TIME",
     ),
     _broken("UNCONDITIONAL", DELETES, "UNCONDITIONAL FOREIGN", "a delete without a condition", "PINNED_ONLY"),
@@ -245,7 +252,7 @@ _BROKEN = (
     _broken(
         "feed-deaf", FEEDS, "DEAF REPEATS LATE=1 WEST2", "residual: and stay, if its sender died unheard", "NEWEST"
     ),
-    _broken("CUT", BEACON, "CUT", "residual: a Region that is cut off looks dead", "NO_FALSE_TAKEOVER"),
+    _broken("CUT", REGION_HEARTBEAT, "CUT", "residual: a Region that is cut off looks dead", "NO_FALSE_TAKEOVER"),
 )
 
 _ALL_EVENTS = "ONLY1 SUSP=1 CRASHES=1 LATE=1 TOMBS=1 CONFLICTS=1"
@@ -260,7 +267,7 @@ _REACHABLE = (
     _reachable("reach-conflict", FENCE, f"{_ALL_EVENTS} FOREIGN REACH=7", "a conflict is reported"),
     _reachable("reach-again", SHARES, "REACH=1", "a row is COPIED although a part was sent again"),
     _reachable("reach-invalid", SHARES, "REACH=2", "an owner meets InvalidPart"),
-    _reachable("reach-takeover", BEACON, "STALL REACH=1", "the other Region takes over"),
+    _reachable("reach-takeover", REGION_HEARTBEAT, "STALL REACH=1", "the other Region takes over"),
     _reachable("reach-deleted", DELETES, "REACH=1", "it is deleted"),
     _reachable("reach-kept", DELETES, "REACH=2", "it is kept, since there are too many"),
     _reachable("reach-late-delete", DELETES, "REACH=3", "a delete lands after its sender gave up"),
@@ -272,7 +279,7 @@ _REACHABLE = (
     _reachable("reach-feed-known", FEEDS, "REPEATS LATE=1 DEATH REACH=3", "a record keeps one from coming back"),
     _reachable("reach-feed-late", FEEDS, "REPEATS LATE=1 DEATH REACH=4", "a copy lands after its sender gave up"),
     _reachable("reach-feed-same", FEEDS, "REPEATS LATE=1 DEATH REACH=5", "the newest finds its contents in place"),
-    _reachable("reach-own", BEACON, "STALL REACH=2", "a Region takes over its own dead worker's claim"),
+    _reachable("reach-own", REGION_HEARTBEAT, "STALL REACH=2", "a Region takes over its own dead worker's claim"),
 )
 
 CHECKS: tuple[Check, ...] = _SAFETY + _LIVENESS + _BROKEN + _REACHABLE

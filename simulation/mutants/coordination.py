@@ -7,12 +7,12 @@ _COPY = "chalicelib.steps.copy"
 _CORE_SWEEP = "chalicelib.core.sweep"
 _INTENTS = "chalicelib.core.intents"
 _LEASE = "chalicelib.protocol.lease"
+_PREFIX_SOURCE = "chalicelib.protocol.prefix_source"
 _PROGRESS = "chalicelib.core.progress"
-_RECORDS = "chalicelib.protocol.records"
+_CONTROL_BUCKET = "chalicelib.protocol.control_bucket"
 _SETTLE = "chalicelib.core.settle"
 _SLOTS = "chalicelib.core.slots"
 _SETTLING = "chalicelib.protocol.settling"
-_SPLIT = "chalicelib.steps.split"
 _SWEEP = "chalicelib.steps.sweep"
 
 COORDINATION = (
@@ -61,7 +61,7 @@ COORDINATION = (
             Edit(
                 _LEASE,
                 """\
-    if found.standing is Standing.MOVED:
+    if judgement.status is LeaseStatus.MOVED:
 """,
                 """\
     if False:
@@ -119,8 +119,8 @@ COORDINATION = (
     ),
     Mutant(
         "takeover-by-table-alone",
-        "the other Region's beacons are not asked before a takeover",
-        (Edit(_LEASE, 'owner_region=sights.get(owner, "")', 'owner_region=""'),),
+        "the other Region's heartbeats are not asked before a takeover",
+        (Edit(_LEASE, "owner_region=regions.get(owner)", "owner_region=None"),),
     ),
     Mutant(
         "settled-without-halves",
@@ -152,19 +152,19 @@ COORDINATION = (
         "the lower half of a fork ends one key early",
         (
             Edit(
-                _SPLIT,
+                _PREFIX_SOURCE,
                 """\
-        objects = [facts for facts in page.objects if not chain.end or facts.key <= chain.end]
+        objects = [facts for facts in page.objects if not end or facts.key <= end]
 """,
                 """\
-        objects = [facts for facts in page.objects if not chain.end or facts.key < chain.end]
+        objects = [facts for facts in page.objects if not end or facts.key < end]
 """,
             ),
         ),
     ),
     Mutant(
         "pause-not-honoured",
-        "a worker that is woken for a paused job works on it",
+        "a worker that gets a task of a paused job works on it",
         (
             Edit(
                 _COPY,
@@ -209,7 +209,7 @@ COORDINATION = (
         ),
     ),
     Mutant(
-        "nobody-wakes-verify",
+        "nobody-starts-verify",
         "the sweep doesn't see partitions that are copied and not verified",
         (
             Edit(
@@ -228,7 +228,7 @@ COORDINATION = (
         "records are written without If-None-Match",
         (
             Edit(
-                _RECORDS,
+                _CONTROL_BUCKET,
                 """\
                 self.env.store.create(self.bucket, key, body)
 """,

@@ -69,7 +69,7 @@ DELETIONS = (
     ),
     Mutant(
         "delete-while-planning",
-        "a worker that the sweep wakes doesn't ask whether the chain of deletions has ended",
+        "a worker that the sweep starts doesn't ask whether the chain of deletions has ended",
         (
             Edit(
                 _COPY,
@@ -134,8 +134,8 @@ DELETIONS = (
             Edit(_PREFIXES, "            if not is_folder(text):\n", "            if False:\n"),
             Edit(
                 "chalicelib.protocol.submitting",
-                "deletion is not None and (submission.source.text_prefix or submission.target.text_prefix):",
-                "deletion is not None and False:",
+                "    if submission.source.text_prefix or submission.target.text_prefix:\n",
+                "    if False:\n",
             ),
         ),
         ("tests/steps/test_prefixes.py::test_a_text_prefix_never_goes_with_delete",),

@@ -9,6 +9,7 @@ _DELIVERIES = "chalicelib.protocol.deliveries"
 _FEEDLOG = "chalicelib.protocol.feedlog"
 _HINTS = "chalicelib.protocol.hints"
 _INTAKE = "chalicelib.steps.intake"
+_OBJECT_EVENTS = "chalicelib.protocol.object_events"
 _PUBLISH = "chalicelib.protocol.publish"
 _REGISTERING = "chalicelib.protocol.registering"
 _REVERIFY = "chalicelib.protocol.reverify"
@@ -64,8 +65,8 @@ FEEDS = (
         (
             Edit(
                 _FEEDLOG,
-                'pause = self.control.env.store.head(self.control.bucket, self._key(f"intent/{number - 1:06d}"))',
-                'pause = self.control.env.store.head(self.control.bucket, self._key(f"intent/{number:06d}"))',
+                "paused_ms = self._pause_log.written_ms(number - 1)",
+                "paused_ms = self._pause_log.written_ms(number)",
             ),
         ),
         (_SHORT,),
@@ -86,10 +87,10 @@ FEEDS = (
             Edit(
                 _FEEDLOG,
                 """\
-        self.control.create(self._key(f"intent/{number:06d}"), codec.dumps(intent))
+        self._pause_log.append(number, intent)
 """,
                 """\
-        self.control.create(self._key(f"intent/{number:06d}"), codec.dumps(intent))
+        self._pause_log.append(number, intent)
         if kind is IntentKind.RESUME:
             self.control.create(self._marker(resume_name(number)), b"")
 """,
@@ -225,8 +226,8 @@ FEEDS = (
         "a delivery record is written, and nobody asks for it before a copy",
         (
             Edit(
-                _INTAKE,
-                "delivered = self.records.delivered([row for row in rows if self._is_asked_for(row)])",
+                _OBJECT_EVENTS,
+                "delivered = self.records.delivered(asked_for)",
                 "delivered = self.records.delivered([])",
             ),
         ),
@@ -280,10 +281,10 @@ FEEDS = (
         (
             Edit(
                 _INTAKE,
-                "            self.records.note([found.row for found in ended if found.outcome.outcome.good])\n",
+                "            self.events.records.note([found.row for found in ended if found.outcome.outcome.good])\n",
                 """\
-            self.env.ledger.put_deliveries([self._delivery(found.row, found.outcome) for found in ended])
-            self.records.note([found.row for found in ended if found.outcome.outcome.good])
+            self.env.ledger.put_deliveries([self.events.delivery(found.row, found.outcome) for found in ended])
+            self.events.records.note([found.row for found in ended if found.outcome.outcome.good])
 """,
             ),
         ),
@@ -349,7 +350,7 @@ there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
     Mutant(
         "stale-look",
         "that the same contents lie at the target is not looked at again after the look at the source",
-        (Edit(_INTAKE, "            self._look_again(wanted, there.facts.etag)\n", "            pass\n"),),
+        (Edit(_OBJECT_EVENTS, "            self._look_again(wanted, there.facts.etag)\n", "            pass\n"),),
         ("tests/steps/test_feed_versions.py",),
     ),
     Mutant(
@@ -367,7 +368,7 @@ there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
     Mutant(
         "no-look-under-the-lock",
         "whoever has a version's lock doesn't ask the record once more",
-        (Edit(_INTAKE, "        found = self.records.delivered(mine)\n", "        found = set[str]()\n"),),
+        (Edit(_INTAKE, "        found = self.events.records.delivered(mine)\n", "        found = set[str]()\n"),),
         (f"{_RECORDS}::test_a_worker_that_was_asleep_before_it_had_the_lock_asks_again",),
     ),
     Mutant(

@@ -115,7 +115,7 @@ HANGING = (
 """,
                 """\
     now_ms = env.clock.now_ms()
-    env.ledger.put_beacon(Beacon(env.region, now_ms, now_ms))
+    env.ledger.put_region_heartbeat(RegionHeartbeat(env.region, now_ms, now_ms))
     for region in (env.region, *peers(env)):
 """,
             ),
@@ -123,9 +123,9 @@ HANGING = (
         (f"{_HANGING}::test_the_table_hangs_and_heartbeats_are_written_and_keys_kept",),
     ),
     Mutant(
-        "unreadable-beacon-is-a-sign-of-life",
-        "a beacon that can't be read now looks as if it had moved",
-        (Edit(_REGIONS, "    if UNKNOWN in seen.values():\n", "    if False:\n"),),
+        "unreadable-region-heartbeat-is-a-sign-of-life",
+        "a region heartbeat that can't be read now looks as if it had moved",
+        (Edit(_REGIONS, "    if UNKNOWN in etags.values():\n", "    if False:\n"),),
         (f"{_SWEEPS}::test_a_dead_region_whose_storage_answers_now_and_then_is_taken_over_in_time",),
     ),
     Mutant(

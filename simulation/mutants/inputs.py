@@ -5,10 +5,10 @@ from simulation.mutants.plant import Edit, Mutant
 _PLAN = "chalicelib.core.plan"
 _LISTING = "chalicelib.protocol.listing"
 _INTENTS = "chalicelib.core.intents"
+_PREFIX_SOURCE = "chalicelib.protocol.prefix_source"
 _PLAN_STEP = "chalicelib.steps.plan"
 _SUMMING = "chalicelib.protocol.summing"
 _RETRYING = "chalicelib.protocol.retrying"
-_SPLIT = "chalicelib.steps.split"
 
 INPUTS = (
     Mutant(
@@ -18,9 +18,9 @@ INPUTS = (
             Edit(
                 _PLAN,
                 """\
-    return since_ms is not None and sight.destination""",
+        return self.since_ms is not None and self.exists""",
                 """\
-    return False and sight.destination""",
+        return False and self.exists""",
             ),
         ),
     ),
@@ -78,7 +78,7 @@ INPUTS = (
         "a link goes on behind the page that a filter left nothing of",
         (
             Edit(
-                _SPLIT,
+                _PREFIX_SOURCE,
                 """\
         if last or not dropped or 2 * len(meant) > limit:
             break
@@ -93,7 +93,7 @@ INPUTS = (
     ),
     Mutant(
         "plan-not-waiting",
-        "a plan is taken for a job that may be copied, and its partitions are woken",
+        "a plan is taken for a job that may be copied, and its partitions are started",
         (
             Edit(
                 _INTENTS,

@@ -5,6 +5,7 @@ from simulation.mutants.plant import Edit, Mutant
 
 _CATCHUP = "chalicelib.protocol.catchup"
 _PAGING = "chalicelib.protocol.paging"
+_CONTROL_BUCKET = "chalicelib.protocol.control_bucket"
 _RECORDS = "chalicelib.protocol.records"
 _REVERIFY = "chalicelib.protocol.reverify"
 _SHORT = "tests/steps/test_short_pages.py"
@@ -15,9 +16,9 @@ PAGING = (
         "a page of records that is not full counts as the last",
         (
             Edit(
-                _RECORDS,
-                "            if not page.truncated or (limit is not None and len(found) >= limit):\n",
-                "            if len(page.objects) < 1000 or (limit is not None and len(found) >= limit):\n",
+                _CONTROL_BUCKET,
+                "            if not page.truncated or (limit is not None and len(objects) >= limit):\n",
+                "            if len(page.objects) < 1000 or (limit is not None and len(objects) >= limit):\n",
             ),
         ),
         (_SHORT,),
@@ -27,7 +28,7 @@ PAGING = (
         "the next page of records begins behind the first record of this one",
         (
             Edit(
-                _RECORDS,
+                _CONTROL_BUCKET,
                 "            start_after = page.objects[-1].key\n",
                 "            start_after = page.objects[0].key\n",
             ),
@@ -37,7 +38,7 @@ PAGING = (
     Mutant(
         "limit-cuts-a-page-early",
         "records are read until there is one less than the limit",
-        (Edit(_RECORDS, "len(found) >= limit):", "len(found) >= limit - 1):"),),
+        (Edit(_CONTROL_BUCKET, "len(objects) >= limit):", "len(objects) >= limit - 1):"),),
         (_SHORT,),
     ),
     Mutant(

@@ -5,6 +5,7 @@ from simulation.mutants.plant import Edit, Mutant
 _COPY = "chalicelib.steps.copy"
 _IDENTITY = "chalicelib.core.identity"
 _INTAKE = "chalicelib.steps.intake"
+_OBJECT_EVENTS = "chalicelib.protocol.object_events"
 _PUBLISH = "chalicelib.protocol.publish"
 _STATE = "simulation.memory.state"
 _STORE = "simulation.memory.store"
@@ -16,7 +17,7 @@ PUBLISHING = (
         "a feed pins the source first, and then what it may replace",
         (
             Edit(
-                _INTAKE,
+                _OBJECT_EVENTS,
                 """\
         there = self.env.store.head(target.bucket, wanted)
         head = self.env.store.head(source.bucket, key)
@@ -138,7 +139,7 @@ PUBLISHING = (
         trial.undecided(index, error)
 """,
                 """\
-        holding.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
+        lease.decide(index, RowOutcome(row.key, Outcome.FAILED, str(error)))
 """,
             ),
         ),
@@ -153,7 +154,7 @@ PUBLISHING = (
         done = self.env.pool.map(self._deliver_one, rows)
 """,
                 """\
-        early = [self._delivery(row, RowOutcome(row.key, Outcome.COPIED)) for row in rows]
+        early = [self.events.delivery(row, RowOutcome(row.key, Outcome.COPIED)) for row in rows]
         self.env.ledger.put_deliveries(early)
         done = self.env.pool.map(self._deliver_one, rows)
 """,

@@ -192,8 +192,8 @@ S3 = (
         (
             Edit(
                 _S3,
-                "answer = self._client(bucket.region, Kind.COPY).copy_object(**request)",
-                "answer = self._client(source.bucket.region, Kind.COPY).copy_object(**request)",
+                "answer = self._client(bucket.region, RequestKind.COPY).copy_object(**request)",
+                "answer = self._client(source.bucket.region, RequestKind.COPY).copy_object(**request)",
             ),
         ),
         (_ADAPTER,),
@@ -201,7 +201,7 @@ S3 = (
     Mutant(
         "copies-are-retried",
         "botocore repeats copies, as it does reads: one's own success becomes a 412",
-        (Edit(_S3, "TRIES if kind is Kind.READ else 1", "1 if kind is Kind.WRITE else TRIES"),),
+        (Edit(_S3, "TRIES if kind is RequestKind.READ else 1", "1 if kind is RequestKind.WRITE else TRIES"),),
         (_ADAPTER,),
     ),
     Mutant(
@@ -210,8 +210,8 @@ S3 = (
         (
             Edit(
                 _S3,
-                "self._client(upload.bucket.region, Kind.COPY).complete_multipart_upload",
-                "self._client(upload.bucket.region, Kind.READ).complete_multipart_upload",
+                "self._client(upload.bucket.region, RequestKind.COPY).complete_multipart_upload",
+                "self._client(upload.bucket.region, RequestKind.READ).complete_multipart_upload",
             ),
         ),
         (_ADAPTER,),

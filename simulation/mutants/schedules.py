@@ -54,7 +54,7 @@ records.spec() or prepare(env, one.submission(env.clock.now_ms()))
         # Crash here: decided and not submitted. The next sweep of either Region finds the record, and submits.
 """,
                 """\
-        note = Observation(SCHEDULES, one.schedule.id, env.region, str(occurrences[-1]), env.clock.now_ms())
+        note = Observation.of(SCHEDULES, one.schedule.id, env.region, Handled(occurrences[-1]), env.clock.now_ms())
         tell(env, env.ledger.put_observation, note)
 """,
             ),

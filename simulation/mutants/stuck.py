@@ -94,7 +94,7 @@ STUCK = (
     Mutant(
         "never-set-aside",
         "rows that stay undecided keep their neighbours waiting for their receipt",
-        (Edit(_TRIAL, "        if not due or not holding.outcomes", "        if True or not holding.outcomes"),),
+        (Edit(_TRIAL, "        if not due or not lease.outcomes", "        if True or not lease.outcomes"),),
         (f"{_STUCK}::test_neighbours_get_their_receipt_at_once",),
     ),
     Mutant(

@@ -4,6 +4,7 @@ of batches, and how answers are read."""
 from simulation.mutants.plant import Edit, Mutant
 
 _LEDGER = "chalicelib.adapters.ledger"
+_DYNAMO = "chalicelib.adapters.dynamo"
 _REGISTRY = "chalicelib.adapters.registry"
 _QUEUE = "chalicelib.adapters.queue"
 _ERRORS = "chalicelib.adapters.aws_errors"
@@ -17,7 +18,7 @@ TABLES = (
         "of a job's items only the first page is read: a megabyte of them",
         (
             Edit(
-                _LEDGER,
+                _DYNAMO,
                 """\
             if "LastEvaluatedKey" not in answer:
                 return
@@ -35,7 +36,7 @@ TABLES = (
         "a page of no items counts as the last one, though there are more",
         (
             Edit(
-                _LEDGER,
+                _DYNAMO,
                 """\
             if "LastEvaluatedKey" not in answer:
                 return
@@ -103,10 +104,10 @@ TABLES = (
             Edit(
                 _LEDGER,
                 """\
-        limit = min(limit, _BATCH_GET_ITEMS // len(self._regions))
+        limit = min(limit, BATCH_GET_ITEMS // len(self._regions))
         start: dict[str, Any] = {} if cursor is None""",
                 """\
-        limit = min(limit, _BATCH_GET_ITEMS)
+        limit = min(limit, BATCH_GET_ITEMS)
         start: dict[str, Any] = {} if cursor is None""",
             ),
         ),
@@ -129,9 +130,9 @@ TABLES = (
         "keys that a batch leaves unread count as not there",
         (
             Edit(
-                _LEDGER,
+                _DYNAMO,
                 """\
-            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
 """,
                 """\
             left = []
@@ -145,12 +146,12 @@ TABLES = (
         "what a batch of deliveries leaves unwritten is sent again only if it is the last batch",
         (
             Edit(
-                _LEDGER,
+                _DYNAMO,
                 """\
-                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+                left = answer.get("UnprocessedItems", {}).get(self.name, [])
 """,
                 """\
-                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+                left = answer.get("UnprocessedItems", {}).get(self.name, [])
                 left = left if start + _BATCH_WRITE_ITEMS >= len(requests) else []
 """,
             ),
@@ -162,9 +163,9 @@ TABLES = (
         "deliveries that the table never takes are forgotten after some tries",
         (
             Edit(
-                _LEDGER,
+                _DYNAMO,
                 """\
-                raise Retry("Throttled", "the table left delivery records unwritten")
+                raise Retry("Throttled", "the table left items unwritten")
 """,
                 """\
                 break
@@ -176,7 +177,7 @@ TABLES = (
     Mutant(
         "any-batch-is-strong",
         "a batch is read without strong consistency",
-        (Edit(_LEDGER, '{"Keys": left, "ConsistentRead": True}', '{"Keys": left}'),),
+        (Edit(_DYNAMO, '{"Keys": left, "ConsistentRead": True}', '{"Keys": left}'),),
         (_PAGES,),
     ),
     Mutant(

@@ -14,12 +14,12 @@ UPLOADS = (
             Edit(
                 _SWEEP,
                 """\
-    verdict = _judge(control, info, generations)
-    if verdict is Stale.FENCE:
+    action = _judge(control, info, generations)
+    if action is StaleUploadAction.FENCE:
 """,
                 """\
-    verdict = Stale.ABORT
-    if verdict is Stale.FENCE:
+    action = StaleUploadAction.ABORT
+    if action is StaleUploadAction.FENCE:
 """,
             ),
         ),
@@ -31,12 +31,12 @@ UPLOADS = (
             Edit(
                 _SWEEP,
                 """\
-    if verdict is Stale.FENCE:
+    if action is StaleUploadAction.FENCE:
 """,
                 """\
-    if verdict is Stale.FENCE:
-        verdict = Stale.ABORT
-    if verdict is Stale.FENCE:
+    if action is StaleUploadAction.FENCE:
+        action = StaleUploadAction.ABORT
+    if action is StaleUploadAction.FENCE:
 """,
             ),
         ),

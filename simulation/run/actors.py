@@ -29,7 +29,7 @@ class Actors:
 
     def set_up(self) -> None:
         for region, bucket in [(region, bucket) for region in REGIONS for bucket in CONTROL.values()]:
-            self.world.store.put(bucket, f"beacon/{region}", b"0")  # Both Regions have lived before.
+            self.world.store.put(bucket, f"heartbeat/{region}", b"0")  # Both Regions have lived before.
         for item in self.scenario.items:
             self._place(item)
         for number, job in enumerate(self.scenario.jobs):
@@ -73,8 +73,15 @@ class Actors:
     # --- events -----------------------------------------------------------------------------------------------
 
     def _act(self, event: Event) -> None:
+        self.world.trace.event(f"{event.act} {event.subject} {event.region}")
+        for act in (self._break_or_mend, self._ask, self.partners.act):
+            if act(event):
+                return
+        self._meddle(event.act, event.subject)
+
+    def _break_or_mend(self, event: Event) -> bool:
+        """Break or mend a Region or a dependency. Return False if this is another event."""
         world, subject = self.world, event.subject
-        world.trace.event(f"{event.act} {subject} {event.region}")
         match event.act:
             case Act.KILL_REGION:
                 world.kill(subject)
@@ -100,6 +107,14 @@ class Actors:
                 world.table.stalled.add(subject)
             case Act.RELEASE_REPLICATION:
                 world.table.release(subject)
+            case _:
+                return False
+        return True
+
+    def _ask(self, event: Event) -> bool:
+        """Let a customer or an operator do something. Return False if this is another event."""
+        world, subject = self.world, event.subject
+        match event.act:
             case Act.SUBMIT:
                 self.customers.submit(int(subject), event.region)
             case Act.CANCEL:
@@ -126,8 +141,8 @@ class Actors:
             case Act.OPERATE:
                 self.customers.ask("operator", event.region, self.customers.operate)
             case _:
-                if not self.partners.act(event):
-                    self._meddle(event.act, subject)
+                return False
+        return True
 
     def _meddle(self, act: Act, key: str) -> None:
         store, truth = self.world.store, self.truth

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chalicelib.core.deletions import Deletion
-from chalicelib.core.errors import NotYet
+from chalicelib.core.errors import ErrorCode, NotYet
 from chalicelib.core.model import CancelMode, JobSpec
 from chalicelib.ports import Env
 from chalicelib.protocol.breaker import for_request
@@ -119,7 +119,7 @@ class Customers:
             old = self.truth.asked.get(retried)
             try:
                 if old is None:
-                    raise NotYet("NotAsked", f"job {retried} has not been asked for")
+                    raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"job {retried} has not been asked for")
                 accepted, _ = control.retry(env, TENANT, old.job_id, f"token-{number}")
             except NotYet:
                 scheduler = self.world.scheduler
@@ -139,10 +139,10 @@ class Customers:
             spec = self.truth.asked.get(number)
             try:
                 if spec is None:
-                    raise NotYet("NotAsked", f"plan {number} has not been asked for")
+                    raise NotYet(ErrorCode.PLAN_NOT_MADE, f"plan {number} has not been asked for")
                 plan.approve(env, TENANT, spec.job_id)
             except NotYet as refusal:
-                if refusal.code != "PlanCancelled":
+                if refusal.code is not ErrorCode.PLAN_CANCELLED:
                     scheduler = self.world.scheduler
                     scheduler.at(scheduler.now_ms + RETRY_AGAIN_MS, lambda: self.approve(number, region))
                     return

@@ -31,11 +31,8 @@ def _repeats(random: Random, scenario: Scenario) -> Scenario:
     before."""
     if random.random() > 0.3:
         return scenario
-    items = tuple(
-        replace(item, older=item.target and not item.same and random.random() < 0.6) for item in scenario.items
-    )
-    sources = {item.key for item in items if not item.target}
-    items = tuple(replace(item, older=item.older and item.key in sources) for item in items)
+    sources = {item.key for item in scenario.items if not item.target}
+    items = tuple(_perhaps_older(random, item, sources) for item in scenario.items)
     begins = random.randrange(min(scenario.calm_at_ms, 2 * MINUTE))
     every = random.choice((1, 5, 30, 120)) * SECOND
     times = [begins + number * random.randint(1, every) for number in range(random.choice((2, 3, 5)))]
@@ -48,6 +45,12 @@ def _repeats(random: Random, scenario: Scenario) -> Scenario:
         events = [Event(at, Act.PUT_SOURCE, key) for at in times]
     contents = random.choice((1, 2, 2, 3)) if sources and not _has(scenario, Act.DROP) else random.choice((2, 2, 3))
     return replace(scenario, items=items, events=scenario.events + tuple(events), contents=contents)
+
+
+def _perhaps_older(random: Random, item: Item, sources: set[str]) -> Item:
+    """Let some targets hold what their source held before. The draw is made also for a target without a source."""
+    older = item.target and not item.same and random.random() < 0.6
+    return replace(item, older=older and item.key in sources)
 
 
 def _receiver(random: Random, scenario: Scenario) -> Scenario:

@@ -62,7 +62,10 @@ CALLS = (
     *(f"ledger.{name}" for name in ("put_observation", "get_observation", "put_plan", "put_terminal")),
     *(f"ledger.{name}" for name in ("put_deliveries", "get_deliveries", "list_deliveries", "lock_delivery")),
     *(f"ledger.{name}" for name in ("put_takeover", "takeovers")),
-    *(f"ledger.{name}" for name in ("put_beacon", "beacons", "get_slots", "swap_slot", "put_waiter")),
+    *(
+        f"ledger.{name}"
+        for name in ("put_region_heartbeat", "region_heartbeats", "get_slots", "swap_slot", "put_waiter")
+    ),
     *(f"registry.{name}" for name in ("get", "get_many", "of_tenant", "page", "count_removed", "find", "put")),
     *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),
     *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),

@@ -79,7 +79,7 @@ class Monitors:
         """Target key -> how many uploads we have begun there."""
         self._uploads: dict[str, Tracked] = {}
         self._registers: dict[str, dict[int, Registration]] = defaultdict(dict)
-        self._beacons: dict[str, list[int]] = defaultdict(list)
+        self._heartbeats: dict[str, list[int]] = defaultdict(list)
         self._writers: dict[Key, str] = {}
         self._holders: dict[tuple[str, str, int], Process] = {}
         """(job, partition, epoch) -> the process that claimed it."""
@@ -348,11 +348,13 @@ class Monitors:
         if before is None or before.region == claim.region:
             return
         end = self._scheduler.now_ms - 30_000
-        moved = [at for at in self._beacons[before.region] if end - self._policy.takeover_after_ms + 60_000 < at < end]
+        moved = [
+            at for at in self._heartbeats[before.region] if end - self._policy.takeover_after_ms + 60_000 < at < end
+        ]
         if len(moved) >= 2:
             self.violated(
                 "L2 a living Region is not taken over",
-                f"{claim.part} of {before.region}, whose beacons moved at {moved}",
+                f"{claim.part} of {before.region}, whose heartbeats moved at {moved}",
             )
 
     def _beat(self, process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
@@ -405,9 +407,9 @@ class Monitors:
     def _overwritten(self, _process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
         _bucket, key, _body = args
         kind, _, region = key.partition("/")
-        if kind != "beacon":
+        if kind != "heartbeat":
             self.violated("records are written once", f"{key} was overwritten")
-        self._beacons[region].append(self._scheduler.now_ms)
+        self._heartbeats[region].append(self._scheduler.now_ms)
 
     def written(self, key: Key, region: str, named: str) -> None:
         """Check that each item of the table is written by one Region only. Otherwise last-writer-wins would lose one of

@@ -30,13 +30,16 @@ def matches(pattern: str, text: str, *, begins: bool = True) -> bool:
     rest = pattern.lstrip("*")
     if begins and pattern.startswith("**") and rest.startswith("/"):
         return any(matches(rest[1:], text[at:]) for at in range(len(text) + 1) if at == 0 or text[at - 1] == "/")
-    if pattern.startswith("**"):
-        return any(matches(rest, text[at:], begins=False) for at in range(len(text) + 1))
     if pattern[0] == "*":
-        folder_end = text.find("/") if "/" in text else len(text)
-        return any(matches(pattern[1:], text[at:], begins=False) for at in range(folder_end + 1))
-    if not text:
-        return False
+        # Two stars stand for any text, one star for any text within a folder.
+        end = len(text) if pattern.startswith("**") else len(text.partition("/")[0])
+        rest = rest if pattern.startswith("**") else pattern[1:]
+        return any(matches(rest, text[at:], begins=False) for at in range(end + 1))
+    return bool(text) and _matches_one(pattern, text)
+
+
+def _matches_one(pattern: str, text: str) -> bool:
+    """Return whether the text matches a glob that begins with a class, a question mark or a character."""
     if pattern[0] == "[":
         end = pattern.index("]", 3 if pattern[1] in "!^" else 2)
         return _in_class(pattern[1:end], text[0]) and matches(pattern[end + 1 :], text[1:], begins=False)

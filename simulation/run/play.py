@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from simulation.memory.env import CONTROL, EAST, WEST
 from simulation.run.actors import Actors
 from simulation.run.faults import Fault
+from simulation.run.judgements import judge, judge_leftovers, told_of_failures, uploads_left
 from simulation.run.monitors import Violation
 from simulation.run.scenario import draw
 from simulation.run.situations import Situation
 from simulation.run.story import HOUR, MINUTE
 from simulation.run.timetable import all_submitted, judge_runs
-from simulation.run.verdicts import judge, judge_leftovers, told_of_failures, uploads_left
 from simulation.run.world import World
 
 TIDY_SWEEPS = 30

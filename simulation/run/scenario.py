@@ -195,17 +195,24 @@ def _deletions(
 ) -> tuple[tuple[Job, ...], tuple[Item, ...], list[Event]]:
     """Let some jobs delete too, some of them more than they may. Others change objects that are to be deleted, and the
     source, even all of it."""
-    found = []
-    for job in jobs:
-        alone = not job.input.listed and job.input.retries is None and not job.planned_first
-        sized = job.input.filters.size_min_bytes is not None or job.input.filters.size_max_bytes is not None
-        possible = alone and not sized  # The size of an object that isn't there is unknown.
-        caps = (1, 2, 3, 100, 100, 100)
-        found.append(replace(job, delete=random.choice(caps)) if possible and random.random() < 0.4 else job)
+    found = tuple(
+        replace(job, delete=random.choice((1, 2, 3, 100, 100, 100)))
+        if _may_delete(job) and random.random() < 0.4
+        else job
+        for job in jobs
+    )
     if not any(job.delete for job in found):
         return jobs, (), []
     names = [f"a/{random.choice(('', 'b/', 'é/'))}stray{number}" for number in range(random.choice((0, 1, 2, 3, 6)))]
     strays = tuple(Item(name, random.choice((0, 9, 20)), target=True) for name in names)
+    events = _changes(random, names, items, calm_at_ms)
+    # Objects beside the jobs' target folder, with names that begin like its own.
+    beside = random.sample(("a", "a-2026/ledger", "ab/prod.db", "a.txt"), random.choice((0, 1, 2, 4)))
+    return found, strays + tuple(Item(name, 20, target=True) for name in beside), events
+
+
+def _changes(random: Random, names: list[str], items: tuple[Item, ...], calm_at_ms: int) -> list[Event]:
+    """Let others change objects that are to be deleted, or delete the whole source."""
     events: list[Event] = []
     for act in (Act.PUT_TARGET, Act.PUT_SOURCE, Act.DELETE_TARGET):
         if names and random.random() < 0.2:
@@ -213,9 +220,33 @@ def _deletions(
     if random.random() < 0.1:
         emptied = _some_time(random, calm_at_ms)
         events += [Event(emptied, Act.DELETE_SOURCE, item.key) for item in items if not item.target]
-    # Objects beside the jobs' target folder, with names that begin like its own.
-    beside = random.sample(("a", "a-2026/ledger", "ab/prod.db", "a.txt"), random.choice((0, 1, 2, 4)))
-    return tuple(found), strays + tuple(Item(name, 20, target=True) for name in beside), events
+    return events
+
+
+def _may_delete(job: Job) -> bool:
+    alone = not job.input.listed and job.input.retries is None and not job.planned_first
+    sized = job.input.filters.size_min_bytes is not None or job.input.filters.size_max_bytes is not None
+    return alone and not sized  # The size of an object that isn't there is unknown.
+
+
+def _customer(random: Random, number: int, calm_at_ms: int, rare: str) -> list[Event]:
+    """Submit a job, perhaps twice, and perhaps cancel or pause it."""
+
+    def some_time() -> int:
+        return _some_time(random, calm_at_ms)
+
+    asked = random.randrange(30 * SECOND)
+    events = [Event(asked, Act.SUBMIT, str(number), random.choice(REGIONS))]
+    if random.random() < 0.3:  # The same request once more, to any Region, at any time.
+        events.append(
+            Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS))
+        )
+    if random.random() < (0.7 if rare == "store.abort" else 0.15):
+        events.append(Event(some_time(), Act.CANCEL, str(number), random.choice(REGIONS)))
+    if random.random() < 0.2:  # Perhaps by several people at once.
+        wishes = random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE)))
+        events += [Event(some_time(), act, str(number), random.choice(REGIONS)) for act in wishes]
+    return events
 
 
 def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_at_ms: int, rare: str) -> list[Event]:
@@ -225,17 +256,7 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
         return _some_time(random, calm_at_ms)
 
     for number in range(len(jobs)):
-        asked = random.randrange(30 * SECOND)
-        events.append(Event(asked, Act.SUBMIT, str(number), random.choice(REGIONS)))
-        if random.random() < 0.3:  # The same request once more, to any Region, at any time.
-            events.append(
-                Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS))
-            )
-        if random.random() < (0.7 if rare == "store.abort" else 0.15):
-            events.append(Event(some_time(), Act.CANCEL, str(number), random.choice(REGIONS)))
-        if random.random() < 0.2:  # Perhaps by several people at once.
-            wishes = random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE)))
-            events += [Event(some_time(), act, str(number), random.choice(REGIONS)) for act in wishes]
+        events += _customer(random, number, calm_at_ms, rare)
     keys = [item.key for item in items if not item.target]
     for act, chance in (
         (Act.PUT_SOURCE, 0.2),

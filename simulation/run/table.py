@@ -35,7 +35,7 @@ def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ..
             return [((method, item.region, item.pool, str(item.number)), args, item.region)]
         case "put_waiter":
             return [((method, item.region, item.pool, item.job_id), args, item.region)]
-        case "put_beacon":
+        case "put_region_heartbeat":
             return [((method, item.region), args, item.region)]
     raise KeyError(f"{method} is no put that the table knows")
 

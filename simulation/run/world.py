@@ -15,7 +15,7 @@ from chalicelib.core.entries import Change, Entry
 from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, Feed, JobSpec, Terminal
 from chalicelib.entry import handlers
-from chalicelib.ports import Arrival, Delivery, Env, Log, VerifyDelivery, Wake
+from chalicelib.ports import Arrival, CopyPartition, Delivery, Env, Log, Task, VerifyDelivery, queue_of
 from chalicelib.protocol import messages
 from simulation.memory.clock import START_MS, SeededRng, SequentialIds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST, make_env, make_store
@@ -47,7 +47,7 @@ FEED_TARGET = EAST
 """The Region to which feeds deliver, and in which they keep their logs."""
 _FEEDS = {FEED: Feed(FEED, TENANT, "drop", "delivery", name=FEED)}
 _READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "list_deliveries", "get_slots")
-_READS_OF_ALL = ("takeovers", "beacons")
+_READS_OF_ALL = ("takeovers", "region_heartbeats")
 _REGISTRY = tuple(name for name in vars(MemoryRegistry) if callable(getattr(MemoryRegistry, name)) and name[0] != "_")
 
 
@@ -118,7 +118,7 @@ class World:
         self.stacks = {region: Stack(region, self._env(region, clocks[region])) for region in (WEST, EAST)}
         self.dead_letters: list[Mail] = []
         self.failed: list[Delivery] = []
-        self.woken: Counter[tuple[str, str]] = Counter()
+        self.copy_tasks: Counter[tuple[str, str]] = Counter()
         """(job, partition) -> messages that were sent to copy it, without those that only wait for a permit."""
         self.sweeping = True
         self._duplicates_left = DUPLICATES_MAX
@@ -230,7 +230,7 @@ class World:
                 self._not_acknowledged(mail)
 
         process = self.scheduler.start(mail.queue, mail.region, self.safely(invoke), ended)
-        process.job = json.loads(mail.body).get("wake", {}).get("job_id", "")
+        process.job = json.loads(mail.body).get("job_id", "")
 
     def _not_acknowledged(self, mail: Mail) -> None:
         if mail.receives < RECEIVES:
@@ -374,10 +374,11 @@ class _QueueOf:
     def __init__(self, world: World, region: str) -> None:
         self._world, self._region = world, region
 
-    def send(self, wakes: Sequence[Wake], delay_ms: int = 0) -> None:
-        for wake in wakes:
-            self._world.woken[wake.job_id, wake.part] += wake.queue == "copy" and not wake.waited and not wake.share
-            self._world.post(self._region, wake.queue, messages.dumps(wake), delay_ms)
+    def send(self, tasks: Sequence[Task], delay_ms: int = 0) -> None:
+        for task in tasks:
+            if isinstance(task, CopyPartition) and not task.permit_waits:
+                self._world.copy_tasks[task.job_id, task.partition] += 1
+            self._world.post(self._region, queue_of(task), messages.dumps(task), delay_ms)
 
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:
         for delivery in deliveries:

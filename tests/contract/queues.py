@@ -16,7 +16,7 @@ from moto import mock_aws
 from chalicelib.adapters.queue import SqsQueue
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import commands_of
-from chalicelib.ports import Arrival, Queue, VerifyDelivery
+from chalicelib.ports import Arrival, Queue, VerifyDelivery, queue_of
 from chalicelib.protocol.messages import Message
 from simulation.memory.queue import MemoryQueue
 from tests.contract import aws
@@ -49,12 +49,12 @@ def memory() -> Iterator[Subject]:
             return name == "intake"
         if isinstance(message, Notice | Notification):
             return name == "notify"
-        return name == ("verify" if isinstance(message, VerifyDelivery) else message.queue)
+        return name == ("verify" if isinstance(message, VerifyDelivery) else queue_of(message))
 
     def received(name: str) -> list[Message]:
         if name == "notify-dead-letters":
             return [*queue.given_up]
-        everything: list[Message] = [*queue.wakes, *queue.verify_deliveries, *queue.arrivals, *queue.notices]
+        everything: list[Message] = [*queue.tasks, *queue.verify_deliveries, *queue.arrivals, *queue.notices]
         return [message for message in everything if on(name, message)]
 
     yield Subject(queue, received, lambda name: sum(on(name, message) for message, _ in queue.delays))

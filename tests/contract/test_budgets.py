@@ -15,7 +15,7 @@ from chalicelib.core.leases import Observation
 from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Bucket
 from chalicelib.core.policy import Policy
-from chalicelib.ports import Delivery, Env, QueueName, SourceRef, UploadRef, Wake
+from chalicelib.ports import CopyPartition, Delivery, Env, SourceRef, UploadRef
 from chalicelib.ports.store import Placement
 from tests.entry.environ import EAST, WEST, environ
 from tests.servers.scripted import Answer, error, scripted_server
@@ -43,11 +43,11 @@ CALLS: dict[str, Callable[[Env], object]] = {
     "list uploads": lambda env: env.store.list_uploads(PEER, ""),
     "describe": lambda env: env.store.describe(PEER),
     "table read": lambda env: env.ledger.get_observation("j", "s", WEST),
-    "table query": lambda env: env.ledger.beacons(),
+    "table query": lambda env: env.ledger.region_heartbeats(),
     "table write": lambda env: env.ledger.put_observation(Observation("j", "s", WEST, "x", 1)),
     "count": lambda env: env.ledger.count_request("t", WEST, 0),
     "registry": lambda env: env.registry.changes("t", None, 1),
-    "queue": lambda env: env.queue.send([Wake(QueueName.COPY, "j", WEST, "p")]),
+    "queue": lambda env: env.queue.send([CopyPartition("j", WEST, "p")]),
     "event bus": lambda env: env.notifier.delivery_failed("t", "f", LOST),
 }
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core import ids
-from chalicelib.core.errors import Permanent
-from chalicelib.core.leases import Beacon, LeasePhase, Observation
+from chalicelib.core.errors import BadRequest, ErrorCode
+from chalicelib.core.leases import LeasePhase, Observation, RegionHeartbeat
 from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import (
     JobKind,
@@ -122,7 +122,7 @@ def test_a_put_replaces(ledger: Subject) -> None:
         ledger.west.put_plan(PlanProgress(JOB, "r", WEST, beat, beat, beat, closed=beat == 3))
     items = ledger.west.job_items(JOB)
     assert [found.heartbeat for found in items.leases] == [3]
-    assert [found.seen for found in items.observations] == ["1:3"]
+    assert [found.fingerprint for found in items.observations] == ["1:3"]
     assert [found.links for found in items.plans] == [3]
 
 
@@ -157,13 +157,13 @@ def test_each_region_has_its_own_items(ledger: Subject) -> None:
         side.put_terminal(spec("token"), terminal(JOB), region)
     items = ledger.west.job_items(JOB)
     assert {found.worker for found in items.leases} == {EAST, WEST}
-    assert {found.seen for found in items.observations} == {EAST, WEST}
+    assert {found.fingerprint for found in items.observations} == {EAST, WEST}
     assert {found.region for found in items.plans} == {EAST, WEST}
     assert items.terminal == terminal(JOB)
     assert {found.worker for found in ledger.east.get_leases(JOB, "r-000001")} == {EAST, WEST}
     west = ledger.east.get_observation(JOB, "r-000001", WEST)
     assert west is not None
-    assert west.seen == WEST
+    assert west.fingerprint == WEST
 
 
 def test_leases_of_one_partition(ledger: Subject) -> None:
@@ -297,9 +297,9 @@ def test_a_list_of_many_jobs(ledger: Subject) -> None:
     "cursor", ["", "x", "#", "0#x", f"0#{JOB}", f"{'0' * 15}#x", f"{'٠' * 15}#{JOB}", f"#{JOB}", "\ud800", "a:b"]
 )
 def test_a_cursor_that_no_list_gave(ledger: Subject, cursor: str) -> None:
-    with pytest.raises(Permanent) as error:
+    with pytest.raises(BadRequest) as error:
         ledger.west.list_jobs("acme", cursor, 10)
-    assert error.value.code == "InvalidCursor"
+    assert error.value.code is ErrorCode.INVALID_CURSOR
 
 
 # --- deliveries ---------------------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_the_same_delivery_twice_in_a_batch(ledger: Subject) -> None:
     assert {ledger.west.get_deliveries("feed", one.key)[0].detail for one in many} == {"again"}
 
 
-# --- beacons ------------------------------------------------------------------------------------------------------
+# --- region heartbeats --------------------------------------------------------------------------------------------
 
 
 def test_requests_are_counted_by_tenant_region_and_window(ledger: Subject) -> None:
@@ -372,12 +372,16 @@ def test_requests_at_once_are_each_counted(ledger: Subject, request: pytest.Fixt
     assert sorted(counted) == list(range(1, 201))
 
 
-def test_beacons(ledger: Subject) -> None:
-    assert ledger.west.beacons() == []
-    ledger.west.put_beacon(Beacon(WEST, 1, 10))
-    ledger.west.put_beacon(Beacon(WEST, 2, 20))
-    ledger.east.put_beacon(Beacon(EAST, 7, 30))
-    assert sorted(ledger.west.beacons(), key=lambda beacon: beacon.region) == [Beacon(EAST, 7, 30), Beacon(WEST, 2, 20)]
+def test_region_heartbeats(ledger: Subject) -> None:
+    assert ledger.west.region_heartbeats() == []
+    ledger.west.put_region_heartbeat(RegionHeartbeat(WEST, 1, 10))
+    ledger.west.put_region_heartbeat(RegionHeartbeat(WEST, 2, 20))
+    ledger.east.put_region_heartbeat(RegionHeartbeat(EAST, 7, 30))
+    heartbeats = sorted(ledger.west.region_heartbeats(), key=lambda heartbeat: heartbeat.region)
+    assert heartbeats == [
+        RegionHeartbeat(EAST, 7, 30),
+        RegionHeartbeat(WEST, 2, 20),
+    ]
 
 
 # --- how webhooks go ----------------------------------------------------------------------------------------------
@@ -584,7 +588,7 @@ def test_a_delivery_that_is_noted_again_has_one_place_in_the_list(ledger: Subjec
 @pytest.mark.parametrize("cursor", ["", "x", "1", "0" * 15, f"{5:015d}#D#x#us-gov-west-1#y", "5:x", "\ud800"])
 def test_cursors_of_deliveries_that_nobody_gave_out(ledger: Subject, cursor: str) -> None:
     ledger.west.put_deliveries([delivery("k", at_ms=5)])
-    with pytest.raises(Permanent, match="InvalidCursor"):
+    with pytest.raises(BadRequest, match="InvalidCursor"):
         ledger.west.list_deliveries("feed", 0, 10, cursor, 10)
 
 

@@ -11,7 +11,7 @@ from botocore.stub import ANY, Stubber
 from chalicelib.adapters.ledger import DynamoLedger
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt, Denied, EftError, NoAnswer, Permanent, Retry
-from chalicelib.core.leases import Beacon
+from chalicelib.core.leases import RegionHeartbeat
 from local.gateway.process import free_port
 from tests.contract.items import JOB, delivery, lease, spec, terminal
 from tests.contract.ledgers import EAST, REGIONS, WEST, client_of
@@ -136,7 +136,7 @@ def test_an_item_that_does_not_say_what_it_must(scripted: Scripted, body: str) -
         ("W#r#x", lambda: scripted.ledger.job_items(JOB)),
         ("P#r#x", lambda: scripted.ledger.get_leases(JOB, "r")),
         ("D#x", lambda: scripted.ledger.get_deliveries("feed", "k")),
-        ("HB#x", scripted.ledger.beacons),
+        ("HB#x", scripted.ledger.region_heartbeats),
     ):
         scripted.stub.add_response("query", {"Items": [{"pk": {"S": "x"}, "sk": {"S": sk}, "body": {"S": body}}]})
         with pytest.raises(Corrupt):
@@ -152,7 +152,7 @@ def test_an_item_of_a_later_release_is_left_alone(scripted: Scripted) -> None:
 def test_a_field_of_a_later_release_is_left_alone(scripted: Scripted) -> None:
     body = '{"region":"us-gov-west-1","counter":3,"at_ms":5,"mood":"fine"}'
     scripted.stub.add_response("query", {"Items": [{"sk": {"S": "HB#x"}, "body": {"S": body}}]})
-    assert scripted.ledger.beacons() == [Beacon(WEST, 3, 5)]
+    assert scripted.ledger.region_heartbeats() == [RegionHeartbeat(WEST, 3, 5)]
 
 
 def test_reads_are_strongly_consistent_but_for_the_index(scripted: Scripted) -> None:
@@ -166,7 +166,7 @@ def test_reads_are_strongly_consistent_but_for_the_index(scripted: Scripted) -> 
     scripted.stub.add_response("query", empty, consistent)
     scripted.ledger.job_items(JOB)
     scripted.stub.add_response("query", empty, consistent)
-    scripted.ledger.beacons()
+    scripted.ledger.region_heartbeats()
     scripted.stub.add_response("get_item", {}, {"TableName": "eft", "Key": ANY, "ConsistentRead": True})
     scripted.ledger.get_observation(JOB, "s", WEST)
 

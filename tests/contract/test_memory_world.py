@@ -5,7 +5,18 @@ import pytest
 from chalicelib.core.errors import Denied, Retry
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import JobKind, JobSpec, JobState, OverwriteMode, Terminal
-from chalicelib.ports import Arrival, Env, ObjectStore, Placement, QueueName, SourceRef, VerifyDelivery, Wake
+from chalicelib.ports import (
+    Arrival,
+    CopyPartition,
+    Env,
+    ObjectStore,
+    Placement,
+    PlanRange,
+    QueueName,
+    SourceRef,
+    Task,
+    VerifyDelivery,
+)
 from simulation.memory.clock import SeededRng, SequentialIds, SerialPool, VirtualClock
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST, make_env, make_store
 from simulation.memory.faults import FaultyStore, Rule, When
@@ -98,18 +109,18 @@ def test_somebody_acts_just_before_a_request() -> None:
 
 def test_queue_keeps_what_is_sent_until_it_is_taken() -> None:
     queue = MemoryQueue()
-    first, second = Wake(QueueName.SPLIT, "job-1", WEST, "r"), Wake(QueueName.COPY, "job-1", WEST, "p1")
+    first, second = PlanRange("job-1", WEST, "r"), CopyPartition("job-1", WEST, "p1")
     queue.send([first, second])
     queue.send_arrivals([Arrival("source-west", "in/a")], delay_ms=5_000)
     queue.send_verify_deliveries([VerifyDelivery("feed", "in/a", "pin")])
     assert queue.take(QueueName.COPY) == second
     assert queue.of(QueueName.SPLIT) == [first]
     assert queue.delays == [(Arrival("source-west", "in/a"), 5_000)]
-    handled: list[Wake] = []
+    handled: list[Task] = []
 
-    def handle(wake: Wake) -> None:
-        handled.append(wake)
-        if wake == first:
+    def handle(task: Task) -> None:
+        handled.append(task)
+        if task == first:
             queue.send([second])
 
     assert queue.drain(handle) == 2

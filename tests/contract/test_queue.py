@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import boto3
 import pytest
@@ -14,14 +14,28 @@ from botocore.stub import ANY, Stubber
 from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
 from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.core.hooks import Topic
+from chalicelib.core.parts import PartShare
+from chalicelib.core.report import ReportFormat
 from chalicelib.core.webhooks import Notice, Notification, notification
-from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import (
+    Arrival,
+    CopyPartition,
+    CopyUploadParts,
+    MakeReport,
+    PlanRange,
+    QueueName,
+    Task,
+    VerifyDelivery,
+    VerifyPartition,
+)
+from chalicelib.ports.tasks import QUEUES
 from local.gateway.process import free_port
 from local.ministack import launch_ministack
 from tests.contract import aws
 from tests.contract.items import JOB, LONG_KEYS, delivery, spec, terminal
 from tests.contract.queues import NAMES, WEST, Subject, as_text, at, client_of, in_process, memory, on_aws
 from tests.servers.cloud import MINISTACK
+from tests.tasks import task_on
 
 Factory = Callable[[], AbstractContextManager[Subject]]
 
@@ -42,8 +56,8 @@ def subject(queues: Factory) -> Iterator[Subject]:
         yield made
 
 
-def wake(number: int = 0, queue: QueueName = QueueName.COPY) -> Wake:
-    return Wake(queue, JOB, WEST, f"r-{number:06d}")
+def task(number: int = 0, queue: QueueName = QueueName.COPY, tenant: str = "") -> Task:
+    return task_on(queue, JOB, WEST, f"r-{number:06d}", tenant)
 
 
 def waiting() -> Notification:
@@ -54,22 +68,34 @@ def test_over_aws() -> None:
     aws.skip_without()
 
 
-def test_each_wake_goes_to_its_queue(subject: Subject) -> None:
-    sent = [wake(n, queue) for n in range(2) for queue in QueueName]
+def test_each_task_goes_to_its_queue(subject: Subject) -> None:
+    sent = [task(n, queue) for n in range(2) for queue in QueueName]
     subject.queue.send(sent)
     for queue in QueueName:
-        assert as_text(subject.received(queue)) == as_text([wake(0, queue), wake(1, queue)])
+        assert as_text(subject.received(queue)) == as_text([task(0, queue), task(1, queue)])
     assert subject.received("intake") == []
 
 
-def test_everything_a_wake_says(subject: Subject) -> None:
-    sent = [
-        Wake(QueueName.COPY, JOB, WEST, "r01-000012", fresh=True, share="1:2/3", tenant="acme", waited=7),
-        Wake(QueueName.SPLIT, JOB, WEST),
-    ]
+EVERYTHING: dict[QueueName, list[Task]] = {
+    QueueName.SPLIT: [
+        PlanRange(JOB, WEST, "r01", "acme", rested_after_round=3),
+        MakeReport(JOB, WEST, ReportFormat.NDJSON, "acme"),
+    ],
+    QueueName.COPY: [
+        CopyPartition(JOB, WEST, "r01-000012", "acme", True, permit_waits=7, rested_after_epoch=2, takeover=True),
+        CopyUploadParts(JOB, WEST, "r01-000012", PartShare(1, 2, 3), "acme", permit_waits=7),
+    ],
+    QueueName.VERIFY: [VerifyPartition(JOB, WEST, "r01-000012", "acme", rested_after_round=3)],
+}
+"""Each type of task, with all its fields."""
+
+
+def test_everything_a_task_says(subject: Subject) -> None:
+    sent = [task for tasks in EVERYTHING.values() for task in tasks]
+    assert {type(task) for task in sent} == set(QUEUES) == set(get_args(Task))
     subject.queue.send(sent)
-    assert subject.received("copy") == sent[:1]
-    assert subject.received("split") == sent[1:]
+    for queue, tasks in EVERYTHING.items():
+        assert as_text(subject.received(queue)) == as_text([*tasks])
 
 
 def test_a_message_says_whose_it_is(sqs: tuple[SqsQueue, Stubber]) -> None:
@@ -78,7 +104,7 @@ def test_a_message_says_whose_it_is(sqs: tuple[SqsQueue, Stubber]) -> None:
     groups = {"acme": "acme", "a b/ü": "a%20b%2F%C3%BC", "x" * 300: "x" * 128, "": None}
     for tenant, group in groups.items():
         for send in (
-            lambda tenant=tenant: queue.send([replace(wake(), tenant=tenant)]),
+            lambda tenant=tenant: queue.send([task(tenant=tenant)]),
             lambda tenant=tenant: queue.send_verify_deliveries([VerifyDelivery("f", "k", "v", tenant)]),
         ):
             entry = {"Id": "0", "MessageBody": ANY, "DelaySeconds": 0} | ({"MessageGroupId": group} if group else {})
@@ -120,12 +146,12 @@ def test_giving_up(subject: Subject) -> None:
 
 @pytest.mark.parametrize("many", [0, 1, 9, 10, 11, 35])
 def test_any_number(subject: Subject, many: int) -> None:
-    wakes, arrivals = [wake(n) for n in range(many)], [Arrival("b", str(n)) for n in range(many)]
+    tasks, arrivals = [task(n) for n in range(many)], [Arrival("b", str(n)) for n in range(many)]
     deliveries = [VerifyDelivery("f", str(n), "v") for n in range(many)]
-    subject.queue.send(wakes)
+    subject.queue.send(tasks)
     subject.queue.send_arrivals(arrivals)
     subject.queue.send_verify_deliveries(deliveries)
-    assert as_text(subject.received("copy")) == as_text([*wakes])
+    assert as_text(subject.received("copy")) == as_text([*tasks])
     assert as_text(subject.received("intake")) == as_text([*arrivals])
     assert as_text(subject.received("verify")) == as_text([*deliveries])
 
@@ -138,7 +164,7 @@ def test_a_batch_of_the_longest_keys(subject: Subject) -> None:
 
 
 def test_a_delay(subject: Subject) -> None:
-    subject.queue.send([wake()], delay_ms=60_000)
+    subject.queue.send([task()], delay_ms=60_000)
     subject.queue.send_arrivals([Arrival("b", "k")], delay_ms=60_000)
     subject.queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")], delay_ms=60_000)
     subject.queue.send_notices([waiting()], delay_ms=60_000)
@@ -146,7 +172,7 @@ def test_a_delay(subject: Subject) -> None:
 
 
 def test_no_delay(subject: Subject) -> None:
-    subject.queue.send([wake()])
+    subject.queue.send([task()])
     subject.queue.send_arrivals([Arrival("b", "k")])
     subject.queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")])
     subject.queue.send_notices([waiting()])
@@ -169,7 +195,7 @@ def sqs() -> Iterator[tuple[SqsQueue, Stubber]]:
 def test_a_queue_that_can_not_be_reached() -> None:
     queue = SqsQueue(URLS, client_of(f"http://127.0.0.1:{free_port()}"))
     sends: list[Callable[[], None]] = [
-        lambda: queue.send([wake()]),
+        lambda: queue.send([task()]),
         lambda: queue.send_arrivals([Arrival("b", "k")]),
         lambda: queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")]),
         lambda: queue.send_notices([waiting()]),
@@ -198,7 +224,7 @@ def test_what_an_answer_means(sqs: tuple[SqsQueue, Stubber], code: str, status: 
     queue, stub = sqs
     stub.add_client_error("send_message_batch", code, "AWS's own words", status)
     with pytest.raises(EftError) as error:
-        queue.send([wake()])
+        queue.send([task()])
     assert type(error.value) is kind
     assert error.value.code == code
 
@@ -211,7 +237,7 @@ def test_sqs_delays_by_whole_seconds_up_to_fifteen_minutes(
     entries = [{"Id": "0", "MessageBody": ANY, "DelaySeconds": seconds}]
     answer: dict[str, Any] = {"Successful": [], "Failed": []}
     stub.add_response("send_message_batch", answer, {"QueueUrl": URLS["copy"], "Entries": entries})
-    queue.send([wake()], delay_ms)
+    queue.send([task()], delay_ms)
 
 
 # --- what other systems are told ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.entries import Action, Change, Entry, EntryKind, Found, Pointer, gone, successor
-from chalicelib.core.errors import Permanent
+from chalicelib.core.errors import BadRequest
 from chalicelib.ports import Registry
 from tests.contract.ledgers import WEST, Subject
 from tests.contract.test_ledger import table
@@ -222,5 +222,5 @@ def test_the_audit_is_paged_newest_first(registries: tuple[Registry, Registry]) 
 
 @pytest.mark.parametrize("cursor", ["", "x", "12", "#", "000000000000001#"])
 def test_a_cursor_that_no_page_gave(registries: tuple[Registry, Registry], cursor: str) -> None:
-    with pytest.raises(Permanent, match="InvalidCursor"):
+    with pytest.raises(BadRequest, match="InvalidCursor"):
         registries[0].changes("acme", cursor, 2)

@@ -17,11 +17,12 @@ from chalicelib.adapters.registry import DynamoRegistry
 from chalicelib.core import codec
 from chalicelib.core.entries import EntryKind
 from chalicelib.core.errors import Permanent, Retry
-from chalicelib.ports import Arrival, QueueName, Wake
+from chalicelib.ports import Arrival, QueueName
 from tests.contract.items import JOB, delivery, spec, terminal
 from tests.contract.ledgers import EAST, REGIONS, WEST, client_of
 from tests.contract.test_registry import change, entry
 from tests.servers.scripted import Answer, ScriptedServer, scripted_server
+from tests.tasks import task_on
 
 _TO = TypeSerializer()
 
@@ -383,10 +384,10 @@ def test_one_message_that_is_refused_for_good_keeps_none_behind_it() -> None:
 
 def test_a_queue_that_takes_nothing_now_keeps_no_other_queue_waiting() -> None:
     """Whoever sent it must come again, though another message of the call is refused for good."""
-    wakes = [Wake(queue, "job", EAST) for queue in (QueueName.VERIFY, QueueName.COPY, QueueName.SPLIT)]
+    tasks = [task_on(queue, "job", EAST, "r") for queue in (QueueName.VERIFY, QueueName.COPY, QueueName.SPLIT)]
     later, bad = says(Failed=[failed("0", fault=False)]), says(Failed=[failed("0", fault=True, text="bad")])
     with scripted_server(bad, later, later, later, TAKEN) as server, pytest.raises(Retry, match="split: later"):
-        queue_at(server).send(wakes)
+        queue_at(server).send(tasks)
     urls = [body["QueueUrl"].rpartition("/")[2] for body in asked(server)]
     assert urls == ["copy", "split", "split", "split", "verify"]
 

@@ -1,4 +1,4 @@
-"""Lines of partitions: who wakes whom, and that nobody is left out."""
+"""Lines of partitions: who starts whom, and that nobody is left out."""
 
 from dataclasses import replace
 
@@ -53,22 +53,22 @@ def test_there_is_always_one_ahead() -> None:
 
 
 @given(st.integers(1, 10_000), st.integers(1, 200))
-def test_who_wakes_whom(ordinal: int, ahead: int) -> None:
+def test_who_starts_whom(ordinal: int, ahead: int) -> None:
     part = part_id("r01", ordinal)
     assert before_in_line(next_in_line(part, ahead), ahead) == part
     before = before_in_line(part, ahead)
-    assert (before is None) is (ordinal <= ahead), "the first ones are woken when they are planned"
+    assert (before is None) is (ordinal <= ahead), "the first ones are started when they are planned"
     assert before is None or next_in_line(before, ahead) == part
 
 
 @given(st.sets(st.tuples(st.sampled_from(["r", "r0", "r1"]), st.integers(1, 100)), min_size=1), st.integers(1, 40))
-def test_waking_the_heads_wakes_all(unfinished: set[tuple[str, int]], ahead: int) -> None:
-    """One of each line is woken; the others are reached from it, over those that are finished."""
+def test_starting_the_heads_starts_all(unfinished: set[tuple[str, int]], ahead: int) -> None:
+    """One of each line is started; the others are reached from it, over those that are finished."""
     parts = {part_id(*one) for one in unfinished}
-    woken = heads(parts, lambda _: ahead)
-    assert len({(part.partition("-")[0], int(part[-6:]) % ahead) for part in parts}) == len(woken)
-    reached = set(woken)
-    for part in woken:
+    started = heads(parts, lambda _: ahead)
+    assert len({(part.partition("-")[0], int(part[-6:]) % ahead) for part in parts}) == len(started)
+    reached = set(started)
+    for part in started:
         following = part
         for _ in range(100 // ahead + 1):
             following = next_in_line(following, ahead)

@@ -251,7 +251,7 @@ def test_the_sweep_settles_a_job_that_deletes_only_with_its_second_chain(deletes
         None,
         region=WEST,
         home=WEST,
-        home_sight="",
+        home_region=None,
         now_ms=0,
         policy=Policy(),
         deletes=deletes,

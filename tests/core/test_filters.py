@@ -77,9 +77,11 @@ def slowly(pattern: str, name: str, begins: bool = True) -> bool:
     if pattern[0] == "*":
         first, _, _ = name.partition("/")
         return any(slowly(pattern[1:], name[at:], False) for at in range(len(first) + 1))
-    if not name or (pattern[0] == "?" and name[0] == "/") or pattern[0] not in ("?", name[0]):
-        return False
-    return slowly(pattern[1:], name[1:], pattern[0] == "/")
+    return bool(name) and fits(pattern[0], name[0]) and slowly(pattern[1:], name[1:], pattern[0] == "/")
+
+
+def fits(wanted: str, character: str) -> bool:
+    return character != "/" if wanted == "?" else character == wanted
 
 
 def readable(pattern: str) -> bool:

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from chalicelib.core.intents import (
     INTENTS_SUBJECT,
     NO_INTENTS,
+    STOPPED_SUBJECT,
     Approved,
     IntentKind,
     Intents,
+    Stopped,
     approval_of,
-    intents_seen,
+    intents_noted,
+    why_stopped,
 )
 from chalicelib.core.leases import Observation
 
@@ -55,12 +58,11 @@ def test_the_last_wish_holds_whatever_came_before(wishes: list[IntentKind]) -> N
 @given(st.integers(0, 10**6), st.booleans())
 def test_a_note_comes_back_as_it_was(highest: int, cancelled: bool) -> None:
     intents = Intents(highest, cancelled)
-    assert Intents.parse(str(intents)) == intents
-    assert not set("#@:") & set(str(intents)), "it is a field of the sweep's sight"
+    assert note(intents, WEST).note(Intents) == intents
 
 
 def note(intents: Intents, region: str, subject: str = INTENTS_SUBJECT) -> Observation:
-    return Observation("job", subject, region, str(intents), 5)
+    return Observation.of("job", subject, region, intents, 5)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +76,18 @@ def note(intents: Intents, region: str, subject: str = INTENTS_SUBJECT) -> Obser
         ([note(Intents(3), WEST), note(Intents(0, cancelled=True), EAST)], Intents(3, cancelled=True)),
         # Other observations are none of its business.
         (
-            [Observation("job", "r-000001", WEST, "1:7:", 5), Observation("job", "job", WEST, "1:0:0:0:1#0", 5)],
+            [
+                note(Intents(3), WEST, "r-000001"),
+                note(Intents(1), WEST, "job"),
+                note(Intents(1), WEST, STOPPED_SUBJECT),
+            ],
             NO_INTENTS,
         ),
     ],
 )
 def test_what_is_furthest_is_the_newest(notes: list[Observation], seen: Intents) -> None:
-    assert intents_seen(notes) == seen
-    assert intents_seen(notes[::-1]) == seen
+    assert intents_noted(notes) == seen
+    assert intents_noted(notes[::-1]) == seen
 
 
 # --- approval -----------------------------------------------------------------------------------------------------
@@ -105,16 +111,27 @@ def test_what_may_be_copied(intents: Intents, may_copy: bool, unapproved: bool) 
 
 @given(st.builds(Intents, st.integers(0, 99), st.booleans(), st.sampled_from(Approved)))
 def test_a_note_says_all_of_it(intents: Intents) -> None:
-    assert Intents.parse(str(intents)) == intents
+    assert note(intents, WEST).note(Intents) == intents
 
 
 def test_an_approval_is_final() -> None:
     notes = [Intents(approved=Approved.GIVEN), Intents(1, approved=Approved.AWAITED)]
     seen = [
-        Observation("job", INTENTS_SUBJECT, region, str(note), 0)
+        Observation.of("job", INTENTS_SUBJECT, region, note, 0)
         for region, note in zip((WEST, EAST), notes, strict=True)
     ]
-    assert intents_seen(seen) == intents_seen(reversed(seen)) == Intents(1, approved=Approved.GIVEN)
+    assert intents_noted(seen) == intents_noted(reversed(seen)) == Intents(1, approved=Approved.GIVEN)
+
+
+def test_why_the_service_has_paused_a_job() -> None:
+    notes = [
+        Observation.of("job", STOPPED_SUBJECT, WEST, Stopped(1, "the bucket is not yours"), 0),
+        Observation.of("job", STOPPED_SUBJECT, EAST, Stopped(3, "the bucket has gone"), 0),
+        note(Intents(3), WEST),
+    ]
+    assert why_stopped(notes, Intents(1)) == "the bucket is not yours"
+    assert why_stopped(notes, Intents(3)) == "the bucket has gone"
+    assert why_stopped(notes, Intents(5)) == "", "paused by somebody else"
 
 
 def test_only_a_plan_needs_one() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.budgets import SWEEP_TIMEOUT_MS, quick_ms, silence_ms, worst_sweep_ms
 from chalicelib.core.leases import LeasePhase as Phase
-from chalicelib.core.leases import Observation, PartLease, Standing, look
+from chalicelib.core.leases import LeaseStatus, Observation, PartLease, judge_lease
 from chalicelib.core.policy import Policy
 from chalicelib.core.shares import Stage, stage_ends
 from chalicelib.core.sweep import REPLICATION_MS, START_MS, due_before_next_sweep, worst_takeover_ms
@@ -75,7 +75,7 @@ def test_shares_are_in_order_and_end_with_the_whole(begin_ms: int, whole_ms: int
     assert whole_ms < 0 or ends[0] >= begin_ms
 
 
-def test_nothing_living_is_taken_over_between_two_heartbeats_or_beacons() -> None:
+def test_nothing_living_is_taken_over_between_two_heartbeats_of_a_lease_or_a_region() -> None:
     assert 3 * POLICY.heartbeat_ms + REPLICATION_MS < POLICY.lease_ttl_ms < POLICY.takeover_after_ms
     assert 3 * POLICY.sweep_interval_ms < POLICY.takeover_after_ms
 
@@ -111,12 +111,12 @@ def _claimed_ms(policy: Policy, death_ms: int, replication_ms: int, phase_ms: in
     before: Observation | None = None
     now = phase_ms
     while True:
-        found = look(1, lease_at(now), before, now, policy.takeover_after_ms, claiming=False)
-        if found.standing is Standing.MOVED:
-            before = Observation("job", "r-000001", "east", found.sight, now)
-        elif found.standing is Standing.EXPIRED or due_before_next_sweep(found.wait_ms, policy):
+        found = judge_lease(1, lease_at(now), before, now, policy.takeover_after_ms, claiming=False)
+        if found.status is LeaseStatus.MOVED:
+            before = Observation.of("job", "r-000001", "east", found.fingerprint, now)
+        elif found.status is LeaseStatus.EXPIRED or due_before_next_sweep(found.wait_ms, policy):
             due = now + found.wait_ms
-            if look(1, lease_at(due), before, due, policy.takeover_after_ms, claiming=True).may_claim:
+            if judge_lease(1, lease_at(due), before, due, policy.takeover_after_ms, claiming=True).may_claim:
                 return due
         now += policy.sweep_interval_ms
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.registers import Mark, Registration, Stale, judge_upload, read_register
+from chalicelib.core.registers import Mark, Registration, StaleUploadAction, judge_upload, read_register
 
 JOB, ROW = "job-mine", "r-000001/0"
 
@@ -53,37 +53,39 @@ def test_reading(
 
 
 @pytest.mark.parametrize(
-    ("upload_id", "generations", "settled", "verdict"),
+    ("upload_id", "generations", "settled", "action"),
     [
         # Nobody registered it: fence first.
-        ("a", {}, False, Stale.FENCE),
-        ("a", {1: upload("b")}, False, Stale.FENCE),
-        ("a", {1: TOMB}, False, Stale.FENCE),
+        ("a", {}, False, StaleUploadAction.FENCE),
+        ("a", {1: upload("b")}, False, StaleUploadAction.FENCE),
+        ("a", {1: TOMB}, False, StaleUploadAction.FENCE),
         # It was fenced before, by a sweep that did not get to the abort. Another upload's tombstone fences only that.
-        ("unregistered", {1: TOMB}, False, Stale.ABORT),
-        ("unregistered", {1: upload("b"), 2: TOMB, 3: upload("c")}, False, Stale.ABORT),
+        ("unregistered", {1: TOMB}, False, StaleUploadAction.ABORT),
+        ("unregistered", {1: upload("b"), 2: TOMB, 3: upload("c")}, False, StaleUploadAction.ABORT),
         # In use.
-        ("a", {1: upload("a")}, False, Stale.KEEP),
-        ("a", {1: upload("a"), 2: TOMB}, False, Stale.KEEP),
-        ("a", {1: upload("a"), 2: upload("b", job="job-other")}, False, Stale.KEEP),
+        ("a", {1: upload("a")}, False, StaleUploadAction.KEEP),
+        ("a", {1: upload("a"), 2: TOMB}, False, StaleUploadAction.KEEP),
+        ("a", {1: upload("a"), 2: upload("b", job="job-other")}, False, StaleUploadAction.KEEP),
         # Superseded by a later upload of the same row; given up; of a partition with a receipt.
-        ("a", {1: upload("a"), 2: upload("b")}, False, Stale.ABORT),
-        ("a", {1: upload("a"), 2: dead("a")}, False, Stale.ABORT),
-        ("a", {1: upload("a")}, True, Stale.ABORT),
-        ("b", {1: upload("a"), 2: upload("b")}, False, Stale.KEEP),
+        ("a", {1: upload("a"), 2: upload("b")}, False, StaleUploadAction.ABORT),
+        ("a", {1: upload("a"), 2: dead("a")}, False, StaleUploadAction.ABORT),
+        ("a", {1: upload("a")}, True, StaleUploadAction.ABORT),
+        ("b", {1: upload("a"), 2: upload("b")}, False, StaleUploadAction.KEEP),
         # The later one died: this one is the row's again, if it should still be open.
-        ("a", {1: upload("a"), 2: upload("b"), 3: dead("b")}, False, Stale.KEEP),
+        ("a", {1: upload("a"), 2: upload("b"), 3: dead("b")}, False, StaleUploadAction.KEEP),
     ],
 )
-def test_judging(upload_id: str, generations: dict[int, Registration], settled: bool, verdict: Stale) -> None:
-    assert judge_upload(upload_id, generations, {f"{JOB}/{ROW}": settled}) is verdict
+def test_judging(
+    upload_id: str, generations: dict[int, Registration], settled: bool, action: StaleUploadAction
+) -> None:
+    assert judge_upload(upload_id, generations, {f"{JOB}/{ROW}": settled}) is action
 
 
 def test_another_jobs_receipt_says_nothing_about_ours() -> None:
     generations = {1: upload("a"), 2: upload("b", job="job-other")}
     settled = {f"{JOB}/{ROW}": False, f"job-other/{ROW}": True}
-    assert judge_upload("a", generations, settled) is Stale.KEEP
-    assert judge_upload("b", generations, settled) is Stale.ABORT
+    assert judge_upload("a", generations, settled) is StaleUploadAction.KEEP
+    assert judge_upload("b", generations, settled) is StaleUploadAction.ABORT
 
 
 registrations = st.builds(
@@ -107,7 +109,7 @@ def test_the_upload_that_is_gone_on_with_is_never_aborted(generations: dict[int,
                 r.job_id + r.row for r in generations.values() if r.upload_id == adopted and r.mark is Mark.UPLOAD
             }
             if adopted is not None and len(owners) == 1:
-                assert judge_upload(adopted, generations, {}) is Stale.KEEP
+                assert judge_upload(adopted, generations, {}) is StaleUploadAction.KEEP
 
 
 @given(registers)

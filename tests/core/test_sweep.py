@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.intents import Approved, Intents
-from chalicelib.core.leases import Observation
+from chalicelib.core.leases import Observation, RegionFingerprint
 from chalicelib.core.policy import Policy
-from chalicelib.core.sweep import JOB_SUBJECT, SETTLED, Records, Repairs, decide, sight
+from chalicelib.core.sweep import JOB_SUBJECT, SETTLED, Records, Repairs, decide, job_fingerprint
 
 HOME, OTHER = "us-gov-west-1", "us-gov-east-1"
 POLICY = Policy()
@@ -29,14 +29,17 @@ def repairs(
     *,
     region: str = HOME,
     policy: Policy = POLICY,
-    home_sight: str = "",
+    home_etag: str = "",
 ) -> Repairs:
-    return decide("job", records, before, region=region, home=HOME, home_sight=home_sight, now_ms=now_ms, policy=policy)
+    home_region = RegionFingerprint({HOME: home_etag})
+    return decide(
+        "job", records, before, region=region, home=HOME, home_region=home_region, now_ms=now_ms, policy=policy
+    )
 
 
-def seen(records: Records, times: int = 0, since_ms: int = 0, region: str = HOME, home_sight: str = "") -> Observation:
-    looks = sight(records) if region == HOME else f"{sight(records)}@{home_sight}"
-    return Observation("job", JOB_SUBJECT, region, f"{looks}#{times}", since_ms)
+def seen(records: Records, times: int = 0, since_ms: int = 0, region: str = HOME, home_etag: str = "") -> Observation:
+    looks = job_fingerprint(records, None if region == HOME else RegionFingerprint({HOME: home_etag}))
+    return Observation.of("job", JOB_SUBJECT, region, replace(looks, redriven=times), since_ms)
 
 
 ALL = [EMPTY, PLANNED, CLAIMED, COPIED, DONE, FORKED, DIVIDED]
@@ -44,7 +47,7 @@ ALL = [EMPTY, PLANNED, CLAIMED, COPIED, DONE, FORKED, DIVIDED]
 
 def test_a_settled_job_is_closed_after_a_round_and_nothing_else() -> None:
     """Who has just settled it is telling the world: done here too, the world would hear it twice."""
-    noted = Observation("job", JOB_SUBJECT, HOME, SETTLED, 5)
+    noted = Observation.of("job", JOB_SUBJECT, HOME, SETTLED, 5)
     for records in ALL:
         settled = replace(records, terminal=True)
         for before in (None, seen(records)):
@@ -67,7 +70,7 @@ def test_a_job_that_moved_is_noted_and_let_be(records: Records) -> None:
         (EMPTY, ("r",), (), (), ()),
         # Planned, not claimed: copy messages; perhaps the range goes on or was forked: split messages.
         (PLANNED, ("r", "r0", "r1"), ("r-000001", "r-000002"), (), ()),
-        # Claimed: the leases are watched, nobody is woken for what is claimed.
+        # Claimed: the leases are watched, no task is sent for what is claimed.
         (CLAIMED, ("r",), (), (), (("r-000001", 2), ("r-000002", 1))),
         (COPIED, ("r",), (), ("r-000001",), (("r-000002", 1),)),
         (DONE, ("r",), (), (), ()),
@@ -115,9 +118,9 @@ def test_intervals_double_and_stop_doubling() -> None:
 def test_the_other_region_waits_longer_and_only_while_the_home_region_shows_no_sign_of_life() -> None:
     before = seen(PLANNED, 0, 0, OTHER, "etag-1")
     early = POLICY.takeover_after_ms - POLICY.sweep_interval_ms - 1
-    assert not repairs(PLANNED, before, early, region=OTHER, home_sight="etag-1").copy
-    assert repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_sight="etag-1").copy
-    alive = repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_sight="etag-2")
+    assert not repairs(PLANNED, before, early, region=OTHER, home_etag="etag-1").copy
+    assert repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_etag="etag-1").copy
+    alive = repairs(PLANNED, before, POLICY.takeover_after_ms, region=OTHER, home_etag="etag-2")
     assert not alive.copy
     assert alive.observation == seen(PLANNED, 0, POLICY.takeover_after_ms, OTHER, "etag-2")
 
@@ -126,7 +129,7 @@ def test_the_other_region_waits_longer_and_only_while_the_home_region_shows_no_s
 
 
 @pytest.mark.parametrize("records", ALL)
-def test_a_paused_job_is_not_woken_however_long_it_stands_still(records: Records) -> None:
+def test_a_paused_job_is_not_started_however_long_it_stands_still(records: Records) -> None:
     """But what was copied is verified, and if that was all, it settles."""
     paused = replace(records, intents=Intents(1))
     unverified = tuple(sorted(records.copied.keys() - records.done))
@@ -141,7 +144,7 @@ def test_a_paused_job_is_not_woken_however_long_it_stands_still(records: Records
 @pytest.mark.parametrize("region", [HOME, OTHER])
 @pytest.mark.parametrize("highest", [2, 4])
 @pytest.mark.parametrize("records", [EMPTY, PLANNED, CLAIMED, COPIED, FORKED, DIVIDED])
-def test_a_job_found_resumed_is_woken_at_once_and_all_of_it(records: Records, highest: int, region: str) -> None:
+def test_a_job_found_resumed_is_started_at_once_and_all_of_it(records: Records, highest: int, region: str) -> None:
     resumed = replace(records, intents=Intents(highest))
     anyway = repairs(records, seen(records), 10**12)
     # It was paused when last seen; or was not seen between the pause and the resume; or was never seen.
@@ -156,8 +159,8 @@ def test_a_job_found_resumed_is_woken_at_once_and_all_of_it(records: Records, hi
 
 
 @pytest.mark.parametrize("highest", [0, 1])
-def test_a_job_found_cancelled_is_woken_at_once(highest: int) -> None:
-    """Paused or not. Split goes down from the root; copy is woken for some, in case that there is nothing to split."""
+def test_a_job_found_cancelled_is_started_at_once(highest: int) -> None:
+    """Paused or not. Split goes down from the root; copy is started for some, in case there is nothing to split."""
     cancelled = replace(CLAIMED, intents=Intents(highest, cancelled=True))
     before = replace(CLAIMED, intents=Intents(highest))
     found = repairs(cancelled, seen(before, 6), 7)
@@ -168,16 +171,16 @@ def test_a_job_found_cancelled_is_woken_at_once(highest: int) -> None:
 
 @given(st.integers(1, 60), st.integers(1, 20))
 def test_every_name_gets_its_turn(count: int, limit: int) -> None:
-    """However many there are, and however few may be woken at once."""
+    """However many there are, and however few may be started at once."""
     records = Records(links=frozenset(f"r-{number:06d}" for number in range(1, count + 1)))
     policy = replace(POLICY, redrives_per_job=limit)
-    woken: set[str] = set()
+    started: set[str] = set()
     for times in range(count // limit + 2):
         found = repairs(records, seen(records, times), 10**12, policy=policy)
         assert len(found.copy) <= limit
         assert len(set(found.copy)) == len(found.copy)
-        woken.update(found.copy)
-    assert woken == records.links
+        started.update(found.copy)
+    assert started == records.links
 
 
 def test_the_defaults_keep_the_promise_of_ten_minutes() -> None:
@@ -207,13 +210,13 @@ def test_a_paused_plan_is_not_even_planned() -> None:
 
 
 @pytest.mark.parametrize("before", [None, seen(replace(PLANNED, intents=AWAITED), 5)], ids=["unseen", "seen"])
-def test_when_it_is_found_approved_all_its_lines_are_woken(before: Observation | None) -> None:
-    """The first of each: those wake the others."""
+def test_when_it_is_found_approved_all_its_lines_are_started(before: Observation | None) -> None:
+    """The first of each: those start the others."""
     many = replace(PLANNED, links=frozenset(f"r-{number:06d}" for number in range(1, 1001)), intents=GIVEN)
     found = repairs(many, before, 5)
     assert set(found.copy) == {f"r-{number:06d}" for number in range(1, POLICY.partitions_ahead + 1)}
 
 
-def test_an_approved_plan_that_nobody_works_on_is_woken_again() -> None:
+def test_an_approved_plan_that_nobody_works_on_is_started_again() -> None:
     approved = replace(PLANNED, intents=GIVEN)
     assert repairs(approved, seen(approved), POLICY.redrive_after_ms).copy == ("r-000001", "r-000002")

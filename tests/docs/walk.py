@@ -58,26 +58,29 @@ def differences(shown: Any, printed: Any, at: str = "") -> list[str]:
     problem types, `true` and `false`; other values are examples, and null stands for what isn't known yet. Of an array
     each item must be as one of those shown, and one that is shown with items has some."""
     if isinstance(shown, dict) and isinstance(printed, dict):
-        odd = shown.keys() ^ printed.keys()
-        wrong = [f"{at or '.'}: {', '.join(sorted(odd))} on one side only"] if odd else []
-        return wrong + [
-            why
-            for name in shown.keys() & printed.keys()
-            for why in differences(shown[name], printed[name], f"{at}.{name}")
-        ]
+        return _differences_of_objects(shown, printed, at)
     if isinstance(shown, list) and isinstance(printed, list):
-        if bool(shown) is not bool(printed):
-            return [f"{at}: {len(shown)} items are shown, {len(printed)} were printed"]
-        found = [
-            min((differences(one, item, f"{at}[{i}]") for one in shown), key=len) for i, item in enumerate(printed)
-        ]
-        return [why for item in found for why in item]
+        return _differences_of_arrays(shown, printed, at)
     if shown is None or printed is None:
         return []
     exact = isinstance(shown, bool) or (isinstance(shown, str) and _EXACT.fullmatch(shown))
     if _kind(shown) is not _kind(printed) or (exact and shown != printed):
         return [f"{at}: {shown!r} is shown, {printed!r} was printed"]
     return []
+
+
+def _differences_of_objects(shown: dict[str, Any], printed: dict[str, Any], at: str) -> list[str]:
+    odd = shown.keys() ^ printed.keys()
+    wrong = [f"{at or '.'}: {', '.join(sorted(odd))} on one side only"] if odd else []
+    both = shown.keys() & printed.keys()
+    return wrong + [why for name in both for why in differences(shown[name], printed[name], f"{at}.{name}")]
+
+
+def _differences_of_arrays(shown: list[Any], printed: list[Any], at: str) -> list[str]:
+    if bool(shown) is not bool(printed):
+        return [f"{at}: {len(shown)} items are shown, {len(printed)} were printed"]
+    least = [min((differences(one, item, f"{at}[{i}]") for one in shown), key=len) for i, item in enumerate(printed)]
+    return [why for item in least for why in item]
 
 
 def _kind(value: object) -> type:

@@ -4,7 +4,7 @@ import json
 
 from local.drill.faults import count, hold, lose_answer
 from local.gateway.classify import Call
-from local.gateway.faults import DropAnswer, Faults, Hang, Verdict, parse_rules
+from local.gateway.faults import DropAnswer, Faults, Hang, Injection, parse_rules
 from local.gateway.launch import EAST, WEST
 
 NOW = 1_000_000
@@ -20,7 +20,7 @@ def call(operation: str, key: str = "p/1", caller: str = WEST) -> Call:
     return Call(caller, "s3", operation, WEST, "bucket", key, "", {})
 
 
-def decide(made: Faults, *calls: Call) -> list[Verdict]:
+def decide(made: Faults, *calls: Call) -> list[Injection]:
     return [made.decide(each, NOW) for each in calls]
 
 
@@ -30,16 +30,16 @@ def fired(made: Faults) -> dict[object, object]:
 
 def test_a_hold_lets_some_pass_and_then_carries_out_nothing() -> None:
     made = faults(hold("held", {"caller": WEST, "operation": "CopyObject"}, skip=2))
-    verdicts = decide(made, *[call("CopyObject")] * 4, call("CopyObject", caller=EAST), call("HeadObject"))
-    assert [verdict.action for verdict in verdicts[:2] + verdicts[4:]] == [None] * 4
-    assert all(isinstance(verdict.action, Hang) for verdict in verdicts[2:4])
+    injections = decide(made, *[call("CopyObject")] * 4, call("CopyObject", caller=EAST), call("HeadObject"))
+    assert [injection.action for injection in injections[:2] + injections[4:]] == [None] * 4
+    assert all(isinstance(injection.action, Hang) for injection in injections[2:4])
     assert fired(made)["held"] == 2
 
 
 def test_the_answer_is_lost_of_exactly_the_one_before_the_hold() -> None:
     match = {"operation": "CopyObject"}
     made = faults(hold("held", match, skip=4), lose_answer("lost", match, skip=3), count("all", match))
-    actions = [verdict.action for verdict in decide(made, *[call("CopyObject")] * 5)]
+    actions = [injection.action for injection in decide(made, *[call("CopyObject")] * 5)]
     assert actions[:3] == [None] * 3
     assert isinstance(actions[3], DropAnswer)
     assert isinstance(actions[4], Hang)
@@ -47,6 +47,6 @@ def test_the_answer_is_lost_of_exactly_the_one_before_the_hold() -> None:
 
 def test_a_counting_rule_does_nothing_else() -> None:
     made = faults(count("p/1", {"operation": "UploadPartCopy", "key_prefix": "p/1"}))
-    verdicts = decide(made, call("UploadPartCopy"), call("UploadPartCopy", key="p/2"))
-    assert [(verdict.delay_ms, verdict.action) for verdict in verdicts] == [(0, None), (0, None)]
+    injections = decide(made, call("UploadPartCopy"), call("UploadPartCopy", key="p/2"))
+    assert [(injection.delay_ms, injection.action) for injection in injections] == [(0, None), (0, None)]
     assert fired(made) == {"p/1": 1}

@@ -124,7 +124,7 @@ def test_lost_messages_are_made_good_by_the_sweep(world: World) -> None:
     world.fill("unheard/", 20)
     match = {"service": "sqs", "operation": "SendMessageBatch", "caller": WEST}
     world.faults({"id": "q", "match": match, "action": {"kind": "drop_request"}, "times": 1})
-    # The submission itself fails to wake split: the client sees that, retries with the same key, and gets its job.
+    # The submission itself fails to start split: the client sees that, retries with the same key, and gets its job.
     headers = {"Idempotency-Key": "unheard"}
     body = {
         "source": {"endpoint": "west-source", "prefix": "unheard/"},
@@ -149,7 +149,7 @@ def test_bad_events_end_in_the_dead_letter_queue_and_good_ones_beside_them_are_d
         json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": source}),
         json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": source}}}]}),
         json.dumps(_created(source, "inbox/never-existed")),
-        json.dumps({"arrival": {"bucket": world.west.target_bucket, "key": "inbox/good.txt"}}),
+        json.dumps({"type": "arrival", "bucket": world.west.target_bucket, "key": "inbox/good.txt"}),
     ):
         sqs.send_message(QueueUrl=intake, MessageBody=body)
     wait_until(lambda: world.read(world.west.target_bucket, "inbox/good.txt") == b"good", "the good file arrives", 30)

@@ -9,8 +9,9 @@ from typing import Any
 from chalice.test import Client
 
 from app import app
-from chalicelib.entry.rest import problems
+from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest.keyring import Keyring
+from chalicelib.entry.rest.problems import PROBLEM_TYPES
 from chalicelib.ports import Env
 from chalicelib.runtime import Composition, using
 from chalicelib.settings import Settings
@@ -22,7 +23,6 @@ from simulation.memory.queue import MemoryQueue
 from tests.entry.tokens import Signer
 
 PROBLEM = "application/problem+json"
-TITLES = {(kind.status, kind.code): kind.title for kind in vars(problems).values() if isinstance(kind, problems.Kind)}
 """What `openapi` promises, and each answer has: RFC 9457, section 3.1.3."""
 
 
@@ -44,7 +44,9 @@ class Reply:
         assert {"type", "title", "status", "detail", "instance"} <= found.keys()
         assert found["type"] == f"urn:eft:problem:{code}", found
         assert found["status"] == status
-        assert found["title"] == (problems.INVALID_REQUEST.title if code == "Refused" else TITLES[(status, code)])
+        problem_type = PROBLEM_TYPES[ErrorCode(code)]
+        assert found["title"] == problem_type.title
+        assert problem_type.code is ErrorCode.REFUSED or status == problem_type.status
         detail: str = found["detail"]
         assert detail
         return detail

@@ -16,8 +16,22 @@ from chalicelib import settings as product_settings
 from chalicelib.adapters.system import log
 from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Bucket
+from chalicelib.core.parts import PartShare
 from chalicelib.core.policy import KEY_MAX_BYTES, Policy
-from chalicelib.ports import Arrival, Env, QueueName, VerifyDelivery, Wake
+from chalicelib.core.report import ReportFormat
+from chalicelib.ports import (
+    Arrival,
+    CopyPartition,
+    CopyUploadParts,
+    Env,
+    MakeReport,
+    PlanRange,
+    QueueName,
+    Task,
+    VerifyDelivery,
+    VerifyPartition,
+    queue_of,
+)
 from chalicelib.protocol import messages
 from chalicelib.runtime import using
 from chalicelib.settings import Settings
@@ -75,9 +89,9 @@ class World:
             return sqs.failures(function(event, Context()))
 
     def work_off(self) -> None:
-        """Until no function wakes another any more."""
-        while (wake := self.queue.take()) is not None:
-            assert self.invoke(FUNCTIONS[wake.queue], sqs.ours(wake)) == []
+        """Until no function sends a task to another any more."""
+        while (task := self.queue.take()) is not None:
+            assert self.invoke(FUNCTIONS[queue_of(task)], sqs.ours(task)) == []
         while self.queue.verify_deliveries:
             assert self.invoke(app.verify, sqs.ours(self.queue.verify_deliveries.pop())) == []
 
@@ -192,19 +206,19 @@ def bad_bodies(draw: st.DrawFn) -> str:
     if kind == "value":
         return json.dumps(draw(JSON.filter(lambda value: not isinstance(value, dict))))
     if kind == "deep":
-        opening = draw(st.sampled_from(["[", '{"Records":', '{"detail":[', '{"arrival":{"key":']))
+        opening = draw(st.sampled_from(["[", '{"Records":', '{"detail":[', '{"type":{"key":']))
         return opening * draw(st.sampled_from([3_000, 30_000]))
     if kind == "huge":
         return json.dumps({"Message": "x" * 1_000_000, "Records": None})
     if kind == "broken":
         return _broken(draw)
     if kind == "astray":
-        wake = Wake(QueueName.COPY, draw(TEXT), WEST, "r-000001")
+        task = CopyPartition(draw(TEXT), WEST, "r-000001")
         delivery = VerifyDelivery("west-to-east", "in/never", "p")
-        return messages.dumps(wake if draw(st.booleans()) else delivery)
+        return messages.dumps(task if draw(st.booleans()) else delivery)
     if kind == "odd":
-        name = draw(st.sampled_from(["arrival", "wake", "verify_delivery"]))
-        return json.dumps({name: draw(JSON.filter(lambda value: not isinstance(value, dict)))})
+        name = draw(st.sampled_from(["arrival", "copy_partition", "verify_delivery"]))
+        return json.dumps({"type": name, "key": draw(JSON.filter(lambda value: not isinstance(value, str)))})
     if kind == "undecodable":
         key = draw(st.sampled_from(["a%FFb", "%C3%28", "%ED%A0%80", "\ud800"]))
         return _notified("source-west", "x", lambda _: key)
@@ -253,33 +267,52 @@ def test_records_that_are_none(raw: list[Any], function: Any) -> None:
 
 REGIONS = st.sampled_from([WEST, EAST]) | TEXT
 PARTS = st.sampled_from(["r", "r0", "r-000001", "r-000002", "r01-000001", "r-999999", "r-1", "", "../r", "r/x"]) | TEXT
-SHARES = st.sampled_from(["", "0/0/1", "0/1/2", "1/0/0", "0/0/0", "-1/0/1", "0/-1/-1", "99/0/1", "a/b/c", "/"])
+NUMBERS = st.sampled_from([(0, 0, 1), (0, 1, 2), (1, 0, 0), (0, 0, 0), (-1, 0, 1), (0, -1, -1), (99, 0, 1)])
+SHARES = st.builds(lambda numbers: PartShare(*numbers), NUMBERS)
+FORMATS = st.sampled_from(list(ReportFormat))
 
 
-def wakes(job_id: str) -> st.SearchStrategy[Wake]:
+def tasks(job_id: str) -> st.SearchStrategy[Task]:
     jobs = st.just(job_id) | st.sampled_from(["", "..", "job-" + "a" * 26, "x" * 2000]) | TEXT
-    return st.builds(Wake, st.sampled_from(list(QueueName)), jobs, REGIONS, PARTS, st.booleans(), SHARES)
+    return (
+        st.builds(PlanRange, jobs, REGIONS, PARTS)
+        | st.builds(MakeReport, jobs, REGIONS, FORMATS)
+        | st.builds(CopyPartition, jobs, REGIONS, PARTS, fresh=st.booleans())
+        | st.builds(CopyUploadParts, jobs, REGIONS, PARTS, SHARES)
+        | st.builds(VerifyPartition, jobs, REGIONS, PARTS)
+    )
+
+
+ODD = st.sampled_from(
+    [
+        {"type": "copy_upload_parts", "job_id": "j", "control_region": WEST, "partition": "r-000001", "share": "a/b/c"},
+        {"type": "copy_upload_parts", "job_id": "j", "control_region": WEST, "partition": "r-000001", "share": {}},
+        {"type": "make_report", "job_id": "j", "control_region": WEST, "format": ""},
+        {"type": "plan_range", "job_id": "j", "control_region": WEST},
+    ]
+)
+"""No tasks at all, though they look like some."""
 
 
 @given(data=st.data(), queue=st.sampled_from(list(QueueName)))
 @settings(max_examples=120)
-def test_any_wake(data: st.DataObject, queue: QueueName) -> None:
+def test_any_task(data: st.DataObject, queue: QueueName) -> None:
     """Made up, for parts, shares, Regions and jobs that there are not: a real job goes on between them, to its end."""
     world = World.make()
     for name in ("a", "b", "c", "d", "e"):
         world.store.put(SOURCE[WEST], f"in/{name}", content(name))
     told = sqs.notification(*(sqs.s3_record("source-west", f"in/{name}") for name in "abcde"))
     assert world.invoke(app.intake, sqs.event(told)) == []
-    [real] = world.queue.wakes
+    [real] = world.queue.tasks
+    strange = tasks(real.job_id).map(messages.dumps) | ODD.map(json.dumps)
     while True:
-        strange = data.draw(st.lists(wakes(real.job_id), max_size=3))
-        bodies = [messages.dumps(wake) for wake in strange]
-        wake = world.queue.take()
-        good = [] if wake is None else [messages.dumps(wake)]
-        function = FUNCTIONS[queue if wake is None else wake.queue]
+        bodies = data.draw(st.lists(strange, max_size=3))
+        task = world.queue.take()
+        good = [] if task is None else [messages.dumps(task)]
+        function = FUNCTIONS[queue if task is None else queue_of(task)]
         reported = world.invoke(function, sqs.event(*bodies, *good, *bodies))
         assert f"m{len(bodies)}" not in reported or not good
-        if wake is None:
+        if task is None:
             break
     world.work_off()
     assert world.published() == {f"out/{name}": content(name) for name in "abcde"}

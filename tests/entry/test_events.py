@@ -8,8 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import Corrupt
+from chalicelib.core.parts import PartShare
+from chalicelib.core.report import ReportFormat
 from chalicelib.entry.events import Message, Unreadable, commands_of, read
-from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import (
+    Arrival,
+    CopyPartition,
+    CopyUploadParts,
+    MakeReport,
+    PlanRange,
+    VerifyDelivery,
+    VerifyPartition,
+)
 from chalicelib.protocol import messages
 from tests.entry import sqs
 from tests.entry.strategies import JSON, TEXT
@@ -80,9 +90,11 @@ def test_an_empty_notification() -> None:
 
 
 OURS: list[messages.Message] = [
-    Wake(QueueName.SPLIT, "job-x", "us-gov-west-1", "r"),
-    Wake(QueueName.COPY, "job-x", "us-gov-east-1", "r-000001", fresh=True),
-    Wake(QueueName.VERIFY, "feed-x", "us-gov-east-1", "r01-000012"),
+    PlanRange("job-x", "us-gov-west-1", "r"),
+    MakeReport("job-x", "us-gov-west-1", ReportFormat.NDJSON),
+    CopyPartition("job-x", "us-gov-east-1", "r-000001", fresh=True),
+    CopyUploadParts("job-x", "us-gov-east-1", "r-000001", PartShare(0, 1, 2)),
+    VerifyPartition("feed-x", "us-gov-east-1", "r01-000012"),
     VerifyDelivery("feed", "données/a b+c", "v1"),
     *(Arrival("b", key) for key in KEYS),
     Arrival("b", "k", older=("e1", "e2")),
@@ -150,13 +162,20 @@ UNREADABLE = [
     '{"source": "aws.s3", "detail-type": "Object Created"}',
     '{"source": "aws.s3", "detail-type": "Object Created", "detail": 5}',
     '{"source": "aws.ec2", "detail-type": "Object Created", "detail": {}}',
-    '{"wake": {}}',
-    '{"wake": 5}',
-    '{"wake": {"queue": "lunch", "job_id": "j", "control_region": "r"}}',
-    '{"wake": {"queue": "copy", "job_id": 5, "control_region": "r"}}',
-    '{"arrival": {"bucket": "b"}}',
-    '{"arrival": ["b", "k"]}',
-    '{"verify_delivery": {"feed_id": "f", "key": null, "pin": ""}}',
+    '{"type": {}}',
+    '{"type": 5}',
+    '{"type": ["copy_partition"]}',
+    '{"type": "copy_partition"}',
+    '{"type": "lunch", "job_id": "j", "control_region": "r", "partition": "p"}',
+    '{"type": "copy_partition", "job_id": 5, "control_region": "r", "partition": "p"}',
+    '{"type": "copy_partition", "job_id": "j", "control_region": "r", "partition": "p", "fresh": "yes"}',
+    '{"type": "copy_partition", "job_id": "j", "control_region": "r", "partition": "p", "permit_waits": "7"}',
+    '{"type": "copy_upload_parts", "job_id": "j", "control_region": "r", "partition": "p"}',
+    '{"type": "copy_upload_parts", "job_id": "j", "control_region": "r", "partition": "p", "share": "0/1/2"}',
+    '{"type": "make_report", "job_id": "j", "control_region": "r", "format": "xml"}',
+    '{"type": "arrival", "bucket": "b"}',
+    '["arrival", "b", "k"]',
+    '{"type": "verify_delivery", "feed_id": "f", "key": null, "pin": ""}',
     '{"a": NaN}',
     '{"Records": [], "Records": []}',
     "[" * 50_000,
@@ -164,7 +183,7 @@ UNREADABLE = [
     "9" * 5_000,
     "\ud800",
     '"\ud800"',
-    json.dumps({"arrival": {"bucket": "b", "key": "\ud800"}}),
+    json.dumps({"type": "arrival", "bucket": "b", "key": "\ud800"}),
     changed(["s3", "object", "key"], ...),
     changed(["s3", "object", "key"], ""),
     changed(["s3", "object", "key"], 5),
@@ -196,7 +215,7 @@ def test_one_unreadable_message_leaves_the_others_readable() -> None:
 
 def test_a_broken_message_of_ours_is_not_taken_for_another() -> None:
     with pytest.raises(Corrupt):
-        commands_of(json.dumps({"wake": {"queue": "copy"}, "Records": []}))
+        commands_of(json.dumps({"type": "copy_partition", "Records": []}))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +231,7 @@ def test_a_broken_message_of_ours_is_not_taken_for_another() -> None:
         ({"messageId": 7, "body": "{}"}, ""),
         ({"messageId": "m"}, "m"),
         ({"messageId": "m", "body": None}, "m"),
-        ({"messageId": "m", "body": {"wake": {}}}, "m"),
+        ({"messageId": "m", "body": {"type": "plan_range"}}, "m"),
         ({"messageId": "m", "body": "\ud800"}, "m"),
     ],
     ids=str,
@@ -234,7 +253,13 @@ def test_any_text_is_a_message_or_unreadable(body: str) -> None:
     assert found.message_id == "m0"
 
 
-@given(JSON | st.fixed_dictionaries({"Records": JSON}) | st.fixed_dictionaries({"wake": JSON}))
+NAMES = st.sampled_from(
+    ["plan_range", "make_report", "copy_partition", "copy_upload_parts", "verify_partition", "arrival"]
+)
+NAMED = st.builds(lambda fields, name: {**fields, "type": name}, st.dictionaries(TEXT, JSON), NAMES | JSON)
+
+
+@given(JSON | st.fixed_dictionaries({"Records": JSON}) | NAMED)
 def test_any_json_is_a_message_or_unreadable(value: Any) -> None:
     [found] = read(sqs.event(json.dumps(value)))
     assert found.message_id == "m0"

@@ -267,7 +267,7 @@ def test_an_endpoint_that_a_feed_names_stays(api: Api) -> None:
 # --- loops --------------------------------------------------------------------------------------------------------
 
 
-def test_a_feed_must_not_wake_itself(api: Api) -> None:
+def test_a_feed_must_not_trigger_itself(api: Api) -> None:
     assert "inbox -> inbox" in put(api, source="shelf").problem(400, "FeedLoop")
     # target-east's prefix is out/, shelf/ lies elsewhere: neither reads what the other writes.
     assert put(api, source="target-east").status == 201

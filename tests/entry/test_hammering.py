@@ -12,13 +12,13 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.core.policy import Policy
-from chalicelib.steps import copy, split, verify
 from simulation.memory.env import EAST, TARGET, WEST
 from simulation.memory.store import MemoryObjectStore
 from tests.contract.items import delivery
 from tests.entry.api import Api, Reply, make_api
 from tests.entry.environ import endpoint, environ, feed
 from tests.entry.tokens import Signer, auth_json
+from tests.tasks import carry_out
 
 REQUESTS = 4000
 FAR_MS = 2_000_000_000_000
@@ -101,15 +101,10 @@ def _work(api: Api, tenant: Tenant) -> None:
         made = api.call("PUT", f"/schedules/{name}", {"cron": "0 2 * * *", "job": tenant.body})
         tenant.etags.add(made.headers["etag"].strip('"'))
     assert len(set(tenant.jobs)) == len(KEYS)
-    while (wake := api.queue.take()) is not None:
-        if wake.job_id != tenant.jobs[0]:
+    while (task := api.queue.take()) is not None:
+        if task.job_id != tenant.jobs[0]:
             continue
-        if wake.queue == "split":
-            split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
-        elif wake.queue == "copy":
-            copy.run(api.env, wake, FAR_MS)
-        else:
-            verify.run(api.env, wake.job_id, wake.control_region, wake.part)
+        carry_out(api.env, task, FAR_MS)
     hook = {"url": f"https://{tenant.word}.example/hook", "events": ["job.settled"]}
     assert api.call("PUT", f"/webhooks/{tenant.word}-hook", hook).status == 201
     seen = api.get(f"/jobs/{tenant.jobs[0]}").json

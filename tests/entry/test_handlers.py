@@ -1,7 +1,7 @@
 """What each function does with a batch, through Chalice's own wrappers: one bad message never costs its neighbours."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,7 +11,15 @@ from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.model import Outcome
 from chalicelib.entry.handlers import AGAIN_MS
-from chalicelib.ports import Arrival, QueueName, VerifyDelivery, Wake
+from chalicelib.ports import (
+    Arrival,
+    CopyPartition,
+    PlanRange,
+    QueueName,
+    Task,
+    VerifyDelivery,
+    queue_of,
+)
 from chalicelib.protocol import messages
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST, make_env
 from simulation.memory.faults import Rule
@@ -21,6 +29,7 @@ from simulation.memory.queue import MemoryQueue
 from simulation.memory.store import MemoryObjectStore
 from tests.entry import sqs
 from tests.entry.api import Api
+from tests.tasks import task_on
 
 
 @dataclass
@@ -96,7 +105,7 @@ def test_events_that_need_no_action(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["garbage", "[" * 50_000, '{"Records": [{}]}', messages.dumps(Wake(QueueName.COPY, "j", WEST))]
+    "bad", ["garbage", "[" * 50_000, '{"Records": [{}]}', messages.dumps(CopyPartition("j", WEST, "r-000001"))]
 )
 def test_intake_reports_exactly_the_bad_message(api: Api, bad: str) -> None:
     first, second = drop(api, "a", "b")
@@ -162,7 +171,7 @@ def test_one_poison_object_does_not_hold_up_its_batch(api: Api) -> None:
 class Closed(MemoryQueue):
     """Nothing can be sent."""
 
-    def send(self, wakes: object, delay_ms: int = 0) -> None:
+    def send(self, tasks: object, delay_ms: int = 0) -> None:
         raise Retry("QueueUnreachable")
 
     def send_arrivals(self, arrivals: object, delay_ms: int = 0) -> None:
@@ -195,18 +204,18 @@ def job(api: Api) -> str:
     """A job of two objects, of which nothing is done yet."""
     drop(api, "a", "b")
     job_id: str = api.submit().json["id"]
-    api.queue.wakes.clear()
+    api.queue.tasks.clear()
     return job_id
 
 
 def test_a_job_goes_through_all_queues(api: Api, job: str) -> None:
     functions = {QueueName.SPLIT: app.split, QueueName.COPY: app.copy, QueueName.VERIFY: app.verify}
-    wake: Wake | None = Wake(QueueName.SPLIT, job, EAST, "r")
+    task: Task | None = PlanRange(job, EAST, "r")
     seen = []
-    while wake is not None:
-        seen.append(wake.queue)
-        assert invoke(functions[wake.queue], sqs.ours(wake)) == []
-        wake = api.queue.take()
+    while task is not None:
+        seen.append(queue_of(task))
+        assert invoke(functions[queue_of(task)], sqs.ours(task)) == []
+        task = api.queue.take()
     assert seen == [QueueName.SPLIT, QueueName.COPY, QueueName.VERIFY]
     assert api.get(f"/jobs/{job}").json["state"] == "SUCCEEDED"
 
@@ -220,8 +229,8 @@ STEPS = [
 
 @pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
 def test_one_bad_message_in_a_batch(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
-    good = messages.dumps(Wake(queue, job, EAST, part))
-    nowhere = messages.dumps(Wake(queue, job, "us-west-2", part))
+    good = messages.dumps(task_on(queue, job, EAST, part))
+    nowhere = messages.dumps(task_on(queue, job, "us-west-2", part))
     arrival_elsewhere = "{}" if queue is QueueName.VERIFY else messages.dumps(Arrival("b", "k"))
     assert invoke(function, sqs.event(good, "garbage", nowhere, arrival_elsewhere, good)) == ["m1", "m2", "m3"]
     if queue is QueueName.SPLIT:
@@ -229,9 +238,9 @@ def test_one_bad_message_in_a_batch(api: Api, job: str, function: Any, queue: Qu
 
 
 @pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_a_wake_on_the_wrong_queue(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
+def test_a_task_on_the_wrong_queue(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
     """Split would take a partition for a range of keys. People must see that a message went astray."""
-    astray = [Wake(other, job, EAST, "r-000001") for other in QueueName if other is not queue]
+    astray = [task_on(other, job, EAST, "r-000001") for other in QueueName if other is not queue]
     before = len(api.store.calls)
     assert invoke(function, sqs.ours(*astray)) == ["m0", "m1"]
     assert len(api.store.calls) == before
@@ -239,25 +248,26 @@ def test_a_wake_on_the_wrong_queue(api: Api, job: str, function: Any, queue: Que
 
 
 @pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_a_wake_that_must_wait_is_sent_anew(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
+def test_a_task_that_must_wait_is_sent_anew(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
     api.store.rule(Rule(Operation.GET, times=None, error=lambda: Retry("SlowDown")))
-    assert invoke(function, sqs.ours(Wake(queue, job, EAST, part, fresh=True))) == []
-    again = Wake(queue, job, EAST, part, fresh=False)
-    assert api.queue.wakes == [again]
+    again = task_on(queue, job, EAST, part)
+    task = replace(again, fresh=True) if isinstance(again, CopyPartition) else again
+    assert invoke(function, sqs.ours(task)) == []
+    assert api.queue.tasks == [again]
     assert api.queue.delays == [(again, AGAIN_MS)]
 
 
 @pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_a_wake_that_can_not_be_sent_anew_stays(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
+def test_a_task_that_can_not_be_sent_anew_stays(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
     api.store.rule(Rule(Operation.GET, times=None, error=lambda: Retry("SlowDown")))
     with api.over(flaky_env(api, api.ledger, Closed())):
-        assert invoke(function, sqs.ours(Wake(queue, job, EAST, part))) == ["m0"]
+        assert invoke(function, sqs.ours(task_on(queue, job, EAST, part))) == ["m0"]
 
 
 @pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_a_wake_for_a_job_that_is_not_there(api: Api, function: Any, queue: QueueName, part: str) -> None:
+def test_a_task_for_a_job_that_is_not_there(api: Api, function: Any, queue: QueueName, part: str) -> None:
     """Written by the other Region a moment ago, or long gone: nothing to do, nothing to fail."""
-    assert invoke(function, sqs.ours(Wake(queue, f"job-{'a' * 26}", EAST, part))) == []
+    assert invoke(function, sqs.ours(task_on(queue, f"job-{'a' * 26}", EAST, part))) == []
 
 
 def test_verify_looks_at_single_deliveries(api: Api) -> None:
@@ -275,12 +285,12 @@ def test_verify_believes_the_destinations_own_event(api: Api) -> None:
 
 def test_a_delivery_whose_verification_must_wait_is_sent_anew(api: Api) -> None:
     invoke(app.intake, sqs.event(*drop(api, "a")))
-    [wake] = api.queue.verify_deliveries
+    [task] = api.queue.verify_deliveries
     api.queue.verify_deliveries.clear()
     api.store.rule(Rule(Operation.HEAD, times=None, error=lambda: Retry("SlowDown")))
-    assert invoke(app.verify, sqs.ours(wake)) == []
-    assert api.queue.verify_deliveries == [wake]
-    assert (wake, AGAIN_MS) in api.queue.delays
+    assert invoke(app.verify, sqs.ours(task)) == []
+    assert api.queue.verify_deliveries == [task]
+    assert (task, AGAIN_MS) in api.queue.delays
 
 
 @pytest.mark.parametrize(
@@ -330,12 +340,12 @@ TICK = {
 def test_sweep_beats(api: Api) -> None:
     assert app.sweep(TICK, Context()) is None
     app.sweep(TICK, Context())
-    [beacon] = api.ledger.beacons()
-    assert (beacon.region, beacon.counter) == (WEST, 2)
+    [heartbeat] = api.ledger.region_heartbeats()
+    assert (heartbeat.region, heartbeat.counter) == (WEST, 2)
 
 
-def test_sweep_wakes_what_lost_its_message(api: Api, job: str) -> None:
+def test_sweep_starts_what_lost_its_message(api: Api, job: str) -> None:
     for _ in range(3):
         app.sweep(TICK, Context())
         api.env.clock.sleep_ms(61_000)
-    assert Wake(QueueName.SPLIT, job, EAST, "r", tenant="acme") in api.queue.wakes
+    assert PlanRange(job, EAST, "r", tenant="acme") in api.queue.tasks

@@ -13,7 +13,6 @@ from chalicelib import settings
 from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
 from chalicelib.entry.rest.contract import Contract
 from chalicelib.entry.rest.contracts import CONTRACTS
-from chalicelib.steps import copy, split, verify
 from simulation.memory.env import SOURCE, WEST
 from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api, Reply, make_api
@@ -21,6 +20,7 @@ from tests.entry.environ import ENDPOINTS, FEEDS, THEIRS_TOO, environ
 from tests.entry.paths import body_of, path_of
 from tests.entry.tokens import Signer, auth_json
 from tests.steps.calls import Calls
+from tests.tasks import carry_out
 
 FAR_MS = 2_000_000_000_000
 SECURED = [contract for contract in CONTRACTS if contract.scope]
@@ -125,13 +125,8 @@ def _settled(api: Api) -> str:
     assert isinstance(memory, MemoryObjectStore)
     memory.put(replace(SOURCE[WEST], name="target-west"), "theirs/report", b"secret")
     job_id = _planning(api)
-    while (wake := api.queue.take()) is not None:
-        if wake.queue == "split":
-            split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
-        elif wake.queue == "copy":
-            copy.run(api.env, wake, FAR_MS)
-        else:
-            verify.run(api.env, wake.job_id, wake.control_region, wake.part)
+    while (task := api.queue.take()) is not None:
+        carry_out(api.env, task, FAR_MS)
     assert api.get(f"/jobs/{job_id}").json["state"] == "SUCCEEDED"
     return job_id
 

@@ -9,12 +9,12 @@ import pytest
 
 from chalicelib.core.errors import Denied
 from chalicelib.core.policy import Policy
-from chalicelib.steps import copy, split, verify
 from simulation.memory.env import CONTROL, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
 from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api
+from tests.tasks import carry_out
 
 FAR_MS = 2_000_000_000_000
 GARBAGE = [
@@ -158,13 +158,8 @@ def settled(api: Api) -> Iterator[str]:
     env = replace(api.env, policy=Policy(partition_rows=3))
     with api.over(env):
         job_id = api.submit(target={"endpoint": "target-west"}).json["id"]
-        while (wake := api.queue.take()) is not None:
-            if wake.queue == "split":
-                split.run(env, wake.job_id, wake.control_region, wake.part, FAR_MS)
-            elif wake.queue == "copy":
-                copy.run(env, wake, FAR_MS)
-            else:
-                verify.run(env, wake.job_id, wake.control_region, wake.part)
+        while (task := api.queue.take()) is not None:
+            carry_out(env, task, FAR_MS)
         yield job_id
 
 

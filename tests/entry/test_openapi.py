@@ -11,12 +11,12 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app import app
-from chalicelib.core.errors import Denied, Retry
-from chalicelib.entry.rest import openapi, problems, requests
+from chalicelib.core.errors import Denied, ErrorCode, Retry
+from chalicelib.entry.rest import openapi, requests
 from chalicelib.entry.rest.auth import ADMINISTER, OPERATE, READ, WRITE
 from chalicelib.entry.rest.contract import TAGS, Contract
 from chalicelib.entry.rest.contracts import CONTRACTS
-from chalicelib.entry.rest.problems import Kind
+from chalicelib.entry.rest.problems import PROBLEM_TYPES
 from simulation.memory.faults import Rule
 from tests.entry.api import Api, Reply
 from tests.entry.gateway import answer as gateway_answer
@@ -117,11 +117,11 @@ def test_names_are_unique_and_tags_described() -> None:
 
 
 def test_every_problem_is_described_somewhere() -> None:
-    known = {kind for kind in vars(problems).values() if isinstance(kind, Kind)}
-    described = {kind for contract in CONTRACTS for kind in contract.all_problems}
-    # Said of paths that are not there, so of no operation.
-    assert known - described == {problems.NO_SUCH_OPERATION}
-    assert problems.NO_SUCH_OPERATION.type in document()["info"]["description"]
+    described = {problem_type.code for contract in CONTRACTS for problem_type in contract.all_problems}
+    # No operation answers so. NoSuchOperation is about paths that are not there. Refused is the framework's or API
+    # Gateway's answer to what no client of this description sends.
+    assert set(ErrorCode) - described == {ErrorCode.NO_SUCH_OPERATION, ErrorCode.REFUSED}
+    assert PROBLEM_TYPES[ErrorCode.NO_SUCH_OPERATION].uri in document()["info"]["description"]
 
 
 # --- examples -----------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.core.model import JobState, Outcome, Terminal
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import PlanRange
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, WEST
 from simulation.memory.faults import Rule
@@ -15,19 +15,19 @@ ASKS = ["pause", "resume"]
 
 def test_paused_and_resumed(api: Api) -> None:
     job = api.submit().json
-    api.queue.wakes.clear()
+    api.queue.tasks.clear()
     paused = api.call("POST", f"/jobs/{job['id']}/pause")
     assert paused.status == 202
     why = "paused by request: it goes on when it is resumed"
     assert paused.json == {**job, "state": "PAUSED", "reason": why}
     assert paused.json["progress"]["eta_seconds"] is None
     assert api.get(f"/jobs/{job['id']}").json == paused.json
-    assert api.queue.wakes == []
+    assert api.queue.tasks == []
     resumed = api.call("POST", f"/jobs/{job['id']}/resume")
     assert resumed.status == 202
     assert resumed.json == job
     assert api.get(f"/jobs/{job['id']}").json == job
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r", tenant="acme")]
+    assert api.queue.tasks == [PlanRange(job["id"], EAST, "r", tenant="acme")]
 
 
 def test_repeating_changes_nothing(api: Api) -> None:

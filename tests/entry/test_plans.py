@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from chalicelib.core.model import Bucket
-from chalicelib.steps import copy, split, verify
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api, Reply
+from tests.tasks import carry_out
 
 FAR_MS = 2_000_000_000_000
 PLACES: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
@@ -22,13 +22,8 @@ def submit(api: Api, key: str | None = None, **more: Any) -> Reply:
 
 
 def work(api: Api) -> None:
-    while (wake := api.queue.take()) is not None:
-        if wake.queue == "split":
-            split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
-        elif wake.queue == "copy":
-            copy.run(api.env, wake, FAR_MS)
-        else:
-            verify.run(api.env, wake.job_id, wake.control_region, wake.part)
+    while (task := api.queue.take()) is not None:
+        carry_out(api.env, task, FAR_MS)
 
 
 def memory(api: Api) -> MemoryObjectStore:

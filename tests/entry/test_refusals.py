@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.entry import strictjson
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import PlanRange
 from simulation.memory.env import make_env
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
@@ -224,7 +224,7 @@ def test_s3_does_not_answer(api: Api) -> None:
 
 def test_the_answer_of_a_submission_is_lost_and_the_client_tries_again(api: Api) -> None:
     class Broken(MemoryQueue):
-        def send(self, wakes: object, delay_ms: int = 0) -> None:
+        def send(self, tasks: object, delay_ms: int = 0) -> None:
             raise Retry("QueueUnreachable")
 
     broken = make_env(store=api.store, ledger=api.ledger, queue=Broken(), endpoints=api.env.declared_endpoints)
@@ -233,7 +233,7 @@ def test_the_answer_of_a_submission_is_lost_and_the_client_tries_again(api: Api)
         api.submit("k-1").problem(503, "TryAgain")
     again = api.submit("k-1")
     assert again.status == 200
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, again.json["id"], "us-gov-east-1", "r", tenant="acme")]
+    assert api.queue.tasks == [PlanRange(again.json["id"], "us-gov-east-1", "r", tenant="acme")]
 
 
 @pytest.mark.parametrize(

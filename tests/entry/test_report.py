@@ -11,9 +11,9 @@ import pytest
 
 from chalicelib.core.errors import Denied
 from chalicelib.core.policy import Policy
-from chalicelib.core.report import COLUMNS
+from chalicelib.core.report import COLUMNS, ReportFormat
 from chalicelib.entry import handlers
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import MakeReport, queue_of
 from chalicelib.protocol import messages
 from simulation.memory.env import EAST, SOURCE, WEST
 from simulation.memory.faults import Rule
@@ -34,9 +34,9 @@ def memory(api: Api) -> MemoryObjectStore:
 
 def work(api: Api) -> None:
     """Every message that waits."""
-    while (wake := api.queue.take()) is not None:
-        event = {"Records": [{"messageId": "m", "body": messages.dumps(wake)}]}
-        answer = getattr(handlers, wake.queue)(api.env, event, FAR_MS)
+    while (task := api.queue.take()) is not None:
+        event = {"Records": [{"messageId": "m", "body": messages.dumps(task)}]}
+        answer = getattr(handlers, queue_of(task))(api.env, event, FAR_MS)
         assert answer == {"batchItemFailures": []}
 
 
@@ -74,7 +74,7 @@ def test_it_is_made_and_then_there(api: Api, settled: str) -> None:
     reply = api.get(f"/jobs/{settled}/report")
     assert (reply.status, reply.headers["retry-after"]) == (202, "5")
     assert reply.json == {"format": "csv", "retry_after_seconds": 5}
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, settled, EAST, report="csv", tenant="acme")]
+    assert api.queue.tasks == [MakeReport(settled, EAST, ReportFormat.CSV, tenant="acme")]
     work(api)
     reply = api.get(f"/jobs/{settled}/report")
     assert (reply.status, reply.json["format"], reply.json["rows"]) == (200, "csv", len(ODD))
@@ -123,7 +123,7 @@ def test_a_job_that_is_not_settled(api: Api) -> None:
     job_id = api.submit().json["id"]
     detail = api.get(f"/jobs/{job_id}/report").problem(409, "JobNotSettled")
     assert "ask again when GET /jobs/{id} shows one of the final states" in detail
-    assert [wake for wake in api.queue.wakes if wake.report] == []
+    assert [task for task in api.queue.tasks if isinstance(task, MakeReport)] == []
 
 
 @pytest.mark.parametrize("query", ["format=xml", "format=", "format=CSV", "format=csv&format=csv", "limit=5"])
@@ -139,7 +139,7 @@ def test_a_job_that_does_not_exist(api: Api, job_id: str) -> None:
 def test_another_tenants_job_does_not_exist(api: Api, settled: str) -> None:
     api.tenant = "other"
     api.get(f"/jobs/{settled}/report").problem(404, "UnknownJob")
-    assert api.queue.wakes == []
+    assert api.queue.tasks == []
 
 
 def test_storage_that_does_not_answer(api: Api, settled: str) -> None:
@@ -148,6 +148,6 @@ def test_storage_that_does_not_answer(api: Api, settled: str) -> None:
 
 
 def test_a_message_with_a_format_that_is_none_is_kept_for_people(api: Api, settled: str) -> None:
-    body = messages.dumps(Wake(QueueName.SPLIT, settled, EAST, report="xml"))
+    body = messages.dumps(MakeReport(settled, EAST, ReportFormat.CSV)).replace("csv", "xml")
     answer = handlers.split(api.env, {"Records": [{"messageId": "m", "body": body}]}, FAR_MS)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m"}]}

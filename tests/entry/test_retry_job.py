@@ -1,7 +1,7 @@
 """POST /jobs/{id}/retry."""
 
 from chalicelib.core.model import JobState, Outcome, Terminal
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import PlanRange
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, WEST
 from tests.entry.api import Api
@@ -19,7 +19,7 @@ def failed_job(api: Api) -> str:
         source={"endpoint": "source-west", "prefix": "2026/"}, labels={"a": "b"}, mode="never"
     ).json["id"]
     settle(api, job_id, {Outcome.COPIED: 1, Outcome.DENIED: 2})
-    api.queue.wakes.clear()
+    api.queue.tasks.clear()
     return job_id
 
 
@@ -37,7 +37,7 @@ def test_a_new_job(api: Api) -> None:
     assert (job["retry_of"], old["retry_of"]) == (old_id, None)
     for name in ("source", "target", "mode", "labels", "priority"):
         assert job[name] == old[name]
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r", tenant="acme")]
+    assert api.queue.tasks == [PlanRange(job["id"], EAST, "r", tenant="acme")]
     listed = {entry["id"]: entry["retry_of"] for entry in api.get("/jobs").json["jobs"]}
     assert listed == {job["id"]: old_id, old_id: None}
 

@@ -327,7 +327,7 @@ def test_a_feed_against_its_endpoints_access(source: str, target: str) -> None:
 @pytest.mark.parametrize(
     ("source", "target"), [("", ""), ("a/", ""), ("", "a/"), ("a/", "a/"), ("a/", "a/b/"), ("a/b/", "a/"), ("a", "ab")]
 )
-def test_a_feed_that_wakes_itself(source: str, target: str) -> None:
+def test_a_feed_that_triggers_itself(source: str, target: str) -> None:
     entries = [
         endpoint("from", "bucket", WEST, "read", prefix=source, text_prefix=True),
         endpoint("to", "bucket", WEST, "write", prefix=target, text_prefix=True),
@@ -347,7 +347,7 @@ def ring(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("size", [2, 3, 10])
-def test_feeds_that_wake_each_other(size: int) -> None:
+def test_feeds_that_trigger_each_other(size: int) -> None:
     names = list("abcdefghij")[:size]
     entries, feeds = ring(names)
     said = feeds_refused(entries, *feeds)

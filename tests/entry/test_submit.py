@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.core import codec
 from chalicelib.core.model import JobState, Outcome, Terminal
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import PlanRange
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, SOURCE, WEST
 from simulation.memory.store import MemoryObjectStore
@@ -23,7 +23,7 @@ def test_a_new_job(api: Api) -> None:
     assert job["target"] == {"endpoint": "target-east", "prefix": ""}
     assert (job["mode"], job["labels"], job["home_region"]) == ("if-changed", {"order": "4711"}, WEST)
     assert (job["state"], job["created_at"]) == ("PLANNING", "2027-01-15T08:00:00.000Z")
-    assert api.queue.wakes == [Wake(QueueName.SPLIT, job["id"], EAST, "r", tenant="acme")]
+    assert api.queue.tasks == [PlanRange(job["id"], EAST, "r", tenant="acme")]
 
 
 def test_its_location_shows_it(api: Api) -> None:
@@ -143,7 +143,7 @@ def test_a_prefix_that_is_no_folder_has_to_be_called_a_text(api: Api, role: str,
     detail = api.submit(None, **{role: place}).problem(400, "PrefixNotAFolder")
     assert detail.startswith(f"{role}: prefix ")
     assert '"text_prefix": true' in detail
-    assert api.queue.wakes == []
+    assert api.queue.tasks == []
     reply = api.submit(None, **{role: {**place, "text_prefix": True}})
     assert (reply.status, reply.json[role]["prefix"]) == (201, prefix)
 
@@ -170,7 +170,7 @@ def test_text_prefixes_never_go_with_delete(api: Api, role: str, prefix: str) ->
     endpoint = {"source": "source-west", "target": "target-east"}[role]
     wish = {role: {"endpoint": endpoint, "prefix": prefix, "text_prefix": True}, "delete": delete}
     assert "text_prefix" in api.submit(None, **wish).problem(400, "ConflictingInput")
-    assert api.queue.wakes == []
+    assert api.queue.tasks == []
 
 
 def test_the_same_prefix_is_the_same_job_whatever_it_is_called(api: Api) -> None:

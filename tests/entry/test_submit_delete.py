@@ -28,7 +28,7 @@ def test_for_ever_has_a_consent_of_its_own(api: Api, versioning: Versioning) -> 
         store.set_versioning(TARGET[EAST], versioning)
     detail = api.submit(delete=DELETE).problem(400, "DeletesForEver")
     assert "gone for ever; turn its versioning on, or send the consent DELETE-AT-TARGET-FOR-EVER" in detail
-    assert api.queue.wakes == []
+    assert api.queue.tasks == []
     for_ever = DELETE | {"consent": "DELETE-AT-TARGET-FOR-EVER"}
     reply = api.submit(delete=for_ever)
     assert (reply.status, reply.json["delete"]) == (201, for_ever)
@@ -70,7 +70,7 @@ def test_caps(api: Api, max_objects: float) -> None:
 )
 def test_what_is_no_consent(api: Api, wish: object) -> None:
     assert "body.delete" in api.submit(delete=wish).problem(400, "InvalidRequest")
-    assert api.queue.wakes == []
+    assert api.queue.tasks == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_is_no_consent(api: Api, wish: object) -> None:
 def test_what_it_does_not_go_with(api: Api, more: dict[str, Any]) -> None:
     detail = api.submit(delete=DELETE, **more).problem(400, "ConflictingInput")
     assert detail.startswith("delete goes with a prefix, and with a filter of include and exclude alone")
-    assert api.queue.wakes == []
+    assert api.queue.tasks == []
 
 
 def test_a_strict_cancel_promises_what_a_delete_can_not_keep(api: Api) -> None:

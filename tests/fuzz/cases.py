@@ -21,8 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from chalicelib.entry.rest import problems
+from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest.openapi import PATH
+from chalicelib.entry.rest.problems import PROBLEM_TYPES
 from tests.entry.paths import WEBHOOK
 from tests.fuzz.application import Spoil, application, unspoiled
 from tests.fuzz.world import PLACES, REGISTRABLE, World
@@ -38,14 +39,14 @@ STATEFUL_SHARE = 5
 """One case in so many is a step of a scenario: submit, then watch, list, cancel that very job."""
 STEPS = 6
 MISSHAPEN = {
-    kind.type
-    for kind in (
-        problems.NO_BODY,
-        problems.NOT_JSON,
-        problems.NOT_AN_OBJECT,
-        problems.INVALID_REQUEST,
-        problems.INVALID_KEY,
-        problems.BODY_TOO_LARGE,
+    PROBLEM_TYPES[code].uri
+    for code in (
+        ErrorCode.NO_BODY,
+        ErrorCode.NOT_JSON,
+        ErrorCode.NOT_AN_OBJECT,
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.INVALID_IDEMPOTENCY_KEY,
+        ErrorCode.BODY_TOO_LARGE,
     )
 }
 CURSORS = ("r-000001.1", "r-000002.0", "r-000009.99", "1800000003000:job-" + "z" * 26)
@@ -162,38 +163,33 @@ def _name_what_exists(case: Case[Any], world: World, known: int) -> None:
             case.path_parameters[name] = ids[known % len(ids)]
     if "cursor" in (case.query or {}):
         case.query["cursor"] = CURSORS[known % len(CURSORS)]
-    if "endpoint_id" in case.path_parameters:
-        case.path_parameters["endpoint_id"] = NAMES[known % len(NAMES)]
-        for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
-            case.headers.pop(condition, None)
-        if isinstance(case.body, dict):
-            case.body = {**case.body, **REGISTRABLE}
-    elif "schedule_id" in case.path_parameters:
-        case.path_parameters["schedule_id"] = SCHEDULES[known % len(SCHEDULES)]
-        for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
-            case.headers.pop(condition, None)
-        if isinstance(case.body, dict):
-            source, target = PLACES[known % len(PLACES)]
-            job: Any = {"source": source, "target": target}
-            case.body = {**case.body, "cron": "0 2 * * *", "timezone": "Europe/London", "job": job}
-    elif "feed_id" in case.path_parameters:
-        case.path_parameters["feed_id"] = FEEDS[known // 3 % len(FEEDS)]
-        for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
-            case.headers.pop(condition, None)
-        if isinstance(case.body, dict) and "source" in case.body:
-            source, target = PLACES[known % len(PLACES)]
-            case.body = {**case.body, "source": source, "target": target}
-    elif "webhook_id" in case.path_parameters:
-        case.path_parameters["webhook_id"] = HOOKS[known % len(HOOKS)]
-        for condition in ("If-Match", "If-None-Match") if case.headers and known % 2 else ():
-            case.headers.pop(condition, None)
-        if isinstance(case.body, dict):
-            case.body = {**case.body, "url": WEBHOOK["url"]}
-    elif isinstance(case.body, dict):
-        source, target = PLACES[known % len(PLACES)]
-        case.body = {**case.body, "source": source, "target": target}
+    source, target = PLACES[known % len(PLACES)]
+    places: dict[str, Any] = {"source": source, "target": target}
+    scheduled = {"cron": "0 2 * * *", "timezone": "Europe/London", "job": places}
+    feed = places if isinstance(case.body, dict) and "source" in case.body else {}
+    registered: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("endpoint_id", NAMES[known % len(NAMES)], REGISTRABLE),
+        ("schedule_id", SCHEDULES[known % len(SCHEDULES)], scheduled),
+        ("feed_id", FEEDS[known // 3 % len(FEEDS)], feed),
+        ("webhook_id", HOOKS[known % len(HOOKS)], {"url": WEBHOOK["url"]}),
+    )
+    for name, known_id, members in registered:
+        if name in case.path_parameters:
+            case.path_parameters[name] = known_id
+            _register_what_exists(case, members, conditions=known % 2 == 0)
+            return
+    if isinstance(case.body, dict):
+        case.body = {**case.body, **places}
         if known % 2 and case.headers is not None:
             case.headers["Idempotency-Key"] = KEYS[known % len(KEYS)]
+
+
+def _register_what_exists(case: Case[Any], members: dict[str, Any], *, conditions: bool) -> None:
+    """Replace members of the body by valid ones. Without `conditions`, remove the headers that condition the write."""
+    for condition in () if conditions or not case.headers else ("If-Match", "If-None-Match"):
+        case.headers.pop(condition, None)
+    if isinstance(case.body, dict):
+        case.body = {**case.body, **members}
 
 
 def _scenarios(schema: BaseSchema, world: World, result: Result, cases: int, seed: int) -> None:

@@ -9,8 +9,7 @@ from chalicelib.core.errors import Denied
 from chalicelib.core.leases import Takeover
 from chalicelib.core.model import Bucket
 from chalicelib.core.policy import Policy
-from chalicelib.core.report import ReportFormat
-from chalicelib.steps import copy, report, split, sweep, verify
+from chalicelib.steps import sweep
 from simulation.memory.env import EAST, SOURCE, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
@@ -20,6 +19,7 @@ from tests.entry.api import Api, make_api
 from tests.entry.environ import environ
 from tests.entry.paths import WEBHOOK
 from tests.entry.tokens import Signer, auth_json
+from tests.tasks import carry_out
 
 FAR_MS = 2_000_000_000_000
 RENEW_AFTER_CASES = 300
@@ -124,7 +124,7 @@ def _make_jobs(api: Api) -> list[str]:
 def _make_job(api: Api, key: str, steps: int) -> str:
     made: str = api.submit(key).json["id"]
     _work(api, steps)
-    api.queue.wakes.clear()
+    api.queue.tasks.clear()
     return made
 
 
@@ -132,20 +132,13 @@ def _make_plan(api: Api, prefix: str, steps: int) -> str:
     body = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east", "prefix": f"{prefix}/"}}
     made: str = api.call("POST", "/plans", body).json["id"]
     _work(api, steps)
-    api.queue.wakes.clear()
+    api.queue.tasks.clear()
     return made
 
 
 def _work(api: Api, steps: int) -> None:
     for _ in range(steps):
-        wake = api.queue.take()
-        if wake is None:
+        task = api.queue.take()
+        if task is None:
             return
-        if wake.report:
-            report.run(api.env, wake.job_id, wake.control_region, ReportFormat(wake.report), FAR_MS)
-        elif wake.queue == "split":
-            split.run(api.env, wake.job_id, wake.control_region, wake.part, FAR_MS)
-        elif wake.queue == "copy":
-            copy.run(api.env, wake, FAR_MS)
-        else:
-            verify.run(api.env, wake.job_id, wake.control_region, wake.part)
+        carry_out(api.env, task, FAR_MS)

@@ -81,10 +81,10 @@ def test_delays_add_up_and_the_first_other_action_wins() -> None:
         {"action": {"kind": "error", "status": 503, "code": "SlowDown"}},
         {"action": {"kind": "drop_answer"}},
     )
-    verdict = engine.decide(call(), NOW)
-    assert verdict.delay_ms == 12
-    assert isinstance(verdict.action, Error)
-    assert verdict.rules == ("r0", "r1", "r2")
+    injection = engine.decide(call(), NOW)
+    assert injection.delay_ms == 12
+    assert isinstance(injection.action, Error)
+    assert injection.rules == ("r0", "r1", "r2")
     assert [rule["fired"] for rule in engine.report()] == [1, 1, 1, 0]
 
 
@@ -136,18 +136,18 @@ def test_a_flapping_service_may_be_gone_in_any_way() -> None:
 
 def test_a_request_hangs_until_its_rule_is_gone() -> None:
     engine = faults({"action": {"kind": "hang"}, "times": 1})
-    verdict = engine.decide(call(), NOW)
-    assert isinstance(verdict.action, Hang)
-    assert engine.hangs(verdict.rule, NOW), "used up, but what it holds stays held"
+    injection = engine.decide(call(), NOW)
+    assert isinstance(injection.action, Hang)
+    assert engine.hangs(injection.rule, NOW), "used up, but what it holds stays held"
     engine.replace(parse_rules(b'[{"id": "another", "action": {"kind": "hang"}}]'), NOW)
-    assert not engine.hangs(verdict.rule, NOW)
+    assert not engine.hangs(injection.rule, NOW)
 
 
 def test_what_hangs_while_a_service_is_gone_ends_when_it_is_well() -> None:
     engine = faults({"action": FLAPPING})
-    verdict = engine.decide(call(), NOW + 1000)
-    assert isinstance(verdict.action, Hang)
-    assert [engine.hangs(verdict.rule, NOW + at_ms) for at_ms in (1499, 1500)] == [True, False]
+    injection = engine.decide(call(), NOW + 1000)
+    assert isinstance(injection.action, Hang)
+    assert [engine.hangs(injection.rule, NOW + at_ms) for at_ms in (1499, 1500)] == [True, False]
 
 
 @pytest.mark.parametrize(("hangs", "fate"), [(False, Fate.CLOSES), (True, Fate.HANGS)])

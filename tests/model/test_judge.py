@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from simulation.model.check import Check, Kind
-from simulation.model.judge import Verdict, deviation
+from simulation.model.check import Check, CheckKind
+from simulation.model.judge import CheckResult, deviation
 from simulation.model.pan import Found
 from simulation.model.report import as_json, explanation, line
 
-SAFE = Check("large", Kind.SAFETY, "s3fence", ("ONLY1",), "an upload in use is never aborted")
-BROKEN = Check("GC_AGE", Kind.BROKEN, "s3fence", ("ONLY1", "GC_AGE"), "aborted by age alone", "I5_IN_USE")
+SAFE = Check("large", CheckKind.SAFETY, "s3fence", ("ONLY1",), "an upload in use is never aborted")
+BROKEN = Check("GC_AGE", CheckKind.BROKEN, "s3fence", ("ONLY1", "GC_AGE"), "aborted by age alone", "I5_IN_USE")
 COMPLETE = Found(errors=0, states=1000, depth=50, memory_mb=200, violated=None, cut_short=None)
 CAUGHT = replace(COMPLETE, errors=1, violated="I5_IN_USE")
 
@@ -36,7 +36,7 @@ def test_expected_against_found(check: Check, found: Found, differs: str | None)
 
 
 def test_the_report_for_machines():
-    good = [Verdict(SAFE, COMPLETE, 1.24, ""), Verdict(BROKEN, CAUGHT, 0.5, "cd there && spin -t")]
+    good = [CheckResult(SAFE, COMPLETE, 1.24, ""), CheckResult(BROKEN, CAUGHT, 0.5, "cd there && spin -t")]
     report = as_json(good, 2.0, "6.5.2")
     assert (report["ok"], report["seconds"], report["spin_version"], report["states"]) == (True, 2.0, "6.5.2", 2000)
     assert [held["configuration"] for held in report["safety"]] == ["large"]
@@ -49,11 +49,11 @@ def test_the_report_for_machines():
         "states": 1000,
     }
     assert report["liveness"] == report["reachable"] == []
-    assert not as_json([*good, Verdict(SAFE, CAUGHT, 1.0, "")], 3.0, "6.5.2")["ok"]
+    assert not as_json([*good, CheckResult(SAFE, CAUGHT, 1.0, "")], 3.0, "6.5.2")["ok"]
 
 
 def test_the_report_for_people():
-    assert " ok " in line(Verdict(SAFE, COMPLETE, 1.0, ""), 1, 2)
-    failed = Verdict(SAFE, CAUGHT, 1.0, "cd there && spin -t -p")
+    assert " ok " in line(CheckResult(SAFE, COMPLETE, 1.0, ""), 1, 2)
+    failed = CheckResult(SAFE, CAUGHT, 1.0, "cd there && spin -t -p")
     assert "FAIL" in line(failed, 2, 2)
     assert "replay: cd there && spin -t -p" in explanation(failed)

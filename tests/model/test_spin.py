@@ -26,22 +26,22 @@ def check(name: str) -> Check:
 
 
 def test_a_configuration_that_holds(tmp_path: Path):
-    verdict = run_check(check("beacon-stall"), tmp_path / "run")
-    assert verdict.deviation is None
-    assert verdict.replay == ""
-    assert verdict.found.states > 100
+    result = run_check(check("heartbeat-stall"), tmp_path / "run")
+    assert result.deviation is None
+    assert result.replay == ""
+    assert result.found.states > 100
 
 
 def test_a_broken_variant_is_caught_and_its_history_can_be_replayed(tmp_path: Path):
-    verdict = run_check(check("BLIND"), tmp_path / "run")
-    assert (verdict.deviation, verdict.found.violated) == (None, "I2_ONCE")
-    shown = subprocess.run(["bash", "-c", verdict.replay], capture_output=True, text=True, check=False).stdout
+    result = run_check(check("BLIND"), tmp_path / "run")
+    assert (result.deviation, result.found.violated) == (None, "I2_ONCE")
+    shown = subprocess.run(["bash", "-c", result.replay], capture_output=True, text=True, check=False).stdout
     assert "assertion violated" in shown
 
 
 def test_liveness(tmp_path: Path):
-    verdict = run_check(check("WAIT_FOR_HELPERS"), tmp_path / "run")
-    assert verdict.deviation is None
+    result = run_check(check("WAIT_FOR_HELPERS"), tmp_path / "run")
+    assert result.deviation is None
 
 
 def test_a_model_that_spin_refuses_is_told(tmp_path: Path):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from simulation.model.check import LIVENESS_VIOLATED, Check, Kind
+from simulation.model.check import LIVENESS_VIOLATED, Check, CheckKind
 from simulation.model.run import MODELS, compile_command, jobs_at_once, search_command
 from simulation.model.table import CHECKS
 
@@ -33,10 +33,10 @@ def test_a_check_fits_its_model(check: Check):
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_kinds_expect_what_they_must(check: Check):
-    assert (check.violates is None) == (check.kind in (Kind.SAFETY, Kind.LIVENESS))
-    if check.kind is Kind.LIVENESS:
+    assert (check.violates is None) == (check.kind in (CheckKind.SAFETY, CheckKind.LIVENESS))
+    if check.kind is CheckKind.LIVENESS:
         assert check.liveness
-    if check.kind is not Kind.BROKEN:
+    if check.kind is not CheckKind.BROKEN:
         assert not check.cut_off, "histories are cut off only where a violation is looked for"
 
 
@@ -49,8 +49,8 @@ def test_every_check_and_every_flag_is_explained():
 
 
 def test_how_a_check_is_run():
-    live = next(check for check in CHECKS if check.kind is Kind.LIVENESS)
-    safe = next(check for check in CHECKS if check.kind is Kind.SAFETY)
+    live = next(check for check in CHECKS if check.kind is CheckKind.LIVENESS)
+    safe = next(check for check in CHECKS if check.kind is CheckKind.SAFETY)
     cut = next(check for check in CHECKS if check.cut_off)
     assert {"-a", "-f"} <= set(search_command(live))
     assert "-DSAFETY" not in compile_command(live)

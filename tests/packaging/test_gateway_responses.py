@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
+from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest import problems, requests
 from chalicelib.entry.rest.contracts import CONTRACTS
-from chalicelib.entry.rest.problems import Kind
+from chalicelib.entry.rest.problems import PROBLEM_TYPES
 from tests import apigateway
 
 TYPES = sorted(apigateway.responses())
-KINDS = {found.code: found for found in vars(problems).values() if isinstance(found, Kind)}
 UNKNOWN_STATUS = "DEFAULT_4XX"
 
 
@@ -38,10 +38,10 @@ def test_each_is_a_problem_that_clients_know(name: str) -> None:
     if name == UNKNOWN_STATUS:
         assert code == "Refused"
         return
-    kind = KINDS[code]
-    assert (found["title"], found["status"]) == (kind.title, kind.status)
+    problem_type = PROBLEM_TYPES[ErrorCode(code)]
+    assert (found["title"], found["status"]) == (problem_type.title, problem_type.status)
     after = headers.get("Retry-After")
-    assert (after and int(after)) == kind.retry_after_s
+    assert (after and int(after)) == problem_type.retry_after_s
 
 
 def test_nothing_that_a_client_sends_gets_into_one() -> None:
@@ -51,11 +51,11 @@ def test_nothing_that_a_client_sends_gets_into_one() -> None:
 
 
 def test_what_the_description_says_of_api_gateway_is_in_the_template() -> None:
-    """Kinds that no function of ours answers with."""
-    own = {problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.THROTTLED, problems.NO_ANSWER}
+    """Problem types that no function of ours answers with."""
+    own = {ErrorCode.UNAUTHORIZED, ErrorCode.ACCESS_DENIED, ErrorCode.THROTTLED, ErrorCode.NO_ANSWER}
     told = {json.loads(apigateway.answer(response)[2])["type"] for response in apigateway.responses().values()}
-    assert {kind.type for kind in own} <= told
-    assert own <= {kind for contract in CONTRACTS for kind in contract.all_problems}
+    assert {PROBLEM_TYPES[code].uri for code in own} <= told
+    assert own <= {problem_type.code for contract in CONTRACTS for problem_type in contract.all_problems}
 
 
 def test_a_missing_token_says_which_scheme() -> None:

@@ -73,7 +73,7 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
     assert may("s3:DeleteObjectVersion", "") == set()
 
 
-def test_the_api_wakes_only_what_submitting_cancelling_resuming_and_testing_wake(
+def test_the_api_starts_only_what_submitting_cancelling_resuming_and_testing_start(
     cloudformation: dict[str, Any],
 ) -> None:
     sending = [
@@ -141,7 +141,7 @@ def test_intake_may_see_whether_a_feed_is_paused(cloudformation: dict[str, Any])
         )
 
 
-def test_whoever_makes_reports_wakes_itself_and_gives_up_only_their_uploads(cloudformation: dict[str, Any]) -> None:
+def test_whoever_makes_reports_starts_itself_and_gives_up_only_their_uploads(cloudformation: dict[str, Any]) -> None:
     split = [statement for role, statement in _statements(cloudformation) if role == "SplitRole"]
     aborting = [statement["Resource"] for statement in split if "s3:AbortMultipartUpload" in statement["Action"]]
     assert [resource["Fn::Sub"].rsplit("}", 1)[1] for [*resources] in aborting for resource in resources] == [

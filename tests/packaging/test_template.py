@@ -74,8 +74,8 @@ def test_a_message_is_hidden_for_six_function_timeouts_and_the_window(sam: dict[
         assert visibility_s >= 6 * function["Timeout"] + source.get("MaximumBatchingWindowInSeconds", 0)
 
 
-def test_steps_that_wake_each_other_all_day_are_no_loop(cloudformation: dict[str, Any]) -> None:
-    """Lambda stops functions that wake themselves by messages for about the sixteenth time, unless told not to."""
+def test_steps_that_start_each_other_all_day_are_no_loop(cloudformation: dict[str, Any]) -> None:
+    """Lambda stops functions that invoke themselves by messages for about the sixteenth time, unless told not to."""
     functions = of_type(cloudformation, "AWS::Lambda::Function")
     assert {name: found["RecursiveLoop"] for name, found in functions.items()} == dict.fromkeys(functions, "Allow")
 

@@ -13,7 +13,7 @@ from chalicelib.core.keylist import Cursor, Lines, read_line
 from chalicelib.core.model import ObjectFacts, Outcome
 from simulation.run import naive
 
-JUDGES = ("monitors", "verdicts", "deletions", "inbox", "timetable", "naive", "inputs", "contents")
+JUDGES = ("monitors", "judgements", "deletions", "inbox", "timetable", "naive", "inputs", "contents")
 DATA = {
     "codec",
     "entries",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chalicelib.core.leases import Beacon, LeasePhase, Observation
+from chalicelib.core.leases import LeasePhase, Observation, RegionHeartbeat
 from simulation.run.table import Key, Replica, Table
 from tests.contract.items import JOB, lease
 
@@ -41,13 +41,15 @@ def test_a_stall_holds_writes_back_and_its_end_lets_them_go() -> None:
     mail = Mail()
     made, _ = table(mail)
     made.stalled.add(WEST)
-    made.write(WEST, "put_beacon", (Beacon(WEST, 1, 1),))
-    made.write(EAST, "put_beacon", (Beacon(EAST, 1, 1),))
+    made.write(WEST, "put_region_heartbeat", (RegionHeartbeat(WEST, 1, 1),))
+    made.write(EAST, "put_region_heartbeat", (RegionHeartbeat(EAST, 1, 1),))
     mail.arrive()
-    assert [b.region for b in made.replicas[EAST].ledger.beacons()] == [EAST]
-    assert [b.region for b in made.replicas[WEST].ledger.beacons()] == [WEST]
+    assert [b.region for b in made.replicas[EAST].ledger.region_heartbeats()] == [EAST]
+    assert [b.region for b in made.replicas[WEST].ledger.region_heartbeats()] == [WEST]
     made.release(WEST)
-    assert len(made.replicas[EAST].ledger.beacons()) == len(made.replicas[WEST].ledger.beacons()) == 2
+    assert (
+        len(made.replicas[EAST].ledger.region_heartbeats()) == len(made.replicas[WEST].ledger.region_heartbeats()) == 2
+    )
 
 
 def test_the_last_writer_by_its_own_clock_wins() -> None:
@@ -60,7 +62,7 @@ def test_the_last_writer_by_its_own_clock_wins() -> None:
     for replica in made.replicas.values():
         found = replica.ledger.get_observation(JOB, "s", WEST)
         assert found is not None
-        assert found.seen == "west"
+        assert found.fingerprint == "west"
     assert [(region, named) for _, region, named in written] == [(WEST, WEST), (EAST, WEST)]
 
 

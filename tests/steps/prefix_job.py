@@ -58,7 +58,7 @@ def check(world: World, spec: JobSpec, call: str = "") -> None:
     assert world.written("out/b/3-same") == [], call
     assert world.all_uploads() == [], call
     assert len(world.store.versions(CONTROL[EAST], f"jobs/{spec.job_id}/terminal")) == 1, call
-    # Feed jobs aside: where a storm stops the beacons too, the other Region catches up the feeds.
+    # Feed jobs aside: where a storm stops the region heartbeats too, the other Region catches up the feeds.
     settled = [pair for region in world.regions.values() for pair in region.notifier.settled]
     told = {told.job_id for job, told in settled if job.kind is JobKind.PREFIX}
     assert told == {spec.job_id}, call

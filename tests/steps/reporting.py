@@ -107,7 +107,7 @@ def synthetic(world: World, partitions: int, rows: int) -> JobSpec:
             "n",
         )
     )
-    world.regions[WEST].queue.wakes.clear()
+    world.regions[WEST].queue.tasks.clear()
     return spec
 
 

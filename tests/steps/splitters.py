@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from chalicelib.core.model import JobSpec
+from chalicelib.ports import PlanRange
 from chalicelib.steps import split
 from simulation.memory.clock import SequentialIds
 from simulation.memory.env import EAST
@@ -19,6 +20,6 @@ def split_side_by_side(world: World, spec: JobSpec, lengths: Sequence[int]) -> N
         name = f"splitter-{number}"
         store = turns.tap(number, world.store, lambda _: True)
         env = replace(world.west if number else world.east, store=store, worker=name, ids=SequentialIds(name))
-        return lambda: split.run(env, spec.job_id, EAST, "r", world.clock.now_ms() + 15 * MINUTE)
+        return lambda: split.run(env, PlanRange(spec.job_id, EAST, "r"), world.clock.now_ms() + 15 * MINUTE)
 
     turns.run((splitter(0), splitter(1)))

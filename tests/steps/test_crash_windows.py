@@ -43,7 +43,7 @@ def die_everywhere(make: Callable[[], World], *, least: int, keys: list[str]) ->
 
 
 def test_while_a_range_is_forked() -> None:
-    """split: a fork whose halves nobody was woken for; a link that nobody was woken for."""
+    """split: a fork whose halves nobody was started for; a link that nobody was started for."""
 
     def make() -> World:
         world = World(policy=replace(SMALL, partition_rows=2, split_links_per_run=1))
@@ -55,7 +55,7 @@ def test_while_a_range_is_forked() -> None:
 
 
 def test_while_a_partition_is_given_back_for_lack_of_time() -> None:
-    """copy: released, and nobody woken."""
+    """copy: released, and nobody started."""
 
     def make() -> World:
         world = World(policy=replace(SMALL, partition_rows=20))
@@ -193,7 +193,7 @@ def test_while_the_feeds_of_a_dead_region_are_caught_up(count: int) -> None:
 
 
 def test_the_client_gets_no_answer_and_asks_again() -> None:
-    """control: accepted, on no list, nobody woken."""
+    """control: accepted, on no list, nobody started."""
 
     def submitting(label: str) -> bool:
         return label in ("store.create", "store.get", "ledger.put_job", "queue.send")

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.core.deletions import Consent, Deletion, Versioning
 from chalicelib.core.model import JobSpec, JobState, Outcome
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import CopyPartition, PlanRange
 from chalicelib.steps import control, copy, split
 from simulation.memory.clock import SequentialIds
 from simulation.memory.env import EAST, SOURCE, TARGET, TENANT, WEST
@@ -190,7 +190,7 @@ def worker(world: World, turns: Turns, number: int, spec: JobSpec, *, wait: bool
 
     def work() -> None:
         for _ in range(4 if wait else 1):
-            copy.run(env, Wake(QueueName.COPY, spec.job_id, EAST, "d-000001"), world.clock.now_ms() + 15 * MINUTE)
+            copy.run(env, CopyPartition(spec.job_id, EAST, "d-000001"), world.clock.now_ms() + 15 * MINUTE)
             if wait:  # Looks until the first one's lease has run out.
                 world.clock.advance(2 * MINUTE)
 
@@ -216,7 +216,7 @@ def test_both_regions_plan_the_deletions_at_once(cap: int) -> None:
 
 def delivered(world: World, spec: JobSpec) -> None:
     """All is delivered, and the message to plan the deletions is lost."""
-    while '"part":"d"' not in "".join(mail.body for mail in world.mail):
+    while '"range_id":"d"' not in "".join(mail.body for mail in world.mail):
         world.handle(world.mail.pop(0))
         world.collect()
     world.mail.clear()
@@ -229,7 +229,7 @@ def splitter(world: World, turns: Turns, number: int, spec: JobSpec) -> Callable
 
     def plan() -> None:
         for _ in range(3):
-            split.run(env, spec.job_id, EAST, "d", world.clock.now_ms() + 15 * MINUTE)
+            split.run(env, PlanRange(spec.job_id, EAST, "d"), world.clock.now_ms() + 15 * MINUTE)
 
     return plan
 
@@ -266,8 +266,8 @@ def test_a_copy_message_before_the_chain_is_planned_deletes_nothing() -> None:
         world.handle(world.mail.pop(0))
     first = world.records(spec).link("d-000001")
     assert not first.last  # type: ignore[union-attr]
-    wake = Wake(QueueName.COPY, spec.job_id, EAST, "d-000001", fresh=True)
-    copy.run(world.west, wake, world.clock.now_ms() + HOUR)
+    task = CopyPartition(spec.job_id, EAST, "d-000001", fresh=True)
+    copy.run(world.west, task, world.clock.now_ms() + HOUR)
     assert [deletes(world, key) for key in STRAYS] == [0] * 3
     assert "d-000001" not in world.records(spec).survey().claims
     world.settle()
@@ -278,11 +278,11 @@ def test_a_message_to_plan_deletions_comes_too_early_or_to_a_job_without_consent
     for deletion in (deleting.CAP, None):
         world = deleting.filled(World())
         spec = deleting.submit(world, deletion)
-        split.run(world.east, spec.job_id, EAST, "d", world.clock.now_ms() + HOUR)
+        split.run(world.east, PlanRange(spec.job_id, EAST, "d"), world.clock.now_ms() + HOUR)
         assert world.records(spec).survey().links == set()
         world.settle()
         assert world.terminal(spec).state is JobState.SUCCEEDED
-        split.run(world.east, spec.job_id, EAST, "d", world.clock.now_ms() + HOUR)
+        split.run(world.east, PlanRange(spec.job_id, EAST, "d"), world.clock.now_ms() + HOUR)
         assert sum(deletes(world, key) for key in STRAYS) == (3 if deletion else 0)
 
 

@@ -189,7 +189,7 @@ def test_a_control_bucket_that_cannot_be_read_is_no_sign_of_death(bucket: str) -
     world = World(stalled=True)
     world.put("in/inbox/0", b"body")
     world.sweep(WEST)
-    world.faults.rule(Rule(Operation.HEAD, bucket, f"beacon/{WEST}", times=None))
+    world.faults.rule(Rule(Operation.HEAD, bucket, f"heartbeat/{WEST}", times=None))
     world.forward("in/inbox/0", delay_ms=0)
     world.pump()
     assert times(world, ONE) == [0]

@@ -164,7 +164,7 @@ def created(bucket: str, key: str) -> str:
     return json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
 
 
-def test_its_event_comes_again_and_wakes_the_verification_that_was_lost() -> None:
+def test_its_event_comes_again_and_starts_the_verification_that_was_lost() -> None:
     world = World()
     key = delivered(world)
     world.announce(key)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.model import Fork, JobSpec, JobState, Manifest, Outcome
+from chalicelib.ports import PlanRange
 from chalicelib.steps import split
 from simulation.memory.clock import SequentialIds
 from simulation.memory.env import EAST, SOURCE, WEST
@@ -99,7 +100,7 @@ def splitter(world: World, turns: Turns, number: int, spec: JobSpec):
 
     def work() -> None:
         for range_id in ("r", "r0", "r1", "r00"):
-            split.run(env, spec.job_id, EAST, range_id, world.clock.now_ms() + 15 * MINUTE)
+            split.run(env, PlanRange(spec.job_id, EAST, range_id), world.clock.now_ms() + 15 * MINUTE)
 
     return work
 
@@ -164,5 +165,5 @@ def test_a_range_that_is_closed_or_was_never_forked_off_is_left_alone() -> None:
     world.settle()
     before = set(world.store.keys(world.records(spec).control.bucket))
     for range_id in ("r", "r0", "r1", "r0101", ""):
-        split.run(world.west, spec.job_id, EAST, range_id, world.clock.now_ms() + MINUTE * 15)
+        split.run(world.west, PlanRange(spec.job_id, EAST, range_id), world.clock.now_ms() + MINUTE * 15)
     assert set(world.store.keys(world.records(spec).control.bucket)) == before

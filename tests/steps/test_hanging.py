@@ -30,7 +30,7 @@ from tests.entry.tokens import Signer
 from tests.steps import feeding, scheduling
 from tests.steps.calls import crash
 from tests.steps.hanging import Hang, without_messages, without_table
-from tests.steps.world import HOUR, MINUTE, SMALL, World
+from tests.steps.world import HOUR, MINUTE, SMALL, Mail, World
 
 URL = "https://id.example.com/keys"
 ISSUER = Issuer("https://id.example.com", "eft", "tenant", jwks_url=URL)
@@ -132,14 +132,14 @@ def test_own_jobs_are_swept_within_seconds_of_the_sweeps_begin() -> None:
 def test_the_table_hangs_and_heartbeats_are_written_and_keys_kept(calls: int) -> None:
     world = with_all_due()
     world.submit("j/", "j/", region=EAST, endpoints=EAST_ONLY)
-    before = [world.store.head(CONTROL[where], f"beacon/{EAST}") for where in (WEST, EAST)]
+    before = [world.store.head(CONTROL[where], f"heartbeat/{EAST}") for where in (WEST, EAST)]
     hang = Hang(world.clock)
     silent_after(world, hang, "the table", calls)
     begun = world.clock.now_ms()
     with pytest.raises(NoAnswer):  # Lambda reports it, in the end.
         sweep_timed(world)
     assert world.clock.now_ms() - begun <= 2 * silence_ms(Policy(), peer=False), "ledger and registry, one call each"
-    after = [world.store.head(CONTROL[where], f"beacon/{EAST}") for where in (WEST, EAST)]
+    after = [world.store.head(CONTROL[where], f"heartbeat/{EAST}") for where in (WEST, EAST)]
     assert all(new and (not old or new.facts.etag != old.facts.etag) for old, new in zip(before, after, strict=True))
     assert read_keys(world.store, CONTROL[EAST], ISSUER.name) is not None
     assert storage_reachable(looking(world), EAST), "S3 is well"
@@ -261,6 +261,12 @@ def test_what_west_held_is_taken_over_within_the_promise_though_its_s3_hangs(sou
     assert all(t.at_ms - died <= PROMISE_MS for t in taken if source == "source-east")
 
 
+def handle_all(world: World, mails: list[Mail]) -> None:
+    for mail in mails:
+        world.mail.remove(mail)
+        world.handle(mail)
+
+
 def test_a_worker_does_not_wait_for_a_source_that_hangs() -> None:
     """One call finds it out: the partition is given back and rests, longer each time; no slot is held."""
     world = World()
@@ -269,18 +275,14 @@ def test_a_worker_does_not_wait_for_a_source_that_hangs() -> None:
     spec = world.submit("j/", "j/", region=EAST)
     hang = Hang(world.clock, 12_000)
     world.collect()
-    for mail in [mail for mail in world.mail if mail.queue == "split"]:
-        world.mail.remove(mail)
-        world.handle(mail)
+    handle_all(world, [mail for mail in world.mail if mail.queue == "split"])
     world.collect()
     world.faults.rule(hang.s3_of(WEST))
     world.sweep(EAST)
     begun = world.clock.now_ms()
     calls = hang.calls
     due = [mail for mail in world.mail if mail.queue == "copy" and mail.due_ms <= begun]
-    for mail in due:
-        world.mail.remove(mail)
-        world.handle(mail)
+    handle_all(world, due)
     assert due
     assert hang.calls - calls == len({mail.body for mail in due})
     assert world.clock.now_ms() - begun == (hang.calls - calls) * hang.costs_ms

@@ -1,4 +1,4 @@
-"""Each partition is woken by the one before it in its line: all of them, by messages alone, whatever lies between."""
+"""Each partition is started by the one before it in its line: all of them, by messages alone, whatever lies between."""
 
 from dataclasses import replace
 
@@ -77,8 +77,8 @@ def test_an_incremental_run_does_not_fill_the_queue() -> None:
     assert world.terminal(spec).counts == {Outcome.COPIED: 52, Outcome.UNCHANGED: 48}
 
 
-def test_a_splitter_that_finds_its_turn_come_wakes_it_himself() -> None:
-    """Planning is slower than copying: whoever finished the one before saw no link to wake."""
+def test_a_splitter_that_finds_its_turn_come_starts_it_himself() -> None:
+    """Planning is slower than copying: whoever finished the one before saw no link to start."""
     world = world_of(2, 12)
     world.policy = replace(world.policy, split_links_per_run=1)
     for region in world.regions.values():

@@ -1,4 +1,4 @@
-"""Messages come twice, never, late and in any order. They only wake; what is to be done is on record."""
+"""Messages come twice, never, late and in any order. They only start steps; what is to be done is on record."""
 
 import random
 
@@ -6,11 +6,12 @@ import pytest
 
 from chalicelib.core.model import JobState, Outcome
 from chalicelib.core.policy import Policy
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import QueueName
 from chalicelib.protocol import messages
 from simulation.memory.env import EAST, WEST
 from tests.steps import prefix_job
 from tests.steps.world import MINUTE, SMALL, World
+from tests.tasks import task_on
 
 
 def test_every_message_comes_twice() -> None:
@@ -69,7 +70,7 @@ def test_the_messages_of_a_finished_job_change_nothing() -> None:
     for region in (WEST, EAST):
         for queue in QueueName:
             for part in ("r", "r-000001", "r-000002"):
-                world.post(region, queue, messages.dumps(Wake(queue, spec.job_id, EAST, part)))
+                world.post(region, queue, messages.dumps(task_on(queue, spec.job_id, EAST, part)))
     world.settle()
     assert {n: c for n, c in world.store.requests.items() if n[0] in ("PutObject", "CopyObject")} == puts
     prefix_job.check(world, spec)
@@ -79,7 +80,7 @@ def test_the_messages_of_a_finished_job_change_nothing() -> None:
 def test_a_message_for_a_job_that_never_was_changes_nothing() -> None:
     world = World()
     for queue in QueueName:
-        world.post(WEST, queue, messages.dumps(Wake(queue, "job-never", EAST, "r-000001")))
+        world.post(WEST, queue, messages.dumps(task_on(queue, "job-never", EAST, "r-000001")))
     world.settle()
     assert world.dead_letters == []
 

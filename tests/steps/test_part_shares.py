@@ -28,7 +28,7 @@ def submitted(world: World) -> JobSpec:
 def helpers_work(world: World) -> None:
     """The helpers' messages are handled while the owner is at work."""
     world.collect()
-    for mail in [mail for mail in world.mail if json.loads(mail.body).get("wake", {}).get("share")]:
+    for mail in [mail for mail in world.mail if json.loads(mail.body).get("type") == "copy_upload_parts"]:
         world.mail.remove(mail)
         world.handle(mail)
 

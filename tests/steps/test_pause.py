@@ -115,7 +115,7 @@ def test_a_helper_stops_too_and_nothing_it_copied_is_copied_again() -> None:
     def helpers_first() -> None:
         """The owner has sent their messages and is about to copy its own share."""
         world.collect()
-        for mail in [mail for mail in world.mail if '"share":"0/' in mail.body]:
+        for mail in [mail for mail in world.mail if '"type":"copy_upload_parts"' in mail.body]:
             world.mail.remove(mail)
             world.handle(mail)
 
@@ -202,7 +202,7 @@ def test_a_settled_job_is_shown_as_it_is(known: bool) -> None:
             assert (view.progress.state, view.settled_ms) == (JobState.SUCCEEDED, end.settled_ms)
             assert view.chain_sha256 == end.chain_sha256
     assert log_of(world, spec) == []
-    assert region.queue.wakes == []
+    assert region.queue.tasks == []
 
 
 def test_repeating_changes_nothing() -> None:

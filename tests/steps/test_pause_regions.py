@@ -1,4 +1,4 @@
-"""A paused job and both Regions' sweeps: they leave it alone, it survives a Region's death, and it is woken whole."""
+"""A paused job and both Regions' sweeps: they leave it alone, it survives a Region's death, and it is started whole."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ NEVER_MS = 24_000 * HOUR
 
 
 @pytest.mark.parametrize("died", [False, True], ids=["given-back", "its-worker-died"])
-def test_sweeps_wake_nothing_in_a_paused_job(died: bool) -> None:
+def test_sweeps_start_nothing_in_a_paused_job(died: bool) -> None:
     world = many(slow_world(replace(SMALL, partition_rows=4)))
     sent: list[Mail] = []
     if died:
@@ -41,11 +41,11 @@ def test_sweeps_wake_nothing_in_a_paused_job(died: bool) -> None:
     world.run(LOOK_MS)
     before = begun(world), world.records(spec).survey()
     world.watch = lambda: sent.extend(world.mail)
-    beats = {beacon.region: beacon.counter for beacon in world.ledger.beacons()}
+    beats = {heartbeat.region: heartbeat.counter for heartbeat in world.ledger.region_heartbeats()}
     world.run(HOUR)
     assert sent == []
     assert (begun(world), world.records(spec).survey()) == before
-    assert all(beacon.counter >= beats[beacon.region] + 59 for beacon in world.ledger.beacons())
+    assert all(heartbeat.counter >= beats[heartbeat.region] + 59 for heartbeat in world.ledger.region_heartbeats())
     world.watch = None
     resume(world, spec, EAST)
     world.settle()
@@ -62,7 +62,7 @@ def test_resumed_by_sweeps_alone_within_minutes() -> None:
     resume(world, spec)
     resumed_ms = world.clock.now_ms()
     world.run(MINUTE)
-    assert world.records(spec).survey().links, "split was woken at once"
+    assert world.records(spec).survey().links, "split was started at once"
     world.settle()
     all_arrived_once(world, spec)
     assert world.terminal(spec).settled_ms - resumed_ms <= 30 * MINUTE
@@ -82,7 +82,7 @@ def test_what_was_copied_is_verified_and_a_job_that_was_all_copied_settles_thoug
 
 
 def test_a_job_of_very_many_partitions_goes_on_at_once_and_by_itself() -> None:
-    """The request wakes the first of each line, and each of them the next: no queue is filled, and no sweep needed."""
+    """The request starts the first of each line, and each of them the next: no queue is filled, and no sweep needed."""
     world = World(policy=replace(SMALL, partition_rows=1, split_links_per_run=2000))
     keys = [f"in/a/{number:04d}" for number in range(1100)]
     for key in keys:

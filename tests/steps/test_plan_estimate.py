@@ -21,7 +21,7 @@ HANDFUL = KEYS_A_LIST_IS_WORTH
 def counted(world: World) -> Counter[str]:
     """Since the last time; without what sweeps and tests do by the minute."""
     found = Counter(
-        str(operation) for operation, _, key in world.faults.calls if not key.startswith(("beacon/", "keys/"))
+        str(operation) for operation, _, key in world.faults.calls if not key.startswith(("heartbeat/", "keys/"))
     )
     world.faults.calls.clear()
     return found

@@ -10,7 +10,8 @@ import pytest
 from chalicelib.core.errors import KeyReused, NotYet, Retry, Unknown
 from chalicelib.core.lifecycles import PlanState
 from chalicelib.core.model import JobSpec, JobState, Outcome, OverwriteMode
-from chalicelib.ports import QueueName, Wake
+from chalicelib.core.parts import PartShare
+from chalicelib.ports import CopyPartition, CopyUploadParts, PlanRange, VerifyPartition
 from chalicelib.protocol import messages
 from chalicelib.steps import control, plan
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
@@ -63,15 +64,14 @@ def published(world: World) -> int:
 
 def storm(world: World, spec: JobSpec) -> None:
     """Every message about the plan that anybody could send, to both Regions, fresh and not; and hours of sweeps."""
-    parts = sorted(world.records(spec).survey().links)
+    parts, job = sorted(world.records(spec).survey().links), (spec.job_id, spec.control_region)
     for region in (WEST, EAST):
         for part in [*parts, "r"]:
             for fresh in (False, True):
-                wake = Wake(QueueName.COPY, spec.job_id, spec.control_region, part, fresh=fresh)
-                world.post(region, "copy", messages.dumps(wake))
-            world.post(region, "copy", messages.dumps(replace(wake, share="0/1/2")))
-            world.post(region, "verify", messages.dumps(replace(wake, queue=QueueName.VERIFY, fresh=False)))
-            world.post(region, "split", messages.dumps(replace(wake, queue=QueueName.SPLIT, part="r", fresh=False)))
+                world.post(region, "copy", messages.dumps(CopyPartition(*job, part, fresh=fresh)))
+            world.post(region, "copy", messages.dumps(CopyUploadParts(*job, part, PartShare(0, 1, 2))))
+            world.post(region, "verify", messages.dumps(VerifyPartition(*job, part)))
+            world.post(region, "split", messages.dumps(PlanRange(*job, "r")))
     world.run(5 * HOUR)
 
 

@@ -155,7 +155,7 @@ def test_a_job_that_runs_for_long_stops() -> None:
     give(world, SOURCE[WEST])
     control.resume(world.west, TENANT, job_id)
     world.mail.clear()
-    world.regions[WEST].queue.wakes.clear()
+    world.regions[WEST].queue.tasks.clear()
     take(world, SOURCE[WEST])
     world.sweep(EAST)
     seen = control.get_job(world.west, TENANT, job_id)

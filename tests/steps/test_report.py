@@ -10,6 +10,7 @@ import pytest
 from chalicelib.core.errors import NotYet, Unknown
 from chalicelib.core.model import JobSpec, Outcome
 from chalicelib.core.report import ReportFormat, unguarded
+from chalicelib.ports import MakeReport
 from chalicelib.steps import report
 from simulation.memory.env import CONTROL, EAST, TARGET, TENANT, WEST
 from simulation.memory.links import follow
@@ -156,11 +157,11 @@ def test_it_is_made_once_however_often_it_is_asked_for(world: World) -> None:
     spec = settled(world)
     for _ in range(5):
         assert ask(world, spec, ReportFormat.CSV) is None
-    assert len(world.regions[EAST].queue.wakes) == 1
+    assert len(world.regions[EAST].queue.tasks) == 1
     world.run(MINUTE)
     for _ in range(5):
         assert ask(world, spec, ReportFormat.CSV) is not None
-    assert world.regions[EAST].queue.wakes == []
+    assert world.regions[EAST].queue.tasks == []
     world.run(MINUTE)
     assert len(world.events("report-made")) == 1
 
@@ -198,6 +199,6 @@ def test_what_the_lifecycle_rule_takes_is_made_again(world: World, gone: str) ->
 def test_a_message_about_nothing_does_nothing(world: World) -> None:
     world.put("in/a/1", b"one")
     spec = world.submit("a/", "b/")
-    report.run(world.east, spec.job_id, EAST, ReportFormat.CSV, world.clock.now_ms() + MINUTE)
-    report.run(world.east, "job-" + "a" * 26, EAST, ReportFormat.CSV, world.clock.now_ms() + MINUTE)
+    report.run(world.east, MakeReport(spec.job_id, EAST, ReportFormat.CSV), world.clock.now_ms() + MINUTE)
+    report.run(world.east, MakeReport("job-" + "a" * 26, EAST, ReportFormat.CSV), world.clock.now_ms() + MINUTE)
     assert [key for key in world.store.keys(CONTROL[EAST]) if key.startswith("report/")] == []

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.core.errors import Conflict, Retry
 from chalicelib.core.model import JobSpec
 from chalicelib.core.report import ReportFormat
+from chalicelib.ports import MakeReport
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.steps import report
 from simulation.memory.buckets import Limits
@@ -88,7 +89,7 @@ def test_two_makers_at_once_in_either_region_make_one_report() -> None:
     def other(world: World) -> Act:
         spec = spec_of(world)
         deadline_ms = world.clock.now_ms() + 5 * MINUTE
-        return lambda _: report.run(world.west, spec.job_id, EAST, ReportFormat.CSV, deadline_ms)
+        return lambda _: report.run(world.west, MakeReport(spec.job_id, EAST, ReportFormat.CSV), deadline_ms)
 
     for world, body, call in at_every_call(
         partial(made, MAKERS["many-pieces"]), partial(asked, wanted=ReportFormat.CSV), other, least=15
@@ -210,7 +211,7 @@ def peak_bytes(partitions: int) -> tuple[int, int]:
     tracemalloc.start()
     world.store.before_call = measure
     try:
-        report.run(world.east, spec.job_id, EAST, ReportFormat.CSV, world.clock.now_ms() + 5 * MINUTE)
+        report.run(world.east, MakeReport(spec.job_id, EAST, ReportFormat.CSV), world.clock.now_ms() + 5 * MINUTE)
     finally:
         world.store.before_call = None
         tracemalloc.stop()

@@ -206,7 +206,7 @@ def copied(key: str, at_ms: int, region: str = WEST) -> Delivery:
 def told(world: World) -> list[str]:
     """Keys that a sweep in West wants to be verified."""
     queue = world.regions[WEST].queue
-    keys = [wake.key for wake in queue.verify_deliveries]
+    keys = [task.key for task in queue.verify_deliveries]
     queue.verify_deliveries.clear()
     return keys
 

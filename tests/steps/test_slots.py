@@ -42,7 +42,7 @@ def held(world: World) -> list[Slot]:
 
 def copies(world: World) -> list[dict[str, Any]]:
     world.collect()
-    return [json.loads(mail.body)["wake"] for mail in world.mail if mail.queue == "copy"]
+    return [json.loads(mail.body) for mail in world.mail if mail.queue == "copy"]
 
 
 def check(world: World, spec: JobSpec, objects: int = 1) -> None:
@@ -58,8 +58,8 @@ def test_who_waits_claims_nothing_and_comes_again_ever_more_slowly() -> None:
     delays: list[int] = []
     world.pump()
     for waited in range(1, 12):
-        (wake,) = copies(world)
-        assert wake["waited"] == waited
+        (task,) = copies(world)
+        assert task["permit_waits"] == waited
         due = next(mail.due_ms for mail in world.mail if mail.queue == "copy")
         delays.append(due - world.clock.now_ms())
         world.clock.advance(delays[-1])

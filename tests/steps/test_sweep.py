@@ -7,7 +7,7 @@ import pytest
 from chalicelib.core.errors import Retry
 from chalicelib.core.model import JobState, Outcome
 from chalicelib.core.sweep import worst_takeover_ms
-from chalicelib.ports import QueueName, Wake
+from chalicelib.ports import CopyPartition
 from chalicelib.protocol import messages
 from chalicelib.protocol.regions import storage_reachable
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
@@ -70,17 +70,17 @@ def spec_bytes(world: World, job_id: str) -> bytes:
     return body
 
 
-def test_each_region_beats_its_own_beacon() -> None:
+def test_each_region_writes_its_own_heartbeat() -> None:
     world = World()
     world.run(10 * MINUTE)
-    beacons = {beacon.region: beacon for beacon in world.ledger.beacons()}
-    assert set(beacons) == {WEST, EAST}
-    assert all(9 <= beacon.counter <= 11 for beacon in beacons.values())
-    assert beacons[WEST].at_ms <= world.clock.now_ms()
+    heartbeats = {heartbeat.region: heartbeat for heartbeat in world.ledger.region_heartbeats()}
+    assert set(heartbeats) == {WEST, EAST}
+    assert all(9 <= heartbeat.counter <= 11 for heartbeat in heartbeats.values())
+    assert heartbeats[WEST].at_ms <= world.clock.now_ms()
 
 
 def test_a_dead_region_whose_storage_answers_now_and_then_is_taken_over_in_time() -> None:
-    """Found by the model (UNKNOWN_IS_MOVEMENT): a beacon that can't be read for a minute passed for one that moved."""
+    """Found by the model (UNKNOWN_IS_MOVEMENT): an unreadable heartbeat passed for one that moved."""
     world = World()
     world.put("in/a/1", b"small")
     world.run(2 * MINUTE)
@@ -118,8 +118,8 @@ def test_a_control_bucket_that_refuses_us_stops_nothing_elsewhere(wrong: str) ->
 
 
 def test_a_job_at_rest_costs_a_few_requests_a_minute() -> None:
-    """Beacons (two to write, two to see), the lists of open jobs and of uploads of both Regions; and, for a job that
-    waits, its spec and one LIST of its records."""
+    """Region heartbeats (two to write, two to see), the lists of open jobs and of uploads of both Regions; and, for a
+    job that waits, its spec and one LIST of its records."""
     world = prefix_job.filled(World(lose=True))
     world.submit("a/", "b/")
     world.sweep(EAST)
@@ -143,7 +143,7 @@ def test_a_job_that_merely_takes_long_is_not_disturbed() -> None:
             working = True
             world.run(20_000)
             for _ in range(2):
-                world.post(WEST, "copy", messages.dumps(Wake(QueueName.COPY, spec.job_id, EAST, "r-000001")))
+                world.post(WEST, "copy", messages.dumps(CopyPartition(spec.job_id, EAST, "r-000001")))
                 world.pump()
             working = False
 

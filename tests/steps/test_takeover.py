@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.model import JobSpec, JobState, Outcome
-from chalicelib.ports import QueueName, SourceRef, UploadRef, Wake
+from chalicelib.ports import CopyPartition, PlanRange, SourceRef, UploadRef
 from chalicelib.steps import copy, split
 from simulation.memory.clock import SequentialIds
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
@@ -80,7 +80,7 @@ def test_two_workers_side_by_side(encryption: str, third: int) -> None:
 def planned(world: World) -> JobSpec:
     """A job that is split, and whose copy message is about to be handled."""
     spec = world.submit("a/", "b/")
-    split.run(world.west, spec.job_id, EAST, "r", world.clock.now_ms() + 15 * MINUTE)
+    split.run(world.west, PlanRange(spec.job_id, EAST, "r"), world.clock.now_ms() + 15 * MINUTE)
     world.collect(lost=True)
     world.mail.clear()
     return spec
@@ -92,7 +92,7 @@ def worker(world: World, turns: Turns, number: int, spec: JobSpec) -> Callable[[
     env = replace(world.west, store=store, worker=name, ids=SequentialIds(name))
 
     def work() -> None:
-        copy.run(env, Wake(QueueName.COPY, spec.job_id, EAST, PART), world.clock.now_ms() + 15 * MINUTE)
+        copy.run(env, CopyPartition(spec.job_id, EAST, PART), world.clock.now_ms() + 15 * MINUTE)
 
     return work
 

@@ -16,7 +16,8 @@ from chalicelib.core.hooks import Topic, Webhook
 from chalicelib.core.policy import Policy
 from chalicelib.core.webhooks import signature
 from chalicelib.entry import handlers
-from chalicelib.ports import Reply
+from chalicelib.ports import CopyPartition, Reply
+from chalicelib.protocol import messages
 from chalicelib.protocol.registering import Author
 from chalicelib.steps import webhooks
 from simulation.memory.courier import MemoryCourier, Post
@@ -351,11 +352,11 @@ def test_what_is_no_message_of_this_queue_is_its_own_failure() -> None:
     world, receiver = make()
     event = json.dumps({"source": "eft", "detail-type": "Job Settled", "detail": {"jobId": "j"}})
     ignored = json.dumps({"source": "eft", "detail-type": "Something New", "detail": {}})
-    wake = json.dumps({"wake": {"queue": "copy", "job_id": "j", "control_region": WEST}})
+    task = messages.dumps(CopyPartition("j", WEST, "r-000001"))
     test = webhooks.send_test(world.west, TENANT, "hook")
     world.collect()
     [mail] = [mail for mail in world.mail if mail.queue == "notify"]
-    bodies = [event, ignored, "nonsense", wake, mail.body]
+    bodies = [event, ignored, "nonsense", task, mail.body]
     records = [{"messageId": f"m{n}", "body": body} for n, body in enumerate(bodies)]
     answer = handlers.notify(world.west, {"Records": records}, 0)
     assert [item["itemIdentifier"] for item in answer["batchItemFailures"]] == ["m0", "m2", "m3"]

@@ -15,7 +15,7 @@ from chalicelib.core.errors import EftError
 from chalicelib.core.model import Bucket, Endpoint, Feed, JobSpec, Outcome, OverwriteMode, RowOutcome, Terminal
 from chalicelib.core.policy import Policy
 from chalicelib.entry import handlers
-from chalicelib.ports import Arrival, Env, Pool
+from chalicelib.ports import Arrival, Env, Pool, queue_of
 from chalicelib.protocol import messages
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.submitting import Place, Submission
@@ -216,23 +216,21 @@ class World:
         """Take what the steps have sent to the queues."""
         for name, region in self.regions.items():
             queue = region.queue
-            sent: list[tuple[str, messages.Message]] = [(wake.queue, wake) for wake in queue.wakes]
+            sent: list[tuple[str, messages.Message]] = [(queue_of(task), task) for task in queue.tasks]
             sent += [("verify", delivery) for delivery in queue.verify_deliveries]
             sent += [("intake", arrival) for arrival in queue.arrivals]
             sent += [("notify", notice) for notice in queue.notices]
             delays = list(queue.delays)
             for target, message in sent:
-                delay = next((item for item in delays if item[0] == message), None)
-                if delay is not None:
-                    delays.remove(delay)
+                delay_ms = _take_delay(delays, message)
                 if not lost:
-                    self.post(name, target, messages.dumps(message), delay[1] if delay else 0)
+                    self.post(name, target, messages.dumps(message), delay_ms)
             if self.courier is not None:
                 for event in region.notifier.events:
                     self.post(name, "notify", event)
             now = self.clock.now_ms()
             self.dead_letters += [Mail(name, "notify", messages.dumps(given), now) for given in queue.given_up]
-            taken = (queue.wakes, queue.verify_deliveries, queue.arrivals, queue.notices, queue.delays, queue.given_up)
+            taken = (queue.tasks, queue.verify_deliveries, queue.arrivals, queue.notices, queue.delays, queue.given_up)
             for messages_taken in (*taken, region.notifier.events):
                 messages_taken.clear()
 
@@ -372,3 +370,12 @@ class World:
 
     def all_uploads(self) -> list[str]:
         return [upload.key for bucket in TARGET.values() for upload in self.store.uploads(bucket)]
+
+
+def _take_delay(delays: list[tuple[messages.Message, int]], message: messages.Message) -> int:
+    """Take the delay of this message off the list. Returns 0 if it has none."""
+    delay = next((item for item in delays if item[0] == message), None)
+    if delay is None:
+        return 0
+    delays.remove(delay)
+    return delay[1]

@@ -3,7 +3,7 @@
 import re
 
 from chalicelib.core.entries import ANY, Condition, Entry
-from chalicelib.entry.rest import problems
+from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest.http import Request
 from chalicelib.entry.rest.problems import Problem
 from chalicelib.protocol.registering import Author
@@ -17,10 +17,11 @@ def condition_of(request: Request) -> Condition:
     Problem for any other form, or for both headers at once."""
     match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
     if match is not None and none is not None:
-        raise Problem(problems.INVALID_CONDITION, "send If-Match or If-None-Match, not both")
+        raise Problem.of(ErrorCode.INVALID_CONDITION, "send If-Match or If-None-Match, not both")
     if none is not None:
         if none.strip() != "*":
-            raise Problem(problems.INVALID_CONDITION, "If-None-Match: send *, which means: only if it isn't there yet")
+            detail = "If-None-Match: send *, which means: only if it isn't there yet"
+            raise Problem.of(ErrorCode.INVALID_CONDITION, detail)
         return Condition(absent=True)
     if match is None:
         return ANY
@@ -28,7 +29,7 @@ def condition_of(request: Request) -> Condition:
         return Condition(match=("*",))
     if not _TAGS.fullmatch(match):
         detail = "If-Match: send the ETag of what you have read, in its quotes, or *"
-        raise Problem(problems.INVALID_CONDITION, detail)
+        raise Problem.of(ErrorCode.INVALID_CONDITION, detail)
     return Condition(match=tuple(_TAG.findall(match)))
 
 

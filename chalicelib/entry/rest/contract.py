@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from chalicelib.entry.rest import problems
-from chalicelib.entry.rest.problems import Kind
+from chalicelib.core.errors import ErrorCode
+from chalicelib.entry.rest.problems import PROBLEM_TYPES, ProblemType
 
 JOBS, PLANS, SCHEDULES, PLACES = "jobs", "plans", "schedules", "places"
 WEBHOOKS, OPERATIONS, SERVICE = "webhooks", "operations", "service"
@@ -52,22 +52,23 @@ class Contract:
     """Whether it accepts an Idempotency-Key."""
     conditional: bool = False
     """Whether it accepts If-Match or If-None-Match."""
-    problems: tuple[Kind, ...] = ()
-    """Its own problems. `all_problems` adds those that every operation may answer with."""
+    problems: tuple[ErrorCode, ...] = ()
+    """The codes of its own problems. `all_problems` adds those that every operation may answer with."""
     links: dict[str, str] = field(default_factory=dict)
     """Operations that take the id in the answer as their path parameter: operation name -> what it does then."""
 
     @property
-    def all_problems(self) -> tuple[Kind, ...]:
-        with_body = (problems.UNSUPPORTED_MEDIA_TYPE,) if self.body else ()
-        return (*(_WITH_TOKEN if self.scope else ()), *self.problems, *with_body, *_EVERYWHERE)
+    def all_problems(self) -> tuple[ProblemType, ...]:
+        with_body = (ErrorCode.UNSUPPORTED_MEDIA_TYPE,) if self.body else ()
+        codes = (*(_WITH_TOKEN if self.scope else ()), *self.problems, *with_body, *_EVERYWHERE)
+        return tuple(PROBLEM_TYPES[code] for code in codes)
 
 
-_WITH_TOKEN = (problems.UNAUTHORIZED, problems.ACCESS_DENIED, problems.MISSING_SCOPE, problems.RATE_LIMITED)
+_WITH_TOKEN = (ErrorCode.UNAUTHORIZED, ErrorCode.ACCESS_DENIED, ErrorCode.MISSING_SCOPE, ErrorCode.RATE_LIMITED)
 _EVERYWHERE = (
-    problems.THROTTLED,
-    problems.INTERNAL,
-    problems.MISCONFIGURED,
-    problems.TRY_AGAIN,
-    problems.NO_ANSWER,
+    ErrorCode.THROTTLED,
+    ErrorCode.INTERNAL,
+    ErrorCode.SERVICE_MISCONFIGURED,
+    ErrorCode.TRY_AGAIN,
+    ErrorCode.NO_ANSWER,
 )

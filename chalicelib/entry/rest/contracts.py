@@ -1,7 +1,8 @@
 """Describe what every operation of the API promises: the table from which `openapi` is made. Tests compare it with the
 routes, with the scopes that they require, and with every answer to generated requests."""
 
-from chalicelib.entry.rest import operations, plans, problems, reports, requests, responses
+from chalicelib.core.errors import ErrorCode
+from chalicelib.entry.rest import operations, plans, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLANS, SERVICE, Contract, Success
 from chalicelib.entry.rest.contracts_feeds import CONTRACTS_OF_FEEDS
@@ -20,25 +21,25 @@ _ABOUT_A_JOB = {
 }
 
 _SUBMITTING = (
-    problems.NO_BODY,
-    problems.NOT_JSON,
-    problems.NOT_AN_OBJECT,
-    problems.INVALID_REQUEST,
-    problems.INVALID_KEY,
-    problems.UNKNOWN_ENDPOINT,
-    problems.NOT_READABLE,
-    problems.NOT_WRITABLE,
-    problems.PREFIX_NOT_A_FOLDER,
-    problems.PREFIX_TOO_LONG,
-    problems.INVALID_FILTER,
-    problems.CONFLICTING_INPUT,
-    problems.KEY_TOO_LONG,
-    problems.MANIFEST_UNREADABLE,
-    problems.OVERLAP,
-    problems.DELETES_FOR_EVER,
-    problems.BODY_TOO_LARGE,
-    problems.ENDPOINT_UNUSABLE,
-    problems.KEY_REUSED,
+    ErrorCode.NO_BODY,
+    ErrorCode.NOT_JSON,
+    ErrorCode.NOT_AN_OBJECT,
+    ErrorCode.INVALID_REQUEST,
+    ErrorCode.INVALID_IDEMPOTENCY_KEY,
+    ErrorCode.UNKNOWN_ENDPOINT,
+    ErrorCode.NOT_READABLE,
+    ErrorCode.NOT_WRITABLE,
+    ErrorCode.PREFIX_NOT_A_FOLDER,
+    ErrorCode.PREFIX_TOO_LONG,
+    ErrorCode.INVALID_FILTER,
+    ErrorCode.CONFLICTING_INPUT,
+    ErrorCode.KEY_TOO_LONG,
+    ErrorCode.MANIFEST_UNREADABLE,
+    ErrorCode.OVERLAP,
+    ErrorCode.DELETES_FOR_EVER,
+    ErrorCode.BODY_TOO_LARGE,
+    ErrorCode.ENDPOINT_UNUSABLE,
+    ErrorCode.IDEMPOTENCY_KEY_REUSED,
 )
 
 CONTRACTS = (
@@ -69,7 +70,7 @@ CONTRACTS = (
         scope=READ,
         query=requests.PageQuery,
         successes=(Success(200, responses.JobList, "A page of them, the newest first."),),
-        problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR),
+        problems=(ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_CURSOR),
     ),
     Contract(
         "GET",
@@ -80,7 +81,7 @@ CONTRACTS = (
         scope=READ,
         description="Its state, counts, bytes and time to go. Every few seconds is often enough.",
         successes=(Success(200, responses.Job, "The job, as of now."),),
-        problems=(problems.UNKNOWN_JOB,),
+        problems=(ErrorCode.UNKNOWN_JOB,),
     ),
     Contract(
         "POST",
@@ -93,7 +94,7 @@ CONTRACTS = (
         "under way may still arrive, and what has arrived stays. A settled job stays settled. Repeating it changes "
         "nothing.",
         successes=(Success(202, responses.Job, "It pauses, for as long as you like."),),
-        problems=(problems.UNKNOWN_JOB,),
+        problems=(ErrorCode.UNKNOWN_JOB,),
     ),
     Contract(
         "POST",
@@ -105,7 +106,7 @@ CONTRACTS = (
         description="It goes on where it stopped: no part that has arrived is sent again. Repeating it changes "
         "nothing.",
         successes=(Success(202, responses.Job, "It goes on."),),
-        problems=(problems.UNKNOWN_JOB, problems.ENDPOINT_UNUSABLE),
+        problems=(ErrorCode.UNKNOWN_JOB, ErrorCode.ENDPOINT_UNUSABLE),
     ),
     Contract(
         "POST",
@@ -116,7 +117,7 @@ CONTRACTS = (
         scope=WRITE,
         description="What is under way may still arrive, and what has arrived stays. Repeating it changes nothing.",
         successes=(Success(202, responses.Job, "No more of it will be begun."),),
-        problems=(problems.UNKNOWN_JOB,),
+        problems=(ErrorCode.UNKNOWN_JOB,),
     ),
     Contract(
         "POST",
@@ -142,14 +143,14 @@ CONTRACTS = (
             ),
         ),
         problems=(
-            problems.INVALID_KEY,
-            problems.UNKNOWN_ENDPOINT,
-            problems.NOT_READABLE,
-            problems.NOT_WRITABLE,
-            problems.ENDPOINT_CHANGED,
-            problems.UNKNOWN_JOB,
-            problems.JOB_NOT_SETTLED,
-            problems.KEY_REUSED,
+            ErrorCode.INVALID_IDEMPOTENCY_KEY,
+            ErrorCode.UNKNOWN_ENDPOINT,
+            ErrorCode.NOT_READABLE,
+            ErrorCode.NOT_WRITABLE,
+            ErrorCode.ENDPOINT_CHANGED,
+            ErrorCode.UNKNOWN_JOB,
+            ErrorCode.JOB_NOT_SETTLED,
+            ErrorCode.IDEMPOTENCY_KEY_REUSED,
         ),
     ),
     Contract(
@@ -161,7 +162,7 @@ CONTRACTS = (
         scope=READ,
         query=requests.ObjectsQuery,
         successes=(Success(200, responses.ObjectList, "A page of them, in the order of partitions and keys."),),
-        problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR, problems.UNKNOWN_JOB),
+        problems=(ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_CURSOR, ErrorCode.UNKNOWN_JOB),
     ),
     Contract(
         "GET",
@@ -177,7 +178,7 @@ CONTRACTS = (
             Success(200, reports.Report, "It is there."),
             Success(202, reports.ReportInMaking, "It is being made.", ("Retry-After",)),
         ),
-        problems=(problems.INVALID_REQUEST, problems.UNKNOWN_JOB, problems.JOB_NOT_SETTLED),
+        problems=(ErrorCode.INVALID_REQUEST, ErrorCode.UNKNOWN_JOB, ErrorCode.JOB_NOT_SETTLED),
     ),
     *CONTRACTS_OF_SCHEDULES,
     Contract(
@@ -211,7 +212,7 @@ CONTRACTS = (
         "What a plan comes to",
         scope=READ,
         successes=(Success(200, plans.Plan, "As of now."),),
-        problems=(problems.UNKNOWN_PLAN,),
+        problems=(ErrorCode.UNKNOWN_PLAN,),
     ),
     Contract(
         "GET",
@@ -222,7 +223,7 @@ CONTRACTS = (
         scope=READ,
         query=requests.PlannedQuery,
         successes=(Success(200, plans.PlannedList, "A page of them, in the order of partitions and keys."),),
-        problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR, problems.UNKNOWN_PLAN),
+        problems=(ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_CURSOR, ErrorCode.UNKNOWN_PLAN),
     ),
     Contract(
         "POST",
@@ -236,11 +237,11 @@ CONTRACTS = (
         "it changes nothing.",
         successes=(Success(202, responses.Job, "The job.", ("Location",)),),
         problems=(
-            problems.UNKNOWN_PLAN,
-            problems.PLAN_NOT_MADE,
-            problems.PLAN_EXPIRED,
-            problems.PLAN_CANCELLED,
-            problems.ENDPOINT_UNUSABLE,
+            ErrorCode.UNKNOWN_PLAN,
+            ErrorCode.PLAN_NOT_MADE,
+            ErrorCode.PLAN_EXPIRED,
+            ErrorCode.PLAN_CANCELLED,
+            ErrorCode.ENDPOINT_UNUSABLE,
         ),
         links=_ABOUT_A_JOB,
     ),
@@ -273,7 +274,7 @@ CONTRACTS = (
         "Can this Region serve?",
         description="Route 53 asks it. It looks at this Region's own hard dependencies, never at the other Region's.",
         successes=(Success(200, responses.Health, "It can."),),
-        problems=(problems.UNHEALTHY,),
+        problems=(ErrorCode.UNHEALTHY,),
     ),
     Contract(
         "GET",

@@ -1,6 +1,7 @@
 """Describe what the operations on feeds promise."""
 
-from chalicelib.entry.rest import feeds, problems
+from chalicelib.core.errors import ErrorCode
+from chalicelib.entry.rest import feeds
 from chalicelib.entry.rest.auth import ADMINISTER, READ
 from chalicelib.entry.rest.contract import PLACES, Contract, Success
 from chalicelib.entry.rest.contracts_places import BAD_BODY, CHANGED
@@ -24,7 +25,7 @@ CONTRACTS_OF_FEEDS = (
         scope=READ,
         description="With its ETag, unless it came with the deployment. Pauses and back-fills don't change that.",
         successes=(Success(200, feeds.FeedDetail, "The feed."),),
-        problems=(problems.UNKNOWN_FEED,),
+        problems=(ErrorCode.UNKNOWN_FEED,),
     ),
     Contract(
         "PUT",
@@ -46,17 +47,17 @@ CONTRACTS_OF_FEEDS = (
         problems=(
             *BAD_BODY,
             *CHANGED,
-            problems.INVALID_NAME,
-            problems.UNKNOWN_ENDPOINT,
-            problems.NOT_READABLE,
-            problems.NOT_WRITABLE,
-            problems.PREFIX_NOT_A_FOLDER,
-            problems.NO_NAME_LEFT,
-            problems.PREFIX_TOO_LONG,
-            problems.FEED_LOOP,
-            problems.IN_USE,
-            problems.TOO_MANY_REGISTERED,
-            problems.DECLARED,
+            ErrorCode.INVALID_NAME,
+            ErrorCode.UNKNOWN_ENDPOINT,
+            ErrorCode.NOT_READABLE,
+            ErrorCode.NOT_WRITABLE,
+            ErrorCode.PREFIX_NOT_A_FOLDER,
+            ErrorCode.NO_NAME_LEFT,
+            ErrorCode.PREFIX_TOO_LONG,
+            ErrorCode.FEED_LOOP,
+            ErrorCode.IN_USE,
+            ErrorCode.TOO_MANY_REGISTERED,
+            ErrorCode.DECLARED_BY_DEPLOYMENT,
         ),
     ),
     Contract(
@@ -70,7 +71,7 @@ CONTRACTS_OF_FEEDS = (
         "it knows nothing of what this one has delivered.",
         conditional=True,
         successes=(Success(204, None, "Removed."),),
-        problems=(*CHANGED, problems.UNKNOWN_FEED, problems.DECLARED),
+        problems=(*CHANGED, ErrorCode.UNKNOWN_FEED, ErrorCode.DECLARED_BY_DEPLOYMENT),
     ),
     Contract(
         "POST",
@@ -82,7 +83,7 @@ CONTRACTS_OF_FEEDS = (
         description="What arrives is not delivered until the feed is resumed. What is under way may still arrive. "
         "Repeating it changes nothing.",
         successes=(Success(202, feeds.FeedDetail, "It pauses, in both Regions."),),
-        problems=(problems.UNKNOWN_FEED,),
+        problems=(ErrorCode.UNKNOWN_FEED,),
     ),
     Contract(
         "POST",
@@ -94,7 +95,7 @@ CONTRACTS_OF_FEEDS = (
         description="What has arrived meanwhile is delivered: its source is listed for it, which `backfills` shows as "
         "`resume-...`. Repeating it changes nothing.",
         successes=(Success(202, feeds.FeedDetail, "It goes on."),),
-        problems=(problems.UNKNOWN_FEED, problems.ENDPOINT_UNUSABLE),
+        problems=(ErrorCode.UNKNOWN_FEED, ErrorCode.ENDPOINT_UNUSABLE),
     ),
     Contract(
         "POST",
@@ -112,14 +113,14 @@ CONTRACTS_OF_FEEDS = (
         idempotent=True,
         successes=(Success(202, feeds.Backfill, "It will be done. `GET /feeds/{feed_id}` shows how far it is."),),
         problems=(
-            problems.NOT_JSON,
-            problems.NOT_AN_OBJECT,
-            problems.INVALID_REQUEST,
-            problems.BODY_TOO_LARGE,
-            problems.INVALID_KEY,
-            problems.UNKNOWN_FEED,
-            problems.IN_USE,
-            problems.KEY_REUSED,
+            ErrorCode.NOT_JSON,
+            ErrorCode.NOT_AN_OBJECT,
+            ErrorCode.INVALID_REQUEST,
+            ErrorCode.BODY_TOO_LARGE,
+            ErrorCode.INVALID_IDEMPOTENCY_KEY,
+            ErrorCode.UNKNOWN_FEED,
+            ErrorCode.IN_USE,
+            ErrorCode.IDEMPOTENCY_KEY_REUSED,
         ),
     ),
     Contract(
@@ -131,6 +132,6 @@ CONTRACTS_OF_FEEDS = (
         scope=READ,
         query=feeds.DeliveriesQuery,
         successes=(Success(200, feeds.DeliveryList, "A page of them, the newest first."),),
-        problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR, problems.UNKNOWN_FEED),
+        problems=(ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_CURSOR, ErrorCode.UNKNOWN_FEED),
     ),
 )

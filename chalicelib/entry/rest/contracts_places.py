@@ -1,17 +1,18 @@
 """Describe what the operations on endpoints and on the audit promise."""
 
-from chalicelib.entry.rest import places, problems, requests
+from chalicelib.core.errors import ErrorCode
+from chalicelib.entry.rest import places, requests
 from chalicelib.entry.rest.auth import ADMINISTER, READ, WRITE
 from chalicelib.entry.rest.contract import PLACES, Contract, Success
 
 BAD_BODY = (
-    problems.NO_BODY,
-    problems.NOT_JSON,
-    problems.NOT_AN_OBJECT,
-    problems.INVALID_REQUEST,
-    problems.BODY_TOO_LARGE,
+    ErrorCode.NO_BODY,
+    ErrorCode.NOT_JSON,
+    ErrorCode.NOT_AN_OBJECT,
+    ErrorCode.INVALID_REQUEST,
+    ErrorCode.BODY_TOO_LARGE,
 )
-CHANGED = (problems.INVALID_CONDITION, problems.ALREADY_THERE, problems.HAS_CHANGED)
+CHANGED = (ErrorCode.INVALID_CONDITION, ErrorCode.ALREADY_THERE, ErrorCode.HAS_CHANGED)
 
 CONTRACTS_OF_PLACES = (
     Contract(
@@ -32,7 +33,7 @@ CONTRACTS_OF_PLACES = (
         scope=READ,
         description="With its ETag, unless it came with the deployment.",
         successes=(Success(200, places.Endpoint, "The endpoint."),),
-        problems=(problems.NO_SUCH_ENDPOINT,),
+        problems=(ErrorCode.NO_SUCH_ENDPOINT,),
     ),
     Contract(
         "PUT",
@@ -56,12 +57,12 @@ CONTRACTS_OF_PLACES = (
         problems=(
             *BAD_BODY,
             *CHANGED,
-            problems.INVALID_NAME,
-            problems.PREFIX_NOT_A_FOLDER,
-            problems.IN_USE,
-            problems.TOO_MANY_REGISTERED,
-            problems.DECLARED,
-            problems.ENDPOINT_UNUSABLE,
+            ErrorCode.INVALID_NAME,
+            ErrorCode.PREFIX_NOT_A_FOLDER,
+            ErrorCode.IN_USE,
+            ErrorCode.TOO_MANY_REGISTERED,
+            ErrorCode.DECLARED_BY_DEPLOYMENT,
+            ErrorCode.ENDPOINT_UNUSABLE,
         ),
     ),
     Contract(
@@ -74,7 +75,7 @@ CONTRACTS_OF_PLACES = (
         description="Jobs that were accepted go on. A feed or a schedule that names it must be removed first.",
         conditional=True,
         successes=(Success(204, None, "Removed."),),
-        problems=(*CHANGED, problems.NO_SUCH_ENDPOINT, problems.IN_USE, problems.DECLARED),
+        problems=(*CHANGED, ErrorCode.NO_SUCH_ENDPOINT, ErrorCode.IN_USE, ErrorCode.DECLARED_BY_DEPLOYMENT),
     ),
     Contract(
         "POST",
@@ -85,7 +86,7 @@ CONTRACTS_OF_PLACES = (
         scope=WRITE,
         description="The same trial as at registration. It leaves nothing behind.",
         successes=(Success(200, places.EndpointCheck, "What was found."),),
-        problems=(problems.NO_SUCH_ENDPOINT,),
+        problems=(ErrorCode.NO_SUCH_ENDPOINT,),
     ),
     Contract(
         "GET",
@@ -97,6 +98,6 @@ CONTRACTS_OF_PLACES = (
         description="Every change of what your tenant has registered, the newest first.",
         query=requests.PageQuery,
         successes=(Success(200, places.AuditList, "A page of them."),),
-        problems=(problems.INVALID_REQUEST, problems.INVALID_CURSOR),
+        problems=(ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_CURSOR),
     ),
 )

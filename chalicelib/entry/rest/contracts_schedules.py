@@ -1,22 +1,23 @@
 """Describe what the operations on schedules promise."""
 
-from chalicelib.entry.rest import problems, schedules
+from chalicelib.core.errors import ErrorCode
+from chalicelib.entry.rest import schedules
 from chalicelib.entry.rest.auth import READ, WRITE
 from chalicelib.entry.rest.contract import SCHEDULES, Contract, Success
 from chalicelib.entry.rest.contracts_places import BAD_BODY, CHANGED
 
 SUBMITTED = (
-    problems.UNKNOWN_ENDPOINT,
-    problems.NOT_READABLE,
-    problems.NOT_WRITABLE,
-    problems.PREFIX_NOT_A_FOLDER,
-    problems.PREFIX_TOO_LONG,
-    problems.INVALID_FILTER,
-    problems.CONFLICTING_INPUT,
-    problems.KEY_TOO_LONG,
-    problems.OVERLAP,
-    problems.DELETES_FOR_EVER,
-    problems.ENDPOINT_UNUSABLE,
+    ErrorCode.UNKNOWN_ENDPOINT,
+    ErrorCode.NOT_READABLE,
+    ErrorCode.NOT_WRITABLE,
+    ErrorCode.PREFIX_NOT_A_FOLDER,
+    ErrorCode.PREFIX_TOO_LONG,
+    ErrorCode.INVALID_FILTER,
+    ErrorCode.CONFLICTING_INPUT,
+    ErrorCode.KEY_TOO_LONG,
+    ErrorCode.OVERLAP,
+    ErrorCode.DELETES_FOR_EVER,
+    ErrorCode.ENDPOINT_UNUSABLE,
 )
 """Problems that can be found in a job before its list of objects is read."""
 
@@ -38,7 +39,7 @@ CONTRACTS_OF_SCHEDULES = (
         "One schedule, what comes next, and what became of the last occurrences",
         scope=READ,
         successes=(Success(200, schedules.Schedule, "The schedule.", ("ETag",)),),
-        problems=(problems.UNKNOWN_SCHEDULE,),
+        problems=(ErrorCode.UNKNOWN_SCHEDULE,),
     ),
     Contract(
         "PUT",
@@ -62,13 +63,13 @@ CONTRACTS_OF_SCHEDULES = (
             *BAD_BODY,
             *CHANGED,
             *SUBMITTED,
-            problems.INVALID_NAME,
-            problems.INVALID_CRON,
-            problems.UNKNOWN_TIMEZONE,
-            problems.TOO_OFTEN,
-            problems.SCHEDULE_TOO_LARGE,
-            problems.TARGET_REGION_CHANGED,
-            problems.TOO_MANY_REGISTERED,
+            ErrorCode.INVALID_NAME,
+            ErrorCode.INVALID_CRON,
+            ErrorCode.UNKNOWN_TIMEZONE,
+            ErrorCode.TOO_OFTEN,
+            ErrorCode.SCHEDULE_TOO_LARGE,
+            ErrorCode.TARGET_REGION_CHANGED,
+            ErrorCode.TOO_MANY_REGISTERED,
         ),
     ),
     Contract(
@@ -81,6 +82,6 @@ CONTRACTS_OF_SCHEDULES = (
         description="Jobs that it has submitted go on. One that is made again under its name is another schedule.",
         conditional=True,
         successes=(Success(204, None, "Removed."),),
-        problems=(*CHANGED, problems.UNKNOWN_SCHEDULE),
+        problems=(*CHANGED, ErrorCode.UNKNOWN_SCHEDULE),
     ),
 )

@@ -1,6 +1,7 @@
 """Describe what the operations on webhooks promise."""
 
-from chalicelib.entry.rest import problems, webhooks
+from chalicelib.core.errors import ErrorCode
+from chalicelib.entry.rest import webhooks
 from chalicelib.entry.rest.auth import ADMINISTER
 from chalicelib.entry.rest.contract import WEBHOOKS, Contract, Success
 from chalicelib.entry.rest.contracts_places import BAD_BODY, CHANGED
@@ -23,7 +24,7 @@ CONTRACTS_OF_WEBHOOKS = (
         "One webhook, and how it goes",
         scope=ADMINISTER,
         successes=(Success(200, webhooks.Webhook, "The webhook, without its secret.", ("ETag",)),),
-        problems=(problems.UNKNOWN_WEBHOOK,),
+        problems=(ErrorCode.UNKNOWN_WEBHOOK,),
     ),
     Contract(
         "PUT",
@@ -45,9 +46,9 @@ CONTRACTS_OF_WEBHOOKS = (
         problems=(
             *BAD_BODY,
             *CHANGED,
-            problems.INVALID_NAME,
-            problems.INVALID_URL,
-            problems.TOO_MANY_REGISTERED,
+            ErrorCode.INVALID_NAME,
+            ErrorCode.INVALID_URL,
+            ErrorCode.TOO_MANY_REGISTERED,
         ),
     ),
     Contract(
@@ -60,7 +61,7 @@ CONTRACTS_OF_WEBHOOKS = (
         description="Nothing more is posted to it, also of what has happened before.",
         conditional=True,
         successes=(Success(204, None, "Removed."),),
-        problems=(*CHANGED, problems.UNKNOWN_WEBHOOK),
+        problems=(*CHANGED, ErrorCode.UNKNOWN_WEBHOOK),
     ),
     Contract(
         "POST",
@@ -74,7 +75,7 @@ CONTRACTS_OF_WEBHOOKS = (
         "24 hours.",
         conditional=True,
         successes=(Success(200, webhooks.WebhookWithSecret, "Replaced. This is the new secret.", ("ETag",)),),
-        problems=(*CHANGED, problems.UNKNOWN_WEBHOOK),
+        problems=(*CHANGED, ErrorCode.UNKNOWN_WEBHOOK),
     ),
     Contract(
         "POST",
@@ -86,6 +87,6 @@ CONTRACTS_OF_WEBHOOKS = (
         description="Of the type `webhook.test`, signed and repeated as all others. What became of it is seen in `GET "
         "/webhooks/{webhook_id}` within seconds.",
         successes=(Success(202, webhooks.TestSent, "It is on its way."),),
-        problems=(problems.UNKNOWN_WEBHOOK,),
+        problems=(ErrorCode.UNKNOWN_WEBHOOK,),
     ),
 )

@@ -3,9 +3,8 @@ minute."""
 
 from dataclasses import dataclass, replace
 
-from chalicelib.core.errors import EftError
-from chalicelib.entry.rest import problems
-from chalicelib.entry.rest.problems import Problem
+from chalicelib.core.errors import EftError, ErrorCode
+from chalicelib.entry.rest.problems import PROBLEM_TYPES, Problem
 from chalicelib.ports import Env
 
 WINDOW_MS = 60_000
@@ -49,9 +48,9 @@ def count(env: Env, tenant: str) -> Allowance | None:
 
 
 def refusal(env: Env, allowance: Allowance) -> Problem:
-    kind = replace(problems.RATE_LIMITED, retry_after_s=allowance.reset_s)
+    problem_type = replace(PROBLEM_TYPES[ErrorCode.RATE_LIMITED], retry_after_s=allowance.reset_s)
     detail = (
         f"your tenant has sent more than {allowance.limit} requests to {env.region} in this minute: "
         f"ask again in {allowance.reset_s} s"
     )
-    return Problem(kind, detail)
+    return Problem(problem_type, detail)

@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.core.entries import NAME
+from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest import (
     examples,
     feeds,
     operations,
     places,
     plans,
-    problems,
     reports,
     requests,
     responses,
@@ -28,11 +28,12 @@ from chalicelib.entry.rest import (
 )
 from chalicelib.entry.rest.contract import TAGS, Contract, Success
 from chalicelib.entry.rest.contracts import CONTRACTS
-from chalicelib.entry.rest.problems import Kind
+from chalicelib.entry.rest.problems import MEDIA_TYPE, PROBLEM_TYPES, ProblemType
 
 PATH = "/openapi.json"
 JSON = "application/json"
 Json = dict[str, Any]
+_NO_SUCH_OPERATION = PROBLEM_TYPES[ErrorCode.NO_SUCH_OPERATION].uri
 
 _ABOUT = f"""\
 Managed S3-to-S3 file transfer that survives the death of a Region. One name, two Regions: either accepts any request.
@@ -42,7 +43,7 @@ Managed S3-to-S3 file transfer that survives the death of a Region. One name, tw
   fields.
 - A page holds at most {requests.PAGE_MAX} rows. Follow `next_cursor` until it is null, past pages that are not full.
 - Errors are problem details (RFC 9457). Go by `type`; `detail` is for people and says what to do. A path or method that
-  is not described here is answered with 404 and `{problems.NO_SUCH_OPERATION.type}`. Errors of API Gateway that
+  is not described here is answered with 404 and `{_NO_SUCH_OPERATION}`. Errors of API Gateway that
   no operation names may lack `status`.
 - A tenant that sends a Region too many requests in a minute is answered with 429 until the next begins, which
   `Retry-After` says; `RateLimit-Limit`, `-Remaining` and `-Reset` say beforehand how far away that is.
@@ -166,9 +167,9 @@ def _operation(contract: Contract) -> Json:
     if contract.body:
         content = {"schema": _ref(contract.body), "examples": _examples(contract.body)}
         found["requestBody"] = {"required": not contract.body_optional, "content": {JSON: content}}
-    for status in sorted({kind.status for kind in contract.all_problems}):
-        kinds = [kind for kind in contract.all_problems if kind.status == status]
-        found["responses"][str(status)] = _failure(contract, kinds)
+    for status in sorted({problem.status for problem in contract.all_problems}):
+        problem_types = [problem for problem in contract.all_problems if problem.status == status]
+        found["responses"][str(status)] = _failure(contract, problem_types)
     return {name: value for name, value in found.items() if value or name == "security"}
 
 
@@ -221,20 +222,20 @@ def _success(contract: Contract, success: Success) -> Json:
     return found
 
 
-def _failure(contract: Contract, kinds: list[Kind]) -> Json:
+def _failure(contract: Contract, problem_types: list[ProblemType]) -> Json:
     """Describe all problems of one status. Their types are part of the schema."""
-    types = {"properties": {"type": {"enum": [kind.type for kind in kinds]}}}
+    types = {"properties": {"type": {"enum": [each.uri for each in problem_types]}}}
     content = {
         "schema": {"allOf": [_ref(responses.ProblemDetails), types]},
-        "examples": {kind.code: {"value": examples.problem(kind, contract.path)} for kind in kinds},
+        "examples": {each.code: {"value": examples.problem(each, contract.path)} for each in problem_types},
     }
     found: Json = {
-        "description": "; ".join(dict.fromkeys(kind.title for kind in kinds)) + ".",
-        "content": {problems.MEDIA_TYPE: content},
+        "description": "; ".join(dict.fromkeys(each.title for each in problem_types)) + ".",
+        "content": {MEDIA_TYPE: content},
     }
-    if all(kind.retry_after_s is not None for kind in kinds):
+    if all(each.retry_after_s is not None for each in problem_types):
         found["headers"] = {"Retry-After": _HEADERS["Retry-After"]}
-    if kinds == [problems.UNAUTHORIZED]:
+    if [each.code for each in problem_types] == [ErrorCode.UNAUTHORIZED]:
         found["headers"] = {"WWW-Authenticate": _HEADERS["WWW-Authenticate"]}
     return found
 

@@ -27,8 +27,8 @@ class Region(Response):
             region=view.region,
             alive=view.alive,
             storage_reachable=view.storage_reachable,
-            beacon=view.beacon.counter if view.beacon else None,
-            beacon_at=timestamp(view.beacon.at_ms) if view.beacon else None,
+            beacon=view.heartbeat.counter if view.heartbeat else None,
+            beacon_at=timestamp(view.heartbeat.at_ms) if view.heartbeat else None,
             beacon_still_seconds=round(view.still_ms / 1000, 1),
         )
 

@@ -1,21 +1,22 @@
 """Represent errors as RFC 9457 problem details: the error, its object, and what to do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.core.errors import (
     BadRequest,
     Denied,
     EftError,
+    ErrorCode,
     InUse,
     KeyReused,
     NotYet,
     OutOfTime,
-    Permanent,
+    RequestError,
     Retry,
-    Stale,
     Unknown,
     Unusable,
+    VersionMismatch,
 )
 from chalicelib.entry.rest.http import Answer
 from chalicelib.entry.rest.responses import ProblemDetails
@@ -23,141 +24,150 @@ from chalicelib.entry.rest.responses import ProblemDetails
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:eft:problem:"
 RETRY_AFTER_S = 5
+_NO_ANSWER_IN_TIME = "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of problem. Programs tell kinds apart by `type`."""
+class ProblemType:
+    """A problem type (RFC 9457, section 3.1.1). Programs tell types apart by `uri`."""
 
+    code: ErrorCode
     status: int
-    code: str
     title: str
+    error: type[RequestError] | None = None
+    """The class of the errors that carry the code. None if only this layer answers with it, or only API Gateway."""
+    advice: str = ""
+    """The next step, where the message of the error doesn't give it."""
     retry_after_s: int | None = None
 
     @property
-    def type(self) -> str:
+    def uri(self) -> str:
         return TYPE + self.code
 
 
 _CANT = "The request can't be carried out"
-NO_BODY = Kind(400, "NoBody", "There is no body")
-NOT_JSON = Kind(400, "NotJson", "The body is not JSON")
-NOT_AN_OBJECT = Kind(400, "NotAnObject", "The body is not a JSON object")
-INVALID_REQUEST = Kind(400, "InvalidRequest", "The request is not valid")
-INVALID_KEY = Kind(400, "InvalidIdempotencyKey", _CANT)
-INVALID_CURSOR = Kind(400, "InvalidCursor", _CANT)
-UNKNOWN_ENDPOINT = Kind(400, "UnknownEndpoint", _CANT)
-NOT_READABLE = Kind(400, "NotReadable", _CANT)
-NOT_WRITABLE = Kind(400, "NotWritable", _CANT)
-PREFIX_NOT_A_FOLDER = Kind(400, "PrefixNotAFolder", _CANT)
-NO_NAME_LEFT = Kind(400, "NoNameLeft", _CANT)
-PREFIX_TOO_LONG = Kind(400, "PrefixTooLong", _CANT)
-INVALID_FILTER = Kind(400, "InvalidFilter", _CANT)
-ENDPOINT_CHANGED = Kind(400, "EndpointChanged", _CANT)
-CONFLICTING_INPUT = Kind(400, "ConflictingInput", _CANT)
-KEY_TOO_LONG = Kind(400, "KeyTooLong", _CANT)
-MANIFEST_UNREADABLE = Kind(400, "ManifestUnreadable", _CANT)
-DELETES_FOR_EVER = Kind(400, "DeletesForEver", _CANT)
-OVERLAP = Kind(400, "Overlap", _CANT)
-MISSING_SCOPE = Kind(403, "MissingScope", "Your token doesn't allow this")
-UNKNOWN_JOB = Kind(404, "UnknownJob", "Not found")
-UNKNOWN_PLAN = Kind(404, "UnknownPlan", "Not found")
-PLAN_NOT_MADE = Kind(409, "PlanNotMade", "The plan is still being made")
-PLAN_EXPIRED = Kind(409, "PlanExpired", "The plan is too old")
-PLAN_CANCELLED = Kind(409, "PlanCancelled", "The plan was cancelled")
-JOB_NOT_SETTLED = Kind(409, "JobNotSettled", "The job is not settled yet")
-UNKNOWN_FEED = Kind(404, "UnknownFeed", "Not found")
-FEED_LOOP = Kind(400, "FeedLoop", _CANT)
-NO_SUCH_ENDPOINT = Kind(404, "NoSuchEndpoint", "Not found")
-INVALID_NAME = Kind(400, "InvalidName", _CANT)
-INVALID_URL = Kind(400, "InvalidUrl", _CANT)
-UNKNOWN_WEBHOOK = Kind(404, "UnknownWebhook", "Not found")
-INVALID_CONDITION = Kind(400, "InvalidCondition", _CANT)
-IN_USE = Kind(409, "InUse", "Something else needs it")
-TOO_MANY_REGISTERED = Kind(409, "TooManyRegistered", "You have as many as you may have")
-DECLARED = Kind(409, "DeclaredByDeployment", "It came with the deployment")
-ALREADY_THERE = Kind(412, "AlreadyThere", "It is there already")
-HAS_CHANGED = Kind(412, "HasChanged", "It is not as you have seen it")
-ENDPOINT_UNUSABLE = Kind(422, "EndpointUnusable", "The endpoint can't be used as it is")
-UNKNOWN_SCHEDULE = Kind(404, "UnknownSchedule", "Not found")
-INVALID_CRON = Kind(400, "InvalidCron", _CANT)
-UNKNOWN_TIMEZONE = Kind(400, "UnknownTimezone", _CANT)
-TOO_OFTEN = Kind(400, "TooOften", _CANT)
-SCHEDULE_TOO_LARGE = Kind(400, "ScheduleTooLarge", _CANT)
-TARGET_REGION_CHANGED = Kind(400, "TargetRegionChanged", _CANT)
-BODY_TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
-UNSUPPORTED_MEDIA_TYPE = Kind(415, "UnsupportedMediaType", "The body's type is not accepted")
-KEY_REUSED = Kind(422, "IdempotencyKeyReused", "Idempotency-Key was used for something else")
-RATE_LIMITED = Kind(429, "RateLimited", "Your tenant has asked too often", retry_after_s=60)
-"""`retry_after_s` is the maximum; each answer says how long it is from then."""
-INTERNAL = Kind(500, "Internal", "Something is wrong on our side")
-MISCONFIGURED = Kind(500, "ServiceMisconfigured", "The service lacks a permission")
-TRY_AGAIN = Kind(503, "TryAgain", "Temporarily unavailable", retry_after_s=RETRY_AFTER_S)
-UNHEALTHY = Kind(503, "Unhealthy", "This Region can't serve now")
-
-# API Gateway gives these answers by itself. template.yaml gives them the same form, and a test compares it with this
-# list.
-UNAUTHORIZED = Kind(401, "Unauthorized", "There is no token")
-ACCESS_DENIED = Kind(403, "AccessDenied", "Your token is not accepted")
-NO_SUCH_OPERATION = Kind(404, "NoSuchOperation", "Not found")
-THROTTLED = Kind(429, "Throttled", "Too many requests", retry_after_s=RETRY_AFTER_S)
-NO_ANSWER = Kind(504, "NoAnswer", "No answer in time", retry_after_s=RETRY_AFTER_S)
-
-_ADVICE: Mapping[str, str] = {
-    UNKNOWN_JOB.code: "GET /jobs lists yours",
-    UNKNOWN_SCHEDULE.code: "GET /schedules lists yours",
-    UNKNOWN_PLAN.code: "its id is in the answer to POST /plans",
-    PLAN_NOT_MADE.code: "approve it when GET /plans/{id} shows PLANNED",
-    PLAN_EXPIRED.code: "what it says may no longer be true; submit the same plan anew, under another Idempotency-Key",
-    PLAN_CANCELLED.code: "submit it anew, under another Idempotency-Key",
-    UNKNOWN_ENDPOINT.code: "GET /endpoints lists yours",
-    NO_SUCH_ENDPOINT.code: "GET /endpoints lists yours",
-    UNKNOWN_WEBHOOK.code: "GET /webhooks lists yours",
-    UNKNOWN_FEED.code: "GET /feeds lists yours",
-    JOB_NOT_SETTLED.code: "ask again when GET /jobs/{id} shows one of the final states; until then "
-    "GET /jobs/{id}/objects shows what is decided",
-}
-"""Advice about the next step, for errors whose own message doesn't give it."""
-
-
-_BY_CODE = {
-    kind.code: kind
-    for kind in (
-        JOB_NOT_SETTLED,
-        PLAN_NOT_MADE,
-        PLAN_EXPIRED,
-        PLAN_CANCELLED,
-        ALREADY_THERE,
-        HAS_CHANGED,
-        IN_USE,
-        TOO_MANY_REGISTERED,
-        DECLARED,
-    )
-}
-"""Kinds of the errors whose class alone doesn't determine the title."""
+_NOT_FOUND = "Not found"
+_INVALID = "The request is not valid"
+TABLE = (
+    ProblemType(ErrorCode.NO_BODY, 400, "There is no body"),
+    ProblemType(ErrorCode.NOT_JSON, 400, "The body is not JSON"),
+    ProblemType(ErrorCode.NOT_AN_OBJECT, 400, "The body is not a JSON object"),
+    ProblemType(ErrorCode.INVALID_REQUEST, 400, _INVALID),
+    ProblemType(ErrorCode.INVALID_IDEMPOTENCY_KEY, 400, _CANT),
+    ProblemType(ErrorCode.INVALID_CONDITION, 400, _CANT),
+    ProblemType(ErrorCode.INVALID_CURSOR, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.UNKNOWN_ENDPOINT, 400, _CANT, BadRequest, "GET /endpoints lists yours"),
+    ProblemType(ErrorCode.NOT_READABLE, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.NOT_WRITABLE, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.PREFIX_NOT_A_FOLDER, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.PREFIX_TOO_LONG, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.NO_NAME_LEFT, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.INVALID_FILTER, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.CONFLICTING_INPUT, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.KEY_TOO_LONG, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.MANIFEST_UNREADABLE, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.OVERLAP, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.DELETES_FOR_EVER, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.ENDPOINT_CHANGED, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.INVALID_NAME, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.INVALID_URL, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.FEED_LOOP, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.INVALID_CRON, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.UNKNOWN_TIMEZONE, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.TOO_OFTEN, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.SCHEDULE_TOO_LARGE, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.TARGET_REGION_CHANGED, 400, _CANT, BadRequest),
+    ProblemType(ErrorCode.MISSING_SCOPE, 403, "Your token doesn't allow this"),
+    ProblemType(ErrorCode.UNKNOWN_JOB, 404, _NOT_FOUND, Unknown, "GET /jobs lists yours"),
+    ProblemType(ErrorCode.UNKNOWN_PLAN, 404, _NOT_FOUND, Unknown, "its id is in the answer to POST /plans"),
+    ProblemType(ErrorCode.UNKNOWN_FEED, 404, _NOT_FOUND, Unknown, "GET /feeds lists yours"),
+    ProblemType(ErrorCode.UNKNOWN_SCHEDULE, 404, _NOT_FOUND, Unknown, "GET /schedules lists yours"),
+    ProblemType(ErrorCode.UNKNOWN_WEBHOOK, 404, _NOT_FOUND, Unknown, "GET /webhooks lists yours"),
+    ProblemType(ErrorCode.NO_SUCH_ENDPOINT, 404, _NOT_FOUND, Unknown, "GET /endpoints lists yours"),
+    ProblemType(
+        ErrorCode.JOB_NOT_SETTLED,
+        409,
+        "The job is not settled yet",
+        NotYet,
+        "ask again when GET /jobs/{id} shows one of the final states; until then GET /jobs/{id}/objects shows what is "
+        "decided",
+    ),
+    ProblemType(
+        ErrorCode.PLAN_NOT_MADE,
+        409,
+        "The plan is still being made",
+        NotYet,
+        "approve it when GET /plans/{id} shows PLANNED",
+    ),
+    ProblemType(
+        ErrorCode.PLAN_EXPIRED,
+        409,
+        "The plan is too old",
+        NotYet,
+        "what it says may no longer be true; submit the same plan anew, under another Idempotency-Key",
+    ),
+    ProblemType(
+        ErrorCode.PLAN_CANCELLED,
+        409,
+        "The plan was cancelled",
+        NotYet,
+        "submit it anew, under another Idempotency-Key",
+    ),
+    ProblemType(ErrorCode.IN_USE, 409, "Something else needs it", InUse),
+    ProblemType(ErrorCode.TOO_MANY_REGISTERED, 409, "You have as many as you may have", InUse),
+    ProblemType(ErrorCode.DECLARED_BY_DEPLOYMENT, 409, "It came with the deployment", InUse),
+    ProblemType(ErrorCode.ALREADY_THERE, 412, "It is there already", VersionMismatch),
+    ProblemType(ErrorCode.HAS_CHANGED, 412, "It is not as you have seen it", VersionMismatch),
+    ProblemType(ErrorCode.BODY_TOO_LARGE, 413, "The body is too large"),
+    ProblemType(ErrorCode.UNSUPPORTED_MEDIA_TYPE, 415, "The body's type is not accepted"),
+    ProblemType(ErrorCode.ENDPOINT_UNUSABLE, 422, "The endpoint can't be used as it is", Unusable),
+    ProblemType(ErrorCode.IDEMPOTENCY_KEY_REUSED, 422, "Idempotency-Key was used for something else", KeyReused),
+    # The maximum. Each answer says how long it is from then.
+    ProblemType(ErrorCode.RATE_LIMITED, 429, "Your tenant has asked too often", retry_after_s=60),
+    ProblemType(ErrorCode.INTERNAL, 500, "Something is wrong on our side"),
+    ProblemType(ErrorCode.SERVICE_MISCONFIGURED, 500, "The service lacks a permission"),
+    ProblemType(ErrorCode.TRY_AGAIN, 503, "Temporarily unavailable", retry_after_s=RETRY_AFTER_S),
+    ProblemType(ErrorCode.UNHEALTHY, 503, "This Region can't serve now"),
+    # Chalice or API Gateway refuses the request for a reason that has no type of its own. The status is theirs.
+    ProblemType(ErrorCode.REFUSED, 400, _INVALID),
+    # API Gateway gives these answers by itself. template.yaml gives them the same form, and a test compares it with
+    # this table.
+    ProblemType(ErrorCode.UNAUTHORIZED, 401, "There is no token"),
+    ProblemType(ErrorCode.ACCESS_DENIED, 403, "Your token is not accepted"),
+    ProblemType(ErrorCode.NO_SUCH_OPERATION, 404, _NOT_FOUND),
+    ProblemType(ErrorCode.THROTTLED, 429, "Too many requests", retry_after_s=RETRY_AFTER_S),
+    ProblemType(ErrorCode.NO_ANSWER, 504, "No answer in time", retry_after_s=RETRY_AFTER_S),
+)
+"""Whatever a client learns from an error code. A new code gets its row here. Each code belongs to one class of errors:
+`tests/entry/test_problems.py` finds a raise with a code of another class."""
+PROBLEM_TYPES: Mapping[ErrorCode, ProblemType] = {row.code: row for row in TABLE}
+"""The table by code. It is total: `tests/entry/test_problems.py` finds a code that has no row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem(Exception):
     """An error that becomes the answer to a request."""
 
-    kind: Kind
+    type: ProblemType
     detail: str
+
+    @classmethod
+    def of(cls, code: ErrorCode, detail: str) -> "Problem":
+        return cls(PROBLEM_TYPES[code], detail)
 
 
 def answer_of(problem: Problem, instance: str) -> Answer:
-    kind = problem.kind
     body = ProblemDetails(
-        type=kind.type,
-        title=kind.title,
-        status=kind.status,
+        type=problem.type.uri,
+        title=problem.type.title,
+        status=problem.type.status,
         detail=_readable(problem.detail),
         instance=_readable(instance),
     )
     headers = {"Content-Type": MEDIA_TYPE}
-    if kind.retry_after_s is not None:
-        headers["Retry-After"] = str(kind.retry_after_s)
-    return Answer(kind.status, body.body(), headers)
+    if problem.type.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.type.retry_after_s)
+    return Answer(problem.type.status, body.body(), headers)
 
 
 def _readable(text: str) -> str:
@@ -167,37 +177,28 @@ def _readable(text: str) -> str:
 
 
 def problem_of(error: EftError, request_id: str) -> Problem:
-    """Return the problem that shows an error of the steps over HTTP."""
-    advice = _ADVICE.get(error.code)
-    detail = f"{error.message}: {advice}" if advice else error.message
-    if isinstance(error, Unknown):
-        return Problem(Kind(404, error.code, UNKNOWN_JOB.title), detail)
-    if isinstance(error, NotYet | Stale | InUse):
-        return Problem(_BY_CODE[error.code], detail)
-    if isinstance(error, Unusable):
-        return Problem(Kind(422, error.code, ENDPOINT_UNUSABLE.title), detail)
-    if isinstance(error, KeyReused):
-        return Problem(KEY_REUSED, detail)
-    if isinstance(error, BadRequest) or (isinstance(error, Permanent) and error.code == INVALID_CURSOR.code):
-        return Problem(Kind(400, error.code, _CANT), detail)
+    """Return the problem that shows an error of the steps over HTTP. A client sees the message of an error that is
+    about its request. It sees nothing of any other error but whether to try again."""
+    if isinstance(error, RequestError):
+        advice = PROBLEM_TYPES[error.code].advice
+        return Problem.of(error.code, f"{error.message}: {advice}" if advice else error.message)
     if isinstance(error, Retry | OutOfTime):
-        detail = "AWS did not answer in time: try again; with the same Idempotency-Key nothing happens twice"
-        return Problem(TRY_AGAIN, detail)
+        return Problem.of(ErrorCode.TRY_AGAIN, _NO_ANSWER_IN_TIME)
     if isinstance(error, Denied):
-        return Problem(MISCONFIGURED, _tell(request_id))
+        return Problem.of(ErrorCode.SERVICE_MISCONFIGURED, _tell(request_id))
     return internal(request_id)
 
 
 def internal(request_id: str) -> Problem:
-    return Problem(INTERNAL, _tell(request_id))
+    return Problem.of(ErrorCode.INTERNAL, _tell(request_id))
 
 
 def refused(status: int, why: str, request_id: str) -> Problem:
     """Return the problem for an answer that the framework gives before an operation, or instead of it."""
-    if status == UNSUPPORTED_MEDIA_TYPE.status:
-        return Problem(UNSUPPORTED_MEDIA_TYPE, f"{why}: send application/json")
+    if status == PROBLEM_TYPES[ErrorCode.UNSUPPORTED_MEDIA_TYPE].status:
+        return Problem.of(ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"{why}: send application/json")
     if status < 500:
-        return Problem(Kind(status, "Refused", INVALID_REQUEST.title), why)
+        return Problem(replace(PROBLEM_TYPES[ErrorCode.REFUSED], status=status), why)
     return internal(request_id)
 
 

@@ -4,8 +4,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from chalicelib.core.errors import ErrorCode
 from chalicelib.entry import strictjson
-from chalicelib.entry.rest import problems, requests
+from chalicelib.entry.rest import requests
 from chalicelib.entry.rest.http import Request
 from chalicelib.entry.rest.problems import Problem
 from chalicelib.ports import Env
@@ -17,7 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 def require(request: Request, scope: str) -> None:
     if scope not in request.scopes:
         detail = f"this needs a token with the scope {scope!r}"
-        raise Problem(problems.MISSING_SCOPE, detail)
+        raise Problem.of(ErrorCode.MISSING_SCOPE, detail)
 
 
 def token_of(env: Env, request: Request) -> str:
@@ -28,22 +29,22 @@ def token_of(env: Env, request: Request) -> str:
         return f"generated:{env.ids.nonce()}"
     if not (1 <= len(key) <= requests.IDEMPOTENCY_KEY_MAX_CHARACTERS and key.isascii() and key.isprintable()):
         detail = f"Idempotency-Key must have 1 to {requests.IDEMPOTENCY_KEY_MAX_CHARACTERS} printable ASCII characters"
-        raise Problem(problems.INVALID_KEY, detail)
+        raise Problem.of(ErrorCode.INVALID_IDEMPOTENCY_KEY, detail)
     return f"client:{key}"
 
 
 def body_of(request: Request, model: type[M]) -> M:
     if len(request.body) > requests.BODY_MAX_BYTES:
         detail = f"the body has {len(request.body)} bytes; at most {requests.BODY_MAX_BYTES} are accepted"
-        raise Problem(problems.BODY_TOO_LARGE, detail)
+        raise Problem.of(ErrorCode.BODY_TOO_LARGE, detail)
     if not request.body:
-        raise Problem(problems.NO_BODY, "send one JSON object")
+        raise Problem.of(ErrorCode.NO_BODY, "send one JSON object")
     try:
         decoded = strictjson.loads(request.body)
     except ValueError as error:
-        raise Problem(problems.NOT_JSON, f"send one JSON object in UTF-8: {error}") from None
+        raise Problem.of(ErrorCode.NOT_JSON, f"send one JSON object in UTF-8: {error}") from None
     if not isinstance(decoded, dict):
-        raise Problem(problems.NOT_AN_OBJECT, "send one JSON object")
+        raise Problem.of(ErrorCode.NOT_AN_OBJECT, "send one JSON object")
     return _validate(model, decoded, "body")
 
 
@@ -53,7 +54,7 @@ def query_of(request: Request, model: type[M]) -> M:
     for name, values in request.query.items():
         if len(values) > 1:
             detail = f"query.{name}: it is there {len(values)} times; send it once"
-            raise Problem(problems.INVALID_REQUEST, detail)
+            raise Problem.of(ErrorCode.INVALID_REQUEST, detail)
     return _validate(model, {name: values[0] for name, values in request.query.items() if values}, "query")
 
 
@@ -65,4 +66,4 @@ def _validate(model: type[M], values: dict[str, object], where: str) -> M:
         wrong = [f"{'.'.join([where, *map(str, e['loc'])])}: {e['msg']}" for e in found[:ERRORS_SHOWN]]
         if len(found) > ERRORS_SHOWN:
             wrong.append(f"and {len(found) - ERRORS_SHOWN} more")
-        raise Problem(problems.INVALID_REQUEST, "; ".join(wrong)) from None
+        raise Problem.of(ErrorCode.INVALID_REQUEST, "; ".join(wrong)) from None

@@ -4,7 +4,7 @@ trace. The operations on everything that tenants register are in `routes_registr
 from collections.abc import Callable
 from dataclasses import replace
 
-from chalicelib.core.errors import EftError
+from chalicelib.core.errors import EftError, ErrorCode
 from chalicelib.core.model import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry.rest import (
@@ -12,14 +12,13 @@ from chalicelib.entry.rest import (
     openapi,
     operations,
     plans,
-    problems,
     reports,
     requests,
     responses,
 )
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.http import Answer, Request
-from chalicelib.entry.rest.problems import Problem, answer_of, internal, problem_of
+from chalicelib.entry.rest.problems import RETRY_AFTER_S, Problem, answer_of, internal, problem_of
 from chalicelib.entry.rest.reading import body_of, query_of, require, token_of
 from chalicelib.ports import Env
 from chalicelib.protocol.breaker import for_request
@@ -48,13 +47,13 @@ def _carried_out(env: Env, request: Request, operation: Operation) -> Answer:
     """Run an operation, and turn every error into an answer. Errors of ours are logged, and no error is shown raw."""
     try:
         return operation(env, request)
-    except Problem as problem:
-        return answer_of(problem, request.path)
+    except Problem as refusal:
+        return answer_of(refusal, request.path)
     except EftError as error:
-        seen = problem_of(error, request.request_id)
-        if seen.kind.status >= 500:
+        problem = problem_of(error, request.request_id)
+        if problem.type.status >= 500:
             env.log("request-failed", path=request.path, request=request.request_id, error=str(error), trace=True)
-        return answer_of(seen, request.path)
+        return answer_of(problem, request.path)
     except Exception as error:  # noqa: BLE001 - the edge of the service
         env.log("request-crashed", path=request.path, request=request.request_id, error=repr(error), trace=True)
         return answer_of(internal(request.request_id), request.path)
@@ -173,8 +172,8 @@ def get_report(env: Env, request: Request, job_id: str) -> Answer:
     view = report_step.fetch(env, request.tenant, job_id, wanted)
     if view is not None:
         return Answer(200, reports.Report.of(view).body())
-    waiting = reports.ReportInMaking(format=wanted, retry_after_seconds=problems.RETRY_AFTER_S)
-    return Answer(202, waiting.body(), {"Retry-After": str(problems.RETRY_AFTER_S)})
+    waiting = reports.ReportInMaking(format=wanted, retry_after_seconds=RETRY_AFTER_S)
+    return Answer(202, waiting.body(), {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def regions(env: Env, request: Request) -> Answer:
@@ -201,7 +200,7 @@ def health(env: Env, _: Request) -> Answer:
     except EftError as error:
         env.log("unhealthy", error=str(error))
         detail = f"what {env.region} depends on doesn't answer: use the other Region until this says 200"
-        raise Problem(problems.UNHEALTHY, detail) from None
+        raise Problem.of(ErrorCode.UNHEALTHY, detail) from None
     return Answer(200, responses.Health(status="ok", region=env.region).body())
 
 

@@ -14,7 +14,7 @@ from local.gateway.launch import EAST, WEST
 
 STORY = (
     "Replication between the tables stands still for much longer than a takeover takes, while both Regions run. Each "
-    "sees the other's leases stand still; its beacons in S3 say that it lives. Both work, nothing living is taken "
+    "sees the other's leases stand still; its heartbeats in S3 say that it lives. Both work, nothing living is taken "
     "over, nothing is published twice, and afterwards both say the same."
 )
 OBJECTS = 120

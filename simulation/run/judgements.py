@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from chalicelib.core import codec
 from chalicelib.core.model import (
@@ -25,9 +26,10 @@ from simulation.run.actors import Actors
 from simulation.run.deletions import I9
 from simulation.run.inputs import GONE
 from simulation.run.situations import Situation
-from simulation.run.story import Act
+from simulation.run.story import Act, Job
 from simulation.run.world import World
 
+_Rows: TypeAlias = list[tuple[Row, RowOutcome]]
 _HARD = (Act.KILL_REGION, Act.FREEZE_REGION, Act.CUT_STORAGE, Act.CUT_TABLE, Act.STALL_REPLICATION, Act.HANG)
 
 
@@ -50,72 +52,111 @@ def told_of_failures(world: World) -> bool:
 
 
 def _job(world: World, actors: Actors, number: int, spec: JobSpec) -> None:
-    violated = world.monitors.violated
-    found = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/terminal")
+    terminal = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/terminal")
     if not actors.scenario.jobs[number].approved and number not in actors.truth.cancelled:
         if world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned") is None:
-            violated("I8 every plan is made", f"plan {number} has no summary")
-        if found is not None:
-            violated("nothing before its approval", f"plan {number} has ended: {found.body!r}")
-        return
-    if found is None:
-        violated("I8 every job ends", f"job {number} has no end")
-        return
-    end = codec.loads(found.body, Terminal)
-    rows = list(_rows(world, spec))
+            world.monitors.violated("I8 every plan is made", f"plan {number} has no summary")
+        if terminal is not None:
+            world.monitors.violated("nothing before its approval", f"plan {number} has ended: {terminal.body!r}")
+    elif terminal is None:
+        world.monitors.violated("I8 every job ends", f"job {number} has no end")
+    else:
+        _ended(world, actors, number, spec, codec.loads(terminal.body, Terminal))
+
+
+def _ended(world: World, actors: Actors, number: int, spec: JobSpec, end: Terminal) -> None:
+    job, rows = actors.scenario.jobs[number], list(_rows(world, spec))
     world.happened[Situation.HUNDREDS_OF_ROWS] += len(rows) >= 300
     copies = [(row, outcome) for row, outcome in rows if row.method is not Method.DELETE]
-    outcomes = {row.key: outcome for row, outcome in copies}
-    job = actors.scenario.jobs[number]
-    if len(outcomes) != len(copies) and not job.input.manifest and not _retries_manifest(actors, number):
-        twice = [key for key, times in Counter(row.key for row, _ in copies).items() if times > 1]
-        violated("I7 nothing counted twice", f"planned twice: {twice}")
-    if end.planned != len(rows) or sum(end.counts.values()) != len(rows):
-        violated("I6 one true end", f"{end.planned} planned, {end.counts}, and {len(rows)} rows are receipted")
-    proven = all(naive.is_good(outcome.outcome) and naive.is_proven(outcome) for _, outcome in copies)
+    _counts(world, actors, number, end, rows)
     _deletions(world, actors, number, end, [pair for pair in rows if pair[0].method is Method.DELETE])
     if job.strict and len(actors.truth.asked) == 1:
         _revoked(world, spec, copies)
-    never = job.mode is OverwriteMode.NEVER
-    if end.state is JobState.SUCCEEDED and not (proven or (never and all(naive.is_good(o.outcome) for _, o in rows))):
-        violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
-    if spec.planned_first and number not in actors.truth.cancelled:
-        said = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned")
-        if said is None or codec.loads(said.body, PlanSummary).totals.objects != len(rows):
-            violated("a plan is carried out as it is", f"job {number} has {len(rows)} rows, and its plan is {said}")
-        for row, outcome in rows:
-            if row.decided is not None and row.decided.outcome is not outcome.outcome:
-                violated("a plan is carried out as it is", f"{row.key}: {row.decided.outcome}, and then {outcome}")
-    if job.input.retries is not None:
-        retried = _rows(world, actors.truth.asked[job.input.retries])
-        failed = {row.key for row, o in retried if row.method is not Method.DELETE and not naive.is_good(o.outcome)}
-        if outcomes.keys() != failed and number not in actors.truth.cancelled:
-            violated("I3 nothing lost", f"job {number} retries {sorted(outcomes)} instead of {sorted(failed)}")
+    if end.state is JobState.SUCCEEDED and not _has_succeeded(job, copies, rows):
+        world.monitors.violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
+    if number in actors.truth.cancelled:
         return
-    if number not in actors.truth.cancelled:
-        if end.state is JobState.CANCELLED:
-            violated("I6 one true end", "CANCELLED, and nobody asked for it")
-        _meant(world, actors, number, outcomes)
+    if spec.planned_first:
+        _as_planned(world, number, spec, rows)
+    outcomes = {row.key: outcome for row, outcome in copies}
+    if job.input.retries is not None:
+        _retried(world, number, actors.truth.asked[job.input.retries], outcomes)
+        return
+    if end.state is JobState.CANCELLED:
+        world.monitors.violated("I6 one true end", "CANCELLED, and nobody asked for it")
+    _meant(world, actors, number, outcomes)
 
 
-def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: list[tuple[Row, RowOutcome]]) -> None:
+def _has_succeeded(job: Job, copies: _Rows, rows: _Rows) -> bool:
+    if all(naive.is_good(outcome.outcome) and naive.is_proven(outcome) for _, outcome in copies):
+        return True
+    return job.mode is OverwriteMode.NEVER and all(naive.is_good(outcome.outcome) for _, outcome in rows)
+
+
+def _counts(world: World, actors: Actors, number: int, end: Terminal, rows: _Rows) -> None:
+    """Check that every row is in the end's counts once."""
+    manifest = actors.scenario.jobs[number].input.manifest or _retries_manifest(actors, number)
+    keys = Counter(row.key for row, _ in rows if row.method is not Method.DELETE)
+    twice = [key for key, times in keys.items() if times > 1]
+    if twice and not manifest:
+        world.monitors.violated("I7 nothing counted twice", f"planned twice: {twice}")
+    if end.planned != len(rows) or sum(end.counts.values()) != len(rows):
+        text = f"{end.planned} planned, {end.counts}, and {len(rows)} rows are receipted"
+        world.monitors.violated("I6 one true end", text)
+
+
+def _as_planned(world: World, number: int, spec: JobSpec, rows: _Rows) -> None:
+    """Check that a plan was carried out as it was shown."""
+    violated = world.monitors.violated
+    said = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned")
+    if said is None or codec.loads(said.body, PlanSummary).totals.objects != len(rows):
+        violated("a plan is carried out as it is", f"job {number} has {len(rows)} rows, and its plan is {said}")
+    for row, outcome in rows:
+        if row.decided is not None and row.decided.outcome is not outcome.outcome:
+            violated("a plan is carried out as it is", f"{row.key}: {row.decided.outcome}, and then {outcome}")
+
+
+def _retried(world: World, number: int, retried: JobSpec, outcomes: dict[str, RowOutcome]) -> None:
+    """Check that a retry has the rows that its job didn't deliver, and no others."""
+    rows = _rows(world, retried)
+    failed = {row.key for row, o in rows if row.method is not Method.DELETE and not naive.is_good(o.outcome)}
+    if outcomes.keys() != failed:
+        text = f"job {number} retries {sorted(outcomes)} instead of {sorted(failed)}"
+        world.monitors.violated("I3 nothing lost", text)
+
+
+def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: _Rows) -> None:
     """Check the rows to delete. One that says DELETED must be gone unless somebody else has touched it. If the job
     SUCCEEDED, everything that was to be deleted is gone."""
-    job, target = actors.scenario.jobs[number], TARGET[actors.scenario.control_of]
+    job = actors.scenario.jobs[number]
     if not job.delete and rows:
         world.monitors.violated(I9, f"job {number} deletes, and nobody consented")
     if end.state is JobState.SUCCEEDED and not all(naive.is_good(outcome.outcome) for _, outcome in rows):
         world.monitors.violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
-    untouched = {key for key in actors.truth.at_target if key[4:] not in actors.truth.touched}
-    left = {key for key in untouched if world.store.current(target, key) is not None}
+    below, left = _at_target(world, actors, number)
     gone = {row.target for row, outcome in rows if outcome.outcome is Outcome.DELETED}
     if gone & left:
         world.monitors.violated("I3 outcomes are true", f"DELETED, and still there: {gone & left}")
+    if job.delete and end.state is JobState.SUCCEEDED:
+        _all_deleted(world, actors, number, below, left)
+
+
+def _at_target(world: World, actors: Actors, number: int) -> tuple[set[str], set[str]]:
+    """Return the untouched keys that were below the job's target, and those at the target that are left. Check that no
+    key outside the job's target is gone."""
+    job, target = actors.scenario.jobs[number], TARGET[actors.scenario.control_of]
+    untouched = {key for key in actors.truth.at_target if key[4:] not in actors.truth.touched}
+    left = {key for key in untouched if world.store.current(target, key) is not None}
     below = {key for key in untouched if key.startswith(f"out/{job.target}")}
     if lost := untouched - below - left:
         world.monitors.violated(I9, f"job {number} cost its neighbours {sorted(lost)}")
-    if not job.delete or end.state is not JobState.SUCCEEDED:
-        return
+    return below, left
+
+
+def _all_deleted(world: World, actors: Actors, number: int, below: set[str], left: set[str]) -> None:
+    """Check that of the keys below the job's target, those without a counterpart at the source that it means are
+    gone."""
+    job = actors.scenario.jobs[number]
     strays = {key for key in below if f"in/{key[4:]}" not in actors.truth.bodies}
     meant = {key for key in strays if job.input.means(key.removeprefix(f"out/{job.target}"), 1)}
     if meant & left:
@@ -160,44 +201,60 @@ def _meant(world: World, actors: Actors, number: int, outcomes: dict[str, RowOut
 def _object(world: World, actors: Actors, number: int, key: str, body: bytes, outcome: RowOutcome | None) -> None:
     """Check that an object that was there before the job, and that nobody touched on either side, has been
     delivered."""
-    violated, mode = world.monitors.violated, actors.scenario.jobs[number].mode
-    target = f"out/{key[3:]}"
     if key[3:] in actors.truth.touched:
         return
-    if outcome is not None and outcome.outcome is Outcome.DESTINATION_CONFLICT and _opaque(actors, key):
-        return
     if outcome is None:
-        violated("I3 nothing lost", f"{key} was there when job {number} was asked for, and is in none of its manifests")
+        text = f"{key} was there when job {number} was asked for, and is in none of its manifests"
+        world.monitors.violated("I3 nothing lost", text)
         return
-    before = actors.truth.at_target.get(target)
-    item = actors.placed[key]
     if _is_stuck(world, key) and outcome.outcome is Outcome.FAILED:
         world.happened[Situation.STUCK_KEY] += 1
         return
+    before, item = actors.truth.at_target.get(f"out/{key[3:]}"), actors.placed[key]
     if item.denied or item.archived:
-        if before == body and naive.is_good(outcome.outcome):
-            return  # It is there all the same.
-        if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
-            violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
+        _unreadable(world, key, outcome, same=before == body)
         return
-    provable = item.checksum or item.part_sizes or not item.size
-    if actors.scenario.jobs[number].strict and not provable and outcome.outcome is Outcome.FAILED:
-        return  # A copy that could be revoked could not be verified.
-    first = [n for n in actors.truth.asked if actors.scenario.jobs[n].input.retries is None]
-    if len(first) > 1 and (naive.is_good(outcome.outcome) or outcome.outcome is Outcome.DESTINATION_CONFLICT):
-        return  # Two jobs for one destination: each may meet what the other has put there.
+    if _is_excused(actors, number, key, outcome):
+        return
+    mode = actors.scenario.jobs[number].mode
     if before is not None and mode is OverwriteMode.FAIL and before != body:
         if outcome.outcome is not Outcome.DESTINATION_CONFLICT:
-            violated("I3 outcomes are true", f"mode fail: {key} is {outcome}")
+            world.monitors.violated("I3 outcomes are true", f"mode fail: {key} is {outcome}")
         return
+    _arrived(world, actors, key, body if before is None or mode is not OverwriteMode.NEVER else before, outcome)
+
+
+def _unreadable(world: World, key: str, outcome: RowOutcome, *, same: bool) -> None:
+    """Check the outcome of an object that can't be read. `same`: the target held the same bytes all along."""
+    if same and naive.is_good(outcome.outcome):
+        return  # It is there all the same.
+    if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
+        world.monitors.violated("I3 outcomes are true", f"{key} can't be read, and is {outcome}")
+
+
+def _is_excused(actors: Actors, number: int, key: str, outcome: RowOutcome) -> bool:
+    """Return whether this outcome is right although the object may not have arrived."""
+    if outcome.outcome is Outcome.DESTINATION_CONFLICT and _opaque(actors, key):
+        return True
+    item = actors.placed[key]
+    provable = item.checksum or item.part_sizes or not item.size
+    if actors.scenario.jobs[number].strict and not provable and outcome.outcome is Outcome.FAILED:
+        return True  # A copy that could be revoked could not be verified.
+    first = [n for n in actors.truth.asked if actors.scenario.jobs[n].input.retries is None]
+    # Two jobs for one destination: each may meet what the other has put there.
+    return len(first) > 1 and (naive.is_good(outcome.outcome) or outcome.outcome is Outcome.DESTINATION_CONFLICT)
+
+
+def _arrived(world: World, actors: Actors, key: str, body: bytes, outcome: RowOutcome) -> None:
+    """Check that the target holds these bytes."""
     if not naive.is_good(outcome.outcome):
-        violated("I3 nothing lost", f"{key} was not touched by anybody, and is {outcome}")
+        world.monitors.violated("I3 nothing lost", f"{key} was not touched by anybody, and is {outcome}")
         return
-    if before is not None and mode is OverwriteMode.NEVER:
-        body = before
+    target = f"out/{key[3:]}"
     there = world.store.current(TARGET[actors.scenario.control_of], target)
     if there is None or there.body != body:
-        violated("I3 outcomes are true", f"{key} is {outcome.outcome}, and {target} holds something else")
+        text = f"{key} is {outcome.outcome}, and {target} holds something else"
+        world.monitors.violated("I3 outcomes are true", text)
 
 
 def _is_stuck(world: World, key: str) -> bool:
@@ -219,8 +276,8 @@ def _bounded(world: World) -> None:
         world.monitors.violated("every row ends", f"claims: {claims.most_common(1)}, rounds: {policy.row_rounds_max}")
     if uploads > most * policy.attempts:
         world.monitors.violated("every row ends", f"{uploads} uploads were begun for {stuck.key}")
-    if world.woken and max(world.woken.values()) > most:
-        world.monitors.violated("every row ends", f"messages: {world.woken.most_common(1)}, at most {most}")
+    if world.copy_tasks and max(world.copy_tasks.values()) > most:
+        world.monitors.violated("every row ends", f"messages: {world.copy_tasks.most_common(1)}, at most {most}")
     if policy.row_rounds_max > policy.set_aside_after_rounds:
         _neighbours(world, f"in/{stuck.key}")
 
@@ -229,18 +286,22 @@ def _neighbours(world: World, stuck: str) -> None:
     """Check that a partition's other objects get their receipt before the end of the one that is refused for ever, if
     that one has more rounds."""
     for bucket in CONTROL.values():
-        names = [key for key in world.store.keys(bucket) if "/manifest/" in key]
-        for name in names:
+        for name in [key for key in world.store.keys(bucket) if "/manifest/" in key]:
             done = world.store.current(bucket, name.replace("/manifest/", "/done/"))
             link = codec.loads_link(_body(world, bucket, name))
             if done is None or not isinstance(link, Manifest) or link.aside or _cancelled(world, bucket, name):
                 continue
-            rows = dict(zip((row.key for row in link.rows), codec.loads(done.body, Receipt).rows, strict=True))
-            undecided = any(row.key == stuck and row.decided is None for row in link.rows)
-            others = any(key != stuck and outcome.outcome.is_end for key, outcome in rows.items())
-            if undecided and others and rows[stuck].outcome is Outcome.FAILED:
-                world.monitors.violated("nobody waits for a stuck row", f"{name}: {rows[stuck].detail}")
-            world.happened[Situation.NEIGHBOURS_WENT_ON] += undecided and not rows[stuck].outcome.is_end
+            _went_on(world, name, link, codec.loads(done.body, Receipt), stuck)
+
+
+def _went_on(world: World, name: str, manifest: Manifest, receipt: Receipt, stuck: str) -> None:
+    outcomes = dict(zip((row.key for row in manifest.rows), receipt.rows, strict=True))
+    if not any(row.key == stuck and row.decided is None for row in manifest.rows):
+        return
+    others = any(key != stuck and outcome.outcome.is_end for key, outcome in outcomes.items())
+    if others and outcomes[stuck].outcome is Outcome.FAILED:
+        world.monitors.violated("nobody waits for a stuck row", f"{name}: {outcomes[stuck].detail}")
+    world.happened[Situation.NEIGHBOURS_WENT_ON] += not outcomes[stuck].outcome.is_end
 
 
 def _body(world: World, bucket: Bucket, key: str) -> bytes:
@@ -288,7 +349,7 @@ def _records(world: World) -> None:
         for key in world.store.keys(bucket):
             if key.startswith("open/"):
                 world.monitors.violated("I8 every job ends", f"{key} is still on the list")
-            elif not key.startswith(("beacon/", "fills/")) and len(world.store.versions(bucket, key)) != 1:
+            elif not key.startswith(("heartbeat/", "fills/")) and len(world.store.versions(bucket, key)) != 1:
                 world.monitors.violated("records are written once", f"{key} was written again")
 
 

@@ -1,40 +1,42 @@
-/* beacon.pml - when the other Region's claim may be superseded (core/leases.py look, protocol/regions.py region_sight).
+/* region_heartbeat.pml - when the other Region's claim may be superseded (core/leases.py judge_lease,
+ * protocol/regions.py region_fingerprint).
  *
  * East watches a claim that a worker in West holds. What East compares at every look: the claim's heartbeat in East's
- * replica of the table, and West's beacon in the control buckets of both Regions. Only when all of it has looked the
- * same for `takeover_after` does East claim. One round of the model is one sweep interval (60 s): PATIENCE 4 rounds is
- * takeover_after_ms, a living sweep beats at least every second round, TTL 2 rounds stands for lease_ttl_ms.
+ * replica of the table, and West's region heartbeat in the control buckets of both Regions. Only when all of it has
+ * looked the same for `takeover_after` does East claim. One round of the model is one sweep interval (60 s): TIMEOUT 4
+ * rounds is takeover_after_ms, a living sweep beats at least every second round, TTL 2 rounds stands for lease_ttl_ms.
  *
  * Nothing here is needed for safety: in s3fence.pml anybody may suspect anybody at any time. This model shows what the
- * beacon is for: a Region that lives is not taken over merely because the table's replication stands still, and one
- * that is dead is taken over in bounded time. A value is not modelled, only whether it has moved since East noted it.
+ * region heartbeat is for: a Region that lives is not taken over merely because the table's replication stands still,
+ * and one that is dead is taken over in bounded time. A value is not modelled, only whether it has moved since East
+ * noted it.
  *
  * Environment: STALL replication of the table may stand still, for ever if it likes, and what waited may arrive late;
  *   FLAP West's storage answers East now and then; CUT West lives, but nothing of it reaches East any more.
- * Variants: HEARTBEAT_ONLY East looks at the heartbeat alone. UNKNOWN_IS_MOVEMENT a beacon that can't be read ("?")
- *   looks different from the same beacon read, so that every change of reachability counts as a sign of life.
+ * Variants: HEARTBEAT_ONLY East looks at the lease's heartbeat alone. UNKNOWN_IS_MOVEMENT a region heartbeat that can't
+ *   be read ("?") looks different from the same one read, so that every change of reachability counts as a sign of life.
  * REACH=1: East takes over. REACH=2: West's own sweep takes over from a worker that died alone.
  */
-#define PATIENCE 4
+#define TIMEOUT 4
 #define TTL 2
 #define QUIET_MAX 1       /* rounds in a row that a living Region's sweep may miss */
 #ifndef REACH
 #define REACH 0
 #endif
 /* Rounds from a Region's death to its claims' takeover. A sign of life from before its death that could not be seen
- * then (a heartbeat in a stalled replication, a beacon in storage that did not answer) may show up just before patience
- * ends, and begin it anew, once each. */
+ * then (a heartbeat in a stalled replication, a region heartbeat in storage that did not answer) may show up just before
+ * the timeout ends, and begin it anew, once each. */
 #ifdef STALL
 #define LATE_BEAT 1
 #else
 #define LATE_BEAT 0
 #endif
 #ifdef FLAP
-#define LATE_BEACON 1
+#define LATE_REGION_HEARTBEAT 1
 #else
-#define LATE_BEACON 0
+#define LATE_REGION_HEARTBEAT 0
 #endif
-#define BOUND ((1 + LATE_BEAT + LATE_BEACON) * (PATIENCE + 1))
+#define BOUND ((1 + LATE_BEAT + LATE_REGION_HEARTBEAT) * (TIMEOUT + 1))
 
 hidden byte NO_FALSE_TAKEOVER = 1, IN_TIME = 1, REACHED = 1;
 #define HOLDS(name, condition) assert((condition) || name == 0)
@@ -44,11 +46,11 @@ hidden byte NO_FALSE_TAKEOVER = 1, IN_TIME = 1, REACHED = 1;
 
 bool alive = true;        /* West's functions run */
 bool worker = true;       /* the holder of the claim does: it beats in every round */
-byte quiet = 0;           /* rounds since West's last beacon */
+byte quiet = 0;           /* rounds since West's last region heartbeat */
 bool waiting = false;     /* heartbeats that the replication has not brought to East yet */
 bool beatMoved = false;   /* in East's replica, since East noted it */
-bool homeMoved = false;   /* West's beacon in West's control bucket, since East noted it */
-bool awayMoved = false;   /* West's beacon in East's control bucket */
+bool homeMoved = false;   /* West's region heartbeat in West's control bucket, since East noted it */
+bool awayMoved = false;   /* West's region heartbeat in East's control bucket */
 bool reachable = true;    /* does West's storage answer East at this look? */
 bool noted = true;        /* did it when East noted what it saw? */
 byte still = 0;           /* rounds in which nothing moved, by East's clock */
@@ -104,11 +106,11 @@ active proctype rounds() {
        if
        :: taken == NOBODY && MOVED -> still = 0; beatMoved = false; awayMoved = false; noted = reachable;
             if :: reachable -> homeMoved = false :: else -> skip fi
-       :: taken == NOBODY && !MOVED && still < PATIENCE -> still++
+       :: taken == NOBODY && !MOVED && still < TIMEOUT -> still++
        :: else -> skip
        fi;
        if
-       :: taken == NOBODY && still == PATIENCE ->
+       :: taken == NOBODY && still == TIMEOUT ->
             HOLDS(NO_FALSE_TAKEOVER, !alive); HOLDS(REACHED, REACH != 1); taken = EAST
        :: else -> skip
        fi;
