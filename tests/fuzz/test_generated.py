@@ -97,6 +97,12 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_would_be_found(fault: str) -> None:
+    # Hypothesis draws from constants of the modules that are loaded. So which cases a seed gives depends on the tests
+    # that ran before, and one run of 200 cases may lack the kind that shows the fault.
     spoil, said = FAULTS[fault]
-    found = run(200, SEED, spoil).failures
-    assert any(said in name for name in found), list(found)
+    found: set[str] = set()
+    for seed in range(SEED, SEED + 8):
+        found |= run(200, seed, spoil).failures.keys()
+        if any(said in name for name in found):
+            return
+    pytest.fail(f"not found in 8 runs; found: {sorted(found)}")
