@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 from chalicelib.core import parts
 from chalicelib.core.decisions import Rule, decide_by, gives, otherwise
@@ -52,7 +53,7 @@ def target_key(key: str, source_prefix: str, target_prefix: str) -> str:
     return target_prefix + key.removeprefix(source_prefix)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # Without slots: the match is kept.
 class _Candidate:
     """One source object that may become a row: the case that the decision tables below decide about."""
 
@@ -89,7 +90,7 @@ class _Candidate:
         """Whether the row is to be copied over whatever is at the destination."""
         return self.mode is OverwriteMode.ALWAYS and not self.written_since
 
-    @property
+    @cached_property
     def match(self) -> Match:
         return recognise(self.source, self.destination)
 
@@ -282,8 +283,7 @@ def look_needed(
     `every_object`: each source that is to be copied gets a HEAD anyway, so that unreadable sources show before anything
     is copied. For the other arguments see `plan_row`.
     """
-    website = source.website
-    candidate = _Candidate(sight, mode, policy, since_ms, strict, website=website, every_object=every_object)
+    candidate = _Candidate(sight, mode, policy, since_ms, strict, website=source.website, every_object=every_object)
     return decide_by(LOOKS, candidate)
 
 

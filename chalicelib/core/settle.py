@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, is_aside, is_delete_part, split_part_id
@@ -23,7 +23,7 @@ def ranges_of(parts: Iterable[str]) -> dict[str, int]:
     return ranges
 
 
-def may_be_complete(links: set[str], done: set[str], *, deletes: bool = False) -> bool:
+def may_be_complete(links: Set[str], done: Set[str], *, deletes: bool = False) -> bool:
     """Tell by names alone whether the job may be complete. It may be if all partitions, those of rows set aside
     included, have a receipt, except as many entries as there are range splits. Only reading the records decides. If the
     job `deletes`, the manifest log of deletions must exist too; it has no range splits."""

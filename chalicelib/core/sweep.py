@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 
 from chalicelib.core.admission import heads, partitions_ahead
 from chalicelib.core.budgets import silence_ms
@@ -94,7 +94,7 @@ def waiting(records: Records, *, deletes: bool = False) -> Waiting:
     # The last entry of a range that nobody works on may be a range split whose messages were lost. Only reading it
     # would tell. A message for a range that doesn't exist changes nothing.
     halves = {f"{name}{half}" for name, last in forkable.items() if part_id(name, last) in unclaimed for half in "01"}
-    delivered = may_be_complete(set(records.links), set(records.done))
+    delivered = may_be_complete(records.links, records.done)
     begins = {DELETE_RANGE} if deletes and delivered and DELETE_RANGE not in ranges else set()
     return Waiting(
         split=frozenset((ranges.keys() | halves | begins) - forked),
@@ -125,9 +125,8 @@ def _reached(claimed: bool, resting: bool, copied: bool, done: bool) -> Partitio
     return PARTITION.reached(event for event, there in shown.items() if there)
 
 
-def in_line(records: Records, priority: Priority, policy: Policy) -> frozenset[str]:
+def in_line(waits: Waiting, priority: Priority, policy: Policy) -> frozenset[str]:
     """Return the partitions of a resumed job that need a task message now, so that all of them get theirs in turn."""
-    waits = waiting(records)
     lines = heads(waits.copy | waits.working, lambda range_id: partitions_ahead(policy, priority, range_id))
     return waits.working | frozenset(lines)
 
@@ -166,7 +165,7 @@ def job_fingerprint(records: Records, home_region: RegionFingerprint | None = No
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # Without slots: what is derived is kept.
 class OpenJob:
     """One open job as a sweep finds it: the case that `RULES` decide about."""
 
@@ -174,17 +173,28 @@ class OpenJob:
     records: Records
     before: Observation | None
     """The last observation of the job by this Region."""
-    noted: JobFingerprint | None
-    """The fingerprint in that observation."""
-    fingerprint: JobFingerprint
-    """The job's fingerprint now. Outside its home Region, it also shows whether the home Region is alive."""
     region: str
     home: str
+    home_region: RegionFingerprint | None
+    """The fingerprint of the heartbeat of the job's home Region."""
     now_ms: int
     policy: Policy
     deletes: bool
     priority: Priority
-    waits: Waiting
+
+    @cached_property
+    def waits(self) -> Waiting:
+        return waiting(self.records, deletes=self.deletes)
+
+    @cached_property
+    def noted(self) -> JobFingerprint | None:
+        """The fingerprint in the last observation."""
+        return note_of(self.before, JobFingerprint)
+
+    @cached_property
+    def fingerprint(self) -> JobFingerprint:
+        """The job's fingerprint now. Outside its home Region, it also shows whether the home Region is alive."""
+        return job_fingerprint(self.records, None if self.region == self.home else self.home_region)
 
     @property
     def redrives(self) -> int:
@@ -223,10 +233,10 @@ def _note_settled(job: OpenJob) -> Repairs:
 def _watch(job: OpenJob) -> Repairs:
     """Make the repairs that every unsettled job gets: its leases are watched, and it is settled if it is complete."""
     records = job.records
-    names, done = set(records.links), set(records.done)
+    links, done = records.links, records.done
     working = sorted(job.waits.working) if records.intents.may_copy else ()
     return Repairs(
-        settle=bool(names) if records.intents.unapproved else may_be_complete(names, done, deletes=job.deletes),
+        settle=bool(links) if records.intents.unapproved else may_be_complete(links, done, deletes=job.deletes),
         watch=tuple((part, records.claims[part]) for part in working),
         resting=records.resting,
     )
@@ -246,7 +256,7 @@ def _send_to_cancel(job: OpenJob) -> Repairs:
 
 def _send_to_all_lanes(job: OpenJob) -> Repairs:
     """Workers dropped the messages of all lanes during the pause, so all lanes get theirs at once."""
-    lanes = in_line(job.records, job.priority, job.policy)
+    lanes = in_line(job.waits, job.priority, job.policy)
     return replace(_note(job), split=tuple(sorted(job.waits.split)), copy=tuple(sorted(lanes)))
 
 
@@ -325,21 +335,7 @@ def decide(
     A partition that waits for its turn (`core.admission`) looks as if its message were lost. In a job that moves, this
     has no effect. In a job that stands still, it gets a message with the others, before its turn.
     """
-    waits = waiting(records, deletes=deletes)
-    job = OpenJob(
-        job_id=job_id,
-        records=records,
-        before=before,
-        noted=note_of(before, JobFingerprint),
-        fingerprint=job_fingerprint(records, None if region == home else home_region),
-        region=region,
-        home=home,
-        now_ms=now_ms,
-        policy=policy,
-        deletes=deletes,
-        priority=priority,
-        waits=waits,
-    )
+    job = OpenJob(job_id, records, before, region, home, home_region, now_ms, policy, deletes, priority)
     return decide_by(RULES, job)
 
 

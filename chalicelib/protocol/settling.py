@@ -43,7 +43,7 @@ def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     if survey.intents.unapproved:
         return False
     deletes = spec.deletion is not None
-    if not may_be_complete(set(survey.links), set(survey.done), deletes=deletes):
+    if not may_be_complete(survey.links, survey.done, deletes=deletes):
         return False
     forks = forks_of(records, set(survey.links - survey.done))
     if forks is None:

@@ -162,7 +162,7 @@ def _intend(env: Env, tenant: str, job_id: str, kind: IntentKind) -> JobView:
         survey = records.survey(limit=NAMES_PER_RESUME, planned_first=spec.planned_first)
         waits = waiting(survey, deletes=spec.deletion is not None)
         env.queue.send([PlanRange.of(spec, range_id) for range_id in sorted(waits.split)])
-        copies = [] if survey.intents.unapproved else sorted(in_line(survey, spec.priority, env.policy))
+        copies = [] if survey.intents.unapproved else sorted(in_line(waits, spec.priority, env.policy))
         env.queue.send([CopyPartition.of(spec, part) for part in copies])
     # Crash here: the request is recorded and obeyed, but the API shows it only after a sweep of either Region has noted
     # it.

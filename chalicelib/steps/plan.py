@@ -10,7 +10,7 @@ from chalicelib.core.lifecycles import PlanState
 from chalicelib.core.model import JobSpec, Link, Manifest, Outcome, Row
 from chalicelib.core.planned import Approval, PlanFacts, PlanSummary, plan_state, predicted
 from chalicelib.core.progress import Progress, derive
-from chalicelib.core.sweep import in_line
+from chalicelib.core.sweep import in_line, waiting
 from chalicelib.ports import CopyPartition, Env, JobItems, PlanRange, Task
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
@@ -116,7 +116,8 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
     survey = records.survey(limit=NAMES_PER_RESUME, planned_first=True)
     # Send the messages even if the plan had been approved before. Perhaps this very request did that, and the client
     # never got the answer.
-    tasks += [CopyPartition.of(spec, part) for part in sorted(in_line(survey, spec.priority, env.policy))]
+    parts = in_line(waiting(survey), spec.priority, env.policy)
+    tasks += [CopyPartition.of(spec, part) for part in sorted(parts)]
     env.queue.send(tasks)
     env.log("plan-approved", job=plan_id, tenant=tenant)
 
