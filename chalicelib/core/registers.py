@@ -48,7 +48,7 @@ def upload_state(upload_id: str, generations: Mapping[int, Registration]) -> Upl
     """Return the state of an upload that S3 still shows, as its object's register tells it (`core.lifecycles`:
     `UPLOAD`)."""
     marks = generations.values()
-    owner = next((r for r in marks if r.mark is Mark.UPLOAD and r.upload_id == upload_id), None)
+    owner = _owner(upload_id, generations)
     events = [UploadEvent.CREATED]
     if owner is None:
         # A TOMBSTONE that names the upload was written after the upload had been seen. It, or an earlier record, has
@@ -61,6 +61,11 @@ def upload_state(upload_id: str, generations: Mapping[int, Registration]) -> Upl
     if any(r.mark is Mark.DEAD and r.upload_id == upload_id for r in marks):
         events.append(UploadEvent.DEAD)
     return UPLOAD.reached(events)
+
+
+def _owner(upload_id: str, generations: Mapping[int, Registration]) -> Registration | None:
+    """Return the record that registers an upload, or None if there is none."""
+    return next((r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id), None)
 
 
 def read_register(generations: Mapping[int, Registration], job_id: str, row: str) -> Register:
@@ -98,7 +103,8 @@ def judge_upload(
         return StaleUploadAction.FENCE
     if state in (UploadState.FENCED, UploadState.DEAD):
         return StaleUploadAction.ABORT
-    owner = next(r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id)
+    owner = _owner(upload_id, generations)
+    assert owner is not None, "an upload in any other state is registered"
     if row_settled.get(f"{owner.job_id}/{owner.row}", False):
         return StaleUploadAction.ABORT
     current = read_register(generations, owner.job_id, owner.row).upload_id
