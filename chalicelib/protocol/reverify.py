@@ -42,14 +42,12 @@ def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: i
     for feed in places.feeds.values():
         if is_mine(env, places.source(feed), places.target(feed).bucket.region, dead):
             try:
-                looked = _go_through(env, feed, deadline_ms)
+                was_due = _go_through(env, feed, deadline_ms)
             except EftError as error:
                 # One feed's trouble must not hold up the others.
                 env.log("deliveries-not-looked-at", feed=feed.id, error=str(error))
-            else:
-                if not looked:
-                    continue
-            if env.clock.now_ms() >= deadline_ms:
+                was_due = True
+            if was_due and env.clock.now_ms() >= deadline_ms:
                 return  # The next sweeps go through the other feeds: this feed is not due again then.
 
 
