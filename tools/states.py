@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from chalicelib.core.lifecycles import LIFE_CYCLES
@@ -34,19 +35,9 @@ def page() -> str:
 
 
 def _section(cycle: LifeCycle[Any, Any]) -> str:
-    head = [f"## {cycle.name.capitalize()}\n", f"{_wrapped(cycle.about)}\n"]
+    about = fill(cycle.about, 120, break_long_words=False, break_on_hyphens=False)
+    head = [f"## {cycle.name.capitalize()}\n", f"{about}\n"]
     return "\n".join([*head, *_diagram(cycle), "", *_not_drawn(cycle)])
-
-
-def _wrapped(text: str, width: int = 120) -> str:
-    lines, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return "\n".join([*lines, line])
 
 
 def _diagram(cycle: LifeCycle[Any, Any]) -> list[str]:
