@@ -42,15 +42,15 @@ class DynamoTable:
     def put(self, pk: str, sk: str, body: str, **more: str) -> None:
         self.call("put_item", Item=attributes({"pk": pk, "sk": sk, "body": body, **more}))
 
-    def put_if(self, item: Item, condition: str, values: Item) -> bool:
-        """Put an item that has a holder, if the condition holds for the item that is there. Return whether it was
-        put."""
+    def put_if(self, item: Item, condition: str, attribute: str, values: Item) -> bool:
+        """Put an item if the condition holds for the item that is there. Return whether it was put. The condition
+        writes `attribute` with a `#` before it: some names are reserved."""
         try:
             self.call(
                 "put_item",
                 Item=attributes(item),
                 ConditionExpression=condition,
-                ExpressionAttributeNames={"#holder": "holder"},
+                ExpressionAttributeNames={f"#{attribute}": attribute},
                 ExpressionAttributeValues=attributes(values),
             )
         except Permanent as error:
@@ -63,17 +63,11 @@ class DynamoTable:
         """Replace the item unless the one that is there has a higher rank. The condition is evaluated on the local
         replica, which is right here: no other Region writes this item. It keeps progress from going back; no safety
         depends on it."""
-        try:
-            self.call(
-                "put_item",
-                Item=attributes({"pk": pk, "sk": sk, "body": body, "rank": rank}),
-                ConditionExpression=_NOT_NEWER,
-                ExpressionAttributeNames={"#rank": "rank"},
-                ExpressionAttributeValues=attributes({":rank": rank}),
-            )
-        except Permanent as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
+        self.put_if({"pk": pk, "sk": sk, "body": body, "rank": rank}, _NOT_NEWER, "rank", {":rank": rank})
+
+    def transact(self, writes: Sequence[Item]) -> None:
+        """Carry out all writes or none. Raises Permanent with the code TransactionCanceledException if none was."""
+        self._call("transact_write_items", TransactItems=writes)
 
     def get(self, pk: str, sk: str) -> str | None:
         answer = self.call("get_item", Key=attributes({"pk": pk, "sk": sk}), ConsistentRead=True)
@@ -81,10 +75,15 @@ class DynamoTable:
 
     def query(self, pk: str, sk_prefix: str = "", page: int | None = None) -> Iterator[Item]:
         """Yield every item, read page by page as needed."""
+        more = {} if page is None else {"Limit": page}
+        for answer in self.answers(pk, sk_prefix, **more):
+            yield from map(item_of, answer["Items"])
+
+    def answers(self, pk: str, sk_prefix: str = "", **more: Any) -> Iterator[Any]:  # noqa: ANN401 - the SDK's
+        """Yield the answers of a query, page by page as needed. `more` are further arguments of the query."""
         condition, values = "pk = :pk", {":pk": pk}
         if sk_prefix:
             condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
-        more: dict[str, Any] = {} if page is None else {"Limit": page}
         while True:
             answer = self.call(
                 "query",
@@ -93,7 +92,7 @@ class DynamoTable:
                 ConsistentRead=True,
                 **more,
             )
-            yield from (item_of(raw) for raw in answer["Items"])
+            yield answer
             if "LastEvaluatedKey" not in answer:
                 return
             more["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

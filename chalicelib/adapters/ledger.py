@@ -193,7 +193,7 @@ class DynamoLedger:
             "until_ms": lock.until_ms,
             "expires_at": max(lock.until_ms, now_ms) // 1000 + LOCK_KEPT_S,
         }
-        return self._table.put_if(item, _FREE, {":now": now_ms, ":holder": lock.holder})
+        return self._table.put_if(item, _FREE, "holder", {":now": now_ms, ":holder": lock.holder})
 
     def list_deliveries(
         self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
@@ -296,7 +296,7 @@ class DynamoLedger:
     def swap_slot(self, slot: Slot, holder: str) -> bool:
         item = {"pk": _pool_pk(slot.region, slot.pool), "sk": f"S#{slot.number:06d}", "holder": slot.holder or _NOBODY}
         values = {":before": holder or _NOBODY, ":now": slot.holder or _NOBODY}
-        return self._table.put_if({**item, "body": _SLOT.dump_json(slot).decode()}, _FROM_HOLDER, values)
+        return self._table.put_if({**item, "body": _SLOT.dump_json(slot).decode()}, _FROM_HOLDER, "holder", values)
 
     def put_waiter(self, waiter: Waiter) -> None:
         number = zlib.crc32(waiter.job_id.encode()) % _WAITERS

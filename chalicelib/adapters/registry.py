@@ -4,27 +4,21 @@ change of it."""
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from chalicelib.adapters.aws_errors import translating
+from chalicelib.adapters.dynamo import BATCH_GET_ITEMS, DynamoTable, attributes, item_of, read
 from chalicelib.core.entries import Change, Entry, EntryKind, Found, Pointer
-from chalicelib.core.errors import BadRequest, Corrupt, ErrorCode, Permanent, Retry
+from chalicelib.core.errors import BadRequest, ErrorCode, Permanent, Retry
 from chalicelib.ports import ChangePage, EntryName, EntryPage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _ENTRY, _CHANGE, _FOUND = TypeAdapter(Entry), TypeAdapter(Change), TypeAdapter(Found)
-_TO, _FROM = TypeSerializer(), TypeDeserializer()
+T = TypeVar("T")
 _CURSOR = re.compile(r"[0-9]{15}#[\x21-\x7e]{1,200}", re.ASCII)
-BATCH_GET_ITEMS = 100
-"""BatchGetItem's limit (DynamoDB developer guide, "Service quotas")."""
-_ROUNDS = 5
-_PAUSE_S = 0.05
-"""Pause, in seconds, before a batch's unprocessed keys are asked for again; doubled each time."""
 _NOT_THERE = "attribute_not_exists(pk)"
 
 
@@ -41,9 +35,7 @@ class DynamoRegistry:
     """
 
     def __init__(self, table: str, client: "DynamoDBClient", sleep: Callable[[float], None] = time.sleep) -> None:
-        self._table = table
-        self._client: Any = client
-        self._sleep = sleep
+        self._table = DynamoTable(table, client, sleep)
 
     def get(self, kind: EntryKind, tenant: str, name: str) -> Entry | None:
         return self._get(_pk(kind), _sk(tenant, name))
@@ -52,47 +44,35 @@ class DynamoRegistry:
         wanted = list(dict.fromkeys(names))
         found: dict[EntryName, Entry] = {}
         for start in range(0, len(wanted), BATCH_GET_ITEMS):
-            for entry in self._batch_get(wanted[start : start + BATCH_GET_ITEMS]):
+            keys = [(_pk(kind), _sk(tenant, name)) for kind, tenant, name in wanted[start : start + BATCH_GET_ITEMS]]
+            for item in self._table.batch_get(keys).values():
+                entry = read(_ENTRY, item["body"])
                 found[entry.kind, entry.tenant, entry.name] = entry
         return found
 
-    def _batch_get(self, names: Sequence[EntryName]) -> Iterator[Entry]:
-        left: Any = [_key(_pk(kind), _sk(tenant, name)) for kind, tenant, name in names]
-        for tries in range(_ROUNDS):
-            if not left:
-                return
-            if tries:
-                self._sleep(_PAUSE_S * 2 ** (tries - 1))
-            with translating():
-                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": left, "ConsistentRead": True}})
-            yield from map(_entry, answer["Responses"].get(self._table, []))
-            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-        if left:
-            raise Retry("Throttled", "the table left keys unread")
-
     def of_tenant(self, kind: EntryKind, tenant: str) -> Sequence[Entry]:
-        return [_entry(item) for item in self._query(_pk(kind), _owner(tenant))]
+        return [read(_ENTRY, item["body"]) for item in self._table.query(_pk(kind), _owner(tenant))]
 
     def page(self, kind: EntryKind, cursor: str | None, limit: int, *, removed: bool = False) -> EntryPage:
         pk = _removed_pk(kind) if removed else _pk(kind)
         more = {} if cursor is None else {"ExclusiveStartKey": _key(pk, cursor)}
-        with translating():
-            answer = self._client.query(
-                TableName=self._table,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": _TO.serialize(pk)},
-                ConsistentRead=True,
-                Limit=limit,
-                **more,
-            )
+        answer = self._table.call(
+            "query",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=attributes({":pk": pk}),
+            ConsistentRead=True,
+            Limit=limit,
+            **more,
+        )
         last = answer.get("LastEvaluatedKey")
-        return EntryPage(tuple(map(_entry, answer["Items"])), last and _FROM.deserialize(last["sk"]))
+        return EntryPage(tuple(_read(_ENTRY, raw) for raw in answer["Items"]), last and item_of(last)["sk"])
 
     def count_removed(self, kind: EntryKind, tenant: str) -> int:
-        return sum(answer["Count"] for answer in self._answers(_removed_pk(kind), _owner(tenant), Select="COUNT"))
+        answers = self._table.answers(_removed_pk(kind), _owner(tenant), Select="COUNT")
+        return sum(answer["Count"] for answer in answers)
 
     def find(self, kind: EntryKind, at: str) -> Sequence[Found]:
-        return [_FOUND.validate_json(_FROM.deserialize(item["body"])) for item in self._query(_find_pk(kind, at), "")]
+        return [read(_FOUND, item["body"]) for item in self._table.query(_find_pk(kind, at))]
 
     def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
         """Write entry, pointers and change in one transaction of at most 10 items. A transaction may have 100."""
@@ -101,7 +81,7 @@ class DynamoRegistry:
 
     def point(self, entry: Entry) -> bool:
         there = {
-            "TableName": self._table,
+            "TableName": self._table.name,
             "Key": _key(_pk(entry.kind), _sk(entry.tenant, entry.name)),
             **_unchanged(entry),
         }
@@ -111,7 +91,7 @@ class DynamoRegistry:
     def _writes(self, entry: Entry, before: Entry | None) -> Iterator[dict[str, Any]]:
         if entry.removed:
             assert before is not None, "what isn't there can't be removed"
-            at = {"TableName": self._table, "Key": _key(_pk(entry.kind), _sk(entry.tenant, entry.name))}
+            at = {"TableName": self._table.name, "Key": _key(_pk(entry.kind), _sk(entry.tenant, entry.name))}
             yield {"Delete": {**at, **_unchanged(before)}}
             yield self._put(_removed_item(entry), _NOT_THERE)
         else:
@@ -123,16 +103,15 @@ class DynamoRegistry:
         for one in before.found_by if before else ():
             if one.at not in pointed:
                 key = _key(_find_pk(entry.kind, one.at), _sk(entry.tenant, entry.name))
-                yield {"Delete": {"TableName": self._table, "Key": key}}
+                yield {"Delete": {"TableName": self._table.name, "Key": key}}
 
     def _put(self, item: dict[str, Any], condition: str | None = None) -> dict[str, Any]:
-        put = {"TableName": self._table, "Item": {name: _TO.serialize(value) for name, value in item.items()}}
+        put = {"TableName": self._table.name, "Item": attributes(item)}
         return {"Put": put if condition is None else {**put, "ConditionExpression": condition}}
 
     def _transact(self, writes: list[dict[str, Any]], entry: Entry, before: Entry | None) -> bool:
         try:
-            with translating():
-                self._client.transact_write_items(TransactItems=writes)
+            self._table.transact(writes)
         except Permanent as error:
             if error.code != "TransactionCanceledException":
                 raise
@@ -150,49 +129,23 @@ class DynamoRegistry:
         more: dict[str, Any] = {}
         if cursor is not None:
             more["ExclusiveStartKey"] = _key(_audit_pk(tenant), cursor)
-        with translating():
-            answer = self._client.query(
-                TableName=self._table,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": _TO.serialize(_audit_pk(tenant))},
-                ScanIndexForward=False,
-                ConsistentRead=True,
-                Limit=limit + 1,
-                **more,
-            )
-        found = [_read(_CHANGE, item) for item in answer["Items"]]
+        answer = self._table.call(
+            "query",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=attributes({":pk": _audit_pk(tenant)}),
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=limit + 1,
+            **more,
+        )
+        found = [_read(_CHANGE, raw) for raw in answer["Items"]]
         ends = len(found) <= limit and "LastEvaluatedKey" not in answer
         shown = found[:limit]
         return ChangePage(tuple(shown), None if ends or not shown else _audit_sk(shown[-1]))
 
     def _get(self, pk: str, sk: str) -> Entry | None:
-        with translating():
-            answer = self._client.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
-        return _entry(answer["Item"]) if "Item" in answer else None
-
-    def _query(self, pk: str, sk_prefix: str) -> Iterator[dict[str, Any]]:
-        for answer in self._answers(pk, sk_prefix):
-            yield from answer["Items"]
-
-    def _answers(self, pk: str, sk_prefix: str, **how: str) -> Iterator[dict[str, Any]]:
-        condition, values = "pk = :pk", {":pk": _TO.serialize(pk)}
-        if sk_prefix:
-            condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": _TO.serialize(sk_prefix)}
-        more: dict[str, Any] = {}
-        while True:
-            with translating():
-                answer = self._client.query(
-                    TableName=self._table,
-                    KeyConditionExpression=condition,
-                    ExpressionAttributeValues=values,
-                    ConsistentRead=True,
-                    **how,
-                    **more,
-                )
-            yield answer
-            if "LastEvaluatedKey" not in answer:
-                return
-            more["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        body = self._table.get(pk, sk)
+        return None if body is None else read(_ENTRY, body)
 
 
 def _pk(kind: EntryKind) -> str:
@@ -208,14 +161,14 @@ def _find_pk(kind: EntryKind, at: str) -> str:
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:
-    return {"pk": _TO.serialize(pk), "sk": _TO.serialize(sk)}
+    return attributes({"pk": pk, "sk": sk})
 
 
 def _unchanged(before: Entry) -> dict[str, Any]:
     """Return the condition that an entry is what it was."""
     return {
         "ConditionExpression": "nonce = :before",
-        "ExpressionAttributeValues": {":before": _TO.serialize(before.nonce)},
+        "ExpressionAttributeValues": attributes({":before": before.nonce}),
     }
 
 
@@ -275,13 +228,5 @@ def _change_item(change: Change) -> dict[str, Any]:
     return {"pk": _audit_pk(change.tenant), "sk": _audit_sk(change), "body": _CHANGE.dump_json(change).decode()}
 
 
-def _entry(item: dict[str, Any]) -> Entry:
-    found: Entry = _read(_ENTRY, item)
-    return found
-
-
-def _read(adapter: TypeAdapter[Any], item: dict[str, Any]) -> Any:  # noqa: ANN401 - what the adapter reads
-    try:
-        return adapter.validate_json(_FROM.deserialize(item["body"]))
-    except ValidationError as error:
-        raise Corrupt("UnreadableItem", str(error)) from error
+def _read(adapter: TypeAdapter[T], raw: dict[str, Any]) -> T:
+    return read(adapter, item_of(raw)["body"])

@@ -181,24 +181,6 @@ TABLES = (
         (_PAGES,),
     ),
     Mutant(
-        "first-page-of-the-registry",
-        "of what is registered only the first page is read",
-        (
-            Edit(
-                _REGISTRY,
-                """\
-            if "LastEvaluatedKey" not in answer:
-                return
-            more["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-""",
-                """\
-            return
-""",
-            ),
-        ),
-        (_PAGES,),
-    ),
-    Mutant(
         "audit-ends-at-a-short-page",
         "a page of changes that DynamoDB cut short counts as the last",
         (
@@ -313,7 +295,7 @@ TABLES = (
     Mutant(
         "unread-entries-are-missing",
         "entries that a batch leaves unread count as not there: their feeds are dropped",
-        (Edit(_REGISTRY, 'raise Retry("Throttled", "the table left keys unread")', "return"),),
+        (Edit(_DYNAMO, 'raise Retry("Throttled", "the table left keys unread")', "return found"),),
         (_PAGES,),
     ),
     Mutant(
@@ -321,8 +303,8 @@ TABLES = (
         "what a batch of entries leaves unread is asked for again as it was at first",
         (
             Edit(
-                _REGISTRY,
-                'left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])',
+                _DYNAMO,
+                'left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])',
                 'left = left if answer.get("UnprocessedKeys") else []',
             ),
         ),
@@ -358,8 +340,8 @@ TABLES = (
         (
             Edit(
                 _REGISTRY,
-                'sum(answer["Count"] for answer in self._answers(_removed_pk(kind), _owner(tenant), Select="COUNT"))',
-                'int(next(self._answers(_removed_pk(kind), _owner(tenant), Select="COUNT"))["Count"])',
+                'sum(answer["Count"] for answer in answers)',
+                'int(next(answers)["Count"])',
             ),
         ),
         (_PAGES,),

@@ -84,14 +84,8 @@ def crowded() -> Iterator[tuple[Env, Reads]]:
             there = feed_entry("acme", f"old-{number}", SOURCE[WEST])[0]
             entries.append(gone(there, f"gone-{number}", 2, 1000))
             entries.append(feed_entry(f"t{number}", "in", Bucket(f"bucket-{number}", WEST))[0])
-        everything = [
-            {"PutRequest": {"Item": {name: adapter._TO.serialize(value) for name, value in item.items()}}}
-            for entry in entries
-            for item in items_of(entry)
-        ]
-        client: Any = table._client
-        for start in range(0, len(everything), 25):
-            client.batch_write_item(RequestItems={table._table: everything[start : start + 25]})
+        table._table.batch_put([item for entry in entries for item in items_of(entry)])
+        client: Any = table._table._client
         store = make_store()
         for bucket in (SOURCE[WEST], TARGET[EAST]):
             store.make_bucket(bucket)
