@@ -38,6 +38,8 @@ _REACHED_S = 300.0
 """Time limit in seconds. Nothing is promised about it: a busy machine may take its time."""
 FOREIGN_AGE_H, ORPHAN_AGE_H = 48, 25
 _DOZEN = 12
+_COLD_START_S = 240
+"""How long the slowest of a dozen cold starts at once may take on a slow machine."""
 
 
 @dataclass
@@ -97,7 +99,7 @@ class Stage:
         """
         began = time.monotonic()
         with ThreadPoolExecutor(_DOZEN) as pool:
-            list(pool.map(lambda _: self.send("GET", "/jobs", check=False), range(_DOZEN)))
+            list(pool.map(lambda _: self.send("GET", "/jobs", check=False, timeout_s=_COLD_START_S), range(_DOZEN)))
         took_s = time.monotonic() - began
         self.times = replace(self.times, machine_s=max(MACHINE_S, round(took_s, 1)))
         return took_s
@@ -312,12 +314,23 @@ class Stage:
         return self.api((info or self.east).api_url, path, operator=True)
 
     def send(
-        self, method: str, path: str, body: object = None, *, token: str = "", check: bool = True, if_match: str = ""
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str = "",
+        check: bool = True,
+        if_match: str = "",
+        timeout_s: float = 35,
     ) -> httpx.Response:
         """Send one request to East's own API. Raises DrillError if it is refused, unless `check` is False."""
         headers = {"Authorization": f"Bearer {token or self.token}"} | ({"If-Match": if_match} if if_match else {})
         url = f"{self.east.api_url}{path}"
-        answer = httpx.request(method, url, json=body, headers=headers, timeout=35, trust_env=False)
+        try:
+            answer = httpx.request(method, url, json=body, headers=headers, timeout=timeout_s, trust_env=False)
+        except httpx.HTTPError as error:
+            raise DrillError(f"{method} {url}: {error!r}") from error
         if check and not answer.is_success:
             raise DrillError(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
         return answer

@@ -1,8 +1,10 @@
 """What every function process of the local cloud starts with."""
 
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,28 @@ def test_the_emulator_itself_is_left_alone(tmp_path: Path) -> None:
     with start("import sys; print('emulator', file=sys.stderr)", tmp_path) as emulator:
         assert emulator.wait(timeout=10) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_emulator_unpacks_a_functions_code_once(tmp_path: Path) -> None:
+    """The second process of a function gets the same files, and keeps them when the first one's folder is deleted."""
+    code = tmp_path / "code.zip"
+    with zipfile.ZipFile(code, "w") as packed:
+        packed.writestr("app.py", "first")
+        packed.writestr("chalicelib/core/ids.py", "second")
+    made = [tmp_path / f"ministack-lambda-eft-copy-{name}" / "code" for name in ("a", "b")]
+    elsewhere = tmp_path / "elsewhere"
+    unpack = "import sys, zipfile\nfor path in sys.argv[2:]: zipfile.ZipFile(sys.argv[1]).extractall(path)"
+    subprocess.run(
+        [sys.executable, "-c", unpack, code, *made, elsewhere],
+        env={"PYTHONPATH": str(SITE), "LOCAL_FUNCTION_LOGS": str(tmp_path), "TMPDIR": str(tmp_path)},
+        check=True,
+    )
+    first, second = (folder / "app.py" for folder in made)
+    assert first.samefile(second)
+    assert not first.samefile(elsewhere / "app.py")
+    shutil.rmtree(made[0])
+    assert (made[1] / "app.py").read_text() == "first"
+    assert (made[1] / "chalicelib" / "core" / "ids.py").read_text() == "second"
 
 
 @pytest.mark.parametrize("pieces", [["a", "b\n", "c\nd\n", "e"], ["ab\nc\nd\ne"]])
