@@ -1,4 +1,4 @@
-"""Run first in every function process of the local cloud, and in its emulator, since it is on the emulator's PYTHONPATH.
+"""Run first in every function process of the local cloud, and in its emulator: it is on the emulator's PYTHONPATH.
 It is never deployed.
 
 The emulator shows a function's output only after the invocation has ended, and none of a function that was killed. So
