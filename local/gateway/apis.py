@@ -13,17 +13,12 @@ from local.gateway.classify import Call
 from local.gateway.cuts import Cuts, Fate
 from local.gateway.exchange import Answer, Exchange
 from local.gateway.faults import Dribble, DropRequest, Error, Faults, Hang
-from local.gateway.routing import Router, RoutingTimes
+from local.gateway.routing import HEALTH_TIMEOUT_MIN_S, HEALTH_TIMEOUT_S, Router, RoutingTimes
 from local.gateway.upstream import Upstream
 
 API_CALLER = "api"
 REGION_API_PREFIX = "api-"
 _HEALTH_PATH = "/health"
-# Route 53 waits 4 seconds for a connection, then 2 for the answer (developer guide, "How Route 53 determines whether a
-# health check is healthy"). Here this is scaled like the interval, but never below the time of a cold start on a busy
-# small machine.
-_HEALTH_TIMEOUT_SECONDS = 6.0
-_HEALTH_TIMEOUT_MIN_SECONDS = 3.0
 _HANGING_SECONDS = 2.0
 """Time, in seconds, before a health check of a hanging Region fails. It is scaled, and not raised to the time of a cold
 start, because a cut that hangs is no cold start."""
@@ -81,7 +76,7 @@ class Apis:
 
     async def _check(self, region: str) -> None:
         try:
-            async with asyncio.timeout(max(self._scaled(_HEALTH_TIMEOUT_SECONDS), _HEALTH_TIMEOUT_MIN_SECONDS)):
+            async with asyncio.timeout(max(self._scaled(HEALTH_TIMEOUT_S), HEALTH_TIMEOUT_MIN_S)):
                 ok, detail = await self._probe(region)
         except TimeoutError:
             ok, detail = False, "no answer in time"

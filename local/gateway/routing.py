@@ -14,6 +14,11 @@ from collections import deque
 from dataclasses import dataclass
 
 _HISTORY_MAX = 1000
+HEALTH_TIMEOUT_S = 6.0
+"""Route 53 waits 4 seconds for a connection, then 2 for the answer (developer guide, "How Route 53 determines whether a
+health check is healthy"). It is scaled like the interval."""
+HEALTH_TIMEOUT_MIN_S = 3.0
+"""However it is scaled, a health check waits for as long as a cold start takes on a busy small machine."""
 
 
 @dataclass(frozen=True, slots=True)
