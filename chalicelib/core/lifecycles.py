@@ -216,6 +216,8 @@ UPLOAD: LifeCycle[UploadState, UploadEvent] = LifeCycle(
     },
     late={
         (UploadState.DEAD, UploadEvent.CLOSED): UploadState.DEAD,
+        # A sweep has found it unregistered, and its own worker has aborted it since, because the generation was taken.
+        (UploadState.ABORTED, UploadEvent.FENCED): UploadState.ABORTED,
         **{
             (state, event): state
             for state in (UploadState.COMPLETED, UploadState.ABORTED)

@@ -89,6 +89,15 @@ def test_an_upload_that_is_closed_and_completed_all_the_same() -> None:
     assert not watched.judge.found
 
 
+def test_an_upload_whose_worker_aborts_it_before_the_sweep_has_fenced_it() -> None:
+    """Simulation, seed 4795: another worker took the generation, so the upload was never registered."""
+    watched = Watched()
+    watched.call("store.create_upload", answer=UPLOAD)
+    watched.call("store.abort", UPLOAD)
+    watched.register(2, Mark.TOMB)
+    assert not watched.judge.found
+
+
 def test_other_applications_uploads_are_not_ours() -> None:
     watched = Watched()
     watched.register(1, Mark.TOMB, "theirs")
