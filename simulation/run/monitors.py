@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from chalicelib.core import codec
 from chalicelib.core.errors import EftError, NoSuchUpload, PreconditionFailed
+from chalicelib.core.ids import parent_of
 from chalicelib.core.leases import LeasePhase, PartLease
 from chalicelib.core.model import Bucket, Claim, JobSpec, Link, Manifest, Method, Outcome, Receipt
 from chalicelib.core.policy import Policy
@@ -90,7 +91,8 @@ class Monitors:
         """Jobs that are cancelled: a pause no longer applies to them."""
         self._deletions = Deletions(scheduler, store, self)
         self._cancelled: set[tuple[str, str]] = set()
-        """(job, target key) of large rows that are receipted as cancelled. Small ones are not recalled once sent."""
+        """(job, row's name in the upload register) of large rows that are receipted as cancelled. Small ones are not
+        recalled once sent. A list may name a key twice: then another row of the job may still publish it."""
 
     def happens(self, situation: Situation) -> None:
         self.happened[situation] += 1
@@ -147,6 +149,9 @@ class Monitors:
             )
         source = next(iter(sources))
         self._publish(process, upload.bucket, upload.key, source, expect, answer, tracked.versions)
+        owner = tracked.registration
+        if owner is not None and (owner.job_id, owner.row) in self._cancelled:
+            self.violated("I3 outcomes are true", f"{upload.key} was published after its receipt had said CANCELLED")
 
     def _number(self, source: SourceRef) -> int:
         """Return the number of the source version that a copy takes now."""
@@ -192,8 +197,6 @@ class Monitors:
             before.append((row, source, expect))
         # Otherwise somebody has written or deleted there since this upload was begun. In a versioned bucket that counts
         # as later, so our version was never visible (residual).
-        if (process.job, key) in self._cancelled:
-            self.violated("I3 outcomes are true", f"{key} was published after its receipt had said CANCELLED")
 
     def _is_approved(self, process: Process, key: str) -> None:
         """Check that a job which was planned first publishes only after its approval."""
@@ -369,9 +372,12 @@ class Monitors:
         if manifest is None:
             self.violated("I3 outcomes are true", f"a receipt of {receipt.part}, which has no manifest")
             return
-        for row, outcome in zip(manifest.rows, receipt.rows, strict=True):
+        for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
             if row.method is Method.MULTIPART and outcome.outcome is Outcome.CANCELLED:
-                self._cancelled.add((receipt.job_id, row.target))
+                part, number = (
+                    (parent_of(manifest.part), manifest.aside[index]) if manifest.aside else (manifest.part, index)
+                )
+                self._cancelled.add((receipt.job_id, f"{part}/{number}"))
             if outcome.outcome is Outcome.DELETED:
                 self._deletions.receipted(control, row)
             if outcome.outcome is not Outcome.COPIED:
@@ -429,3 +435,8 @@ class Monitors:
             for version in self._store.versions(bucket, key)
             if version.etag == etag
         }
+
+
+def _upload_name(manifest: Manifest, index: int) -> str:
+    """Return the name under which the uploads of a row are registered. A row that is set aside keeps its name."""
+    return f"{parent_of(manifest.part)}/{manifest.aside[index]}" if manifest.aside else f"{manifest.part}/{index}"
