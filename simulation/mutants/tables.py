@@ -120,7 +120,7 @@ TABLES = (
             Edit(
                 _LEDGER,
                 'keys = [(f"JOB#{job_id}", f"END#{region}") for job_id in job_ids for region in self._regions]',
-                'keys = [(f"JOB#{job_id}", f"END#{self._region}") for job_id in job_ids]',
+                'keys = [(f"JOB#{job_id}", f"END#{self._regions[0]}") for job_id in job_ids]',
             ),
         ),
         (_PAGES,),

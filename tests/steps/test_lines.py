@@ -7,6 +7,8 @@ import pytest
 from chalicelib.core.model import JobSpec, JobState, Outcome
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TARGET, TENANT
+from tests.steps import prefix_job
+from tests.steps.calls import crash
 from tests.steps.everywhere import at_every_call
 from tests.steps.world import HOUR, SMALL, World
 
@@ -121,9 +123,11 @@ def test_a_line_that_broke_off_is_mended() -> None:
 
 
 def test_a_crash_at_any_call() -> None:
-    def job(world: World) -> None:
-        spec = world.submit("a/", "b/")
-        world.settle()
-        assert world.terminal(spec).counts == {Outcome.COPIED: 3, Outcome.UNCHANGED: 2}
+    """The window has two partitions, and two of the five need no copying. Whichever call a worker dies at, the job ends
+    with every object."""
 
-    assert at_every_call is not None
+    def filled() -> World:
+        return world_of(2, 5, frozenset({1, 3}))
+
+    for world, spec, call in at_every_call(filled, prefix_job.run, lambda _: crash, least=80):
+        assert world.terminal(spec).counts == {Outcome.COPIED: 3, Outcome.UNCHANGED: 2}, call
