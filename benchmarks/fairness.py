@@ -31,7 +31,7 @@ WORKERS = 4
 ROWS = 20
 """Objects in a partition."""
 COPY_DELAY_MS = 200
-BASE = {"partition_rows": ROWS, "rows_in_flight": 1, "split_links_per_run": 1000}
+BASE = {"partition_rows": ROWS, "rows_in_flight": 1, "split_entries_per_run": 1000}
 MODES: dict[str, dict[str, int]] = {
     "without": {"partitions_ahead": 1_000_000, "tenant_partitions_max": 1_000_000},
     "with": {"partitions_ahead": 8, "tenant_partitions_max": 3},
@@ -46,13 +46,13 @@ _LONG_S = 900.0
 @click.option("--objects", default=1000, show_default=True, help="Objects of the noisy tenant's job.")
 def main(rounds: int, objects: int) -> None:
     """Time a quiet tenant's job alone and beside a noisy tenant, with and without fairness."""
-    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for mode, limits in MODES.items():
         with _cloud(f"fairness-{mode}", limits) as cloud:
-            found[mode] = Situation(cloud, objects).measure(rounds)
-        click.echo(f"{mode} fairness: {json.dumps(found[mode])}")
+            measured[mode] = Situation(cloud, objects).measure(rounds)
+        click.echo(f"{mode} fairness: {json.dumps(measured[mode])}")
     for mode in MODES:
-        found[mode]["slower_than_alone"] = _ratio(found[mode]["beside_s"], found[mode]["alone_s"])
+        measured[mode]["slower_than_alone"] = _ratio(measured[mode]["beside_s"], measured[mode]["alone_s"])
     result = {
         "method": __doc__,
         "machine": {"cores": os.cpu_count(), "load_1min": os.getloadavg()[0]},
@@ -62,8 +62,8 @@ def main(rounds: int, objects: int) -> None:
         "noisy": {"partitions": -(-objects // ROWS), "objects": objects},
         "quiet": {"partitions": 1, "objects": ROWS, "rounds": rounds},
         "policy": {mode: {**BASE, **limits} for mode, limits in MODES.items()},
-        **found,
-        "without_takes_times_as_long": _ratio(found["without"]["beside_s"], found["with"]["beside_s"]),
+        **measured,
+        "without_takes_times_as_long": _ratio(measured["without"]["beside_s"], measured["with"]["beside_s"]),
     }
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(result, indent=2) + "\n")
@@ -75,13 +75,13 @@ def _seconds(job: Mapping[str, str]) -> float:
     return round(took.total_seconds(), 2)
 
 
-def _ratio(left: Sequence[float], right: Sequence[float]) -> float:
-    return round(statistics.median(left) / statistics.median(right), 1)
+def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    return round(statistics.median(numerators) / statistics.median(denominators), 1)
 
 
 @contextmanager
 def _cloud(name: str, limits: Mapping[str, int]) -> Iterator[Cloud]:
-    places = [
+    ends = [
         {
             "id": f"{tenant}-{end}",
             "tenant": tenant,
@@ -93,7 +93,7 @@ def _cloud(name: str, limits: Mapping[str, int]) -> Iterator[Cloud]:
         for tenant in TENANTS
         for end, access in (("source", "read"), ("target", "write"))
     ]
-    parameters = {"EndpointsJson": json.dumps(places), "FeedsJson": "[]", "CopyConcurrency": str(WORKERS)}
+    parameters = {"EndpointsJson": json.dumps(ends), "FeedsJson": "[]", "CopyConcurrency": str(WORKERS)}
     with Cloud(name, policy={**BASE, **limits}, parameters=parameters) as cloud:
         delay = {
             "id": "slow",
@@ -117,8 +117,8 @@ class Situation:
     def measure(self, rounds: int) -> dict[str, Any]:
         self._quiet("warm-up")  # The functions run for the first time.
         alone = [self._quiet(f"alone-{number}") for number in range(rounds)]
-        beside, left, noisy = zip(*(self._beside(number) for number in range(rounds)), strict=True)
-        return {"alone_s": alone, "beside_s": beside, "noisy_partitions_left": left, "noisy_s": noisy}
+        beside, unfinished, noisy = zip(*(self._beside(number) for number in range(rounds)), strict=True)
+        return {"alone_s": alone, "beside_s": beside, "noisy_partitions_left": unfinished, "noisy_s": noisy}
 
     def _beside(self, number: int) -> tuple[float, int, float]:
         """Return the quiet job's time in seconds, the number of the noisy tenant's partitions that were unfinished
@@ -126,17 +126,17 @@ class Situation:
         noisy = self._submit("noisy", f"noisy-{number}")
         partitions = -(-self._objects // ROWS)
         wait_until(lambda: self._progress(noisy)["planning_finished"], "all of it is planned", _LONG_S)
-        took = self._quiet(f"beside-{number}")
-        left = partitions - self._progress(noisy)["partitions_done"]
-        return took, left, _seconds(self._settled("noisy", noisy))
+        took_s = self._quiet(f"beside-{number}")
+        unfinished = partitions - self._progress(noisy)["partitions_done"]
+        return took_s, unfinished, _seconds(self._settled("noisy", noisy))
 
     def _fill(self, tenant: str, count: int) -> None:
         s3, bucket = self._cloud.client("s3"), self._cloud.regions["west"].source_bucket
         with ThreadPoolExecutor(4) as pool:
-            put: Callable[[int], object] = lambda number: s3.put_object(  # noqa: E731
+            put_object: Callable[[int], object] = lambda number: s3.put_object(  # noqa: E731
                 Bucket=bucket, Key=f"{tenant}/{number:06d}", Body=os.urandom(256)
             )
-            list(pool.map(put, range(count)))
+            list(pool.map(put_object, range(count)))
 
     def _submit(self, tenant: str, name: str) -> str:
         body = {

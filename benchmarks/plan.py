@@ -57,8 +57,8 @@ class Bench:
     def _put(self, prefix: str, number: int) -> None:
         key, body, kind = f"{prefix}{number:06d}", str(number).encode(), number % 100
         source, target = self.cloud.regions["west"].source_bucket, self.cloud.regions["east"].target_bucket
-        more = {"StorageClass": "GLACIER"} if 10 <= kind < 15 else {}
-        self.s3.put_object(Bucket=source, Key=key, Body=body, **more)
+        options = {"StorageClass": "GLACIER"} if 10 <= kind < 15 else {}
+        self.s3.put_object(Bucket=source, Key=key, Body=body, **options)
         if kind < 10:
             self.s3.put_object(Bucket=target, Key=key, Body=body)
         elif 15 <= kind < 20:
@@ -68,20 +68,20 @@ class Bench:
 
     def plan(self, prefix: str) -> tuple[Json, float]:
         """Make a plan. Return it, and the seconds from the request until it could be approved."""
-        begun = time.monotonic()
-        places = {
+        started_s = time.monotonic()
+        ends = {
             "source": {"endpoint": "west-source", "prefix": prefix},
             "target": {"endpoint": "east-target", "prefix": prefix},
         }
-        plan_id = self._call("POST", "/plans", places, key=prefix)["id"]
-        plan = self._until(lambda: self._call("GET", f"/plans/{plan_id}"), lambda seen: seen["state"] != "PLANNING")
-        return plan, time.monotonic() - begun
+        plan_id = self._call("POST", "/plans", ends, key=prefix)["id"]
+        plan = self._until(lambda: self._call("GET", f"/plans/{plan_id}"), lambda view: view["state"] != "PLANNING")
+        return plan, time.monotonic() - started_s
 
     def carry_out(self, plan_id: str) -> tuple[Json, float]:
-        begun = time.monotonic()
+        started_s = time.monotonic()
         self._call("POST", f"/plans/{plan_id}/approve")
-        job = self._until(lambda: self._call("GET", f"/jobs/{plan_id}"), lambda seen: seen["state"] in FINAL)
-        return job, time.monotonic() - begun
+        job = self._until(lambda: self._call("GET", f"/jobs/{plan_id}"), lambda view: view["state"] in FINAL)
+        return job, time.monotonic() - started_s
 
     def rows(self, path: str) -> Iterator[Json]:
         cursor: str | None = None
@@ -92,10 +92,10 @@ class Bench:
             if cursor is None:
                 return
 
-    def _until(self, look: Callable[[], Json], done: Callable[[Json], bool]) -> Json:
-        while not done(seen := look()):
+    def _until(self, look: Callable[[], Json], is_done: Callable[[Json], bool]) -> Json:
+        while not is_done(view := look()):
             time.sleep(POLL_S)
-        return seen
+        return view
 
     def _call(self, method: str, path: str, body: Json | None = None, key: str = "") -> Json:
         for _ in range(20):
@@ -112,7 +112,9 @@ class Bench:
     def peak_mib(self) -> float:
         """Return the most memory, in MiB, that any process of split has held so far, as the kernel counts it."""
         emulator = int(self.cloud.settings()["emulator"]["pid"])
-        peaks = [_peak_mib(found.pid) for found in function_processes(emulator) if found.function.endswith("split")]
+        peaks = [
+            _peak_mib(process.pid) for process in function_processes(emulator) if process.function.endswith("split")
+        ]
         return max(peaks, default=0.0)
 
 
@@ -129,7 +131,7 @@ def _peak_mib(pid: int) -> float:
 @click.option("--keys", default=100_000, show_default=True, help="How many to plan.")
 def main(keys: int) -> None:
     """Plan many keys; measure time and memory, and compare the plan with its job."""
-    found: Json = {"keys": keys}
+    figures: Json = {"keys": keys}
     with Cloud("bench-plan") as cloud:
         s3 = session(WEST).client(
             "s3",
@@ -138,53 +140,53 @@ def main(keys: int) -> None:
         )
         headers = {"Authorization": f"Bearer {cloud.token()}"}
         with httpx.Client(base_url=cloud.api_url, headers=headers, timeout=60, trust_env=False) as http:
-            _measure(Bench(cloud, s3, http), keys, found)
-    found["ok"] = _judge(found)
+            _measure(Bench(cloud, s3, http), keys, figures)
+    figures["ok"] = _judge(figures)
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(found, indent=2) + "\n")
-    _say(f"{'as promised' if found['ok'] else 'NOT as promised'}; {OUT.relative_to(REPOSITORY)}")
-    sys.exit(0 if found["ok"] else 1)
+    OUT.write_text(json.dumps(figures, indent=2) + "\n")
+    _say(f"{'as promised' if figures['ok'] else 'NOT as promised'}; {OUT.relative_to(REPOSITORY)}")
+    sys.exit(0 if figures["ok"] else 1)
 
 
-def _measure(bench: Bench, keys: int, found: Json) -> None:
+def _measure(bench: Bench, keys: int, figures: Json) -> None:
     _say(f"put {keys // 10 + keys} objects")
     bench.fill("small/", keys // 10)
     bench.fill("large/", keys)
-    _, found["tenth_seconds"] = bench.plan("small/")
-    found["tenth_peak_mib"] = bench.peak_mib()
-    _say(f"plan of {keys // 10}: {found['tenth_seconds']:.1f} s, peak {found['tenth_peak_mib']:.0f} MiB")
-    plan, found["plan_seconds"] = bench.plan("large/")
-    found["plan_peak_mib"] = bench.peak_mib()
-    _say(f"plan of {keys}: {found['plan_seconds']:.1f} s, peak {found['plan_peak_mib']:.0f} MiB")
-    found["plan"] = {name: plan[name] for name in ("state", "totals", "requests", "costs", "duration")}
-    job, found["job_seconds"] = bench.carry_out(plan["id"])
-    found["job"] = {name: job[name] for name in ("state", "reason", "outcomes")}
-    _say(f"job: {job['state']} in {found['job_seconds']:.1f} s: {job['outcomes']}")
-    found["rows"], found["differences"] = _compare(bench, plan["id"])
-    _say(f"{found['rows']} rows compared, {len(found['differences'])} differ")
+    _, figures["tenth_seconds"] = bench.plan("small/")
+    figures["tenth_peak_mib"] = bench.peak_mib()
+    _say(f"plan of {keys // 10}: {figures['tenth_seconds']:.1f} s, peak {figures['tenth_peak_mib']:.0f} MiB")
+    plan, figures["plan_seconds"] = bench.plan("large/")
+    figures["plan_peak_mib"] = bench.peak_mib()
+    _say(f"plan of {keys}: {figures['plan_seconds']:.1f} s, peak {figures['plan_peak_mib']:.0f} MiB")
+    figures["plan"] = {name: plan[name] for name in ("state", "totals", "requests", "costs", "duration")}
+    job, figures["job_seconds"] = bench.carry_out(plan["id"])
+    figures["job"] = {name: job[name] for name in ("state", "reason", "outcomes")}
+    _say(f"job: {job['state']} in {figures['job_seconds']:.1f} s: {job['outcomes']}")
+    figures["rows"], figures["differences"] = _compare(bench, plan["id"])
+    _say(f"{figures['rows']} rows compared, {len(figures['differences'])} differ")
 
 
 def _compare(bench: Bench, plan_id: str) -> tuple[int, list[Json]]:
     """Compare plan and job row by row, in the order in which both are listed. Return the count and the differences."""
     count, differences = 0, []
     pairs = zip(bench.rows(f"/plans/{plan_id}/objects"), bench.rows(f"/jobs/{plan_id}/objects"), strict=True)
-    for planned, done in pairs:
+    for planned, carried_out in pairs:
         count += 1
-        said, did = (planned["key"], planned["outcome"]), (done["key"], done["outcome"])
-        if said != did:
-            differences.append({"said": said, "did": did})
+        predicted, actual = (planned["key"], planned["outcome"]), (carried_out["key"], carried_out["outcome"])
+        if predicted != actual:
+            differences.append({"said": predicted, "did": actual})
     return count, differences
 
 
-def _judge(found: Json) -> bool:
-    totals, outcomes = found["plan"]["totals"], Counter(found["job"]["outcomes"])
+def _judge(figures: Json) -> bool:
+    totals, outcomes = figures["plan"]["totals"], Counter(figures["job"]["outcomes"])
     predicted = Counter(totals["would_fail"])
     predicted += Counter(COPIED=totals["objects_to_copy"], UNCHANGED=totals["unchanged"])
     return (
-        found["plan_seconds"] < LIMIT_S
-        and found["plan_peak_mib"] - found["tenth_peak_mib"] < FLAT_MIB
-        and not found["differences"]
-        and found["rows"] == found["keys"] == totals["objects"]
+        figures["plan_seconds"] < LIMIT_S
+        and figures["plan_peak_mib"] - figures["tenth_peak_mib"] < FLAT_MIB
+        and not figures["differences"]
+        and figures["rows"] == figures["keys"] == totals["objects"]
         and predicted == outcomes
     )
 

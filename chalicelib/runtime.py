@@ -13,7 +13,6 @@ from chalice.app import Response
 from chalicelib import settings
 from chalicelib.adapters import http, tracing
 from chalicelib.adapters.clients import make_client
-from chalicelib.adapters.courier import HttpsCourier
 from chalicelib.adapters.keysource import HttpsKeySource
 from chalicelib.adapters.ledger import DynamoLedger, make_counting_client
 from chalicelib.adapters.ledger import make_client as make_table_client
@@ -21,7 +20,8 @@ from chalicelib.adapters.queue import EventBridgeNotifier, SqsQueue
 from chalicelib.adapters.registry import DynamoRegistry
 from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.adapters.system import SystemClock, SystemRng, ThreadPool, UuidIds, log
-from chalicelib.core.budgets import Caller, Patience, count_budget
+from chalicelib.adapters.webhook_client import HttpsWebhookClient
+from chalicelib.core.budgets import CallBudgets, Caller, count_budget
 from chalicelib.entry import handlers
 from chalicelib.entry.rest.keyring import Keyring
 from chalicelib.entry.rest.routes import Operation
@@ -54,7 +54,7 @@ def using(stand_in: Composition) -> Iterator[None]:
 
 
 def env(caller: Caller) -> Env:
-    """Return what a function of this kind works with."""
+    """Return the ports and settings for a function of this kind."""
     return _stand_ins[-1].env if _stand_ins else _env_of_process(caller)
 
 
@@ -76,37 +76,37 @@ def _env_of_process(caller: Caller) -> Env:
 def _keyring_of_process() -> Keyring:
     """Make the keyring without the rest of `Env`: the authorizer needs no table and no queue, and making their clients
     takes longer than its own work."""
-    found = _settings_of_process()
-    store = S3ObjectStore(patience=Patience(found.policy, Caller.AUTHORIZER, found.region))
-    bucket = found.control_buckets[found.region]
-    return Keyring(found.issuers, store, bucket, SystemClock(), log, found.policy.keys_grace_ms)
+    service_settings = _settings_of_process()
+    store = S3ObjectStore(budgets=CallBudgets(service_settings.policy, Caller.AUTHORIZER, service_settings.region))
+    bucket = service_settings.control_buckets[service_settings.region]
+    return Keyring(service_settings.issuers, store, bucket, SystemClock(), log, service_settings.policy.keys_grace_ms)
 
 
-def compose(found: settings.Settings, environ: Mapping[str, str], caller: Caller) -> Env:
+def compose(service_settings: settings.Settings, environ: Mapping[str, str], caller: Caller) -> Env:
     """Make the adapters that the settings describe, with the timeouts for this kind of caller. Calls no service."""
-    region, policy = found.region, found.policy
-    patience = Patience(policy, caller, region)
-    table = make_table_client(region, patience.own)
+    region, policy = service_settings.region, service_settings.policy
+    budgets = CallBudgets(policy, caller, region)
+    table = make_table_client(region, budgets.own)
     return Env(
         region=region,
-        control_buckets=found.control_buckets,
-        declared_endpoints=found.endpoints,
-        declared_feeds=found.feeds,
-        issuers=found.issuers,
+        control_buckets=service_settings.control_buckets,
+        declared_endpoints=service_settings.endpoints,
+        declared_feeds=service_settings.feeds,
+        issuers=service_settings.issuers,
         policy=policy,
-        webhook_networks=found.webhook_networks,
-        store=S3ObjectStore(patience=patience),
+        webhook_networks=service_settings.webhook_networks,
+        store=S3ObjectStore(budgets=budgets),
         ledger=DynamoLedger(
-            found.table,
-            sorted(found.control_buckets),
+            service_settings.table,
+            sorted(service_settings.control_buckets),
             table,
             make_counting=lambda: make_counting_client(region, count_budget(policy)),
         ),
-        registry=DynamoRegistry(found.table, table),
-        queue=SqsQueue(found.queue_urls, make_client("sqs", region, patience.own)),
-        notifier=EventBridgeNotifier(found.event_bus, make_client("events", region, patience.own)),
+        registry=DynamoRegistry(service_settings.table, table),
+        queue=SqsQueue(service_settings.queue_urls, make_client("sqs", region, budgets.own)),
+        notifier=EventBridgeNotifier(service_settings.event_bus, make_client("events", region, budgets.own)),
         key_source=HttpsKeySource(policy.key_source_ms / 1000),
-        courier=HttpsCourier(found.webhook_networks),
+        webhook_client=HttpsWebhookClient(service_settings.webhook_networks),
         clock=SystemClock(),
         rng=SystemRng(),
         ids=UuidIds(),
@@ -114,17 +114,17 @@ def compose(found: settings.Settings, environ: Mapping[str, str], caller: Caller
         part_pool=ThreadPool(policy.parts_in_flight, "part"),
         log=log,
         worker=environ.get("AWS_LAMBDA_LOG_STREAM_NAME", f"pid-{os.getpid()}"),
-        prices=found.prices,
-        own_roles=found.own_roles,
+        prices=service_settings.prices,
+        own_roles=service_settings.own_roles,
     )
 
 
 def handle(handler: Handler, event: Any) -> Any:  # noqa: ANN401 - Chalice ships no types
-    """Serve one invocation of a function: handle its event with this process' adapters in the time that it has left."""
+    """Serve one invocation of a function: handle its event with this process' adapters, until its time is over."""
     left_ms = event.context.get_remaining_time_in_millis() if event.context is not None else DEFAULT_BUDGET_MS
-    asking = env(Caller.SWEEP if handler is handlers.sweep else Caller.WORKER)
+    ports = env(Caller.SWEEP if handler is handlers.sweep else Caller.WORKER)
     with tracing.step(handler.__name__):
-        return handler(asking, event.to_dict(), asking.clock.now_ms() + int(left_ms))
+        return handler(ports, event.to_dict(), ports.clock.now_ms() + int(left_ms))
 
 
 def respond(request: Any, operation: Operation) -> Response:  # noqa: ANN401 - Chalice ships no types

@@ -23,14 +23,16 @@ from chalicelib.core.budgets import (
     worst_answer_ms,
     worst_sweep_ms,
 )
-from chalicelib.core.feeds import FeedEnds, FeedPlace, loop_from
+from chalicelib.core.endpoints import Endpoint, Feed
+from chalicelib.core.feeds import FeedEnds, FeedLocation, loop_from
 from chalicelib.core.inputs import StorageClass
 from chalicelib.core.keys import Issuer, UnusableKeys, signing_key, signs
-from chalicelib.core.model import Bucket, Endpoint, Feed, OverwriteMode
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, Policy
 from chalicelib.core.prefixes import is_folder, why_no_folder
 from chalicelib.core.prices import LIST_PRICES, Prices, with_overrides
 from chalicelib.core.roles import session_prefix
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.core.shares import shortest_share_ms
 from chalicelib.core.webhooks import Network
 
@@ -106,18 +108,18 @@ class IssuerEntry(_Strict):
 
     @cached_property
     def keys(self) -> dict[str, jwt.PyJWK]:
-        """The given keys, by id. Raises UnusableKeys if any is unusable: an operator wrote them down, so each must be
-        right."""
-        found: dict[str, jwt.PyJWK] = {}
+        """The configured keys, by id. Raises UnusableKeys if any is unusable: an operator wrote them down, so each must
+        be right."""
+        keys_by_id: dict[str, jwt.PyJWK] = {}
         for raw in self.jwks.keys if self.jwks else ():
             if not signs(raw):
                 continue
             key = signing_key(raw)
             assert key.key_id is not None
-            if key.key_id in found:
+            if key.key_id in keys_by_id:
                 raise UnusableKeys(f"each key needs a kid of its own: {key.key_id!r}")
-            found[key.key_id] = key
-        return found
+            keys_by_id[key.key_id] = key
+        return keys_by_id
 
     def origin(self) -> Issuer:
         return Issuer(self.issuer, self.audience, self.tenant_claim, self.keys, self.jwks_url or "")
@@ -126,8 +128,8 @@ class IssuerEntry(_Strict):
 def _check_url(url: str) -> None:
     """Refuse any URL but plain https://. Over plain HTTP, anybody on the network path could supply keys and so sign
     themselves in."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.fragment:
+    parsed = urlsplit(url)
+    if parsed.scheme != "https" or not parsed.hostname or parsed.username is not None or parsed.fragment:
         raise ValueError("jwks_url must be https:// and a host, without user or fragment")
 
 
@@ -206,43 +208,45 @@ class Settings:
 
 
 def read(environ: Mapping[str, str]) -> Settings:
-    """Read the settings. Raises SettingsError that names each wrong variable."""
-    ours = {name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name.startswith(PREFIX)}
+    """Read the settings. Raises a SettingsError that names each wrong variable."""
+    variables = {name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name.startswith(PREFIX)}
     region = environ.get("AWS_REGION", "")
     if not region:
         raise SettingsError("AWS_REGION is not set")
     try:
-        found = _Environment.model_validate(ours)
+        environment = _Environment.model_validate(variables)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{PREFIX}{'.'.join(str(where) for where in e['loc']).upper()}: {e['msg']}" for e in error.errors()
+        faults = "; ".join(
+            f"{PREFIX}{'.'.join(str(key) for key in fault['loc']).upper()}: {fault['msg']}" for fault in error.errors()
         )
         # Not "from error": that would show the values in the log.
-        raise SettingsError(f"the environment is not usable: {wrong}") from None
-    _check_names("EFT_ENDPOINTS", (entry.id for entry in found.endpoints))
-    _check_names("EFT_FEEDS", (entry.id for entry in found.feeds))
-    _check_names("EFT_AUTH", (entry.issuer for entry in found.auth.issuers))
-    endpoints = {entry.id: _endpoint(entry) for entry in found.endpoints}
+        raise SettingsError(f"the environment is not usable: {faults}") from None
+    _check_names("EFT_ENDPOINTS", (entry.id for entry in environment.endpoints))
+    _check_names("EFT_FEEDS", (entry.id for entry in environment.feeds))
+    _check_names("EFT_AUTH", (entry.issuer for entry in environment.auth.issuers))
+    endpoints = {entry.id: _endpoint(entry) for entry in environment.endpoints}
     feeds = {
         entry.id: Feed(entry.id, entry.tenant, entry.source, entry.target, entry.mode, name=entry.id)
-        for entry in found.feeds
+        for entry in environment.feeds
     }
-    _check_regions(region, found)
+    _check_regions(region, environment)
     check_feeds(endpoints, feeds)
     return Settings(
         region=region,
-        peer_region=found.peer_region,
-        table=found.table,
-        event_bus=found.event_bus,
-        own_roles=tuple(found.own_roles),
-        control_buckets={name: Bucket(bucket, name, found.account) for name, bucket in found.control_buckets.items()},
-        queue_urls=found.queue_urls,
+        peer_region=environment.peer_region,
+        table=environment.table,
+        event_bus=environment.event_bus,
+        own_roles=tuple(environment.own_roles),
+        control_buckets={
+            name: Bucket(bucket, name, environment.account) for name, bucket in environment.control_buckets.items()
+        },
+        queue_urls=environment.queue_urls,
         endpoints=endpoints,
         feeds=feeds,
-        policy=_policy(found.policy),
-        prices=_prices({region, found.peer_region}, found.prices),
-        issuers=tuple(entry.origin() for entry in found.auth.issuers),
-        webhook_networks=found.webhook_networks,
+        policy=_policy(environment.policy),
+        prices=_prices({region, environment.peer_region}, environment.prices),
+        issuers=tuple(entry.origin() for entry in environment.auth.issuers),
+        webhook_networks=environment.webhook_networks,
     )
 
 
@@ -296,8 +300,8 @@ def _prices(regions: set[str], overrides: Mapping[str, PricesEntry]) -> dict[str
     unknown = overrides.keys() - regions
     if unknown:
         raise SettingsError(f"EFT_PRICES: jobs have no target in {', '.join(sorted(unknown))}")
-    given = {region: entry.model_dump(exclude_none=True) for region, entry in overrides.items()}
-    return {region: with_overrides(LIST_PRICES, given.get(region, {})) for region in regions}
+    changes = {region: entry.model_dump(exclude_none=True) for region, entry in overrides.items()}
+    return {region: with_overrides(LIST_PRICES, changes.get(region, {})) for region in regions}
 
 
 def _endpoint(entry: EndpointEntry) -> Endpoint:
@@ -315,26 +319,26 @@ def _endpoint(entry: EndpointEntry) -> Endpoint:
 
 
 def _check_names(variable: str, names: Iterable[str]) -> None:
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        raise SettingsError(f"{variable}: there more than once: {', '.join(twice)}")
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise SettingsError(f"{variable}: there more than once: {', '.join(repeated)}")
 
 
-def _check_regions(region: str, found: _Environment) -> None:
-    expected = {region, found.peer_region}
-    if found.peer_region == region:
+def _check_regions(region: str, environment: _Environment) -> None:
+    expected = {region, environment.peer_region}
+    if environment.peer_region == region:
         raise SettingsError(f"EFT_PEER_REGION is {region}, which is this Region")
-    if set(found.control_buckets) != expected or len(set(found.control_buckets.values())) != len(expected):
+    if set(environment.control_buckets) != expected or len(set(environment.control_buckets.values())) != len(expected):
         raise SettingsError(f"EFT_CONTROL_BUCKETS must name one bucket for each of {sorted(expected)}")
-    if set(found.queue_urls) != QUEUES:
+    if set(environment.queue_urls) != QUEUES:
         raise SettingsError(f"EFT_QUEUE_URLS must name the queues {', '.join(sorted(QUEUES))}")
-    for entry in found.endpoints:
+    for entry in environment.endpoints:
         # A job's records live in the Region of its destination: there must be a control bucket there.
         if "write" in entry.access and entry.region not in expected:
             raise SettingsError(
                 f"EFT_ENDPOINTS: {entry.id} is written to in {entry.region}, which has no control bucket"
             )
-        if entry.bucket in found.control_buckets.values():
+        if entry.bucket in environment.control_buckets.values():
             # A tenant that writes there could forge claims and receipts; one that reads there would see other tenants'
             # jobs.
             raise SettingsError(f"EFT_ENDPOINTS: {entry.id} is a control bucket, which no endpoint may be")
@@ -357,9 +361,11 @@ def check_feeds(endpoints: Mapping[str, Endpoint], feeds: Mapping[str, Feed]) ->
                 f"EFT_FEEDS: {feed.id}: an object of the key {source.prefix!r} would have no name at the target: "
                 "choose a folder at either end"
             )
-    places = [FeedPlace.of(FeedEnds(feed, endpoints[feed.source], endpoints[feed.target])) for feed in feeds.values()]
-    for start in places:
-        loop = loop_from(start, lambda bucket: [place for place in places if place.source_bucket == bucket])
+    locations = [
+        FeedLocation.of(FeedEnds(feed, endpoints[feed.source], endpoints[feed.target])) for feed in feeds.values()
+    ]
+    for start in locations:
+        loop = loop_from(start, lambda bucket: [location for location in locations if location.source_bucket == bucket])
         if loop is None:
             raise SettingsError(f"EFT_FEEDS: {start.feed_id}: feeds take what it writes on to too many buckets")
         if loop:

@@ -86,9 +86,9 @@ def serve(name: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder; default out/package.")
 def package(out: Path | None) -> None:
     """Make the zip and the template for AWS."""
-    made = packaging.build(out=out)
-    size_mb = made.zip.stat().st_size / 1_000_000
-    click.echo(f"{made.template} and {made.zip.name} ({size_mb:.1f} MB){', unchanged' if made.cached else ''}")
+    built = packaging.build(out=out)
+    size_mb = built.zip.stat().st_size / 1_000_000
+    click.echo(f"{built.template} and {built.zip.name} ({size_mb:.1f} MB){', unchanged' if built.cached else ''}")
 
 
 @main.command("region")

@@ -15,7 +15,7 @@ TABLE = "Table"
 
 @dataclass(frozen=True)
 class CodeLocation:
-    """The place to which the zip was uploaded."""
+    """The location to which the zip was uploaded."""
 
     bucket: str
     key: str

@@ -180,15 +180,15 @@ class Cloud:
 
     def _start(self) -> None:
         with self._phase("package") as phase:
-            made = package.build(self._project)
-            phase("package (unchanged)" if made.cached else "package")
+            built = package.build(self._project)
+            phase("package (unchanged)" if built.cached else "package")
         with self._phase("emulator"):
             self._emulator = emulator = self._start_emulator()
         with self._phase("gateway"):
             self._gateway = gateway = self._start_gateway(emulator.base_url)
         Issuer.create(self.run.issuer_file)
         self._key_server = keys = KeyServer(self.run.issuer_file, self.run.folder)
-        deployer = Deployer(made, emulator.base_url, keys.certificate)
+        deployer = Deployer(built, emulator.base_url, keys.certificate)
         with self._phase("deploy West and East"):
             stacks = self._deploy(
                 deployer,
@@ -208,9 +208,9 @@ class Cloud:
     def _phase(self, name: str) -> Iterator[Callable[[str], None]]:
         """Report how long the block took. The block may rename the phase."""
         names = [name]
-        begun = time.monotonic()
+        started_s = time.monotonic()
         yield names.append
-        self._on_phase(names[-1], time.monotonic() - begun)
+        self._on_phase(names[-1], time.monotonic() - started_s)
 
     def _start_emulator(self) -> ServerProcess:
         binary = REPOSITORY / ".venv-cloud" / "bin" / "ministack"
@@ -242,19 +242,19 @@ class Cloud:
         return stacks
 
     def _await_health(self, emulator: ServerProcess, stack: Stack) -> None:
-        last = ["no answer"]
+        last_answer = ["no answer"]
 
         def healthy() -> bool:
             if not emulator.alive:
                 raise CloudError(f"ministack ended; the end of {emulator.log_path}:\n{emulator.log_tail()}")
-            status, last[0] = _get(f"{emulator.base_url}{stack.api_path}/health")
+            status, last_answer[0] = _get(f"{emulator.base_url}{stack.api_path}/health")
             return status == 200
 
         try:
             wait_until(healthy, f"{stack.region}: /health answers 200", _HEALTHY_S)
         except WaitError as error:
             log = self.run.function_logs / stack.region / "api.log"
-            raise CloudError(f"{error}. Its last answer: {last[0]}\nThe function's log: {log}") from error
+            raise CloudError(f"{error}. Its last answer: {last_answer[0]}\nThe function's log: {log}") from error
 
     def _started_key_server(self) -> KeyServer:
         if self._key_server is None:

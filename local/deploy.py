@@ -163,8 +163,8 @@ class Deployer:
 
         def learned() -> bool:
             lambda_.invoke(FunctionName=f"{STACK}-sweep", Payload=json.dumps(SCHEDULED).encode())
-            found = s3.list_objects_v2(Bucket=stack.control_bucket, Prefix=record_key(issuer))
-            return bool(found.get("KeyCount"))
+            page = s3.list_objects_v2(Bucket=stack.control_bucket, Prefix=record_key(issuer))
+            return bool(page.get("KeyCount"))
 
         try:
             wait_until(learned, "the issuer's keys are fetched", KEYS_TIMEOUT_S)

@@ -48,13 +48,13 @@ class Issuer:
 
     def _with_a_new_key(self, kid: str) -> Issuer:
         keys = {kid: ec.generate_private_key(ec.SECP256R1()), **self.keys}
-        made = Issuer(self.file, dict(list(keys.items())[:_PUBLISHED]))
+        issuer = Issuer(self.file, dict(list(keys.items())[:_PUBLISHED]))
         # Write under another name first, so that a concurrent reader always finds a whole file.
         draft = self.file.with_suffix(".new")
         draft.touch(mode=0o600)
-        draft.write_text(json.dumps({name: _pem(key) for name, key in made.keys.items()}))
+        draft.write_text(json.dumps({name: _pem(key) for name, key in issuer.keys.items()}))
         os.replace(draft, self.file)
-        return made
+        return issuer
 
     @property
     def kid(self) -> str:
@@ -77,15 +77,15 @@ class Issuer:
         scope: str = "read write administer operate",
         lifetime_s: int = 30 * _DAY_S,
     ) -> str:
-        now = int(time.time())
+        now_s = int(time.time())
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": subject,
             "tenant": tenant,
             "scope": scope,
-            "iat": now,
-            "exp": now + lifetime_s,
+            "iat": now_s,
+            "exp": now_s + lifetime_s,
         }
         return jwt.encode(claims, self.keys[self.kid], algorithm="ES256", headers={"kid": self.kid})
 

@@ -99,60 +99,60 @@ def _tools() -> bytes:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Allow one packager at a time: `make demo` beside `make test` must not see half a package."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / "lock").open("w") as lock:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _build(project: Path, sources: list[str], out: Path) -> None:
-    dependencies = _dependencies(project, out)
-    with _scratch(out) as scratch:
-        snapshot, made = scratch / "project", scratch / "made"
+def _build(project: Path, sources: list[str], folder: Path) -> None:
+    dependencies = _dependencies(project, folder)
+    with _scratch(folder) as scratch:
+        snapshot, packaged = scratch / "project", scratch / "made"
         for name in sources:
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project / name, snapshot / name)
         (snapshot / "requirements.txt").write_text("")  # the dependencies are in another zip
-        _chalice_package(snapshot, made, ["--merge-template", str(snapshot / "template.yaml")])
-        whole = scratch / "deployment.zip"
-        shutil.copyfile(dependencies, whole)
-        add_finished(made / "deployment.zip", scratch / "tree", whole)
-        _finish_template(made / "sam.yaml", out / "sam.yaml")
-        whole.replace(out / "deployment.zip")
+        _chalice_package(snapshot, packaged, ["--merge-template", str(snapshot / "template.yaml")])
+        complete = scratch / "deployment.zip"
+        shutil.copyfile(dependencies, complete)
+        add_finished(packaged / "deployment.zip", scratch / "tree", complete)
+        _finish_template(packaged / "sam.yaml", folder / "sam.yaml")
+        complete.replace(folder / "deployment.zip")
 
 
-def _dependencies(project: Path, out: Path) -> Path:
+def _dependencies(project: Path, folder: Path) -> Path:
     """Return a finished zip of the packages in requirements.txt, as Chalice vendors them. It is kept until the
     requirements change, so that an edit of the product itself is packaged in seconds."""
     requirements = (project / "requirements.txt").read_bytes()
     digest = hashlib.sha256(_tools() + requirements).hexdigest()[:16]
-    kept = out / f"dependencies-{digest}.zip"
-    if kept.is_file():
-        return kept
-    with _scratch(out) as scratch:
-        bare, made = scratch / "project", scratch / "made"
+    cached = folder / f"dependencies-{digest}.zip"
+    if cached.is_file():
+        return cached
+    with _scratch(folder) as scratch:
+        bare, packaged = scratch / "project", scratch / "made"
         (bare / ".chalice").mkdir(parents=True)
         (bare / ".chalice" / "config.json").write_text('{"version": "2.0", "app_name": "bare", "stages": {"prod": {}}}')
         (bare / "app.py").write_text(_BARE_APP)
         (bare / "requirements.txt").write_bytes(requirements)
-        _chalice_package(bare, made, [])
+        _chalice_package(bare, packaged, [])
         finished = scratch / "finished.zip"
-        add_finished(made / "deployment.zip", scratch / "tree", finished, without=("app.py", "chalice/"))
-        for stale in out.glob("dependencies-*.zip"):
-            stale.unlink()
-        finished.replace(kept)
-    return kept
+        add_finished(packaged / "deployment.zip", scratch / "tree", finished, without=("app.py", "chalice/"))
+        for outdated in folder.glob("dependencies-*.zip"):
+            outdated.unlink()
+        finished.replace(cached)
+    return cached
 
 
 @contextmanager
-def _scratch(out: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="build-", dir=out) as folder:
+def _scratch(parent: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="build-", dir=parent) as folder:
         yield Path(folder)
 
 
-def _chalice_package(project: Path, made: Path, options: list[str]) -> None:
+def _chalice_package(project: Path, out: Path, options: list[str]) -> None:
     # Chalice asks botocore for a Region although packaging needs none, and the template names none. The developer's own
     # AWS_PROFILE, which may not even exist, must not matter.
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -160,31 +160,31 @@ def _chalice_package(project: Path, made: Path, options: list[str]) -> None:
     command = [
         *(sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"),
         *("--project-dir", str(project), "package", "--stage", STAGE, "--template-format", "yaml"),
-        *(*options, str(made)),
+        *(*options, str(out)),
     ]
-    done = subprocess.run(command, env=env, cwd=project, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not (made / "deployment.zip").is_file():
-        raise PackageError(f"chalice package failed:\n{done.stdout}{done.stderr}")
+    completed = subprocess.run(command, env=env, cwd=project, capture_output=True, text=True, check=False)
+    if completed.returncode != 0 or not (out / "deployment.zip").is_file():
+        raise PackageError(f"chalice package failed:\n{completed.stdout}{completed.stderr}")
 
 
-def _finish_template(made: Path, template: Path) -> None:
+def _finish_template(packaged: Path, template: Path) -> None:
     """Write the template as plain YAML. Chalice writes aliases, which not every reader of templates understands."""
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, _data: object) -> bool:
             return True
 
-    template.write_text(yaml.dump(yaml.safe_load(made.read_text()), Dumper=Plain, width=120))
+    template.write_text(yaml.dump(yaml.safe_load(packaged.read_text()), Dumper=Plain, width=120))
 
 
-def add_finished(made: Path, tree: Path, whole: Path, without: tuple[str, ...] = ()) -> None:
-    """Add the contents of the zip `made` to the zip `whole`, with bytecode, in a fixed order and with fixed times.
+def add_finished(packaged: Path, tree: Path, target: Path, without: tuple[str, ...] = ()) -> None:
+    """Add the contents of the zip `packaged` to the zip `target`, with bytecode, in a fixed order and with fixed times.
     Service models that aren't needed, and names that begin with one of `without`, are left out.
 
     Lambda's code folder is read-only: without bytecode in the zip every cold start compiles every module again, which
     doubles the time of importing. The bytecode is marked as unchecked, since unzipping changes the files' times.
     """
-    with zipfile.ZipFile(made) as archive:
+    with zipfile.ZipFile(packaged) as archive:
         names = [name for name in archive.namelist() if _needed(name) and not name.startswith(without)]
         archive.extractall(tree, members=names)
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -193,7 +193,7 @@ def add_finished(made: Path, tree: Path, whole: Path, without: tuple[str, ...] =
     )
     if not compiled:
         raise PackageError(f"a module of the package does not compile; try `{sys.executable} -m compileall` on it")
-    with zipfile.ZipFile(whole, "a", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in tree.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(tree).as_posix(), _ZIP_TIME)
             entry.external_attr = (0o755 if path.suffix == ".so" else 0o644) << 16

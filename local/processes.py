@@ -32,8 +32,8 @@ class FunctionProcess:
 
 def function_processes(emulator_pid: int) -> list[FunctionProcess]:
     """Return every process that runs a function of the emulator, busy or idle."""
-    found = (_inspect(Path("/proc") / name, emulator_pid) for name in os.listdir("/proc") if name.isdigit())
-    return [process for process in found if process is not None]
+    processes = (_inspect(Path("/proc") / name, emulator_pid) for name in os.listdir("/proc") if name.isdigit())
+    return [process for process in processes if process is not None]
 
 
 def _inspect(folder: Path, emulator_pid: int) -> FunctionProcess | None:
@@ -63,17 +63,17 @@ def until_quiet(look: Callable[[], list[int]], number: signal.Signals) -> set[in
 
     Return all processes that it was sent to. Raises ProcessError if that takes too long.
     """
-    hit: set[int] = set()
-    now = time.monotonic()
-    quiet_since, deadline = now, now + _TIMEOUT_S
-    while now - quiet_since < _QUIET_S:
-        found = look()
-        if found:
-            send(number, found)
-            hit.update(found)
-            quiet_since = time.monotonic()
-        if now > deadline:
-            raise ProcessError(f"still there after {_TIMEOUT_S:g} s of {number.name}: {found}")
+    signalled: set[int] = set()
+    now_s = time.monotonic()
+    quiet_since_s, deadline_s = now_s, now_s + _TIMEOUT_S
+    while now_s - quiet_since_s < _QUIET_S:
+        pids = look()
+        if pids:
+            send(number, pids)
+            signalled.update(pids)
+            quiet_since_s = time.monotonic()
+        if now_s > deadline_s:
+            raise ProcessError(f"still there after {_TIMEOUT_S:g} s of {number.name}: {pids}")
         time.sleep(_POLL_S)
-        now = time.monotonic()
-    return hit
+        now_s = time.monotonic()
+    return signalled

@@ -32,7 +32,7 @@ class RegionError(RuntimeError):
 
 
 @dataclass
-class Done:
+class Intervention:
     """The steps that were done to a Region. Times are epoch milliseconds; a step's time is when it was finished."""
 
     action: str
@@ -42,15 +42,15 @@ class Done:
     pids: set[int] = field(default_factory=set)
     """The function processes that were killed, stopped or continued."""
 
-    def step(self, what: str) -> None:
-        self.steps.append((_now_ms(), what))
+    def step(self, description: str) -> None:
+        self.steps.append((_now_ms(), description))
 
     @property
     def took_ms(self) -> int:
         return (self.steps[-1][0] if self.steps else self.began_ms) - self.began_ms
 
     def __str__(self) -> str:
-        lines = [f"  {at_ms - self.began_ms:6d} ms  {what}" for at_ms, what in self.steps]
+        lines = [f"  {at_ms - self.began_ms:6d} ms  {description}" for at_ms, description in self.steps]
         return "\n".join([f"{self.action} {self.region} at {self.began_ms}:", *lines])
 
 
@@ -86,81 +86,81 @@ class Regions:
 
     # ---- actions on a Region ---------------------------------------------------------------------------------------
 
-    def kill(self, region: str, *, storage: bool = False) -> Done:
+    def kill(self, region: str, *, storage: bool = False) -> Intervention:
         """Kill the Region's stack while it works. Its processes end, nothing of it runs or answers any more, and writes
         that its table had not replicated are stuck. Its queues and schedules still exist, but are unreachable.
 
         S3 goes on for the buckets of the Region, and still sends events about new objects to its queues. With
         `storage`, S3 dies too.
         """
-        done, name = _begin("kill", region)
+        intervention, name = _begin("kill", region)
         # The processes are stopped first, so that they all die at this very moment and not one function after the
         # other. A process that the emulator starts before its functions are switched off is already cut off, and is
         # killed below.
-        self._stop_once(done, name)
+        self._stop_once(intervention, name)
         self._stall(name)
-        done.step("replication stalled")
+        intervention.step("replication stalled")
         control(self._gateway_url, "PUT", f"cut/{name}{'?s3=true' if storage else ''}")
-        done.step(f"API{', functions and storage' if storage else ' and functions'} cut off")
-        self._switch(done, name, on=False)
-        done.pids |= until_quiet(lambda: self.processes(name), signal.SIGKILL)
-        done.step(f"{len(done.pids)} function processes killed")
-        return done
+        intervention.step(f"API{', functions and storage' if storage else ' and functions'} cut off")
+        self._switch(intervention, name, on=False)
+        intervention.pids |= until_quiet(lambda: self.processes(name), signal.SIGKILL)
+        intervention.step(f"{len(intervention.pids)} function processes killed")
+        return intervention
 
-    def hang(self, region: str) -> Done:
+    def hang(self, region: str) -> Intervention:
         """Stop the whole Region while it works, without any sign to others. Its processes sleep. Its API, its services
         and its storage accept connections and answer nothing. Its table replicates nothing."""
-        done, name = _begin("hang", region)
-        self._stop_once(done, name)
+        intervention, name = _begin("hang", region)
+        self._stop_once(intervention, name)
         self._stall(name)
-        done.step("replication stalled")
+        intervention.step("replication stalled")
         control(self._gateway_url, "PUT", f"cut/{name}?s3=true&how=hang")
-        done.step("API, functions, services and storage hang")
-        self._keep_asleep(done, name)
-        return done
+        intervention.step("API, functions, services and storage hang")
+        self._keep_asleep(intervention, name)
+        return intervention
 
-    def restore(self, region: str) -> Done:
+    def restore(self, region: str) -> Intervention:
         """Bring a killed Region back, with its old messages and schedules, and with a table that is behind: replication
         resumes last. The workers of a Region that hung continue where they were."""
-        done, name = _begin("restore", region)
+        intervention, name = _begin("restore", region)
         control(self._gateway_url, "DELETE", f"cut/{name}")
-        done.step("API, functions and storage joined again")
-        self._wake(done, name)
-        self._switch(done, name, on=True)
-        self._release(done, name)
-        return done
+        intervention.step("API, functions and storage joined again")
+        self._continue(intervention, name)
+        self._switch(intervention, name, on=True)
+        self._release(intervention, name)
+        return intervention
 
-    def freeze(self, region: str) -> Done:
+    def freeze(self, region: str) -> Intervention:
         """Stop the Region's function processes while they work, and let no other start: a worker that holds a lease
         falls asleep. Its table goes on replicating."""
-        done, name = _begin("freeze", region)
-        self._stop_once(done, name)
-        self._keep_asleep(done, name)
-        return done
+        intervention, name = _begin("freeze", region)
+        self._stop_once(intervention, name)
+        self._keep_asleep(intervention, name)
+        return intervention
 
-    def thaw(self, region: str) -> Done:
+    def thaw(self, region: str) -> Intervention:
         """Let a frozen Region continue as if no time had passed."""
-        done, name = _begin("thaw", region)
-        self._wake(done, name)
+        intervention, name = _begin("thaw", region)
+        self._continue(intervention, name)
         if name not in self._cut():
-            self._switch(done, name, on=True)
-        return done
+            self._switch(intervention, name, on=True)
+        return intervention
 
-    def isolate(self, region: str) -> Done:
+    def isolate(self, region: str) -> Intervention:
         """Cut the Region's table off from the other Region's, in both directions. Everything else goes on."""
-        done, name = _begin("isolate", region)
+        intervention, name = _begin("isolate", region)
         self._stall(name)
-        done.step("replication stalled")
-        return done
+        intervention.step("replication stalled")
+        return intervention
 
-    def rejoin(self, region: str) -> Done:
+    def rejoin(self, region: str) -> Intervention:
         """Let the tables of an isolated Region and of the other one exchange the writes that they hold back."""
-        done, name = _begin("rejoin", region)
+        intervention, name = _begin("rejoin", region)
         if name in self._cut():
-            done.step("left alone: the Region is dead, `restore` releases its replication")
+            intervention.step("left alone: the Region is dead, `restore` releases its replication")
         else:
-            self._release(done, name)
-        return done
+            self._release(intervention, name)
+        return intervention
 
     # ---- state of a Region -----------------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class Regions:
         return {
             "region": name,
             "cut": name in self._cut(),
-            "stalled": [way for way in self._replication()["stalled"] if name in way],
+            "stalled": [direction for direction in self._replication()["stalled"] if name in direction],
             "processes": {
                 function: [process.pid for process in processes if process.function == function]
                 for function in sorted({process.function for process in processes})
@@ -188,32 +188,32 @@ class Regions:
     # ---- steps -----------------------------------------------------------------------------------------------------
 
     def _find(self, name: str, function: str | None = None) -> list[FunctionProcess]:
-        wanted = None if function is None else f"{STACK}-{function}"
+        function_name = None if function is None else f"{STACK}-{function}"
         return [
             process
             for process in function_processes(self._emulator_pid)
-            if process.region == name and wanted in (None, process.function)
+            if process.region == name and function_name in (None, process.function)
         ]
 
-    def _stop_once(self, done: Done, name: str) -> None:
+    def _stop_once(self, intervention: Intervention, name: str) -> None:
         pids = self.processes(name)
         send(signal.SIGSTOP, pids)
-        done.pids.update(pids)
-        done.step(f"{len(pids)} function processes stopped in mid-work")
+        intervention.pids.update(pids)
+        intervention.step(f"{len(pids)} function processes stopped in mid-work")
 
-    def _keep_asleep(self, done: Done, name: str) -> None:
+    def _keep_asleep(self, intervention: Intervention, name: str) -> None:
         """Let no process start any more, and stop those that were just being started."""
-        self._switch(done, name, on=False)
-        done.pids |= until_quiet(lambda: [p.pid for p in self._find(name) if not p.stopped], signal.SIGSTOP)
-        done.step(f"{len(done.pids)} function processes stopped")
+        self._switch(intervention, name, on=False)
+        intervention.pids |= until_quiet(lambda: [p.pid for p in self._find(name) if not p.stopped], signal.SIGSTOP)
+        intervention.step(f"{len(intervention.pids)} function processes stopped")
 
-    def _wake(self, done: Done, name: str) -> None:
+    def _continue(self, intervention: Intervention, name: str) -> None:
         stopped = {process.pid for process in self._find(name) if process.stopped}
         send(signal.SIGCONT, stopped)
-        done.pids |= stopped
-        done.step(f"{len(stopped)} function processes continued")
+        intervention.pids |= stopped
+        intervention.step(f"{len(stopped)} function processes continued")
 
-    def _switch(self, done: Done, name: str, *, on: bool) -> None:
+    def _switch(self, intervention: Intervention, name: str, *, on: bool) -> None:
         """Switch the Region's functions, event sources and rules on or off. Concurrency comes first: with none
         reserved, the emulator takes no message and starts no process."""
         lambda_, events = self._clients[("lambda", name)], self._clients[("events", name)]
@@ -228,28 +228,32 @@ class Regions:
             for rule in events.list_rules(EventBusName=bus["Name"])["Rules"]:
                 switch = events.enable_rule if on else events.disable_rule
                 switch(Name=rule["Name"], EventBusName=bus["Name"])
-        done.step(f"functions, event sources and rules {'on' if on else 'off'}")
+        intervention.step(f"functions, event sources and rules {'on' if on else 'off'}")
 
     def _cut(self) -> list[str]:
-        found: list[str] = control(self._gateway_url, "GET", "cut")["regions"]
-        return found
+        cut_regions: list[str] = control(self._gateway_url, "GET", "cut")["regions"]
+        return cut_regions
 
     def _replication(self) -> dict[str, Any]:
-        found: dict[str, Any] = control(self._gateway_url, "GET", "replication")
-        return found
+        replication: dict[str, Any] = control(self._gateway_url, "GET", "replication")
+        return replication
 
     def _stall(self, name: str) -> None:
         replication = self._replication()
-        both = {way for way in replication["queues"] if name in way}
-        control(self._gateway_url, "PUT", "replication", {"stalled": sorted(both | set(replication["stalled"]))})
+        directions = {direction for direction in replication["queues"] if name in direction}
+        control(self._gateway_url, "PUT", "replication", {"stalled": sorted(directions | set(replication["stalled"]))})
 
-    def _release(self, done: Done, name: str) -> None:
+    def _release(self, intervention: Intervention, name: str) -> None:
         """Resume the Region's replication, except to and from a Region that is dead."""
         replication, dead = self._replication(), self._cut()
-        ways = [way for way in replication["stalled"] if name not in way or any(region in way for region in dead)]
-        held = sum(queue["waiting"] for queue in replication["queues"].values())
-        control(self._gateway_url, "PUT", "replication", {"stalled": ways})
-        done.step(f"replication released, {held} writes were waiting")
+        stalled = [
+            direction
+            for direction in replication["stalled"]
+            if name not in direction or any(region in direction for region in dead)
+        ]
+        waiting = sum(queue["waiting"] for queue in replication["queues"].values())
+        control(self._gateway_url, "PUT", "replication", {"stalled": stalled})
+        intervention.step(f"replication released, {waiting} writes were waiting")
 
 
 def _client(service: str, region: str, url: str) -> Any:  # noqa: ANN401 - any of boto3's clients
@@ -261,9 +265,9 @@ def _pages(client: Any, operation: str, member: str) -> list[Any]:  # noqa: ANN4
     return [entry for page in client.get_paginator(operation).paginate() for entry in page[member]]
 
 
-def _begin(action: str, region: str) -> tuple[Done, str]:
+def _begin(action: str, region: str) -> tuple[Intervention, str]:
     name = _name(region)
-    return Done(action, name, _now_ms()), name
+    return Intervention(action, name, _now_ms()), name
 
 
 def _name(region: str) -> str:

@@ -22,9 +22,9 @@ _NEEDED_BYTES = 3 * 1024**3
 def make(run_folder: Path, abandoned: Callable[[Path], bool], memory: Path = MEMORY) -> Path:
     """Return an empty folder for the cloud of `run_folder`. `abandoned` says whether the cloud of another run's folder
     is gone; if so, that cloud's files are deleted."""
-    for other in memory.glob(f"{_PREFIX}*"):
-        if _is_abandoned(other, abandoned):
-            shutil.rmtree(other, ignore_errors=True)
+    for folder_of_other in memory.glob(f"{_PREFIX}*"):
+        if _is_abandoned(folder_of_other, abandoned):
+            shutil.rmtree(folder_of_other, ignore_errors=True)
     if not _serves(memory):
         folder = run_folder / "tmp"
         folder.mkdir(exist_ok=True)

@@ -55,26 +55,26 @@ def simulate(seeds: int, first: int, seed: int | None) -> None:
 @click.option("--only", help="One mutant alone.")
 def mutants(seeds: int, only: str | None) -> None:
     """Plant each bug and look for it. Exits with 1 if one is not found, or if one is found where none is planted."""
-    began = time.monotonic()
-    found: list[Found] = []
+    started_s = time.monotonic()
+    hunts: list[Found] = []
     with _progress("mutants", None) as advance:
-        for one in hunt_all(seeds, only):
-            found.append(one)
-            click.echo(one.line)
+        for hunt in hunt_all(seeds, only):
+            hunts.append(hunt)
+            click.echo(hunt.line)
             advance(1)
-    if not found:
+    if not hunts:
         raise click.BadParameter(f"there is no mutant {only!r}")
-    right = [one for one in found if one.as_expected]
+    as_expected = [hunt for hunt in hunts if hunt.as_expected]
     if only is None:
-        write_table(found)
+        write_table(hunts)
     result = {
-        "ok": len(right) == len(found),
-        "seconds": round(time.monotonic() - began, 1),
+        "ok": len(as_expected) == len(hunts),
+        "seconds": round(time.monotonic() - started_s, 1),
         "seeds_each": seeds,
-        "mutants": [one.as_json() for one in sorted(found, key=lambda one: one.name)],
+        "mutants": [hunt.as_json() for hunt in sorted(hunts, key=lambda hunt: hunt.name)],
     }
     _write("mutants.json", result)
-    click.echo(f"{len(right)} of {len(found)} as expected, {result['seconds']} s")
+    click.echo(f"{len(as_expected)} of {len(hunts)} as expected, {result['seconds']} s")
     sys.exit(0 if result["ok"] else 1)
 
 
@@ -90,31 +90,33 @@ def _replay(seed: int) -> int:
     return 1 if played.violations else 0
 
 
-def _play(first: int, count: int) -> int:
-    began = time.monotonic()
+def _play(first_seed: int, count: int) -> int:
+    started_s = time.monotonic()
     total = Batch()
     with _progress("seeds", count) as advance:
-        for batch in play_many(first, count):
-            for seed, invariant, what in batch.violations[: max(0, SHOWN - len(total.violations))]:
-                click.echo(f"seed {seed}: {invariant}: {what}")
+        for batch in play_many(first_seed, count):
+            for seed, invariant, detail in batch.violations[: max(0, SHOWN - len(total.violations))]:
+                click.echo(f"seed {seed}: {invariant}: {detail}")
             total.add(batch)
             advance(batch.seeds)
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started_s
     ok = not total.violations and not (count >= ALL_PAIRS_FROM and total.missing)
     ok = ok and not (count >= ALL_SITUATIONS_FROM and total.unseen)
-    result = _result(ok, first, total, seconds)
+    result = _result(ok, first_seed, total, seconds)
     _write("simulation.json", result)
-    _tell(result, total)
+    _print_summary(result, total)
     return 0 if ok else 1
 
 
-def _result(ok: bool, first: int, total: Batch, seconds: float) -> dict[str, Any]:
+def _result(ok: bool, first_seed: int, total: Batch, seconds: float) -> dict[str, Any]:
     calls = sorted({call for _, call in PAIRS})
     return {
         "ok": ok,
-        "first_seed": first,
+        "first_seed": first_seed,
         "seeds": total.seeds,
-        "violations": [dict(zip(("seed", "invariant", "what"), found, strict=True)) for found in total.violations],
+        "violations": [
+            dict(zip(("seed", "invariant", "what"), violation, strict=True)) for violation in total.violations
+        ],
         "calls": total.calls,
         "faults": sum(total.pairs.values()),
         "seconds": round(seconds, 1),
@@ -128,22 +130,24 @@ def _result(ok: bool, first: int, total: Batch, seconds: float) -> dict[str, Any
             "times": {call: {f: n for (f, c), n in sorted(total.pairs.items()) if c == call} for call in calls},
         },
         "situations": {
-            "occurred": {one.value: total.situations[one] for one in Situation if total.situations[one]},
-            "missing": [one.value for one in total.unseen],
+            "occurred": {
+                situation.value: total.situations[situation] for situation in Situation if total.situations[situation]
+            },
+            "missing": [situation.value for situation in total.unseen],
         },
-        "branches": _branches(first, min(BRANCH_SEEDS, total.seeds)),
+        "branches": _branches(first_seed, min(BRANCH_SEEDS, total.seeds)),
     }
 
 
-def _branches(first: int, count: int) -> dict[str, Any]:
+def _branches(first_seed: int, count: int) -> dict[str, Any]:
     """Measure branches in a process of its own: the tracer has to be there before the product is imported."""
-    command = [sys.executable, "-m", "simulation.run.branches", str(first), str(count)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    measured: dict[str, Any] = json.loads(done.stdout)
+    command = [sys.executable, "-m", "simulation.run.branches", str(first_seed), str(count)]
+    completed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    measured: dict[str, Any] = json.loads(completed.stdout)
     return measured
 
 
-def _tell(result: dict[str, Any], total: Batch) -> None:
+def _print_summary(result: dict[str, Any], total: Batch) -> None:
     pairs, branches = result["pairs"], result["branches"]
     click.echo(f"{result['seeds']} seeds, {len(total.violations)} violations")
     click.echo(f"{result['calls']} calls, {result['faults']} faults")
@@ -164,19 +168,19 @@ def _write(name: str, result: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def _progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show progress: a bar for people; for a log, a line at every tenth."""
     console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(label, total=total)
         so_far = 0
 
-        def advance(done: int) -> None:
+        def advance(steps: int) -> None:
             nonlocal so_far
-            bar.advance(task, done)
-            if total and not console.is_terminal and so_far * 10 // total != (so_far + done) * 10 // total:
-                click.echo(f"{so_far + done} of {total} {what}", err=True)
-            so_far += done
+            bar.advance(task, steps)
+            if total and not console.is_terminal and so_far * 10 // total != (so_far + steps) * 10 // total:
+                click.echo(f"{so_far + steps} of {total} {label}", err=True)
+            so_far += steps
 
         yield advance

@@ -1,11 +1,11 @@
-"""Run each folder of tests in one process, so that its servers start once, and folders side by side."""
+"""Run each folder of tests in one process, so that its servers start once. The folders run side by side."""
 
 import os
 
 import pytest
 
 LONGEST_FIRST = ("e2e", "simulation", "steps", "docs", "contract", "entry", "local", "gateway")
-"""The folders that take minutes. One that began last would be waited for alone."""
+"""These folders take minutes. If one of them began last, the others would wait for it alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

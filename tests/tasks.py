@@ -1,4 +1,4 @@
-"""Makes task messages for a queue, and carries them out without one."""
+"""Make task messages for a queue, and carry them out without one."""
 
 from chalicelib.ports import (
     CopyPartition,
@@ -14,7 +14,7 @@ from chalicelib.steps import copy, report, split, verify
 
 
 def task_on(queue: QueueName, job_id: str, control_region: str, name: str, tenant: str = "") -> Task:
-    """The plain task of a queue. `name` is a range for split, else a partition."""
+    """Return the plain task of a queue. `name` is a range for split, else a partition."""
     match queue:
         case QueueName.SPLIT:
             return PlanRange(job_id, control_region, name, tenant)

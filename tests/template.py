@@ -1,6 +1,6 @@
-"""template.yaml as a test reads it: the intrinsics that EFT uses, resolved for given parameters.
+"""Read template.yaml for tests, and resolve the intrinsics that EFT uses, for given parameters.
 
-Not an emulator: what is unknown is an error, so that nothing is silently left out.
+This is no emulator: an unknown intrinsic is an error, so that nothing is silently left out.
 """
 
 import re
@@ -37,8 +37,8 @@ def load() -> dict[str, Any]:
 
 
 def resolve(value: Any, template: Mapping[str, Any], names: Mapping[str, str]) -> Any:
-    """`value` without intrinsics. `names` gives parameters, pseudo parameters and what the resources' names are;
-    parameters that it doesn't give have their defaults."""
+    """Return `value` with its intrinsics resolved. `names` holds parameters, pseudo parameters and the names of
+    resources. A parameter that is not in it has its default."""
     known = {name: str(spec["Default"]) for name, spec in template["Parameters"].items() if "Default" in spec}
     return _Resolver(template, {**known, **names}).of(value)
 
@@ -65,7 +65,7 @@ class _Resolver:
         if name == "Fn::Sub":
             text, extra = argument if isinstance(argument, list) else (argument, {})
             local = {key: self.of(item) for key, item in extra.items()}
-            return _IN_TEXT.sub(lambda found: {**self._names, **local}[found[1]], text)
+            return _IN_TEXT.sub(lambda variable: {**self._names, **local}[variable[1]], text)
         if name == "Fn::If":
             condition, yes, no = argument
             return self.of(yes if self.of(self._conditions[condition]) else no)

@@ -85,13 +85,13 @@ def measure(root: Path, paths: Iterable[Path]) -> Iterator[Finding]:
 
 
 def _measure_function(file: str, function: _Function) -> Iterator[Finding]:
-    name, place = f"{file}:{function.name}", f"{file}:{function.lineno}: {function.name}"
+    name, location = f"{file}:{function.name}", f"{file}:{function.lineno}: {function.name}"
     lines = (function.end_lineno or function.lineno) - function.lineno + 1
     if lines > FUNCTION_LINES_MAX:
-        text = f"{place} has {lines} lines, at most {FUNCTION_LINES_MAX} are allowed"
+        text = f"{location} has {lines} lines, at most {FUNCTION_LINES_MAX} are allowed"
         yield Finding("long_functions", name, text)
-    if (ways := complexity(function)) > COMPLEXITY_MAX:
-        text = f"{place} has complexity {ways}, at most {COMPLEXITY_MAX} is allowed"
+    if (measured := complexity(function)) > COMPLEXITY_MAX:
+        text = f"{location} has complexity {measured}, at most {COMPLEXITY_MAX} is allowed"
         yield Finding("complex_functions", name, text)
 
 

@@ -63,7 +63,7 @@ def _common_ends(cycle: LifeCycle[Any, Any]) -> dict[Any, Any]:
     sources: dict[tuple[Any, Any], set[Any]] = {}
     for (source, event), target in cycle.table.items():
         sources.setdefault((event, target), set()).add(source)
-    common = {event: to for (event, to), found in sources.items() if to in cycle.finals and found == opened}
+    common = {event: to for (event, to), states in sources.items() if to in cycle.finals and states == opened}
     return common if len(opened) > 1 and len(common) > 1 else {}
 
 

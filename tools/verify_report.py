@@ -20,8 +20,8 @@ from typing import BinaryIO, TypeVar
 
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.ids import aside_of, is_aside, is_part_id, split_part_id
-from chalicelib.core.model import Manifest, Receipt
+from chalicelib.core.ids import aside_of, is_aside, is_partition_id, split_partition_id
+from chalicelib.core.manifests import Manifest, Receipt
 from chalicelib.core.report import ReportFormat, opening, render
 from chalicelib.core.settle import CHAIN_START, chain
 
@@ -47,21 +47,25 @@ class Verified:
     """The partition to which rows of the previous one were set aside. Its receipt must come next."""
 
     def add(self, receipt: Receipt, line: bytes) -> None:
-        if not is_part_id(receipt.part):
-            raise Differs(f"{receipt.part!r} is no partition")
-        range_id, ordinal = split_part_id(receipt.part)
-        if receipt.part <= self._before:
-            raise Differs(f"the receipt of {receipt.part} comes after that of {self._before}: out of order, or twice")
+        if not is_partition_id(receipt.partition_id):
+            raise Differs(f"{receipt.partition_id!r} is no partition")
+        range_id, ordinal = split_partition_id(receipt.partition_id)
+        if receipt.partition_id <= self._before:
+            raise Differs(
+                f"the receipt of {receipt.partition_id} comes after that of {self._before}: out of order, or twice"
+            )
         highest, _ = self._ranges.get(range_id, (0, False))
-        if ordinal != highest + (not is_aside(receipt.part)):
-            raise Differs(f"the receipt of {range_id}-{highest + 1:06d} is missing before that of {receipt.part}")
-        if not is_aside(receipt.part):
+        if ordinal != highest + (not is_aside(receipt.partition_id)):
+            raise Differs(
+                f"the receipt of {range_id}-{highest + 1:06d} is missing before that of {receipt.partition_id}"
+            )
+        if not is_aside(receipt.partition_id):
             if self._awaited:
-                raise Differs(f"the receipt of {self._awaited} is missing before that of {receipt.part}")
+                raise Differs(f"the receipt of {self._awaited} is missing before that of {receipt.partition_id}")
             self._ranges[range_id] = ordinal, receipt.last
-        elsewhere = any(not row.outcome.is_end for row in receipt.rows) and not is_aside(receipt.part)
-        self._awaited = aside_of(receipt.part) if elsewhere else ""
-        self._before = receipt.part
+        elsewhere = any(not row.outcome.is_end for row in receipt.rows) and not is_aside(receipt.partition_id)
+        self._awaited = aside_of(receipt.partition_id) if elsewhere else ""
+        self._before = receipt.partition_id
         self.partitions += 1
         self.rows += sum(row.outcome.is_end for row in receipt.rows)
         self.head = chain(self.head, hashlib.sha256(line).hexdigest())
@@ -69,9 +73,9 @@ class Verified:
     def end(self, expected: str) -> None:
         """Check, after the last receipt, that none is missing and that the chain is the one that was settled. Raises
         Differs."""
-        for range_id, (highest, last) in self._ranges.items():
-            forked = all(any(name.startswith(range_id + half) for name in self._ranges) for half in "01")
-            if not last and not forked:
+        for range_id, (highest, is_last) in self._ranges.items():
+            is_split = all(any(name.startswith(range_id + half) for name in self._ranges) for half in "01")
+            if not is_last and not is_split:
                 raise Differs(f"the receipts after {range_id}-{highest:06d} are missing")
         if self._awaited:
             raise Differs(f"the receipt of {self._awaited} is missing")
@@ -91,8 +95,8 @@ def verify(receipts: Path, chain_sha256: str, report: Path | None) -> Verified:
             pass
     verified.end(chain_sha256)
     if report is not None and format_of_report is not None:
-        with receipts.open("rb") as bundle, report.open("rb") as given:
-            _compare(_expected(bundle, format_of_report), given)
+        with receipts.open("rb") as bundle, report.open("rb") as report_file:
+            _compare(_expected(bundle, format_of_report), report_file)
     return verified
 
 
@@ -103,10 +107,14 @@ def _partitions(bundle: BinaryIO, verified: Verified) -> Iterator[tuple[bytes, b
         number += 2
         manifest_line, receipt_line = _cut(line, number - 1), _cut(bundle.readline(), number)
         manifest, receipt = _read(manifest_line, Manifest, number - 1), _read(receipt_line, Receipt, number)
-        if manifest.part != receipt.part:
-            raise Differs(f"line {number} is the receipt of {receipt.part}; that of {manifest.part} must be there")
+        if manifest.partition_id != receipt.partition_id:
+            raise Differs(
+                f"line {number} is the receipt of {receipt.partition_id}; that of {manifest.partition_id} must be there"
+            )
         if hashlib.sha256(manifest_line).hexdigest() != receipt.manifest_sha256:
-            raise Differs(f"line {number - 1} is not the manifest that the receipt of {receipt.part} was written for")
+            raise Differs(
+                f"line {number - 1} is not the manifest that the receipt of {receipt.partition_id} was written for"
+            )
         verified.add(receipt, receipt_line)
         yield manifest_line, receipt_line
 
@@ -130,24 +138,25 @@ def _expected(bundle: BinaryIO, report: ReportFormat) -> Iterator[bytes]:
         yield render(report, "", manifest, receipt).body
 
 
-def _compare(expected: Iterator[bytes], given: BinaryIO) -> None:
+def _compare(expected: Iterator[bytes], report_file: BinaryIO) -> None:
     line = 1
-    for wanted in expected:
-        found = given.read(len(wanted))
-        if found != wanted:
-            raise Differs(_difference(wanted, found + given.readline(), line))
-        line += wanted.count(b"\n")
-    if rest := given.readline():
-        raise Differs(f"the report has more than its receipts, from line {line} on: {_shown(rest)}")
+    for piece in expected:
+        actual = report_file.read(len(piece))
+        if actual != piece:
+            raise Differs(_difference(piece, actual + report_file.readline(), line))
+        line += piece.count(b"\n")
+    if remainder := report_file.readline():
+        raise Differs(f"the report has more than its receipts, from line {line} on: {_shown(remainder)}")
 
 
-def _difference(wanted: bytes, found: bytes, line: int) -> str:
-    wanted_lines, found_lines = wanted.split(b"\n"), found.split(b"\n")
-    for offset, must_be in enumerate(wanted_lines):
-        there = found_lines[offset] if offset < len(found_lines) else None
-        if there != must_be:
-            says = f"it says     {_shown(there)}" if there else "it ends before"
-            return f"line {line + offset} of the report is not as receipted:\n{says}\nit must say {_shown(must_be)}"
+def _difference(expected: bytes, actual: bytes, line: int) -> str:
+    expected_lines, actual_lines = expected.split(b"\n"), actual.split(b"\n")
+    for offset, expected_line in enumerate(expected_lines):
+        actual_line = actual_lines[offset] if offset < len(actual_lines) else None
+        if actual_line != expected_line:
+            finding = f"it says     {_shown(actual_line)}" if actual_line else "it ends before"
+            difference = f"line {line + offset} of the report is not as receipted"
+            return f"{difference}:\n{finding}\nit must say {_shown(expected_line)}"
     raise AssertionError("called for what differs")
 
 
@@ -167,14 +176,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("receipts", type=Path, help="GET /jobs/{id}/report?format=receipts")
     parser.add_argument("--chain", required=True, help="the job's receipt_chain_sha256, from another source if you can")
     parser.add_argument("--report", type=Path, help="GET /jobs/{id}/report, csv or ndjson")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        found = verify(asked.receipts, asked.chain, asked.report)
+        verified = verify(options.receipts, options.chain, options.report)
     except (Differs, OSError) as error:
         print(f"NOT VERIFIED: {error}")
         return 1
-    what = "chain, receipts and report agree" if asked.report else "chain and receipts agree"
-    print(f"verified: {what}: {found.rows} objects in {found.partitions} partitions")
+    claim = "chain, receipts and report agree" if options.report else "chain and receipts agree"
+    print(f"verified: {claim}: {verified.rows} objects in {verified.partitions} partitions")
     return 0
 
 

@@ -1,8 +1,9 @@
 """Make all AWS clients, each with a time budget for its calls.
 
-A call that got no answer is not retried here. Retried are answers (throttled, a 5xx), and a connection that was closed
-at once, as happens to one that a frozen function has kept for too long. Neither costs much time. Only calls that are
-harmless to repeat are retried: a hidden retry of a conditional write turns one's own success into a 412.
+A call that got no answer is not retried here. A call is retried after an answer (throttled, a 5xx), and after its
+connection was closed at once, as happens to one that a frozen function has kept for too long. Neither costs much time.
+Only calls that are harmless to repeat are retried: a hidden retry of a conditional write turns one's own success into a
+412.
 """
 
 import random
@@ -46,19 +47,19 @@ def make_client(
 ) -> Any:  # noqa: ANN401 - any of boto3's clients
     """Make a client that tries each call at most `tries` times. `more` holds settings of the service's own."""
     config = config_of(budget, connections)
-    making: Any = session or boto3.Session()
-    made = making.client(
+    boto_session: Any = session or boto3.Session()
+    client = boto_session.client(
         service,
         region_name=region,
         endpoint_url=endpoint_url,
         config=config.merge(more) if more else config,
     )
     if tries > 1:
-        made.meta.events.register("needs-retry", _Again(service, tries))
-    return made
+        client.meta.events.register("needs-retry", _RetryRule(service, tries))
+    return client
 
 
-class _Again:
+class _RetryRule:
     """Answers botocore's question whether to retry: returns the pause in seconds, or None for no retry."""
 
     def __init__(self, service: str, tries: int) -> None:
@@ -80,5 +81,5 @@ class _Again:
         http, parsed = response
         if http.status_code < 400 and "Error" not in parsed:
             return None
-        refused = self._translate(ClientError(parsed, ""))
-        return 2 * random.random() * PAUSE_S * 2 ** (attempts - 1) if isinstance(refused, Retry) else None
+        refusal = self._translate(ClientError(parsed, ""))
+        return 2 * random.random() * PAUSE_S * 2 ** (attempts - 1) if isinstance(refusal, Retry) else None

@@ -99,38 +99,38 @@ class DynamoTable:
 
     def batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Item]:
         """Return those items that are there, of at most 100 keys, strongly consistent."""
-        left: Any = [attributes({"pk": pk, "sk": sk}) for pk, sk in dict.fromkeys(keys)]
-        found: dict[tuple[str, str], Item] = {}
-        for tries in range(_ROUNDS):
-            if not left:
-                return found
-            self._pause(tries)
-            wanted = {self.name: {"Keys": left, "ConsistentRead": True}}
-            answer = self._call("batch_get_item", RequestItems=wanted)
+        unprocessed: Any = [attributes({"pk": pk, "sk": sk}) for pk, sk in dict.fromkeys(keys)]
+        items: dict[tuple[str, str], Item] = {}
+        for attempt in range(_ROUNDS):
+            if not unprocessed:
+                return items
+            self._pause(attempt)
+            request = {self.name: {"Keys": unprocessed, "ConsistentRead": True}}
+            answer = self._call("batch_get_item", RequestItems=request)
             for item in map(item_of, answer["Responses"].get(self.name, [])):
-                found[item["pk"], item["sk"]] = item
-            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-        if left:
+                items[item["pk"], item["sk"]] = item
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+        if unprocessed:
             raise Retry("Throttled", "the table left keys unread")
-        return found
+        return items
 
     def batch_put(self, items: Sequence[Item]) -> None:
         """Put items with different keys. Raises Retry if the table leaves some of them unwritten."""
         requests = [{"PutRequest": {"Item": attributes(item)}} for item in items]
         for start in range(0, len(requests), _BATCH_WRITE_ITEMS):
-            left: Any = requests[start : start + _BATCH_WRITE_ITEMS]
-            for tries in range(_ROUNDS):
-                self._pause(tries)
-                answer = self._call("batch_write_item", RequestItems={self.name: left})
-                left = answer.get("UnprocessedItems", {}).get(self.name, [])
-                if not left:
+            unprocessed: Any = requests[start : start + _BATCH_WRITE_ITEMS]
+            for attempt in range(_ROUNDS):
+                self._pause(attempt)
+                answer = self._call("batch_write_item", RequestItems={self.name: unprocessed})
+                unprocessed = answer.get("UnprocessedItems", {}).get(self.name, [])
+                if not unprocessed:
                     break
             else:
                 raise Retry("Throttled", "the table left items unwritten")
 
-    def _pause(self, tries: int) -> None:
-        if tries:
-            self._sleep(_PAUSE_S * 2 ** (tries - 1))
+    def _pause(self, attempt: int) -> None:
+        if attempt:
+            self._sleep(_PAUSE_S * 2 ** (attempt - 1))
 
     def _call(self, operation: str, **arguments: Any) -> Any:  # noqa: ANN401 - the SDK's answer
         with translating():

@@ -23,8 +23,10 @@ def as_problem(request: Any, response: Response) -> Response:  # noqa: ANN401 - 
         return response
     why = response.body.get("Message", "") if isinstance(response.body, dict) else ""
     problem = refused(response.status_code, why, _request_id(request))
-    ours = _response(answer_of(problem, _path(request)))
-    return Response(body=ours.body, status_code=ours.status_code, headers={**response.headers, **ours.headers})
+    replacement = _response(answer_of(problem, _path(request)))
+    return Response(
+        body=replacement.body, status_code=replacement.status_code, headers={**response.headers, **replacement.headers}
+    )
 
 
 def _response(answer: Answer) -> Response:

@@ -17,7 +17,7 @@ class HttpsKeySource:
     Python)."""
 
     def __init__(self, timeout_s: float) -> None:
-        """`timeout_s` is the limit for one whole answer."""
+        """Make a key source. `timeout_s` is the limit for one whole answer."""
         self._timeout_s = timeout_s
 
     @cached_property

@@ -17,10 +17,10 @@ from chalicelib.core import codec
 from chalicelib.core.budgets import Budget
 from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
-from chalicelib.core.model import JobKind, JobSpec, Terminal
+from chalicelib.core.jobs import JobKind, JobSpec, Terminal
+from chalicelib.core.leases import Observation, PartitionLease, RegionHeartbeat, Takeover
+from chalicelib.core.permits import Permit, PermitRequest, SemaphoreState
 from chalicelib.core.progress import PlanProgress
-from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import Delivery, DeliveryLock, DeliveryPage, JobItems, JobPage, Said
 
@@ -33,11 +33,11 @@ DELIVERY_KEPT_S = 90 * 24 * 3600
 LOCK_KEPT_S = 3600
 """Time, in seconds, from the end of a delivery's lock to its deletion."""
 COUNT_KEPT_S = 3600
-"""Time, in seconds, from the beginning of a window to the deletion of its count. Nobody asks for the count once the
+"""Time, in seconds, from the beginning of a window to the deletion of its count. The count is not needed once the
 window is over."""
-_WAITERS = 64
-"""Number of items for the jobs that wait in a pool. Two jobs that share an item are rarely seen both, which costs one
-of them a turn."""
+_PERMIT_REQUESTS = 64
+"""Number of items for the jobs that wait for a permit of one semaphore. Two jobs that share an item are rarely seen
+both, which costs one of them a turn."""
 _NOBODY = "-"
 """Stands for "no holder": not every DynamoDB takes an empty string."""
 _FROM_HOLDER = "attribute_not_exists(#holder) OR #holder = :before OR #holder = :now"
@@ -47,10 +47,10 @@ _FREE = "attribute_not_exists(#holder) OR until_ms <= :now OR #holder = :holder"
 """Holds if there is no holder, or its time is over, or it is the caller itself (a repeated request)."""
 _CREATED = re.compile(r"[0-9]{15}")
 _DELIVERY_CURSOR = re.compile(r"([0-9]{15}#(D#[0-9a-f]{32}#[a-z0-9-]{1,40}))#([0-9a-f]{32})", re.ASCII)
-_LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
+_LEASE, _OBSERVATION, _PLAN = TypeAdapter(PartitionLease), TypeAdapter(Observation), TypeAdapter(PlanProgress)
 _DELIVERY, _REGION_HEARTBEAT, _TAKEOVER = TypeAdapter(Delivery), TypeAdapter(RegionHeartbeat), TypeAdapter(Takeover)
 _HEALTH = TypeAdapter(WebhookHealth)
-_SLOT, _WAITER = TypeAdapter(Slot), TypeAdapter(Waiter)
+_PERMIT, _PERMIT_REQUEST = TypeAdapter(Permit), TypeAdapter(PermitRequest)
 
 
 def make_client(region: str, budget: Budget) -> "DynamoDBClient":
@@ -81,8 +81,8 @@ class DynamoLedger:
         *,
         make_counting: Callable[[], "DynamoDBClient"] | None = None,
     ) -> None:
-        """`make_counting` makes the client for counts when it is first needed, because only the API's function counts.
-        Without it, `client` counts too."""
+        """Make a ledger. `make_counting` makes the client for counts when it is first needed, because only the API's
+        function counts. Without it, `client` counts too."""
         self._table = DynamoTable(table, client, sleep)
         self._regions = tuple(regions)
         self._make_counting = make_counting or (lambda: client)
@@ -91,18 +91,18 @@ class DynamoLedger:
     # --- jobs -------------------------------------------------------------------------------------------------
 
     def put_job(self, spec: JobSpec) -> None:
-        listed = f"FEEDJOBS#{spec.tenant}" if spec.kind is JobKind.FEED else f"TENANT#{spec.tenant}"
+        index_pk = f"FEEDJOBS#{spec.tenant}" if spec.kind is JobKind.FEED else f"TENANT#{spec.tenant}"
         self._table.put(
             f"JOB#{spec.job_id}",
             "SPEC",
             codec.dumps(spec).decode(),
-            gsi_pk=listed,
+            gsi_pk=index_pk,
             gsi_sk=_listing_key(spec),
         )
 
     def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
         limit = min(limit, BATCH_GET_ITEMS // len(self._regions))
-        start: dict[str, Any] = {} if cursor is None else {"ExclusiveStartKey": _start_key(tenant, cursor)}
+        start_key: dict[str, Any] = {} if cursor is None else {"ExclusiveStartKey": _start_key(tenant, cursor)}
         answer = self._table.call(
             "query",
             IndexName=GSI,
@@ -111,25 +111,26 @@ class DynamoLedger:
             ScanIndexForward=False,
             # Query one more than is shown: DynamoDB says "there is more" after a full page, whether there is or not.
             Limit=limit + 1,
-            **start,
+            **start_key,
         )
-        found = [codec.loads(item_of(raw)["body"].encode(), JobSpec) for raw in answer["Items"]]
-        specs = found[:limit]
-        ends = self._terminals([spec.job_id for spec in specs])
-        more = len(found) > limit or "LastEvaluatedKey" in answer
+        specs = [codec.loads(item_of(raw)["body"].encode(), JobSpec) for raw in answer["Items"]]
+        shown = specs[:limit]
+        terminals = self._terminals([spec.job_id for spec in shown])
+        more_follow = len(specs) > limit or "LastEvaluatedKey" in answer
         return JobPage(
-            tuple((spec, ends.get(spec.job_id)) for spec in specs), _listing_key(specs[-1]) if more and specs else None
+            tuple((spec, terminals.get(spec.job_id)) for spec in shown),
+            _listing_key(shown[-1]) if more_follow and shown else None,
         )
 
     def _terminals(self, job_ids: Sequence[str]) -> dict[str, Terminal]:
         keys = [(f"JOB#{job_id}", f"END#{region}") for job_id in job_ids for region in self._regions]
-        found = (codec.loads(item["body"].encode(), Terminal) for item in self._table.batch_get(keys).values())
-        return {end.job_id: end for end in found}
+        terminals = (codec.loads(item["body"].encode(), Terminal) for item in self._table.batch_get(keys).values())
+        return {terminal.job_id: terminal for terminal in terminals}
 
     def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
         spec: JobSpec | None = None
-        end: Terminal | None = None
-        leases: list[PartLease] = []
+        terminal: Terminal | None = None
+        leases: list[PartitionLease] = []
         observations: list[Observation] = []
         plans: list[PlanProgress] = []
         truncated = False
@@ -141,26 +142,26 @@ class DynamoLedger:
             if kind == "SPEC":
                 spec = codec.loads(body.encode(), JobSpec)
             elif kind == "END":
-                end = codec.loads(body.encode(), Terminal)
+                terminal = codec.loads(body.encode(), Terminal)
             elif kind == "P":
                 leases.append(read(_LEASE, body))
             elif kind == "R":
                 plans.append(read(_PLAN, body))
             elif kind == "W":
                 observations.append(read(_OBSERVATION, body))
-        return JobItems(spec, tuple(leases), tuple(observations), tuple(plans), end, truncated)
+        return JobItems(spec, tuple(leases), tuple(observations), tuple(plans), terminal, truncated)
 
     def put_terminal(self, spec: JobSpec, terminal: Terminal, region: str) -> None:
         self._table.put(f"JOB#{spec.job_id}", f"END#{region}", codec.dumps(terminal).decode())
 
     # --- leases, observations, progress -----------------------------------------------------------------------
 
-    def put_lease(self, lease: PartLease) -> None:
+    def put_lease(self, lease: PartitionLease) -> None:
         body = _LEASE.dump_json(lease).decode()
-        self._table.put_newer(f"JOB#{lease.job_id}", f"P#{lease.part}#{lease.region}", body, lease.rank)
+        self._table.put_newer(f"JOB#{lease.job_id}", f"P#{lease.partition_id}#{lease.region}", body, lease.rank)
 
-    def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]:
-        return [read(_LEASE, item["body"]) for item in self._table.query(f"JOB#{job_id}", f"P#{part}#")]
+    def get_leases(self, job_id: str, partition_id: str) -> Sequence[PartitionLease]:
+        return [read(_LEASE, item["body"]) for item in self._table.query(f"JOB#{job_id}", f"P#{partition_id}#")]
 
     def put_observation(self, observation: Observation) -> None:
         key = f"W#{observation.subject}#{observation.region}"
@@ -178,12 +179,14 @@ class DynamoLedger:
 
     def put_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         # A batch may hold one put per item, and refuses the same key twice. So only the last one is sent.
-        items = {(_delivery_pk(d.feed_id, d.key), _delivery_sk(d)): d for d in deliveries}
+        items = {
+            (_delivery_pk(delivery.feed_id, delivery.key), _delivery_sk(delivery)): delivery for delivery in deliveries
+        }
         self._table.batch_put([_delivery_item(pk, sk, delivery) for (pk, sk), delivery in items.items()])
 
     def get_deliveries(self, feed_id: str, key: str) -> Sequence[Delivery]:
-        found = (read(_DELIVERY, item["body"]) for item in self._table.query(_delivery_pk(feed_id, key), "D#"))
-        return [delivery for delivery in found if delivery.key == key]
+        deliveries = (read(_DELIVERY, item["body"]) for item in self._table.query(_delivery_pk(feed_id, key), "D#"))
+        return [delivery for delivery in deliveries if delivery.key == key]
 
     def lock_delivery(self, lock: DeliveryLock, now_ms: int) -> bool:
         item = {
@@ -202,12 +205,12 @@ class DynamoLedger:
         if since_ms >= until_ms:
             return DeliveryPage((), None)
         bounds = {":since": f"{since_ms:015d}", ":until": f"{until_ms - 1:015d}~"}
-        start: dict[str, Any] = {}
+        start_key: dict[str, Any] = {}
         if cursor is not None:
             # DynamoDB refuses a start key outside the bounds.
             if not bounds[":since"] <= cursor <= bounds[":until"]:
                 raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: ask for the same times as for the previous page")
-            start = {"ExclusiveStartKey": _delivery_start(feed_id, cursor)}
+            start_key = {"ExclusiveStartKey": _delivery_start(feed_id, cursor)}
         answer = self._table.call(
             "query",
             IndexName=GSI,
@@ -215,22 +218,22 @@ class DynamoLedger:
             ExpressionAttributeValues=attributes({":feed": f"FEED#{feed_id}", **bounds}),
             ScanIndexForward=False,
             Limit=limit + 1,
-            **start,
+            **start_key,
         )
         items = [item_of(raw) for raw in answer["Items"]]
         shown = items[:limit]
         # The index may lag behind the table, and its entry is one Region's only.
         keys = [(item["pk"], sk) for item in shown for sk in self._peers(item["sk"])]
-        now = {key: read(_DELIVERY, found["body"]) for key, found in self._table.batch_get(keys).items()}
-        said = tuple(
+        current = {key: read(_DELIVERY, item["body"]) for key, item in self._table.batch_get(keys).items()}
+        statements = tuple(
             Said(
                 read(_DELIVERY, item["body"]),
-                tuple(now[item["pk"], sk] for sk in self._peers(item["sk"]) if (item["pk"], sk) in now),
+                tuple(current[item["pk"], sk] for sk in self._peers(item["sk"]) if (item["pk"], sk) in current),
             )
             for item in shown
         )
-        more = (len(items) > limit or "LastEvaluatedKey" in answer) and bool(shown)
-        return DeliveryPage(said, _delivery_cursor(shown[-1]) if more else None)
+        more_follow = (len(items) > limit or "LastEvaluatedKey" in answer) and bool(shown)
+        return DeliveryPage(statements, _delivery_cursor(shown[-1]) if more_follow else None)
 
     def _peers(self, sk: str) -> list[str]:
         """Return the sort keys of all Regions' items about one version, given that of one Region."""
@@ -238,7 +241,7 @@ class DynamoLedger:
         return [f"{version}#{region}" for region in self._regions]
 
     def put_takeover(self, takeover: Takeover) -> None:
-        key = f"T#{takeover.at_ms:015d}#{takeover.job_id}#{takeover.part}#{takeover.to_region}"
+        key = f"T#{takeover.at_ms:015d}#{takeover.job_id}#{takeover.partition_id}#{takeover.to_region}"
         self._table.put("TAKEOVERS", key, _TAKEOVER.dump_json(takeover).decode())
 
     def takeovers(self, limit: int) -> Sequence[Takeover]:
@@ -283,24 +286,32 @@ class DynamoLedger:
 
     # --- permits ----------------------------------------------------------------------------------------------
 
-    def get_slots(self, region: str, pool: str) -> SlotPool:
-        slots: list[Slot] = []
-        waiters: list[Waiter] = []
-        for item in self._table.query(_pool_pk(region, pool)):
+    def get_semaphore(self, region: str, semaphore: str) -> SemaphoreState:
+        permits: list[Permit] = []
+        requests: list[PermitRequest] = []
+        for item in self._table.query(_semaphore_pk(region, semaphore)):
             if item["sk"].startswith("S#"):
-                slots.append(read(_SLOT, item["body"]))
+                permits.append(read(_PERMIT, item["body"]))
             else:
-                waiters.append(read(_WAITER, item["body"]))
-        return SlotPool(tuple(slots), tuple(waiters))
+                requests.append(read(_PERMIT_REQUEST, item["body"]))
+        return SemaphoreState(tuple(permits), tuple(requests))
 
-    def swap_slot(self, slot: Slot, holder: str) -> bool:
-        item = {"pk": _pool_pk(slot.region, slot.pool), "sk": f"S#{slot.number:06d}", "holder": slot.holder or _NOBODY}
-        values = {":before": holder or _NOBODY, ":now": slot.holder or _NOBODY}
-        return self._table.put_if({**item, "body": _SLOT.dump_json(slot).decode()}, _FROM_HOLDER, "holder", values)
+    def swap_permit(self, permit: Permit, holder: str) -> bool:
+        item = {
+            "pk": _semaphore_pk(permit.region, permit.semaphore),
+            "sk": f"S#{permit.number:06d}",
+            "holder": permit.holder or _NOBODY,
+        }
+        values = {":before": holder or _NOBODY, ":now": permit.holder or _NOBODY}
+        return self._table.put_if({**item, "body": _PERMIT.dump_json(permit).decode()}, _FROM_HOLDER, "holder", values)
 
-    def put_waiter(self, waiter: Waiter) -> None:
-        number = zlib.crc32(waiter.job_id.encode()) % _WAITERS
-        self._table.put(_pool_pk(waiter.region, waiter.pool), f"W#{number:02d}", _WAITER.dump_json(waiter).decode())
+    def put_permit_request(self, permit_request: PermitRequest) -> None:
+        number = zlib.crc32(permit_request.job_id.encode()) % _PERMIT_REQUESTS
+        self._table.put(
+            _semaphore_pk(permit_request.region, permit_request.semaphore),
+            f"W#{number:02d}",
+            _PERMIT_REQUEST.dump_json(permit_request).decode(),
+        )
 
 
 def _listing_key(spec: JobSpec) -> str:
@@ -321,8 +332,8 @@ def _health_pk(tenant: str, webhook: str) -> str:
     return f"WEBHOOK#{len(tenant)}:{tenant}#{webhook}"
 
 
-def _pool_pk(region: str, pool: str) -> str:
-    return f"SLOTS#{region}#{pool}"
+def _semaphore_pk(region: str, semaphore: str) -> str:
+    return f"PERMITS#{region}#{semaphore}"
 
 
 def _delivery_pk(feed_id: str, key: str) -> str:
@@ -346,12 +357,12 @@ def _delivery_cursor(item: Item) -> str:
 def _delivery_start(feed_id: str, cursor: str) -> dict[str, Any]:
     """Return the start key of a query. It is made from the feed that was asked for, so that no cursor leads to another
     feed's deliveries."""
-    found = _DELIVERY_CURSOR.fullmatch(cursor)
-    if not found:
+    match = _DELIVERY_CURSOR.fullmatch(cursor)
+    if not match:
         raise BadRequest(ErrorCode.INVALID_CURSOR, "cursor: take it unchanged from the previous page's answer")
-    gsi_sk, sk, key = found.groups()
-    index = f"FEED#{feed_id}"
-    return attributes({"pk": f"{index}#{key}", "sk": sk, "gsi_pk": index, "gsi_sk": gsi_sk})
+    gsi_sk, sk, key = match.groups()
+    index_pk = f"FEED#{feed_id}"
+    return attributes({"pk": f"{index_pk}#{key}", "sk": sk, "gsi_pk": index_pk, "gsi_sk": gsi_sk})
 
 
 def _delivery_item(pk: str, sk: str, delivery: Delivery) -> Item:

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from chalicelib.adapters.aws_errors import translating
 from chalicelib.core.errors import EftError, Permanent, Retry
-from chalicelib.core.model import JobSpec, Terminal
+from chalicelib.core.jobs import JobSpec, Terminal
 from chalicelib.core.webhooks import Notice, Notification
-from chalicelib.ports import Arrival, Delivery, Task, VerifyDelivery, queue_of
+from chalicelib.ports import Delivery, ObjectEvent, Task, VerifyDelivery, queue_of
 from chalicelib.protocol import messages, notices
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class SqsQueue:
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:
         self._send({VERIFY: [_entry(delivery, delivery.tenant) for delivery in deliveries]}, delay_ms)
 
-    def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
-        self._send({INTAKE: [_entry(arrival, "") for arrival in arrivals]}, delay_ms)
+    def send_object_events(self, events: Sequence[ObjectEvent], delay_ms: int = 0) -> None:
+        self._send({INTAKE: [_entry(event, "") for event in events]}, delay_ms)
 
     def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None:
         self._send({NOTIFY: [_entry(notice, "") for notice in notices]}, delay_ms)
@@ -63,9 +63,9 @@ class SqsQueue:
         else Permanent. A refused message holds up none of those behind it."""
         delay_s = min(delay_ms, _MAX_DELAY_MS) // 1000
         failures: list[EftError] = []
-        for queue, wanted in by_queue.items():
-            for start in range(0, len(wanted), _BATCH):
-                batch = [{"DelaySeconds": delay_s, **entry} for entry in wanted[start : start + _BATCH]]
+        for queue, entries in by_queue.items():
+            for start in range(0, len(entries), _BATCH):
+                batch = [{"DelaySeconds": delay_s, **entry} for entry in entries[start : start + _BATCH]]
                 failures += self._send_batch(queue, batch)
         if failures:
             raise next((failure for failure in failures if isinstance(failure, Retry)), failures[0])
@@ -73,22 +73,22 @@ class SqsQueue:
     def _send_batch(self, queue: str, batch: Sequence[dict[str, Any]]) -> list[EftError]:
         """Send a batch, and send again, a few times, what SQS has failed to take. Return the errors for messages that
         it has not taken."""
-        left = {str(index): {"Id": str(index), **entry} for index, entry in enumerate(batch)}
+        unsent = {str(index): {"Id": str(index), **entry} for index, entry in enumerate(batch)}
         refused: list[EftError] = []
         retryable: list[EftError] = []
-        for tries in range(_ROUNDS):
-            if tries:
-                self._sleep(_PAUSE_S * 2 ** (tries - 1))
-            entries: list[Any] = list(left.values())
+        for attempt in range(_ROUNDS):
+            if attempt:
+                self._sleep(_PAUSE_S * 2 ** (attempt - 1))
+            entries: list[Any] = list(unsent.values())
             with translating():
                 answer = self._client.send_message_batch(QueueUrl=self._urls[queue], Entries=entries)
             failed = answer.get("Failed", [])
             # The sender's fault: SQS will always refuse the same message.
             refused += [Permanent(*_why(queue, failure)) for failure in failed if failure["SenderFault"]]
-            again = [failure for failure in failed if not failure["SenderFault"]]
-            retryable = [Retry(*_why(queue, failure)) for failure in again]
-            left = {failure["Id"]: left[failure["Id"]] for failure in again}
-            if not left:
+            refused_for_now = [failure for failure in failed if not failure["SenderFault"]]
+            retryable = [Retry(*_why(queue, failure)) for failure in refused_for_now]
+            unsent = {failure["Id"]: unsent[failure["Id"]] for failure in refused_for_now}
+            if not unsent:
                 break
         return refused + retryable
 

@@ -41,14 +41,16 @@ class DynamoRegistry:
         return self._get(_pk(kind), _sk(tenant, name))
 
     def get_many(self, names: Sequence[EntryName]) -> Mapping[EntryName, Entry]:
-        wanted = list(dict.fromkeys(names))
-        found: dict[EntryName, Entry] = {}
-        for start in range(0, len(wanted), BATCH_GET_ITEMS):
-            keys = [(_pk(kind), _sk(tenant, name)) for kind, tenant, name in wanted[start : start + BATCH_GET_ITEMS]]
+        unique_names = list(dict.fromkeys(names))
+        entries: dict[EntryName, Entry] = {}
+        for start in range(0, len(unique_names), BATCH_GET_ITEMS):
+            keys = [
+                (_pk(kind), _sk(tenant, name)) for kind, tenant, name in unique_names[start : start + BATCH_GET_ITEMS]
+            ]
             for item in self._table.batch_get(keys).values():
                 entry = read(_ENTRY, item["body"])
-                found[entry.kind, entry.tenant, entry.name] = entry
-        return found
+                entries[entry.kind, entry.tenant, entry.name] = entry
+        return entries
 
     def of_tenant(self, kind: EntryKind, tenant: str) -> Sequence[Entry]:
         return [read(_ENTRY, item["body"]) for item in self._table.query(_pk(kind), _owner(tenant))]
@@ -80,29 +82,29 @@ class DynamoRegistry:
         return self._transact(writes, entry, before)
 
     def point(self, entry: Entry) -> bool:
-        there = {
+        check = {
             "TableName": self._table.name,
             "Key": _key(_pk(entry.kind), _sk(entry.tenant, entry.name)),
             **_unchanged(entry),
         }
-        writes = [{"ConditionCheck": there}, *(self._put(_pointer_item(entry, one)) for one in entry.found_by)]
+        writes = [{"ConditionCheck": check}, *(self._put(_pointer_item(entry, pointer)) for pointer in entry.found_by)]
         return self._transact(writes, entry, entry)
 
     def _writes(self, entry: Entry, before: Entry | None) -> Iterator[dict[str, Any]]:
         if entry.removed:
             assert before is not None, "what isn't there can't be removed"
-            at = {"TableName": self._table.name, "Key": _key(_pk(entry.kind), _sk(entry.tenant, entry.name))}
-            yield {"Delete": {**at, **_unchanged(before)}}
+            table_key = {"TableName": self._table.name, "Key": _key(_pk(entry.kind), _sk(entry.tenant, entry.name))}
+            yield {"Delete": {**table_key, **_unchanged(before)}}
             yield self._put(_removed_item(entry), _NOT_THERE)
         else:
             put = self._put(_item_of(entry), _NOT_THERE)
             yield put if before is None else {"Put": {**put["Put"], **_unchanged(before)}}
-        pointed = {one.at for one in entry.found_by}
-        for one in entry.found_by:
-            yield self._put(_pointer_item(entry, one))
-        for one in before.found_by if before else ():
-            if one.at not in pointed:
-                key = _key(_find_pk(entry.kind, one.at), _sk(entry.tenant, entry.name))
+        index_keys = {pointer.at for pointer in entry.found_by}
+        for pointer in entry.found_by:
+            yield self._put(_pointer_item(entry, pointer))
+        for pointer in before.found_by if before else ():
+            if pointer.at not in index_keys:
+                key = _key(_find_pk(entry.kind, pointer.at), _sk(entry.tenant, entry.name))
                 yield {"Delete": {"TableName": self._table.name, "Key": key}}
 
     def _put(self, item: dict[str, Any], condition: str | None = None) -> dict[str, Any]:
@@ -116,11 +118,13 @@ class DynamoRegistry:
             if error.code != "TransactionCanceledException":
                 raise
             # A retry below this layer makes one's own success look like another's; the nonce tells them apart.
-            there = self.get(entry.kind, entry.tenant, entry.name)
-            if there == before:
+            current = self.get(entry.kind, entry.tenant, entry.name)
+            if current == before:
                 # It was cancelled for another reason: another transaction on the same items is in progress.
                 raise Retry("TransactionConflict", error.message) from error
-            return there == entry or (entry.removed and self._get(_removed_pk(entry.kind), _removed_sk(entry)) == entry)
+            return current == entry or (
+                entry.removed and self._get(_removed_pk(entry.kind), _removed_sk(entry)) == entry
+            )
         return True
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:
@@ -138,10 +142,10 @@ class DynamoRegistry:
             Limit=limit + 1,
             **more,
         )
-        found = [_read(_CHANGE, raw) for raw in answer["Items"]]
-        ends = len(found) <= limit and "LastEvaluatedKey" not in answer
-        shown = found[:limit]
-        return ChangePage(tuple(shown), None if ends or not shown else _audit_sk(shown[-1]))
+        changes = [_read(_CHANGE, raw) for raw in answer["Items"]]
+        is_last = len(changes) <= limit and "LastEvaluatedKey" not in answer
+        shown = changes[:limit]
+        return ChangePage(tuple(shown), None if is_last or not shown else _audit_sk(shown[-1]))
 
     def _get(self, pk: str, sk: str) -> Entry | None:
         body = self._table.get(pk, sk)
@@ -208,12 +212,12 @@ def _removed_item(entry: Entry) -> dict[str, Any]:
     return {**_item_of(entry), "pk": _removed_pk(entry.kind), "sk": _removed_sk(entry), **_expiring(entry)}
 
 
-def _pointer_item(entry: Entry, one: Pointer) -> dict[str, Any]:
-    found = Found(entry.tenant, entry.name, one.body, entry.removed)
+def _pointer_item(entry: Entry, pointer: Pointer) -> dict[str, Any]:
+    row = Found(entry.tenant, entry.name, pointer.body, entry.removed)
     return {
-        "pk": _find_pk(entry.kind, one.at),
+        "pk": _find_pk(entry.kind, pointer.at),
         "sk": _sk(entry.tenant, entry.name),
-        "body": _FOUND.dump_json(found).decode(),
+        "body": _FOUND.dump_json(row).decode(),
         **_expiring(entry),
     }
 

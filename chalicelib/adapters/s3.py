@@ -17,10 +17,10 @@ from chalicelib.adapters import s3_shapes as shapes
 from chalicelib.adapters.clients import TRIES, make_client
 from chalicelib.adapters.s3_errors import translating
 from chalicelib.adapters.s3_xml import make_readable
-from chalicelib.core.budgets import Caller, Patience
+from chalicelib.core.budgets import CallBudgets, Caller
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Denied, NoSuchBucket, NoSuchUpload, NotFound, Permanent
-from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
+from chalicelib.core.objects import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS, Policy
 from chalicelib.ports import BucketFacts, Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
 
@@ -61,11 +61,11 @@ class S3ObjectStore:
         session: boto3.Session | None = None,
         endpoint_url: str | None = None,
         *,
-        patience: Patience | None = None,
+        budgets: CallBudgets | None = None,
     ) -> None:
-        """Without `endpoint_url`, boto3 itself uses AWS_ENDPOINT_URL, and AWS where that is unset. `patience` holds the
-        timeouts; the default is a worker's."""
-        self._patience = patience or Patience(Policy(), Caller.WORKER, "")
+        """Make a store. Without `endpoint_url`, boto3 itself uses AWS_ENDPOINT_URL, and AWS where that is unset.
+        `budgets` holds the timeouts; the default is a worker's."""
+        self._budgets = budgets or CallBudgets(Policy(), Caller.WORKER, "")
         self._session = session
         self._endpoint_url = endpoint_url
         self._path_style = bool(
@@ -75,25 +75,25 @@ class S3ObjectStore:
         self._lock = Lock()
 
     def _client(self, region: str, kind: RequestKind) -> "S3Client":
-        made = self._clients.get((region, kind))
-        if made is not None:
-            return made
+        client = self._clients.get((region, kind))
+        if client is not None:
+            return client
         with self._lock:  # Clients are thread-safe; making one isn't.
             if (region, kind) not in self._clients:
                 self._session = self._session or boto3.Session()
                 with translating():
-                    made = make_client(
+                    client = make_client(
                         "s3",
                         region,
-                        self._patience.copy(region) if kind is RequestKind.COPY else self._patience.call(region),
+                        self._budgets.copy(region) if kind is RequestKind.COPY else self._budgets.call(region),
                         connections=POOL_CONNECTIONS,
                         tries=TRIES if kind is RequestKind.READ else 1,
                         session=self._session,
                         endpoint_url=self._endpoint_url,
                         more=config(path_style=self._path_style),
                     )
-                    made.meta.events.register("before-parse.s3.*", make_readable)
-                    self._clients[region, kind] = made
+                    client.meta.events.register("before-parse.s3.*", make_readable)
+                    self._clients[region, kind] = client
             return self._clients[region, kind]
 
     # --- looking ----------------------------------------------------------------------------------------------
@@ -204,12 +204,12 @@ class S3ObjectStore:
                     answer = self._client(bucket.region, RequestKind.READ).get_object_attributes(**request)
             except (Denied, NotFound, Permanent):
                 return ()  # It needs a permission of its own, and not every store has it.
-            found: dict[str, Any] = dict(answer.get("ObjectParts") or {})
-            sizes.extend(part["Size"] for part in found.get("Parts") or ())
-            if not found.get("IsTruncated") or not found.get("Parts"):
+            object_parts: dict[str, Any] = dict(answer.get("ObjectParts") or {})
+            sizes.extend(part["Size"] for part in object_parts.get("Parts") or ())
+            if not object_parts.get("IsTruncated") or not object_parts.get("Parts"):
                 # Fewer than there are: S3 only counts this object's parts, and doesn't list them.
                 return sizes if sum(sizes) == answer.get("ObjectSize") else ()
-            request["PartNumberMarker"] = found["NextPartNumberMarker"]
+            request["PartNumberMarker"] = object_parts["NextPartNumberMarker"]
 
     def _headed_sizes(self, bucket: Bucket, key: str, version_id: str | None) -> Sequence[int]:
         whole, first = (self.head(bucket, key, version_id=version_id, part_number=n) for n in (None, 1))
@@ -246,18 +246,20 @@ class S3ObjectStore:
         except NotFound:
             return  # S3 answers 204 for a missing key; not every store does.
 
-    def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
-        request = shapes.at(bucket, Key=key, IfMatch=shapes.quoted(expect))
+    def delete_pinned(self, bucket: Bucket, key: str, expected_target_etag: str) -> str | None:
+        request = shapes.at(bucket, Key=key, IfMatch=shapes.quoted(expected_target_etag))
         with translating():
             answer = self._client(bucket.region, RequestKind.WRITE).delete_object(**request)
         return answer.get("VersionId")
 
-    def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
+    def copy(
+        self, source: SourceRef, bucket: Bucket, key: str, expected_target_etag: str | None, placement: Placement
+    ) -> Written:
         """Send CopyObject to the destination's Region. It copies metadata and tags; the placement restates the rest."""
         request = {
             **shapes.at(bucket, Key=key, MetadataDirective="COPY", TaggingDirective="COPY"),
             **shapes.copy_source(source),
-            **shapes.destination_condition(expect),
+            **shapes.destination_condition(expected_target_etag),
             **shapes.placed(placement),
         }
         with translating():
@@ -309,12 +311,17 @@ class S3ObjectStore:
             request["PartNumberMarker"] = answer["NextPartNumberMarker"]
 
     def complete(
-        self, upload: UploadRef, parts: Sequence[Part], expect: str | None, size: int, checksum: Checksum | None
+        self,
+        upload: UploadRef,
+        parts: Sequence[Part],
+        expected_target_etag: str | None,
+        size: int,
+        checksum: Checksum | None,
     ) -> Written:
         listed = [{"PartNumber": part.number, "ETag": shapes.quoted(part.etag)} for part in parts]
         request = {
             **shapes.at(upload.bucket, Key=upload.key, UploadId=upload.upload_id, MpuObjectSize=size),
-            **shapes.destination_condition(expect),
+            **shapes.destination_condition(expected_target_etag),
             **shapes.checksum_fields(checksum),
             "MultipartUpload": {"Parts": listed},
         }

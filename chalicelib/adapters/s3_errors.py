@@ -107,16 +107,16 @@ def translate(error: Exception) -> EftError:
         code = details.get("Code") or "Unknown"
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return _kind(code, status)(code, details.get("Message") or "")
-    for seen, kind in BY_EXCEPTION:
-        if isinstance(error, seen):
+    for exception, kind in BY_EXCEPTION:
+        if isinstance(error, exception):
             return kind(type(error).__name__, str(error))
     return Permanent(type(error).__name__, str(error))
 
 
 def _kind(code: str, status: int) -> type[EftError]:
-    known = BY_CODE.get(code) or BY_STATUS.get(status)
-    if known is not None:
-        return known
+    kind = BY_CODE.get(code) or BY_STATUS.get(status)
+    if kind is not None:
+        return kind
     # A 200 that carries an error in its body reaches us as a 500 (botocore rewrites the status).
     return Retry if status >= 500 else Permanent
 

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlencode
 
-from chalicelib.core.model import Bucket, Checksum, ChecksumType, ObjectFacts, ObjectHead, Properties
+from chalicelib.core.objects import Bucket, Checksum, ChecksumType, ObjectFacts, ObjectHead, Properties
 from chalicelib.ports import Part, Placement, SourceRef, Written
 
 CHECKSUM_ALGORITHMS = (
@@ -62,16 +62,16 @@ def present(fields: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def destination_condition(expect: str | None) -> dict[str, Any]:
-    return {"IfNoneMatch": "*"} if expect is None else {"IfMatch": quoted(expect)}
+def destination_condition(expected_target_etag: str | None) -> dict[str, Any]:
+    return {"IfNoneMatch": "*"} if expected_target_etag is None else {"IfMatch": quoted(expected_target_etag)}
 
 
 def copy_source(source: SourceRef) -> dict[str, Any]:
     """Return the fields for the source, pinned in every way that S3 offers."""
-    where = {"Bucket": source.bucket.name, "Key": source.key, "VersionId": source.version_id}
+    reference = {"Bucket": source.bucket.name, "Key": source.key, "VersionId": source.version_id}
     return present(
         {
-            "CopySource": present(where),
+            "CopySource": present(reference),
             "CopySourceIfMatch": quoted(source.etag),
             "ExpectedSourceBucketOwner": source.bucket.owner,
             "RequestPayer": "requester" if source.bucket.requester_pays else None,

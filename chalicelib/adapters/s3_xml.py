@@ -4,7 +4,7 @@ Keys may contain any Unicode character, XML 1.0 documents may not: of the contro
 carriage return, and not U+FFFE and U+FFFF (XML 1.0, section 2.2, "Characters"). Where a request can ask for url-encoded
 keys, it does. Errors, and the answers to CreateMultipartUpload, CompleteMultipartUpload and ListParts, name the key as
 it is (S3 user guide, "Naming Amazon S3 objects"). botocore's parser refuses them, and reports a 500 for the success
-that they tell of. Nobody needs the key there, so characters that XML can't hold are replaced before the answer is
+that they tell of. The key is not needed there, so characters that XML can't hold are replaced before the answer is
 parsed.
 """
 
@@ -29,7 +29,7 @@ def make_readable(operation_model: Any, response_dict: dict[str, Any], **_: obje
     is_error = root is not None and root[1] == b"Error"
     if not is_error and operation_model.name not in _ECHOING:
         return
-    readable = _NAMES.sub(lambda found: b"<%s>%s</%s>" % (found[1], _cleaned(found[2]), found[1]), body)
+    readable = _NAMES.sub(lambda match: b"<%s>%s</%s>" % (match[1], _cleaned(match[2]), match[1]), body)
     if readable == body:
         return
     response_dict["body"] = readable
@@ -43,7 +43,7 @@ def _cleaned(text: bytes) -> bytes:
     return _REFERENCE.sub(_referred, _RAW.sub(_REPLACEMENT, text))
 
 
-def _referred(found: re.Match[bytes]) -> bytes:
-    number = int(found[1], 16) if found[1] else int(found[2])
+def _referred(match: re.Match[bytes]) -> bytes:
+    number = int(match[1], 16) if match[1] else int(match[2])
     allowed = number in (0x9, 0xA, 0xD) or 0x20 <= number <= 0xD7FF or 0xE000 <= number <= 0xFFFD
-    return found[0] if allowed or 0x10000 <= number <= 0x10FFFF else _REPLACEMENT
+    return match[0] if allowed or 0x10000 <= number <= 0x10FFFF else _REPLACEMENT

@@ -87,8 +87,8 @@ class _Run(Generic[T, R]):
 
     def work_off(self) -> None:
         """Process items until there are none left."""
-        while (taken := self._take()) is not None:
-            index, item = taken
+        while (numbered_item := self._take()) is not None:
+            index, item = numbered_item
             try:
                 self.results[index] = self._work(item)
             except BaseException as error:  # noqa: BLE001 - whatever it is, map's caller gets it

@@ -67,7 +67,7 @@ def count_budget(policy: Policy) -> Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class CallBudgets:
     """The call budgets of one function's clients. `region` is the function's own Region."""
 
     policy: Policy

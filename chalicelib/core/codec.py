@@ -9,25 +9,14 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from chalicelib.core.desired_state import PauseLogEntry
+from chalicelib.core.endpoints import Endpoint, Feed
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.feeds import Delivered, FeedEnds, FeedPlace, Fill, Filled
+from chalicelib.core.feeds import Backfill, BackfillDone, Delivered, FeedEnds, FeedLocation
 from chalicelib.core.hooks import Webhook
-from chalicelib.core.intents import Intent
+from chalicelib.core.jobs import Cancel, JobSpec, ReportMade, Terminal
 from chalicelib.core.keys import KeyRecord
-from chalicelib.core.model import (
-    Cancel,
-    Claim,
-    CopyRecord,
-    Endpoint,
-    Feed,
-    Fork,
-    JobSpec,
-    Link,
-    Manifest,
-    Receipt,
-    ReportMade,
-    Terminal,
-)
+from chalicelib.core.manifests import Claim, CopyRecord, LogEntry, Manifest, RangeSplit, Receipt
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.schedules import Run, Schedule
@@ -36,10 +25,10 @@ from chalicelib.core.tries import Tried, Waited
 Record = (
     JobSpec
     | Manifest
-    | Fork
+    | RangeSplit
     | Claim
     | Cancel
-    | Intent
+    | PauseLogEntry
     | CopyRecord
     | Receipt
     | Registration
@@ -53,21 +42,21 @@ Record = (
     | Webhook
     | PlanSummary
     | Approval
-    | Fill
-    | Filled
+    | Backfill
+    | BackfillDone
     | Delivered
     | FeedEnds
-    | FeedPlace
+    | FeedLocation
     | Tried
     | Waited
 )
 _KINDS: dict[str, type[Any]] = {
     "spec": JobSpec,
     "manifest": Manifest,
-    "fork": Fork,
+    "range-split": RangeSplit,
     "claim": Claim,
     "cancel": Cancel,
-    "intent": Intent,
+    "pause-log-entry": PauseLogEntry,
     "copy": CopyRecord,
     "receipt": Receipt,
     "report": ReportMade,
@@ -81,11 +70,11 @@ _KINDS: dict[str, type[Any]] = {
     "webhook": Webhook,
     "planned": PlanSummary,
     "approved": Approval,
-    "fill": Fill,
-    "filled": Filled,
+    "backfill": Backfill,
+    "backfill-done": BackfillDone,
     "delivered": Delivered,
     "feed-ends": FeedEnds,
-    "feed-place": FeedPlace,
+    "feed-location": FeedLocation,
     "tried": Tried,
     "waited": Waited,
 }
@@ -122,18 +111,18 @@ def loads(body: bytes, kind: type[R]) -> R:
     return record
 
 
-def loads_link(body: bytes) -> Link:
+def loads_entry(body: bytes) -> LogEntry:
     """Return an entry of a range's manifest log: a manifest or a range split. Raises Corrupt as `loads` does."""
-    link: Link = _load(body, (Manifest, Fork))
-    return link
+    entry: LogEntry = _load(body, (Manifest, RangeSplit))
+    return entry
 
 
 def _load(body: bytes, kinds: tuple[type[Any], ...]) -> Any:  # noqa: ANN401 - one of `kinds`
     try:
         head = _HEAD.validate_json(body, strict=True)
         if head.version != VERSION or _KINDS[head.record] not in kinds:
-            what = f"a {head.record!r} record of version {head.version}"
-            raise Corrupt("UnexpectedRecord", f"{what} is not one of {kinds}")
+            actual = f"a {head.record!r} record of version {head.version}"
+            raise Corrupt("UnexpectedRecord", f"{actual} is not one of {kinds}")
         # In JSON mode pydantic reads enum members and tuples as JSON writes them. It skips the head's two fields.
         return _ADAPTERS[head.record].validate_json(body)
     except (ValueError, KeyError, RecursionError) as error:

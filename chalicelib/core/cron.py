@@ -64,18 +64,18 @@ class Cron:
                 f"timezone {timezone[:80]!r}: send a name of the time zone database, such as America/New_York or UTC"
             )
             raise BadRequest(ErrorCode.UNKNOWN_TIMEZONE, detail)
-        found = cls(expression, timezone)
-        fields = len(expression.split())
-        if len(expression) > EXPRESSION_MAX_CHARACTERS or fields != _FIELDS:
-            detail = f"it has {fields} fields" if fields != _FIELDS else "it is too long"
+        cron = cls(expression, timezone)
+        field_count = len(expression.split())
+        if len(expression) > EXPRESSION_MAX_CHARACTERS or field_count != _FIELDS:
+            detail = f"it has {field_count} fields" if field_count != _FIELDS else "it is too long"
             raise _invalid(expression, f"{detail}; send minute, hour, day of month, month and day of week")
         try:
-            _ = found._sim
+            _ = cron._sim
         except (CronSimError, ValueError, RecursionError) as error:
             raise _invalid(expression, f"{error}") from None
-        if not any(found._matches(datetime(2001, 1, 1), datetime(2001 + _YEARS_AHEAD, 1, 1))):
+        if not any(cron._matches(datetime(2001, 1, 1), datetime(2001 + _YEARS_AHEAD, 1, 1))):
             raise _invalid(expression, "there is no such day")
-        return found
+        return cron
 
     @cached_property
     def _sim(self) -> CronSim:
@@ -106,26 +106,26 @@ class Cron:
         return list(self._instants(after_ms, upto_ms))
 
     def _instants(self, after_ms: int, upto_ms: int) -> Iterator[int]:
-        said = after_ms
-        for at in self._in_order(self._face(after_ms) - _MARGIN, self._face(upto_ms) + _MARGIN):
-            if at > upto_ms:
+        last_ms = after_ms
+        for at_ms in self._in_order(self._clock_time(after_ms) - _MARGIN, self._clock_time(upto_ms) + _MARGIN):
+            if at_ms > upto_ms:
                 return
-            if at > said:  # Two times that were moved to the same instant are one occurrence.
-                said = at
-                yield at
+            if at_ms > last_ms:  # Two times that were moved to the same instant are one occurrence.
+                last_ms = at_ms
+                yield at_ms
 
     def _in_order(self, first: datetime, last: datetime) -> Iterator[int]:
-        waiting: list[int] = []
+        pending: list[int] = []
         for local in self._matches(first, last):
-            found = self._real(local)
+            instants_ms = self._instants_of(local)
             # A time that comes twice: its second instant is later than the first instants of the times after it.
-            while found and waiting and waiting[0] <= found[0]:
-                yield heappop(waiting)
-            for at in found:
-                heappush(waiting, at)
-        yield from sorted(waiting)
+            while instants_ms and pending and pending[0] <= instants_ms[0]:
+                yield heappop(pending)
+            for at_ms in instants_ms:
+                heappush(pending, at_ms)
+        yield from sorted(pending)
 
-    def _face(self, at_ms: int) -> datetime:
+    def _clock_time(self, at_ms: int) -> datetime:
         """Return the time that the zone's clocks show."""
         return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(_zone(self.timezone)).replace(tzinfo=None)
 
@@ -138,10 +138,10 @@ class Cron:
                 yield from (local for local in times if first <= local <= last)
             day += _DAY
 
-    def _real(self, local: datetime) -> list[int]:
-        """Return the instants at which the clock shows this time: usually one, and two where clocks are put back. Where
-        clocks are put forward there is none, but a time that the expression names is then moved to the first time that
-        exists."""
+    def _instants_of(self, local: datetime) -> list[int]:
+        """Return the instants, in milliseconds, at which the clock shows this time: usually one, and two where clocks
+        are put back. Where clocks are put forward there is none, but a time that the expression names is then moved to
+        the first time that exists."""
         zone = _zone(self.timezone)
         if self._names_times:
             while not _shows(local, zone):

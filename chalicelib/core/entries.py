@@ -117,33 +117,34 @@ class Condition:
     match: tuple[str, ...] | None = None
     absent: bool = False
 
-    def check(self, entry: Entry | None, what: str) -> None:
-        """Raise VersionMismatch if the condition does not hold. `entry` is the current one, None if there is none."""
+    def check(self, entry: Entry | None, title: str) -> None:
+        """Raise VersionMismatch if the condition does not hold. `entry` is the current one, None if there is none.
+        `title` is what the message calls it."""
         if self.absent and entry is not None:
-            raise VersionMismatch(ErrorCode.ALREADY_THERE, f"{what} is there already (If-None-Match: *)")
+            raise VersionMismatch(ErrorCode.ALREADY_THERE, f"{title} is there already (If-None-Match: *)")
         if self.match is None or (entry is not None and ("*" in self.match or entry.etag in self.match)):
             return
         why = "isn't there" if entry is None else "has changed since you read it"
-        raise VersionMismatch(ErrorCode.HAS_CHANGED, f"{what} {why} (If-Match): read it again, then decide")
+        raise VersionMismatch(ErrorCode.HAS_CHANGED, f"{title} {why} (If-Match): read it again, then decide")
 
 
 ANY = Condition()
 
 
-def check_name(name: str, what: str) -> None:
-    """Raise BadRequest unless `name` is a valid name for an entry."""
+def check_name(name: str, kind: str) -> None:
+    """Raise BadRequest unless `name` is a valid name for an entry. The message names the entry's `kind`."""
     if not NAME.fullmatch(name):
         detail = (
-            f"{what} {name[:80]!r}: 1 to 64 letters, digits, dots, dashes and underscores, the first no punctuation"
+            f"{kind} {name[:80]!r}: 1 to 64 letters, digits, dots, dashes and underscores, the first no punctuation"
         )
         raise BadRequest(ErrorCode.INVALID_NAME, detail)
 
 
-def successor(before: Entry | None, made: Entry) -> Entry:
-    """Return `made` as the next version of `before`."""
+def successor(before: Entry | None, entry: Entry) -> Entry:
+    """Return `entry` as the next version of `before`."""
     if before is None:
-        return made
-    return replace(made, version=before.version + 1, created_ms=before.created_ms)
+        return entry
+    return replace(entry, version=before.version + 1, created_ms=before.created_ms)
 
 
 def gone(before: Entry, nonce: str, now_ms: int, kept_ms: int) -> Entry:

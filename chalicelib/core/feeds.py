@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chalicelib.core.endpoints import Endpoint, Feed
 from chalicelib.core.ids import digest_of, number_name, number_of
 from chalicelib.core.lifecycles import FEED, FeedEvent, FeedState
-from chalicelib.core.model import Endpoint, Feed
 
 MARGIN_MS = 3_600_000
 """How much older than a pause, or than a dead Region's last sign of life, an object may be and still be looked for. S3
 may send an event minutes late, and a Region may leave messages unread for a while."""
 LOOKED_AT_MAX = 100
-"""How many buckets the search for a loop reads the feeds of, with one query each."""
+"""In how many buckets the search for a loop looks for feeds, with one query for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class FeedEnds:
 
 
 @dataclass(frozen=True, slots=True)
-class FeedPlace:
+class FeedLocation:
     """Where a feed reads and writes: the contents of a row of the feeds' index."""
 
     feed_id: str
@@ -39,11 +39,11 @@ class FeedPlace:
     target_prefix: str
 
     @classmethod
-    def of(cls, ends: FeedEnds) -> "FeedPlace":
+    def of(cls, ends: FeedEnds) -> "FeedLocation":
         feed = ends.feed
         source, target = ends.source.below(feed.source_prefix), ends.target.below(feed.target_prefix)
-        places = (source.bucket.name, source.prefix, target.bucket.name, target.prefix)
-        return cls(feed.id, feed.source, feed.target, *places)
+        locations = (source.bucket.name, source.prefix, target.bucket.name, target.prefix)
+        return cls(feed.id, feed.source, feed.target, *locations)
 
 
 def reads_in(bucket: str) -> str:
@@ -67,7 +67,7 @@ SKEW_MS = 1000
 """How far the S3 clocks of two Regions may differ, plus what LastModified loses by being in whole seconds."""
 
 
-class FillState(StrEnum):
+class BackfillState(StrEnum):
     """How far a listing of a feed's source has got."""
 
     WAITING = "WAITING"
@@ -88,7 +88,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class Backfill:
     """A request for a back-fill: list a feed's source, and deliver what is there."""
 
     feed_id: str
@@ -103,14 +103,14 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class BackfillDone:
     """The record that one back-fill has listed a feed's source to its end. It is written once, by the first worker that
     gets there."""
 
     feed_id: str
     name: str
     objects_seen: int
-    arrivals_sent: int
+    events_sent: int
     """Number of objects that were handed on. Intake skips those that were delivered before."""
     started_ms: int
     finished_ms: int
@@ -160,28 +160,28 @@ def feed_state(*, paused: bool, stopped: bool) -> FeedState:
     return FEED.reached((FeedEvent.REGISTERED, pause) if paused else (FeedEvent.REGISTERED,))
 
 
-def loop_from(start: FeedPlace, reading: Callable[[str], Iterable[FeedPlace]]) -> list[str] | None:
+def loop_from(start: FeedLocation, reading: Callable[[str], Iterable[FeedLocation]]) -> list[str] | None:
     """Return the feeds, from `start` back to `start`, by which it would trigger itself: each writes where the next one
     reads. Return an empty list if there is no such loop, and None if the search needs more than `LOOKED_AT_MAX`
     buckets. `reading` returns the feeds that read in a bucket."""
     came_from: dict[str, str] = {}
-    readers: dict[str, list[FeedPlace]] = {}
-    todo = [start]
-    while todo:
-        at = todo.pop()
-        bucket = at.target_bucket
+    readers: dict[str, list[FeedLocation]] = {}
+    unexplored = [start]
+    while unexplored:
+        writer = unexplored.pop()
+        bucket = writer.target_bucket
         if bucket not in readers:
             if len(readers) == LOOKED_AT_MAX:
                 return None
             own = [start] if start.source_bucket == bucket else []
-            readers[bucket] = [*own, *(place for place in reading(bucket) if place.feed_id != start.feed_id)]
-        for following in readers[bucket]:
-            if following.feed_id in came_from or not _overlap(at.target_prefix, following.source_prefix):
+            readers[bucket] = [*own, *(location for location in reading(bucket) if location.feed_id != start.feed_id)]
+        for reader in readers[bucket]:
+            if reader.feed_id in came_from or not _overlap(writer.target_prefix, reader.source_prefix):
                 continue
-            came_from[following.feed_id] = at.feed_id
-            if following.feed_id == start.feed_id:
+            came_from[reader.feed_id] = writer.feed_id
+            if reader.feed_id == start.feed_id:
                 return _path(came_from, start.feed_id)
-            todo.append(following)
+            unexplored.append(reader)
     return []
 
 

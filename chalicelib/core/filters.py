@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.inputs import Filters
-from chalicelib.core.model import ObjectFacts
+from chalicelib.core.objects import ObjectFacts
 
 PATTERNS_MAX = 20
 PATTERN_MAX_CHARACTERS = 256
@@ -29,7 +29,7 @@ _FOLDERS = re.compile(r"\*\*+/")
 
 
 @dataclass(frozen=True, slots=True)
-class _Some:
+class _CharacterSet:
     """A set of characters: those in any of these ranges or, if negated, those in none of them. It never contains "/",
     unless it consists of that alone."""
 
@@ -55,7 +55,7 @@ class _Globs:
     """States before `**/`. From each of them, the next two are reached without a character: the folders, and what
     follows them."""
     width: int = 0
-    steps: list[tuple[int, _Some]] = field(default_factory=list)
+    steps: list[tuple[int, _CharacterSet]] = field(default_factory=list)
     """Pairs of a state and the characters that lead to the next one."""
     cache: dict[str, int] = field(default_factory=dict)
 
@@ -76,20 +76,20 @@ class _Globs:
             if end - at == 1:
                 self.segment_loops |= 1 << self.width
             elif pattern[end : end + 1] == _SLASH and (at == 0 or pattern[at - 1] == _SLASH):
-                while again := _FOLDERS.match(pattern, end + 1):  # Repeating it adds nothing.
-                    end = again.end() - 1
+                while repeated := _FOLDERS.match(pattern, end + 1):  # Repeating it adds nothing.
+                    end = repeated.end() - 1
                 self._add_folders()
                 return end + 1
             else:
                 self.loops |= 1 << self.width
             return end
         if pattern[at] == "[":
-            some, at = _read_class(pattern, at)
+            characters, at = _read_class(pattern, at)
         elif pattern[at] == "?":
-            some, at = _Some(((_SLASH, _SLASH),), negated=True), at + 1
+            characters, at = _CharacterSet(((_SLASH, _SLASH),), negated=True), at + 1
         else:
-            some, at = _Some(((pattern[at], pattern[at]),)), at + 1
-        self._step(some)
+            characters, at = _CharacterSet(((pattern[at], pattern[at]),)), at + 1
+        self._step(characters)
         return at
 
     def _add_folders(self) -> None:
@@ -98,42 +98,42 @@ class _Globs:
         self.skips |= 1 << self.width
         self.width += 1
         self.loops |= 1 << self.width
-        self._step(_Some(((_SLASH, _SLASH),)))
+        self._step(_CharacterSet(((_SLASH, _SLASH),)))
 
-    def _step(self, some: _Some) -> None:
-        self.steps.append((self.width, some))
+    def _step(self, characters: _CharacterSet) -> None:
+        self.steps.append((self.width, characters))
         self.width += 1
 
     def match(self, text: str) -> bool:
         states = self._skipped(self.start)
         for character in text:
-            kept = states & self.loops
+            staying = states & self.loops
             if character != _SLASH:
-                kept |= states & self.segment_loops
-            states = self._skipped((states & self._leaving(character)) << 1 | kept)
+                staying |= states & self.segment_loops
+            states = self._skipped((states & self._leaving(character)) << 1 | staying)
             if not states:
                 return False
         return bool(states & self.accepting)
 
     def _skipped(self, states: int) -> int:
-        before = states & self.skips
-        return states | before << 1 | before << 2 if before else states
+        skippable = states & self.skips
+        return states | skippable << 1 | skippable << 2 if skippable else states
 
     def _leaving(self, character: str) -> int:
         """Return the states from which a character leads on."""
-        known = self.cache.get(character)
-        if known is not None:
-            return known
-        made = 0
-        for state, some in self.steps:
-            if some.accepts(character):
-                made |= 1 << state
+        cached = self.cache.get(character)
+        if cached is not None:
+            return cached
+        states = 0
+        for state, characters in self.steps:
+            if characters.accepts(character):
+                states |= 1 << state
         if len(self.cache) < _CACHED_CHARACTERS:
-            self.cache[character] = made
-        return made
+            self.cache[character] = states
+        return states
 
 
-def _read_class(pattern: str, at: int) -> tuple[_Some, int]:
+def _read_class(pattern: str, at: int) -> tuple[_CharacterSet, int]:
     """Return the character class that begins at `at`, and where the next piece begins. Raises BadRequest if the class
     is not closed or a range in it is reversed."""
     begin = at + 1
@@ -157,7 +157,7 @@ def _read_class(pattern: str, at: int) -> tuple[_Some, int]:
             )
         # A range across "/" becomes two ranges.
         ranges += [(low, "."), ("0", high)] if not negated and low <= _SLASH <= high else [(low, high)]
-    return _Some(tuple(ranges), negated), end + 1
+    return _CharacterSet(tuple(ranges), negated), end + 1
 
 
 def _globs(role: str, patterns: Sequence[str]) -> _Globs:
@@ -165,17 +165,17 @@ def _globs(role: str, patterns: Sequence[str]) -> _Globs:
         raise BadRequest(
             ErrorCode.INVALID_FILTER, f"{role}: there are {len(patterns)} patterns; at most {PATTERNS_MAX}"
         )
-    made = _Globs()
+    globs = _Globs()
     for pattern in patterns:
         if not 1 <= len(pattern) <= PATTERN_MAX_CHARACTERS:
             detail = f"{role}: a pattern has 1 to {PATTERN_MAX_CHARACTERS} characters, not {len(pattern)}"
             raise BadRequest(ErrorCode.INVALID_FILTER, detail)
-        made.add(pattern)
-    return made
+        globs.add(pattern)
+    return globs
 
 
 @dataclass(frozen=True, slots=True)
-class Sieve:
+class ObjectFilter:
     """A compiled object filter. `of` checks it while compiling, and raises BadRequest with what is wrong."""
 
     filters: Filters
@@ -183,7 +183,7 @@ class Sieve:
     exclude: _Globs
 
     @classmethod
-    def of(cls, filters: Filters) -> "Sieve":
+    def of(cls, filters: Filters) -> "ObjectFilter":
         size_min, size_max = filters.size_min_bytes, filters.size_max_bytes
         if size_min is not None and size_max is not None and size_min > size_max:
             raise BadRequest(

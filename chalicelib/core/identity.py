@@ -10,7 +10,8 @@ answer is UNKNOWN: never "same size, newer date".
 import re
 from enum import StrEnum
 
-from chalicelib.core.model import Checksum, ChecksumType, ObjectFacts, Verification
+from chalicelib.core.objects import Checksum, ChecksumType, ObjectFacts
+from chalicelib.core.rows import Verification
 
 _PLAIN = re.compile(r"[0-9a-f]{32}")
 _MULTIPART = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})")
@@ -23,7 +24,7 @@ class Match(StrEnum):
     DIFFERENT = "DIFFERENT"
     UNKNOWN = "UNKNOWN"
     """These facts are not enough to decide. If they came from LIST, do a HEAD of both objects. If they came from HEAD,
-    nobody can decide."""
+    it can't be decided."""
 
     @property
     def same(self) -> bool:
@@ -40,8 +41,8 @@ def etag_parts(etag: str) -> int | None:
     """Return 0 for an ETag shaped like an MD5, N for "-N", None for anything else."""
     if _PLAIN.fullmatch(etag):
         return 0
-    found = _MULTIPART.fullmatch(etag)
-    return int(found[1]) if found else None
+    multipart = _MULTIPART.fullmatch(etag)
+    return int(multipart[1]) if multipart else None
 
 
 def compare_checksums(left: Checksum | None, right: Checksum | None) -> bool | None:

@@ -5,7 +5,7 @@ import re
 from base64 import b32encode
 
 _JOB_ID = re.compile(r"(job|feed)-[a-z2-7]{26}")
-_PART = re.compile(r"(r[01]*|d)-([0-9]{6})(w?)")
+_PARTITION_ID = re.compile(r"(r[01]*|d)-([0-9]{6})(w?)")
 ROOT_RANGE = "r"
 DELETE_RANGE = "d"
 """The manifest log of the objects that a job deletes at its target. It has no range splits, so its last entry knows
@@ -63,41 +63,41 @@ def number_of(name: str) -> int:
     return int(name)
 
 
-def part_id(range_id: str, ordinal: int) -> str:
+def partition_id_of(range_id: str, ordinal: int) -> str:
     """Return the id of entry `ordinal` (from 1) of a range's manifest log."""
     return f"{range_id}-{number_name(ordinal)}"
 
 
-def is_part_id(text: str) -> bool:
-    return _PART.fullmatch(text) is not None
+def is_partition_id(text: str) -> bool:
+    return _PARTITION_ID.fullmatch(text) is not None
 
 
-def is_delete_part(part: str) -> bool:
+def is_delete_partition(partition_id: str) -> bool:
     """Tell whether a partition is an entry of the manifest log of deletions."""
-    return part.startswith(DELETE_RANGE)
+    return partition_id.startswith(DELETE_RANGE)
 
 
-def aside_of(part: str) -> str:
+def aside_of(partition_id: str) -> str:
     """Return the id of the partition that takes a partition's rows that are set aside. It sorts right after this
     one."""
-    return f"{part}w"
+    return f"{partition_id}w"
 
 
-def is_aside(part: str) -> bool:
-    return part.endswith("w")
+def is_aside(partition_id: str) -> bool:
+    return partition_id.endswith("w")
 
 
 def parent_of(aside: str) -> str:
     return aside.removesuffix("w")
 
 
-def split_part_id(part: str) -> tuple[str, int]:
+def split_partition_id(partition_id: str) -> tuple[str, int]:
     """Return a partition's range and ordinal. A partition of rows set aside has those of its parent. Raises ValueError
-    if `part` is no partition id."""
-    found = _PART.fullmatch(part)
-    if not found:
-        raise ValueError(f"not a partition id: {part!r}")
-    return found[1], number_of(found[2])
+    if `partition_id` is no partition id."""
+    match = _PARTITION_ID.fullmatch(partition_id)
+    if not match:
+        raise ValueError(f"not a partition id: {partition_id!r}")
+    return match[1], number_of(match[2])
 
 
 def object_id(bucket: str, key: str) -> str:

@@ -68,12 +68,12 @@ class Inventory:
             return None
         if len(fields) != len(self.columns):
             raise BadLine(f"it has {len(fields)} fields; manifest.json says {len(self.columns)}")
-        told = dict(zip(self.columns, fields, strict=True))
-        if told["Bucket"] != self.source_bucket:
-            raise BadLine(f"bucket {told['Bucket'][:64]!r} is not the inventory's, {self.source_bucket!r}")
-        if told.get("IsLatest") == "false" or told.get("IsDeleteMarker") == "true":
+        values = dict(zip(self.columns, fields, strict=True))
+        if values["Bucket"] != self.source_bucket:
+            raise BadLine(f"bucket {values['Bucket'][:64]!r} is not the inventory's, {self.source_bucket!r}")
+        if values.get("IsLatest") == "false" or values.get("IsDeleteMarker") == "true":
             return None
-        key = key_of(told["Key"])
+        key = key_of(values["Key"])
         marker = key == prefix and is_folder(prefix)
         return Named(key) if key.startswith(prefix) and not marker else None
 
@@ -81,19 +81,19 @@ class Inventory:
 def read_manifest(raw: bytes) -> Inventory:
     """Parse a manifest.json. Raises NoList if it is none, or one of a kind that is not read here."""
     try:
-        found = _RawManifest.model_validate_json(raw)
+        manifest = _RawManifest.model_validate_json(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(["it", *map(str, first["loc"])])
-        raise NoList(f"it is no manifest.json of an S3 Inventory: {where}: {first['msg']}") from None
-    if found.file_format != "CSV":
-        raise NoList(f"the inventory's format is {found.file_format[:16]!r}: configure one in CSV")
-    columns = tuple(name.strip() for name in found.file_schema.split(","))
+        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        location = ".".join(["it", *map(str, fault["loc"])])
+        raise NoList(f"it is no manifest.json of an S3 Inventory: {location}: {fault['msg']}") from None
+    if manifest.file_format != "CSV":
+        raise NoList(f"the inventory's format is {manifest.file_format[:16]!r}: configure one in CSV")
+    columns = tuple(name.strip() for name in manifest.file_schema.split(","))
     missing = [name for name in ("Bucket", "Key") if name not in columns]
     if missing or len(set(columns)) < len(columns):
         raise NoList("its fileSchema must name each column once, Bucket and Key among them")
-    for file in found.files:
+    for file in manifest.files:
         if file.size > FILE_MAX_BYTES:
             raise NoList(f"its file {file.key[-64:]!r} has {file.size} bytes; at most {FILE_MAX_BYTES} are read")
-    files = tuple(InventoryFile(file.key, file.size, file.md5) for file in found.files)
-    return Inventory(found.source_bucket, found.destination_bucket.rpartition(":")[2], columns, files)
+    files = tuple(InventoryFile(file.key, file.size, file.md5) for file in manifest.files)
+    return Inventory(manifest.source_bucket, manifest.destination_bucket.rpartition(":")[2], columns, files)

@@ -43,8 +43,8 @@ class Cursor:
     etag: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.offset}:{self.lines}"
-        return f"{place}:{self.file}:{self.etag}" if self.file or self.etag else place
+        position = f"{self.offset}:{self.lines}"
+        return f"{position}:{self.file}:{self.etag}" if self.file or self.etag else position
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
@@ -118,19 +118,19 @@ class Lines:
         data = self.rest + piece
         if self.cursor.offset == 0 and data.startswith(_GZIP):
             raise NoList("it is compressed with gzip, which can't be read in pieces: store it uncompressed")
-        at = 0
-        while at < len(data):
-            stop = data.find(b"\n", at) + 1
-            if not stop and not end:
+        start = 0
+        while start < len(data):
+            end_of_line = data.find(b"\n", start) + 1
+            if not end_of_line and not end:
                 break
-            line = data[at : stop or len(data)]
+            line = data[start : end_of_line or len(data)]
             if len(line) > self.line_max_bytes:
                 break
-            at += len(line)
-            after = replace(self.cursor, offset=self.cursor.offset + len(line), lines=self.cursor.lines + 1)
-            bare = line.removeprefix(_BYTE_ORDER_MARK) if self.cursor.offset == 0 else line
-            self.cursor = after
-            yield bare, after
-        self.rest = data[at:]
+            start += len(line)
+            next_cursor = replace(self.cursor, offset=self.cursor.offset + len(line), lines=self.cursor.lines + 1)
+            content = line.removeprefix(_BYTE_ORDER_MARK) if self.cursor.offset == 0 else line
+            self.cursor = next_cursor
+            yield content, next_cursor
+        self.rest = data[start:]
         if len(self.rest) > self.line_max_bytes and b"\n" not in self.rest[: self.line_max_bytes]:
             raise NoList(f"line {self.cursor.lines + 1} has more than {self.line_max_bytes} bytes: is it CSV?")

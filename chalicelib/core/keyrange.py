@@ -1,6 +1,6 @@
 """Divides a range of keys into two.
 
-Keys are ordered by their UTF-8 bytes, which is the order of their code points. S3 lists only upwards, so nobody knows
+Keys are ordered by their UTF-8 bytes, which is the order of their code points. S3 lists only upwards, so it is unknown
 how a range's keys are distributed. However, one LIST of one key tells whether there is a key above a bound.
 """
 

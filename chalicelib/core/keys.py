@@ -65,29 +65,29 @@ def record_key(issuer: str) -> str:
 
 def signing_key(raw: Mapping[str, Any]) -> jwt.PyJWK:
     """Return the key in the form that signatures are checked with. Raises UnusableKeys if it must not be used."""
-    named = f"key {raw.get('kid')!r}"
+    title = f"key {raw.get('kid')!r}"
     if raw.get("alg", ALGORITHMS[0]) not in ALGORITHMS:
-        raise UnusableKeys(f"{named}: {raw['alg']!r} is not one of {', '.join(ALGORITHMS)}")
+        raise UnusableKeys(f"{title}: {raw['alg']!r} is not one of {', '.join(ALGORITHMS)}")
     try:
         key = jwt.PyJWK.from_dict(dict(raw))
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
-        raise UnusableKeys(f"{named} can't be used: {error}") from None
+        raise UnusableKeys(f"{title} can't be used: {error}") from None
     if key.algorithm_name not in ALGORITHMS:
-        raise UnusableKeys(f"{named}: {key.algorithm_name} is not one of {', '.join(ALGORITHMS)}")
+        raise UnusableKeys(f"{title}: {key.algorithm_name} is not one of {', '.join(ALGORITHMS)}")
     if hasattr(key.key, "private_bytes"):
-        raise UnusableKeys(f"{named} is a private one: it must not leave its issuer")
+        raise UnusableKeys(f"{title} is a private one: it must not leave its issuer")
     curve = _CURVES.get(key.algorithm_name)
     if curve is not None and key.key.curve.name != curve:
-        raise UnusableKeys(f"{named}: {key.algorithm_name} is not for {key.key.curve.name}")
+        raise UnusableKeys(f"{title}: {key.algorithm_name} is not for {key.key.curve.name}")
     if raw["kty"] == "RSA" and key.key.key_size < RSA_MIN_BITS:
-        raise UnusableKeys(f"{named} has {key.key.key_size} bits; RSA needs {RSA_MIN_BITS}")
+        raise UnusableKeys(f"{title} has {key.key.key_size} bits; RSA needs {RSA_MIN_BITS}")
     if not isinstance(key.key_id, str) or not key.key_id:
-        raise UnusableKeys(f"{named}: each key needs a kid of its own, a text")
+        raise UnusableKeys(f"{title}: each key needs a kid of its own, a text")
     return key
 
 
 def signs(raw: Mapping[str, Any]) -> bool:
-    """Tell whether a key is for signatures. A key that states no purpose is."""
+    """Tell whether a key is for signatures. A key that states no purpose counts as one."""
     operations = raw.get("key_ops", ["verify"])
     return raw.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
 
@@ -105,39 +105,41 @@ def published(body: bytes) -> dict[str, KeptKey]:
         raise UnusableKeys("not a JSON Web Key Set") from None
     if len(entries) > KEYS_MAX:
         raise UnusableKeys(f"{len(entries)} keys; at most {KEYS_MAX} are read")
-    found: dict[str, KeptKey] = {}
-    refused = []
+    usable: dict[str, KeptKey] = {}
+    reasons = []
     for raw in entries:
         if not isinstance(raw, dict) or not signs(raw):
             continue
         try:
             kid = signing_key(raw).key_id
         except UnusableKeys as error:
-            refused.append(str(error))
+            reasons.append(str(error))
             continue
         assert kid is not None
-        if kid in found:
+        if kid in usable:
             raise UnusableKeys(f"two keys are called {kid!r}")
-        found[kid] = KeptKey({name: raw[name] for name in _MEMBERS if isinstance(raw.get(name), str)})
-    if not found:
-        raise UnusableKeys("; ".join(["no key for signatures", *refused]))
-    return found
+        usable[kid] = KeptKey({name: raw[name] for name in _MEMBERS if isinstance(raw.get(name), str)})
+    if not usable:
+        raise UnusableKeys("; ".join(["no key for signatures", *reasons]))
+    return usable
 
 
-def merge(before: KeyRecord | None, issuer: str, found: Mapping[str, KeptKey], now_ms: int, grace_ms: int) -> KeyRecord:
+def merge(
+    before: KeyRecord | None, issuer: str, published_now: Mapping[str, KeptKey], now_ms: int, grace_ms: int
+) -> KeyRecord:
     """Return the record with the keys that are published now and, for `grace_ms`, those that no longer are. A key that
     is published anew under the same id is replaced at once."""
-    left = {
-        kid: KeptKey(kept.jwk, now_ms if kept.left_ms is None else kept.left_ms)
-        for kid, kept in (before.keys.items() if before else ())
-        if kid not in found
+    withdrawn = {
+        kid: KeptKey(key.jwk, now_ms if key.left_ms is None else key.left_ms)
+        for kid, key in (before.keys.items() if before else ())
+        if kid not in published_now
     }
-    still = sorted(
-        ((kid, kept) for kid, kept in left.items() if _counts(kept, now_ms, grace_ms)),
+    in_grace = sorted(
+        ((kid, key) for kid, key in withdrawn.items() if _is_accepted(key, now_ms, grace_ms)),
         key=lambda item: item[1].left_ms or 0,
         reverse=True,
     )
-    return KeyRecord(issuer, now_ms, {**found, **dict(still[: KEYS_MAX - len(found)])})
+    return KeyRecord(issuer, now_ms, {**published_now, **dict(in_grace[: KEYS_MAX - len(published_now)])})
 
 
 def due(record: KeyRecord | None, now_ms: int, refresh_ms: int) -> bool:
@@ -148,8 +150,8 @@ def due(record: KeyRecord | None, now_ms: int, refresh_ms: int) -> bool:
 def accepted(record: KeyRecord, now_ms: int, grace_ms: int) -> dict[str, KeptKey]:
     """Return the keys that are accepted now. It doesn't matter how long ago the issuer last answered: it may be down
     for days."""
-    return {kid: kept for kid, kept in record.keys.items() if _counts(kept, now_ms, grace_ms)}
+    return {kid: key for kid, key in record.keys.items() if _is_accepted(key, now_ms, grace_ms)}
 
 
-def _counts(kept: KeptKey, now_ms: int, grace_ms: int) -> bool:
-    return kept.left_ms is None or now_ms - kept.left_ms < grace_ms
+def _is_accepted(key: KeptKey, now_ms: int, grace_ms: int) -> bool:
+    return key.left_ms is None or now_ms - key.left_ms < grace_ms

@@ -1,4 +1,4 @@
-"""Decides who works on a partition, and when another worker may take over.
+"""Decides which worker works on a partition, and when another one may take over.
 
 A lease in the table is a hint. It decides when a worker attempts a *claim*. The claim is a create-only object, and it
 alone decides who holds the partition. Even two holders can't both publish (`core.verdict`).
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from chalicelib.core import fingerprints
-from chalicelib.core.model import Outcome, Verification
+from chalicelib.core.rows import Outcome, Verification
 
 N = TypeVar("N")
 
@@ -41,11 +41,11 @@ class Awaited:
 
 
 @dataclass(frozen=True, slots=True)
-class PartLease:
+class PartitionLease:
     """The state of a partition as the last worker of one Region reported it. Only that Region writes it."""
 
     job_id: str
-    part: str
+    partition_id: str
     region: str
     epoch: int
     worker: str
@@ -110,7 +110,7 @@ class Takeover:
     """A partition passed from one Region to the other. It is for operators and drills; nothing depends on it."""
 
     job_id: str
-    part: str
+    partition_id: str
     epoch: int
     from_region: str
     to_region: str
@@ -169,7 +169,7 @@ class LeaseJudgement:
 
 
 def lease_fingerprint(
-    epoch: int, lease: PartLease | None, owner_region: RegionFingerprint | None = None
+    epoch: int, lease: PartitionLease | None, owner_region: RegionFingerprint | None = None
 ) -> LeaseFingerprint:
     """Return the fingerprint that an observer compares, of the claim at `epoch`. `owner_region` is that of the owner's
     Region if the owner is in another Region."""
@@ -179,7 +179,7 @@ def lease_fingerprint(
 
 def judge_lease(
     epoch: int,
-    lease: PartLease | None,
+    lease: PartitionLease | None,
     before: Observation | None,
     now_ms: int,
     timeout_ms: int,
@@ -198,16 +198,16 @@ def judge_lease(
     `resting`: that message is still on its way, and the worker has another one. If it claimed now, it would double the
     partition's rounds for good.
     """
-    now = lease_fingerprint(epoch, lease, owner_region)
-    given_back = lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED
-    if claiming and given_back and not resting:
-        return LeaseJudgement(LeaseStatus.RELEASED, now)
+    current = lease_fingerprint(epoch, lease, owner_region)
+    released = lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.RELEASED
+    if claiming and released and not resting:
+        return LeaseJudgement(LeaseStatus.RELEASED, current)
     if lease is not None and lease.epoch == epoch and lease.phase is LeasePhase.COPIED:
         # Its copy record was written before this item: verification comes next, not a claim.
-        return LeaseJudgement(LeaseStatus.WAITING, now, timeout_ms)
-    if before is None or before.note(LeaseFingerprint) != now:
-        return LeaseJudgement(LeaseStatus.MOVED, now, timeout_ms)
+        return LeaseJudgement(LeaseStatus.WAITING, current, timeout_ms)
+    if before is None or before.note(LeaseFingerprint) != current:
+        return LeaseJudgement(LeaseStatus.MOVED, current, timeout_ms)
     left_ms = timeout_ms - (now_ms - before.since_ms)
     if left_ms <= 0:
-        return LeaseJudgement(LeaseStatus.EXPIRED, now)
-    return LeaseJudgement(LeaseStatus.WAITING, now, left_ms)
+        return LeaseJudgement(LeaseStatus.EXPIRED, current)
+    return LeaseJudgement(LeaseStatus.WAITING, current, left_ms)

@@ -10,7 +10,7 @@ docs/states.md shows these tables as diagrams (`make states`), and the simulatio
 from enum import StrEnum
 from typing import Any
 
-from chalicelib.core.model import JobState
+from chalicelib.core.jobs import JobState
 from chalicelib.core.transitions import LifeCycle
 
 # --- jobs ---------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ PARTITION: LifeCycle[PartitionState, PartitionEvent] = LifeCycle(
     late={
         (PartitionState.RESTING, PartitionEvent.TRIED): PartitionState.RESTING,
         (PartitionState.RESTING, PartitionEvent.COPIED): PartitionState.COPIED,
-        # Split planned it, slept, and has now written its receipt. Meanwhile copy was woken for it.
+        # Split planned it, slept, and has now written its receipt. Meanwhile copy got a task message for it.
         (PartitionState.COPYING, PartitionEvent.RECEIPTED): PartitionState.DONE,
         (PartitionState.RESTING, PartitionEvent.RECEIPTED): PartitionState.DONE,
         **{
@@ -177,7 +177,7 @@ class UploadState(StrEnum):
     CLOSED = "CLOSED"
     """Its job is cancelled: it is to be aborted, and no further upload of the job can be registered."""
     DEAD = "DEAD"
-    """S3 refused to complete it with 409: nobody goes on with it."""
+    """S3 refused to complete it with 409: no worker goes on with it."""
     COMPLETED = "COMPLETED"
     ABORTED = "ABORTED"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from chalicelib.core.model import PartPlan
 from chalicelib.core.policy import MIB, PART_MAX_BYTES, PARTS_MAX
+from chalicelib.core.rows import PartPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,18 @@ def shares_of(row: int, parts: int, per_worker: int, workers_max: int) -> list[P
     return [PartShare(row, index, shares) for index in range(shares)]
 
 
-def even_plan(size: int, part_size: int) -> PartPlan:
-    """Return a plan with upload parts of `part_size` bytes, or of as many whole MiB as it takes to get by with 10,000
+def even_plan(size_bytes: int, part_size_bytes: int) -> PartPlan:
+    """Return a plan with upload parts of `part_size_bytes`, or of as many whole MiB as it takes to get by with 10,000
     parts. The last part may be smaller. Raises ValueError if the size does not fit."""
-    smallest = -(-size // PARTS_MAX)
-    chosen = max(part_size, -(-smallest // MIB) * MIB if smallest > part_size else part_size)
-    if chosen > PART_MAX_BYTES:
-        raise ValueError(f"{size} bytes don't fit into {PARTS_MAX} parts of at most {PART_MAX_BYTES} bytes")
-    full, rest = divmod(size, chosen)
-    runs = ((chosen, full),) if full else ()
-    return PartPlan(runs + (((rest, 1),) if rest or not full else ()))
+    needed_bytes = -(-size_bytes // PARTS_MAX)
+    chosen_bytes = max(
+        part_size_bytes, -(-needed_bytes // MIB) * MIB if needed_bytes > part_size_bytes else part_size_bytes
+    )
+    if chosen_bytes > PART_MAX_BYTES:
+        raise ValueError(f"{size_bytes} bytes don't fit into {PARTS_MAX} parts of at most {PART_MAX_BYTES} bytes")
+    full_parts, rest_bytes = divmod(size_bytes, chosen_bytes)
+    runs = ((chosen_bytes, full_parts),) if full_parts else ()
+    return PartPlan(runs + (((rest_bytes, 1),) if rest_bytes or not full_parts else ()))
 
 
 def plan_of_sizes(sizes: Sequence[int]) -> PartPlan:

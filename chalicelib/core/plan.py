@@ -6,21 +6,11 @@ from functools import cached_property
 
 from chalicelib.core import parts
 from chalicelib.core.decisions import Rule, decide_by, gives, otherwise
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.identity import Match, etag_parts, recognise
-from chalicelib.core.model import (
-    Checksum,
-    ChecksumType,
-    Endpoint,
-    Method,
-    ObjectFacts,
-    ObjectHead,
-    Outcome,
-    OverwriteMode,
-    PartPlan,
-    Row,
-    RowOutcome,
-)
+from chalicelib.core.objects import Checksum, ChecksumType, ObjectFacts, ObjectHead
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, KEY_MAX_BYTES, OBJECT_MAX_BYTES, PARTS_MAX, Policy
+from chalicelib.core.rows import Method, Outcome, OverwriteMode, PartPlan, Row, RowOutcome
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that can't be read without a restore (GLACIER_IR can)."""
@@ -37,7 +27,7 @@ class Look(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ObjectPair:
     """The object facts of both sides for one key."""
 
     source: ObjectFacts
@@ -57,7 +47,7 @@ def target_key(key: str, source_prefix: str, target_prefix: str) -> str:
 class _Candidate:
     """One source object that may become a row: the case that the decision tables below decide about."""
 
-    sight: Sight
+    pair: ObjectPair
     mode: OverwriteMode
     policy: Policy
     since_ms: int | None
@@ -68,17 +58,17 @@ class _Candidate:
 
     @property
     def source(self) -> ObjectFacts:
-        return self.sight.source
+        return self.pair.source
 
     @property
     def exists(self) -> bool:
         """Whether an object is at the destination."""
-        return self.sight.destination is not None
+        return self.pair.destination is not None
 
     @property
     def destination(self) -> ObjectFacts:
-        assert self.sight.destination is not None, "only for rules that have asked `exists`"
-        return self.sight.destination
+        assert self.pair.destination is not None, "only for rules that have asked `exists`"
+        return self.pair.destination
 
     @property
     def written_since(self) -> bool:
@@ -159,9 +149,9 @@ REFUSALS: tuple[Rule[_Candidate, RowOutcome | None], ...] = (
     ),
     Rule(
         "it has more parts than an upload may have",
-        lambda row: row.sight.source_head is not None and len(row.sight.source_parts) > PARTS_MAX,
+        lambda row: row.pair.source_head is not None and len(row.pair.source_parts) > PARTS_MAX,
         lambda row: row.ends(
-            Outcome.FAILED, f"it was made of {len(row.sight.source_parts)} parts, and S3 takes {PARTS_MAX}"
+            Outcome.FAILED, f"it was made of {len(row.pair.source_parts)} parts, and S3 takes {PARTS_MAX}"
         ),
     ),
     Rule(
@@ -221,7 +211,7 @@ LOOKS: tuple[Rule[_Candidate, Look | None], ...] = (
         lambda row: row.exists and not row.overwrites and row.listed and row.match is Match.UNKNOWN,
         gives(Look.BOTH),
     ),
-    Rule("the source had its HEAD", lambda row: row.sight.source_head is not None, gives(None)),
+    Rule("the source had its HEAD", lambda row: row.pair.source_head is not None, gives(None)),
     Rule("it may redirect, as its endpoint is a website", lambda row: row.website, gives(Look.SOURCE)),
     Rule(
         "its copy must be revocable, so it is made by parts",
@@ -255,8 +245,8 @@ METHODS: tuple[Rule[_Candidate, tuple[Method, PartPlan | None]], ...] = (
     # There is no checksum to compare: repeat the source's own part boundaries, so that the ETags agree.
     Rule(
         "its own part boundaries are known",
-        lambda row: bool(row.sight.source_parts),
-        lambda row: (Method.MULTIPART, parts.plan_of_sizes(row.sight.source_parts)),
+        lambda row: bool(row.pair.source_parts),
+        lambda row: (Method.MULTIPART, parts.plan_of_sizes(row.pair.source_parts)),
     ),
     # A single-part source without checksum: only CopyObject keeps an ETag that can be compared.
     Rule(
@@ -269,7 +259,7 @@ afterwards (design, section 5)."""
 
 
 def look_needed(
-    sight: Sight,
+    pair: ObjectPair,
     mode: OverwriteMode,
     source: Endpoint,
     policy: Policy,
@@ -283,12 +273,12 @@ def look_needed(
     `every_object`: each source that is to be copied gets a HEAD anyway, so that unreadable sources show before anything
     is copied. For the other arguments see `plan_row`.
     """
-    candidate = _Candidate(sight, mode, policy, since_ms, strict, website=source.website, every_object=every_object)
+    candidate = _Candidate(pair, mode, policy, since_ms, strict, website=source.website, every_object=every_object)
     return decide_by(LOOKS, candidate)
 
 
 def plan_row(
-    sight: Sight,
+    pair: ObjectPair,
     target: str,
     mode: OverwriteMode,
     policy: Policy,
@@ -305,21 +295,21 @@ def plan_row(
 
     `strict`: only a copy that can be revoked is permitted (`CancelMode.STRICT`).
     """
-    facts = sight.source
+    facts = pair.source
     row = Row(
         key=facts.key,
         target=target,
         size=facts.size,
-        etag=facts.etag,
-        expect=sight.destination.etag if sight.destination else None,
+        source_etag=facts.etag,
+        expected_target_etag=pair.destination.etag if pair.destination else None,
         method=Method.NONE,
         version_id=facts.version_id,
         modified_ms=facts.last_modified_ms,
         storage_class=facts.storage_class,
         checksum=facts.checksum if facts.checksum and facts.checksum.value else None,
-        redirect=sight.source_head.properties.redirect if sight.source_head else None,
+        redirect=pair.source_head.properties.redirect if pair.source_head else None,
     )
-    candidate = _Candidate(sight, mode, policy, since_ms, strict, target)
+    candidate = _Candidate(pair, mode, policy, since_ms, strict, target)
     decided = decide_by(OUTCOMES, candidate)
     if decided is not None:
         return replace(row, decided=decided)
@@ -338,5 +328,5 @@ _IRREVOCABLE = (
 def needs_part_sizes(head: ObjectHead) -> bool:
     """Tell whether the sizes of the source's upload parts are needed. A multipart-born source without a full-object
     checksum can be verified only if the copy has the same part boundaries."""
-    full = head.facts.checksum is not None and head.facts.checksum.type is ChecksumType.FULL_OBJECT
-    return not full and bool(etag_parts(head.facts.etag))
+    has_full_checksum = head.facts.checksum is not None and head.facts.checksum.type is ChecksumType.FULL_OBJECT
+    return not has_full_checksum and bool(etag_parts(head.facts.etag))

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chalicelib.core.identity import etag_parts
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.lifecycles import PLAN, PlanEvent, PlanState
-from chalicelib.core.model import Fork, JobSpec, Link, Manifest, Method, Outcome, OverwriteMode, Row, Verification
+from chalicelib.core.manifests import LogEntry, Manifest, RangeSplit
 from chalicelib.core.parts import parts_total
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Method, Outcome, OverwriteMode, Row, Verification
 from chalicelib.core.totals import ClassTotals, Totals, add_up
 
 
@@ -66,39 +68,41 @@ def predicted(row: Row) -> Outcome:
     return row.decided.outcome if row.decided else Outcome.COPIED
 
 
-def totals_with(link: Link, spec: JobSpec, policy: Policy) -> Totals:
+def totals_with(entry: LogEntry, spec: JobSpec, policy: Policy) -> Totals:
     """Return the totals of a range up to and including this entry of its manifest log."""
-    before = link.totals_before or Totals()
-    return before if isinstance(link, Fork) else before + totals_of(link, spec, policy)
+    before = entry.totals_before or Totals()
+    return before if isinstance(entry, RangeSplit) else before + totals_of(entry, spec, policy)
 
 
 def totals_of(manifest: Manifest, spec: JobSpec, policy: Policy) -> Totals:
-    wanted = [row for row in manifest.rows if row.decided is None]
-    classes = {row.storage_class for row in wanted}
-    shares = {
-        name: add_up((_share(row, spec) for row in wanted if row.storage_class == name), ClassTotals())
-        for name in sorted(classes)
+    rows_to_copy = [row for row in manifest.rows if row.decided is None]
+    class_names = {row.storage_class for row in rows_to_copy}
+    class_totals = {
+        name: add_up((_class_totals(row, spec) for row in rows_to_copy if row.storage_class == name), ClassTotals())
+        for name in sorted(class_names)
     }
     return Totals(
         objects=len(manifest.rows),
         bytes=manifest.bytes_total,
         decided=dict(Counter(str(row.decided.outcome) for row in manifest.rows if row.decided)),
-        classes=shares,
+        classes=class_totals,
         partitions=1,
-        partitions_to_copy=1 if wanted else 0,
+        partitions_to_copy=1 if rows_to_copy else 0,
         filtered=manifest.filtered,
         heads=sum(_heads(row, spec, policy) for row in manifest.rows),
         error=manifest.error,
     )
 
 
-def _share(row: Row, spec: JobSpec) -> ClassTotals:
+def _class_totals(row: Row, spec: JobSpec) -> ClassTotals:
     # An object that was made of upload parts, or goes under a KMS key, gets another ETag at the destination.
-    changes = bool(etag_parts(row.etag)) or row.method is Method.MULTIPART or spec.target.kms_key is not None
+    etag_changes = (
+        bool(etag_parts(row.source_etag)) or row.method is Method.MULTIPART or spec.target.kms_key is not None
+    )
     if row.method is Method.MULTIPART and row.parts is not None:
-        repeated = row.checksum is None and spec.target.kms_key is None
-        return ClassTotals(uploads=1, parts=parts_total(row.parts), bytes=row.size, compared=int(not repeated))
-    return ClassTotals(copies=1, bytes=row.size, compared=int(changes))
+        etag_repeated = row.checksum is None and spec.target.kms_key is None
+        return ClassTotals(uploads=1, parts=parts_total(row.parts), bytes=row.size, compared=int(not etag_repeated))
+    return ClassTotals(copies=1, bytes=row.size, compared=int(etag_changes))
 
 
 def _heads(row: Row, spec: JobSpec, policy: Policy) -> int:
@@ -106,7 +110,7 @@ def _heads(row: Row, spec: JobSpec, policy: Policy) -> int:
     if row.decided is not None:
         # It was recognised by checksum: both sides were looked at.
         return 2 if row.decided.verification is Verification.CHECKSUM else 0
-    by_parts = bool(etag_parts(row.etag))
-    source = by_parts or row.size > policy.multipart_threshold_bytes or spec.source.website or spec.every_object
-    both = row.expect is not None and spec.mode is not OverwriteMode.ALWAYS
-    return (2 if both else int(source)) + int(by_parts and row.checksum is None)
+    by_parts = bool(etag_parts(row.source_etag))
+    head_source = by_parts or row.size > policy.multipart_threshold_bytes or spec.source.website or spec.every_object
+    head_both = row.expected_target_etag is not None and spec.mode is not OverwriteMode.ALWAYS
+    return (2 if head_both else int(head_source)) + int(by_parts and row.checksum is None)

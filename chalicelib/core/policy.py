@@ -27,11 +27,11 @@ class Policy:
     redrive_after_ms: int = 60_000
     """A job in which nothing has moved for this long has lost a message: its task messages are sent again."""
     feed_catch_up_ms: int = 300_000
-    """How often a dead Region's feeds are listed for objects whose events nobody handles."""
+    """How often a dead Region's feeds are listed for objects whose events no Region handles."""
     hint_again_ms: int = 900_000
     """For how long an event hint is put off while the event's own Region is alive: the longest delay of SQS."""
     events_kept_ms: int = 4 * 24 * 3_600_000
-    """How long a queue keeps an event that nobody takes (template.yaml). After that, only its hint is left."""
+    """How long a queue keeps an event that no worker takes (template.yaml). After that, only its hint is left."""
     inline_lock_ms: int = 180_000
     """For how long a delivery lock lets intake alone deliver a version. It exceeds intake's longest run (120 s) by at
     least two heartbeats."""
@@ -46,7 +46,7 @@ class Policy:
     partition_rows: int = 1000
     partition_bytes: int = 1024 * GIB
     """A partition ends at this size even if it has few rows, so that one worker never gets days of work."""
-    split_links_per_run: int = 50
+    split_entries_per_run: int = 50
     """How many entries of a manifest log one split invocation writes before it splits the rest of its range in two."""
     partitions_ahead: int = 24
     """How many partitions of a job of normal priority are in the copy queue or being copied at once (`core.admission`).
@@ -110,7 +110,7 @@ class Policy:
     """For how long a removed entry is kept, for work that was begun under it."""
     removed_per_tenant: int = 1000
     """How many removed entries of a kind are kept. A tenant that has more can't create new ones for now."""
-    places_per_sweep: int = 1000
+    catalog_entries_per_sweep: int = 1000
     """How many feeds, endpoints and removed endpoints of all tenants, each, one sweep looks at."""
     own_connect_ms: int = 1_000
     """For each call of the sweep and the API within their own Region: to S3, the table, the queues or the event bus."""

@@ -19,12 +19,12 @@ def nearest_folder(prefix: str) -> str:
 def why_no_folder(prefix: str) -> str:
     """Say what is wrong with a prefix that is no folder, and what to send instead."""
     if prefix.startswith("/"):
-        wrong, meant = "begins with '/', as hardly any key does", "if keys do begin so"
+        fault, excuse = "begins with '/', as hardly any key does", "if keys do begin so"
     else:
-        wrong = f"doesn't end in '/', so it is also that of {_shown(prefix) + _NEIGHBOUR!r}"
-        meant = "if all keys that begin so are meant"
+        fault = f"doesn't end in '/', so it is also that of {_shown(prefix) + _NEIGHBOUR!r}"
+        excuse = "if all keys that begin so are meant"
     fix = _shown(nearest_folder(prefix))
-    return f'prefix {_shown(prefix)!r} {wrong}: send {fix!r}, or, {meant}, send "text_prefix": true beside it'
+    return f'prefix {_shown(prefix)!r} {fault}: send {fix!r}, or, {excuse}, send "text_prefix": true beside it'
 
 
 def split_key(key: str) -> tuple[str, str]:

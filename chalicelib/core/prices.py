@@ -72,11 +72,11 @@ def of_class(table: Mapping[str, float], storage_class: str) -> float:
     return table.get(storage_class, table[_STANDARD])
 
 
-def with_overrides(prices: Prices, given: Mapping[str, str | float | Mapping[str, float]]) -> Prices:
-    """Return the prices with those in `given` replaced. In prices by storage class, only the named classes are
+def with_overrides(prices: Prices, overrides: Mapping[str, str | float | Mapping[str, float]]) -> Prices:
+    """Return the prices with those in `overrides` replaced. In prices by storage class, only the named classes are
     replaced."""
     changes = {
         name: {**getattr(prices, name), **value} if isinstance(value, Mapping) else value
-        for name, value in given.items()
+        for name, value in overrides.items()
     }
     return replace(prices, **changes)  # type: ignore[arg-type] # the settings have checked them

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chalicelib.core.decisions import Rule, decide_by, gives, otherwise
+from chalicelib.core.desired_state import AS_SUBMITTED, DesiredState
 from chalicelib.core.ids import DELETE_RANGE, is_aside
-from chalicelib.core.intents import NO_INTENTS, Intents
-from chalicelib.core.leases import AWAITED_MAX, Awaited, LeasePhase, PartLease
+from chalicelib.core.jobs import JobState, Terminal
+from chalicelib.core.leases import AWAITED_MAX, Awaited, LeasePhase, PartitionLease
 from chalicelib.core.lifecycles import JOB, JOB_ENDS, JobEvent
-from chalicelib.core.model import JobState, Outcome, Terminal
 from chalicelib.core.policy import MIB
+from chalicelib.core.rows import Outcome
 
 Phase = Literal["split", "copy", "verify", "delete", "settled"]
 OBJECT_WEIGHT = 8 * MIB
@@ -30,17 +31,17 @@ class PlanProgress:
     job_id: str
     range_id: str
     region: str
-    links: int
+    entries: int
     rows: int
     bytes: int
     closed: bool
     """The manifest log has ended, by its last manifest or by a range split."""
-    forked: bool = False
+    is_split: bool = False
 
     @property
     def rank(self) -> int:
         """The order of two items of one Region: the greater rank wins, whenever it was written."""
-        return 2 * self.links + self.closed
+        return 2 * self.entries + self.closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def planning_complete(plans: Iterable[PlanProgress], *, deletes: bool = False) -
     if "r" not in newest or (deletes and DELETE_RANGE not in newest):
         return False
     return all(
-        plan.closed and (not plan.forked or {f"{name}0", f"{name}1"} <= newest.keys()) for name, plan in newest.items()
+        plan.closed and (not plan.is_split or {f"{name}0", f"{name}1"} <= newest.keys())
+        for name, plan in newest.items()
     )
 
 
@@ -120,10 +122,10 @@ def job_state(facts: JobFacts) -> JobState:
 
 def derive(
     plans: Iterable[PlanProgress],
-    leases: Iterable[PartLease],
+    leases: Iterable[PartitionLease],
     terminal: Terminal | None,
     now_ms: int,
-    intents: Intents = NO_INTENTS,
+    desired_state: DesiredState = AS_SUBMITTED,
     *,
     deletes: bool = False,
     unapproved: bool = False,
@@ -133,13 +135,13 @@ def derive(
     """Merge all Regions' items into one picture. `deletes`: once everything is delivered, the job goes on to delete.
     For the other flags see `JobFacts`."""
     newest = _newest(plans)
-    by_part: dict[str, list[PartLease]] = {}
+    by_partition: dict[str, list[PartitionLease]] = {}
     for lease in leases:
-        by_part.setdefault(lease.part, []).append(lease)
-    merged = [_merge(items) for items in by_part.values()]
+        by_partition.setdefault(lease.partition_id, []).append(lease)
+    merged = [_merge(items) for items in by_partition.values()]
     facts = JobFacts(
         ended=terminal.state if terminal else None,
-        paused=intents.paused,
+        paused=desired_state.paused,
         unapproved=unapproved,
         summed_up=summed_up,
         storage_down=storage_down,
@@ -148,11 +150,11 @@ def derive(
     stage = _Stage(facts, newest, merged, planning_complete(newest.values(), deletes=deletes))
     if terminal is not None:
         return _settled(stage, terminal)
-    objects_planned = max(sum(p.rows for p in newest.values()), stage.rows_in_leases)
+    objects_planned = max(sum(plan.rows for plan in newest.values()), stage.rows_in_leases)
     # A slow worker may record rows that were set aside meanwhile: until the receipt is there, they are in both items.
     objects_decided = min(objects_planned, sum(item.decided.bit_count() for item in merged))
     bytes_decided = sum(item.bytes_decided for item in merged)
-    bytes_planned = max(sum(p.bytes for p in newest.values()), bytes_decided)
+    bytes_planned = max(sum(plan.bytes for plan in newest.values()), bytes_decided)
     eta_ms = _eta_ms(objects_planned, objects_decided, bytes_planned, bytes_decided, stage.started_ms, now_ms)
     return Progress(
         state=job_state(facts),
@@ -167,7 +169,7 @@ def derive(
         counts=stage.counts,
         started_ms=stage.started_ms,
         awaited=_awaited(merged),
-        eta_ms=None if unapproved or intents.highest else eta_ms,
+        eta_ms=None if unapproved or desired_state.highest else eta_ms,
     )
 
 
@@ -181,8 +183,8 @@ def _settled(stage: "_Stage", terminal: Terminal) -> Progress:
         bytes_planned=terminal.bytes_planned,
         objects_decided=terminal.planned,
         bytes_decided=terminal.bytes_planned,
-        partitions=terminal.parts,
-        partitions_done=terminal.parts,
+        partitions=terminal.partitions,
+        partitions_done=terminal.partitions,
         counts=dict(terminal.counts),
         started_ms=stage.started_ms,
         eta_ms=0,
@@ -196,13 +198,13 @@ class _Stage:
     facts: JobFacts
     newest: Mapping[str, PlanProgress]
     """Range -> its newest progress of planning, by any Region."""
-    merged: Sequence[PartLease]
+    merged: Sequence[PartitionLease]
     """One item for each partition, merged from those of all Regions."""
     planned: bool
     """Every range is planned to its end."""
 
     @property
-    def done(self) -> list[PartLease]:
+    def done(self) -> list[PartitionLease]:
         return [item for item in self.merged if item.phase is LeasePhase.DONE]
 
     @property
@@ -212,12 +214,12 @@ class _Stage:
     @property
     def rows_in_leases(self) -> int:
         """Rows of the known partitions. Rows set aside belong to their parents."""
-        return sum(item.rows for item in self.merged if not is_aside(item.part))
+        return sum(item.rows for item in self.merged if not is_aside(item.partition_id))
 
     @property
     def partitions(self) -> int:
-        asides = sum(is_aside(item.part) for item in self.merged)
-        return max(sum(p.links - p.forked for p in self.newest.values()) + asides, len(self.merged))
+        asides = sum(is_aside(item.partition_id) for item in self.merged)
+        return max(sum(plan.entries - plan.is_split for plan in self.newest.values()) + asides, len(self.merged))
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -244,55 +246,60 @@ PHASES: tuple[Rule[_Stage, Phase], ...] = (
 """The phase that a job is in: the first rule that applies."""
 
 
-def _awaited(merged: Iterable[PartLease]) -> tuple[Awaited, ...]:
-    found = sorted((row for item in merged for row in item.awaited), key=lambda row: (row.since_ms, row.key))
-    return tuple(found[:AWAITED_MAX])
+def _awaited(merged: Iterable[PartitionLease]) -> tuple[Awaited, ...]:
+    rows = sorted((row for item in merged for row in item.awaited), key=lambda row: (row.since_ms, row.key))
+    return tuple(rows[:AWAITED_MAX])
 
 
 def _newest(plans: Iterable[PlanProgress]) -> dict[str, PlanProgress]:
     newest: dict[str, PlanProgress] = {}
     for plan in plans:
-        known = newest.get(plan.range_id)
-        if known is None or plan.rank > known.rank:
+        newest_so_far = newest.get(plan.range_id)
+        if newest_so_far is None or plan.rank > newest_so_far.rank:
             newest[plan.range_id] = plan
     return newest
 
 
-def _merge(items: list[PartLease]) -> PartLease:
+def _merge(items: list[PartitionLease]) -> PartitionLease:
     """Merge one partition's items of all Regions: the rows decided in any of them, the most advanced phase, the first
     start."""
     order = {LeasePhase.RELEASED: 0, LeasePhase.COPYING: 1, LeasePhase.COPIED: 2, LeasePhase.DONE: 3}
-    lead = max(items, key=lambda item: (order[item.phase], item.epoch))
+    furthest = max(items, key=lambda item: (order[item.phase], item.epoch))
     # The receipt is authoritative: rows that were set aside are not among its own, no matter which worker decided them.
-    receipted = lead.phase is LeasePhase.DONE
-    bits = lead.decided if receipted else 0
+    receipted = furthest.phase is LeasePhase.DONE
+    decided = furthest.decided if receipted else 0
     for item in () if receipted else items:
-        bits |= item.decided
-    return PartLease(
-        job_id=lead.job_id,
-        part=lead.part,
-        region=lead.region,
-        epoch=lead.epoch,
-        worker=lead.worker,
-        heartbeat=lead.heartbeat,
-        phase=lead.phase,
-        rows=lead.rows,
-        decided=bits,
-        bytes_decided=lead.bytes_decided if receipted else max(item.bytes_decided for item in items),
+        decided |= item.decided
+    return PartitionLease(
+        job_id=furthest.job_id,
+        partition_id=furthest.partition_id,
+        region=furthest.region,
+        epoch=furthest.epoch,
+        worker=furthest.worker,
+        heartbeat=furthest.heartbeat,
+        phase=furthest.phase,
+        rows=furthest.rows,
+        decided=decided,
+        bytes_decided=furthest.bytes_decided if receipted else max(item.bytes_decided for item in items),
         started_ms=min(item.started_ms for item in items),
-        counts=lead.counts,
-        verification=lead.verification,
-        awaited=lead.awaited,
+        counts=furthest.counts,
+        verification=furthest.verification,
+        awaited=furthest.awaited,
     )
 
 
 def _eta_ms(
-    objects_planned: int, objects_decided: int, bytes_planned: int, bytes_decided: int, started: int | None, now_ms: int
+    objects_planned: int,
+    objects_decided: int,
+    bytes_planned: int,
+    bytes_decided: int,
+    started_ms: int | None,
+    now_ms: int,
 ) -> int | None:
     """Extrapolate the rate so far. An object weighs as much as OBJECT_WEIGHT bytes beside its own. None if there is no
     rate."""
-    if started is None or objects_decided == 0 or now_ms <= started:
+    if started_ms is None or objects_decided == 0 or now_ms <= started_ms:
         return None
     planned = objects_planned * OBJECT_WEIGHT + bytes_planned
     decided = objects_decided * OBJECT_WEIGHT + bytes_decided
-    return max(0, round((now_ms - started) * (planned - decided) / decided))
+    return max(0, round((now_ms - started_ms) * (planned - decided) / decided))

@@ -1,8 +1,8 @@
 """Interprets the register of multipart uploads of one destination object: which upload may be used, and which are dead.
 
 Generations are create-only objects `reg/<object>/<gen>`, shared by all jobs that write this object. A worker fixes its
-generation number BEFORE it creates an upload, by ONE LIST. So a tombstone that fills the next generation stops any
-worker that has an upload not yet registered (protocol model: TWO_LISTS, GC_NAIVE and TOMB_SUPERSEDES all break).
+generation number before it creates an upload, by one LIST. So a tombstone that fills the next generation stops any
+worker that has an upload not yet registered (protocol model: TWO_LISTS, GC_NAIVE and TOMBSTONE_SUPERSEDES all break).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from chalicelib.core.lifecycles import UPLOAD, UploadEvent, UploadState
 class Mark(StrEnum):
     UPLOAD = "UPLOAD"
     """This upload may be completed and adopted."""
-    TOMB = "TOMB"
+    TOMBSTONE = "TOMBSTONE"
     """TOMBSTONE, without an upload: it fills the generation so that an unregistered upload can't be registered under
     it."""
     CLOSED = "CLOSED"
@@ -29,7 +29,8 @@ class Registration:
     mark: Mark
     job_id: str
     row: str
-    """`<part>/<row index>`: with the job, it says whose upload this is. Uploads of other rows are never adopted."""
+    """`<partition>/<row index>`: with the job, it says whose upload this is. Uploads of other rows are never
+    adopted."""
     upload_id: str
     nonce: str
 
@@ -47,40 +48,52 @@ class Register:
 def upload_state(upload_id: str, generations: Mapping[int, Registration]) -> UploadState:
     """Return the state of an upload that S3 still shows, as its object's register tells it (`core.lifecycles`:
     `UPLOAD`)."""
-    marks = generations.values()
+    registrations = generations.values()
     owner = _owner(upload_id, generations)
     events = [UploadEvent.CREATED]
     if owner is None:
         # A TOMBSTONE that names the upload was written after the upload had been seen. It, or an earlier record, has
         # filled the generation that the creator had fixed before. So the upload can't be registered any more.
-        fenced = any(r.mark is Mark.TOMB and r.upload_id == upload_id for r in marks)
+        fenced = any(
+            registration.mark is Mark.TOMBSTONE and registration.upload_id == upload_id
+            for registration in registrations
+        )
         return UPLOAD.reached([*events, UploadEvent.FENCED] if fenced else events)
     events.append(UploadEvent.REGISTERED)
-    if any(r.mark is Mark.CLOSED and r.job_id == owner.job_id for r in marks):
+    if any(registration.mark is Mark.CLOSED and registration.job_id == owner.job_id for registration in registrations):
         events.append(UploadEvent.CLOSED)
-    if any(r.mark is Mark.DEAD and r.upload_id == upload_id for r in marks):
+    if any(registration.mark is Mark.DEAD and registration.upload_id == upload_id for registration in registrations):
         events.append(UploadEvent.DEAD)
     return UPLOAD.reached(events)
 
 
 def _owner(upload_id: str, generations: Mapping[int, Registration]) -> Registration | None:
     """Return the record that registers an upload, or None if there is none."""
-    return next((r for r in generations.values() if r.mark is Mark.UPLOAD and r.upload_id == upload_id), None)
+    return next(
+        (
+            registration
+            for registration in generations.values()
+            if registration.mark is Mark.UPLOAD and registration.upload_id == upload_id
+        ),
+        None,
+    )
 
 
 def read_register(generations: Mapping[int, Registration], job_id: str, row: str) -> Register:
-    mine = [
-        (generation, r)
-        for generation, r in generations.items()
-        if r.job_id == job_id
-        and r.row == row
-        and r.mark is Mark.UPLOAD
-        and upload_state(r.upload_id, generations) is not UploadState.DEAD
+    own_uploads = [
+        (generation, registration)
+        for generation, registration in generations.items()
+        if registration.job_id == job_id
+        and registration.row == row
+        and registration.mark is Mark.UPLOAD
+        and upload_state(registration.upload_id, generations) is not UploadState.DEAD
     ]
     return Register(
         next_generation=max(generations, default=0) + 1,
-        upload_id=max(mine, key=lambda item: item[0])[1].upload_id if mine else None,
-        closed=any(r.mark is Mark.CLOSED and r.job_id == job_id for r in generations.values()),
+        upload_id=max(own_uploads, key=lambda item: item[0])[1].upload_id if own_uploads else None,
+        closed=any(
+            registration.mark is Mark.CLOSED and registration.job_id == job_id for registration in generations.values()
+        ),
     )
 
 
@@ -90,7 +103,7 @@ class StaleUploadAction(StrEnum):
     KEEP = "KEEP"
     ABORT = "ABORT"
     FENCE = "FENCE"
-    """Nobody registered it: fill the next generation with a TOMBSTONE, look again, and only then abort."""
+    """No record registers it: fill the next generation with a TOMBSTONE, look again, and only then abort."""
 
 
 def judge_upload(

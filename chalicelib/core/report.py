@@ -15,8 +15,9 @@ from enum import StrEnum
 from urllib.parse import quote
 
 from chalicelib.core import codec
-from chalicelib.core.ids import is_delete_part
-from chalicelib.core.model import Manifest, Outcome, Receipt, Row, RowOutcome
+from chalicelib.core.ids import is_delete_partition
+from chalicelib.core.manifests import Manifest, Receipt
+from chalicelib.core.rows import Outcome, Row, RowOutcome
 from chalicelib.core.settle import is_void
 
 RENDERING = 1
@@ -68,7 +69,7 @@ PIN_IS_SPENT = (Outcome.SOURCE_CHANGED, Outcome.SOURCE_GONE)
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One partition's part of a report."""
+    """One partition's section of a report."""
 
     body: bytes
     rows: int
@@ -98,30 +99,30 @@ def render(report: ReportFormat, source_bucket: str, manifest: bytes, receipt: b
     pairs = [pair for pair in zip(planned.rows, receipted.rows, strict=True) if pair[1].outcome.is_end]
     if report is ReportFormat.FAILURES:
         # A row to delete has no source, so no other job can deliver it.
-        failed = [pair for pair in pairs if not pair[1].outcome.good and not is_delete_part(planned.part)]
-        lines = [_failure(source_bucket, row, found) for row, found in failed]
+        failed = [pair for pair in pairs if not pair[1].outcome.good and not is_delete_partition(planned.partition_id)]
+        lines = [_failure(source_bucket, row, row_outcome) for row, row_outcome in failed]
         return Rendered("".join(lines).encode(), len(lines))
     if report is ReportFormat.CSV:
-        return Rendered(_csv(_cells(row, found, receipted) for row, found in pairs), len(pairs))
-    return Rendered(b"".join(_json(row, found, receipted) for row, found in pairs), len(pairs))
+        return Rendered(_csv(_cells(row, row_outcome, receipted) for row, row_outcome in pairs), len(pairs))
+    return Rendered(b"".join(_json(row, row_outcome, receipted) for row, row_outcome in pairs), len(pairs))
 
 
-def fields_of(row: Row, found: RowOutcome, receipt: Receipt) -> dict[str, object]:
+def fields_of(row: Row, row_outcome: RowOutcome, receipt: Receipt) -> dict[str, object]:
     """Return a row's fields under their names in the API."""
-    checksum = found.checksum
+    checksum = row_outcome.checksum
     return {
         "key": row.key,
         "target_key": row.target,
         "size": row.size,
-        "outcome": found.outcome,
-        "detail": found.detail,
+        "outcome": row_outcome.outcome,
+        "detail": row_outcome.detail,
         "source_version_id": row.version_id,
-        "source_etag": row.etag,
-        "target_etag": found.etag,
-        "target_version_id": found.version_id,
+        "source_etag": row.source_etag,
+        "target_etag": row_outcome.etag,
+        "target_version_id": row_outcome.version_id,
         "checksum": checksum and {"algorithm": checksum.algorithm, "type": checksum.type, "value": checksum.value},
-        "verification": found.verification,
-        "partition": receipt.part,
+        "verification": row_outcome.verification,
+        "partition": receipt.partition_id,
         "verified_region": receipt.region,
         "verified_at": timestamp(receipt.finished_ms),
     }
@@ -137,13 +138,13 @@ def unguarded(cell: str) -> str:
     return cell.removeprefix("'")
 
 
-def _json(row: Row, found: RowOutcome, receipt: Receipt) -> bytes:
-    line = json.dumps(fields_of(row, found, receipt), separators=(",", ":"), ensure_ascii=False)
+def _json(row: Row, row_outcome: RowOutcome, receipt: Receipt) -> bytes:
+    line = json.dumps(fields_of(row, row_outcome, receipt), separators=(",", ":"), ensure_ascii=False)
     return line.encode() + b"\n"
 
 
-def _cells(row: Row, found: RowOutcome, receipt: Receipt) -> Iterator[str]:
-    fields = fields_of(row, found, receipt)
+def _cells(row: Row, row_outcome: RowOutcome, receipt: Receipt) -> Iterator[str]:
+    fields = fields_of(row, row_outcome, receipt)
     checksum = fields.pop("checksum") or {}
     assert isinstance(checksum, dict)
     flat = fields | {f"checksum_{name}": value for name, value in checksum.items()}
@@ -159,10 +160,10 @@ def _csv(rows: Iterable[Iterable[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _failure(source_bucket: str, row: Row, found: RowOutcome) -> str:
+def _failure(source_bucket: str, row: Row, row_outcome: RowOutcome) -> str:
     """Return a line for a row that was not delivered. Keys are percent-encoded in such a way that decoders of forms and
     of URLs read the same."""
-    version = row.version_id if found.outcome not in PIN_IS_SPENT else None
+    version = row.version_id if row_outcome.outcome not in PIN_IS_SPENT else None
     cells = [source_bucket, quote(row.key, safe="/"), *([quote(version, safe="")] if version else [])]
     return ",".join(cells) + "\n"
 

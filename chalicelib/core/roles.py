@@ -10,10 +10,10 @@ _ROLE_ARN = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):role/(?:[!-~]*/)?([\w+=,
 def session_prefix(role_arn: str) -> str:
     """Return the beginning of the ARN of every session of a role, up to the session's name. It names the role without
     its path (IAM user guide, "IAM identifiers"). Raises ValueError if `role_arn` is no role's ARN."""
-    found = _ROLE_ARN.fullmatch(role_arn)
-    if found is None:
+    match = _ROLE_ARN.fullmatch(role_arn)
+    if match is None:
         raise ValueError(f"{role_arn!r} is no role's ARN: write arn:aws-us-gov:iam::123456789012:role/name")
-    partition, account, name = found.groups()
+    partition, account, name = match.groups()
     return f"arn:{partition}:sts::{account}:assumed-role/{name}/"
 
 

@@ -12,7 +12,7 @@ from chalicelib.core.policy import Policy
 LATE_MS = 300_000
 """An occurrence that begins this much later than its time is marked as late."""
 LOOK_BACK_MS = 24 * 3_600_000
-"""An occurrence that nobody could look at for this long is not run any more."""
+"""An occurrence that no sweep could look at for this long is not run any more."""
 KEY_OF_LAST_MS = 10**15
 """Later than every occurrence (the year 33658)."""
 
@@ -31,7 +31,7 @@ class RunState(StrEnum):
     SKIPPED = "SKIPPED"
     """The job of the previous occurrence had not ended."""
     MISSED = "MISSED"
-    """Nobody could look at it in time, and by then a later one was due."""
+    """No sweep could look at it in time, and by then a later one was due."""
     REFUSED = "REFUSED"
     """Its job can't be submitted as things are; the detail says why."""
 

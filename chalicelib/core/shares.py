@@ -34,11 +34,11 @@ def stage_ends(begin_ms: int, end_ms: int) -> Mapping[Stage, int]:
     """Return when each stage has to stop, so that all stages after it keep their shares. The ends are computed
     backwards from `end_ms`. So the time that the first stages leave unused belongs to the later ones, and an overrun
     costs only the next stage, not all of them."""
-    whole_ms, left = max(0, end_ms - begin_ms), sum(SHARES.values())
+    whole_ms, remaining = max(0, end_ms - begin_ms), sum(SHARES.values())
     ends: dict[Stage, int] = {}
     for stage, share in SHARES.items():
-        left -= share
-        ends[stage] = end_ms - whole_ms * left // sum(SHARES.values())
+        remaining -= share
+        ends[stage] = end_ms - whole_ms * remaining // sum(SHARES.values())
     return ends
 
 

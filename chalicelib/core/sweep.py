@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
-from chalicelib.core.admission import heads, partitions_ahead
+from chalicelib.core.admission import first_of_each_lane, partitions_ahead
 from chalicelib.core.budgets import silence_ms
 from chalicelib.core.decisions import Rule, decide_by, otherwise
-from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
-from chalicelib.core.intents import NO_INTENTS, Intents
+from chalicelib.core.desired_state import AS_SUBMITTED, DesiredState
+from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, partition_id_of
+from chalicelib.core.jobs import Priority
 from chalicelib.core.leases import Observation, RegionFingerprint, note_of
 from chalicelib.core.lifecycles import PARTITION, PartitionEvent, PartitionState
-from chalicelib.core.model import Priority
 from chalicelib.core.policy import Policy
 from chalicelib.core.settle import may_be_complete, ranges_of
 
@@ -25,16 +25,16 @@ START_MS = 15_000
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class JobSnapshot:
     """A job snapshot: the names of a job's create-only records (one LIST)."""
 
-    links: frozenset[str] = frozenset()
+    entries: frozenset[str] = frozenset()
     claims: Mapping[str, int] = field(default_factory=dict)
     """Partition -> its highest claimed epoch."""
     copied: Mapping[str, int] = field(default_factory=dict)
     """Partition -> the highest epoch that has a copy record."""
     done: frozenset[str] = frozenset()
-    intents: Intents = NO_INTENTS
+    desired_state: DesiredState = AS_SUBMITTED
     terminal: bool = False
     planned: bool = False
     """For a plan: its summary is recorded."""
@@ -69,7 +69,7 @@ class Repairs:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """The steps that may be next, judged by names alone. It lists too many rather than too few: a task message for work
-    that doesn't exist, or that somebody is doing, changes nothing."""
+    that doesn't exist, or that a worker is doing, changes nothing."""
 
     split: frozenset[str]
     copy: frozenset[str]
@@ -79,56 +79,68 @@ class Waiting:
     verify: frozenset[str]
 
 
-def waiting(records: Records, *, deletes: bool = False) -> Waiting:
+def waiting(snapshot: JobSnapshot, *, deletes: bool = False) -> Waiting:
     """Return the steps that may be next. If the job `deletes`, planning the deletions begins when everything is
     delivered; copy finds out whether they are planned to the end."""
-    ranges = ranges_of(records.links) or {ROOT_RANGE: 0}
+    ranges = ranges_of(snapshot.entries) or {ROOT_RANGE: 0}
     # A range whose two halves both have entries has ended in its range split: nothing in it is left to do.
-    forked = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
-    forks = {part_id(name, ranges[name]) for name in forked}
-    parts: dict[PartitionState, set[str]] = {state: set() for state in PartitionState}
-    for part in records.links.union(records.claims, records.copied):
-        parts[_state(records, part)].add(part)
-    unclaimed = parts[PartitionState.PLANNED] - forks
-    forkable = {name: last for name, last in ranges.items() if name != DELETE_RANGE}
-    # The last entry of a range that nobody works on may be a range split whose messages were lost. Only reading it
-    # would tell. A message for a range that doesn't exist changes nothing.
-    halves = {f"{name}{half}" for name, last in forkable.items() if part_id(name, last) in unclaimed for half in "01"}
-    delivered = may_be_complete(records.links, records.done)
-    begins = {DELETE_RANGE} if deletes and delivered and DELETE_RANGE not in ranges else set()
+    split_ranges = {name for name in ranges if {f"{name}0", f"{name}1"} <= ranges.keys()}
+    range_splits = {partition_id_of(name, ranges[name]) for name in split_ranges}
+    partition_ids: dict[PartitionState, set[str]] = {state: set() for state in PartitionState}
+    for partition_id in snapshot.entries.union(snapshot.claims, snapshot.copied):
+        partition_ids[_state(snapshot, partition_id)].add(partition_id)
+    unclaimed = partition_ids[PartitionState.PLANNED] - range_splits
+    splittable = {name: last for name, last in ranges.items() if name != DELETE_RANGE}
+    # The last entry of a range, if it is unclaimed, may be a range split whose messages were lost. Only reading it
+    # would show that. A message for a range that doesn't exist changes nothing.
+    halves = {
+        f"{name}{half}"
+        for name, last in splittable.items()
+        if partition_id_of(name, last) in unclaimed
+        for half in "01"
+    }
+    delivered = may_be_complete(snapshot.entries, snapshot.done)
+    deletion_range = {DELETE_RANGE} if deletes and delivered and DELETE_RANGE not in ranges else set()
     return Waiting(
-        split=frozenset((ranges.keys() | halves | begins) - forked),
+        split=frozenset((ranges.keys() | halves | deletion_range) - split_ranges),
         copy=frozenset(unclaimed),
-        working=frozenset(parts[PartitionState.COPYING] | parts[PartitionState.RESTING]),
-        verify=frozenset(parts[PartitionState.COPIED]),
+        working=frozenset(partition_ids[PartitionState.COPYING] | partition_ids[PartitionState.RESTING]),
+        verify=frozenset(partition_ids[PartitionState.COPIED]),
     )
 
 
-def _state(records: Records, part: str) -> PartitionState:
+def _state(snapshot: JobSnapshot, partition_id: str) -> PartitionState:
     """Return the state of a partition, or of a range split, by the names of its records."""
-    copied = part in records.copied
+    copied = partition_id in snapshot.copied
     # A LIST of several pages may show a copy record and not the claim, which is older: its page was read before.
-    return _reached(copied or part in records.claims, part in records.resting, copied, part in records.done)
+    return _reached(
+        copied or partition_id in snapshot.claims,
+        partition_id in snapshot.resting,
+        copied,
+        partition_id in snapshot.done,
+    )
 
 
 @cache
 def _reached(claimed: bool, resting: bool, copied: bool, done: bool) -> PartitionState:
     """Replay the records of a partition (`core.lifecycles`: `PARTITION`). A large job has many partitions and few
     combinations of records, so each combination is replayed only once."""
-    shown = {
+    recorded = {
         PartitionEvent.CUT: True,
         PartitionEvent.CLAIMED: claimed,
         PartitionEvent.TRIED: resting,
         PartitionEvent.COPIED: copied,
         PartitionEvent.RECEIPTED: done,
     }
-    return PARTITION.reached(event for event, there in shown.items() if there)
+    return PARTITION.reached(event for event, is_recorded in recorded.items() if is_recorded)
 
 
-def in_line(waits: Waiting, priority: Priority, policy: Policy) -> frozenset[str]:
+def to_start(waits: Waiting, priority: Priority, policy: Policy) -> frozenset[str]:
     """Return the partitions of a resumed job that need a task message now, so that all of them get theirs in turn."""
-    lines = heads(waits.copy | waits.working, lambda range_id: partitions_ahead(policy, priority, range_id))
-    return waits.working | frozenset(lines)
+    lanes = first_of_each_lane(
+        waits.copy | waits.working, lambda range_id: partitions_ahead(policy, priority, range_id)
+    )
+    return waits.working | frozenset(lanes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +148,12 @@ class JobFingerprint:
     """The fingerprint of a job. A job with equal fingerprints at two times has not moved in between. Heartbeats are not
     part of it: a partition at work shows in its lease, and its job needs no other task message."""
 
-    links: int = 0
+    entries: int = 0
     claims: int = 0
     """The sum of the partitions' highest claimed epochs; `copied` likewise."""
     copied: int = 0
     done: int = 0
-    intents: Intents = NO_INTENTS
+    desired_state: DesiredState = AS_SUBMITTED
     home_region: RegionFingerprint | None = None
     """For an observer in another Region than the job's home."""
     settled: bool = False
@@ -153,14 +165,14 @@ class JobFingerprint:
 SETTLED = JobFingerprint(settled=True)
 
 
-def job_fingerprint(records: Records, home_region: RegionFingerprint | None = None) -> JobFingerprint:
+def job_fingerprint(snapshot: JobSnapshot, home_region: RegionFingerprint | None = None) -> JobFingerprint:
     """Return the fingerprint of a job that is not settled."""
     return JobFingerprint(
-        links=len(records.links),
-        claims=sum(records.claims.values()),
-        copied=sum(records.copied.values()),
-        done=len(records.done),
-        intents=records.intents,
+        entries=len(snapshot.entries),
+        claims=sum(snapshot.claims.values()),
+        copied=sum(snapshot.copied.values()),
+        done=len(snapshot.done),
+        desired_state=snapshot.desired_state,
         home_region=home_region,
     )
 
@@ -170,7 +182,7 @@ class OpenJob:
     """One open job as a sweep finds it: the case that `RULES` decide about."""
 
     job_id: str
-    records: Records
+    snapshot: JobSnapshot
     before: Observation | None
     """The last observation of the job by this Region."""
     region: str
@@ -184,7 +196,7 @@ class OpenJob:
 
     @cached_property
     def waits(self) -> Waiting:
-        return waiting(self.records, deletes=self.deletes)
+        return waiting(self.snapshot, deletes=self.deletes)
 
     @cached_property
     def noted(self) -> JobFingerprint | None:
@@ -194,7 +206,7 @@ class OpenJob:
     @cached_property
     def fingerprint(self) -> JobFingerprint:
         """The job's fingerprint now. Outside its home Region, it also shows whether the home Region is alive."""
-        return job_fingerprint(self.records, None if self.region == self.home else self.home_region)
+        return job_fingerprint(self.snapshot, None if self.region == self.home else self.home_region)
 
     @property
     def redrives(self) -> int:
@@ -206,12 +218,12 @@ class OpenJob:
         return self.noted != self.fingerprint
 
     @property
-    def told_to_go_on(self) -> bool:
+    def unblocked(self) -> bool:
         """Whether copy may work on the job, and the last sweep didn't know that. So the job was resumed, approved or
         cancelled in between, or it is seen for the first time after that."""
-        intents = self.records.intents
-        known = self.noted is not None and self.noted.intents == intents
-        return intents.may_copy and intents != NO_INTENTS and not known
+        desired_state = self.snapshot.desired_state
+        known = self.noted is not None and self.noted.desired_state == desired_state
+        return desired_state.may_copy and desired_state != AS_SUBMITTED and not known
 
     @property
     def wait_ms(self) -> int:
@@ -232,38 +244,41 @@ def _note_settled(job: OpenJob) -> Repairs:
 
 def _watch(job: OpenJob) -> Repairs:
     """Make the repairs that every unsettled job gets: its leases are watched, and it is settled if it is complete."""
-    records = job.records
-    links, done = records.links, records.done
-    working = sorted(job.waits.working) if records.intents.may_copy else ()
+    snapshot = job.snapshot
+    entries, done = snapshot.entries, snapshot.done
+    working = sorted(job.waits.working) if snapshot.desired_state.may_copy else ()
     return Repairs(
-        settle=bool(links) if records.intents.unapproved else may_be_complete(links, done, deletes=job.deletes),
-        watch=tuple((part, records.claims[part]) for part in working),
-        resting=records.resting,
+        settle=bool(entries)
+        if snapshot.desired_state.unapproved
+        else may_be_complete(entries, done, deletes=job.deletes),
+        watch=tuple((partition_id, snapshot.claims[partition_id]) for partition_id in working),
+        resting=snapshot.resting,
     )
 
 
 def _note(job: OpenJob) -> Repairs:
-    noted = Observation.of(job.job_id, JOB_SUBJECT, job.region, job.fingerprint, job.now_ms)
-    return replace(_watch(job), observation=noted)
+    observation = Observation.of(job.job_id, JOB_SUBJECT, job.region, job.fingerprint, job.now_ms)
+    return replace(_watch(job), observation=observation)
 
 
 def _send_to_cancel(job: OpenJob) -> Repairs:
-    """Split sends the messages for copy of all partitions, from the job's root down. Copy gets some here as well, in
-    case there is nothing to split."""
+    """Send the message by which split sends those for copy of all partitions, from the job's root down. Copy gets some
+    here as well, in case there is nothing to split."""
     unfinished = job.waits.copy | job.waits.working
     return replace(_note(job), split=(ROOT_RANGE,), copy=_window(unfinished, job.policy.redrives_per_job, 0))
 
 
 def _send_to_all_lanes(job: OpenJob) -> Repairs:
-    """Workers dropped the messages of all lanes during the pause, so all lanes get theirs at once."""
-    lanes = in_line(job.waits, job.priority, job.policy)
+    """Send the messages of all lanes at once, because workers dropped them during the pause."""
+    lanes = to_start(job.waits, job.priority, job.policy)
     return replace(_note(job), split=tuple(sorted(job.waits.split)), copy=tuple(sorted(lanes)))
 
 
 def _send_again(job: OpenJob, *, split: bool = True, copy: bool = True) -> Repairs:
-    """Messages for verify are always sent: what is copied is verified, in a paused job too."""
+    """Send the messages of a job that stands still. Those for verify are always sent: what is copied is verified, in a
+    paused job too."""
     limit, delay_ms = job.policy.redrives_per_job, max(0, job.wait_ms)
-    noted = replace(job.fingerprint, redriven=job.redrives + 1)
+    fingerprint = replace(job.fingerprint, redriven=job.redrives + 1)
     return replace(
         _watch(job),
         split=_window(job.waits.split, limit, job.redrives) if split else (),
@@ -271,21 +286,21 @@ def _send_again(job: OpenJob, *, split: bool = True, copy: bool = True) -> Repai
         verify=_window(job.waits.verify, limit, job.redrives),
         again=True,
         delay_ms=delay_ms,
-        observation=Observation.of(job.job_id, JOB_SUBJECT, job.region, noted, job.now_ms + delay_ms),
+        observation=Observation.of(job.job_id, JOB_SUBJECT, job.region, fingerprint, job.now_ms + delay_ms),
     )
 
 
 RULES: tuple[Rule[OpenJob, Repairs], ...] = (
     # The worker that settled the job may be publishing that at this very moment. A whole sweep interval later it no
     # longer is.
-    Rule("settled, and was so a sweep ago", lambda job: job.records.terminal and job.noted == SETTLED, _close),
-    Rule("settled", lambda job: job.records.terminal, _note_settled),
+    Rule("settled, and was so a sweep ago", lambda job: job.snapshot.terminal and job.noted == SETTLED, _close),
+    Rule("settled", lambda job: job.snapshot.terminal, _note_settled),
     Rule(
         "cancelled since the last sweep",
-        lambda job: job.moved and job.told_to_go_on and job.records.intents.cancelled,
+        lambda job: job.moved and job.unblocked and job.snapshot.desired_state.cancelled,
         _send_to_cancel,
     ),
-    Rule("resumed or approved since the last sweep", lambda job: job.moved and job.told_to_go_on, _send_to_all_lanes),
+    Rule("resumed or approved since the last sweep", lambda job: job.moved and job.unblocked, _send_to_all_lanes),
     Rule("moved since the last sweep", lambda job: job.moved, _note),
     Rule(
         "stands still, but not long enough",
@@ -294,12 +309,12 @@ RULES: tuple[Rule[OpenJob, Repairs], ...] = (
     ),
     Rule(
         "stands still because it is paused",
-        lambda job: job.records.intents.paused,
+        lambda job: job.snapshot.desired_state.paused,
         lambda job: _send_again(job, split=False, copy=False),
     ),
     Rule(
         "stands still, and is a plan without approval",
-        lambda job: job.records.intents.unapproved,
+        lambda job: job.snapshot.desired_state.unapproved,
         lambda job: _send_again(job, copy=False),
     ),
     Rule("stands still: its messages are assumed lost", otherwise, _send_again),
@@ -309,7 +324,7 @@ RULES: tuple[Rule[OpenJob, Repairs], ...] = (
 
 def decide(
     job_id: str,
-    records: Records,
+    snapshot: JobSnapshot,
     before: Observation | None,
     *,
     region: str,
@@ -335,7 +350,7 @@ def decide(
     A partition that waits for its turn (`core.admission`) looks as if its message were lost. In a job that moves, this
     has no effect. In a job that stands still, it gets a message with the others, before its turn.
     """
-    job = OpenJob(job_id, records, before, region, home, home_region, now_ms, policy, deletes, priority)
+    job = OpenJob(job_id, snapshot, before, region, home, home_region, now_ms, policy, deletes, priority)
     return decide_by(RULES, job)
 
 
@@ -357,9 +372,9 @@ def worst_takeover_ms(policy: Policy) -> int:
     return REPLICATION_MS + policy.sweep_interval_ms + silent_ms + policy.takeover_after_ms + START_MS
 
 
-def _window(names: Iterable[str], limit: int, times: int) -> tuple[str, ...]:
-    """Return at most `limit` names, others each time: names that need no message must not keep the rest from theirs for
-    ever."""
+def _window(names: Iterable[str], limit: int, turn: int) -> tuple[str, ...]:
+    """Return at most `limit` names, others at each `turn` (from 0): names that need no message must not keep the rest
+    from theirs for ever."""
     ordered = sorted(names)
-    start = times * limit % len(ordered) if len(ordered) > limit else 0
+    start = turn * limit % len(ordered) if len(ordered) > limit else 0
     return tuple((ordered[start:] + ordered[:start])[:limit])

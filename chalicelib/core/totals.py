@@ -73,11 +73,12 @@ class Totals:
         return add_up(self.classes.values(), ClassTotals())
 
 
-def add_up(items: Iterable[T], nothing: T) -> T:
+def add_up(items: Iterable[T], zero: T) -> T:
+    total = zero
     for item in items:
-        nothing = nothing + item
-    return nothing
+        total = total + item
+    return total
 
 
-def _sum(left: Mapping[str, T], right: Mapping[str, T], nothing: T) -> dict[str, T]:
-    return {name: left.get(name, nothing) + right.get(name, nothing) for name in sorted({*left, *right})}
+def _sum(left: Mapping[str, T], right: Mapping[str, T], zero: T) -> dict[str, T]:
+    return {name: left.get(name, zero) + right.get(name, zero) for name in sorted({*left, *right})}

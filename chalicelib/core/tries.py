@@ -8,11 +8,11 @@ record adds up the ones before it. So the next worker reads one record, and noth
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.core.desired_state import DesiredState
 from chalicelib.core.errors import EftError
-from chalicelib.core.intents import Intents
 from chalicelib.core.leases import AWAITED_MAX, Awaited
-from chalicelib.core.model import Outcome, Row, RowOutcome
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Outcome, Row, RowOutcome
 
 REST_MIN_MS = 15_000
 """How long a partition rests after its first round in vain: mostly S3 throttled it."""
@@ -42,18 +42,18 @@ class TriedRow:
 class Tried:
     """The record of a round that ended with undecided rows.
 
-    A round counts for a row, with two exceptions: the row's bucket answered nobody (the job waits for a Region), or
+    A round counts for a row, with two exceptions: the row's bucket didn't answer (the job waits for a Region), or
     parts of the row were copied meanwhile (the row makes progress).
     """
 
     job_id: str
-    part: str
+    partition_id: str
     epoch: int
     region: str
     rounds: int
     """How many rounds without progress there have been in a row. The rest depends on this number."""
-    intents: Intents
-    """The desired state of the job. If it changes, nobody waits for the end of the rest."""
+    desired_state: DesiredState
+    """The desired state of the job. If it changes, no worker waits for the end of the rest."""
     rows: tuple[TriedRow, ...]
 
 
@@ -95,9 +95,9 @@ def tried_again(
 def _again(before: TriedRow | None, index: int, key: str, error: EftError, counts: bool, now_ms: int) -> TriedRow:
     codes = dict(before.codes) if before else {}
     codes[error.code] = codes.get(error.code, 0) + 1
-    text = seen_text(error)
-    first, since = (before.first, before.since_ms) if before else (text, now_ms)
-    return TriedRow(index, key, (before.rounds if before else 0) + counts, since, first, text, codes)
+    last_error = seen_text(error)
+    first_error, since_ms = (before.first, before.since_ms) if before else (last_error, now_ms)
+    return TriedRow(index, key, (before.rounds if before else 0) + counts, since_ms, first_error, last_error, codes)
 
 
 def awaited(rows: Iterable[TriedRow]) -> tuple[Awaited, ...]:

@@ -4,11 +4,12 @@ from dataclasses import replace
 from enum import StrEnum
 
 from chalicelib.core.identity import Match, recognise
-from chalicelib.core.model import ObjectFacts, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.objects import ObjectFacts
+from chalicelib.core.rows import Outcome, Row, RowOutcome, Verification
 
 
 class Undecided(StrEnum):
-    """The destination is still as planned: nobody has published this row."""
+    """The destination is still as planned: no worker has published this row."""
 
     UNDECIDED = "UNDECIDED"
 
@@ -17,14 +18,19 @@ def pinned_source(row: Row) -> ObjectFacts:
     """Return the source as pinned in the row, for comparison with a destination. CopyObject and our uploads keep only
     its bytes, so its encryption counts as unknown."""
     return ObjectFacts(
-        key=row.key, size=row.size, etag=row.etag, checksum=row.checksum, version_id=row.version_id, encryption=None
+        key=row.key,
+        size=row.size,
+        etag=row.source_etag,
+        checksum=row.checksum,
+        version_id=row.version_id,
+        encryption=None,
     )
 
 
 def pin_of(row: Row) -> str:
     """Return which version of its key a row pins: the VersionId, or ETag and LastModified where the bucket keeps no
     versions. The same bytes written again are a new delivery."""
-    return row.version_id if row.version_id not in (None, "null") else f"{row.etag}@{row.modified_ms}"
+    return row.version_id if row.version_id not in (None, "null") else f"{row.source_etag}@{row.modified_ms}"
 
 
 def is_pinned(row: Row, source: ObjectFacts) -> bool:
@@ -32,7 +38,7 @@ def is_pinned(row: Row, source: ObjectFacts) -> bool:
     LastModified where the bucket keeps no versions."""
     if row.version_id not in (None, "null"):
         return source.version_id == row.version_id
-    return (source.etag, source.last_modified_ms) == (row.etag, row.modified_ms)
+    return (source.etag, source.last_modified_ms) == (row.source_etag, row.modified_ms)
 
 
 def verdict(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided:
@@ -46,10 +52,10 @@ def verdict(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecided
         match = recognise(pinned_source(row), destination)
         if match.same:
             return copied(row, destination, match)
-        if destination.etag != row.expect:
+        if destination.etag != row.expected_target_etag:
             return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, _conflict(match), destination.etag)
         return Undecided.UNDECIDED
-    if row.expect is None:
+    if row.expected_target_etag is None:
         return Undecided.UNDECIDED
     return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, "the object that was to be replaced is gone")
 
@@ -61,25 +67,25 @@ def deletion(row: Row, destination: ObjectFacts | None) -> RowOutcome | Undecide
     If another object is there, somebody has put it there since, and it stays.
     """
     if destination is None:
-        return RowOutcome(row.key, Outcome.DELETED, etag=row.expect)
-    if destination.etag == row.expect:
+        return RowOutcome(row.key, Outcome.DELETED, etag=row.expected_target_etag)
+    if destination.etag == row.expected_target_etag:
         return Undecided.UNDECIDED
     detail = "another object is at the destination than when this was planned: it stays"
     return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, detail, destination.etag)
 
 
-def verified_deletion(row: Row, claimed: RowOutcome, destination: ObjectFacts | None) -> RowOutcome:
-    """Verify a row that the copy step called DELETED or KEPT. A KEPT object may be deleted all the same: by another
-    worker, which looked at the source before the object appeared there."""
-    found = deletion(row, destination)
-    if claimed.outcome is Outcome.KEPT:
-        return claimed if destination is not None else replace(claimed, outcome=Outcome.DELETED)
-    if isinstance(found, Undecided):
+def verified_deletion(row: Row, recorded: RowOutcome, destination: ObjectFacts | None) -> RowOutcome:
+    """Verify a row that the copy step called DELETED or KEPT: `recorded` is from its copy record. A KEPT object may be
+    deleted all the same: by another worker, which looked at the source before the object appeared there."""
+    decision = deletion(row, destination)
+    if recorded.outcome is Outcome.KEPT:
+        return recorded if destination is not None else replace(recorded, outcome=Outcome.DELETED)
+    if isinstance(decision, Undecided):
         detail = "deleted, but the same object was there again when verified"
-        return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, detail, row.expect)
-    if found.outcome is Outcome.DELETED:
-        return claimed
-    return replace(claimed, detail="deleted; somebody has put another object there since")
+        return RowOutcome(row.key, Outcome.DESTINATION_CONFLICT, detail, row.expected_target_etag)
+    if decision.outcome is Outcome.DELETED:
+        return recorded
+    return replace(recorded, detail="deleted; somebody has put another object there since")
 
 
 def copied(row: Row, destination: ObjectFacts, match: Match) -> RowOutcome:
@@ -93,8 +99,9 @@ def copied(row: Row, destination: ObjectFacts, match: Match) -> RowOutcome:
     )
 
 
-def verified(row: Row, claimed: RowOutcome, destination: ObjectFacts | None) -> RowOutcome | None:
-    """Verify a row that the copy step called COPIED, by an independent look at the destination.
+def verified(row: Row, recorded: RowOutcome, destination: ObjectFacts | None) -> RowOutcome | None:
+    """Verify a row that the copy step called COPIED, by an independent look at the destination. `recorded` is from its
+    copy record.
 
     Return the final outcome, or None if these facts can't tell and a HEAD with checksums is needed.
     """
@@ -105,7 +112,7 @@ def verified(row: Row, claimed: RowOutcome, destination: ObjectFacts | None) -> 
         return copied(row, destination, match)
     if match is Match.UNKNOWN and destination.encryption is None:
         return None
-    if match is Match.UNKNOWN and claimed.etag == destination.etag:
+    if match is Match.UNKNOWN and recorded.etag == destination.etag:
         # Our own publish answered with exactly this ETag, and neither side offers a comparable checksum.
         return RowOutcome(
             row.key,

@@ -87,7 +87,7 @@ class WebhookHealth:
     """Number of failures since the last success. Simultaneous posts may count as one."""
 
 
-# --- what is registered -------------------------------------------------------------------------------------------
+# --- registration -------------------------------------------------------------------------------------------------
 
 
 def secret_text(raw: bytes) -> str:
@@ -99,9 +99,9 @@ def rotated(hook: Webhook, secret: str, now_ms: int) -> Webhook:
     """Return the webhook with a new secret. The replaced secret stays valid for a day, and so do those replaced less
     than a day ago. So a client that lost the answer to a rotation can rotate once more, and its receiver can keep using
     its secret."""
-    still = [old for old in hook.replaced if now_ms < old.until_ms]
-    kept = (Replaced(hook.secret, now_ms + REPLACED_VALID_MS), *still)[:REPLACED_MAX]
-    return replace(hook, secret=secret, replaced=kept)
+    valid = [old for old in hook.replaced if now_ms < old.until_ms]
+    replaced = (Replaced(hook.secret, now_ms + REPLACED_VALID_MS), *valid)[:REPLACED_MAX]
+    return replace(hook, secret=secret, replaced=replaced)
 
 
 def valid_secrets(hook: Webhook, now_ms: int) -> list[str]:
@@ -113,10 +113,10 @@ def without_secrets(body: str) -> str:
     """Return an entry's body as the audit may keep it. The digest of the secret shows that it was replaced, and nobody
     can find 32 random bytes from it."""
     hook = codec.loads(body.encode(), Webhook)
-    shown = json.loads(body)
-    shown.pop("replaced", None)
-    shown["secret"] = f"sha256:{hashlib.sha256(hook.secret.encode()).hexdigest()[:16]}"
-    return json.dumps(shown, separators=(",", ":"))
+    audited = json.loads(body)
+    audited.pop("replaced", None)
+    audited["secret"] = f"sha256:{hashlib.sha256(hook.secret.encode()).hexdigest()[:16]}"
+    return json.dumps(audited, separators=(",", ":"))
 
 
 def check_url(url: str, networks: Sequence[Network]) -> None:
@@ -126,11 +126,11 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
         detail = f"send https:// and at most {URL_MAX_CHARACTERS} printable ASCII characters without spaces"
         raise BadRequest(ErrorCode.INVALID_URL, f"url: {detail}")
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or _HTTPS
+        parsed = urlsplit(url)
+        host, port = parsed.hostname or "", parsed.port or _HTTPS
     except ValueError as error:
         raise BadRequest(ErrorCode.INVALID_URL, f"url: {error}") from None
-    if parts.username is not None or parts.password is not None or "#" in url or "\\" in url:
+    if parsed.username is not None or parsed.password is not None or "#" in url or "\\" in url:
         raise BadRequest(ErrorCode.INVALID_URL, "url: send it without user, password, fragment and backslash")
     if port != _HTTPS and port not in _FREE_PORTS:
         raise BadRequest(ErrorCode.INVALID_URL, f"url: port {port}: use {_HTTPS}, or one from {_FREE_PORTS.start} on")
@@ -150,18 +150,18 @@ def _check_host(host: str, networks: Sequence[Network]) -> None:
 def may_be_called(address: str, networks: Sequence[Network]) -> bool:
     """Tell whether a client may have us connect to this IP address. It must be on the public internet, or in a network
     that the deployment allows: never this machine, the network that it is in, or the cloud's own services."""
-    found = _address(address)
-    if found is None:
+    ip = _address(address)
+    if ip is None:
         return False
-    if any(found in network for network in networks):
+    if any(ip in network for network in networks):
         return True
-    if isinstance(found, IPv6Address):
-        if any(found in network for network in _EMBEDDING) or found.sixtofour or found.teredo or found.ipv4_mapped:
+    if isinstance(ip, IPv6Address):
+        if any(ip in network for network in _EMBEDDING) or ip.sixtofour or ip.teredo or ip.ipv4_mapped:
             return False
-        found_global = found.is_global and not found.is_site_local
+        is_global = ip.is_global and not ip.is_site_local
     else:
-        found_global = found.is_global
-    return found_global and not found.is_multicast
+        is_global = ip.is_global
+    return is_global and not ip.is_multicast
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
@@ -171,7 +171,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-# --- what is posted -----------------------------------------------------------------------------------------------
+# --- posts --------------------------------------------------------------------------------------------------------
 
 
 def notification(notice: Notice, webhook: str) -> Notification:
@@ -223,12 +223,12 @@ def wait_ms(attempt: int, retry_after_ms: int | None, policy: Policy, uniform: f
     """Return the wait until the next attempt, in milliseconds. `attempt` numbers the attempt that has just failed, from
     0. The wait is between half and all of a bound that doubles each time, so that messages which failed together don't
     come back together. A receiver that asks for a longer pause gets it."""
-    ceiling = backoff_ms(attempt, policy.webhook_backoff_base_ms, policy.webhook_backoff_max_ms, 1)
-    wait = ceiling // 2 + round(ceiling / 2 * uniform)
-    return max(wait, min(retry_after_ms or 0, RETRY_AFTER_MAX_MS))
+    ceiling_ms = backoff_ms(attempt, policy.webhook_backoff_base_ms, policy.webhook_backoff_max_ms, 1)
+    jittered_ms = ceiling_ms // 2 + round(ceiling_ms / 2 * uniform)
+    return max(jittered_ms, min(retry_after_ms or 0, RETRY_AFTER_MAX_MS))
 
 
-# --- what became of it --------------------------------------------------------------------------------------------
+# --- health -------------------------------------------------------------------------------------------------------
 
 
 def after_success(before: WebhookHealth, now_ms: int) -> WebhookHealth:
@@ -255,9 +255,15 @@ def summarize(healths: Iterable[WebhookHealth], since_ms: int) -> HealthSummary:
     """Sum up the Regions' results. `since_ms`: when the webhook was created. Results of an earlier webhook of the same
     name are not included."""
     all_healths = list(healths)
-    successes_ms = [h.success_ms for h in all_healths if h.success_ms is not None and h.success_ms >= since_ms]
+    successes_ms = [
+        health.success_ms for health in all_healths if health.success_ms is not None and health.success_ms >= since_ms
+    ]
     success_ms = max(successes_ms, default=None)
-    failed = [(h.failure_ms, h) for h in all_healths if h.failure_ms is not None and h.failure_ms >= since_ms]
+    failed = [
+        (health.failure_ms, health)
+        for health in all_healths
+        if health.failure_ms is not None and health.failure_ms >= since_ms
+    ]
     if not failed:
         return HealthSummary(success_ms, failure_ms=None, failure="", failures=0)
     failure_ms, last = max(failed, key=lambda pair: pair[0])
@@ -267,7 +273,7 @@ def summarize(healths: Iterable[WebhookHealth], since_ms: int) -> HealthSummary:
     return HealthSummary(success_ms, failure_ms, last.failure, in_a_row)
 
 
-# --- what happened ------------------------------------------------------------------------------------------------
+# --- notices ------------------------------------------------------------------------------------------------------
 
 
 def job_settled(tenant: str, job_id: str, settled_ms: int, data: Mapping[str, object]) -> Notice:

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from chalicelib.core.errors import Corrupt
 from chalicelib.entry import strictjson
-from chalicelib.ports import Arrival
+from chalicelib.ports import ObjectEvent
 from chalicelib.protocol import messages, notices
 
 Text = Annotated[str, Field(min_length=1)]
@@ -89,15 +89,17 @@ def read(event: Mapping[str, Any]) -> Iterator[Message | Unreadable]:
         try:
             commands = commands_of(record.body)
             if record.eventSourceARN.endswith(HINTS):
-                commands = [replace(c, hint=True) if isinstance(c, Arrival) else c for c in commands]
+                commands = [
+                    replace(command, hint=True) if isinstance(command, ObjectEvent) else command for command in commands
+                ]
             yield Message(record.messageId, tuple(commands))
         except (Corrupt, ValidationError) as error:
             yield Unreadable(record.messageId, str(error))
 
 
 def _id_of(raw: object) -> str:
-    found = raw.get("messageId") if isinstance(raw, Mapping) else None
-    return found if isinstance(found, str) else ""
+    message_id = raw.get("messageId") if isinstance(raw, Mapping) else None
+    return message_id if isinstance(message_id, str) else ""
 
 
 def commands_of(body: str) -> list[messages.Message]:
@@ -123,7 +125,7 @@ def _test_event(_: dict[str, Any]) -> list[messages.Message]:
 def _notification(decoded: dict[str, Any]) -> list[messages.Message]:
     records = [_S3Record.model_validate(raw) for raw in decoded["Records"]]
     return [
-        Arrival(record.s3.bucket.name, _decoded(record.s3.object.key), record.s3.object.older)
+        ObjectEvent(record.s3.bucket.name, _decoded(record.s3.object.key), record.s3.object.older)
         for record in records
         if record.eventName.removeprefix("s3:").startswith("ObjectCreated:")
     ]
@@ -141,7 +143,7 @@ def _bridge(decoded: dict[str, Any]) -> list[messages.Message]:
     if decoded["detail-type"] != "Object Created":
         return []
     detail = _BridgeEvent.model_validate(decoded).detail
-    return [Arrival(detail.bucket.name, detail.object.key, detail.object.older)]
+    return [ObjectEvent(detail.bucket.name, detail.object.key, detail.object.older)]
 
 
 def _own(decoded: dict[str, Any]) -> list[messages.Message]:

@@ -17,11 +17,11 @@ from chalicelib.core.tries import REST_MAX_MS
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import Message, Unreadable, read
 from chalicelib.ports import (
-    Arrival,
     CopyPartition,
     CopyUploadParts,
     Env,
     MakeReport,
+    ObjectEvent,
     PlanRange,
     Task,
     VerifyDelivery,
@@ -54,7 +54,7 @@ def intake(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchRespons
     readable: list[Message] = []
     failed: list[str] = []
     for message in read(event):
-        if isinstance(message, Message) and all(isinstance(command, Arrival) for command in message.commands):
+        if isinstance(message, Message) and all(isinstance(command, ObjectEvent) for command in message.commands):
             readable.append(message)
         else:
             _report(env, message)
@@ -72,16 +72,18 @@ def intake(env: Env, event: Mapping[str, Any], deadline_ms: int) -> BatchRespons
 
 
 def _deliver(env: Env, messages: Sequence[Message]) -> None:
-    arrivals = dict.fromkeys(c for message in messages for c in message.commands if isinstance(c, Arrival))
+    events = dict.fromkeys(
+        command for message in messages for command in message.commands if isinstance(command, ObjectEvent)
+    )
     try:
-        again, least_ms = intake_step.run(env, list(arrivals)), AGAIN_MS
+        to_retry, delay_min_ms = intake_step.run(env, list(events)), AGAIN_MS
     except Retry as error:
-        env.log("arrivals-again", arrivals=len(arrivals), error=str(error))
-        again, least_ms = set(arrivals), _rest_ms(env, error)
+        env.log("object-events-again", events=len(events), error=str(error))
+        to_retry, delay_min_ms = set(events), _rest_ms(env, error)
     # Crash before the send: the messages come again by themselves, later.
-    for tries in sorted({arrival.tries for arrival in again}):
-        came_to_nothing = sorted((a for a in again if a.tries == tries), key=lambda arrival: arrival.key)
-        env.queue.send_arrivals(came_to_nothing, delay_ms=max(least_ms, _delay_ms(tries)))
+    for tries in sorted({event.tries for event in to_retry}):
+        same_tries = sorted((event for event in to_retry if event.tries == tries), key=lambda event: event.key)
+        env.queue.send_object_events(same_tries, delay_ms=max(delay_min_ms, _delay_ms(tries)))
 
 
 def _delay_ms(tries: int) -> int:
@@ -144,7 +146,7 @@ def verify(env: Env, event: Mapping[str, Any], _deadline_ms: int) -> BatchRespon
                 verify_step.run(env, command)
             case VerifyDelivery():
                 verify_step.verify_delivery(env, command)
-            case Arrival():
+            case ObjectEvent():
                 verify_step.destination_created(env, command.bucket, command.key)
             case _:
                 _unexpected(command)
@@ -233,8 +235,10 @@ def _carry_out_or_again(env: Env, command: Command, carry_out: Callable[[Command
             env.log("delivery-again", feed=command.feed_id, key=command.key, error=str(error))
             env.queue.send_verify_deliveries([command], delay_ms=_rest_ms(env, error))
         elif isinstance(command, Task):
-            part = _subject_of(command)
-            env.log("wake-again", queue=queue_of(command), job=command.job_id, part=part, error=str(error))
+            partition_id = _subject_of(command)
+            env.log(
+                "task-again", queue=queue_of(command), job=command.job_id, partition_id=partition_id, error=str(error)
+            )
             task = replace(command, fresh=False) if isinstance(command, CopyPartition) else command
             env.queue.send([task], delay_ms=_rest_ms(env, error))
         else:
@@ -249,12 +253,12 @@ def _subject_of(task: Task) -> str:
         case MakeReport():
             return ""
         case _:
-            return task.partition
+            return task.partition_id
 
 
 def _report(env: Env, message: Message | Unreadable) -> None:
-    why = message.why if isinstance(message, Unreadable) else "does not belong on this queue"
-    env.log("unreadable-message", message=message.message_id, why=why)
+    reason = message.why if isinstance(message, Unreadable) else "does not belong on this queue"
+    env.log("unreadable-message", message=message.message_id, why=reason)
 
 
 def _response(failed: list[str]) -> BatchResponse:

@@ -11,13 +11,13 @@ def loads(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
-        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
-        json.dumps(found, ensure_ascii=False).encode()
+        decoded = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
+        json.dumps(decoded, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeEncodeError:
         raise ValueError("a text in it has half a surrogate pair, which is no character") from None
-    return found
+    return decoded
 
 
 def _no_constant(name: str) -> None:
@@ -25,8 +25,8 @@ def _no_constant(name: str) -> None:
 
 
 def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         [(name, times)] = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"the name {name!r} is there {times} times in one object")
-    return found
+    return members

@@ -7,7 +7,7 @@ looks before it writes again. No implementation retries a write by itself: a hid
 """
 
 from chalicelib.ports.env import Clock, Env, Ids, Log, Pool, Rng
-from chalicelib.ports.messages import Courier, KeySource, Notifier, Queue, Reply
+from chalicelib.ports.messages import KeySource, Notifier, Queue, Reply, WebhookClient
 from chalicelib.ports.store import (
     BucketFacts,
     ObjectStore,
@@ -20,7 +20,6 @@ from chalicelib.ports.store import (
     Written,
 )
 from chalicelib.ports.table import (
-    Arrival,
     ChangePage,
     Delivery,
     DeliveryLock,
@@ -30,6 +29,7 @@ from chalicelib.ports.table import (
     JobItems,
     JobPage,
     Ledger,
+    ObjectEvent,
     Registry,
     Said,
 )
@@ -48,14 +48,12 @@ from chalicelib.ports.tasks import (
 )
 
 __all__ = [
-    "Arrival",
     "BucketFacts",
     "ChangePage",
     "Clock",
     "CopyPartition",
     "CopyTask",
     "CopyUploadParts",
-    "Courier",
     "Delivery",
     "DeliveryLock",
     "DeliveryPage",
@@ -70,6 +68,7 @@ __all__ = [
     "Log",
     "MakeReport",
     "Notifier",
+    "ObjectEvent",
     "ObjectStore",
     "Page",
     "Part",
@@ -89,6 +88,7 @@ __all__ = [
     "UploadRef",
     "VerifyDelivery",
     "VerifyPartition",
+    "WebhookClient",
     "Written",
     "queue_of",
 ]

@@ -4,16 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from chalicelib.core.endpoints import Endpoint, Feed
 from chalicelib.core.keys import Issuer
-from chalicelib.core.model import (
-    Bucket,
-    Endpoint,
-    Feed,
-)
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import Policy
 from chalicelib.core.prices import Prices
 from chalicelib.core.webhooks import Network
-from chalicelib.ports.messages import Courier, KeySource, Notifier, Queue
+from chalicelib.ports.messages import KeySource, Notifier, Queue, WebhookClient
 from chalicelib.ports.store import ObjectStore
 from chalicelib.ports.table import Ledger, Registry
 
@@ -71,7 +68,7 @@ class Env:
     declared_endpoints: dict[str, Endpoint]
     declared_feeds: dict[str, Feed]
     """The endpoints and feeds of the deployment, by id. Those that tenants have registered since are in the registry;
-    `protocol.places` knows both."""
+    `protocol.catalog` knows both."""
     issuers: tuple[Issuer, ...]
     policy: Policy
     webhook_networks: tuple[Network, ...]
@@ -82,7 +79,7 @@ class Env:
     queue: Queue
     notifier: Notifier
     key_source: KeySource
-    courier: Courier
+    webhook_client: WebhookClient
     clock: Clock
     rng: Rng
     ids: Ids

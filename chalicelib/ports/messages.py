@@ -4,12 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.core.model import (
-    JobSpec,
-    Terminal,
-)
+from chalicelib.core.jobs import JobSpec, Terminal
 from chalicelib.core.webhooks import Notice, Notification
-from chalicelib.ports.table import Arrival, Delivery
+from chalicelib.ports.table import Delivery, ObjectEvent
 from chalicelib.ports.tasks import Task, VerifyDelivery
 
 
@@ -18,7 +15,7 @@ class Queue(Protocol):
 
     def send(self, tasks: Sequence[Task], delay_ms: int = 0) -> None: ...
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None: ...
-    def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
+    def send_object_events(self, events: Sequence[ObjectEvent], delay_ms: int = 0) -> None:
         """Have intake look at these keys again."""
         ...
 
@@ -50,7 +47,7 @@ class Reply:
     retry_after_ms: int | None = None
 
 
-class Courier(Protocol):
+class WebhookClient(Protocol):
     """The webhook client: posts notifications to tenants' servers."""
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:

@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.core.deletions import Versioning
-from chalicelib.core.model import (
-    Bucket,
-    Checksum,
-    ObjectFacts,
-    ObjectHead,
-    Properties,
-)
+from chalicelib.core.objects import Bucket, Checksum, ObjectFacts, ObjectHead, Properties
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +85,7 @@ class BucketFacts:
 
 
 class ObjectStore(Protocol):
-    """S3. `expect` is the expected target ETag of a call that publishes. None means that nothing may be there
+    """S3. `expected_target_etag` is the precondition of a call that publishes. None means that nothing may be there
     (If-None-Match: *); an ETag means that exactly this object must be there (If-Match)."""
 
     def head(
@@ -147,9 +141,9 @@ class ObjectStore(Protocol):
         """Remove a key of ours, whatever is there. A missing key is no error."""
         ...
 
-    def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
-        """Delete the current version if its ETag is `expect`. Return the VersionId of the delete marker in a bucket
-        that keeps versions: there the deleted version stays, under the marker.
+    def delete_pinned(self, bucket: Bucket, key: str, expected_target_etag: str) -> str | None:
+        """Delete the current version if its ETag is `expected_target_etag`. Return the VersionId of the delete marker
+        in a bucket that keeps versions: there the deleted version stays, under the marker.
 
         Raises PreconditionFailed if another object is there, NotFound if nothing is.
         """
@@ -162,7 +156,9 @@ class ObjectStore(Protocol):
         them."""
         ...
 
-    def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
+    def copy(
+        self, source: SourceRef, bucket: Bucket, key: str, expected_target_etag: str | None, placement: Placement
+    ) -> Written:
         """Call CopyObject with both sides pinned. PreconditionFailed doesn't say which side failed."""
         ...
 
@@ -188,7 +184,12 @@ class ObjectStore(Protocol):
     def list_parts(self, upload: UploadRef) -> Sequence[Part]: ...
 
     def complete(
-        self, upload: UploadRef, parts: Sequence[Part], expect: str | None, size: int, checksum: Checksum | None
+        self,
+        upload: UploadRef,
+        parts: Sequence[Part],
+        expected_target_etag: str | None,
+        size: int,
+        checksum: Checksum | None,
     ) -> Written:
         """Call CompleteMultipartUpload with the destination pinned and the size stated. If `checksum` is given, S3
         compares the whole object's checksum with it, so a wrong copy can't appear (Permanent BadDigest)."""

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.core.entries import Change, Entry, EntryKind, Found
-from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
+from chalicelib.core.jobs import JobSpec, Terminal
+from chalicelib.core.leases import Observation, PartitionLease, RegionHeartbeat, Takeover
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import (
-    Checksum,
-    JobSpec,
-    Outcome,
-    Terminal,
-)
+from chalicelib.core.objects import Checksum
+from chalicelib.core.permits import Permit, PermitRequest, SemaphoreState
 from chalicelib.core.progress import PlanProgress
-from chalicelib.core.slots import Slot, SlotPool, Waiter
+from chalicelib.core.rows import Outcome
 from chalicelib.core.webhooks import WebhookHealth
 
 
@@ -27,7 +24,7 @@ class JobItems:
     safety."""
 
     spec: JobSpec | None
-    leases: tuple[PartLease, ...]
+    leases: tuple[PartitionLease, ...]
     observations: tuple[Observation, ...]
     plans: tuple[PlanProgress, ...]
     terminal: Terminal | None
@@ -43,7 +40,7 @@ class JobPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ObjectEvent:
     """An object event: an object appeared in a bucket, or should be looked at again. It is a hint: its receiver looks
     for itself."""
 
@@ -126,11 +123,11 @@ class Ledger(Protocol):
         """Return all items of a job. With `limit`, return at most so many, and set `truncated` if there are more."""
         ...
 
-    def put_lease(self, lease: PartLease) -> None:
+    def put_lease(self, lease: PartitionLease) -> None:
         """Put a lease. The call has no effect if this Region has already put one of a higher `rank`."""
         ...
 
-    def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]: ...
+    def get_leases(self, job_id: str, partition_id: str) -> Sequence[PartitionLease]: ...
     def put_observation(self, observation: Observation) -> None: ...
     def get_observation(self, job_id: str, subject: str, region: str) -> Observation | None: ...
     def put_plan(self, plan: PlanProgress) -> None:
@@ -165,18 +162,18 @@ class Ledger(Protocol):
         """Return the latest takeovers of all Regions, newest first."""
         ...
 
-    def get_slots(self, region: str, pool: str) -> SlotPool:
-        """Return what is known of a pool's permits: held, free and expired."""
+    def get_semaphore(self, region: str, semaphore: str) -> SemaphoreState:
+        """Return the permits of a semaphore (held, free and expired), and the requests for them."""
         ...
 
-    def swap_slot(self, slot: Slot, holder: str) -> bool:
-        """Replace the permit of the same number if nobody has put one there, or if `holder` holds it.
+    def swap_permit(self, permit: Permit, holder: str) -> bool:
+        """Replace the permit of the same number if there is none yet, or if `holder` holds it.
 
         Return False if another worker holds it. The same request sent twice gets the answer of the first.
         """
         ...
 
-    def put_waiter(self, waiter: Waiter) -> None: ...
+    def put_permit_request(self, permit_request: PermitRequest) -> None: ...
     def put_region_heartbeat(self, heartbeat: RegionHeartbeat) -> None: ...
     def region_heartbeats(self) -> Sequence[RegionHeartbeat]: ...
     def put_webhook_health(self, health: WebhookHealth) -> None: ...

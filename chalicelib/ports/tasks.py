@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chalicelib.core.model import JobSpec
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.parts import PartShare
 from chalicelib.core.report import ReportFormat
 
@@ -59,10 +59,10 @@ class CopyPartition:
 
     job_id: str
     control_region: str
-    partition: str
+    partition_id: str
     tenant: str = ""
     fresh: bool = False
-    """A hint that nobody has claimed the partition yet."""
+    """A hint that no worker has claimed the partition yet."""
     permit_waits: int = 0
     """How often the message was sent again because no permit was free."""
     rested_after_epoch: int = 0
@@ -71,9 +71,9 @@ class CopyPartition:
     """A lease has expired. The work that was begun goes on, with a permit or without."""
 
     @classmethod
-    def of(cls, spec: JobSpec, partition: str, *, fresh: bool = False, takeover: bool = False) -> "CopyPartition":
+    def of(cls, spec: JobSpec, partition_id: str, *, fresh: bool = False, takeover: bool = False) -> "CopyPartition":
         """Make a job's task, in its tenant's name."""
-        return cls(spec.job_id, spec.control_region, partition, spec.tenant, fresh=fresh, takeover=takeover)
+        return cls(spec.job_id, spec.control_region, partition_id, spec.tenant, fresh=fresh, takeover=takeover)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class CopyUploadParts:
 
     job_id: str
     control_region: str
-    partition: str
+    partition_id: str
     share: PartShare
     tenant: str = ""
     permit_waits: int = 0
@@ -95,15 +95,15 @@ class VerifyPartition:
 
     job_id: str
     control_region: str
-    partition: str
+    partition_id: str
     tenant: str = ""
     rested_after_round: int = 0
     """The number of the fruitless round (`core.tries.Waited`) whose rest ends with this message; 0 if none does."""
 
     @classmethod
-    def of(cls, spec: JobSpec, partition: str) -> "VerifyPartition":
+    def of(cls, spec: JobSpec, partition_id: str) -> "VerifyPartition":
         """Make a job's task, in its tenant's name."""
-        return cls(spec.job_id, spec.control_region, partition, spec.tenant)
+        return cls(spec.job_id, spec.control_region, partition_id, spec.tenant)
 
 
 CopyTask = CopyPartition | CopyUploadParts

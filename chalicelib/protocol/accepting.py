@@ -3,7 +3,7 @@ crash."""
 
 from chalicelib.core import ids
 from chalicelib.core.errors import ErrorCode, KeyReused
-from chalicelib.core.model import JobSpec
+from chalicelib.core.jobs import JobSpec
 from chalicelib.ports import Env, PlanRange
 from chalicelib.protocol.listing import pinned
 from chalicelib.protocol.records import ControlRecords, JobRecords
@@ -11,8 +11,8 @@ from chalicelib.protocol.submitting import Submission, spec_of
 
 
 def prepare(env: Env, submission: Submission) -> JobSpec:
-    """Return the job as it would be accepted now, but don't accept it yet. Raises BadRequest or Unusable if something
-    stands against the submission."""
+    """Return the job as it would be accepted now, but don't accept it yet. Raises BadRequest or Unusable if the
+    submission can't be accepted."""
     spec = spec_of(env, submission)
     return pinned(env, ControlRecords(env, spec.control_region).job(spec.job_id), spec, submission)
 
@@ -34,9 +34,9 @@ def accept(env: Env, spec: JobSpec) -> tuple[JobSpec, bool]:
     # the same key and gets here again. A schedule's occurrence gets here again at the next sweep.
     if records.terminal() is None:
         _list_as_open(records, accepted)
-    # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and starts split. The
-    # item is the same whoever writes it, so a second writer does no harm. A plan gets its item only when it is
-    # approved: no list of jobs shows it before that.
+    # From here on the job is safe: the sweep of either Region finds it on the list of open jobs and starts split. Every
+    # writer writes the same item, so a second writer does no harm. A plan gets its item only when it is approved: no
+    # list of jobs shows it before that.
     if not accepted.planned_first:
         env.ledger.put_job(accepted)
     env.queue.send([PlanRange.of(spec, ids.ROOT_RANGE)])

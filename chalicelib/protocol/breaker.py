@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from chalicelib.core.budgets import STRIKES, dear_ms, quick_ms, request_ms
 from chalicelib.core.errors import NoAnswer, NotAsked, OutOfTime
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from chalicelib.ports import Clock, Env, SourceRef, UploadRef
 
 P = TypeVar("P")
@@ -22,7 +22,7 @@ TABLE, QUEUES, BUS = "the table", "the queues", "the event bus"
 NO_REQUEST = frozenset({"presign"})
 """Operations that send no request."""
 Request = tuple[str, Callable[..., object], tuple[object, ...], dict[str, object]]
-"""The operation's name, the operation, its arguments, and those given by name."""
+"""The operation's name, the operation, its positional arguments and its keyword arguments."""
 BRIEF = frozenset({"count_request"})
 """Operations with a shorter timeout than others. One that times out does not prove that the dependency doesn't
 answer."""
@@ -40,15 +40,15 @@ class Breaker:
     strikes: int = STRIKES
     dear_ms: int | None = None
     """How long a call without an answer must take, in ms, to trip the breaker alone. None: no single call does."""
-    silent: dict[str, set[str]] = field(default_factory=dict)
-    """Dependency -> the calls that got no answer since its last answer. Only different calls count: one object that
-    hangs, and is asked for again and again, says nothing about its bucket."""
+    unanswered: dict[str, set[str]] = field(default_factory=dict)
+    """Dependency -> the calls that got no answer since its last answer. Only different calls count: repeated calls for
+    one object that hangs say nothing about its bucket."""
     tripped: set[str] = field(default_factory=set)
     waited: bool = False
-    """A call has used up its time without an answer."""
+    """Whether a call has used up its time without an answer."""
 
-    def call(self, whom: str, request: Request, now_ms: int) -> object:
-        """Make a call, and note whether there was an answer. Every outcome except NoAnswer is one.
+    def call(self, dependency: str, request: Request, now_ms: int) -> object:
+        """Make a call, and note whether there was an answer. Every outcome except NoAnswer counts as an answer.
 
         Requests are told apart by their arguments. A brief one that times out has cost its time, but doesn't count
         against the dependency.
@@ -57,23 +57,25 @@ class Breaker:
         try:
             answer = operation(*args, **named)
         except NoAnswer:
-            self._note_silence("" if name in BRIEF else whom, f"{name}{args}{named}", self.clock.now_ms() - now_ms)
+            self._note_no_answer(
+                "" if name in BRIEF else dependency, f"{name}{args}{named}", self.clock.now_ms() - now_ms
+            )
             raise
         except Exception:
-            self.silent.pop(whom, None)
+            self.unanswered.pop(dependency, None)
             raise
-        self.silent.pop(whom, None)
+        self.unanswered.pop(dependency, None)
         return answer
 
-    def _note_silence(self, whom: str, what: str, took_ms: int) -> None:
-        dear = self.dear_ms is not None and took_ms >= self.dear_ms
-        self.waited = self.waited or dear
-        if not whom:
+    def _note_no_answer(self, dependency: str, request: str, took_ms: int) -> None:
+        is_dear = self.dear_ms is not None and took_ms >= self.dear_ms
+        self.waited = self.waited or is_dear
+        if not dependency:
             return
-        calls = self.silent.setdefault(whom, set())
-        calls.add(what)
-        if dear or len(calls) >= self.strikes:
-            self.tripped.add(whom)
+        calls = self.unanswered.setdefault(dependency, set())
+        calls.add(request)
+        if is_dear or len(calls) >= self.strikes:
+            self.tripped.add(dependency)
 
 
 @dataclass(slots=True)
@@ -89,14 +91,14 @@ class Limits:
 
 
 def guarded(
-    env: Env, breaker: Breaker, limits: Limits, place_of: Callable[[Bucket], str] = lambda b: s3_of(b.region)
+    env: Env, breaker: Breaker, limits: Limits, dependency_of: Callable[[Bucket], str] = lambda b: s3_of(b.region)
 ) -> Env:
-    """Return the Env with its ports wrapped by the breaker. `place_of` names the dependency that a bucket belongs
+    """Return the Env with its ports wrapped by the breaker. `dependency_of` names the dependency that a bucket belongs
     to."""
     gate = _Gate(breaker, limits)
     return replace(
         env,
-        store=_wrap(env.store, gate, partial(_whom_of_store, place_of)),
+        store=_wrap(env.store, gate, partial(_dependencies_of_store, dependency_of)),
         ledger=_wrap(env.ledger, gate, lambda _: (TABLE,)),
         registry=_wrap(env.registry, gate, lambda _: (TABLE,)),
         queue=_wrap(env.queue, gate, lambda _: (QUEUES,)),
@@ -126,25 +128,25 @@ def for_quick(env: Env) -> Breaker:
     return Breaker(env.clock, dear_ms=dear_ms(env.policy))
 
 
-def _whom_of_store(place_of: Callable[[Bucket], str], values: Iterable[object]) -> tuple[str, ...]:
+def _dependencies_of_store(dependency_of: Callable[[Bucket], str], values: Iterable[object]) -> tuple[str, ...]:
     """Return the dependencies of a call to the store. The last one is blamed if the call gets no answer; the call is
     refused if any of them has tripped.
 
     A request goes to the bucket that it changes. A copy also waits for its source, and a copy without an answer is most
     likely the source's fault.
     """
-    asked: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     source = ""
     for value in values:
         if isinstance(value, SourceRef):
-            source = place_of(value.bucket)
+            source = dependency_of(value.bucket)
         elif isinstance(value, Bucket):
-            asked = (place_of(value),)
+            changed = (dependency_of(value),)
         elif isinstance(value, UploadRef):
-            asked = (place_of(value.bucket),)
-    if source and asked != (source,):
-        return (*asked, source, f"{source} as a source")
-    return asked
+            changed = (dependency_of(value.bucket),)
+    if source and changed != (source,):
+        return (*changed, source, f"{source} as a source")
+    return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,37 +154,39 @@ class _Gate:
     breaker: Breaker
     limits: Limits
 
-    def call(self, whom: tuple[str, ...], request: Request) -> object:
-        for each in whom:
-            if each in self.breaker.tripped:
-                raise NotAsked("NotAsked", f"{each} has not answered just now")
+    def call(self, dependencies: tuple[str, ...], request: Request) -> object:
+        for dependency in dependencies:
+            if dependency in self.breaker.tripped:
+                raise NotAsked("NotAsked", f"{dependency} has not answered just now")
         now_ms, limits = self.breaker.clock.now_ms(), self.limits
         if limits.until_ms is not None and now_ms >= limits.until_ms:
-            raise OutOfTime("OutOfTime", f"{whom[-1]} is not asked: the time for it is used up")
-        late = limits.answer_by_ms is not None and now_ms + limits.call_ms > limits.answer_by_ms
-        if late and self.breaker.waited:
-            raise NotAsked("NotAsked", f"{whom[-1]} is not asked: its answer could be too late")
-        return self.breaker.call(whom[-1], request, now_ms)
+            raise OutOfTime("OutOfTime", f"{dependencies[-1]} is not asked: the time for it is used up")
+        is_late = limits.answer_by_ms is not None and now_ms + limits.call_ms > limits.answer_by_ms
+        if is_late and self.breaker.waited:
+            raise NotAsked("NotAsked", f"{dependencies[-1]} is not asked: its answer could be too late")
+        return self.breaker.call(dependencies[-1], request, now_ms)
 
 
 class _Guarded:
-    """A port whose operations all pass a gate, including operations that the port will have one day."""
+    """A port whose operations all pass a gate, including operations that are added to the port later."""
 
-    def __init__(self, port: object, gate: _Gate, whom: Callable[[Iterable[object]], tuple[str, ...]]) -> None:
-        self._port, self._gate, self._whom = port, gate, whom
+    def __init__(
+        self, port: object, gate: _Gate, dependencies_of: Callable[[Iterable[object]], tuple[str, ...]]
+    ) -> None:
+        self._port, self._gate, self._dependencies_of = port, gate, dependencies_of
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any operation of the port
         operation = getattr(self._port, name)
         if name in NO_REQUEST or not callable(operation):
             return operation
-        call, whom = self._gate.call, self._whom
+        call, dependencies_of = self._gate.call, self._dependencies_of
 
-        def ask(*args: object, **named: object) -> object:
-            return call(whom((*args, *named.values()) if named else args), (name, operation, args, named))
+        def guarded_call(*args: object, **named: object) -> object:
+            return call(dependencies_of((*args, *named.values()) if named else args), (name, operation, args, named))
 
-        self.__dict__[name] = ask  # Operations are called again and again, so each is wrapped once.
-        return ask
+        self.__dict__[name] = guarded_call  # Operations are called many times, so each is wrapped once.
+        return guarded_call
 
 
-def _wrap(port: P, gate: _Gate, whom: Callable[[Iterable[object]], tuple[str, ...]]) -> P:
-    return cast(P, _Guarded(port, gate, whom))
+def _wrap(port: P, gate: _Gate, dependencies_of: Callable[[Iterable[object]], tuple[str, ...]]) -> P:
+    return cast(P, _Guarded(port, gate, dependencies_of))

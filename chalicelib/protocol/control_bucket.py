@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 from chalicelib.core.errors import PreconditionFailed, Retry
-from chalicelib.core.model import Bucket, ObjectFacts, ObjectHead
+from chalicelib.core.objects import Bucket, ObjectFacts, ObjectHead
 from chalicelib.ports import Env
 
-LOOKS_AFTER_LOST_ANSWER = 4
+ATTEMPTS = 4
+"""How often a record is written, and read after an answer other than success."""
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The result of `create`: the record that is there now, and whether it is one's own."""
+    """The result of `create`: the record that is there now, and whether it is the caller's own."""
 
     won: bool
     body: bytes
@@ -31,19 +32,19 @@ class ControlBucket:
     def create(self, key: str, body: bytes) -> Created:
         """Publish a record unless one is there. Return the record that is there afterwards.
 
-        If the answer is anything but success, GET decides: the record carries a nonce, so one's own record is
+        If the answer is anything but success, GET decides: the record carries a nonce, so the caller's own record is
         recognised even if its answer was lost. Raises Retry if the bucket can't be reached.
         """
-        for _ in range(LOOKS_AFTER_LOST_ANSWER):
+        for _ in range(ATTEMPTS):
             try:
                 self.env.store.create(self.bucket, key, body)
                 return Created(True, body)
             except (PreconditionFailed, Retry):
                 # 412: a record is there. It may be our own (after a retry below us, or a lost answer). 409, timeout,
                 # 5xx: it may have been written. If nothing is there, it was not: try again.
-                present = self.env.store.get(self.bucket, key)
-                if present is not None:
-                    return Created(present == body, present)
+                existing = self.env.store.get(self.bucket, key)
+                if existing is not None:
+                    return Created(existing == body, existing)
         raise Retry("ControlBucketUnreachable", f"{key} could neither be written nor read")
 
     def get(self, key: str) -> bytes | None:

@@ -4,7 +4,7 @@ counterpart at the source.
 The log begins when everything that the job had to deliver is delivered. Its manifests pin the objects to delete. None
 of them is carried out before the log's last entry is written. The last entry decides, for all workers and for ever,
 whether anything may be deleted (`Manifest.error`). So the cap holds for the job as a whole, no matter which worker
-plans, copies, dies or wakes up late.
+plans, copies, dies or continues late.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,28 @@ from dataclasses import dataclass
 from chalicelib.core import ids
 from chalicelib.core.deletions import CONSENT_NEEDED, beneath, refusal
 from chalicelib.core.errors import EftError, NotFound, PreconditionFailed
-from chalicelib.core.filters import Sieve
+from chalicelib.core.filters import ObjectFilter
 from chalicelib.core.inputs import NO_FILTERS
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.keyrange import just_below
-from chalicelib.core.model import JobSpec, Manifest, Method, ObjectFacts, Outcome, Row, RowOutcome
+from chalicelib.core.manifests import Manifest
+from chalicelib.core.objects import ObjectFacts
 from chalicelib.core.plan import target_key
 from chalicelib.core.policy import KEY_MAX_BYTES, LIST_PAGE_KEYS
-from chalicelib.core.settle import CANCELLED, Tally, complete, may_be_complete
+from chalicelib.core.rows import Method, Outcome, Row, RowOutcome
+from chalicelib.core.settle import CANCELLED, ReceiptFold, complete, may_be_complete
 from chalicelib.core.verdict import Undecided, deletion
 from chalicelib.ports import Env
-from chalicelib.protocol.places import prefixes_in
+from chalicelib.protocol.catalog import prefixes_in
 from chalicelib.protocol.planning import Cut
 from chalicelib.protocol.probing import why_for_ever
 from chalicelib.protocol.publish import Publisher, refused_as_planned
 from chalicelib.protocol.receipts import receipt_of
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.scan import look_at
-from chalicelib.protocol.settling import fold, forks_of
+from chalicelib.protocol.settling import fold_receipts, range_splits_of
 
-PAGES_PER_LINK = 20
+PAGES_PER_ENTRY = 20
 """How many pages of the target are listed for one manifest at most. It matters where most objects have a
 counterpart."""
 
@@ -39,20 +42,23 @@ counterpart."""
 # --- planning -----------------------------------------------------------------------------------------------------
 
 
-def delivered(env: Env, records: JobRecords) -> Tally | None:
+def delivered(env: Env, records: JobRecords) -> ReceiptFold | None:
     """Return the receipt fold over everything that the job had to deliver, or None if some of it has no receipt yet."""
-    survey = records.survey()
-    links, done = ({part for part in names if not ids.is_delete_part(part)} for names in (survey.links, survey.done))
-    if not may_be_complete(links, done):
+    snapshot = records.snapshot()
+    entries, done = (
+        {partition_id for partition_id in names if not ids.is_delete_partition(partition_id)}
+        for names in (snapshot.entries, snapshot.done)
+    )
+    if not may_be_complete(entries, done):
         return None
-    forks = forks_of(records, links - done)
-    if forks is None:
+    range_splits = range_splits_of(records, entries - done)
+    if range_splits is None:
         return None
-    tally = fold(env, records, sorted(done))
-    return tally if complete(links, forks, tally.closed) else None
+    receipt_fold = fold_receipts(env, records, sorted(done))
+    return receipt_fold if complete(entries, range_splits, receipt_fold.closed) else None
 
 
-def cut_deletions(env: Env, spec: JobSpec, sieve: Sieve, after: str, planned: int) -> Cut:
+def cut_deletions(env: Env, spec: JobSpec, object_filter: ObjectFilter, after: str, planned: int) -> Cut:
     """Return the content of the next manifest: objects to delete among the target keys above `after`. `planned` is the
     number of rows in the manifests before it.
 
@@ -60,13 +66,13 @@ def cut_deletions(env: Env, spec: JobSpec, sieve: Sieve, after: str, planned: in
     source by then, and was perhaps delivered by somebody else, is seen on both sides.
     """
     limit = min(env.policy.partition_rows, LIST_PAGE_KEYS)
-    others = _other_places(env, spec)
+    other_locations = _other_locations(env, spec)
     rows: list[Row] = []
     cursor, last = after, False
-    for _ in range(PAGES_PER_LINK):
+    for _ in range(PAGES_PER_ENTRY):
         page = env.store.list(spec.target.bucket, spec.target_prefix, start_after=cursor, limit=limit - len(rows))
-        meant = [facts for facts in page.objects if _is_meant(spec, sieve, others, facts)]
-        rows += _without_counterpart(env, spec, meant)
+        covered = [facts for facts in page.objects if _is_covered(spec, object_filter, other_locations, facts)]
+        rows += _without_counterpart(env, spec, covered)
         last = not page.truncated
         cursor = page.objects[-1].key if page.objects else cursor
         if last or 2 * len(rows) > limit:
@@ -75,46 +81,48 @@ def cut_deletions(env: Env, spec: JobSpec, sieve: Sieve, after: str, planned: in
     return Cut(tuple(rows), cursor, last, error=error)
 
 
-def _other_places(env: Env, spec: JobSpec) -> tuple[str, ...]:
+def _other_locations(env: Env, spec: JobSpec) -> tuple[str, ...]:
     """Return the prefixes of other endpoints beneath the target, removed endpoints included: the objects there have
     other owners."""
     return beneath(spec.target_prefix, prefixes_in(env, spec.target.bucket.name))
 
 
-def _is_meant(spec: JobSpec, sieve: Sieve, others: tuple[str, ...], facts: ObjectFacts) -> bool:
+def _is_covered(
+    spec: JobSpec, object_filter: ObjectFilter, other_locations: tuple[str, ...], facts: ObjectFacts
+) -> bool:
     """Tell whether the job covers an object of the target. It doesn't cover the folder marker of the target prefix
     itself, which stands for the folder and is not an object in it."""
     name = facts.key.removeprefix(spec.target_prefix)
-    return bool(name) and not facts.key.startswith(others) and sieve.passes(name, facts)
+    return bool(name) and not facts.key.startswith(other_locations) and object_filter.passes(name, facts)
 
 
 def _without_counterpart(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts]) -> list[Row]:
-    wanted = {target_key(facts.key, spec.target_prefix, spec.source_prefix): facts for facts in objects}
+    targets = {target_key(facts.key, spec.target_prefix, spec.source_prefix): facts for facts in objects}
     # A key that is too long for S3 is certainly not there.
-    possible = [key for key in wanted if len(key.encode()) <= KEY_MAX_BYTES]
+    possible = [key for key in targets if len(key.encode()) <= KEY_MAX_BYTES]
     after = just_below(possible[0]) if possible else ""
-    there = look_at(env, spec.source.bucket, spec.source_prefix, after, possible)
+    sources = look_at(env, spec.source.bucket, spec.source_prefix, after, possible)
     return [
         Row(
             key=key,
             target=facts.key,
             size=facts.size,
-            etag="",
-            expect=facts.etag,
+            source_etag="",
+            expected_target_etag=facts.etag,
             method=Method.DELETE,
             modified_ms=facts.last_modified_ms,
             storage_class=facts.storage_class,
         )
-        for key, facts in wanted.items()
-        if not _is_there(env, spec, key, there.get(key))
+        for key, facts in targets.items()
+        if not _source_has(env, spec, key, sources.get(key))
     ]
 
 
-def _is_there(env: Env, spec: JobSpec, key: str, found: ObjectFacts | EftError | None) -> bool:
+def _source_has(env: Env, spec: JobSpec, key: str, source: ObjectFacts | EftError | None) -> bool:
     """Tell whether the source has the key. If its HEAD was refused, LIST decides: a refused HEAD doesn't say whether
     the key exists."""
-    if not isinstance(found, EftError):
-        return found is not None
+    if not isinstance(source, EftError):
+        return source is not None
     page = env.store.list(spec.source.bucket, key, limit=1)
     return any(facts.key == key for facts in page.objects)
 
@@ -134,23 +142,23 @@ def _shows_nothing(env: Env, spec: JobSpec) -> bool:
         return True
     if spec.filters == NO_FILTERS:
         return False
-    tally = delivered(env, ControlRecords(env, spec.control_region).job(spec.job_id))
-    return tally is None or tally.planned == 0
+    receipt_fold = delivered(env, ControlRecords(env, spec.control_region).job(spec.job_id))
+    return receipt_fold is None or receipt_fold.planned == 0
 
 
 # --- when the log is planned --------------------------------------------------------------------------------------
 
 
-def end_of_chain(records: JobRecords) -> Manifest | None:
+def last_manifest(records: JobRecords) -> Manifest | None:
     """Return the log's last entry, or None while there is more to plan."""
-    parts = records.links_of_range(ids.DELETE_RANGE)
-    link = records.link(parts[-1]) if parts else None
-    return link if isinstance(link, Manifest) and link.last else None
+    partition_ids = records.entries_of_range(ids.DELETE_RANGE)
+    entry = records.entry(partition_ids[-1]) if partition_ids else None
+    return entry if isinstance(entry, Manifest) and entry.last else None
 
 
 def may_be_carried_out(records: JobRecords) -> bool:
     """Tell whether all of the log is planned and may be carried out. Once this is True, it stays True."""
-    end = end_of_chain(records)
+    end = last_manifest(records)
     return end is not None and not end.error
 
 
@@ -163,14 +171,14 @@ def keep_all(env: Env, records: JobRecords, end: Manifest, until_ms: int) -> boo
     """
     if end.error == CANCELLED:
         return True  # Copy decides them: it checks which objects had been deleted by then.
-    for part in records.links_of_range(ids.DELETE_RANGE):
+    for partition_id in records.entries_of_range(ids.DELETE_RANGE):
         if env.clock.now_ms() >= until_ms:
             return False
-        link = records.link(part)
-        if isinstance(link, Manifest) and not records.done(part):
-            kept = [RowOutcome(row.key, Outcome.KEPT, end.error, row.expect) for row in link.rows]
+        entry = records.entry(partition_id)
+        if isinstance(entry, Manifest) and not records.done(partition_id):
+            outcomes = [RowOutcome(row.key, Outcome.KEPT, end.error, row.expected_target_etag) for row in entry.rows]
             # Crash here: the sweep sees entries without a receipt and starts split, which continues here.
-            receipt_of(env, records, link, kept, started_ms=env.clock.now_ms())
+            receipt_of(env, records, entry, outcomes, started_ms=env.clock.now_ms())
     return True
 
 
@@ -216,19 +224,23 @@ class Deleter:
             return decided
         row = self.row
         if why := self.publisher.route.for_ever():
-            return RowOutcome(row.key, Outcome.KEPT, f"not deleted: {why}; {CONSENT_NEEDED} in another job", row.expect)
+            return RowOutcome(
+                row.key, Outcome.KEPT, f"not deleted: {why}; {CONSENT_NEEDED} in another job", row.expected_target_etag
+            )
         if self._is_at_source():
-            return RowOutcome(row.key, Outcome.KEPT, "it has appeared at the source since this was planned", row.expect)
-        assert row.expect is not None, "what is to be deleted was there"
+            return RowOutcome(
+                row.key, Outcome.KEPT, "it has appeared at the source since this was planned", row.expected_target_etag
+            )
+        assert row.expected_target_etag is not None, "what is to be deleted was there"
         target = self.publisher.route.target.bucket
         try:
-            marker = self.publisher.env.store.delete_pinned(target, row.target, row.expect)
+            marker = self.publisher.env.store.delete_pinned(target, row.target, row.expected_target_etag)
         except NotFound:
-            return RowOutcome(row.key, Outcome.DELETED, etag=row.expect)
+            return RowOutcome(row.key, Outcome.DELETED, etag=row.expected_target_etag)
         except PreconditionFailed as error:
             return self.look() or refused_as_planned(row, error)
         # Crash here: the object is deleted, and no record says so. The next epoch's HEAD finds nothing there: DELETED.
-        return RowOutcome(row.key, Outcome.DELETED, etag=row.expect, version_id=marker)
+        return RowOutcome(row.key, Outcome.DELETED, etag=row.expected_target_etag, version_id=marker)
 
     def _is_at_source(self) -> bool:
         if len(self.row.key.encode()) > KEY_MAX_BYTES:

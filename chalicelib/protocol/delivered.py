@@ -2,18 +2,18 @@
 A version is recorded once its publish is known, and before the table is updated: the table is an index of the record,
 and may be late.
 
-    delivered/<feed>/<slot>/one/<digest>   a version, delivered by itself
-    delivered/<feed>/<slot>/many           there are records of several versions in this slot
-    delivered/<feed>/<slot>/many/<id>      one of those: their digests
+    delivered/<feed>/<minute>/one/<digest>   a version, delivered by itself
+    delivered/<feed>/<minute>/many           there are records of several versions in this minute
+    delivered/<feed>/<minute>/many/<id>      one of those: their digests
 
-A slot is the minute in which the source's version was last modified, by S3's own time. A reader of a version has
-read its source object, and so knows the slot. A digest stands for key and version. So a single version costs one PUT to
-record and two HEADs to ask for. A batch whose versions are of one or two minutes costs one to four PUTs, whatever its
+The minute is the one in which the source's version was last modified, by S3's own time. A reader of a version has read
+its source object, and so knows the minute. A digest stands for key and version. So a single version costs one PUT to
+record and two HEADs to look up. A batch whose versions are of one or two minutes costs one to four PUTs, whatever its
 size.
 
-Reading is bounded by the number of objects that the source received in one minute. For 100,000 objects that come in
-batches of 100, there are 1,000 records: one LIST and 1,000 small GETs an invocation. For a quiet feed it is nothing.
-The bucket deletes records after 90 days (template.yaml), as the table does.
+Reading is bounded by the number of objects that the source received in one minute. For 100,000 objects that are
+recorded in batches of 100, there are 1,000 records: one LIST and 1,000 small GETs an invocation. For a quiet feed it
+costs next to nothing. The bucket deletes records after 90 days (template.yaml), as the table does.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,19 +25,20 @@ from chalicelib.core import codec
 from chalicelib.core.errors import NotAsked, Retry
 from chalicelib.core.feeds import Delivered
 from chalicelib.core.ids import digest_of
-from chalicelib.core.model import JobSpec, Row, RowOutcome
+from chalicelib.core.jobs import JobSpec
+from chalicelib.core.rows import Row, RowOutcome
 from chalicelib.core.verdict import pin_of
 from chalicelib.ports import Env
 from chalicelib.protocol.locks import DeliveryLocks
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.scan import KEYS_A_LIST_IS_WORTH
 
-SLOT_MS = 60_000
+MINUTE_MS = 60_000
 TAKEN_AWAY = "delivered before, and taken away or replaced since"
 
 
-def slot_of(row: Row) -> str:
-    return f"{row.modified_ms // SLOT_MS:010d}"
+def minute_of(row: Row) -> str:
+    return f"{row.modified_ms // MINUTE_MS:010d}"
 
 
 def digest(row: Row) -> str:
@@ -51,51 +52,53 @@ class DeliveryRecords:
     control: ControlRecords
     feed_id: str
     read: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Cache of the records of several versions, by name: they never change."""
+    """A cache of the records of several versions, by name. Such records never change."""
 
-    def _key(self, slot: str, rest: str) -> str:
-        return f"delivered/{quote(self.feed_id, safe='')}/{slot}/{rest}"
+    def _key(self, minute: str, rest: str) -> str:
+        return f"delivered/{quote(self.feed_id, safe='')}/{minute}/{rest}"
 
     def note(self, rows: Iterable[Row]) -> None:
         """Record that these versions are delivered. Raises Retry if the bucket can't be written to."""
-        for slot, members in _by_slot(rows).items():
+        for minute, members in _by_minute(rows).items():
             digests = sorted({digest(row) for row in members})
             if len(digests) == 1:
                 # If it is there already, it says the same.
-                self.control.create(self._key(slot, f"one/{digests[0]}"), b"")
+                self.control.create(self._key(minute, f"one/{digests[0]}"), b"")
                 continue
-            marker, env = self._key(slot, "many"), self.control.env
-            if not self._there(marker):
+            marker, env = self._key(minute, "many"), self.control.env
+            if not self._exists(marker):
                 self.control.create(marker, b"")
             # Crash here: the marker is there, but no record. Readers look for records and find none, so no reader
             # concludes anything wrong.
             record = Delivered(self.feed_id, tuple(digests), env.region, env.ids.nonce())
-            self.control.create(self._key(slot, f"many/{record.nonce}"), codec.dumps(record))
+            self.control.create(self._key(minute, f"many/{record.nonce}"), codec.dumps(record))
 
     def delivered(self, rows: Sequence[Row]) -> set[str]:
         """Return the digests of the rows that are recorded. Raises Retry if the bucket can't be read: then it is
         unknown."""
-        slots = _by_slot(rows)
-        found = self.control.env.part_pool.map(lambda slot: self._of_slot(slot, slots[slot]), slots)
-        return {one for of_slot in found for one in of_slot}
+        minutes = _by_minute(rows)
+        per_minute = self.control.env.part_pool.map(lambda minute: self._recorded_in(minute, minutes[minute]), minutes)
+        return {recorded for digests in per_minute for recorded in digests}
 
     def has(self, row: Row) -> bool:
-        return digest(row) in self._of_slot(slot_of(row), [row])
+        return digest(row) in self._recorded_in(minute_of(row), [row])
 
-    def _of_slot(self, slot: str, rows: Sequence[Row]) -> set[str]:
-        wanted = {digest(row) for row in rows}
-        names = self._names_of_slot(slot, wanted)
-        ones = {name.rpartition("/one/")[2] for name in names if "/one/" in name}
-        many = [name for name in names if "/many/" in name]
-        return (wanted & ones) | {one for name in many for one in self._read(name) & wanted}
+    def _recorded_in(self, minute: str, rows: Sequence[Row]) -> set[str]:
+        digests = {digest(row) for row in rows}
+        names = self._names_of_minute(minute, digests)
+        single = {name.rpartition("/one/")[2] for name in names if "/one/" in name}
+        batches = [name for name in names if "/many/" in name]
+        return (digests & single) | {recorded for name in batches for recorded in self._read(name) & digests}
 
-    def _names_of_slot(self, slot: str, wanted: set[str]) -> list[str]:
+    def _names_of_minute(self, minute: str, digests: set[str]) -> list[str]:
         """Return the names of the records that may hold one of these digests, by HEADs if they are few."""
-        if len(wanted) >= KEYS_A_LIST_IS_WORTH:
-            return [facts.key for facts in self.control.list_all(self._key(slot, ""))]
-        names = [key for key in (self._key(slot, f"one/{one}") for one in wanted) if self._there(key)]
-        if len(names) < len(wanted) and self._there(self._key(slot, "many")):
-            names += [facts.key for facts in self.control.list_all(self._key(slot, "many/"))]
+        if len(digests) >= KEYS_A_LIST_IS_WORTH:
+            return [facts.key for facts in self.control.list_all(self._key(minute, ""))]
+        names = [
+            key for key in (self._key(minute, f"one/{digest_wanted}") for digest_wanted in digests) if self._exists(key)
+        ]
+        if len(names) < len(digests) and self._exists(self._key(minute, "many")):
+            names += [facts.key for facts in self.control.list_all(self._key(minute, "many/"))]
         return names
 
     def _read(self, name: str) -> frozenset[str]:
@@ -104,15 +107,15 @@ class DeliveryRecords:
             self.read[name] = frozenset(codec.loads(body, Delivered).digests) if body else frozenset()
         return self.read[name]
 
-    def _there(self, key: str) -> bool:
+    def _exists(self, key: str) -> bool:
         return self.control.env.store.head(self.control.bucket, key) is not None
 
 
-def _by_slot(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
-    slots: dict[str, list[Row]] = {}
+def _by_minute(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
+    minutes: dict[str, list[Row]] = {}
     for row in rows:
-        slots.setdefault(slot_of(row), []).append(row)
-    return slots
+        minutes.setdefault(minute_of(row), []).append(row)
+    return minutes
 
 
 class JobDeliveries(Protocol):
@@ -135,7 +138,7 @@ class JobDeliveries(Protocol):
 
 
 class _NoDeliveries:
-    """For jobs that belong to no feed: it knows and records nothing."""
+    """Stands for the delivery record in jobs that belong to no feed: knows and records nothing."""
 
     def has(self, _row: Row, /) -> bool:
         return False
@@ -155,10 +158,10 @@ def job_deliveries(control: ControlRecords, spec: JobSpec, rows: Sequence[Row]) 
     # The job holds the locks: an epoch that continues for a dead worker need not wait for them. Within one job, the
     # lease decides which worker delivers.
     locks = DeliveryLocks(control.env, spec.feed_id, spec.job_id, control.env.policy.copy_lock_ms)
-    made = FeedJobDeliveries(control.env, DeliveryRecords(control, spec.feed_id), locks, rows)
-    made.ask_if_possible(range(len(rows)))
-    made.noted_ms = control.env.clock.now_ms()
-    return made
+    deliveries = FeedJobDeliveries(control.env, DeliveryRecords(control, spec.feed_id), locks, rows)
+    deliveries.ask_if_possible(range(len(rows)))
+    deliveries.noted_ms = control.env.clock.now_ms()
+    return deliveries
 
 
 @dataclass(slots=True)
@@ -175,7 +178,9 @@ class FeedJobDeliveries:
     locks: DeliveryLocks
     rows: Sequence[Row]
     known: set[str] = field(default_factory=set)
-    asked_ms: int | None = None
+    """Digests of the rows that are recorded, as far as this worker has read."""
+    known_ms: int | None = None
+    """When `known` was last brought up to date, by our own clock in ms; None if it never was."""
     noted: set[int] = field(default_factory=set)
     """Indices of the rows that this worker has recorded."""
     noted_ms: int = 0
@@ -185,7 +190,7 @@ class FeedJobDeliveries:
         now = self.env.clock.now_ms()
         try:
             self.known |= self.records.delivered([self.rows[index] for index in indices])
-            self.asked_ms = now
+            self.known_ms = now
         except Retry as error:
             self.env.log("deliveries-not-asked-for", feed=self.records.feed_id, error=str(error))
 
@@ -201,11 +206,11 @@ class FeedJobDeliveries:
         if not self.locks.take(row):
             if self.records.has(row):
                 return True
-            # This says nothing bad about the row, and soon passes. The partition comes again after a rest, and the row
-            # with it.
+            # This says nothing bad about the row, and soon passes. The partition is copied again after a rest, and the
+            # row with it.
             raise NotAsked("DeliveryBusy", f"another worker of this Region is delivering this version of {row.key}")
-        patience_ms = 2 * self.env.policy.heartbeat_ms
-        if self.asked_ms is None or self.env.clock.now_ms() - self.asked_ms > patience_ms:
+        fresh_ms = 2 * self.env.policy.heartbeat_ms
+        if self.known_ms is None or self.env.clock.now_ms() - self.known_ms > fresh_ms:
             return self.records.has(row)
         return False
 

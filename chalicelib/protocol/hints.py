@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chalicelib.core.model import Endpoint
-from chalicelib.ports import Arrival, Env
+from chalicelib.core.endpoints import Endpoint
+from chalicelib.ports import Env, ObjectEvent
 from chalicelib.protocol.regions import heartbeat_age_ms, peers
 
 BEATS_MISSED = 2
@@ -12,7 +12,7 @@ BEATS_MISSED = 2
 which the Region counts as dead."""
 
 
-def put_off_while_it_lives(env: Env, source: Endpoint, hints: Sequence[Arrival]) -> set[Arrival]:
+def put_off_while_it_lives(env: Env, source: Endpoint, hints: Sequence[ObjectEvent]) -> set[ObjectEvent]:
     """Postpone hints while the Region that should deliver their objects is alive. Return the postponed ones; the others
     are to be handled like any object event.
 
@@ -20,8 +20,8 @@ def put_off_while_it_lives(env: Env, source: Endpoint, hints: Sequence[Arrival])
     stopped; or the hint is so old that the event can't be on the other Region's queue any more. So nothing is lost if
     that Region is slow now, and dies later.
     """
-    waiting = [arrival for arrival in hints if not _is_all_that_is_left(env, arrival)]
-    if not waiting:
+    postponable = [event for event in hints if not _is_last_trace(env, event)]
+    if not postponable:
         return set()
     region = source.bucket.region if source.bucket.region in peers(env) else next(iter(peers(env)), "")
     age_ms = heartbeat_age_ms(env, region) if region else None
@@ -32,10 +32,11 @@ def put_off_while_it_lives(env: Env, source: Endpoint, hints: Sequence[Arrival])
     if age_ms >= BEATS_MISSED * env.policy.sweep_interval_ms:
         delay_ms = min(delay_ms, env.policy.takeover_after_ms - age_ms)
     # Crash before or after this: the messages that brought these hints come again by themselves.
-    env.queue.send_arrivals([replace(arrival, waited=arrival.waited + 1) for arrival in waiting], delay_ms=delay_ms)
-    env.log("hints-put-off", region=region, hints=len(waiting), heartbeat_age_ms=age_ms, delay_ms=delay_ms)
-    return set(waiting)
+    env.queue.send_object_events([replace(event, waited=event.waited + 1) for event in postponable], delay_ms=delay_ms)
+    env.log("hints-put-off", region=region, hints=len(postponable), heartbeat_age_ms=age_ms, delay_ms=delay_ms)
+    return set(postponable)
 
 
-def _is_all_that_is_left(env: Env, arrival: Arrival) -> bool:
-    return arrival.waited * env.policy.hint_again_ms >= env.policy.events_kept_ms
+def _is_last_trace(env: Env, event: ObjectEvent) -> bool:
+    """Tell whether a hint is so old that no queue keeps the event itself any longer."""
+    return event.waited * env.policy.hint_again_ms >= env.policy.events_kept_ms

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core.inputs import Named
 from chalicelib.core.inventory import LINE_MAX_BYTES, MANIFEST_MAX_BYTES, Inventory, InventoryFile, read_manifest
+from chalicelib.core.jobs import JobSpec, ObjectList
 from chalicelib.core.keylist import Cursor, Lines, NoList
-from chalicelib.core.model import JobSpec, ObjectList
 from chalicelib.core.policy import MIB
 from chalicelib.ports import Env
 
@@ -34,15 +34,15 @@ def inventory_of(env: Env, listed: ObjectList) -> Inventory:
     if listed.size > MANIFEST_MAX_BYTES:
         raise NoList(f"it has {listed.size} bytes; a manifest.json has at most {MANIFEST_MAX_BYTES}")
     raw = _read(env, listed, 0, listed.size) if listed.size else b""
-    found = read_manifest(raw)
-    if found.destination_bucket != listed.bucket.name:
-        where = f"{found.destination_bucket[:64]!r}, not in its own, {listed.bucket.name!r}"
-        raise NoList(f"its files are in bucket {where}")
-    covered = listed.key.removesuffix(listed.name)
-    for file in found.files:
-        if not file.key.startswith(covered):
+    inventory = read_manifest(raw)
+    if inventory.destination_bucket != listed.bucket.name:
+        elsewhere = f"{inventory.destination_bucket[:64]!r}, not in its own, {listed.bucket.name!r}"
+        raise NoList(f"its files are in bucket {elsewhere}")
+    covered_prefix = listed.key.removesuffix(listed.name)
+    for file in inventory.files:
+        if not file.key.startswith(covered_prefix):
             raise NoList(f"its file {file.key[-64:]!r} is not under the prefix of endpoint {listed.endpoint!r}")
-    return found
+    return inventory
 
 
 def _read(env: Env, listed: ObjectList, first: int, upto: int) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from chalicelib.core import ids
 from chalicelib.core.errors import ErrorCode, Retry, Unknown
-from chalicelib.core.model import JobSpec
+from chalicelib.core.jobs import JobSpec
 from chalicelib.ports import Env, JobItems
 from chalicelib.protocol.records import ControlRecords
 
@@ -20,23 +20,23 @@ def find_job(env: Env, tenant: str, job_id: str) -> tuple[JobSpec, JobItems]:
     if not ids.is_job_id(job_id):
         raise _unknown(job_id)
     items = env.ledger.job_items(job_id)
-    silences: list[Retry] = []
-    specs = _specs(env, items, job_id, silences)
-    spec = next((found for found in specs if found and found.tenant == tenant), None)
+    errors: list[Retry] = []
+    specs = _specs(env, items, job_id, errors)
+    spec = next((candidate for candidate in specs if candidate and candidate.tenant == tenant), None)
     if spec is not None:
         return spec, items
-    raise silences[0] if silences else _unknown(job_id)
+    raise errors[0] if errors else _unknown(job_id)
 
 
-def _specs(env: Env, items: JobItems, job_id: str, silences: list[Retry]) -> Iterator[JobSpec | None]:
+def _specs(env: Env, items: JobItems, job_id: str, errors: list[Retry]) -> Iterator[JobSpec | None]:
     """Yield the job's spec as each store has it, the cheapest first. The next store is asked only when it is needed.
-    The errors of the stores that don't answer are appended to `silences`."""
+    The errors of the stores that don't answer are appended to `errors`."""
     yield items.spec
     for region in env.control_buckets:
         try:
             yield ControlRecords(env, region).job(job_id).spec()
         except Retry as error:
-            silences.append(error)
+            errors.append(error)
 
 
 def _unknown(job_id: str) -> Unknown:

@@ -4,7 +4,7 @@ length of time."""
 
 from chalicelib.core import codec
 from chalicelib.core.keys import KeyRecord, record_key
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from chalicelib.ports import ObjectStore
 
 
@@ -15,5 +15,5 @@ def read_keys(store: ObjectStore, bucket: Bucket, issuer: str) -> KeyRecord | No
 
 
 def write_keys(store: ObjectStore, bucket: Bucket, record: KeyRecord) -> None:
-    """Store the keys of an issuer, in place of those from before. Raises EftError if that fails."""
+    """Store the keys of an issuer, in place of the earlier ones. Raises EftError if that fails."""
     store.overwrite(bucket, record_key(record.issuer), codec.dumps(record))

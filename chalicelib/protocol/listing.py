@@ -1,16 +1,18 @@
-"""Plan jobs that go by a list of objects. The list is pinned when the job is accepted, and is read by ranges of bytes
+"""Plan jobs whose objects a list names. The list is pinned when the job is accepted, and is read by ranges of bytes
 when the job is planned."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.errors import BadRequest, EftError, ErrorCode, NotFound, PreconditionFailed, Retry
 from chalicelib.core.inputs import ListFormat, Named
+from chalicelib.core.jobs import JobKind, JobSpec, ObjectList
 from chalicelib.core.keylist import BadLine, Cursor, Lines, NoList, read_line, write_line
-from chalicelib.core.model import Endpoint, JobKind, JobSpec, ObjectList, Row
+from chalicelib.core.rows import Row
 from chalicelib.ports import Env
+from chalicelib.protocol.catalog import find_endpoint
 from chalicelib.protocol.inventory import InventoryLines, inventory_of
-from chalicelib.protocol.places import find_endpoint
 from chalicelib.protocol.planning import Cut, plan_named
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.submitting import Submission
@@ -24,10 +26,10 @@ position."""
 
 
 def pinned(env: Env, records: JobRecords, spec: JobSpec, submission: Submission) -> JobSpec:
-    """Return the job with its list pinned, if it goes by one: no later reader can then read another list. Raises
+    """Return the job with its list pinned, if it has one, so that every later reader reads the same list. Raises
     BadRequest if the list can't be read."""
     if spec.kind not in (JobKind.KEYS, JobKind.MANIFEST) or records.spec() is not None:
-        # A repeated request keeps the list that was pinned the first time, whatever the list's key holds now.
+        # A repeated request keeps the list that was pinned the first time, whatever object has the list's key now.
         return spec
     if spec.kind is JobKind.KEYS:
         return replace(spec, listed=_keep_keys(env, records, spec, submission))
@@ -38,9 +40,8 @@ def _keep_keys(env: Env, records: JobRecords, spec: JobSpec, submission: Submiss
     """Store the request's keys in an object of their own, since a job's item in the table could not hold them."""
     names = (Named(spec.source_prefix + key) for key in submission.keys)
     body = "".join(write_line(spec.source.bucket.name, name) for name in names).encode()
-    # The object is named after the request. So another request under the same Idempotency-Key doesn't find this
-    # request's object in its way. Crash here: nothing refers to the object. The client's retry writes the same one
-    # again.
+    # The object is named after the request. So another request under the same Idempotency-Key doesn't meet this
+    # request's object. Crash here: nothing refers to the object. The client's retry writes the same one again.
     key = records.keep_keys(spec.request_sha256, body)
     head = env.store.head(records.control.bucket, key)
     if head is None:
@@ -49,24 +50,24 @@ def _keep_keys(env: Env, records: JobRecords, spec: JobSpec, submission: Submiss
 
 
 def _pin_manifest(env: Env, source: Endpoint, submission: Submission) -> ObjectList:
-    place = submission.manifest
-    assert place is not None, "only of a job by manifest"
-    endpoint = find_endpoint(env, submission.tenant, place.endpoint)
+    location = submission.manifest
+    assert location is not None, "only of a job by manifest"
+    endpoint = find_endpoint(env, submission.tenant, location.endpoint)
     assert endpoint is not None, "checked with the rest of the submission"
-    key = endpoint.prefix + place.key
+    key = endpoint.prefix + location.key
     try:
         head = env.store.head(endpoint.bucket, key)
     except Retry:
         raise
     except EftError as error:
-        raise _unreadable(place.key, f"can't be read: {error}") from error
+        raise _unreadable(location.key, f"can't be read: {error}") from error
     if head is None:
-        raise _unreadable(place.key, "is not there")
+        raise _unreadable(location.key, "is not there")
     facts = head.facts
     listed = ObjectList(
-        endpoint.bucket, key, facts.etag, facts.size, facts.version_id, place.endpoint, place.key, place.format
+        endpoint.bucket, key, facts.etag, facts.size, facts.version_id, location.endpoint, location.key, location.format
     )
-    if place.format is ListFormat.INVENTORY:
+    if location.format is ListFormat.INVENTORY:
         _check_inventory(env, source, listed)
     return listed
 
@@ -90,7 +91,7 @@ def _unreadable(name: str, why: str) -> BadRequest:
 
 
 @dataclass(slots=True)
-class _Read:
+class _LinesRead:
     """The lines that were read for one manifest."""
 
     named: dict[str, Named] = field(default_factory=dict)
@@ -118,14 +119,14 @@ class _CsvLines:
 
     def lines(self, cursor: Cursor) -> Iterator[tuple[bytes, Cursor]]:
         """Yield the lines from `cursor` on, each with the cursor after it. The list is read piece by piece."""
-        listed, lines, at = self.listed, Lines(cursor), cursor.offset
-        while at < listed.size:
-            end = min(at + PIECE_BYTES, listed.size)
+        listed, lines, offset = self.listed, Lines(cursor), cursor.offset
+        while offset < listed.size:
+            end = min(offset + PIECE_BYTES, listed.size)
             piece = self.env.store.read(
-                listed.bucket, listed.key, listed.etag, at, end - 1, version_id=listed.version_id
+                listed.bucket, listed.key, listed.etag, offset, end - 1, version_id=listed.version_id
             )
             yield from lines.feed(piece, end=end == listed.size)
-            at = end
+            offset = end
 
 
 def cut_list(env: Env, spec: JobSpec, after: str) -> Cut:
@@ -134,20 +135,20 @@ def cut_list(env: Env, spec: JobSpec, after: str) -> Cut:
     If one partition has two lines for a key, the first line counts. A row of a later partition is planned against the
     object that is at the destination then, and publishes nothing that is there already (`plan_row`).
     """
-    found = _read_lines(env, spec, Cursor.parse(after))
+    lines = _read_lines(env, spec, Cursor.parse(after))
     accepted_ms = ControlRecords(env, spec.control_region).job(spec.job_id).accepted_ms()
-    rows = plan_named(env, spec, list(found.named.values()), accepted_ms)
-    taken = _within_bytes(rows, env.policy.partition_bytes)
-    if len(taken) < len(rows):
-        upto = found.before[rows[len(taken)].key]
-        bad = [why for at, why in found.bad if at.position < upto.position]
-        return Cut(taken, str(upto), last=False, error=_told(bad))
-    errors = [_told([why for _, why in found.bad]), found.error]
-    return Cut(rows, str(found.upto), found.last, error="; ".join(filter(None, errors)))
+    rows = plan_named(env, spec, list(lines.named.values()), accepted_ms)
+    fitting = _within_bytes(rows, env.policy.partition_bytes)
+    if len(fitting) < len(rows):
+        upto = lines.before[rows[len(fitting)].key]
+        problems = [problem for cursor, problem in lines.bad if cursor.position < upto.position]
+        return Cut(fitting, str(upto), last=False, error=_problems_text(problems))
+    errors = [_problems_text([problem for _, problem in lines.bad]), lines.error]
+    return Cut(rows, str(lines.upto), lines.last, error="; ".join(filter(None, errors)))
 
 
-def _told(bad: list[str]) -> str:
-    return f"{bad[0]} (and {len(bad) - 1} more near it)" if len(bad) > 1 else "".join(bad)
+def _problems_text(problems: list[str]) -> str:
+    return f"{problems[0]} (and {len(problems) - 1} more near it)" if len(problems) > 1 else "".join(problems)
 
 
 def _within_bytes(rows: tuple[Row, ...], limit: int) -> tuple[Row, ...]:
@@ -160,43 +161,43 @@ def _within_bytes(rows: tuple[Row, ...], limit: int) -> tuple[Row, ...]:
     return rows
 
 
-def _read_lines(env: Env, spec: JobSpec, cursor: Cursor) -> _Read:
-    found = _Read(upto=cursor)
+def _read_lines(env: Env, spec: JobSpec, cursor: Cursor) -> _LinesRead:
+    lines = _LinesRead(upto=cursor)
     assert spec.listed is not None, "only of a job by list"
     inventory = spec.listed.format is ListFormat.INVENTORY
     try:
         source = InventoryLines.open(env, spec) if inventory else _CsvLines(env, spec, spec.listed)
         lines_max = env.policy.partition_rows * (LINES_PER_ROW if inventory else 1)
         for index, (raw, after) in enumerate(source.lines(cursor)):
-            if index == lines_max or len(found.named) + len(found.bad) == env.policy.partition_rows:
-                found.last = False
+            if index == lines_max or len(lines.named) + len(lines.bad) == env.policy.partition_rows:
+                lines.last = False
                 break
-            _take(found, source, raw)
-            found.upto = after
+            _add_line(lines, source, raw)
+            lines.upto = after
     except NoList as error:
-        found.error = f"the manifest can't be read on: {error}"
+        lines.error = f"the manifest can't be read on: {error}"
     except (PreconditionFailed, NotFound):
-        found.error = "the manifest was changed or removed after the job was accepted: the rest of it is not copied"
+        lines.error = "the manifest was changed or removed after the job was accepted: the rest of it is not copied"
     except Retry:
         raise
     except EftError as error:
-        found.error = f"the manifest can't be read on: {error}"
-    return found
+        lines.error = f"the manifest can't be read on: {error}"
+    return lines
 
 
-def _take(found: _Read, source: InventoryLines | _CsvLines, raw: bytes) -> None:
-    """Add one line, which begins at `found.upto`, to the result."""
-    at = found.upto
+def _add_line(lines: _LinesRead, source: InventoryLines | _CsvLines, raw: bytes) -> None:
+    """Add one line, which begins at `lines.upto`, to the lines that were read."""
+    cursor = lines.upto
     try:
         name = source.named(raw)
         if name is None:
             return
-        known = found.named.get(name.key)
-        if known is not None and known != name:
+        earlier = lines.named.get(name.key)
+        if earlier is not None and earlier != name:
             raise BadLine("it names another version of an object that was named before: one can be delivered")
     except BadLine as error:
-        found.bad.append((at, f"{source.where(at)}: {error}"))
+        lines.bad.append((cursor, f"{source.where(cursor)}: {error}"))
         return
-    if known is None:
-        found.named[name.key] = name
-        found.before[name.key] = at
+    if earlier is None:
+        lines.named[name.key] = name
+        lines.before[name.key] = cursor

@@ -1,5 +1,5 @@
-"""Let one worker at a time deliver a version within a Region. The lock is an item in the Region's own table, beside the
-delivery.
+"""Let one worker at a time deliver a version within a Region. The lock is an item in the Region's own table, next to
+the delivery.
 
 Two events for one version may be handled at the same moment: a hint and an event from a listing, an event that S3 sends
 twice, an event and a back-fill. Neither handler finds a delivery record. If the receiver removes the file at once, S3's
@@ -16,13 +16,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from chalicelib.core.errors import EftError
-from chalicelib.core.model import Row
+from chalicelib.core.rows import Row
 from chalicelib.core.verdict import pin_of
 from chalicelib.ports import DeliveryLock, Env
 
 BUSY_MS = 60_000
 """How long an object event is postponed while another worker delivers its version, in ms. By then that version is
-mostly recorded."""
+usually recorded."""
 
 
 @dataclass(slots=True)
@@ -32,8 +32,9 @@ class DeliveryLocks:
     env: Env
     feed_id: str
     holder: str
-    """The name of this worker. A lock that this worker holds can be taken again by it, as after a lost answer."""
+    """The name of this worker. It can take a lock that it holds once more, as after a lost answer."""
     for_ms: int
+    """How long a lock lasts, in ms."""
     held: dict[tuple[str, str], DeliveryLock] = field(default_factory=dict)
     """By key and version."""
 
@@ -53,8 +54,8 @@ class DeliveryLocks:
     def give_back(self, keys: Collection[str]) -> None:
         """End the locks of keys that were not delivered, so that the next worker need not wait. If that fails, they
         expire by themselves."""
-        given = [held for held in list(self.held) if held[0] in keys]
-        self.env.part_pool.map(self._end, [self.held.pop(held) for held in given])
+        versions = [version for version in list(self.held) if version[0] in keys]
+        self.env.part_pool.map(self._end, [self.held.pop(version) for version in versions])
 
     def _end(self, lock: DeliveryLock) -> None:
         try:

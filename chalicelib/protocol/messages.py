@@ -15,17 +15,17 @@ from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 from chalicelib.core.errors import Corrupt
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.ports import (
-    Arrival,
     CopyPartition,
     CopyUploadParts,
     MakeReport,
+    ObjectEvent,
     PlanRange,
     Task,
     VerifyDelivery,
     VerifyPartition,
 )
 
-Message = Task | VerifyDelivery | Arrival | Notice | Notification
+Message = Task | VerifyDelivery | ObjectEvent | Notice | Notification
 _TYPES: Mapping[str, type[Message]] = {
     "plan_range": PlanRange,
     "make_report": MakeReport,
@@ -33,7 +33,7 @@ _TYPES: Mapping[str, type[Message]] = {
     "copy_upload_parts": CopyUploadParts,
     "verify_partition": VerifyPartition,
     "verify_delivery": VerifyDelivery,
-    "arrival": Arrival,
+    "object_event": ObjectEvent,
     "notice": Notice,
     "notification": Notification,
 }

@@ -1,8 +1,8 @@
 """Publish a large row by a multipart copy that any worker of either Region can continue.
 
 The upload is registered (`core.registers`) before its first upload part is copied. So a successor adopts it, keeps the
-upload parts that have arrived, and copies only the rest. ListParts decides which upload parts are there; HEAD decides
-the outcome.
+upload parts that are there, and copies only the rest. ListParts decides which upload parts are there; HEAD decides the
+outcome.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,15 +20,18 @@ from chalicelib.core.errors import (
     Unsettled,
 )
 from chalicelib.core.ids import object_id, parent_of
-from chalicelib.core.model import Bucket, Checksum, ChecksumType, Manifest, Outcome, Row, RowOutcome
+from chalicelib.core.manifests import Manifest
+from chalicelib.core.objects import Bucket, Checksum, ChecksumType
 from chalicelib.core.parts import PartRange, PartShare, part_ranges, parts_total, shares_of
 from chalicelib.core.registers import Mark, Registration, read_register
+from chalicelib.core.rows import Outcome, Row, RowOutcome
 from chalicelib.core.verdict import is_pinned
 from chalicelib.ports import CopyUploadParts, ObjectStore, Part, UploadRef, Written
 from chalicelib.protocol.publish import Publisher, cancelled_row
 
 HELP_WAIT_MS = 15_000
-"""How long no upload part may arrive before the owner copies the rest itself. A part of 5 GiB takes about as long."""
+"""How long the owner waits for a further upload part before it copies the rest itself, in ms. A part of 5 GiB takes
+about as long."""
 INVALID_PART = "InvalidPart"
 """S3's error code if a part that Complete names isn't there, or has another ETag. Under SSE-KMS, the same bytes sent
 again have another ETag."""
@@ -40,28 +43,33 @@ def upload_name(manifest: Manifest, index: int) -> str:
     A row that is set aside keeps its name. So its next worker continues with the upload parts that were copied, and a
     strict cancel also revokes the uploads of its earlier workers.
     """
-    return f"{parent_of(manifest.part)}/{manifest.aside[index]}" if manifest.aside else f"{manifest.part}/{index}"
+    return (
+        f"{parent_of(manifest.partition_id)}/{manifest.aside[index]}"
+        if manifest.aside
+        else f"{manifest.partition_id}/{index}"
+    )
 
 
 def abort_registered(
-    store: ObjectStore, at: tuple[Bucket, str], generations: Mapping[int, Registration], job_id: str, name: str
+    store: ObjectStore, destination: tuple[Bucket, str], generations: Mapping[int, Registration], job_id: str, name: str
 ) -> None:
-    """Abort every upload to `at` (bucket, key) that its register shows under a row of a job (`upload_name`)."""
-    bucket, key = at
-    for mine in generations.values():
-        if mine.mark is Mark.UPLOAD and (mine.job_id, mine.row) == (job_id, name):
-            store.abort(UploadRef(bucket, key, mine.upload_id))
+    """Abort every upload to a destination (bucket, key) that its register shows under a row of a job
+    (`upload_name`)."""
+    bucket, key = destination
+    for registration in generations.values():
+        if registration.mark is Mark.UPLOAD and (registration.job_id, registration.row) == (job_id, name):
+            store.abort(UploadRef(bucket, key, registration.upload_id))
 
 
 @dataclass(frozen=True, slots=True)
 class MultipartPublisher:
-    """Carries out one large row. `name` is the row's name in the register of uploads (`upload_name`), `place` is its
+    """Carries out one large row. `name` is the row's name in the register of uploads (`upload_name`), `row_name` is its
     current `<partition>/<index>`."""
 
     publisher: Publisher
     row: Row
     name: str
-    place: str
+    row_name: str
 
     @property
     def _register_id(self) -> str:
@@ -96,7 +104,7 @@ class MultipartPublisher:
 
     def abandon(self) -> None:
         """Abort the row's registered uploads, which nobody needs any more: the object is at the destination without
-        them. Another job, or an earlier request, has put it there.
+        them. Another job, or an earlier request, has written it.
 
         Verification aborts the uploads of rows with any other outcome. If an abort fails, the sweep repeats it when the
         upload is old.
@@ -108,8 +116,8 @@ class MultipartPublisher:
 
     def _abort_all(self, generations: Mapping[int, Registration]) -> None:
         route = self.publisher.route
-        at = (route.target.bucket, self.row.target)
-        abort_registered(self.publisher.env.store, at, generations, route.job_id, self.name)
+        destination = (route.target.bucket, self.row.target)
+        abort_registered(self.publisher.env.store, destination, generations, route.job_id, self.name)
 
     def _once(self, *, look: bool, last: bool) -> RowOutcome | None:
         result = self._attempt(look=look, last=last)
@@ -133,7 +141,7 @@ class MultipartPublisher:
             # The worker that closed it may not have aborted yet. Without the abort, an earlier worker's Complete could
             # still publish after this row got a receipt that says CANCELLED (protocol model: CLOSED_NO_ABORT).
             return self._cancel_once()
-        upload, there = self._adopt(register.upload_id)
+        upload, uploaded = self._adopt(register.upload_id)
         try:
             if upload is None:
                 if register.upload_id is not None and (decided := self.publisher.look(self.row)) is not None:
@@ -143,7 +151,7 @@ class MultipartPublisher:
                 upload = self._begin(register.next_generation)
                 if upload is None:
                     return None
-            parts = self._copy_parts(upload, there)
+            parts = self._copy_parts(upload, uploaded)
             return self._complete(upload, parts)
         except NoSuchUpload:
             return None  # Completed by another worker, or aborted: the next attempt looks.
@@ -155,7 +163,7 @@ class MultipartPublisher:
             raise
 
     def _adopt(self, upload_id: str | None) -> tuple[UploadRef | None, dict[int, Part]]:
-        """Return the registered upload and its parts that have arrived, or (None, {}) if the upload no longer
+        """Return the registered upload and its parts that are uploaded, or (None, {}) if the upload no longer
         exists."""
         if upload_id is None:
             return None, {}
@@ -170,21 +178,26 @@ class MultipartPublisher:
         registered first. Raises PreconditionFailed or NotFound if the source is no longer the pinned one."""
         env, route, row = self.publisher.env, self.publisher.route, self.row
         version_id = None if route.newest else row.version_id
-        head = env.store.head(route.source.bucket, row.key, version_id=version_id, if_match=row.etag)
+        head = env.store.head(route.source.bucket, row.key, version_id=version_id, if_match=row.source_etag)
         if head is None:
             raise NotFound("SourceGone", row.key)
         if route.newest and not is_pinned(row, head.facts):
             raise PreconditionFailed("NewerVersion", row.key)
         tags = env.store.tags(route.source.bucket, row.key, row.version_id) if head.tags_count else {}
         # If the row pins a full-object checksum, the copy uses the same algorithm, and Complete compares.
-        full = row.checksum if row.checksum and row.checksum.type is ChecksumType.FULL_OBJECT else None
+        full_checksum = row.checksum if row.checksum and row.checksum.type is ChecksumType.FULL_OBJECT else None
         placement = route.placement(row)
         upload = env.store.create_upload(
-            route.target.bucket, row.target, head.properties, tags, placement, full.algorithm if full else None
+            route.target.bucket,
+            row.target,
+            head.properties,
+            tags,
+            placement,
+            full_checksum.algorithm if full_checksum else None,
         )
         # Crash here: no record names the upload. When it is old, the sweep fences it with a TOMBSTONE and aborts it.
-        mine = Registration(Mark.UPLOAD, route.job_id, self.name, upload.upload_id, env.ids.nonce())
-        if self.publisher.control.registered(self._register_id, generation, mine):
+        registration = Registration(Mark.UPLOAD, route.job_id, self.name, upload.upload_id, env.ids.nonce())
+        if self.publisher.control.registered(self._register_id, generation, registration):
             return upload
         # This upload is our own and was never shared: no other worker can be using it. Crash here: as above.
         env.store.abort(upload)
@@ -199,83 +212,87 @@ class MultipartPublisher:
         publisher = self.publisher
         generations = publisher.control.register(self._register_id)
         register = read_register(generations, publisher.route.job_id, self.name)
-        upload, there = self._adopt(None if register.closed else register.upload_id)
+        upload, uploaded = self._adopt(None if register.closed else register.upload_id)
         if upload is None:
             return
-        _, missing = self._kept_and_missing(there)
-        mine = [wanted for wanted in missing if share.takes(wanted.number)]
+        _, missing = self._present_and_missing(uploaded)
+        ranges = [part_range for part_range in missing if share.takes(part_range.number)]
         publisher.env.log(
-            "parts-helped", job=publisher.route.job_id, key=self.row.key, share=str(share), parts=len(mine)
+            "parts-helped", job=publisher.route.job_id, key=self.row.key, share=str(share), parts=len(ranges)
         )
         try:
-            publisher.env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), mine, tick)
+            publisher.env.part_pool.map(lambda part_range: self._copy_part(upload, part_range), ranges, tick)
         except (NoSuchUpload, PreconditionFailed, NotFound) as error:
             publisher.env.log("help-not-needed", job=publisher.route.job_id, key=self.row.key, error=str(error))
 
-    def _copy_parts(self, upload: UploadRef, there: dict[int, Part]) -> list[Part]:
+    def _copy_parts(self, upload: UploadRef, uploaded: dict[int, Part]) -> list[Part]:
         """Copy the missing upload parts, together with helpers if they are many. Return all parts of the object."""
-        kept, missing = self._kept_and_missing(there)
-        if there:
+        present, missing = self._present_and_missing(uploaded)
+        if uploaded:
             self.publisher.env.log(
                 "upload-adopted",
                 job=self.publisher.route.job_id,
                 key=self.row.key,
-                kept=len(kept),
+                kept=len(present),
                 missing=len(missing),
             )
         if len(missing) > self.publisher.env.policy.parts_per_worker:
             return self._copy_together(upload, missing)
-        made = self.publisher.env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), missing)
-        arrived = {**kept, **{part.number: part for part in made}}
-        return [arrived[number] for number in sorted(arrived)]
+        copied = self.publisher.env.part_pool.map(lambda part_range: self._copy_part(upload, part_range), missing)
+        parts = {**present, **{part.number: part for part in copied}}
+        return [parts[number] for number in sorted(parts)]
 
-    def _kept_and_missing(self, there: dict[int, Part]) -> tuple[dict[int, Part], list[PartRange]]:
-        """Return the upload parts to keep, and the ranges that are missing. A part that arrived with its planned size
-        is kept: it was copied under the same pinned source ETag, by the same plan."""
+    def _present_and_missing(self, uploaded: dict[int, Part]) -> tuple[dict[int, Part], list[PartRange]]:
+        """Return the upload parts that are present, and the ranges that are missing. A part of the planned size counts
+        as present: it was copied under the same pinned source ETag, by the same plan."""
         assert self.row.parts is not None, "a multipart row has a part plan"
-        wanted = list(part_ranges(self.row.parts))
-        kept = {w.number: there[w.number] for w in wanted if w.number in there and there[w.number].size == w.size}
-        return kept, [w for w in wanted if w.number not in kept]
+        ranges = list(part_ranges(self.row.parts))
+        present = {
+            part_range.number: uploaded[part_range.number]
+            for part_range in ranges
+            if part_range.number in uploaded and uploaded[part_range.number].size == part_range.size
+        }
+        return present, [part_range for part_range in ranges if part_range.number not in present]
 
     def _copy_together(self, upload: UploadRef, missing: list[PartRange]) -> list[Part]:
-        """Send tasks to helpers, copy the owner's share, then copy the parts that don't arrive. ListParts decides which
-        parts are there."""
+        """Send tasks to helpers, copy the owner's share, then copy the parts that helpers don't copy. ListParts decides
+        which parts are there."""
         env, policy = self.publisher.env, self.publisher.env.policy
-        part, _, index = self.place.rpartition("/")
+        partition_id, _, index = self.row_name.rpartition("/")
         own, *others = shares_of(int(index), len(missing), policy.parts_per_worker, policy.workers_per_object)
         job_id, region = self.publisher.route.job_id, self.publisher.control.region
         tenant = self.publisher.route.target.tenant
         try:
-            env.queue.send([CopyUploadParts(job_id, region, part, other, tenant) for other in others])
+            env.queue.send([CopyUploadParts(job_id, region, partition_id, other, tenant) for other in others])
         except Retry as error:
-            # A queue that is away says nothing about the row: it must not cost the row a round.
-            env.log("helpers-not-woken", job=job_id, key=self.row.key, error=str(error))
-        # If a helper never comes, or dies, its parts are found missing below. If one comes twice, some parts are copied
-        # twice.
-        todo = [wanted for wanted in missing if own.takes(wanted.number)]
+            # A queue that doesn't answer says nothing about the row, so it must not cost the row a round.
+            env.log("help-tasks-not-sent", job=job_id, key=self.row.key, error=str(error))
+        # If a helper never starts, or dies, its parts are found missing below. If a task is delivered twice, some parts
+        # are copied twice.
+        to_copy = [part_range for part_range in missing if own.takes(part_range.number)]
         while True:
-            env.part_pool.map(lambda wanted: self._copy_part(upload, wanted), todo)
-            kept, missing = self._await_helpers(upload)
+            env.part_pool.map(lambda part_range: self._copy_part(upload, part_range), to_copy)
+            present, missing = self._await_helpers(upload)
             if not missing:
-                return [kept[number] for number in sorted(kept)]
-            todo = missing[: policy.parts_per_worker]
+                return [present[number] for number in sorted(present)]
+            to_copy = missing[: policy.parts_per_worker]
 
     def _await_helpers(self, upload: UploadRef) -> tuple[dict[int, Part], list[PartRange]]:
-        """Wait while upload parts keep arriving. Return when all are there, or when none has arrived for
+        """Wait while helpers copy upload parts. Return when all parts are there, or when none has been added for
         `HELP_WAIT_MS`."""
         missing_before = -1
         while True:
-            there = {part.number: part for part in self.publisher.env.store.list_parts(upload)}
-            kept, missing = self._kept_and_missing(there)
+            uploaded = {part.number: part for part in self.publisher.env.store.list_parts(upload)}
+            present, missing = self._present_and_missing(uploaded)
             if not missing or len(missing) == missing_before:
-                return kept, missing
+                return present, missing
             if 0 <= len(missing) < missing_before:
-                self.publisher.notes.went_on()
+                self.publisher.notes.note_part_copied()
             missing_before = len(missing)
             self.publisher.check()
             self.publisher.env.clock.sleep_ms(HELP_WAIT_MS)
 
-    def _copy_part(self, upload: UploadRef, wanted: PartRange) -> Part:
+    def _copy_part(self, upload: UploadRef, part_range: PartRange) -> Part:
         """Make one UploadPartCopy. Repeat it while S3 answers with retryable errors: copying a part twice is harmless.
         Raises Unsettled if no attempt succeeds."""
         publisher = self.publisher
@@ -286,17 +303,17 @@ class MultipartPublisher:
             publisher.check()
             try:
                 part = publisher.env.store.upload_part_copy(
-                    upload, wanted.number, source, wanted.first_byte, wanted.last_byte, whole=whole
+                    upload, part_range.number, source, part_range.first_byte, part_range.last_byte, whole=whole
                 )
-                publisher.notes.went_on()
+                publisher.notes.note_part_copied()
                 return part
             except NotAsked:
                 raise
             except Retry as error:
-                publisher.notes.saw(error, of_part=True)
-                publisher.env.log("part-retry", key=self.row.key, part=wanted.number, error=str(error))
+                publisher.notes.note_error(error, of_part=True)
+                publisher.env.log("part-retry", key=self.row.key, part=part_range.number, error=str(error))
                 publisher.pause(attempt)
-        raise Unsettled("Unsettled", f"part {wanted.number} of {self.row.key} could not be copied")
+        raise Unsettled("Unsettled", f"part {part_range.number} of {self.row.key} could not be copied")
 
     def _complete(self, upload: UploadRef, parts: list[Part]) -> Written | RowOutcome:
         """Complete the upload, unless the row must not be published any more: then return its outcome. Raises Conflict
@@ -304,14 +321,14 @@ class MultipartPublisher:
         publisher, row = self.publisher, self.row
         publisher.check()
         if (stop := publisher.not_any_more(row)) is not None:
-            # CompleteMultipartUpload has no precondition on the source; this check is the nearest thing to one. A
-            # change after it is noticed by the verification of this delivery. The newest version is delivered then.
+            # CompleteMultipartUpload has no precondition on the source; this check comes closest to one. A change after
+            # it is noticed by the verification of this delivery. The newest version is delivered then.
             return stop
         checksum: Checksum | None = row.checksum
         if checksum and checksum.type is not ChecksumType.FULL_OBJECT:
             checksum = None
         try:
-            return publisher.env.store.complete(upload, parts, row.expect, row.size, checksum)
+            return publisher.env.store.complete(upload, parts, row.expected_target_etag, row.size, checksum)
         except Conflict:
             # The upload is spent. Mark it as dead, so that no worker continues with it, and begin the next generation.
             # Crash here: the upload stays registered. A successor's Complete is answered by 409 or NoSuchUpload again,
@@ -319,8 +336,8 @@ class MultipartPublisher:
             dead = Registration(
                 Mark.DEAD, publisher.route.job_id, self.name, upload.upload_id, publisher.env.ids.nonce()
             )
-            following = read_register(publisher.control.register(self._register_id), dead.job_id, self.name)
-            if publisher.control.registered(self._register_id, following.next_generation, dead):
+            register = read_register(publisher.control.register(self._register_id), dead.job_id, self.name)
+            if publisher.control.registered(self._register_id, register.next_generation, dead):
                 # Crash here: the upload is marked as dead, and still open. The sweep aborts it when it is old.
                 publisher.env.store.abort(upload)
             # Otherwise another record took that generation. Complete will answer 409 again, and the mark is tried

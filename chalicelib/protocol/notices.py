@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from chalicelib.core import webhooks
-from chalicelib.core.model import JobSpec, Terminal
+from chalicelib.core.jobs import JobSpec, Terminal
 from chalicelib.core.webhooks import Notice
 from chalicelib.ports import Delivery
 

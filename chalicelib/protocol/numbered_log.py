@@ -6,18 +6,18 @@ that is there. No entry ever changes or disappears.
 
 The logs differ in how a writer chooses its number:
 
-    reg/<object>/<generation>             the number after the last one; the loser reads the register again
-    jobs/<job>/claim/<part>/<epoch>       the number after the last one; the loser doesn't get the partition
-    jobs/<job>/intent/<n>                 the number after the last one; the loser's entry would have said the same
-    feeds/<feed>/intent/<n>               likewise
-    jobs/<job>/waits/<step>-<part>/<n>    the number after the last one; the loser's round is not counted
-    jobs/<job>/tried/<part>/<epoch>       the epoch of the writer's claim: no other worker writes that number
-    jobs/<job>/copied/<part>/<epoch>      likewise
+    reg/<object>/<generation>                the number after the last one; the loser reads the register again
+    jobs/<job>/claim/<partition>/<epoch>     the number after the last one; the loser doesn't get the partition
+    jobs/<job>/desired/<n>                   the number after the last one; the loser's entry would have said the same
+    feeds/<feed>/desired/<n>                 likewise
+    jobs/<job>/waits/<step>-<partition>/<n>  the number after the last one; the loser's round is not counted
+    jobs/<job>/tried/<partition>/<epoch>     the epoch of the writer's claim: no other worker writes that number
+    jobs/<job>/copied/<partition>/<epoch>    likewise
 
-Tried and copied records may therefore skip numbers. Three other kinds of create-only records are no numbered logs, for
-their names say more than a number. The entries of manifest logs are named by range and ordinal, and LIST shows those of
-all ranges as one sequence (`records`). A schedule's decisions are named by their time, the latest first (`schedules`).
-The name of a report's piece also says which partition the piece ends with (`reports`).
+Tried and copied records may therefore skip numbers. Three other kinds of create-only records are no numbered logs,
+because their names say more than a number. The entries of manifest logs are named by range and ordinal, and LIST shows
+those of all ranges as one sequence (`records`). A schedule's decisions are named by their time, the latest first
+(`schedules`). The name of a report's piece also says which partition the piece ends with (`reports`).
 """
 
 from dataclasses import dataclass
@@ -53,8 +53,8 @@ class NumberedLog(Generic[R]):
     def append(self, number: int, entry: R) -> bool:
         """Write an entry under a number. Return False if another entry has that number.
 
-        A lost answer is followed by a look: the entry is one's own if it is equal to what was written, so each kind
-        that has rivals carries a nonce. Raises Retry if the bucket can't be reached.
+        If the answer is lost, the entry is read: it is the caller's own if it equals what the caller wrote. So each
+        kind of entry that several workers may write carries a nonce. Raises Retry if the bucket can't be reached.
         """
         return self.control.create(self.key(number), codec.dumps(entry)).won
 

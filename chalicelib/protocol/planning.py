@@ -3,23 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.errors import EftError, NotFound
 from chalicelib.core.inputs import Named
+from chalicelib.core.jobs import CancelMode, JobSpec
 from chalicelib.core.keyrange import just_below
-from chalicelib.core.model import (
-    CancelMode,
-    Endpoint,
-    JobSpec,
-    Method,
-    ObjectFacts,
-    ObjectHead,
-    Outcome,
-    OverwriteMode,
-    Row,
-    RowOutcome,
-)
-from chalicelib.core.plan import Look, Sight, look_needed, needs_part_sizes, plan_row, target_key
+from chalicelib.core.objects import ObjectFacts, ObjectHead
+from chalicelib.core.plan import Look, ObjectPair, look_needed, needs_part_sizes, plan_row, target_key
 from chalicelib.core.policy import KEY_MAX_BYTES
+from chalicelib.core.rows import Method, Outcome, OverwriteMode, Row, RowOutcome
 from chalicelib.ports import Env
 from chalicelib.protocol.poison import outcome_of, safely
 from chalicelib.protocol.scan import first_bound, look_at
@@ -39,9 +31,9 @@ class Planner:
     """Plan only copies that can be revoked."""
     every_object: bool = False
 
-    def look_needed(self, sight: Sight) -> Look | None:
+    def look_needed(self, pair: ObjectPair) -> Look | None:
         return look_needed(
-            sight,
+            pair,
             self.mode,
             self.source,
             self.env.policy,
@@ -50,37 +42,37 @@ class Planner:
             every_object=self.every_object,
         )
 
-    def row(self, sight: Sight, target: str) -> Row | None:
+    def row(self, pair: ObjectPair, target: str) -> Row | None:
         """Return the row, or None if the source has vanished since it was listed. If a HEAD is refused, that decides
         the row and not the job: one object's policy must not hold up the others."""
-        planned = safely(self.env, sight.source.key, lambda: self._plan(sight, target))
+        planned = safely(self.env, pair.source.key, lambda: self._plan(pair, target))
         if isinstance(planned, NotFound):
             return None
-        return unplannable(sight.source, target, planned) if isinstance(planned, EftError) else planned
+        return unplannable(pair.source, target, planned) if isinstance(planned, EftError) else planned
 
-    def _plan(self, sight: Sight, target: str) -> Row:
-        look = self.look_needed(sight)
+    def _plan(self, pair: ObjectPair, target: str) -> Row:
+        look = self.look_needed(pair)
         if look is not None:
-            sight = self._look(sight, target, look)
-        return plan_row(sight, target, self.mode, self.env.policy, self.since_ms, strict=self.strict)
+            pair = self._look(pair, target, look)
+        return plan_row(pair, target, self.mode, self.env.policy, self.since_ms, strict=self.strict)
 
-    def _look(self, sight: Sight, target: str, look: Look) -> Sight:
-        """HEAD the sides that LIST didn't show well enough. The row pins what HEAD shows *now*: LIST's facts may be
-        older."""
-        source, destination = sight.source, sight.destination
+    def _look(self, pair: ObjectPair, target: str, look: Look) -> ObjectPair:
+        """Send a HEAD to the sides that LIST didn't show well enough. The row pins the facts that HEAD shows now:
+        LIST's facts may be older."""
+        source, destination = pair.source, pair.destination
         if look is Look.BOTH:
             # The destination is read before the source. So the pinned source is never older than the object that it may
             # replace.
-            there = self.env.store.head(self.target.bucket, target)
-            destination = there.facts if there else None
-        head = self.env.store.head(self.source.bucket, source.key, version_id=source.version_id)
-        if head is None:
+            target_head = self.env.store.head(self.target.bucket, target)
+            destination = target_head.facts if target_head else None
+        source_head = self.env.store.head(self.source.bucket, source.key, version_id=source.version_id)
+        if source_head is None:
             raise NotFound("SourceGone", source.key)
-        facts = replace(head.facts, restored=source.restored or head.facts.restored)
+        facts = replace(source_head.facts, restored=source.restored or source_head.facts.restored)
         sizes: Sequence[int] = ()
-        if needs_part_sizes(head):
+        if needs_part_sizes(source_head):
             sizes = self.env.store.part_sizes(self.source.bucket, source.key, facts.version_id)
-        return Sight(facts, destination, replace(head, facts=facts), tuple(sizes))
+        return ObjectPair(facts, destination, replace(source_head, facts=facts), tuple(sizes))
 
 
 def unplannable(source: ObjectFacts, target: str, error: EftError) -> Row:
@@ -108,8 +100,8 @@ class Cut:
 
 
 def plan_rows(env: Env, spec: JobSpec, objects: Sequence[ObjectFacts], after: str) -> tuple[Row, ...]:
-    """Return the rows for one page of a job's source, whose keys are above `after`. It makes one LIST of the
-    destination, and HEADs only where LIST can't tell."""
+    """Return the rows for one page of a job's source, whose keys are above `after`. It costs one LIST of the
+    destination, and HEADs only where LIST doesn't show enough."""
     rows = _rows(env, spec, _planner(env, spec), objects, after)
     return tuple(row for row in rows.values() if row is not None)
 
@@ -126,31 +118,31 @@ def _rows(
     vanished meanwhile."""
     targets = {target_key(facts.key, spec.source_prefix, spec.target_prefix): facts for facts in objects}
     possible = [target for target in targets if 0 < len(target.encode()) <= KEY_MAX_BYTES]
-    there = look_at(env, spec.target.bucket, spec.target_prefix, first_bound(spec, after, possible), possible)
+    destinations = look_at(env, spec.target.bucket, spec.target_prefix, first_bound(spec, after, possible), possible)
     rows: dict[str, Row | None] = {}
-    sights: dict[str, Sight] = {}
+    pairs: dict[str, ObjectPair] = {}
     for target, facts in targets.items():
-        seen = there.get(target)
+        destination = destinations.get(target)
         if not target:
             rows[target] = _nameless(facts)
-        elif isinstance(seen, EftError):
-            rows[target] = unplannable(facts, target, seen)
+        elif isinstance(destination, EftError):
+            rows[target] = unplannable(facts, target, destination)
         else:
-            sights[target] = Sight(facts, seen)
+            pairs[target] = ObjectPair(facts, destination)
     # Rows that need a HEAD are planned in parallel.
-    slow = [target for target in sights if planner.look_needed(sights[target])]
-    rows.update(zip(slow, env.pool.map(lambda target: planner.row(sights[target], target), slow), strict=True))
-    rows.update((target, planner.row(sights[target], target)) for target in sights if target not in rows)
+    slow = [target for target in pairs if planner.look_needed(pairs[target])]
+    rows.update(zip(slow, env.pool.map(lambda target: planner.row(pairs[target], target), slow), strict=True))
+    rows.update((target, planner.row(pairs[target], target)) for target in pairs if target not in rows)
     return {facts.key: rows[target] for target, facts in targets.items()}
 
 
 def plan_named(env: Env, spec: JobSpec, named: Sequence[Named], since_ms: int) -> tuple[Row, ...]:
-    """Return a row for each of `named`, in their order; no key may be there twice. An object that doesn't exist gets a
-    row too: SOURCE_GONE."""
-    found = _look_at_sources(env, spec, named)
-    objects = [facts for _, facts in sorted(found.items()) if not isinstance(facts, EftError)]
+    """Return a row for each of `named`, in their order; they must not name a key twice. An object that doesn't exist
+    gets a row too: SOURCE_GONE."""
+    sources = _look_at_sources(env, spec, named)
+    objects = [facts for _, facts in sorted(sources.items()) if not isinstance(facts, EftError)]
     rows = _rows(env, spec, _planner(env, spec, since_ms), objects, "")
-    return tuple(_row_of(spec, name, found.get(name.key), rows.get(name.key)) for name in named)
+    return tuple(_row_of(spec, name, sources.get(name.key), rows.get(name.key)) for name in named)
 
 
 def _look_at_sources(env: Env, spec: JobSpec, named: Sequence[Named]) -> dict[str, ObjectFacts | EftError]:
@@ -158,7 +150,7 @@ def _look_at_sources(env: Env, spec: JobSpec, named: Sequence[Named]) -> dict[st
     a version is named."""
     bucket = spec.source.bucket
     keys = sorted(name.key for name in named if name.version_id is None)
-    found = look_at(env, bucket, spec.source_prefix, just_below(keys[0]), keys) if keys else {}
+    sources = look_at(env, bucket, spec.source_prefix, just_below(keys[0]), keys) if keys else {}
     pinned = [name for name in named if name.version_id is not None]
 
     def look(name: Named) -> ObjectHead | EftError | None:
@@ -166,19 +158,19 @@ def _look_at_sources(env: Env, spec: JobSpec, named: Sequence[Named]) -> dict[st
 
     for name, head in zip(pinned, env.pool.map(look, pinned), strict=True):
         if isinstance(head, EftError):
-            found[name.key] = head
+            sources[name.key] = head
         elif head is not None:
-            found[name.key] = replace(head.facts, key=name.key, version_id=name.version_id)
-    return found
+            sources[name.key] = replace(head.facts, key=name.key, version_id=name.version_id)
+    return sources
 
 
-def _row_of(spec: JobSpec, name: Named, seen: ObjectFacts | EftError | None, planned: Row | None) -> Row:
+def _row_of(spec: JobSpec, name: Named, source: ObjectFacts | EftError | None, planned: Row | None) -> Row:
     if planned is not None:
         return replace(planned, version_named=name.version_id is not None)
     target = target_key(name.key, spec.source_prefix, spec.target_prefix)
     nothing = ObjectFacts(name.key, 0, "", version_id=name.version_id)
-    if isinstance(seen, EftError):
-        row = unplannable(nothing, target, seen)
+    if isinstance(source, EftError):
+        row = unplannable(nothing, target, source)
     else:
         gone = RowOutcome(name.key, Outcome.SOURCE_GONE, "there is no such object")
         row = Row(name.key, target, 0, "", None, Method.NONE, decided=gone)

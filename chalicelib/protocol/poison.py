@@ -1,10 +1,10 @@
-"""Confine one object's trouble to its own row: an error becomes that row's outcome, and never holds up the others."""
+"""Confine one object's failure to its own row: an error becomes that row's outcome, and never holds up the others."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from chalicelib.core.errors import Archived, Denied, EftError, NoSuchBucket, Retry
-from chalicelib.core.model import Outcome
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import Env
 
 R = TypeVar("R")

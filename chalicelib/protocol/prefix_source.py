@@ -2,53 +2,58 @@
 
 from collections.abc import Iterable
 
-from chalicelib.core.filters import Sieve
-from chalicelib.core.model import JobSpec, ObjectFacts
+from chalicelib.core.filters import ObjectFilter
+from chalicelib.core.jobs import JobSpec
+from chalicelib.core.objects import ObjectFacts
 from chalicelib.core.plan import target_key
 from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.core.prefixes import is_folder
 from chalicelib.ports import Env
 from chalicelib.protocol.planning import Cut, plan_rows
 
-PAGES_PER_LINK = 20
+PAGES_PER_ENTRY = 20
 """Maximum number of pages that are listed for one manifest if a filter leaves few of their objects."""
 
 
-def cut_prefix(env: Env, spec: JobSpec, sieve: Sieve, after: str, end: str) -> Cut:
+def cut_prefix(env: Env, spec: JobSpec, object_filter: ObjectFilter, after: str, end: str) -> Cut:
     """Return the rows of one page of the source, or of several pages if a filter leaves few objects of each.
 
     The rows are those above the key `after`, up to the key `end`; "" means the end of the prefix.
 
-    After `PAGES_PER_LINK` pages an entry is written even without rows. It keeps the position in the listing, so that
+    After `PAGES_PER_ENTRY` pages an entry is written even without rows. It keeps the position in the listing, so that
     neither a crash nor a filter that matches nothing makes the listing start again.
     """
     limit = min(env.policy.partition_rows, LIST_PAGE_KEYS)
-    meant: list[ObjectFacts] = []
+    selected: list[ObjectFacts] = []
     dropped: list[str] = []
     cursor, last = after, False
-    for _ in range(PAGES_PER_LINK):
-        page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=cursor, limit=limit - len(meant))
+    for _ in range(PAGES_PER_ENTRY):
+        page = env.store.list(spec.source.bucket, spec.source_prefix, start_after=cursor, limit=limit - len(selected))
         objects = [facts for facts in page.objects if not end or facts.key <= end]
-        _sift(spec, sieve, objects, meant, dropped)
+        _apply_filter(spec, object_filter, objects, selected, dropped)
         last = not page.truncated or len(objects) < len(page.objects)
         cursor = objects[-1].key if objects else end
-        if last or not dropped or 2 * len(meant) > limit:
+        if last or not dropped or 2 * len(selected) > limit:
             break
-    taken = _within_bytes(meant, env.policy.partition_bytes)
-    if len(taken) < len(meant):
-        cursor, last = taken[-1].key, False
+    fitting = _within_bytes(selected, env.policy.partition_bytes)
+    if len(fitting) < len(selected):
+        cursor, last = fitting[-1].key, False
         dropped = [key for key in dropped if key < cursor]
-    named = [facts for facts in taken if not _is_own_marker(spec, facts)]
+    named = [facts for facts in fitting if not _is_own_marker(spec, facts)]
     return Cut(plan_rows(env, spec, named, after), cursor, last, len(dropped))
 
 
-def _sift(
-    spec: JobSpec, sieve: Sieve, objects: Iterable[ObjectFacts], meant: list[ObjectFacts], dropped: list[str]
+def _apply_filter(
+    spec: JobSpec,
+    object_filter: ObjectFilter,
+    objects: Iterable[ObjectFacts],
+    selected: list[ObjectFacts],
+    dropped: list[str],
 ) -> None:
-    """Add each object to those that are meant, or its key to those that the filter drops."""
+    """Add each object to `selected` if it passes the filter; otherwise add its key to `dropped`."""
     for facts in objects:
-        if sieve.passes(facts.key.removeprefix(spec.source_prefix), facts):
-            meant.append(facts)
+        if object_filter.passes(facts.key.removeprefix(spec.source_prefix), facts):
+            selected.append(facts)
         else:
             dropped.append(facts.key)
 

@@ -3,8 +3,8 @@ two prefixes of a job or a feed together."""
 
 import json
 
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.errors import BadRequest, EftError, ErrorCode
-from chalicelib.core.model import Endpoint
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.prefixes import is_folder, split_key, why_no_folder
 from chalicelib.ports import Env
@@ -48,13 +48,13 @@ def _hint(env: Env, source: Endpoint, prefix: str) -> str:
     return f'. There is an object of just this key: to copy that one, send "prefix": {folder} and "keys": [{name}]'
 
 
-def check_folders_for_delete(**places: tuple[Endpoint, str]) -> None:
+def check_folders_for_delete(**ends: tuple[Endpoint, str]) -> None:
     """Check that a job that deletes goes from a folder to a folder. Raises BadRequest if it doesn't.
 
-    With a text prefix on either side it would delete its neighbours' objects as strays. `places` holds, for each role,
-    an endpoint and a prefix below the endpoint's own.
+    With a text prefix on either side it would delete its neighbours' objects. `ends` holds, for each role, an endpoint
+    and a prefix below the endpoint's own.
     """
-    for role, (endpoint, prefix) in places.items():
+    for role, (endpoint, prefix) in ends.items():
         for whose, text in ((f"endpoint {endpoint.id!r}", endpoint.prefix), ("the job", prefix)):
             if not is_folder(text):
                 raise BadRequest(

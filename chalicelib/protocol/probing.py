@@ -9,11 +9,12 @@ tenant. Only administrators of the bucket can set tags (s3:PutBucketTagging); a 
 from collections.abc import Callable
 
 from chalicelib.core.deletions import Consent, finality
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.errors import Archived, Denied, EftError, ErrorCode, NoSuchBucket, NotFound, Retry, Unusable
-from chalicelib.core.model import Bucket, Endpoint, ObjectFacts, Properties
+from chalicelib.core.objects import Bucket, ObjectFacts, Properties
 from chalicelib.core.plan import ARCHIVE_CLASSES
 from chalicelib.ports import BucketFacts, Env, Placement
-from chalicelib.protocol.places import declared_endpoint
+from chalicelib.protocol.catalog import declared_endpoint
 
 TENANTS_TAG = "eft-tenants"
 """A bucket tag: the tenants that may use the bucket, separated by spaces. Its value has at most 256 characters (S3 user
@@ -25,18 +26,18 @@ _LOOKED_AT = 20
 
 
 def probe(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
-    """Return what stands against using the endpoint as it says; empty if nothing does. Raises Retry if S3 doesn't
-    answer."""
+    """Return the reasons against using the endpoint as it was registered; empty if there are none. Raises Retry if S3
+    doesn't answer."""
     facts = _described(env, endpoint)
     if facts is None:
         return (_not_yours(endpoint),)
     findings = _misplaced(env, endpoint, facts)
     if findings:
         return findings
-    tries: list[Callable[[Env, Endpoint], str]] = [_try_listing]
-    tries += [_try_reading] if endpoint.readable else []
-    tries += [_try_writing] if endpoint.writable else []
-    return tuple(found for attempt in tries if (found := attempt(env, endpoint)))
+    checks: list[Callable[[Env, Endpoint], str]] = [_try_listing]
+    checks += [_try_reading] if endpoint.readable else []
+    checks += [_try_writing] if endpoint.writable else []
+    return tuple(finding for check in checks if (finding := check(env, endpoint)))
 
 
 def glance(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
@@ -45,12 +46,12 @@ def glance(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
     facts = _described(env, endpoint)
     if facts is None:
         return (_not_yours(endpoint),)
-    return _misplaced(env, endpoint, facts) or tuple(found for found in (_try_listing(env, endpoint),) if found)
+    return _misplaced(env, endpoint, facts) or tuple(finding for finding in (_try_listing(env, endpoint),) if finding)
 
 
 def why_for_ever(env: Env, bucket: Bucket, consent: Consent) -> str:
-    """Return why objects that are deleted in the bucket now could not be brought back, or "" if nothing stands against
-    deleting. With consent to that, nothing does. Raises Retry if S3 doesn't answer."""
+    """Return why objects that are deleted in the bucket now could not be brought back, or "" if objects may be deleted.
+    With consent to final deletion they always may. Raises Retry if S3 doesn't answer."""
     if consent is Consent.FOR_EVER:
         return ""
     try:
@@ -64,7 +65,7 @@ def why_for_ever(env: Env, bucket: Bucket, consent: Consent) -> str:
 
 
 def still_yours(env: Env, endpoint: Endpoint) -> tuple[str, ...]:
-    """Return what stands against continuing with an endpoint: its bucket is gone, or no longer says that it is the
+    """Return the reasons against continuing with an endpoint: its bucket is gone, or no longer says that it is the
     tenant's. Empty for a declared endpoint. Raises Retry if S3 doesn't answer, which proves nothing."""
     if declared_endpoint(env, endpoint.tenant, endpoint.id) is not None:
         return ()
@@ -92,7 +93,7 @@ def check_still_yours(env: Env, *endpoints: Endpoint, strictly: bool = False) ->
 
 def _described(env: Env, endpoint: Endpoint) -> BucketFacts | None:
     """Return the facts of the bucket, or None if it can't be read or isn't the tenant's. A tenant that can't prove more
-    must not learn which of them."""
+    must not learn which of the two."""
     if endpoint.bucket.name in {bucket.name for bucket in env.control_buckets.values()}:
         return None
     try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.errors import (
     Archived,
     Denied,
@@ -21,8 +22,9 @@ from chalicelib.core.errors import (
     Unsettled,
 )
 from chalicelib.core.identity import Match, compare_checksums, recognise
-from chalicelib.core.model import Endpoint, JobKind, JobSpec, Method, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.jobs import JobKind, JobSpec
 from chalicelib.core.retry import backoff_ms
+from chalicelib.core.rows import Method, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.verdict import Undecided, is_pinned, pinned_source, verdict
 from chalicelib.ports import Env, Placement, SourceRef, Written
 from chalicelib.protocol.delivered import NO_DELIVERIES, TAKEN_AWAY, JobDeliveries
@@ -51,7 +53,7 @@ class Route:
     def source_ref(self, row: Row) -> SourceRef:
         """Return the source of a copy. For feeds it has no VersionId: CopySourceIfMatch then compares with the newest
         version, in the copy request itself."""
-        return SourceRef(self.source.bucket, row.key, row.etag, None if self.newest else row.version_id)
+        return SourceRef(self.source.bucket, row.key, row.source_etag, None if self.newest else row.version_id)
 
     def placement(self, row: Row) -> Placement:
         return Placement(row.storage_class, self.target.kms_key, row.redirect)
@@ -60,20 +62,20 @@ class Route:
 class RowNotes(Protocol):
     """Receives what a publisher observes about a row: why it stays undecided."""
 
-    def saw(self, error: EftError, *, of_part: bool = False) -> None:
-        """Note that a try was in vain: a try of the row, or, if `of_part`, of one of its upload parts."""
+    def note_error(self, error: EftError, *, of_part: bool = False) -> None:
+        """Note the error of a fruitless try: of the row, or, if `of_part`, of one of its upload parts."""
         ...
 
-    def went_on(self) -> None:
-        """Note that an upload part of the row has arrived."""
+    def note_part_copied(self) -> None:
+        """Note that an upload part of the row is copied."""
         ...
 
 
 class _NoNotes:
     """Ignores all notes."""
 
-    def saw(self, error: EftError, *, of_part: bool = False) -> None: ...
-    def went_on(self) -> None: ...
+    def note_error(self, error: EftError, *, of_part: bool = False) -> None: ...
+    def note_part_copied(self) -> None: ...
 
 
 NO_NOTES = _NoNotes()
@@ -108,7 +110,7 @@ class Publisher:
         target = self.route.target.bucket
         try:
             written = self.env.store.copy(
-                self.route.source_ref(row), target, row.target, row.expect, self.route.placement(row)
+                self.route.source_ref(row), target, row.target, row.expected_target_etag, self.route.placement(row)
             )
         except (PreconditionFailed, NotFound) as error:
             return self.refusal(row, error)
@@ -126,28 +128,28 @@ class Publisher:
             return None
         if (changed := self.source_outcome(row)) is not None:
             return self.look(row) or changed
-        if row.expect is None and self.deliveries.has(row):
+        if row.expected_target_etag is None and self.deliveries.has(row):
             return self.look(row) or RowOutcome(row.key, Outcome.COPIED, TAKEN_AWAY)
         return None
 
     def persist(self, row: Row, once: Callable[[int], RowOutcome | None]) -> RowOutcome:
         """Try until the row is decided. `once` gets the attempt (from 0), and returns None to be called again. Raises
         Unsettled if no attempt decides the row."""
-        seen: EftError = Unsettled("LostToOthers", "others were at it each time")
+        last_error: EftError = Unsettled("LostToOthers", "others were at it each time")
         for attempt in range(self.env.policy.attempts):
             self.check()
             try:
                 outcome = once(attempt)
                 if outcome is not None:
                     return outcome
-                self.notes.saw(seen)
+                self.notes.note_error(last_error)
             except NotAsked:
                 raise  # The dependency has stopped answering: a waiting row must hold no worker and no permit.
             except Retry as error:
-                # Perhaps it happened, perhaps not: the next attempt begins with a HEAD.
-                seen = error
+                # The publish may have happened or not: the next attempt begins with a HEAD.
+                last_error = error
                 if not isinstance(error, Unsettled):  # It is an upload part's error, noted where it happened.
-                    self.notes.saw(error)
+                    self.notes.note_error(error)
                 self.env.log("publish-retry", job=self.route.job_id, key=row.key, attempt=attempt, error=str(error))
             except (Denied, Archived, NoSuchBucket, Permanent) as error:
                 return refused(row, error)
@@ -155,28 +157,32 @@ class Publisher:
         # This is not a fact about the row. The partition is released and tried again later, so that a storm loses
         # nothing.
         tries = self.env.policy.attempts
-        raise Unsettled("Unsettled", f"{row.key} is still undecided after {tries} tries: {seen}")
+        raise Unsettled("Unsettled", f"{row.key} is still undecided after {tries} tries: {last_error}")
 
     def look(self, row: Row) -> RowOutcome | None:
         """HEAD the destination and decide the row. Return None while it is undecided."""
         head = self.env.store.head(self.route.target.bucket, row.target)
-        there = head.facts if head else None
-        decided = verdict(row, there)
+        destination = head.facts if head else None
+        decided = verdict(row, destination)
         if isinstance(decided, Undecided):
             return None
-        if there is not None and row.checksum is None and recognise(pinned_source(row), there) is Match.UNKNOWN:
+        if (
+            destination is not None
+            and row.checksum is None
+            and recognise(pinned_source(row), destination) is Match.UNKNOWN
+        ):
             # The row was planned from LIST, which shows no checksums, and the ETags can't agree (SSE-KMS). Without the
             # source's checksum, our own earlier copy would be taken for somebody else's object.
-            decided = verdict(with_checksum(self.env, self.route.source, row), there)
+            decided = verdict(with_checksum(self.env, self.route.source, row), destination)
         return None if isinstance(decided, Undecided) else decided
 
     def refusal(self, row: Row, error: EftError) -> RowOutcome:
         """Decide a row after S3 answered 412 or 404.
 
-        S3 doesn't say which side failed, and one's own earlier success answers 412 too. So the destination is checked
-        first. It is checked once more if the source has changed: another worker may have published this row in between,
-        and the source may have changed only after that. Raises Retry if both sides are as planned: the refusal then
-        says nothing, and the row is tried again.
+        S3 doesn't say which side failed, and after a publish of our own it answers 412 too. So the destination is
+        checked first. It is checked once more if the source has changed: another worker may have published this row in
+        between, and the source may have changed only after that. Raises Retry if both sides are as planned: the refusal
+        then says nothing, and the row is tried again.
         """
         decided = self.look(row)
         if decided is None and (changed := self.source_outcome(row)) is not None:
@@ -192,7 +198,7 @@ class Publisher:
         if self.route.newest and not is_pinned(row, head.facts):
             detail = f"a newer version was there than was planned: its ETag is {head.facts.etag}"
             return RowOutcome(row.key, Outcome.SOURCE_CHANGED, detail)
-        if head.facts.etag != row.etag:
+        if head.facts.etag != row.source_etag:
             detail = f"overwritten after it was planned: its ETag is now {head.facts.etag}"
             return RowOutcome(row.key, Outcome.SOURCE_CHANGED, detail)
         return None
@@ -202,35 +208,35 @@ class Publisher:
         (a multipart-born source, SSE-KMS), the proof is the checksums of both sides. Verification checks again,
         independently."""
         outcome = RowOutcome(row.key, Outcome.COPIED, "", written.etag, written.version_id)
-        if written.etag == row.etag:
+        if written.etag == row.source_etag:
             return replace(outcome, verification=Verification.ETAG)
         if compare_checksums(row.checksum, written.checksum):
             return replace(outcome, checksum=written.checksum, verification=Verification.CHECKSUM)
         try:
-            source = self.env.store.head(
-                self.route.source.bucket, row.key, version_id=row.version_id, if_match=row.etag
+            source_head = self.env.store.head(
+                self.route.source.bucket, row.key, version_id=row.version_id, if_match=row.source_etag
             )
-            there = self.env.store.head(self.route.target.bucket, row.target)
+            target_head = self.env.store.head(self.route.target.bucket, row.target)
         except EftError as error:
             self.env.log("compare-failed", job=self.route.job_id, key=row.key, error=str(error))
             return outcome  # The publish is not in doubt, and verification makes its own check.
-        if source and there and there.facts.etag == written.etag:
-            match = recognise(source.facts, there.facts)
+        if source_head and target_head and target_head.facts.etag == written.etag:
+            match = recognise(source_head.facts, target_head.facts)
             if match is Match.SAME_BY_CHECKSUM:
-                return replace(outcome, checksum=there.facts.checksum, verification=Verification.CHECKSUM)
+                return replace(outcome, checksum=target_head.facts.checksum, verification=Verification.CHECKSUM)
         return outcome
 
     def pause(self, attempt: int) -> None:
         policy = self.env.policy
-        wait = backoff_ms(attempt, policy.backoff_base_ms, policy.backoff_max_ms, self.env.rng.uniform())
-        self.env.clock.sleep_ms(wait)
+        wait_ms = backoff_ms(attempt, policy.backoff_base_ms, policy.backoff_max_ms, self.env.rng.uniform())
+        self.env.clock.sleep_ms(wait_ms)
 
 
 def with_checksum(env: Env, source: Endpoint, row: Row) -> Row:
     """Return the row with the pinned source's checksum, if that source is still there and has one. Otherwise return the
     row as it is."""
     try:
-        head = env.store.head(source.bucket, row.key, version_id=row.version_id, if_match=row.etag)
+        head = env.store.head(source.bucket, row.key, version_id=row.version_id, if_match=row.source_etag)
     except Retry:
         raise
     except EftError:

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from chalicelib.core import codec
-from chalicelib.core.leases import LeasePhase, PartLease
-from chalicelib.core.model import Manifest, Outcome, Receipt, Row, RowOutcome
+from chalicelib.core.leases import LeasePhase, PartitionLease
+from chalicelib.core.manifests import Manifest, Receipt
+from chalicelib.core.rows import Outcome, Row, RowOutcome
 from chalicelib.ports import Env
 from chalicelib.protocol.records import JobRecords
-from chalicelib.protocol.table import tell
+from chalicelib.protocol.table import put_best_effort
 
 
 def receipt_of(
@@ -21,7 +22,7 @@ def receipt_of(
     receipt = records.create_receipt(
         Receipt(
             job_id=records.job_id,
-            part=manifest.part,
+            partition_id=manifest.partition_id,
             region=env.region,
             manifest_sha256=hashlib.sha256(codec.dumps(manifest)).hexdigest(),
             rows=tuple(outcomes),
@@ -37,20 +38,20 @@ def receipt_of(
     )
     # Crash here: the partition has its receipt, but the table shows it as unfinished. Progress lags; the sweep settles
     # the job from the bucket.
-    tell(env, env.ledger.put_lease, _done_lease(env, manifest, receipt))
+    put_best_effort(env, env.ledger.put_lease, _done_lease(env, manifest, receipt))
     return receipt
 
 
 def _ended(manifest: Manifest, outcomes: Sequence[RowOutcome]) -> list[Row]:
     """Return the rows that have their end in this receipt."""
-    return [row for row, found in zip(manifest.rows, outcomes, strict=True) if found.outcome.is_end]
+    return [row for row, outcome in zip(manifest.rows, outcomes, strict=True) if outcome.outcome.is_end]
 
 
-def _done_lease(env: Env, manifest: Manifest, receipt: Receipt) -> PartLease:
+def _done_lease(env: Env, manifest: Manifest, receipt: Receipt) -> PartitionLease:
     rows = len(manifest.rows)
-    return PartLease(
+    return PartitionLease(
         job_id=receipt.job_id,
-        part=receipt.part,
+        partition_id=receipt.partition_id,
         region=env.region,
         epoch=0,
         worker=env.worker,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from chalicelib.core.errors import EftError, Retry
 from chalicelib.core.leases import Observation, RegionFingerprint, RegionHeartbeat, note_of
-from chalicelib.core.model import ObjectFacts
+from chalicelib.core.objects import ObjectFacts
 from chalicelib.ports import Env
-from chalicelib.protocol.table import ask, tell
+from chalicelib.protocol.table import get_best_effort, put_best_effort
 
 UNKNOWN = "?"
 NONE = "-"
@@ -31,11 +31,11 @@ def beat(env: Env) -> None:
             env.store.overwrite(env.control_buckets[region], _key(env.region), f"{now_ms} {env.ids.nonce()}".encode())
         except EftError as error:
             # A problem of that bucket must not stop the work that can be done here.
-            env.log("beacon-not-written", region=region, error=str(error))
-    heartbeats = ask(env, env.ledger.region_heartbeats)
+            env.log("region-heartbeat-not-written", region=region, error=str(error))
+    heartbeats = get_best_effort(env, env.ledger.region_heartbeats)
     if heartbeats is not None:
         before = max((heartbeat.counter for heartbeat in heartbeats if heartbeat.region == env.region), default=0)
-        tell(env, env.ledger.put_region_heartbeat, RegionHeartbeat(env.region, before + 1, now_ms))
+        put_best_effort(env, env.ledger.put_region_heartbeat, RegionHeartbeat(env.region, before + 1, now_ms))
 
 
 def region_fingerprint(env: Env, region: str) -> RegionFingerprint:
@@ -45,17 +45,20 @@ def region_fingerprint(env: Env, region: str) -> RegionFingerprint:
     Storage that answers only now and then must not be taken for a living Region (protocol model: UNKNOWN_IS_MOVEMENT).
     Raises Retry if the table doesn't return the earlier fingerprint.
     """
-    etags = {where: _etag_at(env, region, where) for where in (env.region, *peers(env))}
+    etags = {bucket_region: _etag_at(env, region, bucket_region) for bucket_region in (env.region, *peers(env))}
     if UNKNOWN in etags.values():
         before = note_of(env.ledger.get_observation(REGIONS, _subject(region), env.region), RegionFingerprint)
         known = before.etags if before else {}
-        etags = {where: known.get(where, etag) if etag == UNKNOWN else etag for where, etag in etags.items()}
+        etags = {
+            bucket_region: known.get(bucket_region, etag) if etag == UNKNOWN else etag
+            for bucket_region, etag in etags.items()
+        }
     return RegionFingerprint(etags)
 
 
-def _etag_at(env: Env, region: str, where: str) -> str:
+def _etag_at(env: Env, region: str, bucket_region: str) -> str:
     try:
-        facts = _heartbeat_at(env, region, where)
+        facts = _heartbeat_at(env, region, bucket_region)
     except EftError:
         return UNKNOWN
     return facts.etag[:12] if facts else NONE
@@ -66,11 +69,11 @@ def heartbeat_age_ms(env: Env, region: str) -> int | None:
     the table nor a clock of ours is asked. A control bucket that can't be read says nothing. Return None if no bucket
     says anything, or there never was a heartbeat."""
     ages: list[int] = []
-    for where in (env.region, *peers(env)):
+    for bucket_region in (env.region, *peers(env)):
         try:
-            head = env.store.head(env.control_buckets[where], _key(region))
+            head = env.store.head(env.control_buckets[bucket_region], _key(region))
         except EftError as error:
-            env.log("beacon-not-read", region=region, where=where, error=str(error))
+            env.log("region-heartbeat-not-read", region=region, where=bucket_region, error=str(error))
             continue
         if head is not None:
             ages.append(head.age_ms)
@@ -83,9 +86,9 @@ def last_seen_by_store_ms(env: Env, region: str) -> int:
     """Return when a Region's heartbeat was last written, in ms since the epoch, by the clock of the S3 that stores it;
     0 if it never was."""
     times = []
-    for where in sorted(env.control_buckets):
+    for bucket_region in sorted(env.control_buckets):
         try:
-            facts = _heartbeat_at(env, region, where)
+            facts = _heartbeat_at(env, region, bucket_region)
             times.append(facts.last_modified_ms if facts else 0)
         except EftError:
             continue
@@ -107,15 +110,17 @@ class RegionView:
 def watch_region(env: Env, region: str, fingerprint: RegionFingerprint) -> int:
     """Note the fingerprint of a Region's heartbeats (`region_fingerprint`). Return how long it has not changed, in ms;
     0 if the table doesn't say."""
-    now = env.clock.now_ms()
+    now_ms = env.clock.now_ms()
     try:
         before = env.ledger.get_observation(REGIONS, _subject(region), env.region)
     except Retry as error:
         env.log("table-not-read", region=region, error=str(error))
         return 0
     if before is not None and before.note(RegionFingerprint) == fingerprint:
-        return now - before.since_ms
-    tell(env, env.ledger.put_observation, Observation.of(REGIONS, _subject(region), env.region, fingerprint, now))
+        return now_ms - before.since_ms
+    put_best_effort(
+        env, env.ledger.put_observation, Observation.of(REGIONS, _subject(region), env.region, fingerprint, now_ms)
+    )
     return 0
 
 
@@ -128,10 +133,13 @@ class _Storage:
 
 def note_storage(env: Env, region: str, *, reachable: bool) -> None:
     """Note whether a Region's control bucket, and so its S3, answers. It is written only when it changes."""
-    now = _Storage(reachable)
-    if note_of(ask(env, env.ledger.get_observation, REGIONS, f"storage:{region}", env.region), _Storage) != now:
-        observation = Observation.of(REGIONS, f"storage:{region}", env.region, now, env.clock.now_ms())
-        tell(env, env.ledger.put_observation, observation)
+    storage = _Storage(reachable)
+    if (
+        note_of(get_best_effort(env, env.ledger.get_observation, REGIONS, f"storage:{region}", env.region), _Storage)
+        != storage
+    ):
+        observation = Observation.of(REGIONS, f"storage:{region}", env.region, storage, env.clock.now_ms())
+        put_best_effort(env, env.ledger.put_observation, observation)
 
 
 def storage_reachable(env: Env, region: str) -> bool:
@@ -143,8 +151,8 @@ def view_regions(env: Env) -> list[RegionView]:
     heartbeats = {heartbeat.region: heartbeat for heartbeat in env.ledger.region_heartbeats()}
     views = []
     for region in sorted(env.control_buckets):
-        noted = env.ledger.get_observation(REGIONS, _subject(region), env.region)
-        still_ms = env.clock.now_ms() - noted.since_ms if noted else 0
+        observation = env.ledger.get_observation(REGIONS, _subject(region), env.region)
+        still_ms = env.clock.now_ms() - observation.since_ms if observation else 0
         alive = region == env.region or still_ms < env.policy.takeover_after_ms
         views.append(RegionView(region, heartbeats.get(region), still_ms, alive, storage_reachable(env, region)))
     return views
@@ -158,6 +166,6 @@ def _subject(region: str) -> str:
     return f"heartbeat:{region}"
 
 
-def _heartbeat_at(env: Env, region: str, where: str) -> ObjectFacts | None:
-    head = env.store.head(env.control_buckets[where], _key(region))
+def _heartbeat_at(env: Env, region: str, bucket_region: str) -> ObjectFacts | None:
+    head = env.store.head(env.control_buckets[bucket_region], _key(region))
     return head.facts if head else None

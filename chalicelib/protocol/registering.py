@@ -95,15 +95,17 @@ def register(
 def _check_number(env: Env, kind: EntryKind, tenant: str) -> None:
     """Raise InUse if the tenant has registered or removed too many: every sweep goes through all tenants' entries. An
     entry that is made in the other Region at the same moment may exceed the limit."""
-    there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
-    if there >= most:
-        raise InUse(ErrorCode.TOO_MANY_REGISTERED, f"you have {there} {kind}s, and may have {most}: remove one first")
-    removed, kept = env.registry.count_removed(kind, tenant), env.policy.removed_per_tenant
-    if removed >= kept:
+    count, count_max = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
+    if count >= count_max:
+        raise InUse(
+            ErrorCode.TOO_MANY_REGISTERED, f"you have {count} {kind}s, and may have {count_max}: remove one first"
+        )
+    removed, limit = env.registry.count_removed(kind, tenant), env.policy.removed_per_tenant
+    if removed >= limit:
         days = env.policy.removed_kept_ms // (24 * 3_600_000)
         raise InUse(
             ErrorCode.TOO_MANY_REGISTERED,
-            f"you have removed {removed} {kind}s in about {days} days, and may remove {kept}: wait until the first of "
+            f"you have removed {removed} {kind}s in about {days} days, and may remove {limit}: wait until the first of "
             "them is forgotten, and change what you have rather than make and remove",
         )
 

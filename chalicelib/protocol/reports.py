@@ -1,11 +1,11 @@
 """Keep a settled job's reports in its control bucket. They are create-only, and made of immutable records, so all
 makers write the same. Under `report/<job id>/<format>-<rendering>/`:
 
-    piece/<n>.<rows>.<part>   the n-th piece of a report of more than one, up to and with the partition; its name says
-                              where the next one begins, so that any maker can continue after it
-    carry/<n>.<rows>.<part>   the beginning of the n-th piece, where a maker ran out of time
-    whole                     the whole report, in one object
-    made                      the report's metadata: a report without this is not there yet
+    piece/<n>.<rows>.<partition>  the n-th piece of a report of more than one, up to and with the partition; its name
+                                  says where the next one begins, so that any maker can continue after it
+    carry/<n>.<rows>.<partition>  the beginning of the n-th piece, where its maker ran out of time
+    whole                         the whole report, in one object
+    made                          the report's metadata: a report without this is not there yet
 
 All of it may be deleted at any time, as the bucket's lifecycle rule does. It is made again when it is asked for.
 """
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.model import Bucket, ReportMade
+from chalicelib.core.jobs import ReportMade
+from chalicelib.core.objects import Bucket
 from chalicelib.core.report import RENDERING, Rendered, ReportFormat
 from chalicelib.protocol.records import ControlRecords
 
@@ -58,8 +59,8 @@ class ReportRecords:
         body = self.control.get(self._key("made"))
         return None if body is None or not self.is_whole() else codec.loads(body, ReportMade)
 
-    def create_made(self, made: ReportMade) -> None:
-        self.control.create(self._key("made"), codec.dumps(made))
+    def create_made(self, metadata: ReportMade) -> None:
+        self.control.create(self._key("made"), codec.dumps(metadata))
 
     def create_whole(self, body: bytes) -> None:
         if self.control.create(self.whole, body).body != body:
@@ -67,13 +68,13 @@ class ReportRecords:
 
     def pieces(self) -> list[Piece]:
         """Return the pieces from the first one up to the first gap."""
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         for facts in self.control.list_all(self._key("piece/")):
-            ordinal, rows, part = facts.key.rsplit("/", 1)[1].split(".")
-            if int(ordinal) != len(found) + 1:
+            ordinal, rows, partition_id = facts.key.rsplit("/", 1)[1].split(".")
+            if int(ordinal) != len(pieces) + 1:
                 break
-            found.append(Piece(facts.key, int(rows), part, facts.size, facts.etag))
-        return found
+            pieces.append(Piece(facts.key, int(rows), partition_id, facts.size, facts.etag))
+        return pieces
 
     def create_piece(self, draft: "Draft") -> None:
         self.control.create(self._key(f"piece/{draft.name}"), draft.body)
@@ -84,13 +85,13 @@ class ReportRecords:
     def carried(self, ordinal: int) -> "Draft | None":
         """Return the furthest beginning of a piece that a maker has left behind, or None."""
         prefix = self._key(f"carry/{ordinal:06d}.")
-        found = [facts.key for facts in self.control.list_all(prefix)]
-        if not found:
+        keys = [facts.key for facts in self.control.list_all(prefix)]
+        if not keys:
             return None
-        key = max(found, key=lambda name: name.rsplit(".", 1)[1])
-        rows, part = key.removeprefix(prefix).split(".")
+        key = max(keys, key=lambda name: name.rsplit(".", 1)[1])
+        rows, partition_id = key.removeprefix(prefix).split(".")
         body = self.control.get(key)
-        return None if body is None else Draft(ordinal, body, int(rows), part)
+        return None if body is None else Draft(ordinal, body, int(rows), partition_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,8 @@ class Draft:
     def name(self) -> str:
         return f"{self.ordinal:06d}.{self.rows}.{self.upto}"
 
-    def and_then(self, part: str, rendered: Rendered) -> "Draft":
-        return Draft(self.ordinal, self.body + rendered.body, self.rows + rendered.rows, part)
+    def and_then(self, partition_id: str, rendered: Rendered) -> "Draft":
+        return Draft(self.ordinal, self.body + rendered.body, self.rows + rendered.rows, partition_id)
 
     def next(self) -> "Draft":
         return Draft(self.ordinal + 1, b"", 0, self.upto)

@@ -1,4 +1,4 @@
-"""Verify deliveries whose verify message may never have been sent: the worker that made them may have died before.
+"""Verify deliveries whose verify message may never have been sent: the worker that made them may have died.
 
 The index of each feed's deliveries is gone through once, when they are some minutes old. Deliveries that are still only
 copied are sent to verify now. A delivery that is still only copied after that was removed or replaced before it could
@@ -8,14 +8,14 @@ be verified: verify has checked it, and noted that.
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from chalicelib.core.endpoints import Feed
 from chalicelib.core.errors import EftError
 from chalicelib.core.leases import Observation, note_of
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import Feed
 from chalicelib.ports import Env, VerifyDelivery
+from chalicelib.protocol.catalog import EndpointCatalog
 from chalicelib.protocol.catchup import is_mine
 from chalicelib.protocol.deliveries import furthest
-from chalicelib.protocol.places import Places
 
 VERIFY_AGAIN = "verify-again"
 OVERDUE_MS = 600_000
@@ -37,14 +37,14 @@ class _Window:
     """"" when the round has ended."""
 
 
-def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: int) -> None:
+def verify_again(env: Env, catalog: EndpointCatalog, dead: Collection[str], deadline_ms: int) -> None:
     """Send overdue deliveries to verify, for the feeds whose listing is this Region's work."""
-    for feed in places.feeds.values():
-        if is_mine(env, places.source(feed), places.target(feed).bucket.region, dead):
+    for feed in catalog.feeds.values():
+        if is_mine(env, catalog.source(feed), catalog.target(feed).bucket.region, dead):
             try:
                 was_due = _go_through(env, feed, deadline_ms)
             except EftError as error:
-                # One feed's trouble must not hold up the others.
+                # One feed's failure must not hold up the others.
                 env.log("deliveries-not-looked-at", feed=feed.id, error=str(error))
                 was_due = True
             if was_due and env.clock.now_ms() >= deadline_ms:
@@ -53,15 +53,15 @@ def verify_again(env: Env, places: Places, dead: Collection[str], deadline_ms: i
 
 def _go_through(env: Env, feed: Feed, deadline_ms: int) -> bool:
     """Go through one feed's deliveries. Return False if it is too early for that."""
-    now = env.clock.now_ms()
-    noted = env.ledger.get_observation(VERIFY_AGAIN, feed.id, env.region)
-    window = _next_window(noted, now)
+    now_ms = env.clock.now_ms()
+    observation = env.ledger.get_observation(VERIFY_AGAIN, feed.id, env.region)
+    window = _next_window(observation, now_ms)
     if window is None:
         return False
     cursor: str | None = window.cursor or None
     for _ in range(PAGES_PER_RUN):
         page = env.ledger.list_deliveries(feed.id, window.since_ms, window.until_ms, cursor, _PAGE)
-        known = [furthest(said.now or (said.delivery,)) for said in page.said]
+        known = [furthest(notes.now or (notes.delivery,)) for notes in page.said]
         overdue = [VerifyDelivery(d.feed_id, d.key, d.pin) for d in known if d.status is DeliveryStatus.COPIED]
         env.queue.send_verify_deliveries(list(dict.fromkeys(overdue)))
         cursor = page.cursor
@@ -69,18 +69,18 @@ def _go_through(env: Env, feed: Feed, deadline_ms: int) -> bool:
             break
     # Crash before this: the next sweep sends the same messages again, which change nothing.
     at = _Window(window.since_ms, window.until_ms, cursor or "")
-    env.ledger.put_observation(Observation.of(VERIFY_AGAIN, feed.id, env.region, at, now))
+    env.ledger.put_observation(Observation.of(VERIFY_AGAIN, feed.id, env.region, at, now_ms))
     return True
 
 
-def _next_window(noted: Observation | None, now_ms: int) -> _Window | None:
+def _next_window(observation: Observation | None, now_ms: int) -> _Window | None:
     """Return the window to continue with; None if it is too early."""
-    before = note_of(noted, _Window)
-    if noted is None or before is None:
+    before = note_of(observation, _Window)
+    if observation is None or before is None:
         return _Window(now_ms - FIRST_MS, now_ms - OVERDUE_MS, "")
     if before.cursor:
         return before
-    if now_ms - noted.since_ms < EVERY_MS:
+    if now_ms - observation.since_ms < EVERY_MS:
         return None
     # The other Region's clock, and its notes in the table, may be late. So the end of the last window is read once
     # more.

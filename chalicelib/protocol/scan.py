@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from chalicelib.core.errors import EftError
 from chalicelib.core.inputs import NO_FILTERS
+from chalicelib.core.jobs import JobKind, JobSpec
 from chalicelib.core.keyrange import just_below
-from chalicelib.core.model import Bucket, JobKind, JobSpec, ObjectFacts
+from chalicelib.core.objects import Bucket, ObjectFacts
 from chalicelib.core.plan import target_key
 from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.ports import Env
@@ -36,29 +37,29 @@ def look_at(
     Other objects may lie between them. A page that shows too few of the wanted keys ends the listing, and the rest is
     read one by one. So 1,000 neighbouring keys cost one LIST, and three keys among a million cost three HEADs.
     """
-    found: dict[str, ObjectFacts | EftError] = {}
-    at = 0
-    while len(keys) - at >= KEYS_A_LIST_IS_WORTH:
+    results: dict[str, ObjectFacts | EftError] = {}
+    index = 0
+    while len(keys) - index >= KEYS_A_LIST_IS_WORTH:
         page = env.store.list(bucket, prefix, start_after=after, limit=LIST_PAGE_KEYS)
-        seen = {facts.key: facts for facts in page.objects}
-        end = len(keys) if not page.truncated else _first_above(keys, page.objects[-1].key, at)
-        found.update((key, seen[key]) for key in keys[at:end] if key in seen)
-        shown, at = end - at, end
+        listed = {facts.key: facts for facts in page.objects}
+        end = len(keys) if not page.truncated else _first_above(keys, page.objects[-1].key, index)
+        results.update((key, listed[key]) for key in keys[index:end] if key in listed)
+        shown, index = end - index, end
         if not page.truncated:
-            return found
+            return results
         after = page.objects[-1].key
         if shown < KEYS_A_LIST_IS_WORTH:
             break
-    heads = env.pool.map(lambda key: safely(env, key, lambda: env.store.head(bucket, key)), keys[at:])
-    for key, head in zip(keys[at:], heads, strict=True):
+    heads = env.pool.map(lambda key: safely(env, key, lambda: env.store.head(bucket, key)), keys[index:])
+    for key, head in zip(keys[index:], heads, strict=True):
         if head is not None:
-            found[key] = head if isinstance(head, EftError) else replace(head.facts, key=key)
-    return found
+            results[key] = head if isinstance(head, EftError) else replace(head.facts, key=key)
+    return results
 
 
-def _first_above(keys: Sequence[str], limit: str, at: int) -> int:
-    """Return the first index from `at` on whose key is above `limit` in UTF-8 byte order (which is code point
+def _first_above(keys: Sequence[str], limit: str, index: int) -> int:
+    """Return the first index from `index` on whose key is above `limit` in UTF-8 byte order (which is code point
     order)."""
-    while at < len(keys) and keys[at] <= limit:
-        at += 1
-    return at
+    while index < len(keys) and keys[index] <= limit:
+        index += 1
+    return index

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from chalicelib.core import codec
 from chalicelib.core.entries import Entry, EntryKind
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.model import Scheduled
+from chalicelib.core.jobs import Scheduled
 from chalicelib.core.schedules import Run, Schedule, occurrence_of, run_name
 from chalicelib.ports import Env
 from chalicelib.protocol.records import ControlRecords
@@ -33,10 +33,10 @@ def _submissions() -> TypeAdapter[Submission]:
 
 def job_of(submission: Submission) -> dict[str, Any]:
     """Return the part of a submission that a schedule stores."""
-    found: dict[str, Any] = _submissions().dump_python(
+    job: dict[str, Any] = _submissions().dump_python(
         submission, mode="json", exclude=NOT_THE_JOBS, exclude_defaults=True
     )
-    return found
+    return job
 
 
 def submission_of(tenant: str, job: dict[str, Any], token: str) -> Submission:
@@ -57,25 +57,25 @@ class Registered:
     def submission(self, occurrence_ms: int) -> Submission:
         """Return the submission of an occurrence. Its token, and so its job's id, is always the same: it contains the
         occurrence's own time, and no clock's."""
-        wanted = submission_of(self.entry.tenant, self.schedule.job, f"schedule:{self.schedule.id}:{occurrence_ms}")
-        return replace(wanted, scheduled=Scheduled(self.schedule.id, self.entry.name, occurrence_ms))
+        submission = submission_of(self.entry.tenant, self.schedule.job, f"schedule:{self.schedule.id}:{occurrence_ms}")
+        return replace(submission, scheduled=Scheduled(self.schedule.id, self.entry.name, occurrence_ms))
 
 
 def live_schedules(env: Env) -> list[Registered]:
     """Return the schedules of all tenants, read page by page."""
-    found: list[Registered] = []
+    schedules: list[Registered] = []
     cursor: str | None = None
     while True:
         page = env.registry.page(EntryKind.SCHEDULE, cursor, _PAGE)
         for entry in page.entries:
             try:
-                found.append(Registered.of(entry))
+                schedules.append(Registered.of(entry))
             except Corrupt as error:  # A schedule that can't be read must not hold up the others.
                 env.log("schedule-unreadable", tenant=entry.tenant, name=entry.name, error=str(error))
         cursor = page.cursor
         if cursor is None:
             break
-    return found
+    return schedules
 
 
 def schedules_of(env: Env, tenant: str) -> list[Registered]:
@@ -84,8 +84,8 @@ def schedules_of(env: Env, tenant: str) -> list[Registered]:
 
 
 def names_endpoint(schedule: Schedule, name: str) -> bool:
-    places = (schedule.job.get(role) for role in ("source", "target", "manifest"))
-    return any(place is not None and place["endpoint"] == name for place in places)
+    locations = (schedule.job.get(role) for role in ("source", "target", "manifest"))
+    return any(location is not None and location["endpoint"] == name for location in locations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class RunRecords:
 
     def decide(self, run: Run) -> Run:
         """Write the decision about an occurrence. Return the one that counts: the first one written."""
-        made = self.control.create(self._prefix + run_name(run.occurrence_ms), codec.dumps(run))
-        return run if made.won else codec.loads(made.body, Run)
+        created = self.control.create(self._prefix + run_name(run.occurrence_ms), codec.dumps(run))
+        return run if created.won else codec.loads(created.body, Run)
 
     def get(self, occurrence_ms: int) -> Run:
         body = self.control.get(self._prefix + run_name(occurrence_ms))

@@ -2,9 +2,10 @@
 
 from chalicelib.core import codec, ids
 from chalicelib.core.errors import Retry
-from chalicelib.core.model import Fork, JobKind, JobSpec, Receipt, Terminal
+from chalicelib.core.jobs import JobKind, JobSpec, Terminal
+from chalicelib.core.manifests import RangeSplit, Receipt
 from chalicelib.core.progress import derive
-from chalicelib.core.settle import Tally, complete, may_be_complete, terminal
+from chalicelib.core.settle import ReceiptFold, complete, may_be_complete, terminal
 from chalicelib.ports import Env, PlanRange
 from chalicelib.protocol.deliveries import note_feed_job
 from chalicelib.protocol.records import JobRecords
@@ -37,24 +38,24 @@ def settle_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
 def settle(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     """Write the job's terminal record if the job is complete. Return whether the job is settled. Any worker may call it
     at any time, also twice."""
-    survey = records.survey(planned_first=spec.planned_first)
-    if survey.terminal:
+    snapshot = records.snapshot(planned_first=spec.planned_first)
+    if snapshot.terminal:
         return True
-    if survey.intents.unapproved:
+    if snapshot.desired_state.unapproved:
         return False
     deletes = spec.deletion is not None
-    if not may_be_complete(survey.links, survey.done, deletes=deletes):
+    if not may_be_complete(snapshot.entries, snapshot.done, deletes=deletes):
         return False
-    forks = forks_of(records, set(survey.links - survey.done))
-    if forks is None:
+    range_splits = range_splits_of(records, set(snapshot.entries - snapshot.done))
+    if range_splits is None:
         return False
-    tally = fold(env, records, sorted(survey.done))
-    if not complete(set(survey.links), forks, tally.closed, deletes=deletes):
+    receipt_fold = fold_receipts(env, records, sorted(snapshot.done))
+    if not complete(set(snapshot.entries), range_splits, receipt_fold.closed, deletes=deletes):
         return False
     end = terminal(
         spec,
-        tally,
-        intents=survey.intents,
+        receipt_fold,
+        desired_state=snapshot.desired_state,
         region=env.region,
         now_ms=env.clock.now_ms(),
         nonce=env.ids.nonce(),
@@ -81,16 +82,20 @@ def finish(env: Env, records: JobRecords, spec: JobSpec, end: Terminal) -> None:
     env.log("job-settled", job=records.job_id, state=end.state, planned=end.planned, reason=end.reason)
 
 
-def forks_of(records: JobRecords, parts: set[str]) -> set[str] | None:
+def range_splits_of(records: JobRecords, partition_ids: set[str]) -> set[str] | None:
     """Return the entries without a receipt if all of them are range splits, otherwise None."""
-    return parts if all(isinstance(records.link(part), Fork) for part in parts) else None
+    return (
+        partition_ids
+        if all(isinstance(records.entry(partition_id), RangeSplit) for partition_id in partition_ids)
+        else None
+    )
 
 
-def fold(env: Env, records: JobRecords, parts: list[str]) -> Tally:
+def fold_receipts(env: Env, records: JobRecords, partition_ids: list[str]) -> ReceiptFold:
     """Fold the receipts in the order of their names, a few in memory at a time."""
-    tally = Tally()
-    for start in range(0, len(parts), RECEIPTS_IN_MEMORY):
-        for body in env.pool.map(records.receipt_bytes, parts[start : start + RECEIPTS_IN_MEMORY]):
+    receipt_fold = ReceiptFold()
+    for start in range(0, len(partition_ids), RECEIPTS_IN_MEMORY):
+        for body in env.pool.map(records.receipt_bytes, partition_ids[start : start + RECEIPTS_IN_MEMORY]):
             assert body is not None, "a receipt is never removed while its job is open"
-            tally.add(codec.loads(body, Receipt), body)
-    return tally
+            receipt_fold.add(codec.loads(body, Receipt), body)
+    return receipt_fold

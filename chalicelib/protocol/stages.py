@@ -20,17 +20,17 @@ def run_stages(env: Env, breaker: Breaker, deadline_ms: int, stages: Mapping[Sta
     begun_ms = env.clock.now_ms()
     ends = stage_ends(begun_ms, min(deadline_ms - reserve_ms(env.policy), begun_ms + env.policy.sweep_run_ms))
     limits = Limits()
-    asking = guarded(env, breaker, limits)
+    guarded_env = guarded(env, breaker, limits)
     failure: Exception | None = None
     for stage in sorted(stages, key=list(Stage).index):
         until_ms = ends[stage]
         limits.until_ms = until_ms
         try:
-            stages[stage](asking, until_ms - NOTING_MS)
+            stages[stage](guarded_env, until_ms - NOTING_MS)
         except OutOfTime as error:
             # The next sweep continues where this one stopped.
             env.log("sweep-stage-cut", stage=stage, error=str(error))
-        except Exception as error:  # noqa: BLE001 - one stage's trouble must not keep the others from their work
+        except Exception as error:  # noqa: BLE001 - one stage's failure must not keep the others from their work
             env.log("sweep-stage-failed", stage=stage, error=repr(error), trace=True)
             failure = failure or error
     if failure is not None:

@@ -8,31 +8,33 @@ from typing import Any
 
 from chalicelib.core import ids
 from chalicelib.core.deletions import CONSENT_NEEDED, Consent, Deletion, by_globs_alone
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.errors import BadRequest, ErrorCode, Retry, Unusable
-from chalicelib.core.filters import Sieve
+from chalicelib.core.filters import ObjectFilter
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
-from chalicelib.core.model import CancelMode, Endpoint, JobKind, JobSpec, OverwriteMode, Priority, Scheduled
+from chalicelib.core.jobs import CancelMode, JobKind, JobSpec, Priority, Scheduled
 from chalicelib.core.policy import KEY_MAX_BYTES
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.ports import Env
-from chalicelib.protocol.places import find_endpoint
+from chalicelib.protocol.catalog import find_endpoint
 from chalicelib.protocol.prefixes import check_folder, check_folders_for_delete, check_prefix, check_source_folder
 from chalicelib.protocol.probing import glance, why_for_ever
 from chalicelib.protocol.regions import storage_reachable
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """An endpoint and a prefix below its own."""
 
     endpoint: str
     prefix: str = ""
     text_prefix: bool = field(default=False, compare=False)
-    """The sender knows that the prefix is no folder (`core.prefixes`). It is not compared, since it makes no other
+    """The sender knows that the prefix is no folder (`core.prefixes`). It is not compared, since it doesn't change the
     location."""
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestPlace:
+class ListLocation:
     """An endpoint and a key below its prefix: an object that lists objects."""
 
     endpoint: str
@@ -47,8 +49,8 @@ class Submission:
     tenant: str
     token: str
     """The Idempotency-Key, or a nonce if the client gave none."""
-    source: Place
-    target: Place
+    source: Location
+    target: Location
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     labels: Mapping[str, str] = field(default_factory=dict)
     filters: Filters = NO_FILTERS
@@ -56,7 +58,7 @@ class Submission:
     """If set, the job copies only the objects that this settled job didn't deliver."""
     keys: tuple[str, ...] = ()
     """If set, the job copies only the objects with these keys, which are below the source's prefix."""
-    manifest: ManifestPlace | None = None
+    manifest: ListLocation | None = None
     """If set, the job copies only the objects that this object names."""
     cancel_mode: CancelMode = CancelMode.FAST
     scheduled: Scheduled | None = None
@@ -71,7 +73,7 @@ def spec_of(env: Env, submission: Submission) -> JobSpec:
     """Return the job for a submission. Nothing is written. Raises BadRequest or Unusable if the job can't be carried
     out."""
     kind = _kind(submission)
-    Sieve.of(submission.filters)
+    ObjectFilter.of(submission.filters)
     source = _endpoint(env, submission.tenant, submission.source, "source")
     target = _endpoint(env, submission.tenant, submission.target, "target")
     if not source.readable:
@@ -154,12 +156,12 @@ def _check_consent(env: Env, target: Endpoint, deletion: Deletion | None) -> Non
 def _kind(submission: Submission) -> JobKind:
     """Return the job's kind. Raises BadRequest if the submission names more than one kind of input, or options that
     don't go together."""
-    asked = {
+    inputs = {
         JobKind.KEYS: bool(submission.keys),
         JobKind.MANIFEST: submission.manifest is not None,
         JobKind.RETRY: submission.retry_of is not None,
     }
-    kinds = [kind for kind, wanted in asked.items() if wanted]
+    kinds = [kind for kind, is_given in inputs.items() if is_given]
     if len(kinds) > 1 or (kinds and submission.filters != NO_FILTERS):
         raise BadRequest(ErrorCode.CONFLICTING_INPUT, "send one of filter, keys and manifest: which objects are meant?")
     if submission.deletion is not None:
@@ -200,13 +202,13 @@ def _check_key(role: str, key: str) -> None:
         raise BadRequest(ErrorCode.KEY_TOO_LONG, f"{detail}; S3 keys have at most {KEY_MAX_BYTES}")
 
 
-def _check_manifest(env: Env, tenant: str, place: ManifestPlace) -> None:
+def _check_manifest(env: Env, tenant: str, location: ListLocation) -> None:
     """Raise BadRequest unless the object that lists objects can be read, as far as its name tells."""
-    endpoint = _endpoint(env, tenant, Place(place.endpoint), "manifest")
+    endpoint = _endpoint(env, tenant, Location(location.endpoint), "manifest")
     if not endpoint.readable:
-        detail = f"endpoint {place.endpoint!r} may not be read from: keep the manifest elsewhere"
+        detail = f"endpoint {location.endpoint!r} may not be read from: keep the manifest elsewhere"
         raise BadRequest(ErrorCode.NOT_READABLE, detail)
-    _check_key("manifest", endpoint.prefix + place.key)
+    _check_key("manifest", endpoint.prefix + location.key)
 
 
 def _check_apart(bucket: str, source_prefix: str, target_prefix: str) -> None:
@@ -222,11 +224,11 @@ def _check_apart(bucket: str, source_prefix: str, target_prefix: str) -> None:
 def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_prefix: str, target_prefix: str) -> None:
     """Raise BadRequest if an endpoint of a retry is another location than in the old job: a retry's rows are the old
     job's. In all else a retry is a new request, and its endpoints' permissions of today count."""
-    places = (source.bucket.name, source_prefix, target.bucket.name, target_prefix)
-    if places != (old.source.bucket.name, old.source_prefix, old.target.bucket.name, old.target_prefix):
+    ends = (source.bucket.name, source_prefix, target.bucket.name, target_prefix)
+    if ends != (old.source.bucket.name, old.source_prefix, old.target.bucket.name, old.target_prefix):
         raise BadRequest(
             ErrorCode.ENDPOINT_CHANGED,
-            f"endpoint {source.id!r} or {target.id!r} is another place than when {old.job_id} was submitted: "
+            f"endpoint {source.id!r} or {target.id!r} is another location than when {old.job_id} was submitted: "
             "submit a new job",
         )
 
@@ -234,37 +236,37 @@ def _check_unchanged(old: JobSpec, source: Endpoint, target: Endpoint, source_pr
 def _digest(submission: Submission) -> str:
     """Return the digest of the request. Fields with default values are left out, so it stays the same when new fields
     are introduced."""
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "source": [submission.source.endpoint, submission.source.prefix],
         "target": [submission.target.endpoint, submission.target.prefix],
         "mode": submission.mode,
         "labels": dict(submission.labels),
     }
     if submission.filters != NO_FILTERS:
-        asked["filters"] = asdict(submission.filters)
+        request["filters"] = asdict(submission.filters)
     if submission.retry_of is not None:
-        asked["retry_of"] = submission.retry_of.job_id
+        request["retry_of"] = submission.retry_of.job_id
     if submission.keys:
-        asked["keys"] = submission.keys
+        request["keys"] = submission.keys
     if submission.cancel_mode is not CancelMode.FAST:
-        asked["cancel"] = submission.cancel_mode
+        request["cancel"] = submission.cancel_mode
     if submission.manifest is not None:
-        asked["manifest"] = asdict(submission.manifest)
+        request["manifest"] = asdict(submission.manifest)
         if submission.manifest.format is ListFormat.CSV:
-            del asked["manifest"]["format"]
+            del request["manifest"]["format"]
     if submission.planned_first:
-        asked["plan"] = "every-object" if submission.every_object else "listing"
+        request["plan"] = "every-object" if submission.every_object else "listing"
     if submission.deletion is not None:
-        asked["delete"] = asdict(submission.deletion)
+        request["delete"] = asdict(submission.deletion)
         if submission.deletion.consent is Consent.DELETE:
-            del asked["delete"]["consent"]
+            del request["delete"]["consent"]
     if submission.priority is not Priority.NORMAL:
-        asked["priority"] = submission.priority
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        request["priority"] = submission.priority
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
-def _endpoint(env: Env, tenant: str, place: Place, role: str) -> Endpoint:
-    endpoint = find_endpoint(env, tenant, place.endpoint)
+def _endpoint(env: Env, tenant: str, location: Location, role: str) -> Endpoint:
+    endpoint = find_endpoint(env, tenant, location.endpoint)
     if endpoint is None:
-        raise BadRequest(ErrorCode.UNKNOWN_ENDPOINT, f"{role}: you have no endpoint {place.endpoint!r}")
+        raise BadRequest(ErrorCode.UNKNOWN_ENDPOINT, f"{role}: you have no endpoint {location.endpoint!r}")
     return endpoint

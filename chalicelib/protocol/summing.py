@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from chalicelib.core.errors import NotFound, Retry
-from chalicelib.core.ids import part_id
-from chalicelib.core.model import Fork, JobSpec
+from chalicelib.core.ids import partition_id_of
+from chalicelib.core.jobs import JobSpec
+from chalicelib.core.manifests import RangeSplit
 from chalicelib.core.planned import PlanSummary, totals_with
 from chalicelib.core.progress import planning_complete
 from chalicelib.core.settle import complete, ranges_of
@@ -18,8 +19,8 @@ from chalicelib.protocol.settling import HINT_ITEMS
 class _End:
     """The last entry of a range's manifest log, as far as the log has been built."""
 
-    part: str
-    forked: bool
+    partition_id: str
+    is_split: bool
     closed: bool
     totals: Totals
 
@@ -39,17 +40,19 @@ def sum_up_if_due(env: Env, records: JobRecords, spec: JobSpec) -> None:
 def sum_up(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     """Write the plan's summary if the plan is complete. Return whether the plan is summed up (or settled). Any worker
     may call it at any time, also twice."""
-    survey = records.survey(planned_first=True)
-    if survey.planned or survey.terminal:
+    snapshot = records.snapshot(planned_first=True)
+    if snapshot.planned or snapshot.terminal:
         records.control.close_plan(records.job_id)
         return True
-    if survey.intents.cancelled or not survey.links:
+    if snapshot.desired_state.cancelled or not snapshot.entries:
         return False
-    ranges = ranges_of(survey.links)
+    ranges = ranges_of(snapshot.entries)
     # Only the last entries are read: each has the totals of those before it.
-    ends = env.pool.map(lambda name: _end(env, records, spec, part_id(name, ranges[name])), sorted(ranges))
-    forks = {end.part for end in ends if end.forked}
-    if not complete(set(survey.links), forks, {end.part.rpartition("-")[0] for end in ends if end.closed}):
+    ends = env.pool.map(lambda name: _end(env, records, spec, partition_id_of(name, ranges[name])), sorted(ranges))
+    range_splits = {end.partition_id for end in ends if end.is_split}
+    if not complete(
+        set(snapshot.entries), range_splits, {end.partition_id.rpartition("-")[0] for end in ends if end.closed}
+    ):
         return False
     summary = PlanSummary(
         job_id=records.job_id,
@@ -68,11 +71,11 @@ def sum_up(env: Env, records: JobRecords, spec: JobSpec) -> bool:
     return True
 
 
-def _end(env: Env, records: JobRecords, spec: JobSpec, part: str) -> _End:
-    link = records.link(part)
-    if link is None:
-        raise NotFound("RecordVanished", part)
-    totals = totals_with(link, spec, env.policy)
-    if isinstance(link, Fork):
-        return _End(part, forked=True, closed=False, totals=totals)
-    return _End(part, forked=False, closed=link.last, totals=totals)
+def _end(env: Env, records: JobRecords, spec: JobSpec, partition_id: str) -> _End:
+    entry = records.entry(partition_id)
+    if entry is None:
+        raise NotFound("RecordVanished", partition_id)
+    totals = totals_with(entry, spec, env.policy)
+    if isinstance(entry, RangeSplit):
+        return _End(partition_id, is_split=True, closed=False, totals=totals)
+    return _End(partition_id, is_split=False, closed=entry.last, totals=totals)

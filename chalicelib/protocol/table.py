@@ -12,15 +12,15 @@ T = TypeVar("T")
 A = ParamSpec("A")
 
 
-def tell(env: Env, put: Callable[[T], None], item: T) -> None:
+def put_best_effort(env: Env, put: Callable[[T], None], item: T) -> None:
     """Put an item into the table. If the table doesn't answer, this is only logged."""
     try:
         put(item)
     except Retry as error:
-        env.log("table-not-told", item=type(item).__name__, error=str(error))
+        env.log("table-not-written", item=type(item).__name__, error=str(error))
 
 
-def ask(env: Env, get: Callable[A, T | None], *args: A.args, **named: A.kwargs) -> T | None:
+def get_best_effort(env: Env, get: Callable[A, T | None], *args: A.args, **named: A.kwargs) -> T | None:
     """Read something dispensable from the table. Return None if the table doesn't answer."""
     try:
         return get(*args, **named)

@@ -5,48 +5,52 @@ from dataclasses import replace
 from functools import partial
 
 from chalicelib.core import ids
+from chalicelib.core.desired_state import DesiredState
 from chalicelib.core.errors import EftError, JobCancelled, JobPaused, NoAnswer, NotAsked, OutOfTime, Retry, Superseded
-from chalicelib.core.intents import Intents
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import CopyRecord, JobSpec, Manifest, Method, Outcome, Row, RowOutcome
+from chalicelib.core.manifests import CopyRecord, Manifest
+from chalicelib.core.rows import Method, Outcome, Row, RowOutcome
 from chalicelib.core.tries import TriedRow, given_up
 from chalicelib.ports import CopyPartition, CopyUploadParts, Env, VerifyPartition
-from chalicelib.protocol.admission import Line
+from chalicelib.protocol.admission import Lanes
 from chalicelib.protocol.deletions import Deleter, Finality, may_be_carried_out
 from chalicelib.protocol.delivered import job_deliveries
-from chalicelib.protocol.intents import Lookout
+from chalicelib.protocol.desired_state import Lookout
 from chalicelib.protocol.lease import RESERVE_MS, HeldLease, acquire
 from chalicelib.protocol.multipart import MultipartPublisher, upload_name
+from chalicelib.protocol.permits import HeldPermits, take_permits
 from chalicelib.protocol.publish import Publisher, Route, cancelled_row
 from chalicelib.protocol.records import ControlRecords, JobRecords
-from chalicelib.protocol.slots import Slots, take_slots
 from chalicelib.protocol.trial import Trial
 
 
 def run(env: Env, task: CopyPartition, deadline_ms: int) -> None:
     """Work on a partition until it is done or this invocation's time is up. Do nothing if another worker holds the
     partition. If no permit is free, the task is sent again, later."""
-    job_id, part = task.job_id, task.partition
+    job_id, partition_id = task.job_id, task.partition_id
     records = ControlRecords(env, task.control_region).job(job_id)
     spec = records.spec()
     if spec is None:
-        env.log("copy-nothing-to-do", job=job_id, part=part)
+        env.log("copy-nothing-to-do", job=job_id, partition_id=partition_id)
         return
-    intents = records.intents(planned_first=spec.planned_first)
-    if not intents.may_copy:
+    desired_state = records.desired_state(planned_first=spec.planned_first)
+    if not desired_state.may_copy:
         # The message is dropped. The request that resumes or approves the job starts everything that waits, or the
         # sweep that sees it does.
-        env.log("copy-plan-unapproved" if intents.unapproved else "copy-paused", job=job_id, part=part)
+        env.log(
+            "copy-plan-unapproved" if desired_state.unapproved else "copy-paused", job=job_id, partition_id=partition_id
+        )
         return
-    if ids.is_delete_part(part) and not intents.cancelled and not may_be_carried_out(records):
+    if ids.is_delete_partition(partition_id) and not desired_state.cancelled and not may_be_carried_out(records):
         # Drop the message. The worker that completes the deletion log starts all its partitions, or writes their
         # receipts as KEPT. If that worker dies, the sweep does it.
-        env.log("copy-not-yet", job=job_id, part=part)
+        env.log("copy-not-yet", job=job_id, partition_id=partition_id)
         return
     # Take the permits before anything is claimed, so that nobody holds a partition that has to wait for one.
-    slots = take_slots(env, spec, task)
-    if slots is not None:
-        slots.during(lambda: _claim_and_work(env, records, spec, task, intents, slots, deadline_ms))
+    permits = take_permits(env, spec, task)
+    if permits is not None:
+        permits.during(lambda: _claim_and_work(env, records, spec, task, desired_state, permits, deadline_ms))
 
 
 def _source_silence(env: Env, spec: JobSpec) -> NoAnswer | None:
@@ -69,90 +73,97 @@ def _claim_and_work(
     records: JobRecords,
     spec: JobSpec,
     task: CopyPartition,
-    intents: Intents,
-    slots: Slots,
+    desired_state: DesiredState,
+    permits: HeldPermits,
     deadline_ms: int,
 ) -> None:
-    part = task.partition
-    manifest = records.link(part)
+    partition_id = task.partition_id
+    manifest = records.entry(partition_id)
     if not isinstance(manifest, Manifest):
-        env.log("copy-nothing-to-do", job=task.job_id, part=part)
+        env.log("copy-nothing-to-do", job=task.job_id, partition_id=partition_id)
         return
-    line = Line(env, records, spec)
-    epoch = acquire(env, records, part, fresh=task.fresh, rested_after_epoch=task.rested_after_epoch, intents=intents)
+    lanes = Lanes(env, records, spec)
+    epoch = acquire(
+        env,
+        records,
+        partition_id,
+        fresh=task.fresh,
+        rested_after_epoch=task.rested_after_epoch,
+        desired_state=desired_state,
+    )
     if epoch is None:
-        if records.done(part):
-            line.pass_on(manifest)  # Its lane may have stopped here.
+        if records.done(partition_id):
+            lanes.pass_on(manifest)  # Its lane may have stopped here.
         return
-    before = 0 if epoch == 1 else None
-    lease = HeldLease(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), slots, before)
-    trial = Trial.begin(env, spec, lease, intents)
+    decided_before = 0 if epoch == 1 else None
+    lease = HeldLease(env, records, manifest, epoch, deadline_ms, env.clock.now_ms(), permits, decided_before)
+    trial = Trial.begin(env, spec, lease, desired_state)
     lease.renew()
-    lease.cancelled = intents.cancelled
+    lease.cancelled = desired_state.cancelled
     # Ask again for each claim, since the owner may have suspended the bucket's versioning after the deletions were
     # planned.
     route = replace(Route.of(spec), for_ever=Finality(env, spec).why)
     deliveries = job_deliveries(records.control, spec, manifest.rows)
     publisher = Publisher(env, records.control, route, lease.check, deliveries=deliveries)
-    _work(env, trial, publisher, line)
+    _work(env, trial, publisher, lanes)
 
 
 def help_with_parts(env: Env, task: CopyUploadParts, deadline_ms: int) -> None:
     """Copy a share of one large row's upload parts while this invocation lasts, for the worker that holds the
     partition."""
-    job_id, part, share = task.job_id, task.partition, task.share
+    job_id, partition_id, share = task.job_id, task.partition_id, task.share
     control = ControlRecords(env, task.control_region)
     records = control.job(job_id)
-    spec, manifest = records.spec(), records.link(part)
+    spec, manifest = records.spec(), records.entry(partition_id)
     if spec is None or not isinstance(manifest, Manifest) or share.row >= len(manifest.rows):
-        env.log("help-nothing-to-do", job=job_id, part=part)
+        env.log("help-nothing-to-do", job=job_id, partition_id=partition_id)
         return
     row = manifest.rows[share.row]
-    if row.method is not Method.MULTIPART or records.done(part):
+    if row.method is not Method.MULTIPART or records.done(partition_id):
         return
     lookout = Lookout.begin(env, records, planned_first=spec.planned_first)
-    if lookout.intents.cancelled or not lookout.intents.may_copy:
+    if lookout.desired_state.cancelled or not lookout.desired_state.may_copy:
         return
     if _source_silence(env, spec) is not None:
         return  # The owner copies the missing upload parts, as below.
-    slots = take_slots(env, spec, task)
-    if slots is None:
+    permits = take_permits(env, spec, task)
+    if permits is None:
         return  # Nobody waits for a helper: the owner copies the missing upload parts itself.
 
     def check() -> None:
-        if lookout.intents.paused:
+        if lookout.desired_state.paused:
             raise JobPaused("JobPaused", f"helping with {row.key}")
         if env.clock.now_ms() >= deadline_ms - RESERVE_MS:
             raise OutOfTime("OutOfTime", f"helping with {row.key}")
 
     def tick() -> None:
         lookout.look()
-        slots.renew()
+        permits.renew()
         check()
 
     publisher = Publisher(env, control, Route.of(spec), check)
-    helper = MultipartPublisher(publisher, row, upload_name(manifest, share.row), f"{part}/{share.row}")
+    helper = MultipartPublisher(publisher, row, upload_name(manifest, share.row), f"{partition_id}/{share.row}")
     try:
-        slots.during(lambda: helper.help(share, tick))
+        permits.during(lambda: helper.help(share, tick))
     except JobPaused:
         # The next worker that holds the partition asks for helpers for the upload parts that are missing then.
-        env.log("help-paused", job=job_id, part=part)
+        env.log("help-paused", job=job_id, partition_id=partition_id)
     except OutOfTime:
         # Crash before this: the owner notices that no more upload parts arrive, and copies them itself.
         env.queue.send([replace(task, permit_waits=0)])
 
 
-def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
-    lease, part = trial.lease, trial.lease.manifest.part
-    copies = not (lease.cancelled or ids.is_delete_part(part))
-    if copies and (silence := _source_silence(env, trial.spec)) is not None:
-        trial.nobody_answers(silence)
+def _work(env: Env, trial: Trial, publisher: Publisher, lanes: Lanes) -> None:
+    lease, partition_id = trial.lease, trial.lease.manifest.partition_id
+    copies_rows = not (lease.cancelled or ids.is_delete_partition(partition_id))
+    if copies_rows and (no_answer := _source_silence(env, trial.spec)) is not None:
+        trial.nobody_answers(no_answer)
         trial.give_back()
         return
     try:
         _carry_out_rows(env, trial, publisher)
     except Superseded as error:
-        env.log("superseded", job=trial.spec.job_id, part=part, epoch=lease.epoch, why=str(error))
+        env.log("superseded", job=trial.spec.job_id, partition_id=partition_id, epoch=lease.epoch, why=str(error))
         return  # Another worker goes on. Its HEADs find the objects that this worker published.
     except JobPaused:
         if lease.undecided:
@@ -170,36 +181,36 @@ def _work(env: Env, trial: Trial, publisher: Publisher, line: Line) -> None:
     # Crash before this: the next epoch finds the rows that were delivered since the last heartbeat at the destination,
     # and records them. It can't if the receiver has removed an object by then (docs/failover.md, what is not proven).
     publisher.deliveries.note(lease.outcomes)
-    _record(env, lease, line)
+    _record(env, lease, lanes)
 
 
 def _give_back_paused(env: Env, trial: Trial) -> None:
     """Release the partition without sending a message. The request that resumes the job sends one, and the partition
     may then be claimed at once."""
     lease, spec = trial.lease, trial.spec
-    env.log("paused", job=spec.job_id, part=lease.manifest.part, undecided=len(lease.undecided))
+    env.log("paused", job=spec.job_id, partition_id=lease.manifest.partition_id, undecided=len(lease.undecided))
     # Crash here: the lease stands still. Nobody takes it over while the job is paused. Afterwards it expires like any
     # other lease.
     lease.release()
-    if not lease.records.intents().paused:
+    if not lease.records.desired_state().paused:
         # The job was resumed or cancelled after this worker saw the pause. The message for that may have found this
         # worker still holding the partition, and is gone. So send another.
-        env.queue.send([CopyPartition.of(spec, lease.manifest.part)])
+        env.queue.send([CopyPartition.of(spec, lease.manifest.partition_id)])
 
 
 def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
     """Decide every row: copy it, or decide it without copying once the job is known to be cancelled."""
     lease = trial.lease
 
-    def copying(index: int) -> None:
+    def copy_row(index: int) -> None:
         lease.check()
         _carry_out(trial, publisher, index, cancel=False)
 
-    def cancelling(index: int) -> None:
+    def cancel_row(index: int) -> None:
         lease.check_while_cancelling()
         _carry_out(trial, publisher, index, cancel=True)
 
-    def in_time(tick: Callable[[], None]) -> None:
+    def tick_in_time(tick: Callable[[], None]) -> None:
         try:
             tick()
         except OutOfTime:
@@ -208,20 +219,20 @@ def _carry_out_rows(env: Env, trial: Trial, publisher: Publisher) -> None:
             trial.give_back()
             raise
 
-    def beating() -> None:
+    def beat() -> None:
         lease.tick()
         publisher.deliveries.tick(lease.outcomes)
 
     try:
         trial.heed_aside()
-        first, stuck = trial.in_order()
-        env.pool.map(copying, first, partial(in_time, beating))
+        untried, tried = trial.in_order()
+        env.pool.map(copy_row, untried, partial(tick_in_time, beat))
         if not trial.set_aside():
-            env.pool.map(copying, stuck, partial(in_time, beating))
+            env.pool.map(copy_row, tried, partial(tick_in_time, beat))
     except JobCancelled:
         trial.forget()
         publisher = replace(publisher, check=lease.check_while_cancelling)
-        env.pool.map(cancelling, lease.undecided, partial(in_time, lease.tick_while_cancelling))
+        env.pool.map(cancel_row, lease.undecided, partial(tick_in_time, lease.tick_while_cancelling))
     except (OutOfTime, JobPaused, Superseded):
         publisher.deliveries.note_if_possible(lease.outcomes)
         raise
@@ -237,9 +248,9 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
     publisher = replace(publisher, notes=trial.notes(index))
     try:
         decide = _cancel if cancel else _publish
-        tried = None if cancel else trial.spent(index)
-        if tried:
-            lease.decide(index, _give_up(lease, publisher, row, tried))
+        tried_row = None if cancel else trial.spent(index)
+        if tried_row:
+            lease.decide(index, _give_up(lease, publisher, row, tried_row))
         else:
             lease.decide(index, decide(lease, publisher, index, row))
     except (OutOfTime, Superseded, JobCancelled, JobPaused):
@@ -257,17 +268,17 @@ def _carry_out(trial: Trial, publisher: Publisher, index: int, *, cancel: bool) 
         lease.decide(index, RowOutcome(row.key, Outcome.FAILED, f"internal error: {error!r}"))
 
 
-def _give_up(lease: HeldLease, publisher: Publisher, row: Row, tried: TriedRow) -> RowOutcome:
+def _give_up(lease: HeldLease, publisher: Publisher, row: Row, tried_row: TriedRow) -> RowOutcome:
     """Return the outcome of a row whose retry budget is used up. Look at the destination once more, since the answer to
     the last try may have been lost. A request still under way may arrive even later, as after a fast cancel."""
     try:
-        found = Deleter(publisher, row).look() if row.method is Method.DELETE else publisher.look(row)
+        outcome = Deleter(publisher, row).look() if row.method is Method.DELETE else publisher.look(row)
     except EftError as error:
         publisher.env.log("last-look-failed", job=publisher.route.job_id, key=row.key, error=str(error))
-        found = None
-    if found and found.outcome is Outcome.COPIED and row.method is Method.MULTIPART:
-        _multipart(lease, publisher, tried.index, row).abandon()
-    return found or given_up(row, tried)
+        outcome = None
+    if outcome and outcome.outcome is Outcome.COPIED and row.method is Method.MULTIPART:
+        _multipart(lease, publisher, tried_row.index, row).abandon()
+    return outcome or given_up(row, tried_row)
 
 
 def _publish(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> RowOutcome:
@@ -291,17 +302,17 @@ def _cancel(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> Row
 
 def _multipart(lease: HeldLease, publisher: Publisher, index: int, row: Row) -> MultipartPublisher:
     manifest = lease.manifest
-    return MultipartPublisher(publisher, row, upload_name(manifest, index), f"{manifest.part}/{index}")
+    return MultipartPublisher(publisher, row, upload_name(manifest, index), f"{manifest.partition_id}/{index}")
 
 
-def _record(env: Env, lease: HeldLease, line: Line) -> None:
+def _record(env: Env, lease: HeldLease, lanes: Lanes) -> None:
     """Record the outcomes of a partition whose rows are all decided, send it to verify, and start the next partition of
     its lane."""
     records, manifest = lease.records, lease.manifest
     records.create_copied(
         CopyRecord(
             job_id=manifest.job_id,
-            part=manifest.part,
+            partition_id=manifest.partition_id,
             epoch=lease.epoch,
             region=env.region,
             rows=tuple(lease.outcomes[index] for index in range(len(manifest.rows))),
@@ -311,6 +322,6 @@ def _record(env: Env, lease: HeldLease, line: Line) -> None:
     )
     # Crash here: copied and recorded, but verify was not started. The sweep sees a copy record without a receipt.
     lease.release(LeasePhase.COPIED)
-    env.queue.send([VerifyPartition.of(line.spec, manifest.part)])
+    env.queue.send([VerifyPartition.of(lanes.spec, manifest.partition_id)])
     # Crash here: the lane stops. The sweep starts it when nothing else of the job moves.
-    line.pass_on(manifest)
+    lanes.pass_on(manifest)

@@ -6,27 +6,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from chalicelib.core import codec, ids
+from chalicelib.core.desired_state import PauseLogKind
+from chalicelib.core.endpoints import Feed
 from chalicelib.core.entries import Condition, Entry, EntryKind, Pointer
 from chalicelib.core.errors import BadRequest, ErrorCode, InUse, Retry, Unknown
 from chalicelib.core.feeds import (
     LOOKED_AT_MAX,
+    Backfill,
+    BackfillState,
     FeedEnds,
-    FeedPlace,
-    Fill,
-    FillState,
+    FeedLocation,
     backfill_name,
     feed_state,
     is_backfill,
     loop_from,
 )
-from chalicelib.core.intents import IntentKind
 from chalicelib.core.lifecycles import DeliveryStatus, FeedState
-from chalicelib.core.model import Feed, OverwriteMode
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.ports import Delivery, Env
-from chalicelib.protocol.catchup import listings
-from chalicelib.protocol.deliveries import furthest
-from chalicelib.protocol.feedlog import FeedLog, History
-from chalicelib.protocol.places import (
+from chalicelib.protocol.catalog import (
     declared_feed,
     ends_of,
     feed_pointers,
@@ -35,12 +33,15 @@ from chalicelib.protocol.places import (
     reading_in,
     target_of,
 )
+from chalicelib.protocol.catchup import listings
+from chalicelib.protocol.deliveries import furthest
+from chalicelib.protocol.feedlog import FeedLog, History
 from chalicelib.protocol.prefixes import check_folder, check_names_left, check_prefix, check_source_folder
 from chalicelib.protocol.probing import check_still_yours
 from chalicelib.protocol.registering import Author, register, unregister
-from chalicelib.protocol.submitting import Place
+from chalicelib.protocol.submitting import Location
 
-FILLS_SHOWN = 5
+BACKFILLS_SHOWN = 5
 BACKFILLS_MAX = 5
 """Maximum number of unfinished back-fills of one feed, since each of them lists the whole source."""
 ROUNDS_PER_PAGE = 10
@@ -56,15 +57,15 @@ class FeedView:
 
 
 @dataclass(frozen=True, slots=True)
-class FillView:
+class BackfillView:
     """The progress of one listing of a feed's source, as far as this Region knows."""
 
     name: str
-    state: FillState
+    state: BackfillState
     since_ms: int
     requested_ms: int
     objects_seen: int = 0
-    arrivals_sent: int = 0
+    events_sent: int = 0
     started_ms: int | None = None
     finished_ms: int | None = None
 
@@ -77,7 +78,7 @@ class FeedDetail:
     state: FeedState | None
     paused_ms: int | None
     """When it was paused, by S3's clock, in milliseconds; None if it isn't paused."""
-    fills: tuple[FillView, ...]
+    backfills: tuple[BackfillView, ...]
     """The latest back-fills, newest first."""
     stopped: str = ""
     """Why the service paused it, and what to do about that; an empty string if the service didn't."""
@@ -91,8 +92,8 @@ class FeedDetail:
 class WantedFeed:
     """A feed as a client wants it to be registered."""
 
-    source: Place
-    target: Place
+    source: Location
+    target: Location
     mode: OverwriteMode
     labels: dict[str, str]
 
@@ -121,30 +122,32 @@ def find_feed(env: Env, tenant: str, name: str) -> FeedView:
     return FeedView(codec.loads(entry.body.encode(), Feed), entry)
 
 
-def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition: Condition) -> tuple[FeedView, bool]:
+def put_feed(
+    env: Env, author: Author, name: str, wanted_feed: WantedFeed, condition: Condition
+) -> tuple[FeedView, bool]:
     """Register a feed or change one, and return it together with True if it is new. Raises InUse if the change would
     move the source or the target, and BadRequest if the endpoints can't be used so."""
     _refuse_declared(env, author.tenant, name)
     pointers: tuple[Pointer, ...] = ()
 
-    def body_after(before: Entry | None) -> str:
+    def body_after(current: Entry | None) -> str:
         nonlocal pointers
-        if before is not None:
-            there = codec.loads(before.body.encode(), Feed)
-            _check_same_ends(there, wanted)
-            return codec.dumps(replace(there, mode=wanted.mode, labels=wanted.labels)).decode()
+        if current is not None:
+            registered = codec.loads(current.body.encode(), Feed)
+            _check_same_ends(registered, wanted_feed)
+            return codec.dumps(replace(registered, mode=wanted_feed.mode, labels=wanted_feed.labels)).decode()
         feed = Feed(
             id=ids.feed_id(author.tenant, name, env.ids.nonce()),
             tenant=author.tenant,
-            source=wanted.source.endpoint,
-            source_prefix=wanted.source.prefix,
-            target=wanted.target.endpoint,
-            target_prefix=wanted.target.prefix,
-            mode=wanted.mode,
+            source=wanted_feed.source.endpoint,
+            source_prefix=wanted_feed.source.prefix,
+            target=wanted_feed.target.endpoint,
+            target_prefix=wanted_feed.target.prefix,
+            mode=wanted_feed.mode,
             name=name,
-            labels=wanted.labels,
+            labels=wanted_feed.labels,
         )
-        ends = _check_ends(env, feed, wanted)
+        ends = _check_ends(env, feed, wanted_feed)
         pointers = feed_pointers(ends)
         # Write this before the entry, so that its time is not later than the first moment at which anybody can know of
         # the feed.
@@ -165,19 +168,20 @@ def put_feed(env: Env, author: Author, name: str, wanted: WantedFeed, condition:
     return view, new
 
 
-def _check_same_ends(before: Feed, wanted: WantedFeed) -> None:
+def _check_same_ends(registered: Feed, wanted_feed: WantedFeed) -> None:
     """Raise InUse if the source or the target would change. Delivery records say what was delivered between exactly
     these two."""
-    source, target = Place(before.source, before.source_prefix), Place(before.target, before.target_prefix)
-    if (wanted.source, wanted.target) != (source, target):
+    source = Location(registered.source, registered.source_prefix)
+    target = Location(registered.target, registered.target_prefix)
+    if (wanted_feed.source, wanted_feed.target) != (source, target):
         raise InUse(
             ErrorCode.IN_USE,
-            f"feed {before.name!r} goes from {source.prefix!r} at {source.endpoint!r} to {target.prefix!r} at "
+            f"feed {registered.name!r} goes from {source.prefix!r} at {source.endpoint!r} to {target.prefix!r} at "
             f"{target.endpoint!r} and nowhere else: make another feed",
         )
 
 
-def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
+def _check_ends(env: Env, feed: Feed, wanted_feed: WantedFeed) -> FeedEnds:
     """Return both endpoints of a feed. Raises BadRequest if one doesn't exist or may not be used so, or if the feed
     could trigger itself, directly or through other feeds."""
     source, target = find_endpoint(env, feed.tenant, feed.source), find_endpoint(env, feed.tenant, feed.target)
@@ -190,20 +194,20 @@ def _check_ends(env: Env, feed: Feed, wanted: WantedFeed) -> FeedEnds:
         raise BadRequest(ErrorCode.NOT_READABLE, f"endpoint {source.id!r} may not be read from: choose another source")
     if not target.writable:
         raise BadRequest(ErrorCode.NOT_WRITABLE, f"endpoint {target.id!r} may not be written to: choose another target")
-    check_source_folder(env, source, feed.source_prefix, text_prefix=wanted.source.text_prefix)
-    check_folder("target", feed.target_prefix, text_prefix=wanted.target.text_prefix)
+    check_source_folder(env, source, feed.source_prefix, text_prefix=wanted_feed.source.text_prefix)
+    check_folder("target", feed.target_prefix, text_prefix=wanted_feed.target.text_prefix)
     check_names_left(source.below(feed.source_prefix), target.below(feed.target_prefix))
     ends = FeedEnds(feed, source, target)
-    for role, end in (("source", source.below(feed.source_prefix)), ("target", target.below(feed.target_prefix))):
-        check_prefix(role, end.prefix)
+    for role, location in (("source", source.below(feed.source_prefix)), ("target", target.below(feed.target_prefix))):
+        check_prefix(role, location.prefix)
     # This Region doesn't know of a feed that is being created in the other Region right now (docs/adr/0019-feeds.md).
-    loop = loop_from(FeedPlace.of(ends), lambda bucket: reading_in(env, bucket))
+    loop = loop_from(FeedLocation.of(ends), lambda bucket: reading_in(env, bucket))
     if loop is None:
         detail = f"feeds take what it writes on to more than {LOOKED_AT_MAX} buckets: choose another target"
         raise BadRequest(ErrorCode.FEED_LOOP, detail)
     if loop:
-        own = {f.id: f.name for f in feeds_of(env, feed.tenant)} | {feed.id: feed.name}
-        path = " -> ".join(own.get(at, "(another tenant's)") for at in loop)
+        own_names = {other.id: other.name for other in feeds_of(env, feed.tenant)} | {feed.id: feed.name}
+        path = " -> ".join(own_names.get(feed_id, "(another tenant's)") for feed_id in loop)
         raise BadRequest(
             ErrorCode.FEED_LOOP, f"what it writes would come back to its source: {path}; choose another target"
         )
@@ -239,41 +243,41 @@ def get_feed(env: Env, tenant: str, name: str) -> FeedDetail:
 
 def pause_feed(env: Env, author: Author, name: str) -> FeedDetail:
     """Ask that newly arriving objects not be delivered. Deliveries under way may still arrive."""
-    return _want(env, author, name, IntentKind.PAUSE)
+    return _set_desired_state(env, author, name, PauseLogKind.PAUSE)
 
 
 def resume_feed(env: Env, author: Author, name: str) -> FeedDetail:
     """Ask that a paused feed go on, and that it deliver the objects that arrived in the meantime."""
-    return _want(env, author, name, IntentKind.RESUME)
+    return _set_desired_state(env, author, name, PauseLogKind.RESUME)
 
 
-def _want(env: Env, author: Author, name: str, kind: IntentKind) -> FeedDetail:
+def _set_desired_state(env: Env, author: Author, name: str, kind: PauseLogKind) -> FeedDetail:
     view = find_feed(env, author.tenant, name)
     log = _log(env, view)
     ends = ends_of(view.entry) if view.entry else None
-    if kind is IntentKind.RESUME and ends is not None and (steering := log.steering()).paused:
-        check_still_yours(env, ends.source, ends.target, strictly=bool(log.stopped(steering)))
-    log.want(kind, author.subject)
-    env.log("feed-intent", feed=view.feed.id, tenant=author.tenant, wanted=kind, by=author.subject)
+    if kind is PauseLogKind.RESUME and ends is not None and (desired := log.desired()).paused:
+        check_still_yours(env, ends.source, ends.target, strictly=bool(log.stopped(desired)))
+    log.set_desired_state(kind, author.subject)
+    env.log("feed-desired-state", feed=view.feed.id, tenant=author.tenant, wanted=kind, by=author.subject)
     return _detail(env, view, log)
 
 
-def back_fill(env: Env, author: Author, name: str, since_ms: int, token: str) -> FillView:
+def request_backfill(env: Env, author: Author, name: str, since_ms: int, token: str) -> BackfillView:
     """Ask for the delivery of all objects that lie at the source and were written at `since_ms` or later. Raises InUse
     if too many back-fills of this feed are unfinished, and KeyReused if the token was used for another back-fill."""
     view = find_feed(env, author.tenant, name)
     log = _log(env, view)
-    fill_name = backfill_name(view.feed.id, token)
+    backfill_id = backfill_name(view.feed.id, token)
     history = log.history()
-    open_ones = [name for name in history.fills if name not in history.done and is_backfill(name)]
-    if fill_name not in history.fills and len(open_ones) >= BACKFILLS_MAX:
+    unfinished = [name for name in history.backfills if name not in history.done and is_backfill(name)]
+    if backfill_id not in history.backfills and len(unfinished) >= BACKFILLS_MAX:
         raise InUse(
-            ErrorCode.IN_USE, f"{len(open_ones)} back-fills of feed {name!r} are not finished: wait for one of them"
+            ErrorCode.IN_USE, f"{len(unfinished)} back-fills of feed {name!r} are not finished: wait for one of them"
         )
-    now, nonce = env.clock.now_ms(), env.ids.nonce()
-    fill = log.order(Fill(view.feed.id, fill_name, since_ms, env.region, now, nonce, author.subject))
-    env.log("feed-backfill", feed=view.feed.id, tenant=author.tenant, fill=fill_name, by=author.subject)
-    return _fill_view(env, log, fill, paused=history.steering.paused)
+    now_ms, nonce = env.clock.now_ms(), env.ids.nonce()
+    backfill = log.order(Backfill(view.feed.id, backfill_id, since_ms, env.region, now_ms, nonce, author.subject))
+    env.log("feed-backfill", feed=view.feed.id, tenant=author.tenant, backfill=backfill_id, by=author.subject)
+    return _backfill_view(env, log, backfill, paused=history.desired.paused)
 
 
 def _log(env: Env, view: FeedView) -> FeedLog:
@@ -282,40 +286,44 @@ def _log(env: Env, view: FeedView) -> FeedLog:
 
 def _detail(env: Env, view: FeedView, log: FeedLog) -> FeedDetail:
     history = log.history()
-    steering = history.steering
-    paused_ms = steering.changed_ms if steering.paused else None
-    fills = tuple(_fills(env, log, history))
-    stopped = log.stopped(steering)
-    state = feed_state(paused=steering.paused, stopped=bool(stopped))
-    return FeedDetail(view, state, paused_ms, fills, stopped)
+    desired = history.desired
+    paused_ms = desired.changed_ms if desired.paused else None
+    backfills = tuple(_backfills(env, log, history))
+    stopped = log.stopped(desired)
+    state = feed_state(paused=desired.paused, stopped=bool(stopped))
+    return FeedDetail(view, state, paused_ms, backfills, stopped)
 
 
-def _fills(env: Env, log: FeedLog, history: History) -> Iterable[FillView]:
-    for name in history.fills[:FILLS_SHOWN]:
-        fill = log.fill(name)
-        if fill is not None:
-            yield _fill_view(env, log, fill, paused=history.steering.paused)
+def _backfills(env: Env, log: FeedLog, history: History) -> Iterable[BackfillView]:
+    for name in history.backfills[:BACKFILLS_SHOWN]:
+        backfill = log.backfill(name)
+        if backfill is not None:
+            yield _backfill_view(env, log, backfill, paused=history.desired.paused)
 
 
-def _fill_view(env: Env, log: FeedLog, fill: Fill, *, paused: bool) -> FillView:
-    asked = FillView(fill.name, FillState.WAITING, fill.since_ms, fill.requested_ms)
-    filled = log.filled(fill.name)
-    if filled is not None:
+def _backfill_view(env: Env, log: FeedLog, backfill: Backfill, *, paused: bool) -> BackfillView:
+    waiting = BackfillView(backfill.name, BackfillState.WAITING, backfill.since_ms, backfill.requested_ms)
+    backfill_done = log.backfill_done(backfill.name)
+    if backfill_done is not None:
         return replace(
-            asked,
-            state=FillState.DONE,
-            objects_seen=filled.objects_seen,
-            arrivals_sent=filled.arrivals_sent,
-            started_ms=filled.started_ms,
-            finished_ms=filled.finished_ms,
+            waiting,
+            state=BackfillState.DONE,
+            objects_seen=backfill_done.objects_seen,
+            events_sent=backfill_done.events_sent,
+            started_ms=backfill_done.started_ms,
+            finished_ms=backfill_done.finished_ms,
         )
     # Both Regions may have listed the source, one after the other. The one that got further counts.
-    at = max(listings(env, log.feed_id, fill.name), key=lambda found: found.objects_seen, default=None)
-    if at is None:
-        return asked
-    state = FillState.WAITING if paused else FillState.RUNNING
+    listing = max(listings(env, log.feed_id, backfill.name), key=lambda listing: listing.objects_seen, default=None)
+    if listing is None:
+        return waiting
+    state = BackfillState.WAITING if paused else BackfillState.RUNNING
     return replace(
-        asked, state=state, objects_seen=at.objects_seen, arrivals_sent=at.arrivals_sent, started_ms=at.started_ms
+        waiting,
+        state=state,
+        objects_seen=listing.objects_seen,
+        events_sent=listing.events_sent,
+        started_ms=listing.started_ms,
     )
 
 
@@ -324,7 +332,7 @@ def _fill_view(env: Env, log: FeedLog, fill: Fill, *, paused: bool) -> FillView:
 
 @dataclass(frozen=True, slots=True)
 class WantedDeliveries:
-    """A filter for a feed's deliveries: every condition that is given must hold."""
+    """A filter for a feed's deliveries. A delivery must meet every condition that is set."""
 
     status: DeliveryStatus | None
     key: str | None
@@ -333,7 +341,7 @@ class WantedDeliveries:
     since_ms: int
     until_ms: int
 
-    def holds(self, delivery: Delivery) -> bool:
+    def matches(self, delivery: Delivery) -> bool:
         return (
             self.since_ms <= delivery.at_ms < self.until_ms
             and (self.status is None or delivery.status is self.status)
@@ -350,39 +358,42 @@ class DeliveriesView:
 
 
 def list_deliveries(
-    env: Env, tenant: str, name: str, wanted: WantedDeliveries, cursor: str | None, limit: int
+    env: Env, tenant: str, name: str, delivery_filter: WantedDeliveries, cursor: str | None, limit: int
 ) -> DeliveriesView:
     """Return a page of a feed's deliveries, with one delivery for each version of an object, even if both Regions noted
     it."""
     feed = find_feed(env, tenant, name).feed
-    if wanted.key is not None:
-        return _of_key(env, feed, wanted.key, wanted, cursor, limit)
-    found: list[Delivery] = []
+    if delivery_filter.key is not None:
+        return _of_key(env, feed, delivery_filter.key, delivery_filter, cursor, limit)
+    deliveries: list[Delivery] = []
     for _ in range(ROUNDS_PER_PAGE):
-        left = limit - len(found)
-        page = env.ledger.list_deliveries(feed.id, wanted.since_ms, wanted.until_ms, cursor, left)
-        for said in page.said:
-            newest = furthest(said.now or (said.delivery,))
-            # Skip an item that the other Region's item has overtaken: that one is listed at a place of its own.
-            if newest.region == said.delivery.region and wanted.holds(newest):
-                found.append(newest)
+        page = env.ledger.list_deliveries(
+            feed.id, delivery_filter.since_ms, delivery_filter.until_ms, cursor, limit - len(deliveries)
+        )
+        for statement in page.said:
+            newest = furthest(statement.now or (statement.delivery,))
+            # Skip an item that the other Region's item has overtaken. The other item is listed at its own position.
+            if newest.region == statement.delivery.region and delivery_filter.matches(newest):
+                deliveries.append(newest)
         cursor = page.cursor
-        if cursor is None or len(found) == limit:
+        if cursor is None or len(deliveries) == limit:
             break
-    return DeliveriesView(tuple(found), cursor)
+    return DeliveriesView(tuple(deliveries), cursor)
 
 
-def _of_key(env: Env, feed: Feed, key: str, wanted: WantedDeliveries, cursor: str | None, limit: int) -> DeliveriesView:
+def _of_key(
+    env: Env, feed: Feed, key: str, delivery_filter: WantedDeliveries, cursor: str | None, limit: int
+) -> DeliveriesView:
     """Return the deliveries of one key. They come from the table itself, which doesn't lag behind this Region's own
     notes as the index does."""
     versions: dict[str, list[Delivery]] = {}
     for delivery in env.ledger.get_deliveries(feed.id, key):
         versions.setdefault(delivery.pin, []).append(delivery)
-    known = sorted((furthest(items) for items in versions.values()), key=_place, reverse=True)
-    found = [d for d in known if wanted.holds(d) and (cursor is None or _place(d) < cursor)]
-    return DeliveriesView(tuple(found[:limit]), _place(found[limit - 1]) if len(found) > limit else None)
+    newest_first = sorted((furthest(items) for items in versions.values()), key=_position, reverse=True)
+    matching = [d for d in newest_first if delivery_filter.matches(d) and (cursor is None or _position(d) < cursor)]
+    return DeliveriesView(tuple(matching[:limit]), _position(matching[limit - 1]) if len(matching) > limit else None)
 
 
-def _place(delivery: Delivery) -> str:
-    """Return where a version's delivery stands among those of its key, as text that sorts the newest last."""
+def _position(delivery: Delivery) -> str:
+    """Return the position of a version's delivery among those of its key, as text that sorts the newest last."""
     return f"{delivery.at_ms:015d}.{hashlib.sha256(delivery.pin.encode()).hexdigest()[:32]}"

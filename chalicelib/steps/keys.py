@@ -24,25 +24,30 @@ def run(env: Env, until_ms: int) -> None:
 
 def _refresh(env: Env, issuer: Issuer) -> None:
     bucket = env.control_buckets[env.region]
-    before = _kept(env, issuer)
-    if not due(before, env.clock.now_ms(), env.policy.keys_refresh_ms):
+    old_record = _stored_record(env, issuer)
+    if not due(old_record, env.clock.now_ms(), env.policy.keys_refresh_ms):
         return
     try:
-        found = published(env.key_source.fetch(issuer.jwks_url))
+        published_keys = published(env.key_source.fetch(issuer.jwks_url))
     except (EftError, UnusableKeys) as error:
         # The record is left as it is, so the next sweep asks again.
-        checked_ms = before.checked_ms if before else None
+        checked_ms = old_record.checked_ms if old_record else None
         env.log("keys-not-refreshed", issuer=issuer.name, error=str(error), checked_ms=checked_ms)
         return
-    after = merge(before, issuer.name, found, env.clock.now_ms(), env.policy.keys_grace_ms)
+    new_record = merge(old_record, issuer.name, published_keys, env.clock.now_ms(), env.policy.keys_grace_ms)
     # Crash here: the next sweep asks again.
-    write_keys(env.store, bucket, after)
-    if before is None or before.keys != after.keys:
-        published_now = sorted(found)
-        env.log("keys-changed", issuer=issuer.name, published=published_now, left=sorted(after.keys.keys() - found))
+    write_keys(env.store, bucket, new_record)
+    if old_record is None or old_record.keys != new_record.keys:
+        published_ids = sorted(published_keys)
+        env.log(
+            "keys-changed",
+            issuer=issuer.name,
+            published=published_ids,
+            left=sorted(new_record.keys.keys() - published_keys),
+        )
 
 
-def _kept(env: Env, issuer: Issuer) -> KeyRecord | None:
+def _stored_record(env: Env, issuer: Issuer) -> KeyRecord | None:
     try:
         return read_keys(env.store, env.control_buckets[env.region], issuer.name)
     except Corrupt as error:

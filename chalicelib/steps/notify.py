@@ -35,23 +35,23 @@ SOON_MS = 1000
 
 def fan_out(env: Env, notice: Notice) -> None:
     """Send one message for each of the tenant's webhooks that subscribes to the notice."""
-    wanting = [
+    webhook_names = [
         entry.name
         for entry in env.registry.of_tenant(EntryKind.WEBHOOK, notice.tenant)
         if (hook := _live(entry)) is not None and hook.wants(notice.topic)
     ]
-    if not wanting:
+    if not webhook_names:
         return
     # Crash after some messages are sent: the notice comes again, and all messages are sent again under the same ids.
-    env.queue.send_notices([notification(notice, name) for name in wanting])
+    env.queue.send_notices([notification(notice, name) for name in webhook_names])
 
 
 def post(env: Env, waiting: Notification) -> None:
     """Post a notification if it is due. If the post fails, send the message again with a delay, or give it up."""
-    now = env.clock.now_ms()
-    if waiting.not_before_ms - now >= SOON_MS:
+    now_ms = env.clock.now_ms()
+    if waiting.not_before_ms - now_ms >= SOON_MS:
         # Queues delay by 15 minutes at most, so a longer wait takes several messages, one after another.
-        env.queue.send_notices([waiting], delay_ms=waiting.not_before_ms - now)
+        env.queue.send_notices([waiting], delay_ms=waiting.not_before_ms - now_ms)
         return
     entry = env.registry.get(EntryKind.WEBHOOK, waiting.tenant, waiting.webhook)
     hook = _live(entry)
@@ -67,7 +67,7 @@ def post(env: Env, waiting: Notification) -> None:
     state = NOTIFICATION.after(NotificationState.WAITING, event)
     if state is NotificationState.WAITING:
         # Crash before this: the message comes again by itself, and is posted once more as the same attempt.
-        _again(env, waiting, failure, answer.retry_after_ms if isinstance(answer, Reply) else None)
+        _retry_later(env, waiting, failure, answer.retry_after_ms if isinstance(answer, Reply) else None)
     elif state is NotificationState.GIVEN_UP:
         _give_up(env, waiting, failure)
 
@@ -79,17 +79,17 @@ def _live(entry: Entry | None) -> Webhook | None:
 def _post(env: Env, hook: Webhook, waiting: Notification) -> Reply | Retry:
     body = waiting.body.encode()
     try:
-        return env.courier.post(hook.url, headers(hook, waiting.message_id, body, env.clock.now_ms()), body)
+        return env.webhook_client.post(hook.url, headers(hook, waiting.message_id, body, env.clock.now_ms()), body)
     except Retry as error:
         return error
 
 
-def _again(env: Env, waiting: Notification, failure: str, retry_after_ms: int | None) -> None:
+def _retry_later(env: Env, waiting: Notification, failure: str, retry_after_ms: int | None) -> None:
     posts = waiting.attempt + 1
-    wait = wait_ms(waiting.attempt, retry_after_ms, env.policy, env.rng.uniform())
-    env.log("notification-again", **_about(waiting), error=failure, wait_ms=wait)
-    due = replace(waiting, attempt=posts, not_before_ms=env.clock.now_ms() + wait)
-    env.queue.send_notices([due], delay_ms=wait)
+    delay_ms = wait_ms(waiting.attempt, retry_after_ms, env.policy, env.rng.uniform())
+    env.log("notification-again", **_about(waiting), error=failure, wait_ms=delay_ms)
+    postponed = replace(waiting, attempt=posts, not_before_ms=env.clock.now_ms() + delay_ms)
+    env.queue.send_notices([postponed], delay_ms=delay_ms)
 
 
 def _give_up(env: Env, waiting: Notification, failure: str) -> None:
@@ -111,8 +111,8 @@ def _about(waiting: Notification) -> dict[str, object]:
 def _disable(env: Env, entry: Entry) -> None:
     """Disable a webhook whose receiver answered 410: it wants no more notifications at all."""
     author = Author(entry.tenant, SERVICE, "")
-    off = replace(codec.loads(entry.body.encode(), Webhook), disabled=True)
-    body = codec.dumps(off).decode()
+    disabled = replace(codec.loads(entry.body.encode(), Webhook), disabled=True)
+    body = codec.dumps(disabled).decode()
     try:
         register(
             env,
@@ -131,13 +131,15 @@ def _disable(env: Env, entry: Entry) -> None:
 
 def _note(env: Env, entry: Entry, failure: str) -> None:
     """Record the result of a post, for the tenant to see. Two posts at the same time may count as one."""
-    now = env.clock.now_ms()
+    now_ms = env.clock.now_ms()
     try:
-        known = env.ledger.get_webhook_health(entry.tenant, entry.name)
-        mine = next((health for health in known if health.region == env.region), None)
-        if mine is None or max(mine.success_ms or 0, mine.failure_ms or 0) < entry.created_ms:
-            mine = WebhookHealth(entry.tenant, entry.name, env.region)
-        env.ledger.put_webhook_health(after_failure(mine, now, failure) if failure else after_success(mine, now))
+        all_health = env.ledger.get_webhook_health(entry.tenant, entry.name)
+        health = next((item for item in all_health if item.region == env.region), None)
+        if health is None or max(health.success_ms or 0, health.failure_ms or 0) < entry.created_ms:
+            health = WebhookHealth(entry.tenant, entry.name, env.region)
+        env.ledger.put_webhook_health(
+            after_failure(health, now_ms, failure) if failure else after_success(health, now_ms)
+        )
     except Retry as error:
         # The post itself was made. Posting it again would be worse than not showing its result.
         env.log("webhook-health-not-noted", tenant=entry.tenant, webhook=entry.name, error=str(error))

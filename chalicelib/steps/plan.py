@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from chalicelib.core import ids
 from chalicelib.core.errors import ErrorCode, NotYet, Unknown
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.lifecycles import PlanState
-from chalicelib.core.model import JobSpec, Link, Manifest, Outcome, Row
+from chalicelib.core.manifests import LogEntry, Manifest
 from chalicelib.core.planned import Approval, PlanFacts, PlanSummary, plan_state, predicted
 from chalicelib.core.progress import Progress, derive
-from chalicelib.core.sweep import in_line, waiting
+from chalicelib.core.rows import Outcome, Row
+from chalicelib.core.sweep import to_start, waiting
 from chalicelib.ports import CopyPartition, Env, JobItems, PlanRange, Task
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.paging import NAMES_PER_RESUME, page_of
@@ -36,7 +38,7 @@ class PlanView:
 class PlannedRow:
     """One row of a plan and its predicted outcome."""
 
-    part: str
+    partition_id: str
     row: Row
     outcome: Outcome
 
@@ -68,7 +70,7 @@ def get_plan(env: Env, tenant: str, plan_id: str) -> PlanView:
     records = ControlRecords(env, spec.control_region).job(plan_id)
     summary, approval = records.summary(), records.approval()
     # Nobody asks whether an approved plan is cancelled: its job shows that.
-    cancelled = approval is None and (items.terminal is not None or records.intents().cancelled)
+    cancelled = approval is None and (items.terminal is not None or records.desired_state().cancelled)
     state = _state(env, summary, cancelled=cancelled, approved=approval is not None)
     progress = derive(items.plans, (), None, env.clock.now_ms())
     return PlanView(spec, state, progress, summary, approval, _expires_ms(env, summary) if summary else None)
@@ -87,11 +89,11 @@ def list_planned(
     spec, _ = find_plan(env, tenant, plan_id)
     records = ControlRecords(env, spec.control_region).job(plan_id)
 
-    def rows_of(link: Link) -> Sequence[tuple[Row, Outcome]]:
-        return [(row, predicted(row)) for row in link.rows] if isinstance(link, Manifest) and not link.aside else []
+    def rows_of(entry: LogEntry) -> Sequence[tuple[Row, Outcome]]:
+        return [(row, predicted(row)) for row in entry.rows] if isinstance(entry, Manifest) and not entry.aside else []
 
-    found, following = page_of(records, cursor, limit, rows_of, lambda row: outcome in (None, row[1]))
-    return RowPage(tuple(PlannedRow(part, row, outcome) for part, (row, outcome) in found), following)
+    page, next_cursor = page_of(records, cursor, limit, rows_of, lambda row: outcome in (None, row[1]))
+    return RowPage(tuple(PlannedRow(partition_id, row, outcome) for partition_id, (row, outcome) in page), next_cursor)
 
 
 def approve(env: Env, tenant: str, plan_id: str) -> None:
@@ -99,8 +101,8 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
     is unfinished, cancelled or expired."""
     spec, items = find_plan(env, tenant, plan_id)
     records = ControlRecords(env, spec.control_region).job(plan_id)
-    end = items.terminal or records.terminal()
-    if end is not None and records.approval() is not None:
+    terminal = items.terminal or records.terminal()
+    if terminal is not None and records.approval() is not None:
         return
     if records.approval() is None:
         _check_approvable(env, records)
@@ -113,11 +115,11 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
     env.ledger.put_job(spec)
     # Start split too: it settles the job if there is nothing to copy.
     tasks: list[Task] = [PlanRange.of(spec, ids.ROOT_RANGE)]
-    survey = records.survey(limit=NAMES_PER_RESUME, planned_first=True)
+    snapshot = records.snapshot(limit=NAMES_PER_RESUME, planned_first=True)
     # Send the messages even if the plan had been approved before. Perhaps this very request did that, and the client
     # never got the answer.
-    parts = in_line(waiting(survey), spec.priority, env.policy)
-    tasks += [CopyPartition.of(spec, part) for part in sorted(parts)]
+    partition_ids = to_start(waiting(snapshot), spec.priority, env.policy)
+    tasks += [CopyPartition.of(spec, partition_id) for partition_id in sorted(partition_ids)]
     env.queue.send(tasks)
     env.log("plan-approved", job=plan_id, tenant=tenant)
 
@@ -125,10 +127,10 @@ def approve(env: Env, tenant: str, plan_id: str) -> None:
 def _check_approvable(env: Env, records: JobRecords) -> None:
     """Raise NotYet unless a plan that has no approval can get one."""
     plan_id, summary = records.job_id, records.summary()
-    state = _state(env, summary, cancelled=records.intents().cancelled, approved=False)
+    state = _state(env, summary, cancelled=records.desired_state().cancelled, approved=False)
     if state is not PlanState.PLANNED:
-        code, why = _NOT_APPROVABLE[state]
-        raise NotYet(code, f"{plan_id} {why}")
+        code, reason = _NOT_APPROVABLE[state]
+        raise NotYet(code, f"{plan_id} {reason}")
 
 
 _NOT_APPROVABLE = {

@@ -21,14 +21,15 @@ from chalicelib.core.errors import (
     PreconditionFailed,
     Retry,
 )
+from chalicelib.core.jobs import JobSpec, ReportMade, Terminal
 from chalicelib.core.leases import Observation
-from chalicelib.core.model import JobSpec, Properties, ReportMade, Terminal
+from chalicelib.core.objects import Properties
 from chalicelib.core.report import CONTENT_TYPES, Rendered, ReportFormat, file_name, opening, render
 from chalicelib.ports import Env, MakeReport, Part, Placement, SourceRef
 from chalicelib.protocol.jobs import find_job
 from chalicelib.protocol.records import ControlRecords, JobRecords
 from chalicelib.protocol.reports import Draft, Piece, ReportRecords
-from chalicelib.protocol.table import tell
+from chalicelib.protocol.table import put_best_effort
 
 LINK_S = 900
 """How long a link is valid, in seconds. It is meant for the client that just asked for it; another request gives a new
@@ -56,38 +57,38 @@ class ReportView:
     expires_ms: int
 
 
-def fetch(env: Env, tenant: str, job_id: str, report: ReportFormat) -> ReportView | None:
+def fetch(env: Env, tenant: str, job_id: str, report_format: ReportFormat) -> ReportView | None:
     """Return a link to the report, or None if it is being made. Raises NotYet if the job is not settled."""
     spec, items = find_job(env, tenant, job_id)
     control = ControlRecords(env, spec.control_region)
-    end = items.terminal or control.job(job_id).terminal()
-    if end is None:
+    terminal = items.terminal or control.job(job_id).terminal()
+    if terminal is None:
         raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"{job_id} is not settled yet")
-    made = ReportRecords(control, job_id, report).made()
-    if made is None:
-        _order(env, spec, report)
+    report_made = ReportRecords(control, job_id, report_format).made()
+    if report_made is None:
+        _order(env, spec, report_format)
         return None
     url = env.store.presign(
         control.bucket,
-        ReportRecords(control, job_id, report).whole,
+        ReportRecords(control, job_id, report_format).whole,
         expires_s=LINK_S,
-        file_name=file_name(job_id, report),
-        content_type=CONTENT_TYPES[report],
+        file_name=file_name(job_id, report_format),
+        content_type=CONTENT_TYPES[report_format],
     )
-    return ReportView(made, end, url, env.clock.now_ms() + LINK_S * 1000)
+    return ReportView(report_made, terminal, url, env.clock.now_ms() + LINK_S * 1000)
 
 
-def _order(env: Env, spec: JobSpec, report: ReportFormat) -> None:
+def _order(env: Env, spec: JobSpec, report_format: ReportFormat) -> None:
     """Have the report made, unless this Region ordered it a short time ago."""
-    note = _note(env, spec.job_id, report)
-    before = env.ledger.get_observation(spec.job_id, note.subject, env.region)
-    if before is not None and note.since_ms - before.since_ms < ASK_AGAIN_MS:
+    note = _note(env, spec.job_id, report_format)
+    earlier_note = env.ledger.get_observation(spec.job_id, note.subject, env.region)
+    if earlier_note is not None and note.since_ms - earlier_note.since_ms < ASK_AGAIN_MS:
         return
-    env.queue.send([MakeReport.of(spec, report)])
+    env.queue.send([MakeReport.of(spec, report_format)])
     # Crash here: the report is ordered, but the order is not noted. The next request orders it again, which is
     # harmless.
     env.ledger.put_observation(note)
-    env.log("report-ordered", job=spec.job_id, report=report)
+    env.log("report-ordered", job=spec.job_id, report=report_format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +98,24 @@ class _Ordered:
     report: ReportFormat
 
 
-def _note(env: Env, job_id: str, report: ReportFormat) -> Observation:
+def _note(env: Env, job_id: str, report_format: ReportFormat) -> Observation:
     """Return a note that this Region is making the report now, so that requests in the meantime need not order it."""
-    return Observation.of(job_id, f"report-{report}", env.region, _Ordered(report), env.clock.now_ms())
+    return Observation.of(job_id, f"report-{report_format}", env.region, _Ordered(report_format), env.clock.now_ms())
 
 
 def run(env: Env, task: MakeReport, deadline_ms: int) -> None:
     """Make a report, or continue one."""
-    job_id, report = task.job_id, task.format
+    job_id, report_format = task.job_id, task.format
     control = ControlRecords(env, task.control_region)
     records = control.job(job_id)
     spec = records.spec()
     if spec is None or records.terminal() is None:
-        env.log("report-nothing-to-do", job=job_id, report=report)
+        env.log("report-nothing-to-do", job=job_id, report=report_format)
         return
-    reports = ReportRecords(control, job_id, report)
+    reports = ReportRecords(control, job_id, report_format)
     if reports.made() is None:
         # Crash here, or no answer from the table: the report is ordered once more, which is harmless.
-        tell(env, env.ledger.put_observation, _note(env, job_id, report))
+        put_best_effort(env, env.ledger.put_observation, _note(env, job_id, report_format))
         _Maker(env, records, spec, reports, min(deadline_ms - RESERVE_MS, env.clock.now_ms() + RUN_MS)).make()
 
 
@@ -127,23 +128,29 @@ class _Maker:
     until_ms: int
 
     def make(self) -> None:
-        tail = self._cut()
-        if tail is None:
+        last_piece = self._write_pieces()
+        if last_piece is None:
             # Crash before the send: the message that brought us here comes again by itself, later.
             self.env.queue.send([MakeReport.of(self.spec, self.reports.format)])
             return
-        made = self._small(tail) if tail.ordinal == 1 else self._large(tail)
+        report_made = self._small(last_piece) if last_piece.ordinal == 1 else self._large(last_piece)
         # Crash here: the report is complete, but not recorded as made. The next maker finds it complete, and records
         # it.
-        self.reports.create_made(made)
-        self.env.log("report-made", job=made.job_id, report=made.format, rows=made.rows, bytes=made.bytes)
+        self.reports.create_made(report_made)
+        self.env.log(
+            "report-made",
+            job=report_made.job_id,
+            report=report_made.format,
+            rows=report_made.rows,
+            bytes=report_made.bytes,
+        )
 
-    def _cut(self) -> Draft | None:
+    def _write_pieces(self) -> Draft | None:
         """Write all missing pieces except the last one, and return the last one as a draft. Return None if there was no
         time for all of them."""
-        draft = self._begun()
-        for part, rendered in self._rendered(draft.upto):
-            draft = draft.and_then(part, rendered)
+        draft = self._last_draft()
+        for partition_id, rendered in self._rendered(draft.upto):
+            draft = draft.and_then(partition_id, rendered)
             full = len(draft.body) >= self.env.policy.report_piece_bytes
             if full:
                 self.reports.create_piece(draft)
@@ -156,7 +163,7 @@ class _Maker:
                 return None
         return draft
 
-    def _begun(self) -> Draft:
+    def _last_draft(self) -> Draft:
         """Return the draft at which the last maker stopped."""
         pieces = self.reports.pieces()
         upto = pieces[-1].upto if pieces else ""
@@ -165,32 +172,34 @@ class _Maker:
 
     def _rendered(self, after: str) -> Iterator[tuple[str, Rendered]]:
         """Yield what each partition after `after` adds to the report. Read a few partitions at a time, in parallel."""
-        parts = self.records.receipts_after(after)
-        while batch := list(islice(parts, PARTITIONS_IN_MEMORY)):
+        receipts = self.records.receipts_after(after)
+        while batch := list(islice(receipts, PARTITIONS_IN_MEMORY)):
             yield from zip(batch, map(self._render, batch, self.env.pool.map(self._read, batch)), strict=True)
 
-    def _read(self, part: str) -> tuple[bytes, bytes]:
-        manifest, receipt = self.records.link_bytes(part), self.records.receipt_bytes(part)
+    def _read(self, partition_id: str) -> tuple[bytes, bytes]:
+        manifest, receipt = self.records.entry_bytes(partition_id), self.records.receipt_bytes(partition_id)
         if manifest is None or receipt is None:
-            raise Corrupt("RecordVanished", f"{self.spec.job_id}: {part} has no manifest, or its receipt is gone")
+            raise Corrupt(
+                "RecordVanished", f"{self.spec.job_id}: {partition_id} has no manifest, or its receipt is gone"
+            )
         return manifest, receipt
 
-    def _render(self, part: str, bodies: tuple[bytes, bytes]) -> Rendered:
+    def _render(self, partition_id: str, bodies: tuple[bytes, bytes]) -> Rendered:
         try:
             return render(self.reports.format, self.spec.source.bucket.name, *bodies)
         except ValueError as error:
-            raise Corrupt("ReceiptDiffers", f"{self.spec.job_id}: {part}: {error}") from error
+            raise Corrupt("ReceiptDiffers", f"{self.spec.job_id}: {partition_id}: {error}") from error
 
-    # --- the whole --------------------------------------------------------------------------------------------
+    # --- the whole report -------------------------------------------------------------------------------------
 
-    def _small(self, tail: Draft) -> ReportMade:
+    def _small(self, last_piece: Draft) -> ReportMade:
         """Write a report that fits into one piece directly, without joining pieces."""
-        self.reports.create_whole(tail.body)
-        return self._made(tail.rows, len(tail.body), hashlib.sha256(tail.body).hexdigest())
+        self.reports.create_whole(last_piece.body)
+        return self._made(last_piece.rows, len(last_piece.body), hashlib.sha256(last_piece.body).hexdigest())
 
-    def _large(self, tail: Draft) -> ReportMade:
-        if tail.body:
-            self.reports.create_piece(tail)
+    def _large(self, last_piece: Draft) -> ReportMade:
+        if last_piece.body:
+            self.reports.create_piece(last_piece)
         # Crash here: the next maker finds every piece there, and joins them.
         pieces = self.reports.pieces()
         if not self.reports.is_whole():
@@ -206,13 +215,13 @@ class _Maker:
         # Crash here, or anywhere below: nothing of the upload is visible, the bucket's lifecycle rule aborts it in a
         # week, and the next maker begins an upload of its own.
 
-        def copied(numbered: tuple[int, Piece]) -> Part:
+        def copy_piece(numbered: tuple[int, Piece]) -> Part:
             number, piece = numbered
             source = SourceRef(bucket, piece.key, piece.etag)
             return store.upload_part_copy(upload, number, source, 0, piece.size - 1, whole=True)
 
         try:
-            parts = self.env.pool.map(copied, enumerate(pieces, start=1))
+            parts = self.env.pool.map(copy_piece, enumerate(pieces, start=1))
             store.complete(upload, parts, None, sum(piece.size for piece in pieces), None)
         except EftError as error:
             # Perhaps another maker was faster, or this very Complete took effect; then the report is there. If Complete
@@ -227,14 +236,14 @@ class _Maker:
     def _digest(self, pieces: Sequence[Piece]) -> str:
         """Return the SHA-256 of the whole report. It is computed from the pieces, a few of which are in memory at a
         time."""
-        found = hashlib.sha256()
+        sha256 = hashlib.sha256()
         for start in range(0, len(pieces), PIECES_IN_MEMORY):
             keys = [piece.key for piece in pieces[start : start + PIECES_IN_MEMORY]]
             for body in self.env.pool.map(lambda key: self.env.store.get(self.reports.bucket, key), keys):
                 if body is None:
                     raise Retry("PieceExpired", f"a piece of {self.reports.whole} is gone: it is made again")
-                found.update(body)
-        return found.hexdigest()
+                sha256.update(body)
+        return sha256.hexdigest()
 
     def _made(self, rows: int, size: int, digest: str) -> ReportMade:
         return ReportMade(self.spec.job_id, self.reports.format, rows, size, digest)

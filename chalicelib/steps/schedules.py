@@ -13,8 +13,8 @@ from itertools import islice
 from chalicelib.core import codec, ids
 from chalicelib.core.entries import Condition, Entry, EntryKind
 from chalicelib.core.errors import BadRequest, ErrorCode, KeyReused, Retry, Unusable
+from chalicelib.core.jobs import JobSpec, Terminal
 from chalicelib.core.leases import Observation
-from chalicelib.core.model import JobSpec, Terminal
 from chalicelib.core.schedules import LATE_MS, Overlap, Run, RunState, Schedule, check_times, due, missed
 from chalicelib.ports import Env
 from chalicelib.protocol.accepting import accept, prepare
@@ -23,7 +23,7 @@ from chalicelib.protocol.regions import storage_reachable
 from chalicelib.protocol.registering import Author, live, register, unregister
 from chalicelib.protocol.schedules import Registered, RunRecords, job_of, live_schedules, schedules_of, submission_of
 from chalicelib.protocol.submitting import Submission, spec_of
-from chalicelib.protocol.table import tell
+from chalicelib.protocol.table import put_best_effort
 
 SCHEDULES = "schedules"
 """The "job" under which a Region notes, for each schedule, up to which occurrence all work is done."""
@@ -43,20 +43,20 @@ def run(env: Env, until_ms: int) -> None:
     This costs two queries, and a few requests to S3 for each schedule that has something due. An occurrence for which
     there was no time, or whose Region can't be reached, is due again at the next sweep.
     """
-    found = live_schedules(env)
-    if not found:
+    schedules = live_schedules(env)
+    if not schedules:
         return
     now_ms, handled = env.clock.now_ms(), _handled(env)
     reachable = {region for region in env.control_buckets if storage_reachable(env, region)}
-    todo = [
-        (one, when)
-        for one in found
-        if one.schedule.control_region in reachable
-        and (when := due(one.schedule, handled.get(one.schedule.id, 0), now_ms))
+    due_schedules = [
+        (registered, occurrences)
+        for registered in schedules
+        if registered.schedule.control_region in reachable
+        and (occurrences := due(registered.schedule, handled.get(registered.schedule.id, 0), now_ms))
     ]
     # The longest overdue schedules come first, so that each gets its turn.
-    todo.sort(key=lambda pair: pair[1][0])
-    env.part_pool.map(lambda pair: _in_time(env, *pair, until_ms), todo)
+    due_schedules.sort(key=lambda pair: pair[1][0])
+    env.part_pool.map(lambda pair: _in_time(env, *pair, until_ms), due_schedules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +69,59 @@ class Handled:
 def _handled(env: Env) -> dict[str, int]:
     """Return, for each schedule id, up to which occurrence all work is done, as either Region has noted it. This is a
     hint that saves reading the records."""
-    found: dict[str, int] = {}
+    latest_ms: dict[str, int] = {}
     for observation in env.ledger.job_items(SCHEDULES).observations:
         if (handled := observation.note(Handled)) is not None:
-            found[observation.subject] = max(found.get(observation.subject, 0), handled.occurrence_ms)
-    return found
+            latest_ms[observation.subject] = max(latest_ms.get(observation.subject, 0), handled.occurrence_ms)
+    return latest_ms
 
 
-def _in_time(env: Env, one: Registered, occurrences: Sequence[int], until_ms: int) -> None:
+def _in_time(env: Env, registered: Registered, occurrences: Sequence[int], until_ms: int) -> None:
     if env.clock.now_ms() >= until_ms:
         return
     try:
-        _carry_out(env, one, occurrences)
+        _carry_out(env, registered, occurrences)
     except Exception as error:  # noqa: BLE001 - one schedule's trouble must not hold up the others
         expected = isinstance(error, Retry | BadRequest | Unusable)
-        env.log("schedule-waits", schedule=one.schedule.id, error=repr(error), trace=not expected)
+        env.log("schedule-waits", schedule=registered.schedule.id, error=repr(error), trace=not expected)
         return
-    note = Observation.of(SCHEDULES, one.schedule.id, env.region, Handled(occurrences[-1]), env.clock.now_ms())
+    note = Observation.of(SCHEDULES, registered.schedule.id, env.region, Handled(occurrences[-1]), env.clock.now_ms())
     # Crash before this: the next sweep finds everything decided and done.
-    tell(env, env.ledger.put_observation, note)
+    put_best_effort(env, env.ledger.put_observation, note)
 
 
-def _carry_out(env: Env, one: Registered, occurrences: Sequence[int]) -> None:
-    records = RunRecords.of(env, one.schedule)
-    decided = list(records.decided(occurrences[-1], len(occurrences) + 1))
-    too_late = missed(occurrences, decided)
-    earlier = max((at for at in decided if at < occurrences[0]), default=None)
-    all_decided = set(occurrences) <= set(decided)
-    before = None if all_decided or earlier is None else records.get(earlier)
+def _carry_out(env: Env, registered: Registered, occurrences: Sequence[int]) -> None:
+    records = RunRecords.of(env, registered.schedule)
+    decided_ms = list(records.decided(occurrences[-1], len(occurrences) + 1))
+    too_late = missed(occurrences, decided_ms)
+    previous_ms = max((occurrence_ms for occurrence_ms in decided_ms if occurrence_ms < occurrences[0]), default=None)
+    all_decided = set(occurrences) <= set(decided_ms)
+    previous_run = None if all_decided or previous_ms is None else records.get(previous_ms)
     for occurrence_ms in occurrences:
-        if occurrence_ms in decided:
-            found = records.get(occurrence_ms)
+        if occurrence_ms in decided_ms:
+            occurrence_run = records.get(occurrence_ms)
         else:
-            found = _decide(env, one, records, occurrence_ms, before, too_late=occurrence_ms in too_late)
+            occurrence_run = _decide(
+                env, registered, records, occurrence_ms, previous_run, too_late=occurrence_ms in too_late
+            )
         # Crash here: decided and not submitted. The next sweep of either Region finds the record, and submits.
-        if found.state is RunState.RUN:
-            _submit(env, one, records.control, found)
-        before = found
+        if occurrence_run.state is RunState.RUN:
+            _submit(env, registered, records.control, occurrence_run)
+        previous_run = occurrence_run
 
 
 def _decide(
-    env: Env, one: Registered, records: RunRecords, occurrence_ms: int, before: Run | None, *, too_late: bool
+    env: Env,
+    registered: Registered,
+    records: RunRecords,
+    occurrence_ms: int,
+    previous_run: Run | None,
+    *,
+    too_late: bool,
 ) -> Run:
-    last_job_id = before.job_id if before else ""
-    made = Run(
-        schedule_id=one.schedule.id,
+    last_job_id = previous_run.job_id if previous_run else ""
+    proposed = Run(
+        schedule_id=registered.schedule.id,
         occurrence_ms=occurrence_ms,
         state=RunState.MISSED,
         job_id=last_job_id,
@@ -123,25 +131,31 @@ def _decide(
         nonce=env.ids.nonce(),
     )
     if not too_late:
-        made = _judge(env, one, records.control, made)
-    found = records.decide(made)
-    env.log("schedule-decided", schedule=one.schedule.id, at_ms=occurrence_ms, state=found.state, mine=found is made)
-    return found
+        proposed = _judge(env, registered, records.control, proposed)
+    decided = records.decide(proposed)
+    env.log(
+        "schedule-decided",
+        schedule=registered.schedule.id,
+        at_ms=occurrence_ms,
+        state=decided.state,
+        mine=decided is proposed,
+    )
+    return decided
 
 
-def _judge(env: Env, one: Registered, control: ControlRecords, made: Run) -> Run:
-    """Return `made` with the decision that this occurrence gets now."""
+def _judge(env: Env, registered: Registered, control: ControlRecords, proposed: Run) -> Run:
+    """Return `proposed` with the decision that this occurrence gets now."""
     try:
-        spec = prepare(env, one.submission(made.occurrence_ms))
+        spec = prepare(env, registered.submission(proposed.occurrence_ms))
         if spec.control_region != control.region:
             raise _elsewhere(control.region, spec)
     except (BadRequest, Unusable) as error:
-        return replace(made, state=RunState.REFUSED, detail=error.message)
-    if one.schedule.overlap is Overlap.SKIP and _at_work(control, made.job_id):
-        return replace(made, state=RunState.SKIPPED, detail=f"{made.job_id} had not ended")
-    late_ms = made.decided_ms - made.occurrence_ms
+        return replace(proposed, state=RunState.REFUSED, detail=error.message)
+    if registered.schedule.overlap is Overlap.SKIP and _at_work(control, proposed.job_id):
+        return replace(proposed, state=RunState.SKIPPED, detail=f"{proposed.job_id} had not ended")
+    late_ms = proposed.decided_ms - proposed.occurrence_ms
     detail = f"{late_ms // 60_000} minutes late: no Region could earlier" if late_ms >= LATE_MS else ""
-    return replace(made, state=RunState.RUN, job_id=spec.job_id, detail=detail)
+    return replace(proposed, state=RunState.RUN, job_id=spec.job_id, detail=detail)
 
 
 def _at_work(control: ControlRecords, job_id: str) -> bool:
@@ -149,13 +163,13 @@ def _at_work(control: ControlRecords, job_id: str) -> bool:
     return bool(job_id) and records.terminal() is None and records.spec() is not None
 
 
-def _submit(env: Env, one: Registered, control: ControlRecords, run: Run) -> None:
+def _submit(env: Env, registered: Registered, control: ControlRecords, run: Run) -> None:
     """Submit the job of an occurrence, however much of that was done before."""
     records = control.job(run.job_id)
     if records.terminal() is not None:
         return
     # An accepted job counts, even if the schedule has changed since, or its endpoints were removed.
-    spec = records.spec() or prepare(env, one.submission(run.occurrence_ms))
+    spec = records.spec() or prepare(env, registered.submission(run.occurrence_ms))
     if spec.control_region != control.region:
         raise _elsewhere(control.region, spec)
     try:
@@ -163,13 +177,13 @@ def _submit(env: Env, one: Registered, control: ControlRecords, run: Run) -> Non
     except KeyReused:
         # The other Region was faster by a moment. It knows another version of the schedule, older or newer than this
         # one.
-        there = records.spec()
-        assert there is not None, "it was there just now, and is never removed"
-        env.log("schedule-changed-meanwhile", schedule=one.schedule.id, job=there.job_id)
-        accept(env, there)
+        accepted_spec = records.spec()
+        assert accepted_spec is not None, "it was there just now, and is never removed"
+        env.log("schedule-changed-meanwhile", schedule=registered.schedule.id, job=accepted_spec.job_id)
+        accept(env, accepted_spec)
 
 
-# --- what the API does ----------------------------------------------------------------------------------------
+# --- for the API ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,54 +218,54 @@ class ScheduleView:
 
 def list_schedules(env: Env, tenant: str) -> list[ScheduleView]:
     """Return all schedules of a tenant, ordered by name."""
-    return [_view(env, one, 1) for one in schedules_of(env, tenant)]
+    return [_view(env, registered, 1) for registered in schedules_of(env, tenant)]
 
 
 def get_schedule(env: Env, tenant: str, name: str) -> ScheduleView:
-    one = Registered.of(live(env, EntryKind.SCHEDULE, tenant, name))
+    registered = Registered.of(live(env, EntryKind.SCHEDULE, tenant, name))
     try:
-        runs = tuple(_runs(env, one.schedule))
+        runs = tuple(_runs(env, registered.schedule))
     except Retry as error:
-        env.log("runs-not-read", schedule=one.schedule.id, error=str(error))
-        return _view(env, one, UPCOMING_SHOWN)
-    return replace(_view(env, one, UPCOMING_SHOWN), runs=runs)
+        env.log("runs-not-read", schedule=registered.schedule.id, error=str(error))
+        return _view(env, registered, UPCOMING_SHOWN)
+    return replace(_view(env, registered, UPCOMING_SHOWN), runs=runs)
 
 
-def _view(env: Env, one: Registered, shown: int) -> ScheduleView:
-    schedule = one.schedule
-    times = schedule.times.upcoming(max(env.clock.now_ms(), schedule.since_ms)) if schedule.enabled else ()
-    job = submission_of(one.entry.tenant, schedule.job, token="")
-    return ScheduleView(one.entry, schedule, job, tuple(islice(times, shown)))
+def _view(env: Env, registered: Registered, upcoming_max: int) -> ScheduleView:
+    schedule = registered.schedule
+    upcoming_ms = schedule.times.upcoming(max(env.clock.now_ms(), schedule.since_ms)) if schedule.enabled else ()
+    job = submission_of(registered.entry.tenant, schedule.job, token="")
+    return ScheduleView(registered.entry, schedule, job, tuple(islice(upcoming_ms, upcoming_max)))
 
 
 def _runs(env: Env, schedule: Schedule) -> Iterable[RunView]:
     records = RunRecords.of(env, schedule)
 
-    def look(occurrence_ms: int) -> RunView:
-        found = records.get(occurrence_ms)
-        if found.state is not RunState.RUN:
-            return RunView(found, accepted=False, end=None)
-        job = records.control.job(found.job_id)
-        end = job.terminal()
-        return RunView(found, accepted=end is not None or job.spec() is not None, end=end)
+    def view_of(occurrence_ms: int) -> RunView:
+        occurrence_run = records.get(occurrence_ms)
+        if occurrence_run.state is not RunState.RUN:
+            return RunView(occurrence_run, accepted=False, end=None)
+        job = records.control.job(occurrence_run.job_id)
+        terminal = job.terminal()
+        return RunView(occurrence_run, accepted=terminal is not None or job.spec() is not None, end=terminal)
 
-    return env.part_pool.map(look, list(islice(records.decided(None, RUNS_SHOWN), RUNS_SHOWN)))
+    return env.part_pool.map(view_of, list(islice(records.decided(None, RUNS_SHOWN), RUNS_SHOWN)))
 
 
 def put_schedule(
-    env: Env, author: Author, name: str, wanted: Wanted, condition: Condition
+    env: Env, author: Author, name: str, wanted_schedule: Wanted, condition: Condition
 ) -> tuple[ScheduleView, bool]:
     """Create a schedule or change one, and return it together with True if it is new. Raises BadRequest if its times
     are not valid, if it is too large, or if its target is in another Region than before. The job must be one that could
     be submitted now."""
 
-    def body_after(before: Entry | None) -> str:
-        check_times(wanted.cron, wanted.timezone, env.policy)
-        spec = spec_of(env, wanted.job)
-        old = codec.loads(before.body.encode(), Schedule) if before else None
-        if old is not None and old.control_region != spec.control_region:
-            raise _elsewhere(old.control_region, spec)
-        body = codec.dumps(_schedule(env, author, name, wanted, spec, old))
+    def body_after(current: Entry | None) -> str:
+        check_times(wanted_schedule.cron, wanted_schedule.timezone, env.policy)
+        spec = spec_of(env, wanted_schedule.job)
+        old_schedule = codec.loads(current.body.encode(), Schedule) if current else None
+        if old_schedule is not None and old_schedule.control_region != spec.control_region:
+            raise _elsewhere(old_schedule.control_region, spec)
+        body = codec.dumps(_schedule(env, author, name, wanted_schedule, spec, old_schedule))
         if len(body) > SCHEDULE_MAX_BYTES:
             detail = f"with its job it has {len(body)} bytes, and may have {SCHEDULE_MAX_BYTES}: use a manifest"
             raise BadRequest(ErrorCode.SCHEDULE_TOO_LARGE, detail)
@@ -261,20 +275,25 @@ def put_schedule(
     return _view(env, Registered.of(entry), UPCOMING_SHOWN), new
 
 
-def _schedule(env: Env, author: Author, name: str, wanted: Wanted, spec: JobSpec, old: Schedule | None) -> Schedule:
+def _schedule(
+    env: Env, author: Author, name: str, wanted_schedule: Wanted, spec: JobSpec, old_schedule: Schedule | None
+) -> Schedule:
     """Return the schedule to store. Occurrences that were due before its times changed, or while it was disabled, don't
     count as missed."""
-    same = old is not None and (old.cron, old.timezone) == (wanted.cron, wanted.timezone)
-    goes_on = same and old is not None and (old.enabled or not wanted.enabled)
+    same_times = old_schedule is not None and (old_schedule.cron, old_schedule.timezone) == (
+        wanted_schedule.cron,
+        wanted_schedule.timezone,
+    )
+    goes_on = same_times and old_schedule is not None and (old_schedule.enabled or not wanted_schedule.enabled)
     return Schedule(
-        id=old.id if old else ids.schedule_id(author.tenant, name, env.ids.nonce()),
-        cron=wanted.cron,
-        timezone=wanted.timezone,
-        job=job_of(wanted.job),
+        id=old_schedule.id if old_schedule else ids.schedule_id(author.tenant, name, env.ids.nonce()),
+        cron=wanted_schedule.cron,
+        timezone=wanted_schedule.timezone,
+        job=job_of(wanted_schedule.job),
         control_region=spec.control_region,
-        since_ms=old.since_ms if goes_on and old else env.clock.now_ms(),
-        enabled=wanted.enabled,
-        overlap=wanted.overlap,
+        since_ms=old_schedule.since_ms if goes_on and old_schedule else env.clock.now_ms(),
+        enabled=wanted_schedule.enabled,
+        overlap=wanted_schedule.overlap,
     )
 
 

@@ -47,10 +47,10 @@ def put_webhook(
     a changed one keeps its secret. A webhook that was disabled because its receiver was gone becomes active again."""
     check_url(url, env.webhook_networks)
 
-    def body_after(before: Entry | None) -> str:
-        there = codec.loads(before.body.encode(), Webhook) if before else None
-        secret = there.secret if there else secret_text(env.ids.secret())
-        return codec.dumps(Webhook(url, events, secret, there.replaced if there else ())).decode()
+    def body_after(current: Entry | None) -> str:
+        registered = codec.loads(current.body.encode(), Webhook) if current else None
+        secret = registered.secret if registered else secret_text(env.ids.secret())
+        return codec.dumps(Webhook(url, events, secret, registered.replaced if registered else ())).decode()
 
     entry, new = register(env, author, EntryKind.WEBHOOK, name, condition, body_after, shown=without_secrets)
     return _view(env, entry), new
@@ -61,9 +61,9 @@ def rotate_secret(env: Env, author: Author, name: str, condition: Condition) -> 
     live(env, EntryKind.WEBHOOK, author.tenant, name)
     condition = Condition(match=("*",)) if condition == ANY else condition
 
-    def body_after(before: Entry | None) -> str:
-        assert before is not None, "the condition says so"
-        hook = codec.loads(before.body.encode(), Webhook)
+    def body_after(current: Entry | None) -> str:
+        assert current is not None, "the condition says so"
+        hook = codec.loads(current.body.encode(), Webhook)
         return codec.dumps(rotated(hook, secret_text(env.ids.secret()), env.clock.now_ms())).decode()
 
     entry, _ = register(env, author, EntryKind.WEBHOOK, name, condition, body_after, shown=without_secrets)
@@ -79,13 +79,13 @@ def send_test(env: Env, tenant: str, name: str) -> str:
     """Post a test event in the same way as all notifications, and return its message id."""
     live(env, EntryKind.WEBHOOK, tenant, name)
     notice = Notice(Topic.TEST, tenant, env.ids.nonce(), env.clock.now_ms(), {"webhook": name})
-    made = notification(notice, name)
-    env.queue.send_notices([made])
-    return made.message_id
+    test_notification = notification(notice, name)
+    env.queue.send_notices([test_notification])
+    return test_notification.message_id
 
 
 def _view(env: Env, entry: Entry) -> WebhookView:
     hook = codec.loads(entry.body.encode(), Webhook)
     health = summarize(env.ledger.get_webhook_health(entry.tenant, entry.name), entry.created_ms)
-    until = max((old.until_ms for old in hook.replaced), default=0)
-    return WebhookView(hook, entry, health, until if until > env.clock.now_ms() else None)
+    replaced_until_ms = max((secret.until_ms for secret in hook.replaced), default=0)
+    return WebhookView(hook, entry, health, replaced_until_ms if replaced_until_ms > env.clock.now_ms() else None)

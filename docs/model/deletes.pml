@@ -57,7 +57,7 @@ bool source = false;      /* there is an object of that key at the source */
 byte chain = MORE;
 bool over = false;        /* more than the cap; nobody knows before the chain is planned */
 byte flight = 0;          /* a DeleteObject whose answer was lost and that has not landed yet */
-byte top = 0;             /* highest claim/<part>/<epoch> */
+byte top = 0;             /* highest claim/<partition>/<epoch> */
 bool topDead = false;
 byte rec = 0;
 byte recEpoch = 0;
@@ -82,7 +82,7 @@ inline remove() {
 #else
 #define MAY_REMOVE MATCHES
 #endif
-#ifdef NO_GATE            /* a worker that is woken goes to work, whether or not all is planned */
+#ifdef NO_GATE            /* a worker that gets a task goes to work, whether or not all is planned */
 #define GATE (chain != MUST_NOT)
 #else
 #define GATE (chain == MAY)

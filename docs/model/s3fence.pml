@@ -17,8 +17,8 @@
  *   CRASHES    workers that die                                                                   default 1
  *   LATE       requests that publish, whose answer is lost and that land later, or never          default 0
  *   CONFLICTS  times that Complete answers 409 ConditionalRequestConflict: the upload is spent     default 0
- *   TOMBS      how often the sweep fences an upload whose creator still lives                      default 0
- *   STOPS      how often the sweep ends, or its abort fails, between its TOMB and the abort        default 0
+ *   TOMBSTONES      how often the sweep fences an upload whose creator still lives                      default 0
+ *   STOPS      how often the sweep ends, or its abort fails, between its TOMBSTONE and the abort        default 0
  *   JOBS       1: two workers of one job. 2: one worker of each of two jobs with the same row 1    default 1
  *   A history that needs more than MAXU uploads or MAXG register generations is an error, not cut off.
  *   ONLY0 ONLY1  the partition has only that row
@@ -26,7 +26,7 @@
  *   SRCOW      the source is overwritten after planning        FOREIGN  somebody else overwrites the destination
  *   VANISH     the object to be replaced is deleted            FDEL     somebody else deletes our copy
  *   CANCEL     the job (job 0 of two) is cancelled
- * Broken variants: BLIND FRESH NOIDENT NOSRCMATCH NOREHEAD GC_NAIVE GC_AGE GC_ANY_RECEIPT GC_ANY_TOMB TOMB_SUPERSEDES TWO_LISTS
+ * Broken variants: BLIND FRESH NOIDENT NOSRCMATCH NOREHEAD GC_NAIVE GC_AGE GC_ANY_RECEIPT GC_ANY_TOMBSTONE TOMBSTONE_SUPERSEDES TWO_LISTS
  *   ADOPT_OTHER CLOSED_FOR_ALL SPENT_GOES_ON NOVERIFY NOCLOSE CLOSED_NO_ABORT; each is explained where it is used.
  * CUT_OFF (with broken variants) ends histories that exceed the bounds, instead of calling that an error.
  * REACH=n asserts that something never happens, to show that it does (the values are at `reach`).
@@ -43,8 +43,8 @@
 #ifndef CONFLICTS
 #define CONFLICTS 0
 #endif
-#ifndef TOMBS
-#define TOMBS 0
+#ifndef TOMBSTONES
+#define TOMBSTONES 0
 #endif
 #ifndef STOPS
 #define STOPS 0
@@ -115,7 +115,7 @@ proctype verifier(byte j) {
   od
 }
 
-#ifdef GC_ANY_TOMB        /* another upload's tombstone will do */
+#ifdef GC_ANY_TOMBSTONE        /* another upload's tombstone will do */
 #define FENCED(u) (fenced != 0)
 #else
 #define FENCED(u) ((fenced >> (u)) & 1)    /* a tombstone that names it is in the register */
@@ -163,15 +163,15 @@ end:
   /* not registered: its creator may be asleep between CreateMultipartUpload and registration. Fill its generation */
   :: atomic { pc == FENCE ->
        if
-       :: !ORPHAN(u) && tombs == 0 -> u = 0; pc = PICK                  /* bound: its creator lives, so it is young */
-       :: ORPHAN(u) || tombs > 0 -> WITHIN(n <= MAXG);
-            if :: !ORPHAN(u) -> tombs--; reach(6) :: else -> skip fi;
-            if :: reg[n] == 0 -> reg[n] = TOMB; fenced = fenced | (1 << u) :: else -> skip fi;
+       :: !ORPHAN(u) && tombstones == 0 -> u = 0; pc = PICK                  /* bound: its creator lives, so it is young */
+       :: ORPHAN(u) || tombstones > 0 -> WITHIN(n <= MAXG);
+            if :: !ORPHAN(u) -> tombstones--; reach(6) :: else -> skip fi;
+            if :: reg[n] == 0 -> reg[n] = TOMBSTONE; fenced = fenced | (1 << u) :: else -> skip fi;
             pc = JUDGE_AGAIN
        fi;
        n = 0 }
   :: atomic { pc == JUDGE_AGAIN -> judge() }
-  /* the sweep's time is up, or the abort fails: the next sweep begins anew, and finds its own TOMB */
+  /* the sweep's time is up, or the abort fails: the next sweep begins anew, and finds its own TOMBSTONE */
   :: atomic { (pc == JUDGE_AGAIN || pc == ABORT) && stops > 0 -> stops--; u = 0; pc = PICK }
   :: atomic { pc == ABORT ->
        HOLDS(I5_IN_USE, receipt[uown[u]] != 0 || ust[u] != OPEN || !(USES(0, u) || USES(1, u)));

@@ -6,7 +6,7 @@
 #define BAD 3             /* torn, partial or of bytes that were never pinned: must never be seen */
 #define OURS 4            /* a complete copy of the pinned source; OURS + 1 is the second job's */
 
-/* Outcomes of a row (core/model.py Outcome). */
+/* Outcomes of a row (core/rows.py Outcome). */
 #define UNDECIDED 0
 #define COPIED 1
 #define SOURCE_CHANGED 2
@@ -22,7 +22,7 @@
 /* A generation in the register: 0 = free, 1..MAXU = that upload (core/registers.py Mark). */
 #define DEAD 16           /* DEAD + u */
 #define CLOSED 30         /* CLOSED + job */
-#define TOMB 29
+#define TOMBSTONE 29
 #define UPLOAD(r) ((r) != 0 && (r) < DEAD)
 
 mtype = { IDLE, LOOK, COPY, REG_LIST, LIST_PARTS, LOOK_AFTER_GONE, CREATE, REGISTER, ABORT_OWN, PART, COMPLETE, ABANDON,
@@ -43,18 +43,18 @@ byte flight = 0;          /* a publish whose answer was lost and that has not la
 #define COPY_FLIES 15
 
 /* The control bucket. */
-byte top[JOBS];           /* highest claim/<part>/<epoch> */
+byte top[JOBS];           /* highest claim/<partition>/<epoch> */
 byte rec[JOBS];           /* the copy record that records.copied() returns, as o[0] + 8 * o[1]; 0 = none */
 byte recEpoch[JOBS];
-byte receipt[JOBS];       /* done/<part>: o[0] + 8 * o[1] */
+byte receipt[JOBS];       /* done/<partition>: o[0] + 8 * o[1] */
 byte terminal[JOBS];
 byte reg[MAXG + 1];       /* reg/<object>/<generation>, from 1 */
 bool cancel = false;
 
 /* Budgets, and what only properties look at. */
-byte susp = SUSP; byte crashes = CRASHES; byte late = LATE; byte conflicts = CONFLICTS; byte tombs = TOMBS;
-byte stops = STOPS;       /* how often a sweep ends between its TOMB and its abort */
-short fenced = 0;         /* bits: the uploads that a TOMB names */
+byte susp = SUSP; byte crashes = CRASHES; byte late = LATE; byte conflicts = CONFLICTS; byte tombstones = TOMBSTONES;
+byte stops = STOPS;       /* how often a sweep ends between its TOMBSTONE and its abort */
+short fenced = 0;         /* bits: the uploads that a TOMBSTONE names */
 byte my[2];               /* the epoch that a living worker believes to hold */
 byte cur[2];              /* the upload that it works on */
 byte making[2];           /* the upload that it has created and not yet registered */
@@ -89,7 +89,7 @@ hidden byte OTHERS_KEPT = 1, CANCEL_REVOKES = 1, TRUE_REPORT = 1, BOUNDS = 1, RE
 #endif
 
 inline reach(n) {         /* -DREACH=n expects a violation. n: 1 SUCCEEDED, 2 an upload is adopted, 3 a dead upload is
-                             replaced, 4 CANCELLED, 5 a late request lands, 6 a TOMB is put, 7 CONFLICT */
+                             replaced, 4 CANCELLED, 5 a late request lands, 6 a TOMBSTONE is put, 7 CONFLICT */
 #if REACH > 0
   HOLDS(REACHED, (n) != REACH)
 #else
@@ -107,8 +107,8 @@ inline read_register(j, found, next) {
   d_step {
   found = next - 1;
   do
-#ifdef TOMB_SUPERSEDES    /* a tombstone ends the upload below it */
-  :: found > 0 && reg[found] == TOMB -> found = 0; break
+#ifdef TOMBSTONE_SUPERSEDES    /* a tombstone ends the upload below it */
+  :: found > 0 && reg[found] == TOMBSTONE -> found = 0; break
   :: found > 0 && UPLOAD(reg[found]) && uown[reg[found]] == j -> found = reg[found]; break
 #elif defined(ADOPT_OTHER) /* any job's upload is adopted */
   :: found > 0 && UPLOAD(reg[found]) && !IS_DEAD(reg[found]) -> found = reg[found]; break

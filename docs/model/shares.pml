@@ -7,15 +7,15 @@
  * an upload is registered, adopted and replaced is in s3fence.pml.
  *
  * Bounds: 4 parts in 2 shares; OWNERS 1 or 2 (two: the second supersedes the first, which lives on); two helpers, each
- *   woken at most WAKES times, and any of them may die or never come; parts are sent again at most RECOPIES times.
+ *   sent at most TASKS tasks, and any of them may die or never come; parts are sent again at most RECOPIES times.
  * Environment: SRCOW the source is overwritten meanwhile; ABORTED the upload is aborted (a cancel, or the sweep after
  *   the receipt); FOREIGN somebody else overwrites the destination.
  * Broken variants: NOSRCMATCH INVALID_FAILS TRUST_HELPERS WAIT_FOR_HELPERS; each is explained where it is used.
  * REACH=1: a row is COPIED although a part was sent again; REACH=2: an owner meets InvalidPart.
  */
 #define ALL 15
-#ifndef WAKES
-#define WAKES 1
+#ifndef TASKS
+#define TASKS 1
 #endif
 #ifndef OWNERS
 #define OWNERS 2
@@ -143,12 +143,12 @@ end:
   od
 }
 
-/* Woken for the share of even parts, at any time: lists once, then copies what was missing then. May die anywhere. */
+/* Sent a task for the share of even parts, at any time: lists once, then copies what was missing then. May die anywhere. */
 proctype helper() {
-  byte wakes = WAKES, todo = 0; bool awake = false;
+  byte tasks = TASKS, todo = 0; bool awake = false;
 end:
   do
-  :: atomic { !awake && wakes > 0 -> wakes--;
+  :: atomic { !awake && tasks > 0 -> tasks--;
        if :: ust == OPEN -> todo = (ALL & ~there) & 10; awake = (todo != 0) :: else -> skip fi }
   :: atomic { awake && ust == OPEN && !REFUSES && AGAIN_ALLOWED(LOWEST(todo)) ->
        copy_part(LOWEST(todo)); todo = todo & (todo - 1); awake = (todo != 0) }

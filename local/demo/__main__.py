@@ -52,7 +52,7 @@ def main(source: Path | None, objects: int) -> None:
     """Bring both Regions up, deliver files through them, and compare everything."""
     for number in _ENDING:
         signal.signal(number, _leave)
-    begun = time.monotonic()
+    started_s = time.monotonic()
     screen, result = Screen(), Report()
     OUT.unlink(missing_ok=True)
     screen.console.print("EFT: managed transfer from S3 to S3, both Regions on this machine", style="bold")
@@ -70,7 +70,7 @@ def main(source: Path | None, objects: int) -> None:
         result.error = f"internal error: {error!r}"
         raise
     finally:
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started_s
         report.write(OUT, result, screen, seconds)
     report.show(result, screen, seconds, OUT.relative_to(REPOSITORY))
     sys.exit(0 if result.ok else 1)

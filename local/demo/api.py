@@ -73,8 +73,8 @@ class Api:
                     decoded: Json = answer.json()
                     return decoded
                 if answer.status_code < 500 or tries_left == 0:
-                    where = f"{answer.request.method} {answer.request.url.path}"
-                    raise DemoError(f"the API refused {where}: {answer.status_code} {answer.text[:500]}")
+                    request = f"{answer.request.method} {answer.request.url.path}"
+                    raise DemoError(f"the API refused {request}: {answer.status_code} {answer.text[:500]}")
             self.repeated += 1
             self._pause(_PAUSE_S)
         raise AssertionError("the last try returns or raises")

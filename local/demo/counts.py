@@ -75,8 +75,8 @@ class Counts:
     def total(self, operations: Collection[str] | None = None) -> int:
         return sum(count for r, count in self.counted.items() if operations is None or r.operation in operations)
 
-    def _only(self, wanted: Callable[[Request], bool]) -> Counts:
-        return Counts(Counter({request: count for request, count in self.counted.items() if wanted(request)}))
+    def _only(self, is_counted: Callable[[Request], bool]) -> Counts:
+        return Counts(Counter({request: count for request, count in self.counted.items() if is_counted(request)}))
 
 
 def read(endpoint_url: str) -> Counts:

@@ -34,7 +34,7 @@ def take(folder: Path) -> list[Item]:
         if _can_be_taken(folder, path, problems)
     ]
     if problems:
-        raise DemoError(_told(folder, problems))
+        raise DemoError(_listed(folder, problems))
     if not items:
         raise DemoError(f"there is no file below {folder}")
     check_memory(sum(item.size for item in items), _available_memory())
@@ -54,9 +54,9 @@ def check_memory(volume: int, available: int) -> None:
 
 def _available_memory() -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
-        name, _, rest = line.partition(":")
+        name, _, value = line.partition(":")
         if name == "MemAvailable":
-            return int(rest.split()[0]) * 1024
+            return int(value.split()[0]) * 1024
     raise DemoError("/proc/meminfo does not say how much memory is available")
 
 
@@ -69,14 +69,14 @@ def _walk(folder: Path, problems: list[str]) -> Iterator[Path]:
 
     inside: dict[Path, tuple[tuple[int, int], ...]] = {folder: (_identity(folder),)}
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=complain):
-        here = inside.pop(Path(parent))
+        ancestors = inside.pop(Path(parent))
         for name in sorted(folders):
             path = Path(parent, name)
             identity = _identity(path)
-            if identity in here:
+            if identity in ancestors:
                 folders.remove(name)
             else:
-                inside[path] = (*here, identity)
+                inside[path] = (*ancestors, identity)
         yield from (Path(parent, name) for name in files)
 
 
@@ -132,8 +132,8 @@ def _printable(path: Path) -> str:
     return text if len(text) <= 2 * _NAME_SHOWN else f"{text[:_NAME_SHOWN]}...{text[-_NAME_SHOWN:]}"
 
 
-def _told(folder: Path, problems: list[str]) -> str:
-    shown = [f"  {problem}" for problem in problems[:_SHOWN]]
+def _listed(folder: Path, problems: list[str]) -> str:
+    lines = [f"  {problem}" for problem in problems[:_SHOWN]]
     if len(problems) > _SHOWN:
-        shown.append(f"  and {len(problems) - _SHOWN} more")
-    return "\n".join([f"not everything below {folder} can be taken:", *shown])
+        lines.append(f"  and {len(problems) - _SHOWN} more")
+    return "\n".join([f"not everything below {folder} can be taken:", *lines])

@@ -12,7 +12,7 @@ from local.demo.plan import Planned, content
 
 def make(folder: Path, planned: Iterable[Planned]) -> list[Item]:
     """Write those objects that can be files below `folder`, with one folder for each route."""
-    return [_make(folder, one) for one in planned]
+    return [_make(folder, planned_object) for planned_object in planned]
 
 
 def _make(folder: Path, planned: Planned) -> Item:

@@ -15,12 +15,12 @@ R = TypeVar("R")
 
 
 @contextmanager
-def each(work: Callable[[T], R], things: Iterable[T]) -> Iterator[Iterator[R]]:
+def each(work: Callable[[T], R], items: Iterable[T]) -> Iterator[Iterator[R]]:
     """Call `work` on every thing, and give the results in order of completion. If the block is left early, by an error
     or Ctrl-C, calls that have not begun are cancelled."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="demo")
     try:
-        futures = [pool.submit(work, thing) for thing in things]
-        yield (done.result() for done in as_completed(futures))
+        futures = [pool.submit(work, item) for item in items]
+        yield (future.result() for future in as_completed(futures))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

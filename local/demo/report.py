@@ -44,9 +44,9 @@ class Report:
 
     def note(self, differences: Iterable[Difference]) -> int:
         """Keep the differences and return how many they are."""
-        found = list(differences)
-        self.differences.extend(found)
-        return len(found)
+        noted = list(differences)
+        self.differences.extend(noted)
+        return len(noted)
 
 
 @dataclass(frozen=True)
@@ -143,13 +143,13 @@ def show(report: Report, screen: Screen, seconds: float, path: Path) -> None:
     """Print the summary on the screen."""
     screen.console.print()
     if report.requests and report.second:
-        for shown in (
+        for section in (
             _facts(report, report.requests, report.second),
             _requests(report.requests, report.second.requests),
             _seconds(screen, seconds),
             Text(EMULATED, "dim"),
         ):
-            screen.console.print(shown)
+            screen.console.print(section)
             screen.console.print()
     if report.differences:
         screen.console.print(f"{count(len(report.differences))} differences; the first:", style="bold red")
@@ -158,8 +158,8 @@ def show(report: Report, screen: Screen, seconds: float, path: Path) -> None:
     if report.ok:
         screen.console.print("OK: everything arrived, once, as it was sent.", style="bold green")
     else:
-        why = report.error or "not everything arrived as it was sent."
-        screen.console.print(f"FAILED: {why}", style="bold red", soft_wrap=True)
+        reason = report.error or "not everything arrived as it was sent."
+        screen.console.print(f"FAILED: {reason}", style="bold red", soft_wrap=True)
     screen.console.print(f"Details: {path}", soft_wrap=True)
 
 
@@ -199,7 +199,7 @@ def _told_lists(requests: Requests) -> str:
 
 def _requests(first: Requests, second: Requests) -> Table:
     """Return a table of the product's own requests. The demo's uploads and downloads are not among them."""
-    columns = [one.by_operation() for one in (first.data, first.control, second.data, second.control)]
+    columns = [requests.by_operation() for requests in (first.data, first.control, second.data, second.control)]
     table = _table("S3 requests", "data buckets", "control", "again: data", "control")
     for operation in sorted({name for column in columns for name in column}):
         table.add_row(operation, *(count(column[operation]) if operation in column else "" for column in columns))

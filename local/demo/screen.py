@@ -48,9 +48,9 @@ class Bar:
         """Show the progress. `total` is None as long as it is unknown."""
         self._progress.update(self._task, completed=done, total=total, told=told)
         finished = total is not None and done >= total
-        now = time.monotonic()
-        if not self._screen.live and told != self._said and (finished or now - self._said_at >= _PLAIN_EVERY_S):
-            self._said, self._said_at = told, now
+        now_s = time.monotonic()
+        if not self._screen.live and told != self._said and (finished or now_s - self._said_at >= _PLAIN_EVERY_S):
+            self._said, self._said_at = told, now_s
             self._screen.line(f"{self._name:<{_NAME_WIDTH}}{told}")
 
 
@@ -75,11 +75,11 @@ class Screen:
         self._steps += 1
         self.console.print()
         self.console.print(Text.assemble((f"{self._steps:>3}  ", "cyan"), (heading, "bold")))
-        begun = time.monotonic()
+        started_s = time.monotonic()
         try:
             yield
         finally:
-            self.seconds[name] = round(time.monotonic() - begun, 2)
+            self.seconds[name] = round(time.monotonic() - started_s, 2)
 
     def phase(self, name: str, seconds: float) -> None:
         """Show a phase of the local cloud's start."""

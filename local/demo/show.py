@@ -16,7 +16,7 @@ from local.demo.model import MIB, Facts, Found, Item, Route
 from local.demo.report import Report, Requests, SecondRun
 from local.demo.screen import Bar, Screen, count, size
 from local.demo.store import Store
-from local.demo.watch import FeedWatch, JobWatch, Patience, wait_for
+from local.demo.watch import Deadline, FeedWatch, JobWatch, wait_for
 from local.deploy import REGIONS
 
 POLICY = {"multipart_threshold_bytes": 8 * MIB, "part_size_bytes": 5 * MIB, "heartbeat_ms": 1000}
@@ -50,8 +50,8 @@ class Show:
         self.report.requests = self._requests(delivered.since(start))
         self._compare(job)
         compared = counts.read(self.cloud.endpoint_url)
-        again = self._repeat()
-        self.report.second = SecondRun(again, self._requests(counts.read(self.cloud.endpoint_url).since(compared)))
+        second_job = self._repeat()
+        self.report.second = SecondRun(second_job, self._requests(counts.read(self.cloud.endpoint_url).since(compared)))
         self._check_again(self.report.second)
         self.report.repeated_api_requests = self.api.repeated
         self.report.finished = True
@@ -75,10 +75,10 @@ class Show:
     def _upload_lane(self, items: Sequence[Item], bar: Bar) -> None:
         volume = 0
         with parallel.each(self._upload_one, items) as uploaded:
-            for done, (target, facts) in enumerate(uploaded, start=1):
+            for number, (target, facts) in enumerate(uploaded, start=1):
                 self.sent[target] = facts
                 volume += facts.size
-                bar.show(done, len(items), f"{count(done)}/{count(len(items))} objects  {size(volume)}")
+                bar.show(number, len(items), f"{count(number)}/{count(len(items))} objects  {size(volume)}")
 
     def _upload_one(self, item: Item) -> tuple[Target, Facts]:
         return item.target, self.store.upload(item)
@@ -90,8 +90,8 @@ class Show:
         with self.screen.step("transfer", heading), self.screen.bars("job", "feed") as (job_bar, feed_bar):
             job = self._submit(job_bar)
             self.report.job = job.job
-            patience = Patience(f"the {objects} deliveries of the feed", self.cloud.run.function_logs)
-            feed = FeedWatch(self.store, feed_bar, patience, objects)
+            deadline = Deadline(f"the {objects} deliveries of the feed", self.cloud.run.function_logs)
+            feed = FeedWatch(self.store, feed_bar, deadline, objects)
             wait_for([job, feed] if objects else [job])
         if feed.given_up:
             self.screen.line(feed.given_up, "red")
@@ -100,7 +100,7 @@ class Show:
 
     def _submit(self, bar: Bar) -> JobWatch:
         job = self.api.submit(_REQUEST, idempotency_key=f"demo-{secrets.token_hex(8)}")
-        return JobWatch(self.api, bar, Patience(f"job {job['id']}", self.cloud.run.function_logs), job)
+        return JobWatch(self.api, bar, Deadline(f"job {job['id']}", self.cloud.run.function_logs), job)
 
     # ---- and back --------------------------------------------------------------------------------------------------
 
@@ -108,26 +108,26 @@ class Show:
         with self.screen.step("compare", "Download everything at both targets and compare"):
             versions = self._versions()
             self._download(versions)
-            self._told("SHA-256, size, headers, metadata, tags, class", compare.objects(self.sent, self.found))
-            self._told("each key written once, nothing else there", compare.versions(self.sent, versions))
-            self._told("no upload left behind", self._open_uploads())
+            self._note("SHA-256, size, headers, metadata, tags, class", compare.objects(self.sent, self.found))
+            self._note("each key written once, nothing else there", compare.versions(self.sent, versions))
+            self._note("no upload left behind", self._open_uploads())
             items = self._of(Route.JOB)
             rows = compare.rows(items, self.api.objects(job["id"]), self.sent, self.found)
-            told = compare.outcomes(job, "COPIED", len(items))
-            self._told("the API's account of the job, every row", [*told, *rows])
+            outcomes = compare.outcomes(job, "COPIED", len(items))
+            self._note("the API's account of the job, every row", [*outcomes, *rows])
 
     def _versions(self) -> Counter[Target]:
         return self.store.versions("west") + self.store.versions("east")
 
-    def _download(self, there: Counter[Target]) -> None:
-        wanted = [target for target in self.sent if target in there]
+    def _download(self, versions: Counter[Target]) -> None:
+        targets = [target for target in self.sent if target in versions]
         volume = 0
-        with self.screen.bars("download") as (bar,), parallel.each(self._download_one, wanted) as downloaded:
-            for done, (target, found) in enumerate(downloaded, start=1):
+        with self.screen.bars("download") as (bar,), parallel.each(self._download_one, targets) as downloaded:
+            for number, (target, found) in enumerate(downloaded, start=1):
                 if found is not None:
                     self.found[target] = found
                     volume += found.facts.size
-                bar.show(done, len(wanted), f"{count(done)}/{count(len(wanted))} objects  {size(volume)}")
+                bar.show(number, len(targets), f"{count(number)}/{count(len(targets))} objects  {size(volume)}")
 
     def _download_one(self, target: Target) -> tuple[Target, Found | None]:
         return target, self.store.download(target)
@@ -137,9 +137,11 @@ class Show:
             for key in self.store.open_uploads(side):
                 yield Difference(f"{side} target: {key}", "multipart upload", "none", "an open one")
 
-    def _told(self, what: str, differences: Sequence[Difference] | Iterator[Difference]) -> None:
+    def _note(self, claim: str, differences: Sequence[Difference] | Iterator[Difference]) -> None:
         number = self.report.note(differences)
-        self.screen.line(f"{what:<46}{'ok' if not number else f'{count(number)} differences'}", "red" if number else "")
+        self.screen.line(
+            f"{claim:<46}{'ok' if not number else f'{count(number)} differences'}", "red" if number else ""
+        )
 
     # ---- again -----------------------------------------------------------------------------------------------------
 
@@ -151,11 +153,11 @@ class Show:
 
     def _check_again(self, second: SecondRun) -> None:
         outcomes = compare.outcomes(second.job, "UNCHANGED", len(self._of(Route.JOB)))
-        self._told("every object UNCHANGED", outcomes)
+        self._note("every object UNCHANGED", outcomes)
         writes = second.requests.data.total(WRITES)
-        wrong = [Difference("the same job again", "write requests at data buckets", 0, writes)] if writes else []
-        self._told("nothing written", wrong)
-        self._told("each key still written once", compare.versions(self.sent, self._versions()))
+        differences = [Difference("the same job again", "write requests at data buckets", 0, writes)] if writes else []
+        self._note("nothing written", differences)
+        self._note("each key still written once", compare.versions(self.sent, self._versions()))
 
     def _requests(self, counted: Counts) -> Requests:
         """Return the product's own requests: those that came in by the functions' listeners."""

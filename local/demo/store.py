@@ -58,19 +58,19 @@ class Store:
         fields = put_fields(item.properties) | _checksum(item)
         if item.upload.checksum == "CRC64NVME":
             fields["ChecksumType"] = "FULL_OBJECT"
-        where: dict[str, Any] = {"Bucket": self._source, "Key": item.source_key}
-        where["UploadId"] = self._s3.create_multipart_upload(**where, **fields)["UploadId"]
+        upload: dict[str, Any] = {"Bucket": self._source, "Key": item.source_key}
+        upload["UploadId"] = self._s3.create_multipart_upload(**upload, **fields)["UploadId"]
         parts: list[dict[str, Any]] = []
         size = 0
         for number, body in enumerate(_pieces(item, part_bytes), start=1):
             digest.update(body)
             size += len(body)
-            answer: Any = self._s3.upload_part(**where, PartNumber=number, Body=body, **_checksum(item))
+            answer: Any = self._s3.upload_part(**upload, PartNumber=number, Body=body, **_checksum(item))
             checksum = f"Checksum{item.upload.checksum}"
             parts.append({"PartNumber": number, "ETag": answer["ETag"]})
             if checksum in answer:
                 parts[-1][checksum] = answer[checksum]
-        self._s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})  # type: ignore[typeddict-item]
+        self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})  # type: ignore[typeddict-item]
         return size
 
     # ---- what is at a target ---------------------------------------------------------------------------------------

@@ -22,10 +22,10 @@ _FINAL = frozenset({"SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED"})
 
 
 @dataclass
-class Patience:
+class Deadline:
     """The time limits of one wait."""
 
-    what: str
+    subject: str
     logs: Path
     now: Callable[[], float] = time.monotonic
     _begun: float = field(init=False)
@@ -38,18 +38,18 @@ class Patience:
     def see(self, state: str) -> None:
         """Record the current state. Raises DemoError once nothing has moved for too long, or the whole wait takes too
         long."""
-        now = self.now()
+        now_s = self.now()
         if state != self._last:
-            self._last, self._moved = state, now
-        stalled, total = now - self._moved, now - self._begun
-        if stalled > STALLED_S:
-            raise self._over(f"nothing has moved for {stalled:.0f} s")
-        if total > TOTAL_S:
-            raise self._over(f"not done after {total:.0f} s")
+            self._last, self._moved = state, now_s
+        stalled_s, total_s = now_s - self._moved, now_s - self._begun
+        if stalled_s > STALLED_S:
+            raise self._over(f"nothing has moved for {stalled_s:.0f} s")
+        if total_s > TOTAL_S:
+            raise self._over(f"not done after {total_s:.0f} s")
 
-    def _over(self, why: str) -> DemoError:
+    def _over(self, reason: str) -> DemoError:
         return DemoError(
-            f"{self.what}: {why}. Its last state: {self._last}.\n"
+            f"{self.subject}: {reason}. Its last state: {self._last}.\n"
             f"The functions' logs, {self.logs}/<Region>/<function>.log, say what they did."
         )
 
@@ -73,18 +73,18 @@ class JobWatch:
 
     api: Api
     bar: Bar
-    patience: Patience
+    deadline: Deadline
     job: Json
     """The newest answer."""
 
     def done(self) -> bool:
         self.job = self.api.job(self.job["id"])
-        told = told_of_job(self.job)
+        text = told_of_job(self.job)
         progress = self.job["progress"]
         # Until planning is finished the total is unknown: then the bar only shows that something happens.
-        known = progress["planning_finished"] and progress["objects_planned"]
-        self.bar.show(progress["objects_done"], progress["objects_planned"] if known else None, told)
-        self.patience.see(f"{self.job['state']}, {told}")
+        is_total_known = progress["planning_finished"] and progress["objects_planned"]
+        self.bar.show(progress["objects_done"], progress["objects_planned"] if is_total_known else None, text)
+        self.deadline.see(f"{self.job['state']}, {text}")
         return self.job["state"] in _FINAL
 
 
@@ -104,17 +104,19 @@ class FeedWatch:
 
     store: Store
     bar: Bar
-    patience: Patience
+    deadline: Deadline
     objects: int
     given_up: str = ""
 
     def done(self) -> bool:
-        seen = self.store.count(_FEED.target_side, _FEED.target_prefix)
-        arrived = seen >= self.objects
-        told = f"{'delivered' if arrived else 'deliver':<11}{count(seen)}/{count(self.objects)} objects at the target"
-        self.bar.show(seen, self.objects, told)
+        delivered = self.store.count(_FEED.target_side, _FEED.target_prefix)
+        arrived = delivered >= self.objects
+        text = (
+            f"{'delivered' if arrived else 'deliver':<11}{count(delivered)}/{count(self.objects)} objects at the target"
+        )
+        self.bar.show(delivered, self.objects, text)
         try:
-            self.patience.see(told)
+            self.deadline.see(text)
         except DemoError as error:
             self.given_up = str(error)
         return arrived or bool(self.given_up)

@@ -47,15 +47,15 @@ def timeline(record: Record, promise: Promise) -> str:
     lanes = _lanes(record, promise, origin)
     marks = _marks(record, origin)
     ends = [mark.at for mark in marks] + [lane.start + max(lane.measured, lane.promised or 0) for lane in lanes]
-    first = min([0.0, *(mark.at for mark in marks)])
-    return _draw(lanes, marks, first, max([max(ends) * 1.02 + 1, *(_room(mark, first) for mark in marks)]))
+    start = min([0.0, *(mark.at for mark in marks)])
+    return _draw(lanes, marks, start, max([max(ends) * 1.02 + 1, *(_room(mark, start) for mark in marks)]))
 
 
-def _room(mark: Mark, first: float) -> float:
+def _room(mark: Mark, begin: float) -> float:
     """Return where the axis has to end so that the mark's label fits."""
     start, end = _span(mark, 0)
     share = 1 - (end - start) / (WIDTH - LEFT - RIGHT)
-    return first + (mark.at - first) / share
+    return begin + (mark.at - begin) / share
 
 
 def _lanes(record: Record, promise: Promise, origin: int) -> list[Lane]:
@@ -64,45 +64,49 @@ def _lanes(record: Record, promise: Promise, origin: int) -> list[Lane]:
             return []
         return [Lane(name, (at_ms - since_ms) / 1000, promised, (since_ms - origin) / 1000)]
 
-    taken = max((found.at_ms for found in record.evidence.takeovers), default=None)
+    last_takeover_ms = max((takeover.at_ms for takeover in record.evidence.takeovers), default=None)
     promised = promise.recovery if record.death_ms or record.since_ms else None
     return [
         *lane("DNS", record.dns_ms, promise.dns),
-        *lane("takeover", taken, promise.takeover),
+        *lane("takeover", last_takeover_ms, promise.takeover),
         *lane("recovery", record.ended_ms, promised, record.since_ms or origin),
     ]
 
 
 def _marks(record: Record, origin: int) -> list[Mark]:
-    bad = ("dies", "hangs", "asleep", "becomes slow", "cut apart")
-    good = ("back", "wakes", "joined", "well again")
+    bad_words = ("dies", "hangs", "asleep", "becomes slow", "cut apart")
+    good_words = ("back", "wakes", "joined", "well again")
     return [
         Mark(
             phase.name,
             (phase.at_ms - origin) / 1000,
-            "bad" if any(word in phase.name for word in bad) else "good" if any(w in phase.name for w in good) else "",
+            "bad"
+            if any(word in phase.name for word in bad_words)
+            else "good"
+            if any(w in phase.name for w in good_words)
+            else "",
         )
         for phase in sorted(record.phases, key=lambda phase: phase.at_ms)
     ]
 
 
-def _draw(lanes: Sequence[Lane], marks: Sequence[Mark], first: float, end: float) -> str:
+def _draw(lanes: Sequence[Lane], marks: Sequence[Mark], start: float, end: float) -> str:
     def x(seconds: float) -> float:
-        return LEFT + (seconds - first) / (end - first) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (seconds - start) / (end - start) * (WIDTH - LEFT - RIGHT)
 
     levels = stack([_span(mark, x(mark.at)) for mark in marks])
     labels = _TOP * 0.55 * (max(levels, default=0) + 1)
     top = labels + 12
     bottom = top + _ROW * max(1, len(lanes))
-    parts = [_grid(x, first, end, top, bottom)]
+    elements = [_grid(x, start, end, top, bottom)]
     for index, lane in enumerate(lanes):
-        parts.append(_lane(lane, x, top + index * _ROW + (_ROW - _BAR) / 2))
+        elements.append(_lane(lane, x, top + index * _ROW + (_ROW - _BAR) / 2))
     for mark, level in zip(marks, levels, strict=True):
-        parts.append(_mark(mark, x(mark.at), labels - level * _TOP * 0.55, bottom))
+        elements.append(_mark(mark, x(mark.at), labels - level * _TOP * 0.55, bottom))
     height = bottom + _AXIS
     return (
         f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="timeline" '
-        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+        f'xmlns="http://www.w3.org/2000/svg">{"".join(elements)}</svg>'
     )
 
 
@@ -124,38 +128,40 @@ def _span(mark: Mark, at: float) -> tuple[float, float]:
     return at, at + len(mark.name) * _CHARACTER_PX + _WHEN_PX
 
 
-def ticks(first: float, end: float) -> list[float]:
-    step = next((step for step in _STEPS if (end - first) / step <= _TICKS_MAX), _STEPS[-1])
-    start = int(first // step) * step
-    return [tick for tick in range(start, int(end) + 1, step) if tick >= first]
+def ticks(begin: float, end: float) -> list[float]:
+    step = next((step for step in _STEPS if (end - begin) / step <= _TICKS_MAX), _STEPS[-1])
+    start = int(begin // step) * step
+    return [tick for tick in range(start, int(end) + 1, step) if tick >= begin]
 
 
-def _grid(x: _Scale, first: float, end: float, top: float, bottom: float) -> str:
-    parts = []
-    for tick in ticks(first, end):
+def _grid(x: _Scale, start: float, end: float, top: float, bottom: float) -> str:
+    elements = []
+    for tick in ticks(start, end):
         at = x(tick)
-        parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top:.0f}" y2="{bottom:.0f}"/>')
-        parts.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 17:.0f}" text-anchor="middle">{tick:g} s</text>')
-    return "".join(parts)
+        elements.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top:.0f}" y2="{bottom:.0f}"/>')
+        elements.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 17:.0f}" text-anchor="middle">{tick:g} s</text>')
+    return "".join(elements)
 
 
 def _lane(lane: Lane, x: _Scale, y: float) -> str:
     start, measured = x(lane.start), lane.measured
     late = lane.promised is not None and measured > lane.promised
-    parts = [f'<text class="lane" x="{LEFT - 12}" y="{y + 12:.0f}" text-anchor="end">{escape(lane.name)}</text>']
+    elements = [f'<text class="lane" x="{LEFT - 12}" y="{y + 12:.0f}" text-anchor="end">{escape(lane.name)}</text>']
     if lane.promised is not None:
         width = max(1.0, x(lane.start + lane.promised) - start)
-        parts.append(
+        elements.append(
             f'<rect class="promise" x="{start:.1f}" y="{y - 4:.1f}" width="{width:.1f}" height="{_BAR + 8}" rx="3"/>'
         )
     width = max(2.0, x(lane.start + measured) - start)
     kind = "late" if late else "bar"
-    parts.append(f'<rect class="{kind}" x="{start:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_BAR}" rx="2"/>')
-    said = f"{measured:.1f} s" + ("" if lane.promised is None else f" of {lane.promised:.0f} s")
-    inside = width > len(said) * _CHARACTER_PX + 12
+    elements.append(f'<rect class="{kind}" x="{start:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_BAR}" rx="2"/>')
+    label = f"{measured:.1f} s" + ("" if lane.promised is None else f" of {lane.promised:.0f} s")
+    inside = width > len(label) * _CHARACTER_PX + 12
     at, anchor, style = (start + width - 6, "end", "in") if inside else (start + width + 6, "start", "out")
-    parts.append(f'<text class="value {style}" x="{at:.1f}" y="{y + 11.5:.1f}" text-anchor="{anchor}">{said}</text>')
-    return "".join(parts)
+    elements.append(
+        f'<text class="value {style}" x="{at:.1f}" y="{y + 11.5:.1f}" text-anchor="{anchor}">{label}</text>'
+    )
+    return "".join(elements)
 
 
 def _mark(mark: Mark, at: float, y: float, bottom: float) -> str:

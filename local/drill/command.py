@@ -33,53 +33,55 @@ def run(case: str, scale: float, seed: int | None, times: int) -> None:
     for number in _ENDING:
         signal.signal(number, _interrupt)
     # The seed is drawn and printed, so that a drill that failed can be played again.
-    drawn = random.SystemRandom().randrange(1_000_000) if seed is None else seed
-    sys.exit(0 if (_drill(names, scale, drawn).ok if times == 1 else _many(names, scale, drawn, times)) else 1)
+    case_seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
+    sys.exit(0 if (_drill(names, scale, case_seed).ok if times == 1 else _many(names, scale, case_seed, times)) else 1)
 
 
 def _many(names: list[str], scale: float, seed: int, times: int) -> bool:
     """Play `times` drills of one case each. Each drill has a seed of its own, from which its case and its moments are
     drawn. The first failure ends the run, so that out/drill.html shows it."""
-    found = []
-    for drawn in range(seed, seed + times):
-        drill = _drill([moments(drawn, "which").choice(names)], scale, drawn)
-        found.append(report.as_json(drill))
+    drills = []
+    for drill_seed in range(seed, seed + times):
+        drill = _drill([moments(drill_seed, "which").choice(names)], scale, drill_seed)
+        drills.append(report.as_json(drill))
         (OUT / "drills.json").write_text(
-            json.dumps({"ok": drill.ok, "wanted": times, "drills": found}, indent=2) + "\n"
+            json.dumps({"ok": drill.ok, "wanted": times, "drills": drills}, indent=2) + "\n"
         )
-        click.echo(f"{len(found)} of {times} drills {'passed' if drill.ok else 'played: this one FAILED'}")
+        click.echo(f"{len(drills)} of {times} drills {'passed' if drill.ok else 'played: this one FAILED'}")
         if not drill.ok:
             return False
     return True
 
 
-def _drill(names: list[str], scale: float, drawn: int) -> Drill:
-    begun = time.monotonic()
+def _drill(names: list[str], scale: float, case_seed: int) -> Drill:
+    started_s = time.monotonic()
 
     def say(text: str) -> None:
-        click.echo(f"{time.monotonic() - begun:6.1f} s  {text}")
+        click.echo(f"{time.monotonic() - started_s:6.1f} s  {text}")
 
-    click.echo(f"Failover drill: {', '.join(names)}; times divided by SCALE={scale:g}; moments drawn from SEED={drawn}")
-    show = Show(names, scale, drawn, say)
+    click.echo(
+        f"Failover drill: {', '.join(names)}; times divided by SCALE={scale:g}; moments drawn from SEED={case_seed}"
+    )
+    show = Show(names, scale, case_seed, say)
     try:
         drill = show.run()
     except BaseException as error:
         report.write(show.result(f"the drill itself failed: {error!r}"), OUT)
         raise
     page, data = report.write(drill, OUT)
-    _tell(drill)
+    _print_summary(drill)
     click.echo(f"{page.relative_to(REPOSITORY)} shows it, {data.relative_to(REPOSITORY)} has the numbers.")
     return drill
 
 
-def _tell(drill: Drill) -> None:
+def _print_summary(drill: Drill) -> None:
     if drill.ok:
         click.echo(f"Passed: {len(drill.cases)} of {len(drill.cases)} cases, {drill.seconds:.0f} s.")
         return
     click.echo(f"FAILED{': ' + drill.error if drill.error else ''}")
     for record in drill.cases:
-        said = [f"{check.claim}: {check.evidence}" for check in record.checks if not check.ok]
-        for line in [record.error, *said] if record.error else said:
+        failures = [f"{check.claim}: {check.evidence}" for check in record.checks if not check.ok]
+        for line in [record.error, *failures] if record.error else failures:
             click.echo(f"  {record.case}: {line}")
     click.echo(f"Functions' logs: {drill.logs}. Again: make drill CASE=... SCALE={drill.scale:g} SEED={drill.seed}")
 

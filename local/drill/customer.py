@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from local.drill.model import Asked, View
-from local.drill.times import PATIENCE_S
+from local.drill.times import CLIENT_TIMEOUT_S
 
 _TERMINAL = {"SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED"}
 
@@ -35,7 +35,7 @@ class Customer(threading.Thread):
         self._every_s = every_s
         self._leaving = threading.Event()
         self._http = httpx.Client(
-            base_url=api_url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S, trust_env=False
+            base_url=api_url, headers={"Authorization": f"Bearer {token}"}, timeout=CLIENT_TIMEOUT_S, trust_env=False
         )
 
     @property
@@ -44,8 +44,8 @@ class Customer(threading.Thread):
 
     @property
     def settled(self) -> bool:
-        last = self.last
-        return last is not None and last.state in _TERMINAL
+        view = self.last
+        return view is not None and view.state in _TERMINAL
 
     def leave(self) -> None:
         self._leaving.set()

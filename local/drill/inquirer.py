@@ -45,10 +45,10 @@ class Inquirer(threading.Thread):
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> None:
         sent_ms = now_ms()
         try:
-            said = str(self._http.request(method, path, json=body).status_code)
+            answer = str(self._http.request(method, path, json=body).status_code)
         except httpx.TransportError as error:
-            said = type(error).__name__
-        self.asked.append(Asked(sent_ms, now_ms() - sent_ms, f"{method} {path}", said))
+            answer = type(error).__name__
+        self.asked.append(Asked(sent_ms, now_ms() - sent_ms, f"{method} {path}", answer))
 
 
 class Passer(threading.Thread):

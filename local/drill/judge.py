@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from local.drill.model import Asked, Counts, Evidence, Record, View
-from local.drill.times import ANSWER_S, PATIENCE_S, SWEEP_TIMEOUT_S, Promise
+from local.drill.times import ANSWER_S, CLIENT_TIMEOUT_S, SWEEP_TIMEOUT_S, Promise
 
 _SHOWN = 5
 MOMENTS_S = 10
@@ -16,11 +16,11 @@ carried out."""
 
 
 def counts(evidence: Evidence) -> Counts:
-    before = [key for key in evidence.there_at_death if key in evidence.source]
+    copied_before = [key for key in evidence.there_at_death if key in evidence.source]
     return Counts(
         objects=len(evidence.source),
-        copied_before=len(before),
-        copied_after=len([key for key in evidence.target if key in evidence.source and key not in before]),
+        copied_before=len(copied_before),
+        copied_after=len([key for key in evidence.target if key in evidence.source and key not in copied_before]),
         copied_twice=len(twice(evidence)),
         partial_seen=len(evidence.partial),
         lost=len(lost(evidence)),
@@ -30,18 +30,18 @@ def counts(evidence: Evidence) -> Counts:
 
 
 def twice(evidence: Evidence) -> list[str]:
-    return sorted(key for key, held in evidence.target.items() if len(held.versions) > 1)
+    return sorted(key for key, target in evidence.target.items() if len(target.versions) > 1)
 
 
 def lost(evidence: Evidence) -> list[str]:
     """Return keys that were sent and are not there, or differ from what was sent, or have no outcome COPIED."""
-    wrong = [
+    differing = [
         key
         for key, digest in evidence.source.items()
         if key not in evidence.target or evidence.target[key].sha256 != digest
     ]
-    unsaid = [key for key in evidence.asked if evidence.rows.get(key) != "COPIED"]
-    return sorted({*wrong, *unsaid})
+    not_copied = [key for key in evidence.asked if evidence.rows.get(key) != "COPIED"]
+    return sorted({*differing, *not_copied})
 
 
 def replaced(evidence: Evidence) -> list[str]:
@@ -66,22 +66,22 @@ def handed_twice(written: Mapping[str, Sequence[tuple[str, int]]], death_ms: int
     A key is excused if its first version was written in the moments before the death. The worker that published it may
     have died before it recorded that anywhere, and once the file is gone nothing shows it (docs/failover.md, "Feeds").
     """
-    again = sorted(key for key, versions in written.items() if len(versions) > 1)
+    repeated = sorted(key for key, versions in written.items() if len(versions) > 1)
     excused = [
         key
-        for key in again
+        for key in repeated
         if len(written[key]) == 2 and -MOMENTS_S * 1000 <= written[key][-1][1] - death_ms <= _CLOCK_MS
     ]
-    return [key for key in again if key not in excused], excused
+    return [key for key in repeated if key not in excused], excused
 
 
 def went_back(views: Sequence[View]) -> tuple[int, int]:
     """Return by how many objects progress went back within one Region's answers, and where the answering Region
     changed. In the latter case it may lag by what had not been replicated."""
     within = across = 0
-    for before, after in pairwise(views):
-        loss = max(0, before.objects_done - after.objects_done)
-        if before.region == after.region:
+    for earlier, later in pairwise(views):
+        loss = max(0, earlier.objects_done - later.objects_done)
+        if earlier.region == later.region:
             within += loss
         else:
             across += loss
@@ -91,7 +91,7 @@ def went_back(views: Sequence[View]) -> tuple[int, int]:
 def takeover_seconds(record: Record) -> float | None:
     if record.death_ms is None or not record.evidence.takeovers:
         return None
-    return round((max(found.at_ms for found in record.evidence.takeovers) - record.death_ms) / 1000, 1)
+    return round((max(takeover.at_ms for takeover in record.evidence.takeovers) - record.death_ms) / 1000, 1)
 
 
 def dns_seconds(record: Record) -> float | None:
@@ -110,20 +110,20 @@ def _seconds(since_ms: int | None, at_ms: int | None) -> float:
 def judge(record: Record, promise: Promise) -> None:
     """Check the statements that hold in every case. Each case adds its own."""
     evidence = record.evidence
-    found = counts(evidence)
+    totals = counts(evidence)
     record.check(
         "Every object is at the target, byte for byte, and its row says COPIED",
-        bool(evidence.source) and not found.lost,
-        _some(lost(evidence)) or f"{found.objects} objects compared by SHA-256",
+        bool(evidence.source) and not totals.lost,
+        _some(lost(evidence)) or f"{totals.objects} objects compared by SHA-256",
     )
     record.check(
         "No object was written twice: one version each in a versioned bucket",
-        not found.copied_twice,
+        not totals.copied_twice,
         _some(twice(evidence)) or f"{len(evidence.target)} keys, {len(evidence.target)} versions",
     )
     record.check(
         "No partial object was ever visible",
-        not found.partial_seen and (evidence.looks > 0 or not evidence.source),
+        not totals.partial_seen and (evidence.looks > 0 or not evidence.source),
         _some(evidence.partial) or f"{evidence.looks} looks by LIST and HEAD",
     )
     record.check(
@@ -143,7 +143,7 @@ def judge(record: Record, promise: Promise) -> None:
     if evidence.parts_expected:
         record.check(
             "No part that had arrived was sent again",
-            not found.parts_resent_of_finished,
+            not totals.parts_resent_of_finished,
             ", ".join(f"{key}: {number}" for key, number in resent(evidence).items())
             or f"{sum(evidence.parts_expected.values())} parts were missing, as many were sent",
         )
@@ -156,8 +156,8 @@ def judge(record: Record, promise: Promise) -> None:
 def _judge_customers(record: Record) -> None:
     evidence = record.evidence
     if evidence.states:
-        bad = [f"{job_id} {state}" for job_id, state in evidence.states.items() if state != "SUCCEEDED"]
-        record.check("Every job SUCCEEDED", not bad, _some(bad) or f"{len(evidence.states)} jobs")
+        failed = [f"{job_id} {state}" for job_id, state in evidence.states.items() if state != "SUCCEEDED"]
+        record.check("Every job SUCCEEDED", not failed, _some(failed) or f"{len(evidence.states)} jobs")
     if evidence.ids:
         _judge_answers_to_customers(record)
 
@@ -165,11 +165,12 @@ def _judge_customers(record: Record) -> None:
 def _judge_answers_to_customers(record: Record) -> None:
     evidence = record.evidence
     mixed = [f"{key}: {sorted(set(ids))}" for key, ids in evidence.ids.items() if len(set(ids)) != 1]
-    asked = sum(len(ids) for ids in evidence.ids.values())
+    submissions = sum(len(ids) for ids in evidence.ids.values())
     record.check(
         "The same Idempotency-Key always meant the same job",
         not mixed,
-        _some(mixed) or f"{asked} submissions of {len(evidence.ids)} jobs, {evidence.retries} failed requests repeated",
+        _some(mixed)
+        or f"{submissions} submissions of {len(evidence.ids)} jobs, {evidence.retries} failed requests repeated",
     )
     backs = {key: went_back(views) for key, views in evidence.views.items()}
     within = [f"{key}: {back} objects" for key, (back, _) in backs.items() if back]
@@ -205,12 +206,12 @@ def _judge_sweeps(record: Record) -> None:
     sweeps = record.evidence.sweeps
     if not sweeps:
         return
-    bad = [s for s in sweeps if s.failure or s.took_ms > SWEEP_TIMEOUT_S * 1000]
+    failed = [s for s in sweeps if s.failure or s.took_ms > SWEEP_TIMEOUT_S * 1000]
     longest = max(sweeps, key=lambda swept: swept.took_ms)
     record.check(
         "Every sweep of a living Region ended by itself",
-        not bad,
-        _some([f"{s.region} after {s.took_ms / 1000:.1f} s: {s.failure[:200]}" for s in bad])
+        not failed,
+        _some([f"{s.region} after {s.took_ms / 1000:.1f} s: {s.failure[:200]}" for s in failed])
         or f"{len(sweeps)} sweeps, longest {longest.took_ms / 1000:.1f} of {SWEEP_TIMEOUT_S} s ({longest.region})",
     )
 
@@ -224,30 +225,34 @@ def _judge_answers(record: Record, promise: Promise) -> None:
     record.check(
         f"Whatever the living Region was asked, it answered within {ANSWER_S:g} s",
         not late(evidence.inquiries),
-        _some([_told(asked) for asked in late(evidence.inquiries)]) or _longest(evidence.inquiries),
+        _some([_in_words(request) for request in late(evidence.inquiries)]) or _longest(evidence.inquiries),
     )
     until_ms = record.returned_ms or record.ended_ms or 0
-    after = [asked for asked in evidence.requests if (record.dns_ms or 0) <= asked.sent_ms < until_ms]
-    if record.dns_ms is None or not after:
+    requests_after = [request for request in evidence.requests if (record.dns_ms or 0) <= request.sent_ms < until_ms]
+    if record.dns_ms is None or not requests_after:
         return
     record.check(
         f"Once the name led to the living Region, customers were answered within {ANSWER_S:g} s",
-        not late(after),
-        _some([_told(asked) for asked in late(after)]) or _longest(after),
+        not late(requests_after),
+        _some([_in_words(request) for request in late(requests_after)]) or _longest(requests_after),
     )
-    waited_s, limit_s = longest_wait(evidence.requests) / 1000, promise.dns + PATIENCE_S + ANSWER_S
+    waited_s, limit_s = longest_wait(evidence.requests) / 1000, promise.dns + CLIENT_TIMEOUT_S + ANSWER_S
     record.check(
-        "No customer waited longer than the name takes to lead elsewhere, and his own patience",
+        "No customer waited longer than the name takes to lead elsewhere, and their own timeout",
         waited_s <= limit_s,
         f"{waited_s:.1f} of {limit_s:g} s from his first try to an answer",
     )
 
 
-def late(asked: Sequence[Asked]) -> list[Asked]:
+def late(requests: Sequence[Asked]) -> list[Asked]:
     """Return requests that were not answered in time, or with an error that says neither what is wrong nor what to
     do."""
     return [
-        a for a in asked if not a.answered or a.took_ms > ANSWER_S * 1000 or (int(a.said) >= 500 and a.said != "503")
+        request
+        for request in requests
+        if not request.answered
+        or request.took_ms > ANSWER_S * 1000
+        or (int(request.said) >= 500 and request.said != "503")
     ]
 
 
@@ -256,24 +261,24 @@ def longest_wait(requests: Sequence[Asked]) -> int:
     time counts from the first try."""
     since: dict[str, int] = {}
     longest = 0
-    for asked in sorted(requests, key=lambda request: request.sent_ms):
-        began_ms = since.setdefault(asked.what, asked.sent_ms)
-        longest = max(longest, asked.sent_ms + asked.took_ms - began_ms)
-        if asked.answered:
-            del since[asked.what]
+    for request in sorted(requests, key=lambda request: request.sent_ms):
+        began_ms = since.setdefault(request.what, request.sent_ms)
+        longest = max(longest, request.sent_ms + request.took_ms - began_ms)
+        if request.answered:
+            del since[request.what]
     return longest
 
 
-def _longest(asked: Sequence[Asked]) -> str:
-    slowest = max(asked, key=lambda one: one.took_ms)
-    refused = len([one for one in asked if one.said == "503"])
-    return f"{len(asked)} requests, {refused} of them 503; longest {_told(slowest)}"
+def _longest(requests: Sequence[Asked]) -> str:
+    slowest = max(requests, key=lambda request: request.took_ms)
+    refused = len([request for request in requests if request.said == "503"])
+    return f"{len(requests)} requests, {refused} of them 503; longest {_in_words(slowest)}"
 
 
-def _told(asked: Asked) -> str:
-    return f"{asked.what}: {asked.said} after {asked.took_ms / 1000:.1f} s"
+def _in_words(request: Asked) -> str:
+    return f"{request.what}: {request.said} after {request.took_ms / 1000:.1f} s"
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    ending = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + ending

@@ -75,7 +75,7 @@ class Swept:
 @dataclass(frozen=True, slots=True)
 class Takeover:
     job_id: str
-    part: str
+    partition_id: str
     from_region: str
     to_region: str
     at_ms: int

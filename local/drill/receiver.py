@@ -33,7 +33,7 @@ class Receiver(threading.Thread):
 
     def _take_all(self) -> None:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-        for key in [found["Key"] for page in pages for found in page.get("Contents", ())]:
+        for key in [entry["Key"] for page in pages for entry in page.get("Contents", ())]:
             content = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
             self._s3.delete_object(Bucket=self._bucket, Key=key)
             self.taken.setdefault(key, []).append(hashlib.sha256(content).hexdigest())

@@ -57,8 +57,8 @@ def case_json(record: Record, drill: Drill) -> dict[str, Any]:
         "seed": drill.seed,
         "error": record.error,
         "phases": [{"name": phase.name, "at": moment(phase.at_ms)} for phase in by_time(record)],
-        "what_was_done": [{"at": moment(at_ms), "what": what} for at_ms, what in sorted(record.happened)],
-        "takeovers": [asdict(found) | {"at": moment(found.at_ms)} for found in record.evidence.takeovers],
+        "what_was_done": [{"at": moment(at_ms), "what": event} for at_ms, event in sorted(record.happened)],
+        "takeovers": [asdict(takeover) | {"at": moment(takeover.at_ms)} for takeover in record.evidence.takeovers],
         "checks": [asdict(check) for check in record.checks],
     }
 
@@ -77,8 +77,8 @@ def as_html(drill: Drill) -> str:
             "dns": judge.dns_seconds(record),
             "chart": Markup(timeline(record, promise)),
             "done": [
-                (f"{(at_ms - (record.death_ms or record.began_ms)) / 1000:+.1f} s", what)
-                for at_ms, what in sorted(record.happened)
+                (f"{(at_ms - (record.death_ms or record.began_ms)) / 1000:+.1f} s", event)
+                for at_ms, event in sorted(record.happened)
             ],
             "looked": record.evidence.looked_at_death,
             "since": "death" if record.death_ms else "beginning",

@@ -130,25 +130,25 @@ class Show:
         stage.leave(record)
         if not record.error:
             judge.judge(record, stage.times.promise)
-        self._tell(record)
+        self._say_result(record)
         return record
 
-    def _tell(self, record: Record) -> None:
+    def _say_result(self, record: Record) -> None:
         for check in record.checks:
             if not check.ok:
                 self._say(f"  FAILED {check.claim}: {check.evidence}")
         if record.error:
             self._say(f"  FAILED {record.error}")
-        taken, recovered = judge.takeover_seconds(record), judge.recovery_seconds(record)
+        takeover_s, recovery_s = judge.takeover_seconds(record), judge.recovery_seconds(record)
         self._say(
             f"  {'ok' if record.ok else 'FAILED'}: {len(record.checks)} checks;"
-            f" takeover {taken} s, recovery {recovered} s, name {judge.dns_seconds(record)} s"
+            f" takeover {takeover_s} s, recovery {recovery_s} s, name {judge.dns_seconds(record)} s"
         )
 
 
 def emulated(times: Times) -> list[str]:
     """Return the caveats that a reader must know before trusting the numbers."""
-    said = [
+    caveats = [
         "Both Regions run on one machine: ministack (an AWS emulator) and the gateway in front of it stand for S3, "
         "SQS, DynamoDB, EventBridge, Lambda and API Gateway. The product's zip and template are those that AWS gets.",
         "A Region's death is real for its processes: SIGSTOP at one moment, then SIGKILL; its API, event sources, "
@@ -162,9 +162,9 @@ def emulated(times: Times) -> list[str]:
         "is dead.",
     ]
     if times.scale == 1:
-        return [*said, "Real default times; the schedule of the template runs the sweeps."]
+        return [*caveats, "Real default times; the schedule of the template runs the sweeps."]
     return [
-        *said,
+        *caveats,
         f"All times of the policy, the delay of forwarded events, health checks and the DNS TTL are divided by "
         f"{times.scale:g}. Time limits of calls, cold starts, replication and the copying itself are not: what is "
         f"promised here is the worst case by the scaled settings (`worst_takeover_ms`) plus {times.machine_s:g} s for "
@@ -174,10 +174,10 @@ def emulated(times: Times) -> list[str]:
 
 
 def _commit() -> str:
-    found = subprocess.run(
+    completed = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
-    return found.stdout.strip()
+    return completed.stdout.strip()
 
 
 def _free_name() -> str:

@@ -25,7 +25,7 @@ from local.drill.times import MACHINE_S, Times
 from local.drill.watcher import Watcher
 from local.gateway.client import ControlError, control
 from local.gateway.launch import EAST, WEST
-from local.regions import NAMES, Done, Regions
+from local.regions import NAMES, Intervention, Regions
 from local.wait import wait_until
 
 KIB, MIB = 1024, 1024 * 1024
@@ -85,9 +85,9 @@ class Stage:
 
     def _foreign_upload(self, info: RegionInfo) -> str:
         """Create another application's multipart upload, 48 h old, with a part in it."""
-        where = {"Bucket": info.target_bucket, "Key": "another-application/backup.tar"}
-        upload_id: str = self.s3.create_multipart_upload(**where)["UploadId"]
-        self.s3.upload_part(**where, UploadId=upload_id, PartNumber=1, Body=b"x" * 1024)
+        target = {"Bucket": info.target_bucket, "Key": "another-application/backup.tar"}
+        upload_id: str = self.s3.create_multipart_upload(**target)["UploadId"]
+        self.s3.upload_part(**target, UploadId=upload_id, PartNumber=1, Body=b"x" * 1024)
         self.age(upload_id, FOREIGN_AGE_H)
         return upload_id
 
@@ -97,10 +97,10 @@ class Stage:
         East has clients of its own all the time, because both Regions always work. So clients that come over from West
         find functions running, and cold starts are not judged. How long they take shows how fast this machine is.
         """
-        began = time.monotonic()
+        started_s = time.monotonic()
         with ThreadPoolExecutor(_DOZEN) as pool:
             list(pool.map(lambda _: self.send("GET", "/jobs", check=False, timeout_s=_COLD_START_S), range(_DOZEN)))
-        took_s = time.monotonic() - began
+        took_s = time.monotonic() - started_s
         self.times = replace(self.times, machine_s=max(MACHINE_S, round(took_s, 1)))
         return took_s
 
@@ -122,9 +122,9 @@ class Stage:
             "source": {"endpoint": f"{side(source.region).lower()}-source", "prefix": prefix},
             "target": {"endpoint": f"{side(target.region).lower()}-target", "prefix": prefix},
         }
-        made = Work(name, prefix, f"drill-{self.seed}-{case}-{name}", source, target, body)
-        self.put(made, {f"{prefix}{index:05d}": size for index, size in enumerate(sizes)})
-        return made
+        work = Work(name, prefix, f"drill-{self.seed}-{case}-{name}", source, target, body)
+        self.put(work, {f"{prefix}{index:05d}": size for index, size in enumerate(sizes)})
+        return work
 
     def put(self, work: Work, sizes: dict[str, int]) -> None:
         def upload(item: tuple[str, int]) -> None:
@@ -209,12 +209,18 @@ class Stage:
             fired = {name: times for name, times in self.fired().items() if times}
         except (ControlError, OSError) as error:
             return f"The gateway does not answer: {error}"
-        seen = [
+        health_by_region = [
             f"{side(region)} {'healthy' if h['healthy'] else 'unhealthy'} ({h['detail']})"
             for region, h in health.items()
         ]
-        said = [*seen, *jobs, f"rules that struck: {fired}", *refused[-1:], *map(str, self.sweeper.failed.items())]
-        return "; ".join(said)
+        statements = [
+            *health_by_region,
+            *jobs,
+            f"rules that struck: {fired}",
+            *refused[-1:],
+            *map(str, self.sweeper.failed.items()),
+        ]
+        return "; ".join(statements)
 
     # ---- Regions ---------------------------------------------------------------------------------------------------
 
@@ -222,8 +228,8 @@ class Stage:
         """Return the Region that the one name leads to now. The request makes the resolver look again when its TTL is
         over."""
         self.api(self.cloud.api_url, "/health", check=False)
-        found: str = self.control("GET", "routing")["resolver"]["region"] or ""
-        return found
+        region: str = self.control("GET", "routing")["resolver"]["region"] or ""
+        return region
 
     def await_name(self, region: str, timeout_s: float) -> None:
         wait_until(lambda: self.name_answers() == region, f"the one name leads to {region}", timeout_s)
@@ -243,30 +249,32 @@ class Stage:
         changes = self.control("GET", "routing")["changes"]
         return [(c["at_ms"], c["region"]) for c in changes if c["kind"] == "resolver"]
 
-    def noted(self, record: Record, done: Done) -> Done:
-        record.happened += [(at_ms, f"{done.action} {done.region}: {what}") for at_ms, what in done.steps]
-        return done
+    def noted(self, record: Record, intervention: Intervention) -> Intervention:
+        record.happened += [
+            (at_ms, f"{intervention.action} {intervention.region}: {step}") for at_ms, step in intervention.steps
+        ]
+        return intervention
 
     def kill(self, record: Record, region: str, **how: bool) -> None:
         self.sweeper.lull(NAMES[region])
-        done = self.noted(record, self.regions.kill(region, **how))
-        record.death_ms = done.steps[0][0]
-        record.phase(f"{side(done.region)} dies", record.death_ms)
-        self.say(f"  {side(done.region)} is dead: {len(done.pids)} processes killed")
+        intervention = self.noted(record, self.regions.kill(region, **how))
+        record.death_ms = intervention.steps[0][0]
+        record.phase(f"{side(intervention.region)} dies", record.death_ms)
+        self.say(f"  {side(intervention.region)} is dead: {len(intervention.pids)} processes killed")
 
     def hang(self, record: Record, region: str) -> None:
         self.sweeper.lull(NAMES[region])
-        done = self.noted(record, self.regions.hang(region))
-        record.death_ms = done.steps[0][0]
-        record.phase(f"{side(done.region)} hangs", record.death_ms)
-        self.say(f"  {side(done.region)} hangs: {len(done.pids)} processes stopped")
+        intervention = self.noted(record, self.regions.hang(region))
+        record.death_ms = intervention.steps[0][0]
+        record.phase(f"{side(intervention.region)} hangs", record.death_ms)
+        self.say(f"  {side(intervention.region)} hangs: {len(intervention.pids)} processes stopped")
 
     def restore(self, record: Record, region: str) -> None:
-        done = self.noted(record, self.regions.restore(region))
-        self.sweeper.asleep.discard(done.region)
-        record.returned_ms = done.began_ms
-        record.phase(f"{side(done.region)} is back", done.steps[-1][0])
-        self.say(f"  {side(done.region)} is back")
+        intervention = self.noted(record, self.regions.restore(region))
+        self.sweeper.asleep.discard(intervention.region)
+        record.returned_ms = intervention.began_ms
+        record.phase(f"{side(intervention.region)} is back", intervention.steps[-1][0])
+        self.say(f"  {side(intervention.region)} is back")
 
     def rest(self, sweeps: int = 3) -> None:
         """Wait until both Regions have swept a few times and the one name leads to West. A returned Region has then had
@@ -276,14 +284,14 @@ class Stage:
             self._sweep_by_schedule(sweeps)
             return
         goal = {region: rounds + sweeps for region, rounds in self.sweeper.rounds.items()}
-        what = f"{sweeps} sweeps of each Region"
-        wait_until(lambda: all(self.sweeper.rounds[r] >= n for r, n in goal.items()), what, _REACHED_S)
+        label = f"{sweeps} sweeps of each Region"
+        wait_until(lambda: all(self.sweeper.rounds[r] >= n for r, n in goal.items()), label, _REACHED_S)
 
     def _sweep_by_schedule(self, sweeps: int) -> None:
         """Wait for sweeps of the real schedule. The region heartbeats count sweeps, whoever started them."""
 
         def heartbeats() -> dict[str, int]:
-            return {view["region"]: view["beacon"] or 0 for view in self.operator("/regions")["regions"]}
+            return {view["region"]: view["heartbeat"] or 0 for view in self.operator("/regions")["regions"]}
 
         goal = {region: rounds + sweeps for region, rounds in heartbeats().items()}
         wait_until(

@@ -56,8 +56,8 @@ class Sweeper:
 
     def swept(self) -> list[Swept]:
         """Return all sweeps since the last call, except those during which the Region died or fell asleep."""
-        found, self._swept = self._swept, []
-        return found
+        swept, self._swept = self._swept, []
+        return swept
 
     def _run(self, region: str, client: Any) -> None:  # noqa: ANN401 - boto3's client
         while not self._leaving.wait(self._every_s):

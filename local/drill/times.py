@@ -47,7 +47,7 @@ slower machine gets as long as it takes for them (`Stage.warm_up`)."""
 _COPYING_S = 15
 SWEEP_TIMEOUT_S = 55
 """Time, in seconds, after which Lambda ends a sweep, and so does the emulator (.chalice/config.json)."""
-PATIENCE_S = 10.0
+CLIENT_TIMEOUT_S = 10.0
 """Time, in seconds, after which a customer that got no answer sends its request again."""
 ANSWER_S = Policy().api_answer_ms / 1000
 """Time, in seconds, within which the API answers, whatever hangs. It is not scaled: time budgets of calls are none of

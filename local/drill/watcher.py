@@ -38,8 +38,8 @@ class Watcher(threading.Thread):
     def _look(self) -> None:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
         for page in pages:
-            for found in page.get("Contents", ()):
-                self._judge("LIST", found["Key"], found["Size"])
+            for entry in page.get("Contents", ()):
+                self._judge("LIST", entry["Key"], entry["Size"])
         for key in self._large:
             try:
                 self._judge("HEAD", key, self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"])
@@ -47,6 +47,6 @@ class Watcher(threading.Thread):
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                     raise
 
-    def _judge(self, how: str, key: str, size: int) -> None:
+    def _judge(self, operation: str, key: str, size: int) -> None:
         if size != self._sizes.get(key):
-            self.partial.append(f"{how} {key}: {size} bytes instead of {self._sizes.get(key)}")
+            self.partial.append(f"{operation} {key}: {size} bytes instead of {self._sizes.get(key)}")

@@ -37,9 +37,9 @@ class Tee(io.TextIOBase):
     def write(self, text: str) -> int:
         self._stream.write(text)
         with self._lock:
-            whole, newline, self._begun = (self._begun + text).rpartition("\n")
+            complete_lines, newline, self._begun = (self._begun + text).rpartition("\n")
             if newline:
-                os.write(self._file, (whole + newline).encode(errors="backslashreplace"))
+                os.write(self._file, (complete_lines + newline).encode(errors="backslashreplace"))
         return len(text)
 
     def flush(self) -> None:
@@ -91,19 +91,21 @@ def unpack_once() -> None:
 
     unpack, lock = zipfile.ZipFile.extractall, threading.Lock()
 
-    def unpack_or_link(archive: zipfile.ZipFile, path: str, *options: Any, **named: Any) -> None:  # noqa: ANN401
+    def unpack_or_link(archive: zipfile.ZipFile, path: str, *options: Any, **named_options: Any) -> None:  # noqa: ANN401
         folder, name = os.path.split(path)
         if name != "code" or not os.path.basename(folder).startswith(_UNPACKED_PREFIX) or not archive.filename:
-            unpack(archive, path, *options, **named)
+            unpack(archive, path, *options, **named_options)
             return
         with open(archive.filename, "rb") as packed:
-            kept = os.path.join(tempfile.gettempdir(), f"unpacked-{hashlib.file_digest(packed, 'sha256').hexdigest()}")
+            unpacked = os.path.join(
+                tempfile.gettempdir(), f"unpacked-{hashlib.file_digest(packed, 'sha256').hexdigest()}"
+            )
         with lock:
-            if not os.path.isdir(kept):
-                begun = tempfile.mkdtemp(prefix="unpacking-")
-                unpack(archive, begun)
-                os.rename(begun, kept)
-        shutil.copytree(kept, path, copy_function=os.link, dirs_exist_ok=True)
+            if not os.path.isdir(unpacked):
+                draft = tempfile.mkdtemp(prefix="unpacking-")
+                unpack(archive, draft)
+                os.rename(draft, unpacked)
+        shutil.copytree(unpacked, path, copy_function=os.link, dirs_exist_ok=True)
 
     zipfile.ZipFile.extractall = unpack_or_link  # type: ignore[method-assign, assignment]
 

@@ -28,13 +28,13 @@ _ATTRIBUTES_CHECKSUM = re.compile(rb"<Checksum\s*/>|<Checksum>.*?</Checksum>", r
 
 def etag_in(body: bytes) -> str:
     """Return the text of the first ETag element, without quotes; empty if there is none."""
-    found = _ETAG.search(body)
-    return found.group(1).decode() if found else ""
+    match = _ETAG.search(body)
+    return match.group(1).decode() if match else ""
 
 
 def checksum_in(body: bytes, kind: str) -> Checksum | None:
-    found = _CHECKSUM.search(body)
-    return Checksum(found.group(1).decode(), kind, found.group(2).decode()) if found else None
+    match = _CHECKSUM.search(body)
+    return Checksum(match.group(1).decode(), kind, match.group(2).decode()) if match else None
 
 
 def show_checksum(headers: MutableMapping[str, str], checksum: Checksum) -> None:
@@ -65,8 +65,8 @@ def with_listed_checksums(body: bytes, lookup: Callable[[str, str, str], Checksu
     checksum."""
     url_encoded = b"<EncodingType>url</EncodingType>" in body
 
-    def patched(found: re.Match[bytes]) -> bytes:
-        text = found.group(0)
+    def patched(match: re.Match[bytes]) -> bytes:
+        text = match.group(0)
         key = _KEY.search(text)
         if key is None:
             return text
@@ -87,8 +87,8 @@ def with_listed_part_checksums(
 ) -> bytes:
     """Insert each listed part's checksum, which `lookup(number, etag)` returns, and the upload's algorithm and kind."""
 
-    def patched(found: re.Match[bytes]) -> bytes:
-        text = found.group(0)
+    def patched(match: re.Match[bytes]) -> bytes:
+        text = match.group(0)
         number = _PART_NUMBER.search(text)
         value = lookup(int(number.group(1)), etag_in(text)) if number else None
         if value is None:
@@ -119,22 +119,22 @@ def with_listed_initiators(body: bytes, lookup: Callable[[str], Upload | None]) 
     """Insert, for each listed upload that `lookup(upload id)` knows, its initiator and the time that it is to show as
     its beginning."""
 
-    def patched(found: re.Match[bytes]) -> bytes:
-        text = found.group(0)
+    def patched(match: re.Match[bytes]) -> bytes:
+        text = match.group(0)
         upload_id = _UPLOAD_ID.search(text)
         upload = lookup(upload_id.group(1).decode()) if upload_id else None
         if upload is None:
             return text
         return _INITIATED.sub(
-            lambda began: _earlier(began.group(1), upload.older_by_s), with_initiator(text, upload.initiator)
+            lambda element: _earlier(element.group(1), upload.older_by_s), with_initiator(text, upload.initiator)
         )
 
     return _UPLOAD.sub(patched, body)
 
 
 def _earlier(instant: bytes, seconds: float) -> bytes:
-    began = datetime.fromisoformat(instant.decode()) - timedelta(seconds=seconds)
-    return f"<Initiated>{began.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%S.000Z')}</Initiated>".encode()
+    shown_beginning = datetime.fromisoformat(instant.decode()) - timedelta(seconds=seconds)
+    return f"<Initiated>{shown_beginning.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%S.000Z')}</Initiated>".encode()
 
 
 def _append(body: bytes, root: str, elements: str) -> bytes:

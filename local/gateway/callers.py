@@ -27,10 +27,10 @@ class Callers:
     async def arn(self, call: Call, headers: Mapping[str, str]) -> str:
         """Return the caller's ARN, empty if the emulator doesn't say."""
         app = _APP.search(headers.get("User-Agent", ""))
-        who = (call.caller, app.group(1)) if app and call.caller != "aws" else ("", call.access_key)
-        if who not in self._arns:
-            self._arns[who] = await self._ask(*who, call.access_key)
-        return self._arns[who]
+        identity = (call.caller, app.group(1)) if app and call.caller != "aws" else ("", call.access_key)
+        if identity not in self._arns:
+            self._arns[identity] = await self._ask(*identity, call.access_key)
+        return self._arns[identity]
 
     async def _ask(self, region: str, function: str, access_key: str) -> str:
         if region:

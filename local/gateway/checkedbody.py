@@ -38,23 +38,23 @@ class CheckedBody:
         return self._stream(self._body)
 
     async def _stream(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        held = b""
+        held_back = b""
         try:
-            async for data in body:
-                payload = self._decoded(data)
+            async for chunk in body:
+                payload = self._decoded(chunk)
                 if payload:
-                    if held:
-                        yield held
-                    held = payload
+                    if held_back:
+                        yield held_back
+                    held_back = payload
             self._finish()
         except S3Error as error:
             self.error = error
             raise
-        if held:
-            yield held
+        if held_back:
+            yield held_back
 
-    def _decoded(self, data: bytes) -> bytes:
-        payload = self._decoder.feed(data) if self._decoder else data
+    def _decoded(self, chunk: bytes) -> bytes:
+        payload = self._decoder.feed(chunk) if self._decoder else chunk
         self._digest.update(payload)
         self.size += len(payload)
         return payload

@@ -108,8 +108,8 @@ def declared(headers: Mapping[str, str]) -> Checksum | None:
 
 def shown(headers: Mapping[str, str]) -> Checksum | None:
     """Return the checksum that an answer to HEAD or GET shows."""
-    found = declared(headers)
-    return found and Checksum(found.algorithm, headers.get(TYPE_HEADER, FULL_OBJECT), found.value)
+    checksum = declared(headers)
+    return checksum and Checksum(checksum.algorithm, headers.get(TYPE_HEADER, FULL_OBJECT), checksum.value)
 
 
 def full_object_algorithm(headers: Mapping[str, str]) -> str | None:
@@ -146,5 +146,5 @@ def wrong_algorithm(expected: str, actual: str) -> S3Error:
 
 def checksum_headers(names: Iterable[str]) -> list[str]:
     """Return those header names that concern checksums."""
-    wanted = (CHECKSUM_HEADER, SDK_ALGORITHM_HEADER)
-    return [name for name in names if name.lower().startswith(wanted)]
+    prefixes = (CHECKSUM_HEADER, SDK_ALGORITHM_HEADER)
+    return [name for name in names if name.lower().startswith(prefixes)]

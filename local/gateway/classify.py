@@ -170,9 +170,9 @@ def _bucket_operation(method: str, query: Mapping[str, str]) -> str:
 
 
 def _scope(authorization: str, query: Mapping[str, str]) -> _Scope:
-    found = _CREDENTIAL.search(authorization)
-    if found is not None:
-        return _Scope(*found.groups())
+    match = _CREDENTIAL.search(authorization)
+    if match is not None:
+        return _Scope(*match.groups())
     parts = query.get("X-Amz-Credential", "").split("/")
     if len(parts) == 5:
         return _Scope(parts[0], parts[2], parts[3])

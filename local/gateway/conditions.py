@@ -22,18 +22,18 @@ class Conditions:
         return bool(self.if_match or self.if_none_match)
 
 
-def violation(wanted: Conditions, etag: str | None, key: str) -> S3Error | None:
+def violation(conditions: Conditions, etag: str | None, key: str) -> S3Error | None:
     """Return the error that S3 answers, or None if the write may go on.
 
     `etag` is the current version's ETag, None where there is none. A delete marker on top counts as none. If-Match on a
     missing key is 404 NoSuchKey, not 412.
     """
-    if wanted.if_none_match and etag is not None and _matches(wanted.if_none_match, etag):
+    if conditions.if_none_match and etag is not None and _matches(conditions.if_none_match, etag):
         return precondition_failed("If-None-Match")
-    if wanted.if_match:
+    if conditions.if_match:
         if etag is None:
             return no_such_key(key)
-        if not _matches(wanted.if_match, etag):
+        if not _matches(conditions.if_match, etag):
             return precondition_failed("If-Match")
     return None
 

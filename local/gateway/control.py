@@ -75,8 +75,10 @@ class Control:
         }
         route = routes.get((method, name))
         if route is None:
-            known = sorted({f"{verb} {PREFIX}{path}" for verb, path in routes} | {f"PUT|DELETE {PREFIX}cut/<region>"})
-            return 404, {"error": f"no {method} {PREFIX}{name} here", "known": known}
+            known_routes = sorted(
+                {f"{verb} {PREFIX}{path}" for verb, path in routes} | {f"PUT|DELETE {PREFIX}cut/<region>"}
+            )
+            return 404, {"error": f"no {method} {PREFIX}{name} here", "known": known_routes}
         return route()
 
     def _reset_counters(self) -> Reply:
@@ -96,19 +98,19 @@ class Control:
             self.replicator.replication.configure(body)
         except BadReplication as error:
             return 400, {"error": str(error)}
-        self.replicator.wake()
+        self.replicator.look_again()
         return 200, self.replicator.replication.report(now_ms())
 
     def _put_upload_age(self, body: bytes) -> Reply:
         try:
-            wanted = _UploadAge.model_validate_json(body)
+            request = _UploadAge.model_validate_json(body)
         except ValidationError as error:
             return 400, {"error": _in_words(error)}
-        upload = self.uploads.get(wanted.upload_id)
+        upload = self.uploads.get(request.upload_id)
         if upload is None:
-            return 404, {"error": f"no upload {wanted.upload_id} was begun through this gateway"}
-        upload.older_by_s = wanted.age_hours * 3600
-        return 200, wanted.model_dump()
+            return 404, {"error": f"no upload {request.upload_id} was begun through this gateway"}
+        upload.older_by_s = request.age_hours * 3600
+        return 200, request.model_dump()
 
     def _put_apis(self, body: bytes) -> Reply:
         try:
@@ -124,11 +126,11 @@ class Control:
     def _cut(self, method: str, region: str, query: dict[str, str]) -> Reply:
         if region not in self.regions:
             return 400, {"error": f"no such Region: {region}; Regions: {', '.join(sorted(self.regions))}"}
-        how = query.get("how", "close")
-        if how not in ("close", "hang"):
-            return 400, {"error": f"how={how}: a Region is cut off by how=close or how=hang"}
+        method_of_cut = query.get("how", "close")
+        if method_of_cut not in ("close", "hang"):
+            return 400, {"error": f"how={method_of_cut}: a Region is cut off by how=close or how=hang"}
         if method == "PUT":
-            self.cuts.cut(region, s3=query.get("s3", "").lower() == "true", hangs=how == "hang")
+            self.cuts.cut(region, s3=query.get("s3", "").lower() == "true", hangs=method_of_cut == "hang")
         elif method == "DELETE":
             self.cuts.restore(region)
         else:

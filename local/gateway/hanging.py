@@ -25,10 +25,10 @@ class Hanging:
     def __len__(self) -> int:
         return len(self._held)
 
-    async def hold(self, request: web.BaseRequest, held: Callable[[], bool]) -> None:
-        """Read the request and answer nothing while `held()` is true."""
+    async def hold(self, request: web.BaseRequest, is_held: Callable[[], bool]) -> None:
+        """Read the request and answer nothing while `is_held()` is true."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._held[ended] = (request, held)
+        self._held[ended] = (request, is_held)
         # The body is read in a task of its own. Otherwise, while a body is sent slowly, the end of the rule would go
         # unnoticed.
         reading = None if request.content.is_eof() else asyncio.create_task(_read(request))
@@ -42,9 +42,9 @@ class Hanging:
     async def watch_forever(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            for ended, (request, held) in list(self._held.items()):
-                gone = request.transport is None or request.transport.is_closing()
-                if not ended.done() and (gone or not held()):
+            for ended, (request, is_held) in list(self._held.items()):
+                disconnected = request.transport is None or request.transport.is_closing()
+                if not ended.done() and (disconnected or not is_held()):
                     ended.set_result(None)
 
 

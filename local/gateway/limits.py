@@ -95,5 +95,5 @@ def capped_page(operation: str, target: str) -> str:
     return re.sub(rf"(?<=[?&]{parameter}=)(\d+)", _capped, target)
 
 
-def _capped(found: re.Match[str]) -> str:
-    return str(min(int(found.group(1)), PAGE_MAX))
+def _capped(match: re.Match[str]) -> str:
+    return str(min(int(match.group(1)), PAGE_MAX))

@@ -47,15 +47,15 @@ class ObjectMemory:
         self._forget((bucket, key, ""))
 
     def facts(self, bucket: str, key: str, version: str, etag: str) -> ObjectFacts | None:
-        found = self.recall(bucket, key, version)
-        return found if found is not None and found.etag == etag.strip('"') else None
+        facts = self.recall(bucket, key, version)
+        return facts if facts is not None and facts.etag == etag.strip('"') else None
 
     def recall(self, bucket: str, key: str, version: str = "") -> ObjectFacts | None:
         """Return the facts without comparing the ETag: for uses that need only a hint."""
-        found = self._facts.get((bucket, key, version))
-        if found is not None:
+        facts = self._facts.get((bucket, key, version))
+        if facts is not None:
             self._facts.move_to_end((bucket, key, version))
-        return found
+        return facts
 
     def has_checksums(self, bucket: str) -> bool:
         """Return whether a listing of this bucket has any checksum to show."""

@@ -93,16 +93,16 @@ def parse_complete(body: bytes) -> list[WantedPart]:
     return parts
 
 
-def check_parts(wanted: Sequence[WantedPart], stored: Mapping[int, StoredPart], limits: SizeLimits) -> None:
-    """Raise the error that S3 answers to a Complete of the `wanted` parts when the upload holds the `stored` ones."""
-    if any(later.number <= earlier.number for earlier, later in pairwise(wanted)):
+def check_parts(named_parts: Sequence[WantedPart], stored: Mapping[int, StoredPart], limits: SizeLimits) -> None:
+    """Raise the error that S3 answers to a Complete of the `named_parts` when the upload holds the `stored` ones."""
+    if any(later.number <= earlier.number for earlier, later in pairwise(named_parts)):
         message = "The list of parts was not in ascending order. Parts must be ordered by part number."
         raise S3Error(400, "InvalidPartOrder", message)
-    for part in wanted:
-        held = stored.get(part.number)
-        if held is None or held.etag != part.etag:
+    for part in named_parts:
+        stored_part = stored.get(part.number)
+        if stored_part is None or stored_part.etag != part.etag:
             raise invalid_part(part)
-    for part in wanted[:-1]:
+    for part in named_parts[:-1]:
         size = stored[part.number].size
         if size < limits.part_min:
             raise S3Error(
@@ -118,23 +118,23 @@ def check_parts(wanted: Sequence[WantedPart], stored: Mapping[int, StoredPart], 
             )
 
 
-def full_object_value(upload: Upload, wanted: Sequence[WantedPart], stored: Mapping[int, StoredPart]) -> str:
+def full_object_value(upload: Upload, named_parts: Sequence[WantedPart], stored: Mapping[int, StoredPart]) -> str:
     """Return the whole object's CRC. Raises S3Error if the Complete names a part checksum that is not the part's."""
     parts = []
-    for part in wanted:
+    for part in named_parts:
         value = upload.crcs.get((part.number, part.etag))
-        named = part.checksums.get(upload.algorithm)
-        if value is None or (named is not None and named != value):
+        named_checksum = part.checksums.get(upload.algorithm)
+        if value is None or (named_checksum is not None and named_checksum != value):
             raise invalid_part(part)
         parts.append((value, stored[part.number].size))
     return combined(upload.algorithm, parts)
 
 
-def complete_body(wanted: Sequence[WantedPart]) -> bytes:
+def complete_body(named_parts: Sequence[WantedPart]) -> bytes:
     """Return a Complete without any checksum: the emulator knows none of these parts' CRCs and would refuse them."""
     parts = "".join(
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{escape(part.etag)}&quot;</ETag></Part>"
-        for part in wanted
+        for part in named_parts
     )
     return f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
 
@@ -154,8 +154,8 @@ def parse_list_parts(body: bytes) -> tuple[dict[int, StoredPart], str]:
 
 
 def upload_id_in(body: bytes) -> str | None:
-    found = re.search(rb"<UploadId>([^<]+)</UploadId>", body)
-    return found.group(1).decode() if found else None
+    match = re.search(rb"<UploadId>([^<]+)</UploadId>", body)
+    return match.group(1).decode() if match else None
 
 
 def invalid_part(part: WantedPart) -> S3Error:

@@ -55,15 +55,15 @@ class PartCopyRule:
         between."""
         pinned = exchange.headers.get(_IF_MATCH)
         for _ in range(_TRIES):
-            read = await self._read_range(exchange, upload.algorithm, pinned)
-            if read is None:  # the source can't be read as asked: the emulator says why
+            range_read = await self._read_range(exchange, upload.algorithm, pinned)
+            if range_read is None:  # the source can't be read as asked: the emulator says why
                 return await self._upstream.send(exchange)
-            exchange.headers[_IF_MATCH] = read.etag
+            exchange.headers[_IF_MATCH] = range_read.etag
             answer = await self._upstream.send(exchange, buffered=True)
             if answer.ok:
                 number = int(exchange.call.query["partNumber"])
-                upload.crcs[(number, etag_in(answer.body))] = read.value
-                checksum = Checksum(upload.algorithm, FULL_OBJECT, read.value)
+                upload.crcs[(number, etag_in(answer.body))] = range_read.value
+                checksum = Checksum(upload.algorithm, FULL_OBJECT, range_read.value)
                 answer.replace_body(with_part_checksum(answer.body, checksum))
                 return answer
             if answer.status != 412 or pinned is not None:
@@ -75,9 +75,9 @@ class PartCopyRule:
         if version and _RANGE in exchange.headers:
             # If asked by version, the emulator answers with the whole object, for each of its parts. Nearly always the
             # version is the current one, so that one is tried first.
-            read = await self._read(exchange, object_target(bucket, key), algorithm, pinned, version)
-            if read is not None:
-                return read
+            range_read = await self._read(exchange, object_target(bucket, key), algorithm, pinned, version)
+            if range_read is not None:
+                return range_read
         return await self._read(exchange, _source_target(exchange), algorithm, pinned, "")
 
     async def _read(
@@ -86,8 +86,8 @@ class PartCopyRule:
         """Read the range. Return None if it can't be read as asked, or if `target` is not the wanted version (if one
         is)."""
         digest = Digest(algorithm)
-        wanted = exchange.headers.get(_RANGE)
-        headers = {"Range": wanted} if wanted else {}
+        requested_range = exchange.headers.get(_RANGE)
+        headers = {"Range": requested_range} if requested_range else {}
         if pinned is not None:
             headers["If-Match"] = pinned
         async with self._upstream.reading(target, exchange.call, headers) as response:
@@ -96,39 +96,39 @@ class PartCopyRule:
             if version and response.headers.get("x-amz-version-id") != version:
                 return None
             size = _size(response)
-            first, last = _bounds(wanted, size)
+            first, last = _bounds(requested_range, size)
             if last >= size:
                 return None  # it ends beyond the source: a GET is cut short, a copy is refused
-            if wanted:
+            if requested_range:
                 raise_if(limits.range_source_too_small(size, self._state.limits))
             # The emulator ignores Range when a version is named. Then the range is cut out of the whole object here.
-            at = first if response.status == 206 else 0
+            offset = first if response.status == 206 else 0
             async for chunk in response.content.iter_any():
-                digest.update(chunk[max(0, first - at) : max(0, last + 1 - at)])
-                at += len(chunk)
+                digest.update(chunk[max(0, first - offset) : max(0, last + 1 - offset)])
+                offset += len(chunk)
             return _Range(digest.value(), response.headers["ETag"])
 
     async def _source_size(self, exchange: Exchange) -> int | None:
         """Return the source's size in bytes; None if it is unknown, or there is no such source."""
         bucket, key, version = split_copy_source(exchange.headers["x-amz-copy-source"])
-        known = self._state.memory.recall(bucket, key, version)
-        if known is not None and known.size is not None:
-            return known.size
+        facts = self._state.memory.recall(bucket, key, version)
+        if facts is not None and facts.size is not None:
+            return facts.size
         head = await self._upstream.head(_source_target(exchange), exchange.call)
         return int(head.headers["Content-Length"]) if head.ok else None
 
 
 def _size(response: aiohttp.ClientResponse) -> int:
     """Return the whole object's size in bytes."""
-    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    return int(found.group(3)) if found else int(response.headers["Content-Length"])
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return int(match.group(3)) if match else int(response.headers["Content-Length"])
 
 
-def _bounds(wanted: str | None, size: int) -> tuple[int, int]:
+def _bounds(requested_range: str | None, size: int) -> tuple[int, int]:
     """Return the first and last byte of a copy source range. S3 accepts only the form bytes=first-last."""
-    if wanted is None:
+    if requested_range is None:
         return 0, size - 1
-    first, _, last = wanted.removeprefix("bytes=").partition("-")
+    first, _, last = requested_range.removeprefix("bytes=").partition("-")
     try:
         return int(first), int(last)
     except ValueError:

@@ -86,10 +86,10 @@ class Reads:
         if facts is not None and facts.overrides and facts.checksum is not None:
             show_checksum(answer.headers, facts.checksum)
             return
-        held = shown(answer.headers)
-        if held is None or held.kind != FULL_OBJECT or "-" not in held.value:
+        emulators_checksum = shown(answer.headers)
+        if emulators_checksum is None or emulators_checksum.kind != FULL_OBJECT or "-" not in emulators_checksum.value:
             return
-        if facts is not None and facts.checksum is not None and facts.checksum.value == held.value:
+        if facts is not None and facts.checksum is not None and facts.checksum.value == emulators_checksum.value:
             # The emulator calls a COMPOSITE checksum FULL_OBJECT when it is asked for the object by version.
             show_checksum(answer.headers, facts.checksum)
             return
@@ -97,7 +97,7 @@ class Reads:
         if not may_read:
             hide_checksums(answer.headers)
             return
-        checksum = await self._writes.computed_checksum(call, version, held.algorithm)
+        checksum = await self._writes.computed_checksum(call, version, emulators_checksum.algorithm)
         size = int(answer.headers.get("Content-Length", "0"))
         healed = ObjectFacts(etag.strip('"'), size, checksum, overrides=True)
         if "versionId" not in call.query:

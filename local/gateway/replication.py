@@ -106,15 +106,15 @@ class Replication:
     def configure(self, body: bytes) -> None:
         """Apply the given settings; the others stay as they are. Raises BadReplication."""
         try:
-            given = ReplicationSettings.model_validate_json(body).model_dump(exclude_unset=True)
+            new_settings = ReplicationSettings.model_validate_json(body).model_dump(exclude_unset=True)
         except ValidationError as error:
             lines = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()]
             raise BadReplication("; ".join(lines)) from None
-        unknown = sorted(given.get("stalled", frozenset()) - set(self.directions))
+        unknown = sorted(new_settings.get("stalled", frozenset()) - set(self.directions))
         if unknown:
             raise BadReplication(f"stalled: no such direction: {', '.join(unknown)}; {', '.join(self.directions)}")
-        self.settings = self.settings.model_copy(update=given)
-        if "seed" in given:
+        self.settings = self.settings.model_copy(update=new_settings)
+        if "seed" in new_settings:
             self._rng = random.Random(self.settings.seed)
 
     # ---- writes ----------------------------------------------------------------------------------------------------
@@ -122,11 +122,11 @@ class Replication:
     def written(self, region: str, item: ItemId, key: Item, image: Item | None, now_ms: int) -> None:
         """Record that a client's write in `region` has succeeded. Its stamp is later than all stamps that this Region
         has seen of the item."""
-        seen = self._versions.get((region, item))
+        latest = self._versions.get((region, item))
         self._numbers += 1
         stamp = Stamp(now_ms, region, self._numbers)
-        if seen is not None and stamp < seen:
-            stamp = Stamp(seen.at_ms + 1, region, self._numbers)
+        if latest is not None and stamp < latest:
+            stamp = Stamp(latest.at_ms + 1, region, self._numbers)
         self._remember(region, item, stamp)
         for name, (source, _) in self.directions.items():
             if source == region:
@@ -152,40 +152,40 @@ class Replication:
         queue = self._queues[name]
         if name in self.settings.stalled:
             return []
-        last: dict[ItemId, Change] = {}
-        while queue.waiting and queue.waiting[0].due_ms <= now_ms and len(last) < limit:
+        latest: dict[ItemId, Change] = {}
+        while queue.waiting and queue.waiting[0].due_ms <= now_ms and len(latest) < limit:
             change = heapq.heappop(queue.waiting).change
-            known = last.get(change.item)
-            queue.superseded += known is not None
-            if known is None or known.stamp < change.stamp:
-                last[change.item] = change
-        taken = list(last.values())
-        queue.under_way += taken
-        return taken
+            earlier = latest.get(change.item)
+            queue.superseded += earlier is not None
+            if earlier is None or earlier.stamp < change.stamp:
+                latest[change.item] = change
+        changes = list(latest.values())
+        queue.under_way += changes
+        return changes
 
     def winning(self, name: str, changes: Iterable[Change]) -> list[Change]:
         """Return those changes that are later than the receiving Region's. Call it under the items' locks."""
         target = self.directions[name][1]
-        seen = self._versions
-        return [c for c in changes if (target, c.item) not in seen or seen[(target, c.item)] < c.stamp]
+        versions = self._versions
+        return [c for c in changes if (target, c.item) not in versions or versions[(target, c.item)] < c.stamp]
 
-    def settle(self, name: str, taken: Sequence[Change], applied: Sequence[Change]) -> None:
-        """Record that `taken` is finished; the receiving Region now has the changes of `applied`."""
+    def settle(self, name: str, finished: Sequence[Change], applied: Sequence[Change]) -> None:
+        """Record that the `finished` changes are delivered. The receiving Region now has those that are `applied`."""
         queue, target = self._queues[name], self.directions[name][1]
         for change in applied:
             self._remember(target, change.item, change.stamp)
         queue.delivered += len(applied)
-        queue.superseded += len(taken) - len(applied)
-        self._end(queue, taken)
+        queue.superseded += len(finished) - len(applied)
+        self._end(queue, finished)
 
-    def put_back(self, name: str, taken: Sequence[Change], due_ms: int) -> None:
+    def put_back(self, name: str, changes: Sequence[Change], due_ms: int) -> None:
         """Put back changes that could not be delivered."""
-        self._end(self._queues[name], taken)
-        for change in taken:
+        self._end(self._queues[name], changes)
+        for change in changes:
             self._enqueue(name, change, due_ms)
 
-    def _end(self, queue: _Queue, taken: Sequence[Change]) -> None:
-        ended = {id(change) for change in taken}
+    def _end(self, queue: _Queue, changes: Sequence[Change]) -> None:
+        ended = {id(change) for change in changes}
         queue.under_way = [change for change in queue.under_way if id(change) not in ended]
 
     def _remember(self, region: str, item: ItemId, stamp: Stamp) -> None:
@@ -197,7 +197,7 @@ class Replication:
         """Forget stamps that are older than everything still to be sent: they lose against any of it, so they aren't
         needed."""
         oldest = min((change.stamp.at_ms for q in self._queues.values() for change in _unsent(q)), default=now_ms)
-        self._versions = {place: stamp for place, stamp in self._versions.items() if stamp.at_ms >= oldest}
+        self._versions = {location: stamp for location, stamp in self._versions.items() if stamp.at_ms >= oldest}
         self._look_again_at = max(self._versions_max, 2 * len(self._versions))
 
     # ---- report ----------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class Replicator:
         self._locks = KeyLocks()
         self._changed = {name: asyncio.Event() for name in replication.directions}
 
-    def wake(self) -> None:
+    def look_again(self) -> None:
         """Let the deliveries look again after a write or a change of settings."""
         for event in self._changed.values():
             event.set()
@@ -73,13 +73,13 @@ class Replicator:
         for write in writes:
             image = write.image if write.told else await self._read(region, write)
             self.replication.written(region, write.item, write.key, image, self._clock())
-        self.wake()
+        self.look_again()
 
     async def _read(self, region: str, write: Write) -> Item | None:
         request = {"TableName": write.item.table, "Key": write.key, "ConsistentRead": True}
         answer = await self._upstream.dynamodb(region, "GetItem", request)
-        found: Item | None = json.loads(answer.body).get("Item")
-        return found
+        image: Item | None = json.loads(answer.body).get("Item")
+        return image
 
     # ---- delivery --------------------------------------------------------------------------------------------------
 
@@ -92,9 +92,9 @@ class Replicator:
         changed = self._changed[name]
         while True:
             changed.clear()
-            taken = self.replication.take(name, self._clock(), _BATCH_ITEMS)
-            if taken:
-                await self._deliver(name, taken)
+            changes = self.replication.take(name, self._clock(), _BATCH_ITEMS)
+            if changes:
+                await self._deliver(name, changes)
                 continue
             due_ms = self.replication.due_ms(name)
             timeout = None if due_ms is None else max(due_ms - self._clock(), 0) / 1000
@@ -104,20 +104,20 @@ class Replicator:
             except TimeoutError:
                 continue
 
-    async def _deliver(self, name: str, taken: Sequence[Change]) -> None:
+    async def _deliver(self, name: str, changes: Sequence[Change]) -> None:
         target = self.replication.directions[name][1]
-        async with self._holding(target, [change.item for change in taken]):
+        async with self._holding(target, [change.item for change in changes]):
             if name in self.replication.settings.stalled:  # since it was taken
-                self.replication.put_back(name, taken, self._clock())
+                self.replication.put_back(name, changes, self._clock())
                 return
-            applied = self.replication.winning(name, taken)
+            applied = self.replication.winning(name, changes)
             try:
                 await self._apply(target, applied)
             except (aiohttp.ClientError, OSError, DeliveryError) as error:
                 _LOG.warning("%s: %d items not delivered, tried again later: %r", name, len(applied), error)
-                self.replication.put_back(name, taken, self._clock() + _RETRY_MS)
+                self.replication.put_back(name, changes, self._clock() + _RETRY_MS)
                 return
-            self.replication.settle(name, taken, applied)
+            self.replication.settle(name, changes, applied)
 
     async def _apply(self, region: str, changes: Sequence[Change]) -> None:
         requests: dict[str, list[dict[str, Any]]] = defaultdict(list)

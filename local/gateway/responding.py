@@ -60,11 +60,11 @@ async def respond_half(request: web.BaseRequest, answer: Answer) -> web.StreamRe
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     try:
         await response.prepare(request)
-        left = length // 2
+        remaining_bytes = length // 2
         async for chunk in _pieces(answer, length):
-            await response.write(chunk[:left])
-            left -= len(chunk)
-            if left <= 0:
+            await response.write(chunk[:remaining_bytes])
+            remaining_bytes -= len(chunk)
+            if remaining_bytes <= 0:
                 break
     finally:
         answer.close()

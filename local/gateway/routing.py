@@ -84,8 +84,8 @@ class Router:
         if self._resolved is None or now_ms >= self._expires_at_ms:
             answer = self.authoritative()
             if answer != self._resolved:
-                before = self._resolved or "nothing"
-                self._changes.append(Change(now_ms, "resolver", answer, f"was {before}"))
+                previous = self._resolved or "nothing"
+                self._changes.append(Change(now_ms, "resolver", answer, f"was {previous}"))
             self._resolved = answer
             self._expires_at_ms = now_ms + self.times.ttl_ms
         return self._resolved

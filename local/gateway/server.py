@@ -34,7 +34,7 @@ from local.gateway.hanging import Hanging
 from local.gateway.rules import Rules
 
 _LOG = logging.getLogger("gateway")
-SOURCE_PATIENCE_SECONDS = 5.0
+SOURCE_TIMEOUT_S = 5.0
 """Time, in seconds, after which S3 gives up on a copy's source that doesn't answer it. AWS doesn't document the real
 time. The point is that the copy ends in an error: the S3 that the client talks to works, so it answers."""
 
@@ -50,9 +50,9 @@ class _Dropped(Exception):
 class _Hung(_Dropped):
     """The client gets no answer, and its connection stays open while `held()` is true."""
 
-    def __init__(self, status: int | None, held: Callable[[], bool]) -> None:
+    def __init__(self, status: int | None, is_held: Callable[[], bool]) -> None:
         super().__init__(status)
-        self.held = held
+        self.held = is_held
 
 
 class Gateway:
@@ -139,7 +139,7 @@ class Gateway:
             case Fate.HANGS:
                 raise _Hung(status, lambda: fate() is Fate.HANGS)
             case Fate.SOURCE_HANGS:
-                await asyncio.sleep(SOURCE_PATIENCE_SECONDS)
+                await asyncio.sleep(SOURCE_TIMEOUT_S)
                 headers, body = error_answer("s3", 500, "InternalError", "The source of the copy does not answer.")
                 return Answer(500, headers, body)
         return None

@@ -111,20 +111,24 @@ class MultipartRules:
             if upload is not None and upload.answer is not None:
                 status, headers, replayed = upload.answer
                 return Answer(status, CIMultiDict(headers), replayed)
-            wanted = multipart.parse_complete(body)
+            named_parts = multipart.parse_complete(body)
             stored = await self._stored_parts(exchange)
             if stored is None:  # the emulator says NoSuchUpload, or repeats the answer to the first Complete
                 return await self._upstream.send(exchange)
-            multipart.check_parts(wanted, stored, self._state.limits)
-            checksum = self._checked(exchange, upload, wanted, stored)
+            multipart.check_parts(named_parts, stored, self._state.limits)
+            checksum = self._checked(exchange, upload, named_parts, stored)
             answer = await self._upstream.send(exchange, buffered=True)
             if answer.ok and etag_in(answer.body):
-                size = sum(stored[part.number].size for part in wanted)
+                size = sum(stored[part.number].size for part in named_parts)
                 await self._published(exchange, upload, answer, checksum, size)
             return answer
 
     def _checked(
-        self, exchange: Exchange, upload: Upload | None, wanted: Sequence[WantedPart], stored: Mapping[int, StoredPart]
+        self,
+        exchange: Exchange,
+        upload: Upload | None,
+        named_parts: Sequence[WantedPart],
+        stored: Mapping[int, StoredPart],
     ) -> Checksum | None:
         """Return the FULL_OBJECT checksum that the object will have. Raises S3Error if the client expects another
         one."""
@@ -141,11 +145,11 @@ class MultipartRules:
         expected = checksums.declared(headers)
         if expected is not None and expected.algorithm != upload.algorithm:
             raise checksums.wrong_algorithm(upload.algorithm, expected.algorithm)
-        value = multipart.full_object_value(upload, wanted, stored)
+        value = multipart.full_object_value(upload, named_parts, stored)
         if expected is not None and expected.value != value:
             raise checksums.bad_digest(upload.algorithm)
         exchange.drop_headers(*checksums.checksum_headers(list(headers)))
-        exchange.replace_body(multipart.complete_body(wanted))
+        exchange.replace_body(multipart.complete_body(named_parts))
         return Checksum(upload.algorithm, FULL_OBJECT, value)
 
     async def _published(
@@ -154,8 +158,8 @@ class MultipartRules:
         call = exchange.call
         if checksum is not None:
             answer.replace_body(with_checksum(answer.body, "CompleteMultipartUploadResult", checksum))
-        shown = checksum or checksum_in(answer.body, COMPOSITE)
-        facts = ObjectFacts(etag_in(answer.body), size, shown, overrides=checksum is not None)
+        shown_checksum = checksum or checksum_in(answer.body, COMPOSITE)
+        facts = ObjectFacts(etag_in(answer.body), size, shown_checksum, overrides=checksum is not None)
         self._memory.written(call.bucket, call.key, answer.version, facts)
         tagging = upload.tagging if upload is not None else ""
         if tagging:
@@ -179,24 +183,24 @@ class MultipartRules:
             page = await self._upstream.get(object_target(call.bucket, call.key, **query), call)
             if not page.ok:
                 return None
-            found, marker = multipart.parse_list_parts(page.body)
-            parts |= found
+            page_parts, marker = multipart.parse_list_parts(page.body)
+            parts |= page_parts
         return parts
 
 
 async def _checked_body(exchange: Exchange, algorithm: str) -> CheckedBody:
     """Return the body of an UploadPart, and remove the emulator's own checksum handling from its headers."""
     headers = exchange.headers
-    named = checksums.declared(headers)
-    if named is not None and named.algorithm != algorithm:
-        raise checksums.wrong_algorithm(algorithm, named.algorithm)
+    declared = checksums.declared(headers)
+    if declared is not None and declared.algorithm != algorithm:
+        raise checksums.wrong_algorithm(algorithm, declared.algorithm)
     await exchange.load_body()
     chunked = is_aws_chunked(headers)
     if chunked:
         _unchunk_headers(exchange)
     exchange.drop_headers(*checksums.checksum_headers(list(headers)))
     body = exchange.body if exchange.body is not None else b""
-    return CheckedBody(body, algorithm, named.value if named else "", chunked=chunked)
+    return CheckedBody(body, algorithm, declared.value if declared else "", chunked=chunked)
 
 
 def _unchunk_headers(exchange: Exchange) -> None:

@@ -78,10 +78,10 @@ class Upstream:
         """Return the ARN behind this access key, as STS reports it. Raises CallerError if it doesn't."""
         headers = {"Authorization": _unsigned("us-gov-west-1", "sts", access_key)}
         answer = await self.get("/?Action=GetCallerIdentity&Version=2011-06-15", _NOBODY, headers)
-        found = re.search(rb"<Arn>([^<]+)</Arn>", answer.body)
-        if found is None:
+        match = re.search(rb"<Arn>([^<]+)</Arn>", answer.body)
+        if match is None:
             raise CallerError(f"{self._base} does not say who {access_key} is: {answer.status} {answer.body[:200]!r}")
-        return found.group(1).decode()
+        return match.group(1).decode()
 
     async def role_of_function(self, region: str, function: str) -> str:
         """Return the ARN of a function's role; empty if there is no such function."""

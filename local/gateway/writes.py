@@ -111,24 +111,26 @@ class Writes:
     async def _check_destination(self, exchange: Exchange) -> None:
         """Raise S3Error if the write's conditions don't hold. Call it under the key's lock. The headers themselves go
         on to the emulator, which ignores them."""
-        wanted = Conditions(exchange.headers.get("If-Match", ""), exchange.headers.get("If-None-Match", ""))
-        if not wanted.any:
+        conditions = Conditions(exchange.headers.get("If-Match", ""), exchange.headers.get("If-None-Match", ""))
+        if not conditions.any:
             return
         head = await self._upstream.head_object(exchange.call)
         if not head.ok and head.status != 404:
             # A write whose conditions can't be checked is not carried out.
             raise S3Error(500, "InternalError", f"The destination can't be checked: HEAD answers {head.status}.")
         etag = head.headers.get("ETag", "") if head.ok else None
-        raise_if(violation(wanted, etag, exchange.call.key))
+        raise_if(violation(conditions, etag, exchange.call.key))
 
     async def _remember_copy(self, exchange: Exchange, answer: Answer, source: tuple[str, str, str]) -> None:
         """Remember a copy's facts. Its checksum is its source's, or one of the algorithm that was asked for."""
         call, headers = exchange.call, exchange.headers
         etag, version = etag_in(answer.body), answer.version
         origin = self._memory.facts(*source, etag)
-        wanted = headers.get(checksums.ALGORITHM_HEADER, "").upper()
-        if wanted and not (origin and origin.checksum and origin.checksum.algorithm == wanted):
-            checksum = await self.computed_checksum(call, version, wanted)
+        requested_algorithm = headers.get(checksums.ALGORITHM_HEADER, "").upper()
+        if requested_algorithm and not (
+            origin and origin.checksum and origin.checksum.algorithm == requested_algorithm
+        ):
+            checksum = await self.computed_checksum(call, version, requested_algorithm)
             facts: ObjectFacts | None = ObjectFacts(etag, origin.size if origin else None, checksum, overrides=True)
         elif origin is not None and origin.checksum is not None and origin.checksum.kind != FULL_OBJECT:
             # A copy is one piece, so its checksum is the whole object's. reads.py computes it when a client asks for

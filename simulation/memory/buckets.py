@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import NotFound, Permanent, PreconditionFailed
-from chalicelib.core.model import Checksum, ObjectFacts, ObjectHead, Properties
+from chalicelib.core.objects import Checksum, ObjectFacts, ObjectHead, Properties
 from chalicelib.core.policy import COPY_OBJECT_MAX_BYTES, MIB, PART_MAX_BYTES, PART_MIN_BYTES, PARTS_MAX
 from chalicelib.ports import Part, Placement
 from simulation.memory.operations import Operation
@@ -122,15 +122,15 @@ class Upload:
     checksum_algorithm: str | None
     parts: dict[int, StoredPart] = field(default_factory=dict)
 
-    def chosen(self, wanted: Sequence[Part], limits: Limits) -> list[StoredPart]:
+    def chosen(self, named_parts: Sequence[Part], limits: Limits) -> list[StoredPart]:
         """Return the stored parts that a Complete names. Raises what S3 raises for a bad list."""
-        if not wanted:
+        if not named_parts:
             raise Permanent("MalformedXML", "a Complete must name at least one part")
-        numbers = [part.number for part in wanted]
+        numbers = [part.number for part in named_parts]
         if any(later <= earlier for earlier, later in pairwise(numbers)):
             raise Permanent("InvalidPartOrder", "parts must be named in ascending order")
         chosen = []
-        for part in wanted:
+        for part in named_parts:
             stored = self.parts.get(part.number)
             if stored is None or stored.etag != part.etag:
                 raise Permanent("InvalidPart", f"part {part.number} has not arrived, or has another ETag")
@@ -170,15 +170,15 @@ class MemoryBucket:
             return self.current(key)
         return next((v for v in self.live.get(key, ()) if v.version_id == version_id and not v.delete_marker), None)
 
-    def expect(self, key: str, etag: str | None) -> None:
+    def expected_target_etag(self, key: str, etag: str | None) -> None:
         """Check a publish against its expected target ETag. A delete marker counts as nothing there. Raises what S3
         raises."""
-        there = self.current(key)
-        if etag is None and there is not None:
+        current = self.current(key)
+        if etag is None and current is not None:
             raise PreconditionFailed("PreconditionFailed", f"{key} exists (If-None-Match: *)")
-        if etag is not None and there is None:
+        if etag is not None and current is None:
             raise NotFound("NoSuchKey", f"{key} does not exist (If-Match)")
-        if etag is not None and there is not None and there.etag != etag:
+        if etag is not None and current is not None and current.etag != etag:
             raise PreconditionFailed("PreconditionFailed", f"{key} has another ETag (If-Match)")
 
     def publish(self, version: Version) -> None:
@@ -209,10 +209,10 @@ class MemoryBucket:
         ids = {Versioning.ENABLED: f"version-{sequence:06d}", Versioning.SUSPENDED: NULL_VERSION}
         return ids.get(self.versioning)
 
-    def replace(self, old: Version, new: Version) -> None:
+    def replace(self, version: Version, replacement: Version) -> None:
         """Replace a version in place, as S3 does when an object's restored copy comes and expires."""
-        versions = self.live[old.key]
-        versions[versions.index(old)] = new
+        versions = self.live[version.key]
+        versions[versions.index(version)] = replacement
 
     def forget(self, key: str, version_id: str) -> None:
         """Delete one version for good."""
@@ -220,22 +220,22 @@ class MemoryBucket:
         self._index(key)
 
     def page(self, prefix: str, start_after: str, limit: int) -> tuple[list[Version], bool]:
-        at = bisect_left(self.keys, max(prefix, start_after))
-        found: list[Version] = []
-        for key in self.keys[at : at + limit + 2]:
+        index = bisect_left(self.keys, max(prefix, start_after))
+        versions: list[Version] = []
+        for key in self.keys[index : index + limit + 2]:
             if not key.startswith(prefix):
                 break
             if key > start_after:
-                found.append(self.live[key][-1])
-        return found[:limit], len(found) > limit
+                versions.append(self.live[key][-1])
+        return versions[:limit], len(versions) > limit
 
     def _index(self, key: str) -> None:
-        at = bisect_left(self.keys, key)
-        there = at < len(self.keys) and self.keys[at] == key
-        if self.current(key) is not None and not there:
-            self.keys.insert(at, key)
-        elif self.current(key) is None and there:
-            del self.keys[at]
+        index = bisect_left(self.keys, key)
+        is_listed = index < len(self.keys) and self.keys[index] == key
+        if self.current(key) is not None and not is_listed:
+            self.keys.insert(index, key)
+        elif self.current(key) is None and is_listed:
+            del self.keys[index]
 
 
 def stored_properties(properties: Properties, tags: dict[str, str], redirect: str | None) -> Properties:

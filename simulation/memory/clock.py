@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from chalicelib.core.model import JobSpec, Terminal
+from chalicelib.core.jobs import JobSpec, Terminal
 from chalicelib.ports import Delivery
 from chalicelib.protocol import notices
 
@@ -88,18 +88,18 @@ class MemoryNotifier:
 
     def job_settled(self, spec: JobSpec, terminal: Terminal) -> None:
         self.settled.append((spec, terminal))
-        self._tell(notices.JOB_SETTLED, notices.job_settled(spec, terminal))
+        self._keep(notices.JOB_SETTLED, notices.job_settled(spec, terminal))
 
     def delivery_failed(self, tenant: str, feed: str, delivery: Delivery) -> None:
         self.failed.append(delivery)
         self.failed_feeds.append((tenant, feed))
-        self._tell(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, feed, delivery))
+        self._keep(notices.DELIVERY_FAILED, notices.delivery_failed(tenant, feed, delivery))
 
     def feed_stopped(self, tenant: str, feed: str, pause: str, why: str, at_ms: int) -> None:
         self.stopped.append((tenant, feed, why))
-        self._tell(notices.FEED_STOPPED, notices.feed_stopped(tenant, feed, pause, why, at_ms))
+        self._keep(notices.FEED_STOPPED, notices.feed_stopped(tenant, feed, pause, why, at_ms))
 
-    def _tell(self, kind: str, detail: dict[str, Any]) -> None:
+    def _keep(self, kind: str, detail: dict[str, Any]) -> None:
         """Keep an event as EventBridge passes it on."""
         self.events.append(json.dumps({"source": notices.SOURCE, "detail-type": kind, "detail": detail}))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from awscrt import checksums
 
-from chalicelib.core.model import Checksum, ChecksumType
+from chalicelib.core.objects import Checksum, ChecksumType
 
 DEFAULT_ALGORITHM = "CRC64NVME"
 """S3 attaches it to every upload that names no algorithm (since 2024-12)."""
@@ -55,10 +55,10 @@ def opaque_etag(sequence: int, parts: int = 0) -> str:
 
 
 def cut(body: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
-    at = 0
+    start = 0
     for size in sizes:
-        yield body[at : at + size]
-        at += size
+        yield body[start : start + size]
+        start += size
 
 
 def _md5(body: bytes) -> bytes:

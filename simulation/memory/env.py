@@ -4,14 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from chalicelib.core.endpoints import Endpoint, Feed
 from chalicelib.core.keys import Issuer
-from chalicelib.core.model import Bucket, Endpoint, Feed
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import Policy
 from chalicelib.core.prices import LIST_PRICES
 from chalicelib.core.webhooks import Network
 from chalicelib.ports import (
     Clock,
-    Courier,
     Env,
     Ids,
     KeySource,
@@ -23,6 +23,7 @@ from chalicelib.ports import (
     Queue,
     Registry,
     Rng,
+    WebhookClient,
 )
 from simulation.memory.buckets import Limits
 from simulation.memory.clock import (
@@ -33,13 +34,13 @@ from simulation.memory.clock import (
     SerialPool,
     VirtualClock,
 )
-from simulation.memory.courier import MemoryCourier
 from simulation.memory.keysource import MemoryKeySource
 from simulation.memory.ledger import MemoryLedger
 from simulation.memory.queue import MemoryQueue
 from simulation.memory.registry import MemoryRegistry
 from simulation.memory.state import ACCOUNT
 from simulation.memory.store import MemoryObjectStore
+from simulation.memory.webhook_client import MemoryWebhookClient
 
 T = TypeVar("T")
 WEST = "us-gov-west-1"
@@ -80,8 +81,8 @@ def make_store(
     return store
 
 
-def _given_or(given: T | None, make: Callable[[], T]) -> T:
-    return make() if given is None else given
+def _value_or_new(value: T | None, make: Callable[[], T]) -> T:
+    return make() if value is None else value
 
 
 def make_env(
@@ -102,36 +103,36 @@ def make_env(
     feeds: dict[str, Feed] | None = None,
     issuers: tuple[Issuer, ...] = (),
     key_source: KeySource | None = None,
-    courier: Courier | None = None,
+    webhook_client: WebhookClient | None = None,
     webhook_networks: tuple[Network, ...] = (),
     worker: str | None = None,
 ) -> Env:
     """Make one Region's Env. Two Regions (or two workers) share a store, a clock and a ledger if they get the same
     ones. They need names of their own, so that their nonces never collide."""
-    clock = _given_or(clock, VirtualClock)
+    clock = _value_or_new(clock, VirtualClock)
     worker = worker or f"worker-{region}"
-    pool = _given_or(pool, SerialPool)
+    pool = _value_or_new(pool, SerialPool)
     return Env(
         region=region,
         control_buckets=dict(CONTROL),
-        declared_endpoints=dict(_given_or(endpoints, lambda: ENDPOINTS)),
-        declared_feeds=dict(_given_or(feeds, lambda: FEEDS)),
+        declared_endpoints=dict(_value_or_new(endpoints, lambda: ENDPOINTS)),
+        declared_feeds=dict(_value_or_new(feeds, lambda: FEEDS)),
         issuers=issuers,
-        policy=_given_or(policy, Policy),
+        policy=_value_or_new(policy, Policy),
         webhook_networks=webhook_networks,
-        store=_given_or(store, partial(make_store, clock)),
-        ledger=_given_or(ledger, MemoryLedger),
-        registry=_given_or(registry, MemoryRegistry),
-        queue=_given_or(queue, MemoryQueue),
-        notifier=_given_or(notifier, MemoryNotifier),
-        key_source=_given_or(key_source, MemoryKeySource),
-        courier=_given_or(courier, MemoryCourier),
+        store=_value_or_new(store, partial(make_store, clock)),
+        ledger=_value_or_new(ledger, MemoryLedger),
+        registry=_value_or_new(registry, MemoryRegistry),
+        queue=_value_or_new(queue, MemoryQueue),
+        notifier=_value_or_new(notifier, MemoryNotifier),
+        key_source=_value_or_new(key_source, MemoryKeySource),
+        webhook_client=_value_or_new(webhook_client, MemoryWebhookClient),
         clock=clock,
-        rng=_given_or(rng, SeededRng),
-        ids=_given_or(ids, partial(SequentialIds, worker)),
+        rng=_value_or_new(rng, SeededRng),
+        ids=_value_or_new(ids, partial(SequentialIds, worker)),
         pool=pool,
         part_pool=pool,
-        log=_given_or(log, CollectingLog),
+        log=_value_or_new(log, CollectingLog),
         worker=worker,
         prices=dict.fromkeys((WEST, EAST), LIST_PRICES),
         own_roles=OWN_ROLES,

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import EftError, Retry
-from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
+from chalicelib.core.objects import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.ports import BucketFacts, ObjectStore, Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
 from simulation.memory.operations import Operation
@@ -49,10 +49,10 @@ class Rule:
 
     def fires(self, operation: Operation, bucket: Bucket, key: str) -> bool:
         """Return whether the rule applies to this request. Counts the matches."""
-        wanted = (self.operation, self.bucket, self.key, self.region)
+        pattern = (self.operation, self.bucket, self.key, self.region)
         if any(
-            want not in (None, got)
-            for want, got in zip(wanted, (operation, bucket.name, key, bucket.region), strict=True)
+            expected not in (None, actual)
+            for expected, actual in zip(pattern, (operation, bucket.name, key, bucket.region), strict=True)
         ):
             return False
         self.matched += 1
@@ -130,8 +130,10 @@ class FaultyStore:
     def delete(self, bucket: Bucket, key: str) -> None:
         return self._call(Operation.DELETE, bucket, key, lambda: self.store.delete(bucket, key))
 
-    def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
-        return self._call(Operation.DELETE, bucket, key, lambda: self.store.delete_pinned(bucket, key, expect))
+    def delete_pinned(self, bucket: Bucket, key: str, expected_target_etag: str) -> str | None:
+        return self._call(
+            Operation.DELETE, bucket, key, lambda: self.store.delete_pinned(bucket, key, expected_target_etag)
+        )
 
     def tags(self, bucket: Bucket, key: str, version_id: str | None = None) -> dict[str, str]:
         return self._call(Operation.TAGS, bucket, key, lambda: self.store.tags(bucket, key, version_id))
@@ -139,9 +141,11 @@ class FaultyStore:
     def part_sizes(self, bucket: Bucket, key: str, version_id: str | None = None) -> Sequence[int]:
         return self._call(Operation.ATTRIBUTES, bucket, key, lambda: self.store.part_sizes(bucket, key, version_id))
 
-    def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
+    def copy(
+        self, source: SourceRef, bucket: Bucket, key: str, expected_target_etag: str | None, placement: Placement
+    ) -> Written:
         def ask() -> Written:
-            return self.store.copy(source, bucket, key, expect, placement)
+            return self.store.copy(source, bucket, key, expected_target_etag, placement)
 
         return self._call(Operation.COPY, bucket, key, ask)
 
@@ -171,10 +175,15 @@ class FaultyStore:
         return self._call(Operation.LIST_PARTS, upload.bucket, upload.key, lambda: self.store.list_parts(upload))
 
     def complete(
-        self, upload: UploadRef, parts: Sequence[Part], expect: str | None, size: int, checksum: Checksum | None
+        self,
+        upload: UploadRef,
+        parts: Sequence[Part],
+        expected_target_etag: str | None,
+        size: int,
+        checksum: Checksum | None,
     ) -> Written:
         def ask() -> Written:
-            return self.store.complete(upload, parts, expect, size, checksum)
+            return self.store.complete(upload, parts, expected_target_etag, size, checksum)
 
         return self._call(Operation.COMPLETE, upload.bucket, upload.key, ask)
 

@@ -11,15 +11,15 @@ from typing import TypeVar
 
 from chalicelib.core.errors import BadRequest, ErrorCode
 from chalicelib.core.ids import is_job_id
-from chalicelib.core.leases import Observation, PartLease, RegionHeartbeat, Takeover
-from chalicelib.core.model import JobKind, JobSpec, Terminal
+from chalicelib.core.jobs import JobKind, JobSpec, Terminal
+from chalicelib.core.leases import Observation, PartitionLease, RegionHeartbeat, Takeover
+from chalicelib.core.permits import Permit, PermitRequest, SemaphoreState
 from chalicelib.core.progress import PlanProgress
-from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import Delivery, DeliveryLock, DeliveryPage, JobItems, JobPage, Said
 
 T = TypeVar("T")
-Ranked = TypeVar("Ranked", PartLease, PlanProgress)
+Ranked = TypeVar("Ranked", PartitionLease, PlanProgress)
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class MemoryLedger:
     """Implements `ports.Ledger`."""
 
     jobs: dict[str, JobSpec] = field(default_factory=dict)
-    leases: dict[tuple[str, str, str], PartLease] = field(default_factory=dict)
+    leases: dict[tuple[str, str, str], PartitionLease] = field(default_factory=dict)
     """By job, partition, Region."""
     observations: dict[tuple[str, str, str], Observation] = field(default_factory=dict)
     """By job, subject, Region."""
@@ -41,10 +41,10 @@ class MemoryLedger:
     """By feed, key, pin, Region."""
     webhook_healths: dict[tuple[str, str, str], WebhookHealth] = field(default_factory=dict)
     """By tenant, webhook, Region."""
-    slots: dict[tuple[str, str, int], Slot] = field(default_factory=dict)
-    """By Region, pool, number."""
-    waiters: dict[tuple[str, str, str], Waiter] = field(default_factory=dict)
-    """By Region, pool, job."""
+    permits: dict[tuple[str, str, int], Permit] = field(default_factory=dict)
+    """By Region, semaphore, number."""
+    requests: dict[tuple[str, str, str], PermitRequest] = field(default_factory=dict)
+    """By Region, semaphore, job."""
     _heartbeats: dict[str, RegionHeartbeat] = field(default_factory=dict)
     _takeovers: dict[tuple[int, str, str, str], Takeover] = field(default_factory=dict)
     _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
@@ -57,47 +57,47 @@ class MemoryLedger:
         return self.jobs.get(job_id)
 
     def list_jobs(self, tenant: str, cursor: str | None, limit: int) -> JobPage:
-        mine = sorted(
+        specs = sorted(
             (spec for spec in self.jobs.values() if spec.tenant == tenant and spec.kind is not JobKind.FEED),
             key=lambda spec: (spec.created_ms, spec.job_id),
             reverse=True,
         )
         if cursor is not None:
-            before = _read_cursor(cursor)
-            mine = [spec for spec in mine if (spec.created_ms, spec.job_id) < before]
-        shown = mine[:limit]
-        more = len(mine) > limit and bool(shown)
+            position = _read_cursor(cursor)
+            specs = [spec for spec in specs if (spec.created_ms, spec.job_id) < position]
+        page = specs[:limit]
+        has_more = len(specs) > limit and bool(page)
         return JobPage(
-            tuple((spec, self._terminal(spec.job_id)) for spec in shown),
-            f"{shown[-1].created_ms}:{shown[-1].job_id}" if more else None,
+            tuple((spec, self._terminal(spec.job_id)) for spec in page),
+            f"{page[-1].created_ms}:{page[-1].job_id}" if has_more else None,
         )
 
     def job_items(self, job_id: str, limit: int | None = None) -> JobItems:
         """Return a job's items. With a limit, return the first ones in the order of the real table's keys: terminal,
         leases, plans, spec, observations."""
         end, spec = self._terminal(job_id), self.jobs.get(job_id)
-        found: list[Terminal | PartLease | PlanProgress | JobSpec | Observation] = [
+        items: list[Terminal | PartitionLease | PlanProgress | JobSpec | Observation] = [
             *([end] if end else []),
             *_of_job(self.leases, job_id),
             *_of_job(self.plans, job_id),
             *([spec] if spec else []),
             *_of_job(self.observations, job_id),
         ]
-        shown = found[:limit]
+        page = items[:limit]
         return JobItems(
-            spec=next(_of_type(JobSpec, shown), None),
-            leases=tuple(_of_type(PartLease, shown)),
-            observations=tuple(_of_type(Observation, shown)),
-            plans=tuple(_of_type(PlanProgress, shown)),
-            terminal=next(_of_type(Terminal, shown), None),
-            truncated=len(shown) < len(found),
+            spec=next(_of_type(JobSpec, page), None),
+            leases=tuple(_of_type(PartitionLease, page)),
+            observations=tuple(_of_type(Observation, page)),
+            plans=tuple(_of_type(PlanProgress, page)),
+            terminal=next(_of_type(Terminal, page), None),
+            truncated=len(page) < len(items),
         )
 
-    def put_lease(self, lease: PartLease) -> None:
-        _put_newer(self.leases, (lease.job_id, lease.part, lease.region), lease)
+    def put_lease(self, lease: PartitionLease) -> None:
+        _put_newer(self.leases, (lease.job_id, lease.partition_id, lease.region), lease)
 
-    def get_leases(self, job_id: str, part: str) -> Sequence[PartLease]:
-        return [self.leases[key] for key in sorted(self.leases) if key[:2] == (job_id, part)]
+    def get_leases(self, job_id: str, partition_id: str) -> Sequence[PartitionLease]:
+        return [self.leases[key] for key in sorted(self.leases) if key[:2] == (job_id, partition_id)]
 
     def put_observation(self, observation: Observation) -> None:
         self.observations[observation.job_id, observation.subject, observation.region] = observation
@@ -120,8 +120,8 @@ class MemoryLedger:
 
     def lock_delivery(self, lock: DeliveryLock, now_ms: int) -> bool:
         key = (lock.feed_id, lock.key, lock.pin, lock.region)
-        there = self.delivery_locks.get(key)
-        if there is not None and there.until_ms > now_ms and there.holder != lock.holder:
+        current = self.delivery_locks.get(key)
+        if current is not None and current.until_ms > now_ms and current.holder != lock.holder:
             return False
         self.delivery_locks[key] = lock
         return True
@@ -129,38 +129,38 @@ class MemoryLedger:
     def list_deliveries(
         self, feed_id: str, since_ms: int, until_ms: int, cursor: str | None, limit: int
     ) -> DeliveryPage:
-        after = None if cursor is None else _read_delivery_cursor(cursor)
-        mine = [d for d in self.deliveries.values() if d.feed_id == feed_id and since_ms <= d.at_ms < until_ms]
-        mine.sort(key=_delivery_place, reverse=True)
-        left = [d for d in mine if after is None or _delivery_place(d) < after]
-        said = tuple(
+        position = None if cursor is None else _read_delivery_cursor(cursor)
+        deliveries = [d for d in self.deliveries.values() if d.feed_id == feed_id and since_ms <= d.at_ms < until_ms]
+        deliveries.sort(key=_delivery_position, reverse=True)
+        remaining = [d for d in deliveries if position is None or _delivery_position(d) < position]
+        page = tuple(
             Said(d, tuple(self.deliveries[k] for k in sorted(self.deliveries) if k[:3] == (feed_id, d.key, d.pin)))
-            for d in left[:limit]
+            for d in remaining[:limit]
         )
-        more = len(left) > limit and bool(said)
-        return DeliveryPage(said, "{}:{}".format(*_delivery_place(said[-1].delivery)) if more else None)
+        has_more = len(remaining) > limit and bool(page)
+        return DeliveryPage(page, "{}:{}".format(*_delivery_position(page[-1].delivery)) if has_more else None)
 
     def put_takeover(self, takeover: Takeover) -> None:
-        self._takeovers[takeover.at_ms, takeover.job_id, takeover.part, takeover.to_region] = takeover
+        self._takeovers[takeover.at_ms, takeover.job_id, takeover.partition_id, takeover.to_region] = takeover
 
     def takeovers(self, limit: int) -> Sequence[Takeover]:
         return [self._takeovers[key] for key in sorted(self._takeovers, reverse=True)[:limit]]
 
-    def get_slots(self, region: str, pool: str) -> SlotPool:
-        return SlotPool(
-            tuple(self.slots[key] for key in sorted(self.slots) if key[:2] == (region, pool)),
-            tuple(self.waiters[key] for key in sorted(self.waiters) if key[:2] == (region, pool)),
+    def get_semaphore(self, region: str, pool: str) -> SemaphoreState:
+        return SemaphoreState(
+            tuple(self.permits[key] for key in sorted(self.permits) if key[:2] == (region, pool)),
+            tuple(self.requests[key] for key in sorted(self.requests) if key[:2] == (region, pool)),
         )
 
-    def swap_slot(self, slot: Slot, holder: str) -> bool:
-        key = (slot.region, slot.pool, slot.number)
-        if key in self.slots and self.slots[key].holder not in (holder, slot.holder):
+    def swap_permit(self, permit: Permit, holder: str) -> bool:
+        key = (permit.region, permit.semaphore, permit.number)
+        if key in self.permits and self.permits[key].holder not in (holder, permit.holder):
             return False
-        self.slots[key] = slot
+        self.permits[key] = permit
         return True
 
-    def put_waiter(self, waiter: Waiter) -> None:
-        self.waiters[waiter.region, waiter.pool, waiter.job_id] = waiter
+    def put_permit_request(self, permit_request: PermitRequest) -> None:
+        self.requests[permit_request.region, permit_request.semaphore, permit_request.job_id] = permit_request
 
     def put_region_heartbeat(self, heartbeat: RegionHeartbeat) -> None:
         self._heartbeats[heartbeat.region] = heartbeat
@@ -194,8 +194,8 @@ def _of_type(kind: type[T], items: Iterable[object]) -> Iterator[T]:
 
 
 def _put_newer(items: dict[tuple[str, str, str], Ranked], key: tuple[str, str, str], item: Ranked) -> None:
-    there = items.get(key)
-    if there is None or there.rank <= item.rank:
+    current = items.get(key)
+    if current is None or current.rank <= item.rank:
         items[key] = item
 
 
@@ -206,14 +206,14 @@ def _read_cursor(cursor: str) -> tuple[int, str]:
     return int(created), job_id
 
 
-def _delivery_place(delivery: Delivery) -> tuple[int, str]:
+def _delivery_position(delivery: Delivery) -> tuple[int, str]:
     """Return the sort key of a delivery in the list of its feed's deliveries."""
     identity = repr((delivery.key, delivery.pin, delivery.region)).encode()
     return delivery.at_ms, hashlib.sha256(identity).hexdigest()
 
 
 def _read_delivery_cursor(cursor: str) -> tuple[int, str]:
-    at, _, place = cursor.partition(":")
-    if not (at.isascii() and at.isdigit() and len(place) == 64):
+    at, _, position = cursor.partition(":")
+    if not (at.isascii() and at.isdigit() and len(position) == 64):
         raise BadRequest(ErrorCode.INVALID_CURSOR, "this cursor was not made by this list")
-    return int(at), place
+    return int(at), position

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from simulation.memory.state import StoreState
 
 HOST = "https://s3.memory.example"
@@ -30,15 +30,15 @@ def follow(store: StoreState, url: str) -> Fetched:
     """GET a link without credentials."""
     parts = urlsplit(url)
     query, _, signature = parts.query.rpartition("&signature=")
-    asked = {name: values[0] for name, values in parse_qs(query).items()}
-    if signature != _signature(parts.path, query) or int(asked["expires"]) <= store.clock.now_ms():
+    parameters = {name: values[0] for name, values in parse_qs(query).items()}
+    if signature != _signature(parts.path, query) or int(parameters["expires"]) <= store.clock.now_ms():
         return Fetched(403, {}, b"")
     bucket, _, key = parts.path[1:].partition("/")
-    found = store.current(Bucket(bucket, ""), unquote(key))
-    if found is None:
+    version = store.current(Bucket(bucket, ""), unquote(key))
+    if version is None:
         return Fetched(404, {}, b"")
-    disposition = f'attachment; filename="{asked["name"]}"'
-    return Fetched(200, {"content-type": asked["type"], "content-disposition": disposition}, found.body)
+    disposition = f'attachment; filename="{parameters["name"]}"'
+    return Fetched(200, {"content-type": parameters["type"], "content-disposition": disposition}, version.body)
 
 
 def _signature(path: str, query: str) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.core.webhooks import Notice, Notification
-from chalicelib.ports import Arrival, QueueName, Task, VerifyDelivery, queue_of
+from chalicelib.ports import ObjectEvent, QueueName, Task, VerifyDelivery, queue_of
 
-Message = Task | VerifyDelivery | Arrival | Notice | Notification
+Message = Task | VerifyDelivery | ObjectEvent | Notice | Notification
 DRAIN_LIMIT = 10_000
 
 
@@ -17,7 +17,7 @@ class MemoryQueue:
 
     tasks: list[Task] = field(default_factory=list)
     verify_deliveries: list[VerifyDelivery] = field(default_factory=list)
-    arrivals: list[Arrival] = field(default_factory=list)
+    events: list[ObjectEvent] = field(default_factory=list)
     notices: list[Notice | Notification] = field(default_factory=list)
     given_up: list[Notification] = field(default_factory=list)
     delays: list[tuple[Message, int]] = field(default_factory=list)
@@ -30,9 +30,9 @@ class MemoryQueue:
         self.verify_deliveries.extend(deliveries)
         self._delayed(deliveries, delay_ms)
 
-    def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
-        self.arrivals.extend(arrivals)
-        self._delayed(arrivals, delay_ms)
+    def send_object_events(self, events: Sequence[ObjectEvent], delay_ms: int = 0) -> None:
+        self.events.extend(events)
+        self._delayed(events, delay_ms)
 
     def send_notices(self, notices: Sequence[Notice | Notification], delay_ms: int = 0) -> None:
         self.notices.extend(notices)

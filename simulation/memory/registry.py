@@ -32,31 +32,31 @@ class MemoryRegistry:
         return [self.entries[key] for key in sorted(self.entries) if key[:2] == (kind, tenant)]
 
     def page(self, kind: EntryKind, cursor: str | None, limit: int, *, removed: bool = False) -> EntryPage:
-        there = self.removed if removed else self.entries
-        keys = {"\0".join(key[1:]): entry for key, entry in there.items() if key[0] is kind}
-        found = sorted(key for key in keys if cursor is None or key > cursor)
-        shown = found[:limit]
-        return EntryPage(tuple(keys[key] for key in shown), shown[-1] if len(found) > limit else None)
+        entries = self.removed if removed else self.entries
+        keys = {"\0".join(key[1:]): entry for key, entry in entries.items() if key[0] is kind}
+        remaining = sorted(key for key in keys if cursor is None or key > cursor)
+        page = remaining[:limit]
+        return EntryPage(tuple(keys[key] for key in page), page[-1] if len(remaining) > limit else None)
 
     def count_removed(self, kind: EntryKind, tenant: str) -> int:
         return sum(key[:2] == (kind, tenant) for key in self.removed)
 
     def find(self, kind: EntryKind, at: str) -> Sequence[Found]:
-        known = [entry for name, entry in self.entries.items() if name not in self.hidden]
-        found = {
+        visible = [entry for name, entry in self.entries.items() if name not in self.hidden]
+        matches = {
             entry.tenant + "\0" + entry.name: Found(entry.tenant, entry.name, pointer.body, entry.removed)
-            for entry in (*self.removed.values(), *known)
+            for entry in (*self.removed.values(), *visible)
             for pointer in entry.found_by
             if entry.kind is kind and pointer.at == at
         }
-        return [found[key] for key in sorted(found)]
+        return [matches[key] for key in sorted(matches)]
 
     def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
         key = (entry.kind, entry.tenant, entry.name)
-        there = self.entries.get(key)
-        if there == entry or (*key, entry.nonce) in self.removed:
+        current = self.entries.get(key)
+        if current == entry or (*key, entry.nonce) in self.removed:
             return True
-        if (there.nonce if there else None) != (before.nonce if before else None):
+        if (current.nonce if current else None) != (before.nonce if before else None):
             return False
         if entry.removed:
             del self.entries[key]
@@ -87,12 +87,14 @@ class MemoryRegistry:
         return self.entries.get(key) == entry
 
     def changes(self, tenant: str, cursor: str | None, limit: int) -> ChangePage:
-        before = None if cursor is None else _read(cursor)
-        mine = sorted((((c.at_ms, c.nonce), c) for c in self.audit if c.tenant == tenant), key=lambda item: item[0])
-        found = [change for at, change in reversed(mine) if before is None or at < before]
-        shown = found[:limit]
-        more = len(found) > limit and bool(shown)
-        return ChangePage(tuple(shown), f"{shown[-1].at_ms}#{shown[-1].nonce}" if more else None)
+        position = None if cursor is None else _read(cursor)
+        changes = sorted((((c.at_ms, c.nonce), c) for c in self.audit if c.tenant == tenant), key=lambda item: item[0])
+        remaining = [
+            change for change_position, change in reversed(changes) if position is None or change_position < position
+        ]
+        page = remaining[:limit]
+        has_more = len(remaining) > limit and bool(page)
+        return ChangePage(tuple(page), f"{page[-1].at_ms}#{page[-1].nonce}" if has_more else None)
 
 
 def _read(cursor: str) -> tuple[int, str]:

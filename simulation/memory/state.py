@@ -8,7 +8,7 @@ from threading import Lock
 
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Archived, Denied, NoSuchBucket, NoSuchUpload, NotFound, Permanent, PreconditionFailed
-from chalicelib.core.model import Bucket, Properties
+from chalicelib.core.objects import Bucket, Properties
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.ports import Clock, Placement, SourceRef, UploadRef, Written
 from simulation.memory import digests
@@ -105,13 +105,13 @@ class StoreState:
         assert not part_sizes or sum(part_sizes) == len(body), "the parts must make up the body"
         with self._lock:
             store = self._buckets[bucket.name]
-            wanted = properties or Properties()
+            requested = properties or Properties()
             version = self._object(
                 Operation.PUT,
                 store,
                 key,
                 body,
-                properties=stored_properties(wanted, tags or {}, wanted.redirect),
+                properties=stored_properties(requested, tags or {}, requested.redirect),
                 tags=tags or {},
                 placement=Placement(storage_class),
                 algorithm=None if composite else algorithm,
@@ -138,8 +138,8 @@ class StoreState:
         """Let an archived object's restored copy come, or expire."""
         with self._lock:
             store = self._buckets[bucket.name]
-            found = found_or_raise(store.current(key), key)
-            store.replace(found, replace(found, restored=restored))
+            version = found_or_raise(store.current(key), key)
+            store.replace(version, replace(version, restored=restored))
 
     def open_upload(self, bucket: Bucket, key: str, initiator: str = OUTSIDER) -> UploadRef:
         """Begin a multipart upload as an outside client."""
@@ -194,10 +194,10 @@ class StoreState:
         """Return the pinned source of a copy. Raises what S3 raises if it is not as pinned."""
         pays = source.bucket.requester_pays
         store = self._permitted(source.bucket, source.key, Action.READ, pays=pays)
-        found = found_or_raise(store.find(source.key, source.version_id), source.key)
-        if found.etag != source.etag:
+        version = found_or_raise(store.find(source.key, source.version_id), source.key)
+        if version.etag != source.etag:
             raise PreconditionFailed("PreconditionFailed", f"{source.key} has another ETag (CopySourceIfMatch)")
-        return readable(found)
+        return readable(version)
 
     def _range(self, body: bytes, first_byte: int, last_byte: int) -> bytes:
         if len(body) <= self.limits.range_source_min_bytes:

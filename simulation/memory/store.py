@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import NoSuchBucket, Permanent, PreconditionFailed
-from chalicelib.core.model import Bucket, Checksum, ObjectHead, Properties
+from chalicelib.core.objects import Bucket, Checksum, ObjectHead, Properties
 from chalicelib.core.policy import LIST_PAGE_KEYS
 from chalicelib.ports import BucketFacts, Page, Part, Placement, SourceRef, UploadInfo, UploadRef, Written
 from simulation.memory import digests
@@ -36,12 +36,12 @@ class MemoryObjectStore(StoreState):
     ) -> ObjectHead | None:
         try:
             with self._request(Operation.HEAD, bucket, key) as store:
-                found = store.find(key, version_id)
-                if found is None:
+                version = store.find(key, version_id)
+                if version is None:
                     return None
-                if if_match is not None and found.etag != if_match:
+                if if_match is not None and version.etag != if_match:
                     raise PreconditionFailed("412", "Precondition Failed")
-                return found.head(part_number, age_ms=self.clock.now_ms() - found.at_ms)
+                return version.head(part_number, age_ms=self.clock.now_ms() - version.at_ms)
         except NoSuchBucket:
             return None  # A HEAD answer has no body that could say so.
 
@@ -52,8 +52,8 @@ class MemoryObjectStore(StoreState):
 
     def get(self, bucket: Bucket, key: str) -> bytes | None:
         with self._request(Operation.GET, bucket, key) as store:
-            found = store.current(key)
-            return None if found is None else readable(found).body
+            version = store.current(key)
+            return None if version is None else readable(version).body
 
     def presign(self, bucket: Bucket, key: str, *, expires_s: int, file_name: str, content_type: str) -> str:
         return sign(bucket, key, self.clock.now_ms() + expires_s * 1000, file_name, content_type)
@@ -62,10 +62,10 @@ class MemoryObjectStore(StoreState):
         self, bucket: Bucket, key: str, etag: str, first_byte: int, last_byte: int, *, version_id: str | None = None
     ) -> bytes:
         with self._request(Operation.GET, bucket, key) as store:
-            found = found_or_raise(store.find(key, version_id), key)
-            if found.etag != etag:
+            version = found_or_raise(store.find(key, version_id), key)
+            if version.etag != etag:
                 raise PreconditionFailed("PreconditionFailed", f"{key} has another ETag (If-Match)")
-            body = readable(found).body
+            body = readable(version).body
             if first_byte >= len(body):
                 raise Permanent("InvalidRange", f"byte {first_byte} of {len(body)}")
             return body[first_byte : last_byte + 1]
@@ -76,14 +76,14 @@ class MemoryObjectStore(StoreState):
 
     def part_sizes(self, bucket: Bucket, key: str, version_id: str | None = None) -> Sequence[int]:
         with self._request(Operation.ATTRIBUTES, bucket, key) as store:
-            found = store.find(key, version_id)
-            return found.part_sizes if found else ()
+            version = store.find(key, version_id)
+            return version.part_sizes if version else ()
 
     # --- writing ---------------------------------------------------------------------------
 
     def create(self, bucket: Bucket, key: str, body: bytes) -> None:
         with self._request(Operation.PUT, bucket, key) as store:
-            store.expect(key, None)
+            store.expected_target_etag(key, None)
             self._publish(store, self._object(Operation.PUT, store, key, body))
 
     def overwrite(self, bucket: Bucket, key: str, body: bytes) -> None:
@@ -94,15 +94,17 @@ class MemoryObjectStore(StoreState):
         with self._request(Operation.DELETE, bucket, key) as store:
             self._delete(store, key, self.principal)
 
-    def delete_pinned(self, bucket: Bucket, key: str, expect: str) -> str | None:
+    def delete_pinned(self, bucket: Bucket, key: str, expected_target_etag: str) -> str | None:
         with self._request(Operation.DELETE, bucket, key) as store:
-            store.expect(key, expect)
+            store.expected_target_etag(key, expected_target_etag)
             return self._delete(store, key, self.principal)
 
-    def copy(self, source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
+    def copy(
+        self, source: SourceRef, bucket: Bucket, key: str, expected_target_etag: str | None, placement: Placement
+    ) -> Written:
         with self._request(Operation.COPY, bucket, key) as store:
             original = self._source(source)
-            store.expect(key, expect)
+            store.expected_target_etag(key, expected_target_etag)
             if len(original.body) > self.limits.copy_max_bytes:
                 raise Permanent("InvalidRequest", "the copy source is larger than CopyObject takes")
             itself = (source.bucket.name, source.key, source.version_id) == (bucket.name, key, None)
@@ -166,12 +168,17 @@ class MemoryObjectStore(StoreState):
             return [Part(number, parts[number].etag, len(parts[number].body)) for number in sorted(parts)]
 
     def complete(
-        self, upload: UploadRef, parts: Sequence[Part], expect: str | None, size: int, checksum: Checksum | None
+        self,
+        upload: UploadRef,
+        parts: Sequence[Part],
+        expected_target_etag: str | None,
+        size: int,
+        checksum: Checksum | None,
     ) -> Written:
         with self._request(Operation.COMPLETE, upload.bucket, upload.key) as store:
             opened = opened_or_raise(store, upload)
             bodies = [part.body for part in opened.chosen(parts, self.limits)]
-            store.expect(opened.key, expect)
+            store.expected_target_etag(opened.key, expected_target_etag)
             version = self._assembled(store, opened, bodies)
             if len(version.body) != size:
                 raise Permanent("InvalidRequest", f"MpuObjectSize is {size}, the parts have {len(version.body)} bytes")
@@ -187,10 +194,10 @@ class MemoryObjectStore(StoreState):
     def list_uploads(self, bucket: Bucket, prefix: str) -> Sequence[UploadInfo]:
         with self._request(Operation.LIST_UPLOADS, bucket, prefix) as store:
             now_ms = self.clock.now_ms()
-            found = [upload for upload in store.uploads.values() if upload.key.startswith(prefix)]
-            found.sort(key=lambda upload: (upload.key, upload.started))
+            uploads = [upload for upload in store.uploads.values() if upload.key.startswith(prefix)]
+            uploads.sort(key=lambda upload: (upload.key, upload.started))
             return [
-                UploadInfo(UploadRef(bucket, u.key, u.upload_id), u.initiator, now_ms - u.initiated_ms) for u in found
+                UploadInfo(UploadRef(bucket, u.key, u.upload_id), u.initiator, now_ms - u.initiated_ms) for u in uploads
             ]
 
     def describe(self, bucket: Bucket) -> BucketFacts:

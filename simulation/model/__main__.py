@@ -37,7 +37,7 @@ def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
         provide(click.echo)
         if len(checks) == len(CHECKS):
             REPORT.unlink(missing_ok=True)  # A report that is there afterwards is this run's.
-        begun = time.monotonic()
+        started_s = time.monotonic()
         at_once = jobs or jobs_at_once(cores(), available_mb())
         click.echo(
             f"{len(checks)} checks, {at_once} at once. Each is kept in {(OUT / 'model').relative_to(REPOSITORY)}/."
@@ -49,10 +49,10 @@ def main(only: tuple[str, ...], jobs: int | None, listing: bool) -> None:
     except (ToolError, ModelError) as error:
         raise click.ClickException(str(error)) from error
     results.sort(key=lambda result: CHECKS.index(result.check))
-    report = as_json(results, time.monotonic() - begun, spin_version())
+    report = as_json(results, time.monotonic() - started_s, spin_version())
     if len(checks) == len(CHECKS):
         REPORT.write_text(json.dumps(report, indent=1) + "\n")
-    _tell(results, report)
+    _print_summary(results, report)
     sys.exit(0 if report["ok"] else 1)
 
 
@@ -61,13 +61,13 @@ def _list(checks: Sequence[Check]) -> None:
         click.echo(f"{check.kind:9} {check.name:20} {check.model}.pml {' '.join(check.flags)}: {check.shows}")
 
 
-def _tell(results: Sequence[CheckResult], report: dict[str, Any]) -> None:
+def _print_summary(results: Sequence[CheckResult], report: dict[str, Any]) -> None:
     for result in results:
         if result.deviation is not None:
             click.echo(explanation(result))
-    good = sum(result.deviation is None for result in results)
+    as_expected = sum(result.deviation is None for result in results)
     click.echo(
-        f"{'Passed' if report['ok'] else 'FAILED'}: {good} of {len(results)} as expected, "
+        f"{'Passed' if report['ok'] else 'FAILED'}: {as_expected} of {len(results)} as expected, "
         f"{report['states']:,} states, {report['seconds']:.0f} s."
     )
 

@@ -20,15 +20,15 @@ class CheckResult:
         return deviation(self.check, self.found)
 
 
-def deviation(check: Check, found: Found) -> str | None:
+def deviation(check: Check, search: Found) -> str | None:
     """Return how the result differs from the expectation, or None. A violation ends a search, so a search that found
     the expected one need not be complete. Any other must be."""
-    if found.violated is not None:
-        return None if found.violated == check.violates else f"violated: {found.violated}"
-    if found.cut_short is not None:
-        return found.cut_short
-    if found.errors:
-        return f"{found.errors} errors that pan did not explain"
-    if found.states == 0:
+    if search.violated is not None:
+        return None if search.violated == check.violates else f"violated: {search.violated}"
+    if search.cut_short is not None:
+        return search.cut_short
+    if search.errors:
+        return f"{search.errors} errors that pan did not explain"
+    if search.states == 0:
         return "no state was looked at"
     return None if check.violates is None else f"{check.violates} was not violated"

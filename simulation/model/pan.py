@@ -31,7 +31,7 @@ def read(output: str) -> Found:
     """Read pan's output. A run whose figures are missing did not finish, whatever else it printed."""
     errors = _number(r"errors: (\d+)", output)
     states = _number(r"([\d.e+]+) states, stored", output)
-    cut_short = next((words for sign, words in _CUT_SHORT.items() if sign in output), None)
+    cut_short = next((explanation for sign, explanation in _CUT_SHORT.items() if sign in output), None)
     if errors is None or states is None:
         cut_short = cut_short or "pan did not finish"
     return Found(
@@ -45,19 +45,19 @@ def read(output: str) -> Found:
 
 
 def _violated(output: str) -> str | None:
-    line = re.search(r"^pan:\s*\d+: (.*?) \(at depth \d+\)", output, re.MULTILINE)
-    if line is None:
+    match = re.search(r"^pan:\s*\d+: (.*?) \(at depth \d+\)", output, re.MULTILINE)
+    if match is None:
         return None
-    words = line.group(1)
-    if words.startswith("acceptance cycle"):
+    message = match.group(1)
+    if message.startswith("acceptance cycle"):
         return LIVENESS_VIOLATED
-    if words.startswith("invalid end state"):
+    if message.startswith("invalid end state"):
         return DEADLOCK
     # HOLDS(name, condition) in the models reads `assert((condition) || name == 0)`.
-    named = re.search(r"\|\|\((\w+)==0\)\)$", words)
-    return named.group(1) if named else words
+    condition = re.search(r"\|\|\((\w+)==0\)\)$", message)
+    return condition.group(1) if condition else message
 
 
 def _number(pattern: str, output: str) -> int | None:
-    found = re.search(pattern, output)
-    return round(float(found.group(1))) if found else None
+    match = re.search(pattern, output)
+    return round(float(match.group(1))) if match else None

@@ -10,12 +10,13 @@ _NAME, _SHOWS, _FOUND = 20, 66, 18
 
 
 def line(result: CheckResult, number: int, total: int) -> str:
-    check, found = result.check, result.found
+    check, search = result.check, result.found
     mark = "ok  " if result.deviation is None else "FAIL"
-    came = found.violated or ("cut short" if found.cut_short else "none")
+    violation = search.violated or ("cut short" if search.cut_short else "none")
     return (
         f"[{number:2}/{total}] {mark} {check.kind:9} {check.name:{_NAME}} {check.shows:{_SHOWS}} "
-        f"expected {expected(check):{_FOUND}} found {came:{_FOUND}} {found.states:>11,} states {result.seconds:6.1f} s"
+        f"expected {expected(check):{_FOUND}} found {violation:{_FOUND}} "
+        f"{search.states:>11,} states {result.seconds:6.1f} s"
     )
 
 
@@ -26,8 +27,8 @@ def expected(check: Check) -> str:
 def explanation(result: CheckResult) -> str:
     """Return how a check deviates, and how to replay it."""
     flags = " ".join(result.check.defines)
-    said = f"{result.check.name} ({result.check.model}.pml {flags}): {result.deviation}"
-    return f"{said}\n  replay: {result.replay}" if result.replay else said
+    text = f"{result.check.name} ({result.check.model}.pml {flags}): {result.deviation}"
+    return f"{text}\n  replay: {result.replay}" if result.replay else text
 
 
 def as_json(results: Sequence[CheckResult], seconds: float, spin_version: str) -> dict[str, Any]:

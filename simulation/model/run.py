@@ -48,8 +48,8 @@ def run_all(checks: Iterable[Check], out: Path, jobs: int) -> Iterator[CheckResu
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(run_check, check, out / check.name) for check in checks]
         try:
-            for done in as_completed(running):
-                yield done.result()
+            for future in as_completed(running):
+                yield future.result()
         finally:
             for waiting in running:
                 waiting.cancel()
@@ -57,7 +57,7 @@ def run_all(checks: Iterable[Check], out: Path, jobs: int) -> Iterator[CheckResu
 
 def run_check(check: Check, folder: Path) -> CheckResult:
     """Run one check in a folder of its own, which keeps the model, pan's output and the history that it found."""
-    begun = time.monotonic()
+    started_s = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model = f"{check.model}.pml"
@@ -67,12 +67,12 @@ def run_check(check: Check, folder: Path) -> CheckResult:
     _must(compile_command(check), folder)
     output = _search(search_command(check), folder)
     (folder / "pan.out").write_text(output)
-    for made in [*folder.glob("pan*"), *folder.glob("_spin_nvr.tmp")]:
-        if made.name != "pan.out":
-            made.unlink()
+    for output_file in [*folder.glob("pan*"), *folder.glob("_spin_nvr.tmp")]:
+        if output_file.name != "pan.out":
+            output_file.unlink()
     trail = folder / f"{model}.trail"
     replay = replay_command(check, folder) if trail.exists() else ""
-    return CheckResult(check, read(output), time.monotonic() - begun, replay)
+    return CheckResult(check, read(output), time.monotonic() - started_s, replay)
 
 
 def compile_command(check: Check) -> list[str]:
@@ -92,19 +92,19 @@ def replay_command(check: Check, folder: Path) -> str:
 
 
 def _must(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ModelError(f"{shlex.join(command)} in {folder}:\n{(done.stdout + done.stderr).strip()}")
+    completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        raise ModelError(f"{shlex.join(command)} in {folder}:\n{(completed.stdout + completed.stderr).strip()}")
 
 
 def _search(command: list[str], folder: Path) -> str:
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SEARCH_S, check=False
         )
     except subprocess.TimeoutExpired as expired:
         return (expired.stdout or b"").decode(errors="replace") + f"\nInterrupted after {SEARCH_S} s"
-    return done.stdout.decode(errors="replace")
+    return completed.stdout.decode(errors="replace")
 
 
 def cores() -> int:

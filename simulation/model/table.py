@@ -40,14 +40,20 @@ _SAFETY = (
         large=True,
     ),
     _safe(
-        "dead-late-tomb",
+        "dead-late-tombstone",
         FENCE,
-        "ONLY1 SUSP=1 CRASHES=0 CONFLICTS=1 LATE=1 TOMBS=1",
-        "spent upload, late answer and TOMB together",
+        "ONLY1 SUSP=1 CRASHES=0 CONFLICTS=1 LATE=1 TOMBSTONES=1",
+        "spent upload, late answer and TOMBSTONE together",
         large=True,
     ),
     _safe("dead-crash", FENCE, "ONLY1 SUSP=1 CRASHES=1 CONFLICTS=1", "spent upload, takeover and death", large=True),
-    _safe("late-tomb", FENCE, "ONLY1 SUSP=1 CRASHES=1 LATE=1 TOMBS=1", "a late Complete, a TOMB, a death", large=True),
+    _safe(
+        "late-tombstone",
+        FENCE,
+        "ONLY1 SUSP=1 CRASHES=1 LATE=1 TOMBSTONES=1",
+        "a late Complete, a TOMBSTONE, a death",
+        large=True,
+    ),
     _safe("dead-cancel", FENCE, "ONLY1 SUSP=1 CRASHES=0 CONFLICTS=1 CANCEL", "spent upload and cancel", large=True),
     _safe(
         "both-rows-world",
@@ -59,13 +65,19 @@ _SAFETY = (
     _safe(
         "two-jobs-crash",
         FENCE,
-        "ONLY1 JOBS=2 SUSP=0 CRASHES=1 TOMBS=1",
-        "two jobs, one object; a death and a TOMB",
+        "ONLY1 JOBS=2 SUSP=0 CRASHES=1 TOMBSTONES=1",
+        "two jobs, one object; a death and a TOMBSTONE",
         large=True,
     ),
     _safe("cancel-three", FENCE, "ONLY1 SUSP=2 CRASHES=0 CANCEL LATE=1", "a cancel over three epochs", large=True),
     _safe("two-jobs-dead", FENCE, "ONLY1 JOBS=2 SUSP=0 CRASHES=0 CONFLICTS=1", "two jobs and a spent upload"),
-    _safe("two-jobs-tomb", FENCE, "ONLY1 JOBS=2 SUSP=0 CRASHES=0 TOMBS=1 CANCEL", "two jobs and a TOMB", large=True),
+    _safe(
+        "two-jobs-tombstone",
+        FENCE,
+        "ONLY1 JOBS=2 SUSP=0 CRASHES=0 TOMBSTONES=1 CANCEL",
+        "two jobs and a TOMBSTONE",
+        large=True,
+    ),
     _safe(
         "large-vanish",
         FENCE,
@@ -78,12 +90,18 @@ _SAFETY = (
     _safe(
         "small-world", FENCE, "ONLY0 SUSP=2 CRASHES=2 SRCOW FOREIGN LATE=1", "CopyObject against everything", large=True
     ),
-    _safe("large-tomb", FENCE, "ONLY1 SUSP=1 CRASHES=1 TOMBS=1", "the sweep never aborts an upload in use", large=True),
     _safe(
-        "large-tomb-stop",
+        "large-tombstone",
         FENCE,
-        "ONLY1 SUSP=1 CRASHES=1 TOMBS=1 STOPS=1",
-        "a sweep that stops after its TOMB finds it again",
+        "ONLY1 SUSP=1 CRASHES=1 TOMBSTONES=1",
+        "the sweep never aborts an upload in use",
+        large=True,
+    ),
+    _safe(
+        "large-tombstone-stop",
+        FENCE,
+        "ONLY1 SUSP=1 CRASHES=1 TOMBSTONES=1 STOPS=1",
+        "a sweep that stops after its TOMBSTONE finds it again",
         large=True,
     ),
     _safe("large-three", FENCE, "ONLY1 SUSP=2 CRASHES=1", "four epochs", large=True),
@@ -158,20 +176,28 @@ _BROKEN = (
     _broken("NOSRCMATCH-small", FENCE, "ONLY0 NOSRCMATCH SRCOW", "CopyObject without the source's ETag", "I4_PINNED"),
     _broken("NOSRCMATCH-large", FENCE, "ONLY1 NOSRCMATCH SRCOW", "parts without the source's ETag", "I4_PINNED"),
     _broken("NOREHEAD", FENCE, "ONLY1 NOREHEAD BLIND", "no HEAD after NoSuchUpload, nor a precondition", "I2_ONCE"),
-    _broken("GC_NAIVE", FENCE, "ONLY1 TOMBS=1 GC_NAIVE CUT_OFF", "unregistered uploads aborted, no fence", "I5_IN_USE"),
-    _broken("GC_AGE", FENCE, "ONLY1 TOMBS=1 GC_AGE CUT_OFF", "uploads aborted by age alone", "I5_IN_USE"),
+    _broken(
+        "GC_NAIVE", FENCE, "ONLY1 TOMBSTONES=1 GC_NAIVE CUT_OFF", "unregistered uploads aborted, no fence", "I5_IN_USE"
+    ),
+    _broken("GC_AGE", FENCE, "ONLY1 TOMBSTONES=1 GC_AGE CUT_OFF", "uploads aborted by age alone", "I5_IN_USE"),
     _broken(
         "GC_ANY_RECEIPT", FENCE, "ONLY1 JOBS=2 SUSP=0 GC_ANY_RECEIPT", "another job's receipt will do", "I5_IN_USE"
     ),
     _broken(
-        "GC_ANY_TOMB",
+        "GC_ANY_TOMBSTONE",
         FENCE,
-        "ONLY1 TOMBS=1 STOPS=1 GC_ANY_TOMB CUT_OFF",
+        "ONLY1 TOMBSTONES=1 STOPS=1 GC_ANY_TOMBSTONE CUT_OFF",
         "another upload's tombstone is taken for its own",
         "I5_IN_USE",
     ),
-    _broken("TOMB_SUPERSEDES", FENCE, "ONLY1 TOMBS=1 TOMB_SUPERSEDES", "a TOMB ends the upload below it", "I5_IN_USE"),
-    _broken("TWO_LISTS", FENCE, "ONLY1 TOMBS=1 TWO_LISTS", "upload and generation from two LISTs", "I5_IN_USE"),
+    _broken(
+        "TOMBSTONE_SUPERSEDES",
+        FENCE,
+        "ONLY1 TOMBSTONES=1 TOMBSTONE_SUPERSEDES",
+        "a TOMBSTONE ends the upload below it",
+        "I5_IN_USE",
+    ),
+    _broken("TWO_LISTS", FENCE, "ONLY1 TOMBSTONES=1 TWO_LISTS", "upload and generation from two LISTs", "I5_IN_USE"),
     _broken("ADOPT_OTHER", FENCE, "ONLY1 JOBS=2 SUSP=0 ADOPT_OTHER", "another job's upload is adopted", "I4_PINNED"),
     _broken(
         "CLOSED_FOR_ALL",
@@ -255,7 +281,7 @@ _BROKEN = (
     _broken("CUT", REGION_HEARTBEAT, "CUT", "residual: a Region that is cut off looks dead", "NO_FALSE_TAKEOVER"),
 )
 
-_ALL_EVENTS = "ONLY1 SUSP=1 CRASHES=1 LATE=1 TOMBS=1 CONFLICTS=1"
+_ALL_EVENTS = "ONLY1 SUSP=1 CRASHES=1 LATE=1 TOMBSTONES=1 CONFLICTS=1"
 _REACHABLE = (
     _reachable("reach-succeeded", FENCE, f"{_ALL_EVENTS} REACH=1", "a job ends SUCCEEDED"),
     _reachable("reach-both", FENCE, "REACH=1", "also with two rows"),
@@ -263,7 +289,7 @@ _REACHABLE = (
     _reachable("reach-dead", FENCE, f"{_ALL_EVENTS} REACH=3", "a dead upload is replaced by the next generation"),
     _reachable("reach-cancelled", FENCE, f"{_ALL_EVENTS} CANCEL REACH=4", "a row ends CANCELLED"),
     _reachable("reach-late", FENCE, f"{_ALL_EVENTS} REACH=5", "a Complete lands after its sender gave up"),
-    _reachable("reach-tomb", FENCE, f"{_ALL_EVENTS} REACH=6", "a TOMB is put while the creator lives"),
+    _reachable("reach-tombstone", FENCE, f"{_ALL_EVENTS} REACH=6", "a TOMBSTONE is put while the creator lives"),
     _reachable("reach-conflict", FENCE, f"{_ALL_EVENTS} FOREIGN REACH=7", "a conflict is reported"),
     _reachable("reach-again", SHARES, "REACH=1", "a row is COPIED although a part was sent again"),
     _reachable("reach-invalid", SHARES, "REACH=2", "an owner meets InvalidPart"),

@@ -57,11 +57,11 @@ def provide(say: Callable[[str], None]) -> None:
         ["apt-get", "--quiet", "update"],
         ["apt-get", "--quiet", "--yes", *_WAIT, "install", "--no-install-recommends", *missing],
     ):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise ToolError(f"{' '.join(command)} failed:\n{(done.stderr or done.stdout).strip()}")
+        completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if completed.returncode != 0:
+            raise ToolError(f"{' '.join(command)} failed:\n{(completed.stderr or completed.stdout).strip()}")
 
 
 def spin_version() -> str:
-    said = subprocess.run(["spin", "-V"], capture_output=True, text=True, check=True).stdout
-    return said.removeprefix("Spin Version").split("--")[0].strip()
+    output = subprocess.run(["spin", "-V"], capture_output=True, text=True, check=True).stdout
+    return output.removeprefix("Spin Version").split("--")[0].strip()

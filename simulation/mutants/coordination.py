@@ -5,20 +5,20 @@ from simulation.mutants.plant import Edit, Mutant
 _ACCEPTING = "chalicelib.protocol.accepting"
 _COPY = "chalicelib.steps.copy"
 _CORE_SWEEP = "chalicelib.core.sweep"
-_INTENTS = "chalicelib.core.intents"
+_DESIRED_STATE = "chalicelib.core.desired_state"
 _LEASE = "chalicelib.protocol.lease"
 _PREFIX_SOURCE = "chalicelib.protocol.prefix_source"
 _PROGRESS = "chalicelib.core.progress"
 _CONTROL_BUCKET = "chalicelib.protocol.control_bucket"
 _SETTLE = "chalicelib.core.settle"
-_SLOTS = "chalicelib.core.slots"
+_PERMITS = "chalicelib.core.permits"
 _SETTLING = "chalicelib.protocol.settling"
 _SWEEP = "chalicelib.steps.sweep"
 
 COORDINATION = (
     Mutant(
         "shared-counters",
-        "progress is summed over what each Region counted",
+        "progress is the sum of the Regions' own counts",
         (
             Edit(
                 _PROGRESS,
@@ -26,7 +26,7 @@ COORDINATION = (
     objects_decided = min(objects_planned, sum(item.decided.bit_count() for item in merged))
 """,
                 """\
-    objects_decided = sum(item.decided.bit_count() for items in by_part.values() for item in items)
+    objects_decided = sum(item.decided.bit_count() for items in by_partition.values() for item in items)
 """,
             ),
         ),
@@ -34,7 +34,7 @@ COORDINATION = (
     ),
     Mutant(
         "idle-job-plans-anew",
-        "a job of which no partition is being copied at this moment shows as one that is planned",
+        "a job shows as PLANNING while none of its partitions is being copied",
         (
             Edit(
                 _PROGRESS,
@@ -45,18 +45,18 @@ COORDINATION = (
     ),
     Mutant(
         "asked-twice-written-twice",
-        "a pause of what is paused already is written too, and its even number resumes it",
+        "a second pause is written to the pause log, and its even number resumes the job",
         (
             Edit(
-                _INTENTS,
-                "        if self.cancelled or self.paused is (kind is IntentKind.PAUSE):\n",
+                _DESIRED_STATE,
+                "        if self.cancelled or self.paused is (kind is PauseLogKind.PAUSE):\n",
                 "        if self.cancelled:\n",
             ),
         ),
     ),
     Mutant(
         "observation-in-memory",
-        "what a Region has seen of a lease is kept in memory only",
+        "a Region keeps its observations of leases in memory only",
         (
             Edit(
                 _LEASE,
@@ -71,7 +71,7 @@ COORDINATION = (
     ),
     Mutant(
         "one-heartbeat-item",
-        "both Regions write one and the same heartbeat item",
+        "both Regions write the same heartbeat item",
         (
             Edit(
                 _LEASE,
@@ -93,23 +93,23 @@ COORDINATION = (
             Edit(
                 _LEASE,
                 """\
-    if not records.create_claim(_claim(env, records.job_id, part, epoch + 1)):
+    if not records.create_claim(_claim(env, records.job_id, partition_id, epoch + 1)):
         return None
 """,
                 """\
-    records.create_claim(_claim(env, records.job_id, part, epoch + 1))
+    records.create_claim(_claim(env, records.job_id, partition_id, epoch + 1))
 """,
             ),
         ),
     ),
     Mutant(
         "trusted-hint",
-        "the hint that nobody has claimed a partition is taken for a fact",
+        "the sweep takes the hint that a partition is unclaimed for a fact",
         (
             Edit(
                 _LEASE,
                 """\
-    if fresh and records.create_claim(_claim(env, records.job_id, part, 1)):
+    if fresh and records.create_claim(_claim(env, records.job_id, partition_id, 1)):
 """,
                 """\
     if fresh:
@@ -119,27 +119,29 @@ COORDINATION = (
     ),
     Mutant(
         "takeover-by-table-alone",
-        "the other Region's heartbeats are not asked before a takeover",
+        "a takeover does not read the other Region's heartbeats first",
         (Edit(_LEASE, "owner_region=regions.get(owner)", "owner_region=None"),),
     ),
     Mutant(
         "settled-without-halves",
-        "a job counts as planned when the halves of a fork have not begun",
+        "a job counts as planned when the halves of a range split have not begun",
         (
             Edit(
                 _SETTLE,
                 """\
-    return all(name in closed or (name in forked and f"{name}0" in ranges and f"{name}1" in ranges) for name in ranges)
+    return all(
+        name in closed or (name in split_ranges and f"{name}0" in ranges and f"{name}1" in ranges) for name in ranges
+    )
 """,
                 """\
-    return all(name in closed or name in forked for name in ranges)
+    return all(name in closed or name in split_ranges for name in ranges)
 """,
             ),
             Edit(
                 _SETTLE,
                 """\
-    forks = (len(ranges) - 1) // 2
-    return ROOT_RANGE in ranges and len(links - done) == forks
+    range_splits = (len(ranges) - 1) // 2
+    return ROOT_RANGE in ranges and len(entries - done) == range_splits
 """,
                 """\
     return ROOT_RANGE in ranges
@@ -148,8 +150,8 @@ COORDINATION = (
         ),
     ),
     Mutant(
-        "lost-key-at-a-fork",
-        "the lower half of a fork ends one key early",
+        "lost-key-at-a-range-split",
+        "the lower half of a range split ends one key early",
         (
             Edit(
                 _PREFIX_SOURCE,
@@ -169,17 +171,17 @@ COORDINATION = (
             Edit(
                 _COPY,
                 """\
-    if not intents.may_copy:
+    if not desired_state.may_copy:
         # The message is dropped""",
                 """\
-    if intents.unapproved:
+    if desired_state.unapproved:
         # The message is dropped""",
             ),
         ),
     ),
     Mutant(
         "not-on-the-list",
-        "an accepted job is not put on the list of open jobs",
+        "an accepted job is not entered in the index of open jobs",
         (
             Edit(
                 _ACCEPTING,
@@ -194,16 +196,16 @@ COORDINATION = (
     ),
     Mutant(
         "off-the-list-too-soon",
-        "a job is taken off the list of open jobs before its end is written",
+        "a job leaves the index of open jobs before its end is written",
         (
             Edit(
                 _SETTLING,
                 """\
-    tally = fold(env, records, sorted(survey.done))
+    receipt_fold = fold_receipts(env, records, sorted(snapshot.done))
 """,
                 """\
     records.control.close_job(records.job_id)
-    tally = fold(env, records, sorted(survey.done))
+    receipt_fold = fold_receipts(env, records, sorted(snapshot.done))
 """,
             ),
         ),
@@ -215,7 +217,7 @@ COORDINATION = (
             Edit(
                 _CORE_SWEEP,
                 """\
-        verify=frozenset(parts[PartitionState.COPIED]),
+        verify=frozenset(partition_ids[PartitionState.COPIED]),
 """,
                 """\
         verify=frozenset(),
@@ -239,11 +241,11 @@ COORDINATION = (
         ),
     ),
     Mutant(
-        "slots-of-the-dead",
-        "a slot is its holder's until it is freed, also if he has died",
+        "permits-of-the-dead",
+        "a permit belongs to its holder until it is freed, even if the holder has died",
         (
             Edit(
-                _SLOTS,
+                _PERMITS,
                 """\
         return bool(self.holder) and now_ms < self.until_ms
 """,
@@ -256,6 +258,12 @@ COORDINATION = (
     Mutant(
         "feeds-not-caught-up",
         "a dead Region's feeds are not listed",
-        (Edit(_SWEEP, "    for region in found.dead:\n        catch_up(", "    for region in ():\n        catch_up("),),
+        (
+            Edit(
+                _SWEEP,
+                "    for region in findings.dead:\n        catch_up(",
+                "    for region in ():\n        catch_up(",
+            ),
+        ),
     ),
 )

@@ -12,12 +12,12 @@ _FOR_EVER = "tests/steps/test_deletions_for_ever.py"
 DELETIONS = (
     Mutant(
         "delete-without-condition",
-        "what is at the destination is deleted, whatever it is",
+        "an object at the destination is deleted without any condition",
         (
             Edit(
                 _DELETIONS,
                 """\
-            marker = self.publisher.env.store.delete_pinned(target, row.target, row.expect)
+            marker = self.publisher.env.store.delete_pinned(target, row.target, row.expected_target_etag)
 """,
                 """\
             marker = None
@@ -33,11 +33,11 @@ DELETIONS = (
             Edit(
                 _DELETIONS,
                 """\
-            marker = self.publisher.env.store.delete_pinned(target, row.target, row.expect)
+            marker = self.publisher.env.store.delete_pinned(target, row.target, row.expected_target_etag)
 """,
                 """\
-            there = self.publisher.env.store.head(target, row.target)
-            etag = there.facts.etag if there else row.expect
+            head = self.publisher.env.store.head(target, row.target)
+            etag = head.facts.etag if head else row.expected_target_etag
             marker = self.publisher.env.store.delete_pinned(target, row.target, etag)
 """,
             ),
@@ -45,12 +45,12 @@ DELETIONS = (
     ),
     Mutant(
         "delete-before-cap",
-        "a deletion is carried out before it is known how many there are",
+        "a deletion is carried out before the number of deletions is known",
         (
             Edit(
                 _COPY,
                 """\
-    if ids.is_delete_part(part) and not intents.cancelled and not may_be_carried_out(records):
+    if ids.is_delete_partition(partition_id) and not desired_state.cancelled and not may_be_carried_out(records):
 """,
                 """\
     if False:
@@ -59,7 +59,7 @@ DELETIONS = (
             Edit(
                 _SPLIT,
                 """\
-        elif self.deletes and link.rows:
+        elif self.deletes and entry.rows:
 """,
                 """\
         elif False:
@@ -69,12 +69,12 @@ DELETIONS = (
     ),
     Mutant(
         "delete-while-planning",
-        "a worker that the sweep starts doesn't ask whether the chain of deletions has ended",
+        "a worker that the sweep starts doesn't ask whether the manifest log of deletions has ended",
         (
             Edit(
                 _COPY,
                 """\
-    if ids.is_delete_part(part) and not intents.cancelled and not may_be_carried_out(records):
+    if ids.is_delete_partition(partition_id) and not desired_state.cancelled and not may_be_carried_out(records):
 """,
                 """\
     if False:
@@ -89,7 +89,7 @@ DELETIONS = (
             Edit(
                 _SPLIT,
                 """\
-    if not found.all_delivered:
+    if not receipt_fold.all_delivered:
 """,
                 """\
     if False:
@@ -114,22 +114,22 @@ DELETIONS = (
     ),
     Mutant(
         "stale-listing-of-the-source",
-        "what the source has of a page is taken from HEADs of half of it",
+        "only half of a page's keys are looked up at the source",
         (
             Edit(
                 _DELETIONS,
                 """\
-    there = look_at(env, spec.source.bucket, spec.source_prefix, after, possible)
+    sources = look_at(env, spec.source.bucket, spec.source_prefix, after, possible)
 """,
                 """\
-    there = look_at(env, spec.source.bucket, spec.source_prefix, after, possible[: len(possible) // 2])
+    sources = look_at(env, spec.source.bucket, spec.source_prefix, after, possible[: len(possible) // 2])
 """,
             ),
         ),
     ),
     Mutant(
         "text-prefix-with-delete",
-        "a job whose prefix is a text may delete: its neighbours go with it",
+        "a job may delete although its prefix is no folder: it also deletes keys beside it",
         (
             Edit(_PREFIXES, "            if not is_folder(text):\n", "            if False:\n"),
             Edit(
@@ -142,7 +142,7 @@ DELETIONS = (
     ),
     Mutant(
         "endpoints-text-prefix-with-delete",
-        "whether a job may delete goes by its own prefixes, and not by those of its endpoints",
+        "only a job's own prefixes decide whether it may delete, and not those of its endpoints",
         (
             Edit(
                 _PREFIXES,
@@ -178,7 +178,7 @@ DELETIONS = (
     ),
     Mutant(
         "versioning-not-asked-again",
-        "whether a bucket keeps versions is not asked again by who deletes in it",
+        "a worker that deletes does not ask again whether the bucket keeps versions",
         (Edit(_COPY, "replace(Route.of(spec), for_ever=Finality(env, spec).why)", "Route.of(spec)"),),
         (f"{_FOR_EVER}::test_it_is_suspended_after_they_were_planned",),
     ),

@@ -17,7 +17,7 @@ _VERDICT = "chalicelib.core.verdict"
 _VERIFY = "chalicelib.steps.verify"
 _SHORT = "tests/steps/test_short_pages.py"
 _FEED = "tests/steps/test_feed.py"
-_FILL = "tests/steps/test_feed_fill.py"
+_BACKFILL = "tests/steps/test_feed_backfill.py"
 _PAUSE = "tests/steps/test_feed_pause.py"
 _RECORDS = "tests/steps/test_delivery_records.py"
 _TROUBLE = "tests/steps/test_feed_trouble.py"
@@ -25,13 +25,13 @@ _TROUBLE = "tests/steps/test_feed_trouble.py"
 FEEDS = (
     Mutant(
         "margin-left-out",
-        "a dead Region's source is listed for what was written after its last sign of life, without a margin",
+        "the listing of a dead Region's source begins at its last sign of life, without a margin",
         (Edit(_CATCHUP, "last_seen_ms - MARGIN_MS", "last_seen_ms"),),
         (_SHORT,),
     ),
     Mutant(
         "verdict-not-taken-again",
-        "after a look at the source has found it changed, the target is not looked at again",
+        "the target is not looked at again after the source was found changed",
         (
             Edit(
                 _PUBLISH,
@@ -43,13 +43,13 @@ FEEDS = (
     ),
     Mutant(
         "late-notes-missed",
-        "a window of deliveries begins where the last one ended: what the other Region notes late is in none",
+        "a window of deliveries begins where the last one ended, and misses the other Region's late notes",
         (Edit(_REVERIFY, "max(0, before.until_ms - EVERY_MS)", "before.until_ms"),),
         (_SHORT,),
     ),
     Mutant(
         "verified-too-soon",
-        "deliveries of this moment are gone through, too: whoever made them is still at it",
+        "deliveries are verified again while their worker is still busy with them",
         (
             Edit(
                 _REVERIFY,
@@ -61,7 +61,7 @@ FEEDS = (
     ),
     Mutant(
         "since-the-resume",
-        "the fill at the end of a pause looks for what was written since its end, not since its beginning",
+        "the back-fill after a pause looks for objects written since its end, not since its beginning",
         (
             Edit(
                 _FEEDLOG,
@@ -72,26 +72,26 @@ FEEDS = (
         (_SHORT,),
     ),
     Mutant(
-        "resumed-before-its-fill",
-        "a feed is resumed before its fill is on the list: a death in between loses what arrived in the pause",
+        "resumed-before-its-back-fill",
+        "a feed is resumed before its back-fill is in the index: a death in between loses the pause's events",
         (
             Edit(
                 _FEEDLOG,
                 """\
-        if kind is IntentKind.RESUME:
+        if kind is PauseLogKind.RESUME:
             # Crash after""",
                 """\
-        if kind is IntentKind.PAUSE:
+        if kind is PauseLogKind.PAUSE:
             # Crash after""",
             ),
             Edit(
                 _FEEDLOG,
                 """\
-        self._pause_log.append(number, intent)
+        self._pause_log.append(number, entry)
 """,
                 """\
-        self._pause_log.append(number, intent)
-        if kind is IntentKind.RESUME:
+        self._pause_log.append(number, entry)
+        if kind is PauseLogKind.RESUME:
             self.control.create(self._marker(resume_name(number)), b"")
 """,
             ),
@@ -100,40 +100,40 @@ FEEDS = (
     ),
     Mutant(
         "unknown-feed-is-removed",
-        "fills of a feed that this Region doesn't know yet are forgotten, as those of a removed one",
-        (Edit(_CATCHUP, "if log.feed_id in places.removed or", "if log.feed_id not in places.feeds or"),),
-        (_FILL,),
+        "back-fills of a feed that this Region doesn't know yet are forgotten, as those of a removed one",
+        (Edit(_CATCHUP, "if log.feed_id in catalog.removed or", "if log.feed_id not in catalog.feeds or"),),
+        (_BACKFILL,),
     ),
     Mutant(
-        "dead-regions-fills-left",
-        "fills whose source lies in a dead Region are left to it",
+        "dead-regions-back-fills-left",
+        "back-fills whose source lies in a dead Region are left to it",
         (Edit(_CATCHUP, "return home == env.region or home in dead", "return home == env.region"),),
-        (_FILL,),
+        (_BACKFILL,),
     ),
     Mutant(
-        "fill-of-a-paused-feed",
-        "a paused feed's source is listed all the same, and its fill counts as done",
+        "back-fill-of-a-paused-feed",
+        "a paused feed's source is listed all the same, and its back-fill counts as done",
         (
             Edit(
                 _CATCHUP,
                 """\
-    if log.steering().paused:
+    if log.desired().paused:
         return  # Intake would postpone all of it.
 """,
                 "",
             ),
         ),
-        (_FILL, _PAUSE),
+        (_BACKFILL, _PAUSE),
     ),
     Mutant(
         "forgotten-while-it-is-paused",
-        "during a pause those arrivals are kept that its end will find, and the others are forgotten",
-        (Edit(_INTAKE, "isinstance(ms, int) and ms < since_ms]", "isinstance(ms, int) and ms >= since_ms]"),),
+        "during a pause the wrong events are kept: those that the back-fill finds, and not the others",
+        (Edit(_INTAKE, "modified_ms < since_ms", "modified_ms >= since_ms"),),
         (_PAUSE,),
     ),
     Mutant(
         "unreadable-is-gone",
-        "an arrival that can't be looked at during a pause counts as gone",
+        "an event that can't be looked at during a pause counts as gone",
         (
             Edit(
                 _INTAKE,
@@ -169,19 +169,19 @@ FEEDS = (
     ),
     Mutant(
         "last-word-counts",
-        "of what two Regions say about one version the later word counts, also if it is that it is queued",
+        "if two Regions report on one version, the later report counts, even if it says queued",
         (Edit(_DELIVERIES, "ranks.get(d.status, 0), d.at_ms, d.region)", "d.at_ms, d.region)"),),
         ("tests/core/test_deliveries.py",),
     ),
     Mutant(
         "same-bytes-same-version",
-        "in a bucket without versions a version is known by its ETag alone: the same bytes dropped again are none",
-        (Edit(_VERDICT, 'else f"{row.etag}@{row.modified_ms}"', "else row.etag"),),
+        "in a bucket without versions the ETag alone names a version: equal bytes dropped again are no new one",
+        (Edit(_VERDICT, 'else f"{row.source_etag}@{row.modified_ms}"', "else row.source_etag"),),
         (_TROUBLE,),
     ),
     Mutant(
         "null-is-a-version",
-        'the version "null" names a version: of a bucket whose versioning is suspended, every object is the same one',
+        'the version id "null" counts as a name, so all versions of a suspended bucket look the same',
         (
             Edit(
                 _VERDICT,
@@ -199,19 +199,19 @@ FEEDS = (
     ),
     Mutant(
         "no-look-after-the-copy",
-        "whoever verifies a delivery doesn't look whether it is still the newest version",
+        "verification of a delivery doesn't look whether it is still the newest version",
         (
             Edit(
                 _VERIFY,
-                "        _newest_again(env, source, known[0].key, head.facts, {d.etag for d in shown})",
-                "        pass",
+                "_newest_again(env, source, deliveries[0].key, head.facts, {delivery.etag for delivery in shown})",
+                "pass",
             ),
         ),
         ("tests/steps/test_feed_versions.py",),
     ),
     Mutant(
         "role-by-its-name",
-        "an upload is one's own if its creator's role has the name of ours, in whatever account",
+        "an upload counts as ours if its creator's role has our role's name, in any account",
         (
             Edit(
                 "chalicelib.core.roles",
@@ -223,11 +223,11 @@ FEEDS = (
     ),
     Mutant(
         "record-not-asked-for",
-        "a delivery record is written, and nobody asks for it before a copy",
+        "a delivery record is written, but a copy doesn't read it first",
         (
             Edit(
                 _OBJECT_EVENTS,
-                "delivered = self.records.delivered(asked_for)",
+                "delivered = self.records.delivered(rows_to_check)",
                 "delivered = self.records.delivered([])",
             ),
         ),
@@ -247,11 +247,11 @@ FEEDS = (
     ),
     Mutant(
         "hint-put-off-for-ever",
-        "a forwarded event is put off also when no queue keeps the event itself any longer",
+        "a forwarded event is put off even when no queue keeps the original event any longer",
         (
             Edit(
                 _HINTS,
-                "    return arrival.waited * env.policy.hint_again_ms >= env.policy.events_kept_ms\n",
+                "    return event.waited * env.policy.hint_again_ms >= env.policy.events_kept_ms\n",
                 "    return False\n",
             ),
         ),
@@ -259,16 +259,16 @@ FEEDS = (
     ),
     Mutant(
         "unreadable-heartbeat-is-death",
-        "where one control bucket can't be read, nobody asks the other one whether its Region lives",
+        "if one control bucket can't be read, the other one is not asked whether the Region lives",
         (
             Edit(
                 "chalicelib.protocol.regions",
                 """\
-            env.log("beacon-not-read", region=region, where=where, error=str(error))
+            env.log("region-heartbeat-not-read", region=region, where=bucket_region, error=str(error))
             continue
 """,
                 """\
-            env.log("beacon-not-read", region=region, where=where, error=str(error))
+            env.log("region-heartbeat-not-read", region=region, where=bucket_region, error=str(error))
             return None
 """,
             ),
@@ -277,14 +277,16 @@ FEEDS = (
     ),
     Mutant(
         "table-before-the-record",
-        "the table is told of a delivery before it is recorded in S3",
+        "a delivery is put in the table before it is recorded in S3",
         (
             Edit(
                 _INTAKE,
-                "            self.events.records.note([found.row for found in ended if found.outcome.outcome.good])\n",
                 """\
-            self.env.ledger.put_deliveries([self.events.delivery(found.row, found.outcome) for found in ended])
-            self.events.records.note([found.row for found in ended if found.outcome.outcome.good])
+            self.events.records.note([result.row for result in decided if result.outcome.outcome.good])
+""",
+                """\
+            self.env.ledger.put_deliveries([self.events.delivery(result.row, result.outcome) for result in decided])
+            self.events.records.note([result.row for result in decided if result.outcome.outcome.good])
 """,
             ),
         ),
@@ -292,50 +294,50 @@ FEEDS = (
     ),
     Mutant(
         "batch-without-its-marker",
-        "deliveries of a batch are recorded, and nothing leads to them whoever asks for one",
-        (Edit(_DELIVERED, "            if not self._there(marker):\n", "            if False:\n"),),
+        "a batch of deliveries is recorded without the marker that leads to its record",
+        (Edit(_DELIVERED, "            if not self._exists(marker):\n", "            if False:\n"),),
         (f"{_RECORDS}::test_a_stalled_table_delivers_nothing_again",),
     ),
     Mutant(
         "job-forgets-what-was-delivered",
-        "a feed job publishes what the record says that it is delivered",
+        "a feed job publishes a version although the delivery record says that it is delivered",
         (Edit(_DELIVERED, "        if digest(row) in self.known:\n            return True\n", ""),),
         (f"{_RECORDS}::test_what_a_dead_worker_had_recorded_is_not_published_again",),
     ),
     Mutant(
         "sleeper-trusts-its-memory",
-        "a feed job's worker that was asleep goes by what it had asked the record for before",
+        "a feed job's worker that was asleep trusts what it had read from the delivery record before",
         (
             Edit(
                 _DELIVERED,
-                "if self.asked_ms is None or self.env.clock.now_ms() - self.asked_ms > patience_ms:",
-                "if self.asked_ms is None:",
+                "if self.known_ms is None or self.env.clock.now_ms() - self.known_ms > fresh_ms:",
+                "if self.known_ms is None:",
             ),
         ),
         (f"{_RECORDS}::test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before",),
     ),
     Mutant(
-        "created-without-a-fill",
-        "a new feed begins without a fill: what a Region drops that doesn't know it yet is lost",
+        "created-without-a-back-fill",
+        "a new feed begins without a back-fill: events are lost in a Region that doesn't know it yet",
         (Edit("chalicelib.steps.feeds", "        _log(env, view).begun()\n", "        pass\n"),),
         ("tests/steps/test_feed_created.py",),
     ),
     Mutant(
         "parts-dated-like-others",
-        "a source is listed for objects made of parts as for others, though S3 dates them by their upload's beginning",
+        "a listing by time treats multipart objects like others, although S3 dates them by their upload's beginning",
         (Edit(_CATCHUP, "_Since(at_ms, at_ms - env.policy.feed_upload_age_ms)", "_Since(at_ms, at_ms)"),),
         ("tests/steps/test_catch_up.py::test_an_upload_that_took_a_day_is_delivered_though_its_event_is_lost",),
     ),
     Mutant(
         "removed-ones-count",
-        "of how many feeds a tenant may have, removed ones are counted too",
+        "removed feeds count towards the number that a tenant may have",
         (
             Edit(
                 _REGISTERING,
-                "there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)\n",
+                "count, count_max = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)\n",
                 """\
-there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
-    there += env.registry.count_removed(kind, tenant)
+count, count_max = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
+    count += env.registry.count_removed(kind, tenant)
 """,
             ),
         ),
@@ -343,23 +345,29 @@ there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
     ),
     Mutant(
         "removed-without-bound",
-        "a tenant makes and removes as much as it likes",
-        (Edit(_REGISTERING, "    if removed >= kept:\n", "    if False:\n"),),
+        "a tenant may create and remove feeds without limit",
+        (Edit(_REGISTERING, "    if removed >= limit:\n", "    if False:\n"),),
         ("tests/entry/test_feeds.py::test_making_and_removing_has_a_limit",),
     ),
     Mutant(
         "stale-look",
-        "that the same contents lie at the target is not looked at again after the look at the source",
-        (Edit(_OBJECT_EVENTS, "            self._look_again(wanted, there.facts.etag)\n", "            pass\n"),),
+        "equal contents at the target are not looked at again after the look at the source",
+        (
+            Edit(
+                _OBJECT_EVENTS,
+                "            self._look_again(key_at_target, target_head.facts.etag)\n",
+                "            pass\n",
+            ),
+        ),
         ("tests/steps/test_feed_versions.py",),
     ),
     Mutant(
         "lock-not-heeded",
-        "a version is delivered on the spot though another worker of the Region has its lock",
+        "a version is delivered at once although another worker of the Region has its lock",
         (
             Edit(
                 _INTAKE,
-                "        busy = [row for row, mine in zip(free, taken, strict=True) if not mine]\n",
+                "        busy = [row for row, locked in zip(rows_to_lock, lock_taken, strict=True) if not locked]\n",
                 "        busy: list[Row] = []\n",
             ),
         ),
@@ -367,8 +375,14 @@ there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
     ),
     Mutant(
         "no-look-under-the-lock",
-        "whoever has a version's lock doesn't ask the record once more",
-        (Edit(_INTAKE, "        found = self.events.records.delivered(mine)\n", "        found = set[str]()\n"),),
+        "a worker doesn't read the delivery record again once it has a version's lock",
+        (
+            Edit(
+                _INTAKE,
+                "        delivered_digests = self.events.records.delivered(locked_rows)\n",
+                "        delivered_digests = set[str]()\n",
+            ),
+        ),
         (f"{_RECORDS}::test_a_worker_that_was_asleep_before_it_had_the_lock_asks_again",),
     ),
     Mutant(
@@ -379,8 +393,8 @@ there, most = len(env.registry.of_tenant(kind, tenant)), most_of(env, kind)
     ),
     Mutant(
         "lock-kept-in-vain",
-        "whoever has delivered nothing keeps the locks until they end",
-        (Edit(_INTAKE, "        self.locks.give_back({arrival.key for arrival in again})\n", ""),),
+        "a worker that has delivered nothing keeps its locks until they expire",
+        (Edit(_INTAKE, "        self.locks.give_back({event.key for event in to_retry})\n", ""),),
         (f"{_RECORDS}::test_what_came_to_nothing_is_tried_again_without_waiting_for_its_lock",),
     ),
 )

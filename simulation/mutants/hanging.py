@@ -15,17 +15,17 @@ _SWEEPS = "tests/steps/test_sweep.py"
 HANGING = (
     Mutant(
         "breaker-never-trips",
-        "who does not answer is asked again and again, at full cost",
-        (Edit(_BREAKER, "        if dear or len(calls) >= self.strikes:\n", "        if False:\n"),),
+        "a dependency that does not answer is asked again and again, at full cost",
+        (Edit(_BREAKER, "        if is_dear or len(calls) >= self.strikes:\n", "        if False:\n"),),
         (f"{_HANGING}::test_a_worker_asks_three_times_in_a_row",),
     ),
     Mutant(
         "one-silence-speaks-for-all",
-        "one Region does not answer, and no other is asked any more",
+        "after one Region did not answer, no other Region is asked any more",
         (
             Edit(
                 _BREAKER,
-                "            if each in self.breaker.tripped:\n",
+                "            if dependency in self.breaker.tripped:\n",
                 "            if self.breaker.tripped:\n",
             ),
         ),
@@ -33,8 +33,8 @@ HANGING = (
     ),
     Mutant(
         "one-object-speaks-for-its-bucket",
-        "one object that hangs is asked for three times, and its bucket counts as silent",
-        (Edit(_BREAKER, "        calls.add(what)\n", '        calls.add(f"{what}{len(calls)}")\n'),),
+        "three calls about one object that hangs make its whole bucket count as silent",
+        (Edit(_BREAKER, "        calls.add(request)\n", '        calls.add(f"{request}{len(calls)}")\n'),),
         (f"{_HANGING}::test_one_object_that_hangs_does_not_speak_for_its_bucket",),
     ),
     Mutant(
@@ -43,7 +43,7 @@ HANGING = (
         (
             Edit(
                 _BREAKER,
-                "        self.silent.pop(whom, None)\n        return answer\n",
+                "        self.unanswered.pop(dependency, None)\n        return answer\n",
                 "        return answer\n",
             ),
         ),
@@ -51,12 +51,12 @@ HANGING = (
     ),
     Mutant(
         "closed-connection-is-silence",
-        "a connection that was closed at once counts as a call that has cost its time",
+        "a connection that is closed at once counts as a call that used up its time budget",
         (
             Edit(
                 _BREAKER,
-                "dear = self.dear_ms is not None and took_ms >= self.dear_ms",
-                "dear = self.dear_ms is not None",
+                "is_dear = self.dear_ms is not None and took_ms >= self.dear_ms",
+                "is_dear = self.dear_ms is not None",
             ),
         ),
         (f"{_HANGING}::test_a_connection_closed_at_once_is_not_silence_yet",),
@@ -64,16 +64,16 @@ HANGING = (
     Mutant(
         "api-begins-late-calls",
         "the API begins calls whose answers come too late, though something hangs",
-        (Edit(_BREAKER, "        if late and self.breaker.waited:\n", "        if False:\n"),),
+        (Edit(_BREAKER, "        if is_late and self.breaker.waited:\n", "        if False:\n"),),
         ("tests/entry/test_hanging.py",),
     ),
     Mutant(
         "each-stage-asks-anew",
-        "each stage of a sweep finds out by itself who does not answer",
+        "each stage of a sweep finds out anew which dependency does not answer",
         (
             Edit(
                 _STAGES,
-                "stages[stage](asking, ",
+                "stages[stage](guarded_env, ",
                 "stages[stage](guarded(env, type(breaker)(breaker.clock, dear_ms=breaker.dear_ms), limits), ",
             ),
         ),
@@ -87,25 +87,25 @@ HANGING = (
     ),
     Mutant(
         "first-stage-takes-all",
-        "each stage may use all that is left of a sweep's time",
+        "each stage may use all the remaining time of a sweep",
         (Edit(_STAGES, "        until_ms = ends[stage]\n", "        until_ms = max(ends.values())\n"),),
         (f"{_HANGING}::test_all_is_slow_and_the_sweep_ends_in_time_and_each_stage_has_begun",),
     ),
     Mutant(
         "failed-stage-ends-the-sweep",
-        "a stage that fails keeps those after it from their work",
+        "a stage that fails prevents the stages after it",
         (Edit(_STAGES, "            failure = failure or error\n", "            raise\n"),),
         (f"{_HANGING}::test_the_table_hangs_and_heartbeats_are_written_and_keys_kept",),
     ),
     Mutant(
         "failed-stage-is-not-told",
-        "a sweep of which a stage has failed counts as a success",
+        "a sweep counts as a success although one of its stages has failed",
         (Edit(_STAGES, "    if failure is not None:\n", "    if False:\n"),),
         (f"{_HANGING}::test_the_table_hangs_and_heartbeats_are_written_and_keys_kept",),
     ),
     Mutant(
         "heartbeat-needs-the-table",
-        "the table is told of a heartbeat before S3 is: while it hangs, a Region looks dead",
+        "a heartbeat goes to the table before it goes to S3: while the table hangs, the Region looks dead",
         (
             Edit(
                 _REGIONS,
@@ -134,7 +134,7 @@ HANGING = (
         (
             Edit(
                 _SWEEP,
-                "ask(env, env.ledger.get_observation, CURSOR_JOB, control.region, env.region)",
+                "get_best_effort(env, env.ledger.get_observation, CURSOR_JOB, control.region, env.region)",
                 "env.ledger.get_observation(CURSOR_JOB, control.region, env.region)",
             ),
         ),
@@ -142,7 +142,7 @@ HANGING = (
     ),
     Mutant(
         "silence-is-a-verdict",
-        "a bucket that does not answer when it is asked whose it is counts as taken back: its feed stops",
+        "a bucket that does not say who owns it counts as revoked, and its feed stops",
         (
             Edit(
                 "chalicelib.protocol.rechecking",
@@ -151,7 +151,7 @@ HANGING = (
             env.log("endpoint-not-checked",""",
                 """\
         except Retry as error:
-            found.append(str(error))
+            reasons.append(str(error))
             env.log("endpoint-not-checked",""",
             ),
         ),

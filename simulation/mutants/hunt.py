@@ -59,19 +59,19 @@ class Found:
 def hunt_all(seeds: int, only: str | None = None) -> Iterator[Found]:
     """Yield the results in the order in which they come."""
     # Mutants that take longest come first, so that no core waits for one in the end.
-    wanted = [mutant for mutant in (NOTHING, *MUTANTS) if only in (None, mutant.name)]
+    mutants = [mutant for mutant in (NOTHING, *MUTANTS) if only in (None, mutant.name)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in as_completed([pool.submit(_hunt_apart, mutant, seeds) for mutant in wanted]):
-            yield done.result()
+        for future in as_completed([pool.submit(_hunt_apart, mutant, seeds) for mutant in mutants]):
+            yield future.result()
 
 
 def _hunt_apart(mutant: Mutant, seeds: int) -> Found:
     command = [sys.executable, "-m", "simulation.mutants.hunt", mutant.name, str(seeds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
-    if done.returncode:
-        raise RuntimeError(f"{mutant.name} could not be hunted: {(done.stderr or done.stdout)[-4000:]}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    if completed.returncode:
+        raise RuntimeError(f"{mutant.name} could not be hunted: {(completed.stderr or completed.stdout)[-4000:]}")
     # The tests have printed their own output before it.
-    return Found(**json.loads(done.stdout.splitlines()[-1]))
+    return Found(**json.loads(completed.stdout.splitlines()[-1]))
 
 
 def hunt(mutant: Mutant, seeds: int) -> Found:
@@ -79,10 +79,10 @@ def hunt(mutant: Mutant, seeds: int) -> Found:
     run all of them."""
     plant(mutant.edits)
     tests = mutant.tests if mutant != NOTHING else tuple(dict.fromkeys(t for m in MUTANTS for t in m.tests))
-    found = _hunt_by_tests(mutant, tests) if tests else None
-    if found is None and (not mutant.tests or mutant == NOTHING):
-        found = hunt_by_seeds(mutant, seeds)
-    return found or Found(mutant.name, mutant.what, None, None, "", "")
+    result = _hunt_by_tests(mutant, tests) if tests else None
+    if result is None and (not mutant.tests or mutant == NOTHING):
+        result = hunt_by_seeds(mutant, seeds)
+    return result or Found(mutant.name, mutant.what, None, None, "", "")
 
 
 def hunt_by_seeds(mutant: Mutant, seeds: int) -> Found | None:
@@ -115,8 +115,8 @@ def _hunt_by_tests(mutant: Mutant, tests: Sequence[str]) -> Found | None:
         raise CannotBeHunted(f"{mutant.name}: pytest ended with {code!r} of {tests}")
     if not watching.failed:
         return None
-    test, why = watching.failed[0]
-    return Found(mutant.name, mutant.what, None, test, "", why[-2000:])
+    test, failure = watching.failed[0]
+    return Found(mutant.name, mutant.what, None, test, "", failure[-2000:])
 
 
 if __name__ == "__main__":

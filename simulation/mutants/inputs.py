@@ -4,7 +4,7 @@ from simulation.mutants.plant import Edit, Mutant
 
 _PLAN = "chalicelib.core.plan"
 _LISTING = "chalicelib.protocol.listing"
-_INTENTS = "chalicelib.core.intents"
+_DESIRED_STATE = "chalicelib.core.desired_state"
 _PREFIX_SOURCE = "chalicelib.protocol.prefix_source"
 _PLAN_STEP = "chalicelib.steps.plan"
 _SUMMING = "chalicelib.protocol.summing"
@@ -13,7 +13,7 @@ _RETRYING = "chalicelib.protocol.retrying"
 INPUTS = (
     Mutant(
         "named-twice-written-twice",
-        "mode always writes over what another row of the job, of the same key, has delivered",
+        "mode always overwrites what another row of the job has delivered under the same key",
         (
             Edit(
                 _PLAN,
@@ -31,12 +31,12 @@ INPUTS = (
             Edit(
                 _LISTING,
                 """\
-                found.last = False
+                lines.last = False
                 break
 """,
                 """\
-                found.last = False
-                found.upto = after
+                lines.last = False
+                lines.upto = after
                 break
 """,
             ),
@@ -44,48 +44,48 @@ INPUTS = (
     ),
     Mutant(
         "retry-of-everything",
-        "a retry copies what had been delivered, too",
+        "a retry also copies objects that had been delivered",
         (
             Edit(
                 _RETRYING,
                 """\
-    return {row.key: row for row, outcome in ends if not outcome.good}
+    return {row.key: row for row, outcome in outcomes if not outcome.good}
 """,
                 """\
-    return {row.key: row for row, outcome in ends if outcome is not None}
+    return {row.key: row for row, outcome in outcomes if outcome is not None}
 """,
             ),
         ),
     ),
     Mutant(
         "missing-keys-dropped",
-        "what a list names and isn't there is no row",
+        "an object that a list names and that is missing gets no row",
         (
             Edit(
                 _LISTING,
                 """\
-    rows = plan_named(env, spec, list(found.named.values()), accepted_ms)
+    rows = plan_named(env, spec, list(lines.named.values()), accepted_ms)
 """,
                 """\
-    rows = plan_named(env, spec, list(found.named.values()), accepted_ms)
-    rows = tuple(row for row in rows if row.etag)
+    rows = plan_named(env, spec, list(lines.named.values()), accepted_ms)
+    rows = tuple(row for row in rows if row.source_etag)
 """,
             ),
         ),
     ),
     Mutant(
-        "place-lost-to-a-filter",
-        "a link goes on behind the page that a filter left nothing of",
+        "position-lost-to-a-filter",
+        "an entry counts as the last one if the filter left nothing of its page",
         (
             Edit(
                 _PREFIX_SOURCE,
                 """\
-        if last or not dropped or 2 * len(meant) > limit:
+        if last or not dropped or 2 * len(selected) > limit:
             break
 """,
                 """\
-        if last or dropped or 2 * len(meant) > limit:
-            last = last or not meant
+        if last or dropped or 2 * len(selected) > limit:
+            last = last or not selected
             break
 """,
             ),
@@ -93,10 +93,10 @@ INPUTS = (
     ),
     Mutant(
         "plan-not-waiting",
-        "a plan is taken for a job that may be copied, and its partitions are started",
+        "a plan counts as a job that may be copied, and its partitions are started",
         (
             Edit(
-                _INTENTS,
+                _DESIRED_STATE,
                 """\
         return not self.paused and not self.unapproved
 """,
@@ -108,7 +108,7 @@ INPUTS = (
     ),
     Mutant(
         "approval-forgotten",
-        "an approved job is not put on the list of open jobs",
+        "an approved job is not entered in the index of open jobs",
         (
             Edit(
                 _PLAN_STEP,
@@ -123,12 +123,14 @@ INPUTS = (
     ),
     Mutant(
         "half-a-plan",
-        "a plan is summed up when the halves of a fork have not been planned to their ends",
+        "a plan is summed up before both halves of a range split are planned to their ends",
         (
             Edit(
                 _SUMMING,
                 """\
-    if not complete(set(survey.links), forks, {end.part.rpartition("-")[0] for end in ends if end.closed}):
+    if not complete(
+        set(snapshot.entries), range_splits, {end.partition_id.rpartition("-")[0] for end in ends if end.closed}
+    ):
         return False
 """,
                 """\

@@ -37,31 +37,31 @@ PAGING = (
     ),
     Mutant(
         "limit-cuts-a-page-early",
-        "records are read until there is one less than the limit",
+        "records are read only until there is one less than the limit",
         (Edit(_CONTROL_BUCKET, "len(objects) >= limit):", "len(objects) >= limit - 1):"),),
         (_SHORT,),
     ),
     Mutant(
-        "links-of-one-page",
-        "links are read of the first page of their names alone",
+        "entries-of-one-page",
+        "entries are read from the first page of their names alone",
         (Edit(_RECORDS, "            truncated = page.truncated\n", "            truncated = False\n"),),
         (_SHORT,),
     ),
     Mutant(
-        "links-from-and-including",
-        "links after a partition begin with that partition",
+        "entries-from-and-including",
+        "entries after a partition begin with that partition",
         (
             Edit(
                 _RECORDS,
-                'after, truncated = f"{prefix}{part}", True',
-                'after, truncated = f"{prefix}{part}"[:-1], True',
+                'after, truncated = f"{prefix}{partition_id}", True',
+                'after, truncated = f"{prefix}{partition_id}"[:-1], True',
             ),
         ),
         (_SHORT,),
     ),
     Mutant(
         "receipts-of-one-page",
-        "receipts are read of the first page of their names alone",
+        "receipts are read from the first page of their names alone",
         (
             Edit(
                 _RECORDS,
@@ -80,17 +80,19 @@ PAGING = (
     ),
     Mutant(
         "receipts-by-the-wrong-name",
-        "receipts are asked for behind a partition's name, without what stands before it",
+        "receipts are listed from a partition's name on, without the prefix of its key",
         (
             Edit(
-                _RECORDS, 'after = self._key(f"done/{part}") if part else ""', 'after = f"done/{part}" if part else ""'
+                _RECORDS,
+                'after = self._key(f"done/{partition_id}") if partition_id else ""',
+                'after = f"done/{partition_id}" if partition_id else ""',
             ),
         ),
         (_SHORT,),
     ),
     Mutant(
         "open-jobs-from-the-start",
-        "open jobs are asked for behind a job's id, without what stands before it: always the first ones",
+        "open jobs are listed from a job's id on, without the prefix of its key: always the first ones",
         (
             Edit(
                 _RECORDS,
@@ -106,8 +108,8 @@ PAGING = (
         (
             Edit(
                 _PAGING,
-                '                return found, f"{link.part}.{position}"\n',
-                '                return found, f"{link.part}.{position + 1}"\n',
+                '                return rows, f"{entry.partition_id}.{position}"\n',
+                '                return rows, f"{entry.partition_id}.{position + 1}"\n',
             ),
         ),
         (_SHORT,),
@@ -118,27 +120,27 @@ PAGING = (
         (
             Edit(
                 _PAGING,
-                "(link.part == part and position < index)",
-                "(link.part >= part and position < index)",
+                "(entry.partition_id == partition_id and position < index)",
+                "(entry.partition_id >= partition_id and position < index)",
             ),
         ),
         (_SHORT,),
     ),
     Mutant(
         "object-page-full-too-soon",
-        "a page that is just full leads to one more, which is empty",
+        "a page that is just full is followed by an empty one",
         (
             Edit(
                 _PAGING,
                 """\
-            if len(found) == limit:
-                return found, f"{link.part}.{position}"
-            found.append((link.part, row))
+            if len(rows) == limit:
+                return rows, f"{entry.partition_id}.{position}"
+            rows.append((entry.partition_id, row))
 """,
                 """\
-            found.append((link.part, row))
-            if len(found) == limit:
-                return found, f"{link.part}.{position + 1}"
+            rows.append((entry.partition_id, row))
+            if len(rows) == limit:
+                return rows, f"{entry.partition_id}.{position + 1}"
 """,
             ),
         ),
@@ -154,7 +156,7 @@ PAGING = (
                 'cursor=page.objects[0].key if page.truncated else "",',
             ),
         ),
-        ("tests/steps/test_feed_fill.py",),
+        ("tests/steps/test_feed_backfill.py",),
     ),
     Mutant(
         "source-listed-anew",
@@ -162,7 +164,7 @@ PAGING = (
         (
             Edit(
                 _CATCHUP,
-                "    begin = before if before and before.cursor else Listing(started_ms=env.clock.now_ms())\n",
+                "    begin = previous if previous and previous.cursor else Listing(started_ms=env.clock.now_ms())\n",
                 "    begin = Listing(started_ms=env.clock.now_ms())\n",
             ),
         ),
@@ -170,7 +172,7 @@ PAGING = (
     ),
     Mutant(
         "deliveries-gone-through-in-part",
-        "a window of deliveries that there was no time for counts as gone through",
+        "a window of deliveries counts as verified although the time did not suffice for it",
         (
             Edit(
                 _REVERIFY,
@@ -182,7 +184,7 @@ PAGING = (
     ),
     Mutant(
         "cursor-of-the-last-sweep-dropped",
-        "deliveries are gone through from their beginning in each sweep",
+        "each sweep begins the window of deliveries anew",
         (Edit(_REVERIFY, "    cursor: str | None = window.cursor or None\n", "    cursor: str | None = None\n"),),
         (_SHORT,),
     ),

@@ -61,11 +61,11 @@ class _Finder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         edits = [edit for edit in self._edits if edit.module == fullname]
-        found = PathFinder.find_spec(fullname, path, target) if edits else None
-        if found is None or found.origin is None:
+        spec = PathFinder.find_spec(fullname, path, target) if edits else None
+        if spec is None or spec.origin is None:
             return None
-        loader: Loader = _Changed(fullname, found.origin, edits)
-        return importlib.util.spec_from_file_location(fullname, found.origin, loader=loader)
+        loader: Loader = _Changed(fullname, spec.origin, edits)
+        return importlib.util.spec_from_file_location(fullname, spec.origin, loader=loader)
 
 
 def plant(edits: Sequence[Edit]) -> None:

@@ -19,12 +19,12 @@ PUBLISHING = (
             Edit(
                 _OBJECT_EVENTS,
                 """\
-        there = self.env.store.head(target.bucket, wanted)
-        head = self.env.store.head(source.bucket, key)
+        target_head = self.env.store.head(target.bucket, key_at_target)
+        source_head = self.env.store.head(source.bucket, key)
 """,
                 """\
-        head = self.env.store.head(source.bucket, key)
-        there = self.env.store.head(target.bucket, wanted)
+        source_head = self.env.store.head(source.bucket, key)
+        target_head = self.env.store.head(target.bucket, key_at_target)
 """,
             ),
         ),
@@ -37,7 +37,7 @@ PUBLISHING = (
                 _STORE,
                 """\
             original = self._source(source)
-            store.expect(key, expect)
+            store.expected_target_etag(key, expected_target_etag)
 """,
                 """\
             original = self._source(source)
@@ -52,7 +52,7 @@ PUBLISHING = (
             Edit(
                 _STORE,
                 """\
-            store.expect(opened.key, expect)
+            store.expected_target_etag(opened.key, expected_target_etag)
 """,
                 "",
             ),
@@ -67,7 +67,7 @@ PUBLISHING = (
                 """\
         try:
             written = self.env.store.copy(
-                self.route.source_ref(row), target, row.target, row.expect, self.route.placement(row)
+                self.route.source_ref(row), target, row.target, row.expected_target_etag, self.route.placement(row)
 """,
                 """\
         fresh = self.env.store.head(target, row.target)
@@ -84,12 +84,12 @@ PUBLISHING = (
     ),
     Mutant(
         "no-source-pin",
-        "copies take whatever the source is now (no CopySourceIfMatch)",
+        "copies take the current source, whichever it is (no CopySourceIfMatch)",
         (
             Edit(
                 _STATE,
                 """\
-        if found.etag != source.etag:
+        if version.etag != source.etag:
             raise PreconditionFailed("PreconditionFailed", f"{source.key} has another ETag (CopySourceIfMatch)")
 """,
                 "",
@@ -113,7 +113,7 @@ PUBLISHING = (
     ),
     Mutant(
         "trusted-412",
-        "412 is taken for somebody else's object, without a look",
+        "412 counts as somebody else's object, without a look",
         (
             Edit(
                 _PUBLISH,
@@ -151,19 +151,19 @@ PUBLISHING = (
             Edit(
                 _INTAKE,
                 """\
-        done = self.env.pool.map(self._deliver_one, rows)
+        results = self.env.pool.map(self._deliver_one, rows)
 """,
                 """\
         early = [self.events.delivery(row, RowOutcome(row.key, Outcome.COPIED)) for row in rows]
         self.env.ledger.put_deliveries(early)
-        done = self.env.pool.map(self._deliver_one, rows)
+        results = self.env.pool.map(self._deliver_one, rows)
 """,
             ),
         ),
     ),
     Mutant(
         "same-size-is-same",
-        "an object of the same size passes for the pinned source",
+        "an object of the same size counts as the pinned source",
         (
             Edit(
                 _IDENTITY,

@@ -49,7 +49,7 @@ S3 = (
     ),
     Mutant(
         "upload-id-marker-dropped",
-        "ListMultipartUploads goes on by key alone: more uploads of one key than a page holds are left out",
+        "ListMultipartUploads goes on by key alone, and leaves out uploads of a key that has more than a page",
         (
             Edit(
                 _S3,
@@ -75,7 +75,7 @@ S3 = (
     ),
     Mutant(
         "plus-is-a-plus",
-        "a url-encoded key's plus sign is not taken for the space that it is",
+        "a plus sign in a url-encoded key is not decoded as a space",
         (
             Edit(_SHAPES, "import quote, unquote_plus, urlencode", "import quote, unquote, urlencode"),
             Edit(_SHAPES, 'unquote_plus(text or "")', 'unquote(text or "")'),
@@ -84,7 +84,7 @@ S3 = (
     ),
     Mutant(
         "decoded-though-not-encoded",
-        "keys are decoded, also those of a store that has not encoded them",
+        "keys are decoded even if the store has not encoded them",
         (Edit(_SHAPES, ' if answer.get("EncodingType") == "url" else text or ""', ""),),
         (_PAGES,),
     ),
@@ -110,7 +110,7 @@ S3 = (
     ),
     Mutant(
         "continuation-token-lost",
-        "behind an empty page ListObjectsV2 asks for that page again",
+        "after an empty page ListObjectsV2 asks for the same page again",
         (
             Edit(
                 _S3,
@@ -142,18 +142,18 @@ S3 = (
     ),
     Mutant(
         "parts-counted-not-summed",
-        "what GetObjectAttributes lists of an object's parts is taken for all of them",
+        "the parts that GetObjectAttributes lists are not compared with the object's size",
         (Edit(_S3, 'return sizes if sum(sizes) == answer.get("ObjectSize") else ()', "return sizes"),),
         (_PAGES,),
     ),
     Mutant(
         "first-page-of-attributes",
-        "GetObjectAttributes is asked for its first page of parts again and again, or for none but it",
+        "only the first page of an object's parts is read from GetObjectAttributes",
         (
             Edit(
                 _S3,
                 """\
-            request["PartNumberMarker"] = found["NextPartNumberMarker"]
+            request["PartNumberMarker"] = object_parts["NextPartNumberMarker"]
 """,
                 """\
             return sizes
@@ -176,7 +176,7 @@ S3 = (
     ),
     Mutant(
         "last-part-of-another-object",
-        "the sizes of parts are looked at one by one without a condition that it is still the same object",
+        "part sizes are looked at one by one, without the condition that it is still the same object",
         (
             Edit(
                 _S3,
@@ -200,7 +200,7 @@ S3 = (
     ),
     Mutant(
         "copies-are-retried",
-        "botocore repeats copies, as it does reads: one's own success becomes a 412",
+        "botocore repeats copies as it repeats reads: our own success becomes a 412",
         (Edit(_S3, "TRIES if kind is RequestKind.READ else 1", "1 if kind is RequestKind.WRITE else TRIES"),),
         (_ADAPTER,),
     ),
@@ -218,7 +218,7 @@ S3 = (
     ),
     Mutant(
         "owner-of-the-source-unsaid",
-        "a copy doesn't say whose its source's bucket must be",
+        "a copy doesn't name the expected owner of its source's bucket",
         (
             Edit(
                 _SHAPES,
@@ -244,19 +244,19 @@ S3 = (
     ),
     Mutant(
         "part-one-byte-short",
-        "a copied part counts one byte less than it has",
+        "a copied part counts as one byte shorter than it is",
         (Edit(_S3, "last_byte - first_byte + 1)", "last_byte - first_byte)"),),
         (_ANSWERS,),
     ),
     Mutant(
         "range-ignored-and-cut-short",
-        "of a store that ignores ranges the last byte is cut off",
+        "the last byte is cut off if a store ignores ranges",
         (Edit(_S3, "body[first_byte : last_byte + 1]", "body[first_byte:last_byte]"),),
         (_ANSWERS,),
     ),
     Mutant(
         "read-of-another-object",
-        "a range is read without a condition: two of them may be two objects'",
+        "ranges are read without a condition: two of them may come from two objects",
         (Edit(_S3, "            IfMatch=shapes.quoted(etag),\n", ""),),
         (_ANSWERS,),
     ),
@@ -268,7 +268,7 @@ S3 = (
     ),
     Mutant(
         "checksum-type-ignored",
-        "an answer's ChecksumType is not read: what type a checksum is is guessed from the ETag",
+        "an answer's ChecksumType is not read: the type of a checksum is guessed from the ETag",
         (
             Edit(
                 _SHAPES,
@@ -298,12 +298,12 @@ S3 = (
     ),
     Mutant(
         "null-version-is-none",
-        'the version "null" is dropped: of a bucket whose versioning is suspended, nothing is pinned',
+        'the version id "null" is dropped, so nothing is pinned in a bucket whose versioning is suspended',
         (
             Edit(
                 _SHAPES,
                 '    return answer.get("VersionId") or None\n',
-                '    found = answer.get("VersionId")\n    return None if found == "null" else found or None\n',
+                '    version = answer.get("VersionId")\n    return None if version == "null" else version or None\n',
             ),
         ),
         (_ANSWERS,),
@@ -320,8 +320,8 @@ S3 = (
         (
             Edit(
                 _S3,
-                "request = shapes.at(bucket, Key=key, IfMatch=shapes.quoted(expect))",
-                "request = shapes.at(bucket, Key=key, IfMatch=expect)",
+                "request = shapes.at(bucket, Key=key, IfMatch=shapes.quoted(expected_target_etag))",
+                "request = shapes.at(bucket, Key=key, IfMatch=expected_target_etag)",
             ),
         ),
         (_ADAPTER,),
@@ -332,15 +332,15 @@ S3 = (
         (
             Edit(
                 _SHAPES,
-                'return {"IfNoneMatch": "*"} if expect is None else',
-                'return {} if not expect else {"IfNoneMatch": "*"} if expect is None else',
+                'return {"IfNoneMatch": "*"} if expected_target_etag is None else',
+                'return {} if not expected_target_etag else {"IfNoneMatch": "*"} if expected_target_etag is None else',
             ),
         ),
         (_ADAPTER,),
     ),
     Mutant(
         "refused-in-passing-is-refused",
-        "KMS being throttled fails a row for good: its code is missing in the table of errors",
+        "throttling by KMS fails a row for good: its code is missing in the table of errors",
         (Edit(_ERRORS, '    "KMS.ThrottlingException": Retry,\n', ""),),
         (_ANSWERS,),
     ),

@@ -7,39 +7,39 @@ _SCHEDULES = "chalicelib.steps.schedules"
 SCHEDULES = (
     Mutant(
         "job-named-after-the-clock",
-        "an occurrence's job goes by when a Region saw that it was due, not by when it was",
+        "an occurrence's job is named after when a Region saw that it was due, not after when it was due",
         (
             Edit(
                 _SCHEDULES,
                 """\
-        spec = prepare(env, one.submission(made.occurrence_ms))
+        spec = prepare(env, registered.submission(proposed.occurrence_ms))
 """,
                 """\
-        spec = prepare(env, one.submission(env.clock.now_ms()))
+        spec = prepare(env, registered.submission(env.clock.now_ms()))
 """,
             ),
             Edit(
                 _SCHEDULES,
                 """\
-records.spec() or prepare(env, one.submission(run.occurrence_ms))
+records.spec() or prepare(env, registered.submission(run.occurrence_ms))
 """,
                 """\
-records.spec() or prepare(env, one.submission(env.clock.now_ms()))
+records.spec() or prepare(env, registered.submission(env.clock.now_ms()))
 """,
             ),
         ),
     ),
     Mutant(
         "each-region-decides",
-        "a Region goes by what it would have decided, whatever is recorded",
+        "a Region follows its own decision about an occurrence, whatever is recorded",
         (
             Edit(
                 _SCHEDULES,
                 """\
-    found = records.decide(made)
+    decided = records.decide(proposed)
 """,
                 """\
-    found = (records.decide(made), made)[1]
+    decided = (records.decide(proposed), proposed)[1]
 """,
             ),
         ),
@@ -54,8 +54,9 @@ records.spec() or prepare(env, one.submission(env.clock.now_ms()))
         # Crash here: decided and not submitted. The next sweep of either Region finds the record, and submits.
 """,
                 """\
-        note = Observation.of(SCHEDULES, one.schedule.id, env.region, Handled(occurrences[-1]), env.clock.now_ms())
-        tell(env, env.ledger.put_observation, note)
+        handled = Handled(occurrences[-1])
+        note = Observation.of(SCHEDULES, registered.schedule.id, env.region, handled, env.clock.now_ms())
+        put_best_effort(env, env.ledger.put_observation, note)
 """,
             ),
         ),

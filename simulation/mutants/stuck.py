@@ -3,7 +3,7 @@
 from simulation.mutants.plant import Edit, Mutant
 
 _COPY = "chalicelib.steps.copy"
-_PATIENCE = "chalicelib.protocol.patience"
+_RETRY_BUDGET = "chalicelib.protocol.retry_budget"
 _PROGRESS = "chalicelib.core.progress"
 _SETTLE = "chalicelib.core.settle"
 _TRIAL = "chalicelib.protocol.trial"
@@ -15,13 +15,13 @@ _PROGRESSES = "tests/core/test_progress.py::test_rows_set_aside_count_once"
 STUCK = (
     Mutant(
         "rounds-not-counted",
-        "a round in vain leaves a record, and counts for none of its rows",
+        "a failed round leaves a record, but counts for none of its rows",
         (Edit(_TRIES, "(before.rounds if before else 0) + counts", "(before.rounds if before else int(counts))"),),
         ("tests/core/test_tries.py",),
     ),
     Mutant(
         "rests-do-not-grow",
-        "a partition rests for as short a time after its last round in vain as after its first",
+        "a partition's rest does not grow with its number of failed rounds",
         (Edit(_TRIES, "min(REST_MIN_MS << min(max(0, rounds - 1), 16), REST_MAX_MS)", "REST_MIN_MS"),),
         (f"{_STUCK}::test_at_defaults_a_row_is_tried_for_some_six_hours",),
     ),
@@ -33,8 +33,8 @@ STUCK = (
     ),
     Mutant(
         "silent-bucket-fails-looks",
-        "looks count as in vain though nobody answers: an outage of some hours fails objects while they are planned",
-        (Edit(_PATIENCE, "    if answers(env, spec):\n", "    if True:\n"),),
+        "looks count as failed though nobody answers: an outage of some hours fails objects in planning",
+        (Edit(_RETRY_BUDGET, "    if answers(env, spec):\n", "    if True:\n"),),
         (f"{_STUCK}::test_objects_that_are_looked_at_wait_for_a_bucket_that_answers_nobody",),
     ),
     Mutant(
@@ -55,7 +55,7 @@ STUCK = (
         (
             Edit(
                 _PROGRESS,
-                "return sum(item.rows for item in self.merged if not is_aside(item.part))",
+                "return sum(item.rows for item in self.merged if not is_aside(item.partition_id))",
                 "return sum(item.rows for item in self.merged)",
             ),
         ),
@@ -63,16 +63,16 @@ STUCK = (
     ),
     Mutant(
         "rows-set-aside-decided-twice",
-        "rows that were set aside count as decided by who had decided them before, and once more",
+        "rows that were set aside count as decided twice: in their old partition and in the new one",
         (
             Edit(
                 _PROGRESS,
                 """\
-    bits = lead.decided if receipted else 0
+    decided = furthest.decided if receipted else 0
     for item in () if receipted else items:
 """,
                 """\
-    bits = 0
+    decided = 0
     for item in items:
 """,
             ),
@@ -85,8 +85,8 @@ STUCK = (
         (
             Edit(
                 _SETTLE,
-                "len(links - done) == forks",
-                "len({link for link in links - done if not is_aside(link)}) == forks",
+                "len(entries - done) == range_splits",
+                "len({entry for entry in entries - done if not is_aside(entry)}) == range_splits",
             ),
         ),
         (_SETTLES,),
@@ -100,7 +100,7 @@ STUCK = (
     Mutant(
         "given-up-without-a-look",
         "a row is given up as failed though its last try was a success whose answer was lost",
-        (Edit(_COPY, "    return found or given_up(row, tried)\n", "    return given_up(row, tried)\n"),),
+        (Edit(_COPY, "    return outcome or given_up(row, tried_row)\n", "    return given_up(row, tried_row)\n"),),
         (f"{_STUCK}::test_a_last_try_whose_answer_was_lost_is_no_failure",),
     ),
 )

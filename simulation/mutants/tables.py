@@ -15,7 +15,7 @@ _QUEUES = "tests/contract/test_queue.py"
 TABLES = (
     Mutant(
         "first-page-of-items",
-        "of a job's items only the first page is read: a megabyte of them",
+        "only the first page of a job's items is read, a megabyte of them",
         (
             Edit(
                 _DYNAMO,
@@ -51,7 +51,7 @@ TABLES = (
     ),
     Mutant(
         "limit-is-each-pages",
-        "whether there are more items than asked for is told one too early",
+        "the truncation of a job's items is reported one item too early",
         (Edit(_LEDGER, "            if index == limit:\n", "            if index + 1 == limit:\n"),),
         (_PAGES,),
     ),
@@ -61,21 +61,21 @@ TABLES = (
         (
             Edit(
                 _LEDGER,
-                '        more = len(found) > limit or "LastEvaluatedKey" in answer\n',
-                "        more = len(found) > limit\n",
+                '        more_follow = len(specs) > limit or "LastEvaluatedKey" in answer\n',
+                "        more_follow = len(specs) > limit\n",
             ),
         ),
         (_PAGES,),
     ),
     Mutant(
         "job-list-leaves-one-out",
-        "the next page of jobs begins behind the one that was read to see whether there are more",
-        (Edit(_LEDGER, "_listing_key(specs[-1]) if more and specs", "_listing_key(found[-1]) if more and specs"),),
+        "the next page of jobs leaves out the job that was read to see whether there are more",
+        (Edit(_LEDGER, "_listing_key(shown[-1]) if more_follow", "_listing_key(specs[-1]) if more_follow"),),
         (_PAGES,),
     ),
     Mutant(
         "deliveries-leave-one-out",
-        "the next page of deliveries begins behind the one that was read to see whether there are more",
+        "the next page of deliveries leaves out the one that was read to see whether there are more",
         (Edit(_LEDGER, "_delivery_cursor(shown[-1]) if more", "_delivery_cursor(items[-1]) if more"),),
         (_PAGES,),
     ),
@@ -85,37 +85,37 @@ TABLES = (
         (
             Edit(
                 _LEDGER,
-                'more = (len(items) > limit or "LastEvaluatedKey" in answer) and bool(shown)',
-                "more = len(items) > limit and bool(shown)",
+                'more_follow = (len(items) > limit or "LastEvaluatedKey" in answer) and bool(shown)',
+                "more_follow = len(items) > limit and bool(shown)",
             ),
         ),
         (_PAGES,),
     ),
     Mutant(
         "until-is-in-it",
-        "deliveries until a moment include those of that moment: two windows side by side both have them",
+        "deliveries until a moment include those of that moment, so two adjacent windows both have them",
         (Edit(_LEDGER, 'f"{until_ms - 1:015d}~"', 'f"{until_ms:015d}~"'),),
         (_PAGES,),
     ),
     Mutant(
         "one-key-too-many",
-        "more jobs a page than one batch can read the ends of",
+        "a page has more jobs than one batch can read the ends of",
         (
             Edit(
                 _LEDGER,
                 """\
         limit = min(limit, BATCH_GET_ITEMS // len(self._regions))
-        start: dict[str, Any] = {} if cursor is None""",
+        start_key: dict[str, Any] = {} if cursor is None""",
                 """\
         limit = min(limit, BATCH_GET_ITEMS)
-        start: dict[str, Any] = {} if cursor is None""",
+        start_key: dict[str, Any] = {} if cursor is None""",
             ),
         ),
         (_PAGES,),
     ),
     Mutant(
         "ends-of-this-region-alone",
-        "a list of jobs shows only those ends that its own Region has noted",
+        "a list of jobs shows only the ends that its own Region has noted",
         (
             Edit(
                 _LEDGER,
@@ -132,10 +132,10 @@ TABLES = (
             Edit(
                 _DYNAMO,
                 """\
-            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
 """,
                 """\
-            left = []
+            unprocessed = []
 """,
             ),
         ),
@@ -143,16 +143,16 @@ TABLES = (
     ),
     Mutant(
         "leftovers-of-the-last-batch-alone",
-        "what a batch of deliveries leaves unwritten is sent again only if it is the last batch",
+        "items that a batch of deliveries leaves unwritten are sent again only for the last batch",
         (
             Edit(
                 _DYNAMO,
                 """\
-                left = answer.get("UnprocessedItems", {}).get(self.name, [])
+                unprocessed = answer.get("UnprocessedItems", {}).get(self.name, [])
 """,
                 """\
-                left = answer.get("UnprocessedItems", {}).get(self.name, [])
-                left = left if start + _BATCH_WRITE_ITEMS >= len(requests) else []
+                unprocessed = answer.get("UnprocessedItems", {}).get(self.name, [])
+                unprocessed = unprocessed if start + _BATCH_WRITE_ITEMS >= len(requests) else []
 """,
             ),
         ),
@@ -177,7 +177,7 @@ TABLES = (
     Mutant(
         "any-batch-is-strong",
         "a batch is read without strong consistency",
-        (Edit(_DYNAMO, '{"Keys": left, "ConsistentRead": True}', '{"Keys": left}'),),
+        (Edit(_DYNAMO, '{"Keys": unprocessed, "ConsistentRead": True}', '{"Keys": unprocessed}'),),
         (_PAGES,),
     ),
     Mutant(
@@ -186,27 +186,27 @@ TABLES = (
         (
             Edit(
                 _REGISTRY,
-                'ends = len(found) <= limit and "LastEvaluatedKey" not in answer',
-                "ends = len(found) <= limit",
+                'is_last = len(changes) <= limit and "LastEvaluatedKey" not in answer',
+                "is_last = len(changes) <= limit",
             ),
         ),
         (_PAGES,),
     ),
     Mutant(
         "audit-leaves-one-out",
-        "the next page of changes begins behind the one that was read to see whether there are more",
-        (Edit(_REGISTRY, "_audit_sk(shown[-1])", "_audit_sk(found[-1])"),),
+        "the next page of changes leaves out the one that was read to see whether there are more",
+        (Edit(_REGISTRY, "_audit_sk(shown[-1])", "_audit_sk(changes[-1])"),),
         (_PAGES,),
     ),
     Mutant(
         "own-change-is-anothers",
         "a put whose first answer was lost counts as lost to somebody else",
-        (Edit(_REGISTRY, "            return there == entry or (", "            return ("),),
+        (Edit(_REGISTRY, "            return current == entry or (", "            return ("),),
         ("tests/contract/test_registry.py::test_a_repeated_put_is_the_same_put[moto]",),
     ),
     Mutant(
         "failed-messages-ignored",
-        "of a batch of messages that was taken in part, what was not taken is forgotten",
+        "messages that SQS did not take from a batch are forgotten",
         (
             Edit(
                 _QUEUE,
@@ -218,25 +218,25 @@ TABLES = (
     ),
     Mutant(
         "senders-fault-tried-again",
-        "that SQS will always refuse a message is not told: its sender tries for ever",
+        "a message that SQS will always refuse is not reported as such: its sender tries for ever",
         (Edit(_QUEUE, "Permanent(*_why(queue, failure))", "Retry(*_why(queue, failure))"),),
         (_PAGES,),
     ),
     Mutant(
         "last-batch-dropped",
-        "of messages that fill no last batch, the rest is not sent",
+        "messages that are left over after the full batches are not sent",
         (
             Edit(
                 _QUEUE,
-                "for start in range(0, len(wanted), _BATCH):",
-                "for start in range(0, max(len(wanted) - _BATCH + 1, 1), _BATCH):",
+                "for start in range(0, len(entries), _BATCH):",
+                "for start in range(0, max(len(entries) - _BATCH + 1, 1), _BATCH):",
             ),
         ),
         (_PAGES,),
     ),
     Mutant(
         "refused-one-stops-the-rest",
-        "a message that SQS refuses keeps those behind it from being sent",
+        "a message that SQS refuses prevents the sending of those after it",
         (
             Edit(
                 _QUEUE,
@@ -252,7 +252,7 @@ TABLES = (
     ),
     Mutant(
         "refused-for-good-hides-the-others",
-        "that one message is refused for good is told, and not that others have to be sent again",
+        "a message that is refused for good hides that others have to be sent again",
         (
             Edit(
                 _QUEUE,
@@ -264,30 +264,30 @@ TABLES = (
     ),
     Mutant(
         "whole-batch-again",
-        "of a batch that was taken in part all is sent again",
+        "a batch that SQS took partly is sent again as a whole",
         (
             Edit(
                 _QUEUE,
-                'left[failure["Id"]] for failure in again}',
-                'left[failure["Id"]] for failure in again} and left',
+                'unsent[failure["Id"]] for failure in refused_for_now}',
+                'unsent[failure["Id"]] for failure in refused_for_now} and unsent',
             ),
         ),
         (_PAGES,),
     ),
     Mutant(
         "not-sent-again",
-        "what SQS could not take is not sent again",
-        (Edit(_QUEUE, "            if not left:\n", "            if left:\n"),),
+        "messages that SQS could not take are not sent again",
+        (Edit(_QUEUE, "            if not unsent:\n", "            if unsent:\n"),),
         (_PAGES,),
     ),
     Mutant(
         "first-batch-of-entries",
-        "of more entries than a batch may read only the first hundred are",
+        "only the first hundred entries are read, as many as a batch may hold",
         (
             Edit(
                 _REGISTRY,
-                "        for start in range(0, len(wanted), BATCH_GET_ITEMS):\n",
-                "        for start in range(0, len(wanted[:1]), BATCH_GET_ITEMS):\n",
+                "        for start in range(0, len(unique_names), BATCH_GET_ITEMS):\n",
+                "        for start in range(0, len(unique_names[:1]), BATCH_GET_ITEMS):\n",
             ),
         ),
         (_PAGES,),
@@ -295,17 +295,17 @@ TABLES = (
     Mutant(
         "unread-entries-are-missing",
         "entries that a batch leaves unread count as not there: their feeds are dropped",
-        (Edit(_DYNAMO, 'raise Retry("Throttled", "the table left keys unread")', "return found"),),
+        (Edit(_DYNAMO, 'raise Retry("Throttled", "the table left keys unread")', "return items"),),
         (_PAGES,),
     ),
     Mutant(
         "unread-entries-of-the-first-answer",
-        "what a batch of entries leaves unread is asked for again as it was at first",
+        "entries that a batch leaves unread are requested again with the whole first batch",
         (
             Edit(
                 _DYNAMO,
-                'left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])',
-                'left = left if answer.get("UnprocessedKeys") else []',
+                'unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])',
+                'unprocessed = unprocessed if answer.get("UnprocessedKeys") else []',
             ),
         ),
         (_PAGES,),
@@ -324,7 +324,7 @@ TABLES = (
     ),
     Mutant(
         "cursor-of-the-other-list",
-        "a page of removed entries goes on at its place among those that are there",
+        "a page of removed entries goes on at the cursor of the entries that are not removed",
         (
             Edit(
                 _REGISTRY,
@@ -354,7 +354,7 @@ TABLES = (
     ),
     Mutant(
         "refused-events-ignored",
-        "an event that the bus did not take counts as told",
+        "an event that the bus did not take counts as sent",
         (
             Edit(
                 _QUEUE,
@@ -366,7 +366,7 @@ TABLES = (
     ),
     Mutant(
         "transaction-conflict-is-final",
-        "an item that somebody else's transaction holds fails for good",
+        "an item fails for good if another transaction holds it",
         (Edit(_ERRORS, '        "TransactionConflictException",\n', ""),),
         (_FAULTS,),
     ),

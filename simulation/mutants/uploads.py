@@ -26,7 +26,7 @@ UPLOADS = (
     ),
     Mutant(
         "unfenced-collection",
-        "an unregistered upload is aborted without a TOMB in its generation",
+        "an unregistered upload is aborted without a TOMBSTONE in its generation",
         (
             Edit(
                 _SWEEP,
@@ -42,17 +42,17 @@ UPLOADS = (
         ),
     ),
     Mutant(
-        "tomb-supersedes",
-        "a TOMB supersedes the upload registered before it",
+        "tombstone-supersedes",
+        "a TOMBSTONE supersedes the upload registered before it",
         (
             Edit(
                 _REGISTERS,
                 """\
-        upload_id=max(mine, key=lambda item: item[0])[1].upload_id if mine else None,
+        upload_id=max(own_uploads, key=lambda item: item[0])[1].upload_id if own_uploads else None,
 """,
                 """\
-        upload_id=max(mine, key=lambda item: item[0])[1].upload_id
-        if mine and generations[max(generations)].mark is not Mark.TOMB
+        upload_id=max(own_uploads, key=lambda item: item[0])[1].upload_id
+        if own_uploads and generations[max(generations)].mark is not Mark.TOMBSTONE
         else None,
 """,
             ),
@@ -91,12 +91,12 @@ UPLOADS = (
     ),
     Mutant(
         "spent-upload",
-        "409 at Complete: the upload is not marked dead, and everybody goes on with it",
+        "409 at Complete: the upload is not marked dead, and workers go on with it",
         (
             Edit(
                 _MULTIPART,
                 """\
-            if publisher.control.registered(self._register_id, following.next_generation, dead):
+            if publisher.control.registered(self._register_id, register.next_generation, dead):
                 # Crash here: the upload is marked as dead, and still open. The sweep aborts it when it is old.
                 publisher.env.store.abort(upload)
 """,
@@ -111,12 +111,12 @@ UPLOADS = (
             Edit(
                 _REGISTERS,
                 """\
-        if r.job_id == job_id
-        and r.row == row
-        and r.mark is Mark.UPLOAD
+        if registration.job_id == job_id
+        and registration.row == row
+        and registration.mark is Mark.UPLOAD
 """,
                 """\
-        if r.mark is Mark.UPLOAD
+        if registration.mark is Mark.UPLOAD
 """,
             ),
         ),
@@ -151,11 +151,13 @@ UPLOADS = (
     ),
     Mutant(
         "helpers-must-be-called",
-        "queues that hang when helpers are called cost the row a round",
+        "a queue that hangs when helpers are called costs the row a round",
         (
             Edit(
                 _MULTIPART,
-                "            # A queue that is away says nothing about the row: it must not cost the row a round.\n",
+                """\
+            # A queue that doesn't answer says nothing about the row, so it must not cost the row a round.
+""",
                 "            raise\n",
             ),
         ),

@@ -3,13 +3,13 @@ the destination, and an operator."""
 
 from functools import partial
 
-from chalicelib.core.model import Properties
+from chalicelib.core.objects import Properties
 from chalicelib.steps import control, feeds
 from simulation.memory.env import CONTROL
 from simulation.memory.operations import Action
 from simulation.run import timetable
 from simulation.run.contents import Contents, repeated, shows_older
-from simulation.run.customers import OWNER, POLL_EVERY_MS, Customers, place
+from simulation.run.customers import OWNER, POLL_EVERY_MS, Customers, list_location
 from simulation.run.inputs import manifest_body
 from simulation.run.partners import Partners
 from simulation.run.situations import Situation
@@ -31,11 +31,11 @@ class Actors:
         for region, bucket in [(region, bucket) for region in REGIONS for bucket in CONTROL.values()]:
             self.world.store.put(bucket, f"heartbeat/{region}", b"0")  # Both Regions have lived before.
         for item in self.scenario.items:
-            self._place(item)
+            self._location(item)
         for number, job in enumerate(self.scenario.jobs):
             if job.input.manifest:
                 body = manifest_body(self.source.name, f"in/{job.source}", job.input.manifest)
-                self.world.store.put(self.source, f"in/{place(number).key}", body)
+                self.world.store.put(self.source, f"in/{list_location(number).key}", body)
         if self.scenario.timetable is not None:
             timetable.set_up(self.world, self.scenario.timetable)
         for event in self.scenario.events:
@@ -43,7 +43,7 @@ class Actors:
         for number in range(len(self.scenario.jobs)):
             self.world.scheduler.at(POLL_EVERY_MS, partial(self.customers.poll, number))
 
-    def _place(self, item: Item) -> None:
+    def _location(self, item: Item) -> None:
         store, truth = self.world.store, self.truth
         if item.target:
             body = truth.bodies[f"in/{item.key}"] if item.same or item.older else self.contents.new(item.size)
@@ -88,7 +88,7 @@ class Actors:
             case Act.FREEZE_REGION:
                 world.freeze(subject)
             case Act.RETURN_REGION | Act.THAW_REGION:
-                world.wake(subject)
+                world.resume(subject)
             case Act.CUT_STORAGE:
                 world.calls.down.add(f"storage {subject}")
             case Act.JOIN_STORAGE:
@@ -129,14 +129,14 @@ class Actors:
                 timetable.change(world, subject)
             case Act.CHANGE_MANIFEST:
                 self.truth.relisted.add(int(subject))
-                world.store.put(self.source, f"in/{place(int(subject)).key}", b"source-west,in/f/other\n")
+                world.store.put(self.source, f"in/{list_location(int(subject)).key}", b"source-west,in/f/other\n")
             case Act.PAUSE_FEED:
                 self.customers.ask("pause-feed", event.region, lambda env: feeds.pause_feed(env, OWNER, FEED))
             case Act.RESUME_FEED:
                 self.customers.ask("resume-feed", event.region, lambda env: feeds.resume_feed(env, OWNER, FEED))
             case Act.BACKFILL_FEED:
                 self.customers.ask(
-                    "backfill-feed", event.region, lambda env: feeds.back_fill(env, OWNER, FEED, 0, subject)
+                    "backfill-feed", event.region, lambda env: feeds.request_backfill(env, OWNER, FEED, 0, subject)
                 )
             case Act.OPERATE:
                 self.customers.ask("operator", event.region, self.customers.operate)
@@ -150,8 +150,8 @@ class Actors:
         match act:
             case Act.PUT_SOURCE:
                 store.put(self.source, f"in/{key}", self.contents.overwriting(f"in/{key}", 33))
-                if again := repeated(store, f"in/{key}", versioned=self.scenario.versioned_sources):
-                    self.world.happened[again] += 1
+                if situation := repeated(store, f"in/{key}", versioned=self.scenario.versioned_sources):
+                    self.world.happened[situation] += 1
             case Act.DELETE_SOURCE:
                 store.remove(self.source, f"in/{key}")
             case Act.PUT_TARGET:

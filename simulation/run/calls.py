@@ -12,10 +12,10 @@ from greenlet import GreenletExit
 from chalicelib.core.errors import Conflict, EftError, NoAnswer, Retry
 from chalicelib.ports import UploadRef
 from simulation.run.faults import Fault, FaultPlan
-from simulation.run.patience import WORKERS, patience_ms
 from simulation.run.scheduler import Process, Scheduler
 from simulation.run.situations import Situation
 from simulation.run.story import Scenario
+from simulation.run.timeouts import WORKERS, timeout_ms
 from simulation.run.trace import Trace
 
 PAUSE_MS = 20 * 60_000
@@ -64,10 +64,10 @@ class Calls:
 
     def port(self, name: str, real: object, methods: tuple[str, ...], needs: Callable[..., tuple[str, ...]]) -> Any:
         """Return a port whose calls go through here. `needs(*arguments)` names the services that a call needs."""
-        made = type(name, (), {})()
+        port = type(name, (), {})()
         for method in methods:
-            setattr(made, method, partial(self._call, f"{name}.{method}", getattr(real, method), needs))
-        return made
+            setattr(port, method, partial(self._call, f"{name}.{method}", getattr(real, method), needs))
+        return port
 
     def _call(
         self, call: str, real: Callable[..., Any], needs: Callable[..., tuple[str, ...]], *args: Any, **kwargs: Any
@@ -137,7 +137,7 @@ class Calls:
 
     def _wait_in_vain(self, process: Process, call: str, *, peer: bool) -> None:
         process.hung = True
-        self._scheduler.wait(patience_ms(self._policy, process.name, call, peer=peer))
+        self._scheduler.wait(timeout_ms(self._policy, process.name, call, peer=peer))
 
     def _carry_out(
         self, process: Process, call: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -191,7 +191,7 @@ class Calls:
         return answer
 
     def _arrive(self, effect: Callable[[], Any], needed: tuple[str, ...]) -> None:
-        """Carry out a request to whose answer nobody listens."""
+        """Carry out a request whose answer nobody awaits."""
         with suppress(EftError):
             self._reach(needed)
             effect()
@@ -201,8 +201,8 @@ class Calls:
         for thread in process.threads:
             if thread.in_flight is not None and self._random.random() < 0.5:
                 delay = self._random.randrange(LATE_MS)
-                sent = partial(self._carry_out, *thread.in_flight)
-                self._scheduler.at(self._scheduler.now_ms + delay, partial(self._arrive, sent, ()))
+                request = partial(self._carry_out, *thread.in_flight)
+                self._scheduler.at(self._scheduler.now_ms + delay, partial(self._arrive, request, ()))
 
 
 class PoolOfThreads:
@@ -217,10 +217,10 @@ class PoolOfThreads:
             return [work(item) for item in todo]
         results: list[Any] = [None] * len(todo)
         errors: list[Exception] = []
-        left = iter(enumerate(todo))
+        remaining = iter(enumerate(todo))
 
         def worker() -> None:
-            for index, item in left:
+            for index, item in remaining:
                 try:
                     results[index] = work(item)
                 except GreenletExit:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from chalicelib.core.deletions import Deletion
 from chalicelib.core.errors import ErrorCode, NotYet
-from chalicelib.core.model import CancelMode, JobSpec
+from chalicelib.core.jobs import CancelMode, JobSpec
 from chalicelib.ports import Env
 from chalicelib.protocol.breaker import for_request
 from chalicelib.protocol.registering import Author
-from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
+from chalicelib.protocol.submitting import ListLocation, Location, Submission
 from chalicelib.steps import control, feeds, plan
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.run.calls import API_LATENCY_MS
@@ -25,9 +25,9 @@ OWNER = Author(TENANT, "owner", "request")
 """The author of requests about feeds."""
 
 
-def place(number: int) -> ManifestPlace:
+def list_location(number: int) -> ListLocation:
     """Return where the manifest of a job lies."""
-    return ManifestPlace(SOURCE[WEST].name, f"lists/{number}")
+    return ListLocation(SOURCE[WEST].name, f"lists/{number}")
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Truth:
     """Target key -> its content from the beginning."""
     touched: set[str] = field(default_factory=set)
     """Keys below the endpoints' prefixes that somebody changed later, on either side."""
-    asked: dict[int, JobSpec] = field(default_factory=dict)
+    accepted: dict[int, JobSpec] = field(default_factory=dict)
     """Number of the job -> the spec that was accepted."""
     needless: set[int] = field(default_factory=set)
     """Numbers of jobs that were to retry others, which had delivered everything."""
@@ -58,9 +58,9 @@ class Customers:
         self.world, self.scenario, self.truth = world, world.scenario, Truth()
         self.source, self.target = SOURCE[WEST], TARGET[self.scenario.control_of]
 
-    def ask(self, who: str, region: str, work: Callable[[Env], object]) -> None:
-        """Send a request to the API of a Region. A request without an answer, or with a bad one, is repeated; if this
-        Region is dead, the other one gets it."""
+    def ask(self, name: str, region: str, work: Callable[[Env], object]) -> None:
+        """Send a request to the API of a Region. A request without an answer, or with a bad one, is repeated. If
+        this Region is dead, the other one gets it."""
         stacks = self.world.stacks
         if stacks[region].asleep:
             region = EAST if region == WEST else WEST
@@ -75,13 +75,13 @@ class Customers:
             if by_itself:
                 self.world.promises.answered(process, 30 * API_LATENCY_MS)
             if not (by_itself and answered):
-                again = self.world.scheduler.now_ms + ASK_AGAIN_MS
-                self.world.scheduler.at(again, lambda: self.ask(who, region, work))
+                retry_at_ms = self.world.scheduler.now_ms + ASK_AGAIN_MS
+                self.world.scheduler.at(retry_at_ms, lambda: self.ask(name, region, work))
 
         if stacks[region].asleep:
             ended(by_itself=False)
         else:
-            process = self.world.scheduler.start(who, region, self.world.safely(serve), ended)
+            process = self.world.scheduler.start(name, region, self.world.safely(serve), ended)
 
     def submit(self, number: int, region: str) -> None:
         job = self.scenario.jobs[number]
@@ -90,25 +90,25 @@ class Customers:
             return
 
         def work(env: Env) -> None:
-            wanted = Submission(
+            submission = Submission(
                 TENANT,
                 f"token-{number}",
-                Place(self.source.name, job.source),
-                Place(self.target.name, job.target),
+                Location(self.source.name, job.source),
+                Location(self.target.name, job.target),
                 job.mode,
                 filters=job.input.filters,
                 keys=job.input.keys,
-                manifest=place(number) if job.input.manifest else None,
+                manifest=list_location(number) if job.input.manifest else None,
                 planned_first=job.planned_first,
                 every_object=job.every_object,
                 deletion=Deletion(job.delete) if job.delete else None,
                 priority=job.priority,
                 cancel_mode=CancelMode.STRICT if job.strict else CancelMode.FAST,
             )
-            accepted, _ = control.submit(env, wanted)
-            before = self.truth.asked.setdefault(number, accepted)
-            if before != accepted:
-                self.world.monitors.violated("one key, one job", f"{before} became {accepted}")
+            accepted, _ = control.submit(env, submission)
+            earlier = self.truth.accepted.setdefault(number, accepted)
+            if earlier != accepted:
+                self.world.monitors.violated("one key, one job", f"{earlier} became {accepted}")
 
         self.ask(f"submit-{number}", region, work)
 
@@ -116,19 +116,19 @@ class Customers:
         """Retry another job, as soon as that one has settled."""
 
         def work(env: Env) -> None:
-            old = self.truth.asked.get(retried)
+            original = self.truth.accepted.get(retried)
             try:
-                if old is None:
+                if original is None:
                     raise NotYet(ErrorCode.JOB_NOT_SETTLED, f"job {retried} has not been asked for")
-                accepted, _ = control.retry(env, TENANT, old.job_id, f"token-{number}")
+                accepted, _ = control.retry(env, TENANT, original.job_id, f"token-{number}")
             except NotYet:
                 scheduler = self.world.scheduler
                 scheduler.at(scheduler.now_ms + RETRY_AGAIN_MS, lambda: self.submit(number, region))
                 return
-            if accepted == old:
+            if accepted == original:
                 self.truth.needless.add(number)
-            elif accepted != self.truth.asked.setdefault(number, accepted):
-                self.world.monitors.violated("one key, one job", f"{self.truth.asked[number]} became {accepted}")
+            elif accepted != self.truth.accepted.setdefault(number, accepted):
+                self.world.monitors.violated("one key, one job", f"{self.truth.accepted[number]} became {accepted}")
 
         self.ask(f"retry-{retried}", region, work)
 
@@ -136,7 +136,7 @@ class Customers:
         """Approve a plan, as soon as it is made."""
 
         def work(env: Env) -> None:
-            spec = self.truth.asked.get(number)
+            spec = self.truth.accepted.get(number)
             try:
                 if spec is None:
                     raise NotYet(ErrorCode.PLAN_NOT_MADE, f"plan {number} has not been asked for")
@@ -154,7 +154,7 @@ class Customers:
         """Cancel, pause or resume a job that was accepted."""
 
         def work(env: Env) -> None:
-            spec = self.truth.asked.get(number)
+            spec = self.truth.accepted.get(number)
             if spec is not None:
                 if change is control.cancel:
                     self.truth.cancelled.add(number)
@@ -165,13 +165,13 @@ class Customers:
     def resume_all(self) -> None:
         """Resume every paused job and feed, so that it can end. This is repeated, because an old request to pause it
         may arrive late."""
-        for number, spec in self.truth.asked.items():
+        for number, spec in self.truth.accepted.items():
             names = self.world.store.keys(CONTROL[spec.control_region])
-            intents = sum(name.startswith(f"jobs/{spec.job_id}/intent/") for name in names)
-            if intents % 2:
+            desired_state = sum(name.startswith(f"jobs/{spec.job_id}/desired/") for name in names)
+            if desired_state % 2:
                 self.change(number, WEST, control.resume)
         names = self.world.store.keys(CONTROL[FEED_TARGET])
-        if sum(name.startswith(f"feeds/{FEED}/intent/") for name in names) % 2:
+        if sum(name.startswith(f"feeds/{FEED}/desired/") for name in names) % 2:
             self.ask("resume-feed", WEST, lambda env: feeds.resume_feed(env, OWNER, FEED))
         if self.world.sweeping:
             self.world.scheduler.at(self.world.scheduler.now_ms + 5 * MINUTE, self.resume_all)
@@ -179,7 +179,7 @@ class Customers:
     def poll(self, number: int) -> None:
         """Check the progress that each Region's own API shows. It may lag, but never goes back."""
         scheduler = self.world.scheduler
-        spec = self.truth.asked.get(number)
+        spec = self.truth.accepted.get(number)
         for region, stack in self.world.stacks.items():
             if spec is not None and not stack.asleep:
                 scheduler.start(f"poll-{number}", region, self.world.safely(lambda: self._look(number)))
@@ -188,16 +188,16 @@ class Customers:
 
     def _look(self, number: int) -> None:
         process = self.world.scheduler.current().process
-        spec = self.truth.asked[number]
-        asked_ms = self.world.scheduler.now_ms
+        spec = self.truth.accepted[number]
+        requested_ms = self.world.scheduler.now_ms
         view = control.get_job(self.world.stacks[process.region].env, TENANT, spec.job_id).progress
-        if process.disturbed or self.world.scheduler.now_ms - asked_ms > POLL_EVERY_MS:
+        if process.disturbed or self.world.scheduler.now_ms - requested_ms > POLL_EVERY_MS:
             return  # This answer is older than the next one.
         self.world.transitions.shown(process.region, spec.job_id, view.state)
-        known = self.truth.progress[number, process.region]
-        if view.objects_decided < known or view.objects_decided > view.objects_planned:
-            shown = f"{view.objects_decided} of {view.objects_planned} objects after {known}"
-            self.world.monitors.violated("I7 progress", f"{process.label}: {shown}")
+        last_decided = self.truth.progress[number, process.region]
+        if view.objects_decided < last_decided or view.objects_decided > view.objects_planned:
+            detail = f"{view.objects_decided} of {view.objects_planned} objects after {last_decided}"
+            self.world.monitors.violated("I7 progress", f"{process.label}: {detail}")
         self.truth.progress[number, process.region] = view.objects_decided
 
     def operate(self, env: Env) -> None:
@@ -205,7 +205,7 @@ class Customers:
         control.leases(env)
         control.takeovers(env, 10)
         control.regions(env)
-        for spec in list(self.truth.asked.values()):
+        for spec in list(self.truth.accepted.values()):
             control.list_objects(env, TENANT, spec.job_id, None, None, 100)
             if spec.planned_first:
                 plan.get_plan(env, TENANT, spec.job_id)

@@ -5,7 +5,7 @@ dependencies that hang, a Region that dies while nothing else is wrong."""
 from dataclasses import replace
 from random import Random
 
-from chalicelib.core.model import OverwriteMode
+from chalicelib.core.rows import OverwriteMode
 from simulation.memory.env import EAST, WEST
 from simulation.run.faults import Weather
 from simulation.run.inputs import Input
@@ -34,15 +34,15 @@ def _repeats(random: Random, scenario: Scenario) -> Scenario:
     sources = {item.key for item in scenario.items if not item.target}
     items = tuple(_perhaps_older(random, item, sources) for item in scenario.items)
     begins = random.randrange(min(scenario.calm_at_ms, 2 * MINUTE))
-    every = random.choice((1, 5, 30, 120)) * SECOND
-    times = [begins + number * random.randint(1, every) for number in range(random.choice((2, 3, 5)))]
+    interval_ms = random.choice((1, 5, 30, 120)) * SECOND
+    times = [begins + number * random.randint(1, interval_ms) for number in range(random.choice((2, 3, 5)))]
     events: list[Event] = []
     if _has(scenario, Act.DROP):
         key = next(event.subject for event in scenario.events if event.act is Act.DROP)
-        events = [Event(at, Act.DROP, key) for at in times]
+        events = [Event(at_ms, Act.DROP, key) for at_ms in times]
     elif sources:
         key = random.choice(sorted(sources))
-        events = [Event(at, Act.PUT_SOURCE, key) for at in times]
+        events = [Event(at_ms, Act.PUT_SOURCE, key) for at_ms in times]
     contents = random.choice((1, 2, 2, 3)) if sources and not _has(scenario, Act.DROP) else random.choice((2, 2, 3))
     return replace(scenario, items=items, events=scenario.events + tuple(events), contents=contents)
 
@@ -65,13 +65,13 @@ def _registered(random: Random, scenario: Scenario) -> Scenario:
         return scenario
     acts = random.choice(((Act.REGISTER_FEED,),) * 3 + ((Act.REGISTER_FEED, Act.REMOVE_FEED, Act.REGISTER_FEED),))
     events: list[Event] = []
-    at = random.randrange(30 * SECOND)
+    at_ms = random.randrange(30 * SECOND)
     region = random.choice(REGIONS)  # All by one Region: if two act at once, the later act counts.
     for act in acts:
-        events.append(Event(at, act, region=region))
-        soon = (random.choice((0, 1, 3, 40)) * SECOND + random.randrange(2 * SECOND) for _ in range(2))
-        events += [Event(at + later, Act.DROP, f"g/{random.randrange(3)}") for later in soon]
-        at += random.randint(1, 60) * SECOND
+        events.append(Event(at_ms, act, region=region))
+        delays_ms = (random.choice((0, 1, 3, 40)) * SECOND + random.randrange(2 * SECOND) for _ in range(2))
+        events += [Event(at_ms + delay_ms, Act.DROP, f"g/{random.randrange(3)}") for delay_ms in delays_ms]
+        at_ms += random.randint(1, 60) * SECOND
     if random.random() < 0.4:
         stalls = random.randrange(30 * SECOND)
         until = random.randint(stalls, scenario.calm_at_ms)
@@ -90,9 +90,9 @@ def _uploads(random: Random, scenario: Scenario) -> Scenario:
         deaths = [random.randrange(min(scenario.calm_at_ms, 2 * MINUTE))]
         events.append(Event(deaths[0], Act.KILL_REGION, WEST))
         scenario = replace(scenario, dead_for_good=WEST)
-    first = deaths[0] if deaths else random.randrange(MINUTE)
-    times = [max(0, first + random.randint(-30, 120) * SECOND) for _ in range(random.choice((1, 2)))]
-    events += [Event(at, Act.DROP_UPLOAD, f"f/upload{number}") for number, at in enumerate(times)]
+    around_ms = deaths[0] if deaths else random.randrange(MINUTE)
+    times = [max(0, around_ms + random.randint(-30, 120) * SECOND) for _ in range(random.choice((1, 2)))]
+    events += [Event(at_ms, Act.DROP_UPLOAD, f"f/upload{number}") for number, at_ms in enumerate(times)]
     return replace(scenario, events=scenario.events + tuple(events))
 
 
@@ -117,7 +117,7 @@ def _many_rows(random: Random, scenario: Scenario) -> Scenario:
         scenario.policy,
         partition_rows=random.choice((15, 40, 1000) if rows < 300 else (200, 1000)),
         partition_bytes=random.choice((scenario.policy.partition_bytes, 400, 1024**4)),
-        split_links_per_run=random.choice((2, 50)),
+        split_entries_per_run=random.choice((2, 50)),
     )
     jobs = tuple(_of_all(random, job) for job in scenario.jobs)
     latency_ms = min(scenario.latency_ms, 1000 if rows < 300 else 20)
@@ -149,11 +149,11 @@ def _hangs(random: Random, scenario: Scenario) -> Scenario:
     region = random.choice(REGIONS)
     begins = random.randrange(min(scenario.calm_at_ms, 2 * MINUTE))
     ends = random.randint(begins, scenario.calm_at_ms)
-    whole = random.random() < 0.4
-    services = _services(region) if whole else (random.choice(_services(region)),)
+    whole_region = random.random() < 0.4
+    services = _services(region) if whole_region else (random.choice(_services(region)),)
     events = [Event(begins, Act.HANG, service) for service in services]
     events += [Event(ends, Act.UNHANG, service) for service in services]
-    if whole and region != scenario.dead_for_good:
+    if whole_region and region != scenario.dead_for_good:
         events += [Event(begins, Act.FREEZE_REGION, region), Event(ends, Act.THAW_REGION, region)]
     return replace(scenario, events=scenario.events + tuple(events))
 
@@ -165,10 +165,10 @@ def _alone(random: Random, scenario: Scenario) -> Scenario:
     hangs = random.random() < 0.5
     # A job whose data lies in a Region that hangs waits for it.
     region, control_of = (EAST, WEST) if hangs else (random.choice(REGIONS), scenario.control_of)
-    at = random.randint(3, 40) * SECOND
+    at_ms = random.randint(3, 40) * SECOND
     events = [Event(SECOND, Act.SUBMIT, str(number), region) for number in range(2)]
-    events += [Event(at, Act.FREEZE_REGION if hangs else Act.KILL_REGION, region)]
-    events += [Event(at, Act.HANG, service) for service in _services(region) if hangs]
+    events += [Event(at_ms, Act.FREEZE_REGION if hangs else Act.KILL_REGION, region)]
+    events += [Event(at_ms, Act.HANG, service) for service in _services(region) if hangs]
     items = [Item(f"a/{number}", random.choice((7, 20, 60, 90))) for number in range(random.choice((6, 12)))]
     policy = replace(
         scenario.policy, partition_rows=random.choice((2, 3, 10)), partitions_ahead=32, tenant_partitions_max=24
@@ -186,7 +186,7 @@ def _alone(random: Random, scenario: Scenario) -> Scenario:
         runtime_ms=15 * MINUTE,
         items=tuple(items),
         jobs=(Job(OverwriteMode.IF_CHANGED, "a/", "a/"),) * 2,
-        events=(*events, Event(at, Act.DIE_ALONE, region)),
+        events=(*events, Event(at_ms, Act.DIE_ALONE, region)),
         calm_at_ms=15 * MINUTE,
         dead_for_good="" if hangs else region,
         timetable=None,

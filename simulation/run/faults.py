@@ -64,10 +64,10 @@ CALLS = (
     *(f"ledger.{name}" for name in ("put_takeover", "takeovers")),
     *(
         f"ledger.{name}"
-        for name in ("put_region_heartbeat", "region_heartbeats", "get_slots", "swap_slot", "put_waiter")
+        for name in ("put_region_heartbeat", "region_heartbeats", "get_semaphore", "swap_permit", "put_permit_request")
     ),
     *(f"registry.{name}" for name in ("get", "get_many", "of_tenant", "page", "count_removed", "find", "put")),
-    *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_arrivals")),
+    *(f"queue.{name}" for name in ("send", "send_verify_deliveries", "send_object_events")),
     *(f"notifier.{name}" for name in ("job_settled", "delivery_failed")),
 )
 """Every call of every port that has effects or answers. `store.presign` is missing, because it sends no request.
@@ -131,5 +131,5 @@ class FaultPlan:
 
     def _gap(self) -> int:
         """Return the number of calls until the next fault; -1 for never."""
-        every = self._weather.every
-        return self._random.randint(1, 2 * every - 1) if every else -1
+        mean_gap = self._weather.every
+        return self._random.randint(1, 2 * mean_gap - 1) if mean_gap else -1

@@ -60,7 +60,7 @@ class Inbox:
         self.receives = False
         """True if a receiver takes away what arrives."""
         self.is_due: Callable[[str], bool] = lambda _: True
-        """Whether there is a feed that has to deliver the object under this source key."""
+        """Returns whether there is a feed that has to deliver the object under this source key."""
 
     def _file(self, key: str) -> File:
         return self.files.setdefault(key, File())
@@ -70,18 +70,18 @@ class Inbox:
         return self._store.current(TARGET[EAST], f"out/{key.removeprefix('in/')}")
 
     def dropped(self, key: str, version: Version) -> None:
-        file, there = self._file(key), self.there(key)
-        file.dropped, file.was_there = version, there is not None and there.body == version.body
+        file, current = self._file(key), self.there(key)
+        file.dropped, file.was_there = version, current is not None and current.body == version.body
 
     def published(self, process: Process, key: str, version: int, copy: Version) -> None:
         """Record that a feed has published a version of a source key, and judge it."""
         file = self._file(key)
-        before = self._came_before(file, version)
-        if self.receives and before is not None and not self._equal_drop(key, file, copy.body):
-            self._excuse(process, before, key)
+        previous = self._came_before(file, version)
+        if self.receives and previous is not None and not self._equal_drop(key, file, copy.body):
+            self._excuse(process, previous, key)
         if self.there(key) is copy:
-            made = Delivered(version, copy.body, process, self._scheduler.now_ms, copy.sequence)
-            file.deliveries.append(made)
+            delivery = Delivered(version, copy.body, process, self._scheduler.now_ms, copy.sequence)
+            file.deliveries.append(delivery)
 
     def _equal_drop(self, key: str, file: File, body: bytes) -> bool:
         """Return whether this body was dropped more often than it has been delivered until now. If two drops are equal,
@@ -96,14 +96,14 @@ class Inbox:
         last = file.deliveries[-1] if file.deliveries else None
         return last if last is not None and last.version == version else None
 
-    def _excuse(self, process: Process, before: Delivered, key: str) -> None:
-        by = before.by
-        unrecorded = before.recorded_ms is None and (by.alive or by.disturbed or by.cut_off or by.killed)
-        if unrecorded or (before.recorded_ms is not None and process.started_ms <= before.recorded_ms):
+    def _excuse(self, process: Process, previous: Delivered, key: str) -> None:
+        by = previous.by
+        unrecorded = previous.recorded_ms is None and (by.alive or by.disturbed or by.cut_off or by.killed)
+        if unrecorded or (previous.recorded_ms is not None and process.started_ms <= previous.recorded_ms):
             self._happened[Situation.CAME_TWICE] += 1
             return
-        said = "nothing was recorded" if before.recorded_ms is None else f"recorded at {before.recorded_ms} ms"
-        earlier = f"{before.by.label} did at {before.at_ms} ms, {said}"
+        recording = "nothing was recorded" if previous.recorded_ms is None else f"recorded at {previous.recorded_ms} ms"
+        earlier = f"{previous.by.label} did at {previous.at_ms} ms, {recording}"
         self._violated(ONCE, f"{process.label} delivers {key} once more; {earlier}")
 
     def recorded(self, process: Process, name: str) -> None:
@@ -111,16 +111,16 @@ class Inbox:
         only, so it is taken for a record of all that this process has delivered until now."""
         if name.startswith("delivered/"):
             for file in self.files.values():
-                for made in file.deliveries:
-                    if made.by is process and made.recorded_ms is None:
-                        made.recorded_ms = self._scheduler.now_ms
+                for delivery in file.deliveries:
+                    if delivery.by is process and delivery.recorded_ms is None:
+                        delivery.recorded_ms = self._scheduler.now_ms
 
     def take(self, key: str) -> None:
         """Let the receiver take a file away."""
-        file, there = self._file(key), self.there(key)
-        if there is None:
+        file, current = self._file(key), self.there(key)
+        if current is None:
             return
-        self._store.remove(TARGET[EAST], there.key)
+        self._store.remove(TARGET[EAST], current.key)
         file.taken = len(file.deliveries)
         soon = file.deliveries and self._scheduler.now_ms - file.deliveries[-1].at_ms < MINUTE
         self._happened[Situation.TAKEN_AT_ONCE if soon else Situation.TAKEN_LATER] += 1
@@ -140,9 +140,9 @@ class Inbox:
         assert dropped is not None
         if self._store.current(SOURCE[WEST], key) is not dropped or not self.is_due(key):
             return True  # Replaced or deleted by its owner; or nobody is to deliver it.
-        there = self.there(key)
-        if there is not None or not self.receives:
-            return there is not None and there.body == dropped.body
+        current = self.there(key)
+        if current is not None or not self.receives:
+            return current is not None and current.body == dropped.body
         return file.was_there or any(
-            made.sequence > dropped.sequence and made.body == dropped.body for made in file.deliveries
+            delivery.sequence > dropped.sequence and delivery.body == dropped.body for delivery in file.deliveries
         )

@@ -46,14 +46,14 @@ EVERYTHING = Input()
 def draw_input(random: Random, names: Sequence[str], *, manifest: bool) -> Input:
     """Draw an input. `names` are those of the objects that are there, below the prefix."""
     kind = "manifest" if manifest else random.choice(("prefix",) * 5 + ("filter", "filter", "keys", "manifest"))
-    some = [*random.sample(names, random.randint(1, len(names))), *random.choice(((), (GONE,)))]
-    random.shuffle(some)
+    chosen = [*random.sample(names, random.randint(1, len(names))), *random.choice(((), (GONE,)))]
+    random.shuffle(chosen)
     if kind == "filter":
         return Input(filters=random.choice(FILTERS))
     if kind == "keys":
-        return Input(keys=tuple(some))
+        return Input(keys=tuple(chosen))
     if kind == "manifest":  # Some are named again, near or far.
-        return Input(manifest=(*some, *random.choices(some, k=random.choice((0, 0, 1, 5)))))
+        return Input(manifest=(*chosen, *random.choices(chosen, k=random.choice((0, 0, 1, 5)))))
     return EVERYTHING
 
 

@@ -5,20 +5,11 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from chalicelib.core import codec
-from chalicelib.core.model import (
-    Bucket,
-    JobSpec,
-    JobState,
-    Manifest,
-    Method,
-    Outcome,
-    OverwriteMode,
-    Receipt,
-    Row,
-    RowOutcome,
-    Terminal,
-)
+from chalicelib.core.jobs import JobSpec, JobState, Terminal
+from chalicelib.core.manifests import Manifest, Receipt
+from chalicelib.core.objects import Bucket
 from chalicelib.core.planned import PlanSummary
+from chalicelib.core.rows import Method, Outcome, OverwriteMode, Row, RowOutcome
 from simulation.memory.env import CONTROL, TARGET
 from simulation.memory.state import WORKER
 from simulation.run import naive
@@ -34,12 +25,12 @@ _HARD = (Act.KILL_REGION, Act.FREEZE_REGION, Act.CUT_STORAGE, Act.CUT_TABLE, Act
 
 
 def judge(world: World, actors: Actors) -> None:
-    for number, spec in actors.truth.asked.items():
+    for number, spec in actors.truth.accepted.items():
         _job(world, actors, number, spec)
     _records(world)
     _bounded(world)
-    if left := uploads_left(world):
-        world.monitors.violated("I5 no upload outlives its job", f"still open: {left}")
+    if open_uploads := uploads_left(world):
+        world.monitors.violated("I5 no upload outlives its job", f"still open: {open_uploads}")
     if not told_of_failures(world):
         world.monitors.violated("I3 outcomes are true", "a delivery has failed, and nobody was told")
     for key in world.inbox.missing():
@@ -70,7 +61,7 @@ def _ended(world: World, actors: Actors, number: int, spec: JobSpec, end: Termin
     copies = [(row, outcome) for row, outcome in rows if row.method is not Method.DELETE]
     _counts(world, actors, number, end, rows)
     _deletions(world, actors, number, end, [pair for pair in rows if pair[0].method is Method.DELETE])
-    if job.strict and len(actors.truth.asked) == 1:
+    if job.strict and len(actors.truth.accepted) == 1:
         _revoked(world, spec, copies)
     if end.state is JobState.SUCCEEDED and not _has_succeeded(job, copies, rows):
         world.monitors.violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
@@ -80,7 +71,7 @@ def _ended(world: World, actors: Actors, number: int, spec: JobSpec, end: Termin
         _as_planned(world, number, spec, rows)
     outcomes = {row.key: outcome for row, outcome in copies}
     if job.input.retries is not None:
-        _retried(world, number, actors.truth.asked[job.input.retries], outcomes)
+        _retried(world, number, actors.truth.accepted[job.input.retries], outcomes)
         return
     if end.state is JobState.CANCELLED:
         world.monitors.violated("I6 one true end", "CANCELLED, and nobody asked for it")
@@ -97,9 +88,9 @@ def _counts(world: World, actors: Actors, number: int, end: Terminal, rows: _Row
     """Check that every row is in the end's counts once."""
     manifest = actors.scenario.jobs[number].input.manifest or _retries_manifest(actors, number)
     keys = Counter(row.key for row, _ in rows if row.method is not Method.DELETE)
-    twice = [key for key, times in keys.items() if times > 1]
-    if twice and not manifest:
-        world.monitors.violated("I7 nothing counted twice", f"planned twice: {twice}")
+    repeated = [key for key, times in keys.items() if times > 1]
+    if repeated and not manifest:
+        world.monitors.violated("I7 nothing counted twice", f"planned twice: {repeated}")
     if end.planned != len(rows) or sum(end.counts.values()) != len(rows):
         text = f"{end.planned} planned, {end.counts}, and {len(rows)} rows are receipted"
         world.monitors.violated("I6 one true end", text)
@@ -108,9 +99,9 @@ def _counts(world: World, actors: Actors, number: int, end: Terminal, rows: _Row
 def _as_planned(world: World, number: int, spec: JobSpec, rows: _Rows) -> None:
     """Check that a plan was carried out as it was shown."""
     violated = world.monitors.violated
-    said = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned")
-    if said is None or codec.loads(said.body, PlanSummary).totals.objects != len(rows):
-        violated("a plan is carried out as it is", f"job {number} has {len(rows)} rows, and its plan is {said}")
+    planned = world.store.current(CONTROL[spec.control_region], f"jobs/{spec.job_id}/planned")
+    if planned is None or codec.loads(planned.body, PlanSummary).totals.objects != len(rows):
+        violated("a plan is carried out as it is", f"job {number} has {len(rows)} rows, and its plan is {planned}")
     for row, outcome in rows:
         if row.decided is not None and row.decided.outcome is not outcome.outcome:
             violated("a plan is carried out as it is", f"{row.key}: {row.decided.outcome}, and then {outcome}")
@@ -133,12 +124,12 @@ def _deletions(world: World, actors: Actors, number: int, end: Terminal, rows: _
         world.monitors.violated(I9, f"job {number} deletes, and nobody consented")
     if end.state is JobState.SUCCEEDED and not all(naive.is_good(outcome.outcome) for _, outcome in rows):
         world.monitors.violated("I6 one true end", f"SUCCEEDED with {[outcome for _, outcome in rows]}")
-    below, left = _at_target(world, actors, number)
-    gone = {row.target for row, outcome in rows if outcome.outcome is Outcome.DELETED}
-    if gone & left:
-        world.monitors.violated("I3 outcomes are true", f"DELETED, and still there: {gone & left}")
+    below, remaining = _at_target(world, actors, number)
+    deleted = {row.target for row, outcome in rows if outcome.outcome is Outcome.DELETED}
+    if deleted & remaining:
+        world.monitors.violated("I3 outcomes are true", f"DELETED, and still there: {deleted & remaining}")
     if job.delete and end.state is JobState.SUCCEEDED:
-        _all_deleted(world, actors, number, below, left)
+        _all_deleted(world, actors, number, below, remaining)
 
 
 def _at_target(world: World, actors: Actors, number: int) -> tuple[set[str], set[str]]:
@@ -146,21 +137,23 @@ def _at_target(world: World, actors: Actors, number: int) -> tuple[set[str], set
     key outside the job's target is gone."""
     job, target = actors.scenario.jobs[number], TARGET[actors.scenario.control_of]
     untouched = {key for key in actors.truth.at_target if key[4:] not in actors.truth.touched}
-    left = {key for key in untouched if world.store.current(target, key) is not None}
+    remaining = {key for key in untouched if world.store.current(target, key) is not None}
     below = {key for key in untouched if key.startswith(f"out/{job.target}")}
-    if lost := untouched - below - left:
+    if lost := untouched - below - remaining:
         world.monitors.violated(I9, f"job {number} cost its neighbours {sorted(lost)}")
-    return below, left
+    return below, remaining
 
 
-def _all_deleted(world: World, actors: Actors, number: int, below: set[str], left: set[str]) -> None:
+def _all_deleted(world: World, actors: Actors, number: int, below: set[str], remaining: set[str]) -> None:
     """Check that of the keys below the job's target, those without a counterpart at the source that it means are
     gone."""
     job = actors.scenario.jobs[number]
     strays = {key for key in below if f"in/{key[4:]}" not in actors.truth.bodies}
-    meant = {key for key in strays if job.input.means(key.removeprefix(f"out/{job.target}"), 1)}
-    if meant & left:
-        world.monitors.violated("I3 nothing lost", f"job {number} SUCCEEDED, and these were to go: {meant & left}")
+    due_strays = {key for key in strays if job.input.means(key.removeprefix(f"out/{job.target}"), 1)}
+    if due_strays & remaining:
+        world.monitors.violated(
+            "I3 nothing lost", f"job {number} SUCCEEDED, and these were to go: {due_strays & remaining}"
+        )
 
 
 def _revoked(world: World, spec: JobSpec, rows: list[tuple[Row, RowOutcome]]) -> None:
@@ -169,8 +162,8 @@ def _revoked(world: World, spec: JobSpec, rows: list[tuple[Row, RowOutcome]]) ->
     A copy that others deleted or replaced before the cancel leaves no trace at the destination, and doesn't count."""
     for row, outcome in rows:
         history = world.store.versions(spec.target.bucket, row.target)
-        others = max((number for number, version in enumerate(history) if version.by != WORKER), default=-1)
-        written = [version for version in history[others + 1 :] if not version.delete_marker]
+        last_foreign = max((number for number, version in enumerate(history) if version.by != WORKER), default=-1)
+        written = [version for version in history[last_foreign + 1 :] if not version.delete_marker]
         if outcome.outcome is Outcome.CANCELLED and row.size and written:
             world.monitors.violated("a strict cancel is final", f"{row.key} is CANCELLED, and {row.target} was written")
 
@@ -190,12 +183,14 @@ def _meant(world: World, actors: Actors, number: int, outcomes: dict[str, RowOut
                 _object(world, actors, number, key, body, outcomes.get(key))
         elif key in outcomes and key[3:] not in actors.truth.touched:
             world.monitors.violated("only what is meant", f"{key} is in job {number}, which goes by {job.input}")
-    gone = f"in/{job.source}{GONE}"
-    if gone in outcomes and outcomes[gone].outcome is not Outcome.SOURCE_GONE:
-        world.monitors.violated("I3 outcomes are true", f"{gone} never was, and is {outcomes[gone]}")
+    missing_key = f"in/{job.source}{GONE}"
+    if missing_key in outcomes and outcomes[missing_key].outcome is not Outcome.SOURCE_GONE:
+        world.monitors.violated("I3 outcomes are true", f"{missing_key} never was, and is {outcomes[missing_key]}")
     listed = GONE in job.input.keys + job.input.manifest and number not in actors.truth.relisted
-    if listed and gone not in outcomes:
-        world.monitors.violated("I3 nothing lost", f"{gone} was named, and is in none of job {number}'s manifests")
+    if listed and missing_key not in outcomes:
+        world.monitors.violated(
+            "I3 nothing lost", f"{missing_key} was named, and is in none of job {number}'s manifests"
+        )
 
 
 def _object(world: World, actors: Actors, number: int, key: str, body: bytes, outcome: RowOutcome | None) -> None:
@@ -210,22 +205,24 @@ def _object(world: World, actors: Actors, number: int, key: str, body: bytes, ou
     if _is_stuck(world, key) and outcome.outcome is Outcome.FAILED:
         world.happened[Situation.STUCK_KEY] += 1
         return
-    before, item = actors.truth.at_target.get(f"out/{key[3:]}"), actors.placed[key]
+    target_body, item = actors.truth.at_target.get(f"out/{key[3:]}"), actors.placed[key]
     if item.denied or item.archived:
-        _unreadable(world, key, outcome, same=before == body)
+        _unreadable(world, key, outcome, same=target_body == body)
         return
     if _is_excused(actors, number, key, outcome):
         return
     mode = actors.scenario.jobs[number].mode
-    if before is not None and mode is OverwriteMode.FAIL and before != body:
+    if target_body is not None and mode is OverwriteMode.FAIL and target_body != body:
         if outcome.outcome is not Outcome.DESTINATION_CONFLICT:
             world.monitors.violated("I3 outcomes are true", f"mode fail: {key} is {outcome}")
         return
-    _arrived(world, actors, key, body if before is None or mode is not OverwriteMode.NEVER else before, outcome)
+    _arrived(
+        world, actors, key, body if target_body is None or mode is not OverwriteMode.NEVER else target_body, outcome
+    )
 
 
 def _unreadable(world: World, key: str, outcome: RowOutcome, *, same: bool) -> None:
-    """Check the outcome of an object that can't be read. `same`: the target held the same bytes all along."""
+    """Check the outcome of an object that can't be read. `same` says that the target held the same bytes all along."""
     if same and naive.is_good(outcome.outcome):
         return  # It is there all the same.
     if outcome.outcome not in (Outcome.DENIED, Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.DESTINATION_CONFLICT):
@@ -240,9 +237,9 @@ def _is_excused(actors: Actors, number: int, key: str, outcome: RowOutcome) -> b
     provable = item.checksum or item.part_sizes or not item.size
     if actors.scenario.jobs[number].strict and not provable and outcome.outcome is Outcome.FAILED:
         return True  # A copy that could be revoked could not be verified.
-    first = [n for n in actors.truth.asked if actors.scenario.jobs[n].input.retries is None]
+    submitted = [n for n in actors.truth.accepted if actors.scenario.jobs[n].input.retries is None]
     # Two jobs for one destination: each may meet what the other has put there.
-    return len(first) > 1 and (naive.is_good(outcome.outcome) or outcome.outcome is Outcome.DESTINATION_CONFLICT)
+    return len(submitted) > 1 and (naive.is_good(outcome.outcome) or outcome.outcome is Outcome.DESTINATION_CONFLICT)
 
 
 def _arrived(world: World, actors: Actors, key: str, body: bytes, outcome: RowOutcome) -> None:
@@ -251,8 +248,8 @@ def _arrived(world: World, actors: Actors, key: str, body: bytes, outcome: RowOu
         world.monitors.violated("I3 nothing lost", f"{key} was not touched by anybody, and is {outcome}")
         return
     target = f"out/{key[3:]}"
-    there = world.store.current(TARGET[actors.scenario.control_of], target)
-    if there is None or there.body != body:
+    version = world.store.current(TARGET[actors.scenario.control_of], target)
+    if version is None or version.body != body:
         text = f"{key} is {outcome.outcome}, and {target} holds something else"
         world.monitors.violated("I3 outcomes are true", text)
 
@@ -271,13 +268,13 @@ def _bounded(world: World) -> None:
         key.rpartition("/")[0] for bucket in CONTROL.values() for key in world.store.keys(bucket) if "/claim/" in key
     )
     uploads = world.monitors.begun[f"out/{stuck.key}"]
-    most = 2 * policy.row_rounds_max + 10
-    if claims and max(claims.values()) > most:
+    limit = 2 * policy.row_rounds_max + 10
+    if claims and max(claims.values()) > limit:
         world.monitors.violated("every row ends", f"claims: {claims.most_common(1)}, rounds: {policy.row_rounds_max}")
-    if uploads > most * policy.attempts:
+    if uploads > limit * policy.attempts:
         world.monitors.violated("every row ends", f"{uploads} uploads were begun for {stuck.key}")
-    if world.copy_tasks and max(world.copy_tasks.values()) > most:
-        world.monitors.violated("every row ends", f"messages: {world.copy_tasks.most_common(1)}, at most {most}")
+    if world.copy_tasks and max(world.copy_tasks.values()) > limit:
+        world.monitors.violated("every row ends", f"messages: {world.copy_tasks.most_common(1)}, at most {limit}")
     if policy.row_rounds_max > policy.set_aside_after_rounds:
         _neighbours(world, f"in/{stuck.key}")
 
@@ -287,26 +284,31 @@ def _neighbours(world: World, stuck: str) -> None:
     that one has more rounds."""
     for bucket in CONTROL.values():
         for name in [key for key in world.store.keys(bucket) if "/manifest/" in key]:
-            done = world.store.current(bucket, name.replace("/manifest/", "/done/"))
-            link = codec.loads_link(_body(world, bucket, name))
-            if done is None or not isinstance(link, Manifest) or link.aside or _cancelled(world, bucket, name):
+            receipt_version = world.store.current(bucket, name.replace("/manifest/", "/done/"))
+            entry = codec.loads_entry(_body(world, bucket, name))
+            if (
+                receipt_version is None
+                or not isinstance(entry, Manifest)
+                or entry.aside
+                or _cancelled(world, bucket, name)
+            ):
                 continue
-            _went_on(world, name, link, codec.loads(done.body, Receipt), stuck)
+            _went_on(world, name, entry, codec.loads(receipt_version.body, Receipt), stuck)
 
 
 def _went_on(world: World, name: str, manifest: Manifest, receipt: Receipt, stuck: str) -> None:
     outcomes = dict(zip((row.key for row in manifest.rows), receipt.rows, strict=True))
     if not any(row.key == stuck and row.decided is None for row in manifest.rows):
         return
-    others = any(key != stuck and outcome.outcome.is_end for key, outcome in outcomes.items())
-    if others and outcomes[stuck].outcome is Outcome.FAILED:
+    neighbours_ended = any(key != stuck and outcome.outcome.is_end for key, outcome in outcomes.items())
+    if neighbours_ended and outcomes[stuck].outcome is Outcome.FAILED:
         world.monitors.violated("nobody waits for a stuck row", f"{name}: {outcomes[stuck].detail}")
     world.happened[Situation.NEIGHBOURS_WENT_ON] += not outcomes[stuck].outcome.is_end
 
 
 def _body(world: World, bucket: Bucket, key: str) -> bytes:
-    found = world.store.current(bucket, key)
-    return found.body if found else b""
+    version = world.store.current(bucket, key)
+    return version.body if version else b""
 
 
 def _cancelled(world: World, bucket: Bucket, name: str) -> bool:
@@ -327,17 +329,17 @@ def _rows(world: World, spec: JobSpec) -> Iterator[tuple[Row, RowOutcome]]:
     for key in world.store.keys(control):
         if not key.startswith(f"{prefix}manifest/"):
             continue
-        part = key.rsplit("/", 1)[1]
-        found = world.store.current(control, key)
-        link = codec.loads_link(found.body) if found else None
-        if not isinstance(link, Manifest):
+        partition_id = key.rsplit("/", 1)[1]
+        entry_version = world.store.current(control, key)
+        entry = codec.loads_entry(entry_version.body) if entry_version else None
+        if not isinstance(entry, Manifest):
             continue
-        done = world.store.current(control, f"{prefix}done/{part}")
-        if done is None:
-            world.monitors.violated("I6 one true end", f"the job has ended, and {part} has no receipt")
+        receipt_version = world.store.current(control, f"{prefix}done/{partition_id}")
+        if receipt_version is None:
+            world.monitors.violated("I6 one true end", f"the job has ended, and {partition_id} has no receipt")
             return
-        receipt = codec.loads(done.body, Receipt)
-        for row, outcome in zip(link.rows, receipt.rows, strict=True):
+        receipt = codec.loads(receipt_version.body, Receipt)
+        for row, outcome in zip(entry.rows, receipt.rows, strict=True):
             if outcome.outcome is not Outcome.SET_ASIDE:  # Else it is in another partition's manifest, too.
                 yield row, outcome
 
@@ -349,7 +351,7 @@ def _records(world: World) -> None:
         for key in world.store.keys(bucket):
             if key.startswith("open/"):
                 world.monitors.violated("I8 every job ends", f"{key} is still on the list")
-            elif not key.startswith(("heartbeat/", "fills/")) and len(world.store.versions(bucket, key)) != 1:
+            elif not key.startswith(("heartbeat/", "backfills/")) and len(world.store.versions(bucket, key)) != 1:
                 world.monitors.violated("records are written once", f"{key} was written again")
 
 
@@ -364,8 +366,10 @@ def judge_leftovers(world: World) -> None:
     Call it when all jobs have ended, before the collector comes."""
     scenario = world.scenario
     trouble = world.calls.pairs or scenario.stuck or any(event.act in _TROUBLE for event in scenario.events)
-    if not trouble and (left := uploads_left(world)):
-        world.monitors.violated("I5 no upload outlives its row", f"nothing went wrong, and still open are {left}")
+    if not trouble and (open_uploads := uploads_left(world)):
+        world.monitors.violated(
+            "I5 no upload outlives its row", f"nothing went wrong, and still open are {open_uploads}"
+        )
 
 
 def uploads_left(world: World) -> list[str]:

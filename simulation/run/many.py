@@ -26,28 +26,28 @@ class Batch:
     pairs: Counter[tuple[Fault, str]] = field(default_factory=Counter)
     situations: Counter[Situation] = field(default_factory=Counter)
 
-    def add(self, other: "Batch") -> None:
-        self.seeds += other.seeds
-        self.calls += other.calls
-        self.cpu_seconds += other.cpu_seconds
-        self.violations += other.violations
-        self.pairs.update(other.pairs)
-        self.situations.update(other.situations)
+    def add(self, batch: "Batch") -> None:
+        self.seeds += batch.seeds
+        self.calls += batch.calls
+        self.cpu_seconds += batch.cpu_seconds
+        self.violations += batch.violations
+        self.pairs.update(batch.pairs)
+        self.situations.update(batch.situations)
 
     @property
     def missing(self) -> list[tuple[Fault, str]]:
         """Pairs of fault and call that never occurred."""
-        return [pair for pair in PAIRS if pair not in self.pairs]
+        return [fault_and_call for fault_and_call in PAIRS if fault_and_call not in self.pairs]
 
     @property
     def unseen(self) -> list[Situation]:
         """Situations that never occurred."""
-        return [one for one in Situation if not self.situations[one] and one not in HELD_BACK]
+        return [situation for situation in Situation if not self.situations[situation] and situation not in HELD_BACK]
 
 
 def play_batch(seeds: Iterable[int]) -> Batch:
     batch = Batch()
-    began = time.process_time()
+    cpu_started_s = time.process_time()
     for seed in seeds:
         played = play(seed)
         batch.seeds += 1
@@ -55,13 +55,15 @@ def play_batch(seeds: Iterable[int]) -> Batch:
         batch.pairs.update(played.faults)
         batch.situations.update(played.situations)
         batch.violations += [(seed, violation.invariant, violation.what) for violation in played.violations]
-    batch.cpu_seconds = time.process_time() - began
+    batch.cpu_seconds = time.process_time() - cpu_started_s
     return batch
 
 
-def play_many(first: int, count: int, cores: int | None = None) -> Iterator[Batch]:
+def play_many(first_seed: int, count: int, cores: int | None = None) -> Iterator[Batch]:
     """Yield batches as they are finished, in any order."""
-    chunks = [range(start, min(start + CHUNK, first + count)) for start in range(first, first + count, CHUNK)]
+    chunks = [
+        range(start, min(start + CHUNK, first_seed + count)) for start in range(first_seed, first_seed + count, CHUNK)
+    ]
     with ProcessPoolExecutor(cores or os.cpu_count()) as pool:
-        for done in as_completed([pool.submit(play_batch, chunk) for chunk in chunks]):
-            yield done.result()
+        for future in as_completed([pool.submit(play_batch, chunk) for chunk in chunks]):
+            yield future.result()

@@ -14,10 +14,13 @@ from typing import Any, TypeVar
 from chalicelib.core import codec
 from chalicelib.core.errors import EftError, NoSuchUpload, PreconditionFailed
 from chalicelib.core.ids import parent_of
-from chalicelib.core.leases import LeasePhase, PartLease
-from chalicelib.core.model import Bucket, Claim, JobSpec, Link, Manifest, Method, Outcome, Receipt
+from chalicelib.core.jobs import JobSpec
+from chalicelib.core.leases import LeasePhase, PartitionLease
+from chalicelib.core.manifests import Claim, LogEntry, Manifest, Receipt
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import Policy
 from chalicelib.core.registers import Mark, Registration
+from chalicelib.core.rows import Method, Outcome
 from chalicelib.ports import SourceRef, UploadRef, Written
 from simulation.memory.buckets import Version
 from simulation.memory.env import CONTROL, SOURCE, TARGET, WEST
@@ -68,7 +71,7 @@ class Monitors:
         """True if some job deletes: then targets are listed for that, too."""
         self.appeared: Callable[[Bucket, str], None] = lambda _bucket, _key: None
         """Called with each object that we publish."""
-        self.before: str | None = None
+        self.etag_before: str | None = None
         """The ETag at a destination when the current request arrived."""
         store.before_call = self._about_to
         self.published: dict[tuple[str, str], list[tuple[str, SourceRef, str | None]]] = defaultdict(list)
@@ -85,7 +88,7 @@ class Monitors:
         self._holders: dict[tuple[str, str, int], Process] = {}
         """(job, partition, epoch) -> the process that claimed it."""
         self._released: set[tuple[str, str, int]] = set()
-        self._intents: dict[str, tuple[int, int]] = {}
+        self._pauses: dict[str, tuple[int, int]] = {}
         """Job -> its highest number in the pause log (odd: paused), and when that was written."""
         self._ended: set[str] = set()
         """Jobs that are cancelled: a pause no longer applies to them."""
@@ -97,9 +100,9 @@ class Monitors:
     def happens(self, situation: Situation) -> None:
         self.happened[situation] += 1
 
-    def violated(self, invariant: str, what: str) -> None:
-        self.violations.append(Violation(invariant, what, self._scheduler.now_ms))
-        self._trace.event(f"VIOLATED: {invariant}: {what}")
+    def violated(self, invariant: str, detail: str) -> None:
+        self.violations.append(Violation(invariant, detail, self._scheduler.now_ms))
+        self._trace.event(f"VIOLATED: {invariant}: {detail}")
         self._scheduler.stop = True
 
     def watches(self) -> dict[str, Watch]:
@@ -121,8 +124,8 @@ class Monitors:
 
     def _about_to(self, operation: Operation, bucket: str, key: str) -> None:
         if operation in (Operation.COPY, Operation.COMPLETE) or (operation is Operation.DELETE and bucket in _TARGETS):
-            there = self._store.current(_TARGETS[bucket], key)
-            self.before = there.etag if there else None
+            current = self._store.current(_TARGETS[bucket], key)
+            self.etag_before = current.etag if current else None
 
     def interfered(self, bucket: Bucket, key: str) -> None:
         """Forget what was published under a key, because somebody else has written or deleted there. Later publishes
@@ -133,12 +136,12 @@ class Monitors:
     # --- publishing -------------------------------------------------------------------------------------------
 
     def _copied(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
-        source, bucket, key, expect, _placement = args
+        source, bucket, key, expected_target_etag, _placement = args
         if isinstance(answer, Written):
-            self._publish(process, bucket, key, source, expect, answer, {self._number(source)})
+            self._publish(process, bucket, key, source, expected_target_etag, answer, {self._number(source)})
 
     def _completed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
-        upload, parts, expect = args[0], args[1], args[2]
+        upload, parts, expected_target_etag = args[0], args[1], args[2]
         if not isinstance(answer, Written):
             return
         tracked = self._uploads[upload.upload_id]
@@ -148,18 +151,18 @@ class Monitors:
                 "I4 the pinned source", f"{upload.key} was made of parts of {len(sources)} sources: {sources}"
             )
         source = next(iter(sources))
-        self._publish(process, upload.bucket, upload.key, source, expect, answer, tracked.versions)
+        self._publish(process, upload.bucket, upload.key, source, expected_target_etag, answer, tracked.versions)
         owner = tracked.registration
         if owner is not None and (owner.job_id, owner.row) in self._cancelled:
             self.violated("I3 outcomes are true", f"{upload.key} was published after its receipt had said CANCELLED")
 
     def _number(self, source: SourceRef) -> int:
         """Return the number of the source version that a copy takes now."""
-        there = self._store.versions(source.bucket, source.key)
+        versions = self._store.versions(source.bucket, source.key)
         if source.version_id is None:
             current = self._store.current(source.bucket, source.key)
             return current.sequence if current else 0
-        return next((version.sequence for version in there if version.version_id == source.version_id), 0)
+        return next((version.sequence for version in versions if version.version_id == source.version_id), 0)
 
     def _publish(
         self,
@@ -167,7 +170,7 @@ class Monitors:
         bucket: Bucket,
         key: str,
         source: SourceRef,
-        expect: str | None,
+        expected_target_etag: str | None,
         written: Written,
         copied: set[int],
     ) -> None:
@@ -175,8 +178,11 @@ class Monitors:
         self._is_approved(process, key)
         version = self._store.versions(bucket, key)[-1]
         originals = self._bodies(source)
-        if self.before != expect:
-            self.violated("L0 pinned precondition", f"{key} was to replace {expect}, and has replaced {self.before}")
+        if self.etag_before != expected_target_etag:
+            self.violated(
+                "L0 pinned precondition",
+                f"{key} was to replace {expected_target_etag}, and has replaced {self.etag_before}",
+            )
         if version.body not in originals:
             self.violated("I1 no partial object", f"{bucket.name}/{key} holds what {source} never was")
             return
@@ -187,14 +193,17 @@ class Monitors:
             row = f"feed {max(copied)}"  # A feed delivers each version separately, even if some are equal.
         self._newest_wins(process, bucket, key, source, version, by_feed=by_feed)
         self.appeared(bucket, key)
-        before = self.published[bucket.name, key]
-        twice = [past for past in before if past[0] == row and past[1].etag == source.etag]
+        earlier = self.published[bucket.name, key]
+        repeats = [past for past in earlier if past[0] == row and past[1].etag == source.etag]
         # Identical content in mode `always`: what was replaced looks like what replaced it (residual). Files that a
         # receiver has taken away are judged by the inbox.
-        if twice and expect != written.etag and not (by_feed and self.inbox.receives):
-            self.violated("I2 written once", f"{bucket.name}/{key} from {source}, expecting {expect}, after {twice}")
+        if repeats and expected_target_etag != written.etag and not (by_feed and self.inbox.receives):
+            self.violated(
+                "I2 written once",
+                f"{bucket.name}/{key} from {source}, expecting {expected_target_etag}, after {repeats}",
+            )
         if self._store.current(bucket, key) is version:
-            before.append((row, source, expect))
+            earlier.append((row, source, expected_target_etag))
         # Otherwise somebody has written or deleted there since this upload was begun. In a versioned bucket that counts
         # as later, so our version was never visible (residual).
 
@@ -223,8 +232,8 @@ class Monitors:
 
     def _fidelity(self, key: str, source: SourceRef, copy: Version) -> None:
         """Check that properties and tags arrive. A multipart copy loses them unless they are restated."""
-        there = [v for v in self._store.versions(source.bucket, source.key) if v.etag == source.etag]
-        if not any((v.properties, v.tags) == (copy.properties, copy.tags) for v in there):
+        originals = [v for v in self._store.versions(source.bucket, source.key) if v.etag == source.etag]
+        if not any((v.properties, v.tags) == (copy.properties, copy.tags) for v in originals):
             self.violated("properties and tags arrive", f"{key}: {copy.properties} {copy.tags}")
 
     def _bodies(self, source: SourceRef) -> set[bytes]:
@@ -242,8 +251,8 @@ class Monitors:
         self.begun[answer.key] += 1
         self._uploads[answer.upload_id] = Tracked(answer.bucket, answer.key)
         self._is_approved(process, answer.key)
-        place = (answer.bucket.name, answer.key)
-        if place in process.gone and self.published.get(place) and self._scheduler.runs(process):
+        location = (answer.bucket.name, answer.key)
+        if location in process.gone_uploads and self.published.get(location) and self._scheduler.runs(process):
             self.violated("no finished work is done again", f"{process.label} begins {answer.key} anew without a look")
 
     def _part_copied(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
@@ -256,7 +265,7 @@ class Monitors:
 
     def _parts_listed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
         if isinstance(answer, NoSuchUpload):
-            process.gone.add((args[0].bucket.name, args[0].key))
+            process.gone_uploads.add((args[0].bucket.name, args[0].key))
 
     def _aborted(self, process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
         upload: UploadRef = args[0]
@@ -268,9 +277,9 @@ class Monitors:
         if owner is None:
             tracked.collected = tracked.collected or process.name == "sweep"
             return
-        part = owner.row.rpartition("/")[0]
+        partition_id = owner.row.rpartition("/")[0]
         control = CONTROL[upload.bucket.region]
-        settled = self._store.current(control, f"jobs/{owner.job_id}/done/{part}") is not None
+        settled = self._store.current(control, f"jobs/{owner.job_id}/done/{partition_id}") is not None
         settled = settled or self._has_found_it_there(process, owner, upload)
         if self._goes_on_with(tracked.register, owner) == upload.upload_id and not settled:
             self.violated("I5 uploads in use", f"{process.label} aborted the upload that {owner.row} goes on with")
@@ -282,9 +291,9 @@ class Monitors:
             return False
         if process.job.startswith("feed-"):
             return True
-        seen = process.seen.get((upload.bucket.name, upload.key))
+        seen_etag = process.seen_etags.get((upload.bucket.name, upload.key))
         originals = {v.body for v in self._store.versions(SOURCE[WEST], f"in/{upload.key.removeprefix('out/')}")}
-        return any(v.etag == seen and v.body in originals for v in self._store.versions(upload.bucket, upload.key))
+        return any(v.etag == seen_etag and v.body in originals for v in self._store.versions(upload.bucket, upload.key))
 
     def _goes_on_with(self, register: str, owner: Registration) -> str | None:
         """Return the upload that counts for a row: the one of the highest generation that is neither dead nor closed by
@@ -293,12 +302,12 @@ class Monitors:
         if any(record.mark is Mark.CLOSED and record.job_id == owner.job_id for record in records.values()):
             return None
         dead = {record.upload_id for record in records.values() if record.mark is Mark.DEAD}
-        mine = [
+        generations = [
             generation
             for generation, record in records.items()
             if record.mark is Mark.UPLOAD and (record.job_id, record.row) == (owner.job_id, owner.row)
         ]
-        alive = [generation for generation in mine if records[generation].upload_id not in dead]
+        alive = [generation for generation in generations if records[generation].upload_id not in dead]
         return records[max(alive)].upload_id if alive else None
 
     def _registered(self, key: str, registration: Registration) -> None:
@@ -320,74 +329,79 @@ class Monitors:
             return
         if key.startswith("reg/"):
             self._registered(key, codec.loads(body, Registration))
-        elif "/intent/" in key:
-            self._intents[key.split("/")[1]] = (int(key.rsplit("/", 1)[1]), self._scheduler.now_ms)
+        elif "/desired/" in key:
+            self._pauses[key.split("/")[1]] = (int(key.rsplit("/", 1)[1]), self._scheduler.now_ms)
         elif key.endswith("/cancel"):
             self._ended.add(key.split("/")[1])
         elif "/manifest/d-" in key:
-            self._deletions.planned(process, codec.loads_link(body))
+            self._deletions.planned(process, codec.loads_entry(body))
         elif "/manifest/r" in key:
-            self._cut(codec.loads_link(body))
+            self._cut(codec.loads_entry(body))
         elif "/claim/" in key:
             self._claimed(process, args[0], codec.loads(body, Claim))
         elif "/done/" in key:
-            self._done(process, args[0], codec.loads(body, Receipt))
+            self._receipted(process, args[0], codec.loads(body, Receipt))
 
-    def _cut(self, link: Link) -> None:
-        if isinstance(link, Manifest) and not link.last and len(link.rows) < self._policy.partition_rows:
-            full = sum(row.size for row in link.rows) >= self._policy.partition_bytes
+    def _cut(self, entry: LogEntry) -> None:
+        if isinstance(entry, Manifest) and not entry.last and len(entry.rows) < self._policy.partition_rows:
+            full = sum(row.size for row in entry.rows) >= self._policy.partition_bytes
             self.happened[Situation.CUT_BY_BYTES] += full
 
     def _claimed(self, process: Process, control: Bucket, claim: Claim) -> None:
         """Check a claim. If the other Region's region heartbeats move, it lives, and its partitions are not taken over,
         whatever the table says (unless they were released)."""
-        self._holders[claim.job_id, claim.part, claim.epoch] = process
-        number, since_ms = self._intents.get(claim.job_id, (0, 0))
+        self._holders[claim.job_id, claim.partition_id, claim.epoch] = process
+        number, since_ms = self._pauses.get(claim.job_id, (0, 0))
         if number % 2 and process.started_ms > since_ms and claim.job_id not in self._ended:
-            self.violated("a paused job rests", f"{process.label} claims {claim.part} after pause {number}")
-        if claim.epoch == 1 or process.disturbed or (claim.job_id, claim.part, claim.epoch - 1) in self._released:
+            self.violated("a paused job rests", f"{process.label} claims {claim.partition_id} after pause {number}")
+        if (
+            claim.epoch == 1
+            or process.disturbed
+            or (claim.job_id, claim.partition_id, claim.epoch - 1) in self._released
+        ):
             return
-        before = self._record(control, f"jobs/{claim.job_id}/claim/{claim.part}/{claim.epoch - 1:06d}", Claim)
-        if before is None or before.region == claim.region:
+        previous = self._record(control, f"jobs/{claim.job_id}/claim/{claim.partition_id}/{claim.epoch - 1:06d}", Claim)
+        if previous is None or previous.region == claim.region:
             return
         end = self._scheduler.now_ms - 30_000
         moved = [
-            at for at in self._heartbeats[before.region] if end - self._policy.takeover_after_ms + 60_000 < at < end
+            at_ms
+            for at_ms in self._heartbeats[previous.region]
+            if end - self._policy.takeover_after_ms + 60_000 < at_ms < end
         ]
         if len(moved) >= 2:
             self.violated(
                 "L2 a living Region is not taken over",
-                f"{claim.part} of {before.region}, whose heartbeats moved at {moved}",
+                f"{claim.partition_id} of {previous.region}, whose heartbeats moved at {moved}",
             )
 
     def _beat(self, process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
-        lease: PartLease = args[0]
+        lease: PartitionLease = args[0]
         if lease.phase is LeasePhase.RELEASED:
-            self._released.add((lease.job_id, lease.part, lease.epoch))
-        if lease.epoch and self._holders.get((lease.job_id, lease.part, lease.epoch)) is not process:
-            self.violated("L1 an epoch is one worker's", f"{process.label} works on {lease.part} at {lease.epoch}")
+            self._released.add((lease.job_id, lease.partition_id, lease.epoch))
+        if lease.epoch and self._holders.get((lease.job_id, lease.partition_id, lease.epoch)) is not process:
+            self.violated(
+                "L1 an epoch is one worker's", f"{process.label} works on {lease.partition_id} at {lease.epoch}"
+            )
 
-    def _done(self, process: Process, control: Bucket, receipt: Receipt) -> None:
-        manifest = self._record(control, f"jobs/{receipt.job_id}/manifest/{receipt.part}", Manifest)
+    def _receipted(self, process: Process, control: Bucket, receipt: Receipt) -> None:
+        manifest = self._record(control, f"jobs/{receipt.job_id}/manifest/{receipt.partition_id}", Manifest)
         if manifest is None:
-            self.violated("I3 outcomes are true", f"a receipt of {receipt.part}, which has no manifest")
+            self.violated("I3 outcomes are true", f"a receipt of {receipt.partition_id}, which has no manifest")
             return
         for index, (row, outcome) in enumerate(zip(manifest.rows, receipt.rows, strict=True)):
             if row.method is Method.MULTIPART and outcome.outcome is Outcome.CANCELLED:
-                part, number = (
-                    (parent_of(manifest.part), manifest.aside[index]) if manifest.aside else (manifest.part, index)
-                )
-                self._cancelled.add((receipt.job_id, f"{part}/{number}"))
+                self._cancelled.add((receipt.job_id, _upload_name(manifest, index)))
             if outcome.outcome is Outcome.DELETED:
                 self._deletions.receipted(control, row)
             if outcome.outcome is not Outcome.COPIED:
                 continue
             target = TARGET[control.region]
-            seen = process.seen.get((target.name, row.target))
-            held = next((v for v in self._store.versions(target, row.target) if v.etag == seen), None)
-            if held is None:
+            seen_etag = process.seen_etags.get((target.name, row.target))
+            version = next((v for v in self._store.versions(target, row.target) if v.etag == seen_etag), None)
+            if version is None:
                 self.violated("I3 COPIED was seen", f"{process.label} receipts {row.target} without having looked")
-            elif held.body not in self._originals(row.key, row.etag):
+            elif version.body not in self._originals(row.key, row.source_etag):
                 self.violated("I3 COPIED was seen", f"{row.target} is receipted as COPIED, and is something else")
 
     # --- looking ----------------------------------------------------------------------------------------------
@@ -399,16 +413,16 @@ class Monitors:
             current = self._store.current(args[0], args[1])
             process.looked[args[0].name, args[1]] = current.sequence if current else 0
             return
-        process.gone.discard((args[0].name, args[1]))
+        process.gone_uploads.discard((args[0].name, args[1]))
         if answer is not None:
-            process.seen[args[0].name, args[1]] = answer.facts.etag
+            process.seen_etags[args[0].name, args[1]] = answer.facts.etag
 
     def _listed(self, process: Process, _: str, args: tuple[Any, ...], answer: Any) -> None:
         if not isinstance(answer, EftError) and args[0].name in _TARGETS:
             self.happened[Situation.PLANNED_BY_LIST] += process.name == "split" and not self.deleting
             self.happened[Situation.VERIFIED_BY_LIST] += process.name == "verify"
             for facts in answer.objects:
-                process.seen[args[0].name, facts.key] = facts.etag
+                process.seen_etags[args[0].name, facts.key] = facts.etag
 
     def _overwritten(self, _process: Process, _: str, args: tuple[Any, ...], _answer: Any) -> None:
         _bucket, key, _body = args
@@ -417,15 +431,15 @@ class Monitors:
             self.violated("records are written once", f"{key} was overwritten")
         self._heartbeats[region].append(self._scheduler.now_ms)
 
-    def written(self, key: Key, region: str, named: str) -> None:
+    def written(self, key: Key, region: str, named_region: str) -> None:
         """Check that each item of the table is written by one Region only. Otherwise last-writer-wins would lose one of
         two writes."""
-        if named and self._writers.setdefault(key, region) != region:
+        if named_region and self._writers.setdefault(key, region) != region:
             self.violated("L2 one writer an item", f"{key} was written by {self._writers[key]} and by {region}")
 
     def _record(self, control: Bucket, key: str, kind: type[T]) -> T | None:
-        there = self._store.current(control, key)
-        return None if there is None else codec.loads(there.body, kind)
+        version = self._store.current(control, key)
+        return None if version is None else codec.loads(version.body, kind)
 
     def _originals(self, key: str, etag: str) -> set[bytes]:
         """Return the contents that the source object of that ETag had. Source buckets share no keys."""
@@ -439,4 +453,6 @@ class Monitors:
 
 def _upload_name(manifest: Manifest, index: int) -> str:
     """Return the name under which the uploads of a row are registered. A row that is set aside keeps its name."""
-    return f"{parent_of(manifest.part)}/{manifest.aside[index]}" if manifest.aside else f"{manifest.part}/{index}"
+    if manifest.aside:
+        return f"{parent_of(manifest.partition_id)}/{manifest.aside[index]}"
+    return f"{manifest.partition_id}/{index}"

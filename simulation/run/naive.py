@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from chalicelib.core.inputs import Filters
-from chalicelib.core.model import Outcome, RowOutcome
+from chalicelib.core.rows import Outcome, RowOutcome
 
 GOOD = ("COPIED", "UNCHANGED", "DELETED")
 PROOFS = ("etag", "checksum")
@@ -23,18 +23,18 @@ def is_proven(outcome: RowOutcome) -> bool:
 
 
 def matches(pattern: str, text: str, *, begins: bool = True) -> bool:
-    """Return whether the whole text matches the glob, by trying everything: for short patterns. `begins` says that the
-    rest of the pattern is its beginning, or follows a "/"."""
+    """Return whether the whole text matches the glob, by trying everything. Patterns must be short. `begins` says that
+    the rest of the pattern is its beginning, or follows a "/"."""
     if not pattern:
         return not text
-    rest = pattern.lstrip("*")
-    if begins and pattern.startswith("**") and rest.startswith("/"):
-        return any(matches(rest[1:], text[at:]) for at in range(len(text) + 1) if at == 0 or text[at - 1] == "/")
+    remainder = pattern.lstrip("*")
+    if begins and pattern.startswith("**") and remainder.startswith("/"):
+        return any(matches(remainder[1:], text[at:]) for at in range(len(text) + 1) if at == 0 or text[at - 1] == "/")
     if pattern[0] == "*":
         # Two stars stand for any text, one star for any text within a folder.
         end = len(text) if pattern.startswith("**") else len(text.partition("/")[0])
-        rest = rest if pattern.startswith("**") else pattern[1:]
-        return any(matches(rest, text[at:], begins=False) for at in range(end + 1))
+        remainder = remainder if pattern.startswith("**") else pattern[1:]
+        return any(matches(remainder, text[at:], begins=False) for at in range(end + 1))
     return bool(text) and _matches_one(pattern, text)
 
 
@@ -50,12 +50,12 @@ def _matches_one(pattern: str, text: str) -> bool:
 def _in_class(inside: str, character: str) -> bool:
     negated = inside[0] in "!^"
     inside = inside[negated:]
-    found = False
+    is_inside = False
     while inside:
         last = inside[2] if inside[1:2] == "-" and len(inside) > 2 else inside[0]
-        found = found or inside[0] <= character <= last
+        is_inside = is_inside or inside[0] <= character <= last
         inside = inside[3:] if inside[1:2] == "-" and len(inside) > 2 else inside[1:]
-    return character != "/" and found is not negated
+    return character != "/" and is_inside is not negated
 
 
 def passes(filters: Filters, name: str, size: int) -> bool:

@@ -5,9 +5,9 @@ from urllib.parse import quote_plus
 
 from chalicelib.core.entries import ANY, EntryKind
 from chalicelib.core.errors import Unknown
-from chalicelib.core.model import OverwriteMode
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.ports import Env
-from chalicelib.protocol.submitting import Place
+from chalicelib.protocol.submitting import Location
 from chalicelib.steps import feeds
 from simulation.memory.env import SOURCE, TARGET, TENANT, WEST
 from simulation.run.contents import Contents, repeated
@@ -20,7 +20,7 @@ NAME = "inbox"
 """Name of the feed that is registered while events arrive. It delivers objects below `in/g/`, as the declared feed
 delivers those below `in/f/`."""
 _WANTED = feeds.WantedFeed(
-    Place(SOURCE[WEST].name, "g/"), Place(TARGET[FEED_TARGET].name, "g/"), OverwriteMode.IF_CHANGED, {}
+    Location(SOURCE[WEST].name, "g/"), Location(TARGET[FEED_TARGET].name, "g/"), OverwriteMode.IF_CHANGED, {}
 )
 _KEY = (EntryKind.FEED, TENANT, NAME)
 
@@ -65,8 +65,8 @@ class Partners:
     def _drop(self, key: str) -> None:
         world, name = self._world, f"in/{key}"
         version = world.store.put(SOURCE[WEST], name, self._contents.dropped())
-        if found := repeated(world.store, name, versioned=world.scenario.versioned_sources):
-            world.happened[found] += 1
+        if situation := repeated(world.store, name, versioned=world.scenario.versioned_sources):
+            world.happened[situation] += 1
         world.inbox.dropped(name, version)
         if key.startswith("g/"):
             self._dropped[name] = version.sequence
@@ -113,9 +113,9 @@ class Partners:
     # --- the owner --------------------------------------------------------------------------------------------
 
     def _register(self, env: Env) -> None:
-        view, new = feeds.put_feed(env, OWNER, NAME, _WANTED, ANY)
+        view, created = feeds.put_feed(env, OWNER, NAME, _WANTED, ANY)
         self._made.setdefault(view.feed.id, self._world.store.writes)
-        self._world.happened[Situation.FEED_REGISTERED] += new
+        self._world.happened[Situation.FEED_REGISTERED] += created
 
     def _remove(self, env: Env) -> None:
         try:
@@ -131,11 +131,11 @@ class Partners:
         told that the feed exists, it must be, as long as the feed exists in each living Region."""
         if not key.startswith("in/g/"):
             return True
-        known = [self._world.registries[region].entries.get(_KEY) for region in self._world.awake]
+        entries = [self._world.registries[region].entries.get(_KEY) for region in self._world.awake]
         return all(
             entry is not None and not entry.removed and self._made_before(entry.body, self._dropped[key])
-            for entry in known
+            for entry in entries
         )
 
     def _made_before(self, body: str, drop: int) -> bool:
-        return any(f'"{feed}"' in body and made < drop for feed, made in self._made.items())
+        return any(f'"{feed}"' in body and write_number < drop for feed, write_number in self._made.items())

@@ -68,7 +68,7 @@ def _calm(world: World, actors: Actors) -> None:
     world.calls.hanging.clear()
     for region in (WEST, EAST):
         if region != world.scenario.dead_for_good:
-            world.wake(region)
+            world.resume(region)
     world.redrive_dead_letters()
     actors.customers.resume_all()
 
@@ -95,8 +95,8 @@ def _ended(world: World, actors: Actors, not_before_ms: int) -> Callable[[], boo
         if world.scheduler.now_ms < look_ms:
             return False
         look_ms = world.scheduler.now_ms + MINUTE // 2
-        answered = len(actors.truth.asked) + len(actors.truth.needless)
-        if len(actors.scenario.jobs) != answered or _open_jobs(world) or _fills(world):
+        answered = len(actors.truth.accepted) + len(actors.truth.needless)
+        if len(actors.scenario.jobs) != answered or _open_jobs(world) or _backfills(world):
             return False
         if not all_submitted(world):
             return False
@@ -112,17 +112,17 @@ def _open_jobs(world: World) -> list[str]:
     return [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("open/")]
 
 
-def _fills(world: World) -> list[str]:
+def _backfills(world: World) -> list[str]:
     """Return the back-fills that are still open. A new feed's own one stays until its source's Region has listed the
     source itself, since that Region may not know the feed yet; it is not counted while that Region is dead for good.
     The one of a feed that was removed, and made again since, belongs to nobody and is not counted."""
-    left = [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("fills/")]
-    known = [entry.body for region in world.awake for entry in world.registries[region].entries.values()]
+    open_keys = [key for bucket in CONTROL.values() for key in world.store.keys(bucket) if key.startswith("backfills/")]
+    bodies = [entry.body for region in world.awake for entry in world.registries[region].entries.values()]
     lives = world.scenario.dead_for_good != WEST
     return [
         key
-        for key in left
-        if not key.endswith("/created") or (lives and any(key.split("/")[1] in body for body in known))
+        for key in open_keys
+        if not key.endswith("/created") or (lives and any(key.split("/")[1] in body for body in bodies))
     ]
 
 
@@ -142,5 +142,5 @@ def _tidy(world: World) -> None:
 
 def _digest(world: World) -> str:
     requests, faults = sorted(world.store.requests.items()), sorted(world.calls.pairs.items())
-    told = f"{world.calls.made} {world.scheduler.now_ms} {requests} {faults}"
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    text = f"{world.calls.made} {world.scheduler.now_ms} {requests} {faults}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -4,13 +4,13 @@ calculations."""
 from typing import Protocol
 
 from chalicelib.core import codec
-from chalicelib.core.model import Claim
+from chalicelib.core.manifests import Claim
 from chalicelib.core.policy import Policy
 from simulation.memory.env import CONTROL
 from simulation.memory.store import MemoryObjectStore
-from simulation.run.patience import request_ms, takeover_ms
 from simulation.run.scheduler import Process, Scheduler
 from simulation.run.situations import Situation
+from simulation.run.timeouts import request_ms, takeover_ms
 
 SWEEP_MS = 55_000
 """Time, in milliseconds, after which Lambda ends a sweep (.chalice/config.json)."""
@@ -18,7 +18,7 @@ IN_TIME = "promised times are kept"
 
 
 class Judge(Protocol):
-    def violated(self, invariant: str, what: str) -> None: ...
+    def violated(self, invariant: str, detail: str) -> None: ...
     def happens(self, situation: Situation) -> None: ...
 
 
@@ -31,35 +31,37 @@ class Promises:
     def died(self, region: str) -> None:
         """Record the claims of a Region that is dead, or hangs, while nothing else is wrong: another worker must soon
         hold them."""
-        held = {
-            (control, job, part): claim
+        claims = {
+            (control, job, partition_id): claim
             for control in sorted(CONTROL)
-            for job, part in sorted(self._open_parts(control))
-            if (claim := self._last_claim(control, job, part)).region == region
+            for job, partition_id in sorted(self._open_partitions(control))
+            if (claim := self._last_claim(control, job, partition_id)).region == region
         }
         due_ms = self._scheduler.now_ms + takeover_ms(self._policy)
-        if held:
-            self._scheduler.at(due_ms, lambda: self._taken_over(region, held))
+        if claims:
+            self._scheduler.at(due_ms, lambda: self._taken_over(region, claims))
 
-    def _taken_over(self, region: str, held: dict[tuple[str, str, str], Claim]) -> None:
-        for (control, job, part), claim in held.items():
-            if (job, part) in self._open_parts(control) and self._last_claim(control, job, part) == claim:
-                late = f"{part} of {job} is still {region}'s, {takeover_ms(self._policy) / 1000:g} s after its death"
-                self._judge.violated(IN_TIME, late)
+    def _taken_over(self, region: str, claims: dict[tuple[str, str, str], Claim]) -> None:
+        for (control, job, partition_id), claim in claims.items():
+            still_held = self._last_claim(control, job, partition_id) == claim
+            if still_held and (job, partition_id) in self._open_partitions(control):
+                limit_s = takeover_ms(self._policy) / 1000
+                detail = f"{partition_id} of {job} is still {region}'s, {limit_s:g} s after its death"
+                self._judge.violated(IN_TIME, detail)
         self._judge.happens(Situation.TAKEN_OVER_IN_TIME)
 
-    def _open_parts(self, control: str) -> set[tuple[str, str]]:
-        """Return (job, partition) of those that are claimed and not copied."""
+    def _open_partitions(self, control: str) -> set[tuple[str, str]]:
+        """Return (job, partition) of each partition that is claimed and not copied."""
         names = [key.split("/") for key in self._store.keys(CONTROL[control]) if key.startswith("jobs/")]
         claimed = {(path[1], path[3]) for path in names if path[2] == "claim"}
         return claimed - {(path[1], path[3]) for path in names if path[2] in ("copied", "done")}
 
-    def _last_claim(self, control: str, job: str, part: str) -> Claim:
-        prefix = f"jobs/{job}/claim/{part}/"
+    def _last_claim(self, control: str, job: str, partition_id: str) -> Claim:
+        prefix = f"jobs/{job}/claim/{partition_id}/"
         key = max(key for key in self._store.keys(CONTROL[control]) if key.startswith(prefix))
-        found = self._store.current(CONTROL[control], key)
-        assert found is not None
-        return codec.loads(found.body, Claim)
+        version = self._store.current(CONTROL[control], key)
+        assert version is not None
+        return codec.loads(version.body, Claim)
 
     # --- sweep and API ----------------------------------------------------------------------------------------
 

@@ -4,8 +4,9 @@ scenario."""
 from dataclasses import replace
 from random import Random
 
-from chalicelib.core.model import OverwriteMode, Priority
+from chalicelib.core.jobs import Priority
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.core.schedules import Overlap
 from simulation.run.draws import more
 from simulation.run.faults import PAIRS, PAIRS_THAT_PUBLISH, Fault, Target, Weather
@@ -29,13 +30,13 @@ def draw(seed: int) -> Scenario:
         dead_for_good = random.choice(REGIONS)
         events = _death_in_mid_work(random, dead_for_good)
     # These come from random streams of their own, so that the seed's other draws don't depend on them.
-    jobs, added = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
-    events += added
-    jobs, added = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
-    events += added
-    jobs, strays, added = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
+    jobs, new_events = _inputs(Random(f"inputs {seed}"), jobs, items, calm_at_ms, rare)
+    events += new_events
+    jobs, new_events = _plans(Random(f"plans {seed}"), jobs, calm_at_ms)
+    events += new_events
+    jobs, strays, new_events = _deletions(Random(f"deletions {seed}"), jobs, items, calm_at_ms)
     items += strays
-    events += added
+    events += new_events
     timetable, changes = _timetable(Random(f"timetable {seed}"))
     events += changes
     fairness = Random(f"fairness {seed}")
@@ -90,11 +91,11 @@ def _policy(random: Random) -> Policy:
     return replace(
         SMALL,
         partition_rows=random.choice((1, 2, 3, 3, 10)),
-        split_links_per_run=random.choice((1, 2, 50)),
+        split_entries_per_run=random.choice((1, 2, 50)),
         parts_per_worker=random.choice((1, 2, 1000, 1000)),
         workers_per_object=random.choice((2, 3)),
         inline_objects=random.choice((0, 2, 2)),
-        # An age of 1 ms is as if workers slept for a day: the protocol must keep what is in use however impatient the
+        # An age of 1 ms is as if workers slept for a day: the protocol must keep what is in use however short the
         # collector is.
         stale_upload_ms=random.choice((24 * HOUR, 24 * HOUR, 5 * MINUTE, 1)),
     )
@@ -110,13 +111,13 @@ def _fair(random: Random, policy: Policy) -> Policy:
 
 
 def _weather(random: Random) -> Weather:
-    every = random.choice((0, 15, 40, 40, 100, 100, 300))
+    mean_gap = random.choice((0, 15, 40, 40, 100, 100, 300))
     kinds = tuple(random.sample(tuple(Fault), random.randint(1, len(Fault))))
     target = None
     if random.random() < 0.7:
         fault, call = random.choice(PAIRS if random.random() < 0.6 else PAIRS_THAT_PUBLISH)
         target = Target(fault, call, random.choice((1, 1, 1, 2, 3)))
-    return Weather(every, kinds, target)
+    return Weather(mean_gap, kinds, target)
 
 
 def _items(random: Random, rare: str) -> tuple[Item, ...]:
@@ -133,8 +134,8 @@ def _items(random: Random, rare: str) -> tuple[Item, ...]:
         size = random.choice((0, 1, 7, 20, 20, 33, 41, 60, 60, 90))
         parts: tuple[int, ...] = ()
         if size > 1 and random.random() < 0.2:
-            first = random.randint(1, size - 1)
-            parts = (first, size - first)
+            first_bytes = random.randint(1, size - 1)
+            parts = (first_bytes, size - first_bytes)
         items.append(
             Item(
                 key,
@@ -161,33 +162,33 @@ def _inputs(
 ) -> tuple[tuple[Job, ...], list[Event]]:
     """Draw the jobs' inputs, somebody who changes a manifest, and jobs that retry others, submitted at any time."""
     names = [item.key.removeprefix("a/") for item in items if not item.target]
-    found, events = [], []
+    drawn, events = [], []
     for number, job in enumerate(jobs):
-        found.append(replace(job, input=draw_input(random, names, manifest=rare == "store.read")))
-        if found[-1].input.manifest and random.random() < 0.15:
+        drawn.append(replace(job, input=draw_input(random, names, manifest=rare == "store.read")))
+        if drawn[-1].input.manifest and random.random() < 0.15:
             events.append(Event(_some_time(random, calm_at_ms), Act.CHANGE_MANIFEST, str(number)))
     for number, job in enumerate(jobs):
         if random.random() < 0.15:
-            events.append(Event(_some_time(random, calm_at_ms), Act.SUBMIT, str(len(found)), random.choice(REGIONS)))
-            found.append(replace(job, input=Input(retries=number)))
-    return tuple(found), events
+            events.append(Event(_some_time(random, calm_at_ms), Act.SUBMIT, str(len(drawn)), random.choice(REGIONS)))
+            drawn.append(replace(job, input=Input(retries=number)))
+    return tuple(drawn), events
 
 
 def _plans(random: Random, jobs: tuple[Job, ...], calm_at_ms: int) -> tuple[tuple[Job, ...], list[Event]]:
     """Let some jobs be planned first, and approved later: once, or by several people, or never."""
     retried = {job.input.retries for job in jobs}
-    found, events = [], []
+    drawn, events = [], []
     for number, job in enumerate(jobs):
         if job.input.retries is not None or random.random() >= 0.15:
-            found.append(job)
+            drawn.append(job)
             continue
         approved = number in retried or random.random() < 0.85
-        found.append(replace(job, planned_first=True, every_object=random.random() < 0.3, approved=approved))
+        drawn.append(replace(job, planned_first=True, every_object=random.random() < 0.3, approved=approved))
         if approved:
             times = random.choice((1, 1, 2))
             region = random.choice(REGIONS)
             events += [Event(_some_time(random, calm_at_ms), Act.APPROVE, str(number), region) for _ in range(times)]
-    return tuple(found), events
+    return tuple(drawn), events
 
 
 def _deletions(
@@ -195,20 +196,20 @@ def _deletions(
 ) -> tuple[tuple[Job, ...], tuple[Item, ...], list[Event]]:
     """Let some jobs delete too, some of them more than they may. Others change objects that are to be deleted, and the
     source, even all of it."""
-    found = tuple(
+    drawn = tuple(
         replace(job, delete=random.choice((1, 2, 3, 100, 100, 100)))
         if _may_delete(job) and random.random() < 0.4
         else job
         for job in jobs
     )
-    if not any(job.delete for job in found):
+    if not any(job.delete for job in drawn):
         return jobs, (), []
     names = [f"a/{random.choice(('', 'b/', 'é/'))}stray{number}" for number in range(random.choice((0, 1, 2, 3, 6)))]
     strays = tuple(Item(name, random.choice((0, 9, 20)), target=True) for name in names)
     events = _changes(random, names, items, calm_at_ms)
     # Objects beside the jobs' target folder, with names that begin like its own.
     beside = random.sample(("a", "a-2026/ledger", "ab/prod.db", "a.txt"), random.choice((0, 1, 2, 4)))
-    return found, strays + tuple(Item(name, 20, target=True) for name in beside), events
+    return drawn, strays + tuple(Item(name, 20, target=True) for name in beside), events
 
 
 def _changes(random: Random, names: list[str], items: tuple[Item, ...], calm_at_ms: int) -> list[Event]:
@@ -235,17 +236,17 @@ def _customer(random: Random, number: int, calm_at_ms: int, rare: str) -> list[E
     def some_time() -> int:
         return _some_time(random, calm_at_ms)
 
-    asked = random.randrange(30 * SECOND)
-    events = [Event(asked, Act.SUBMIT, str(number), random.choice(REGIONS))]
+    submitted_ms = random.randrange(30 * SECOND)
+    events = [Event(submitted_ms, Act.SUBMIT, str(number), random.choice(REGIONS))]
     if random.random() < 0.3:  # The same request once more, to any Region, at any time.
         events.append(
-            Event(asked + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS))
+            Event(submitted_ms + random.choice((0, 1, some_time())), Act.SUBMIT, str(number), random.choice(REGIONS))
         )
     if random.random() < (0.7 if rare == "store.abort" else 0.15):
         events.append(Event(some_time(), Act.CANCEL, str(number), random.choice(REGIONS)))
     if random.random() < 0.2:  # Perhaps by several people at once.
-        wishes = random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE)))
-        events += [Event(some_time(), act, str(number), random.choice(REGIONS)) for act in wishes]
+        acts = random.choice(((Act.PAUSE,), (Act.PAUSE, Act.PAUSE), (Act.PAUSE, Act.RESUME, Act.PAUSE)))
+        events += [Event(some_time(), act, str(number), random.choice(REGIONS)) for act in acts]
     return events
 
 
@@ -279,7 +280,7 @@ def _users(random: Random, jobs: tuple[Job, ...], items: tuple[Item, ...], calm_
 
 
 def _feed_owner(random: Random, events: list[Event], calm_at_ms: int) -> list[Event]:
-    """Where something is dropped, let the feed's owner pause it, resume it, and have it back-filled, in any order."""
+    """Let the feed's owner pause it, resume it, and have it back-filled, in any order, if something is dropped."""
     if not any(event.act is Act.DROP for event in events) or random.random() < 0.5:
         return []
     acts = random.choice(

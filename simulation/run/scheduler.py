@@ -25,7 +25,7 @@ class Process:
     alive: bool = True
     frozen: bool = False
     threads: "list[Thread]" = field(default_factory=list)
-    held: "list[tuple[Thread, int]]" = field(default_factory=list)
+    held_threads: "list[tuple[Thread, int]]" = field(default_factory=list)
     """Threads (and their tokens) that would have gone on while it was frozen."""
     on_end: Callable[[bool], None] | None = None
     """Called when it has ended: by itself (True), or killed (False)."""
@@ -36,13 +36,13 @@ class Process:
     hung: bool = False
     """True if it has waited for an answer that didn't come."""
     cut_off: bool = False
-    """A dependency that it asked could not be reached."""
+    """True if a dependency that it called could not be reached."""
     killed: bool = False
-    seen: dict[tuple[str, str], str] = field(default_factory=dict)
+    seen_etags: dict[tuple[str, str], str] = field(default_factory=dict)
     """For monitors: the ETags under which it has seen objects at a destination, by (bucket, key)."""
     looked: dict[tuple[str, str], int] = field(default_factory=dict)
     """The number of the source version that was newest when it looked, by (bucket, key)."""
-    gone: set[tuple[str, str]] = field(default_factory=set)
+    gone_uploads: set[tuple[str, str]] = field(default_factory=set)
     """Objects whose upload it has found gone, and at which it has not looked since."""
 
     @property
@@ -98,11 +98,11 @@ class Scheduler:
         until `stop`."""
         due = self._due
         while due and due[0][0] <= until_ms and not self.stop:
-            self.now_ms, _, what, token = heappop(due)
-            if isinstance(what, Thread):
-                self._resume(what, token)
+            self.now_ms, _, action, token = heappop(due)
+            if isinstance(action, Thread):
+                self._resume(action, token)
             else:
-                what()
+                action()
             while self._doomed:
                 self._bury(self._doomed.pop())
             if done is not None and done():
@@ -149,12 +149,12 @@ class Scheduler:
         """Run these to their ends in threads of the calling process. Meanwhile `tick` is called from the calling thread
         every `every_ms` milliseconds. An exception of `tick` is raised when all have ended."""
         parent = self.current()
-        left = len(works)
+        running = len(works)
 
         def ended() -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
+            nonlocal running
+            running -= 1
+            if running == 0:
                 heappush(self._due, (self.now_ms, next(self._order), parent, parent.token))
 
         def ending(work: Callable[[], object]) -> Callable[[], None]:
@@ -167,11 +167,11 @@ class Scheduler:
         for work in works:
             self._thread(parent.process, ending(work))
         failure: Exception | None = None
-        while left:
+        while running:
             if tick is not None and failure is None:
                 heappush(self._due, (self.now_ms + every_ms, next(self._order), parent, parent.token))
             self._hub.switch()
-            if tick is not None and failure is None and left:
+            if tick is not None and failure is None and running:
                 try:
                     tick()
                 except Exception as error:  # noqa: BLE001 - raised below, as a real pool does
@@ -182,7 +182,7 @@ class Scheduler:
     # --- death and sleep --------------------------------------------------------------------------------------
 
     def kill(self, process: Process) -> None:
-        """Kill a process where it waits. For calls from outside only."""
+        """Kill a process where it waits. Call it from outside the process only."""
         if process.alive:
             process.alive, process.killed = False, True
             self._bury(process)
@@ -193,9 +193,9 @@ class Scheduler:
     def thaw(self, process: Process) -> None:
         """Let a frozen process go on as if no time had passed."""
         process.frozen = False
-        for thread, token in process.held:
+        for thread, token in process.held_threads:
             heappush(self._due, (self.now_ms, next(self._order), thread, token))
-        process.held.clear()
+        process.held_threads.clear()
 
     # --- inside -----------------------------------------------------------------------------------------------
 
@@ -209,11 +209,11 @@ class Scheduler:
         if thread.dead or token != thread.token or not process.alive:
             return
         if process.frozen:
-            process.held.append((thread, token))
+            process.held_threads.append((thread, token))
             return
         thread.token += 1
         thread.switch()
-        if thread.dead and process.alive and all(other.dead for other in process.threads):
+        if thread.dead and process.alive and all(sibling.dead for sibling in process.threads):
             process.alive = False
             self._end(process, by_itself=True)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chalicelib.core.model import OverwriteMode, Priority
+from chalicelib.core.jobs import Priority
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.core.schedules import Overlap
 from simulation.memory.buckets import Limits
 from simulation.memory.env import EAST, WEST

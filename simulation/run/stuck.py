@@ -35,8 +35,8 @@ class Stuck:
     def refuses(self, call: str, args: tuple[Any, ...]) -> EftError | None:
         """Return the answer to a call that concerns this object, else None. NoAnswer means that the caller times
         out."""
-        wanted = {How.ANY_5XX: None, How.MAKING_5XX: _MAKING}.get(self.how, _COPYING)
-        if (wanted is not None and call not in wanted) or not self._names(call, args):
+        refused_calls = {How.ANY_5XX: None, How.MAKING_5XX: _MAKING}.get(self.how, _COPYING)
+        if (refused_calls is not None and call not in refused_calls) or not self._names(call, args):
             return None
         match self.how:
             case How.COPY_404:

@@ -18,7 +18,7 @@ def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ..
         case "put_job":
             return [((method, item.job_id), args, "")]
         case "put_lease":
-            return [((method, item.job_id, item.part, item.region), args, item.region)]
+            return [((method, item.job_id, item.partition_id, item.region), args, item.region)]
         case "put_observation":
             return [((method, item.job_id, item.subject, item.region), args, item.region)]
         case "put_plan":
@@ -30,11 +30,11 @@ def keys_of(method: str, args: tuple[Any, ...]) -> list[tuple[Key, tuple[Any, ..
         case "lock_delivery":
             return [((method, item.feed_id, item.key, item.pin, item.region), args, item.region)]
         case "put_takeover":
-            return [((method, item.job_id, item.part, str(item.epoch), item.to_region), args, item.to_region)]
-        case "swap_slot":
-            return [((method, item.region, item.pool, str(item.number)), args, item.region)]
-        case "put_waiter":
-            return [((method, item.region, item.pool, item.job_id), args, item.region)]
+            return [((method, item.job_id, item.partition_id, str(item.epoch), item.to_region), args, item.to_region)]
+        case "swap_permit":
+            return [((method, item.region, item.semaphore, str(item.number)), args, item.region)]
+        case "put_permit_request":
+            return [((method, item.region, item.semaphore, item.job_id), args, item.region)]
         case "put_region_heartbeat":
             return [((method, item.region), args, item.region)]
     raise KeyError(f"{method} is no put that the table knows")
@@ -45,8 +45,8 @@ def _is_there(ledger: MemoryLedger, method: str, key: Key, item: Any) -> bool:
         return ledger.leases[key[1], key[2], key[3]] is item
     if method == "lock_delivery":
         return ledger.delivery_locks[key[1], key[2], key[3], key[4]] is item
-    if method == "swap_slot":
-        return ledger.slots[key[1], key[2], int(key[3])] is item
+    if method == "swap_permit":
+        return ledger.permits[key[1], key[2], int(key[3])] is item
     return method != "put_plan" or ledger.plans[key[1], key[2], key[3]] is item
 
 
@@ -77,14 +77,14 @@ class Table:
         replica = self.replicas[region]
         stamp = replica.clock()
         answer = getattr(replica.ledger, method)(*args)
-        for key, alone, named in keys_of(method, args):
-            self.written(key, region, named)
+        for key, alone, named_region in keys_of(method, args):
+            self.written(key, region, named_region)
             if not _is_there(replica.ledger, method, key, args[0]):
                 continue  # Refused: there is something newer.
             replica.stamps[key] = stamp
-            for other in self.replicas.values():
-                if other is not replica:
-                    self._replicate(replica, other, method, key, alone, stamp)
+            for peer in self.replicas.values():
+                if peer is not replica:
+                    self._replicate(replica, peer, method, key, alone, stamp)
         return answer
 
     def _replicate(

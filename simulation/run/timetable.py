@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from chalicelib.core import codec
 from chalicelib.core.entries import Entry, EntryKind
-from chalicelib.core.model import JobSpec
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.schedules import Run, RunState, Schedule
 from simulation.memory.clock import START_MS
 from simulation.memory.env import CONTROL, SOURCE, TARGET, TENANT, WEST
@@ -38,11 +38,11 @@ def set_up(world: World, timetable: Timetable) -> None:
 
 
 def change(world: World, region: str) -> None:
-    before = world.registries[region].entries[_KEY]
-    schedule = codec.loads(before.body.encode(), Schedule)
-    labels = {"changed": f"{before.version} {region}"}
-    after = replace(schedule, job={**schedule.job, "labels": labels})
-    world.register(region, replace(before, version=before.version + 1, body=codec.dumps(after).decode()))
+    entry = world.registries[region].entries[_KEY]
+    schedule = codec.loads(entry.body.encode(), Schedule)
+    labels = {"changed": f"{entry.version} {region}"}
+    changed = replace(schedule, job={**schedule.job, "labels": labels})
+    world.register(region, replace(entry, version=entry.version + 1, body=codec.dumps(changed).decode()))
 
 
 def all_submitted(world: World) -> bool:
@@ -76,14 +76,14 @@ def judge_runs(world: World) -> None:
 def _runs(world: World) -> Iterator[Run]:
     for bucket in CONTROL.values():
         for key in world.store.keys(bucket):
-            if key.startswith("schedules/") and (found := world.store.current(bucket, key)) is not None:
-                yield codec.loads(found.body, Run)
+            if key.startswith("schedules/") and (version := world.store.current(bucket, key)) is not None:
+                yield codec.loads(version.body, Run)
 
 
 def _jobs(world: World) -> Iterator[JobSpec]:
     for region in REGIONS:
         for key in world.store.keys(CONTROL[region]):
-            if key.endswith("/spec") and (found := world.store.current(CONTROL[region], key)) is not None:
-                spec = codec.loads(found.body, JobSpec)
+            if key.endswith("/spec") and (version := world.store.current(CONTROL[region], key)) is not None:
+                spec = codec.loads(version.body, JobSpec)
                 if spec.scheduled is not None:
                     yield spec

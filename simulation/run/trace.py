@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.core.errors import EftError
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from chalicelib.ports import UploadRef
 from simulation.run.faults import Fault
 from simulation.run.scheduler import Process
@@ -12,8 +12,8 @@ _WIDTH = 110
 
 
 class Trace:
-    def __init__(self, now: Any, *, kept: bool = False) -> None:
-        self._now = now
+    def __init__(self, now_ms: Any, *, kept: bool = False) -> None:
+        self._now_ms = now_ms
         self.kept = kept
         self.lines: list[str] = []
 
@@ -23,33 +23,33 @@ class Trace:
 
     def call(self, process: Process, call: str, args: tuple[Any, ...], answer: Any) -> None:
         if self.kept:
-            self._add(process.label, f"{call} {_what(args)} -> {_answer(answer)}")
+            self._add(process.label, f"{call} {_arguments(args)} -> {_answer(answer)}")
 
     def fault(self, process: Process, call: str, args: tuple[Any, ...], fault: Fault) -> None:
         if self.kept:
-            self._add(process.label, f"*** {fault}: {call} {_what(args)}")
+            self._add(process.label, f"*** {fault}: {call} {_arguments(args)}")
 
     def log(self, process: Process, event: str, fields: dict[str, Any]) -> None:
         if self.kept:
-            told = " ".join(f"{name}={value}" for name, value in fields.items() if name != "trace")
-            self._add(process.label, f"    log {event} {told}")
+            text = " ".join(f"{name}={value}" for name, value in fields.items() if name != "trace")
+            self._add(process.label, f"    log {event} {text}")
 
-    def _add(self, who: str, text: str) -> None:
-        self.lines.append(f"{self._now() / 1000:10.3f} {who:20} {text}")
+    def _add(self, label: str, text: str) -> None:
+        self.lines.append(f"{self._now_ms() / 1000:10.3f} {label:20} {text}")
 
 
-def _what(args: tuple[Any, ...]) -> str:
-    shown = []
+def _arguments(args: tuple[Any, ...]) -> str:
+    texts = []
     for arg in args:
         if isinstance(arg, Bucket):
-            shown.append(arg.name)
+            texts.append(arg.name)
         elif isinstance(arg, UploadRef):
-            shown.append(f"{arg.upload_id} of {arg.bucket.name}/{arg.key}")
+            texts.append(f"{arg.upload_id} of {arg.bucket.name}/{arg.key}")
         elif isinstance(arg, bytes):
-            shown.append(arg[:60].decode(errors="replace"))
+            texts.append(arg[:60].decode(errors="replace"))
         else:
-            shown.append(str(arg))
-    return _short(" ".join(shown))
+            texts.append(str(arg))
+    return _short(" ".join(texts))
 
 
 def _answer(answer: Any) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from chalicelib.core import codec
+from chalicelib.core.desired_state import PauseLogEntry, PauseLogKind
+from chalicelib.core.endpoints import Feed
 from chalicelib.core.entries import Entry, EntryKind
 from chalicelib.core.errors import EftError
-from chalicelib.core.intents import Intent, IntentKind
+from chalicelib.core.jobs import JobSpec, JobState
 from chalicelib.core.lifecycles import (
     DELIVERY,
     DELIVERY_EVENTS,
@@ -26,7 +28,6 @@ from chalicelib.core.lifecycles import (
     PlanEvent,
     UploadEvent,
 )
-from chalicelib.core.model import Feed, JobSpec, JobState
 from chalicelib.core.registers import Mark, Registration
 from chalicelib.core.transitions import LifeCycle, Unlisted
 from chalicelib.ports import Delivery, UploadRef, Written
@@ -44,7 +45,7 @@ _OF_PLAN = {"planned": PlanEvent.SUMMED_UP, "cancel": PlanEvent.CANCELLED, "appr
 
 
 class Judge(Protocol):
-    def violated(self, invariant: str, what: str) -> None: ...
+    def violated(self, invariant: str, detail: str) -> None: ...
 
 
 class Transitions:
@@ -70,15 +71,15 @@ class Transitions:
     def shown(self, region: str, job_id: str, state: JobState) -> None:
         """Check the state of a job that the API of a Region shows, against the one that it showed before."""
         name = (JOB.name, job_id, region)
-        before = self._states.get(name, JobState.PLANNING)
-        if not JOB.leads(before, state):
-            self._judge.violated(LISTED, f"{region} shows {job_id} as {state} after {before}")
+        previous = self._states.get(name, JobState.PLANNING)
+        if not JOB.leads(previous, state):
+            self._judge.violated(LISTED, f"{region} shows {job_id} as {state} after {previous}")
         self._states[name] = state
 
     def _happens(self, cycle: LifeCycle[Any, Any], event: Any, *name: str) -> None:
-        before = self._states.get((cycle.name, *name))
+        previous = self._states.get((cycle.name, *name))
         try:
-            self._states[cycle.name, *name] = cycle.after(before, event)
+            self._states[cycle.name, *name] = cycle.after(previous, event)
         except Unlisted as error:
             self._judge.violated(LISTED, f"{'/'.join(name)}: {error}")
 
@@ -89,9 +90,9 @@ class Transitions:
             return
         _bucket, key, body = args
         path = key.split("/")
-        read = _RECORDS.get(path[0])
-        if read is not None:
-            read(self, path, body)
+        handler = _RECORDS.get(path[0])
+        if handler is not None:
+            handler(self, path, body)
 
     def _job_record(self, path: list[str], body: bytes) -> None:
         job_id, kind = path[1], path[2]
@@ -114,7 +115,7 @@ class Transitions:
             case Mark.UPLOAD:
                 registered.add(record.upload_id)
                 self._happens(UPLOAD, UploadEvent.REGISTERED, record.upload_id)
-            case Mark.TOMB:
+            case Mark.TOMBSTONE:
                 if (UPLOAD.name, record.upload_id) in self._states:  # Else another application's.
                     self._happens(UPLOAD, UploadEvent.FENCED, record.upload_id)
             case Mark.DEAD:
@@ -125,13 +126,13 @@ class Transitions:
 
     def _feed_record(self, path: list[str], body: bytes) -> None:
         feed_id, kind = path[1], path[2]
-        if kind != "intent":
+        if kind != "desired":
             return
-        intent = codec.loads(body, Intent)
+        entry = codec.loads(body, PauseLogEntry)
         if (FEED.name, feed_id) not in self._states:
             self._happens(FEED, FeedEvent.REGISTERED, feed_id)  # It came with the deployment.
-        paused = FeedEvent.STOPPED if intent.reason else FeedEvent.PAUSED
-        self._happens(FEED, paused if intent.kind is IntentKind.PAUSE else FeedEvent.RESUMED, feed_id)
+        paused = FeedEvent.STOPPED if entry.reason else FeedEvent.PAUSED
+        self._happens(FEED, paused if entry.kind is PauseLogKind.PAUSE else FeedEvent.RESUMED, feed_id)
 
     # --- uploads, items ---------------------------------------------------------------------------------------
 

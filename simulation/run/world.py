@@ -11,11 +11,13 @@ from random import Random
 from typing import Any, cast
 from urllib.parse import quote_plus
 
+from chalicelib.core.endpoints import Feed
 from chalicelib.core.entries import Change, Entry
 from chalicelib.core.errors import EftError
-from chalicelib.core.model import Bucket, Feed, JobSpec, Terminal
+from chalicelib.core.jobs import JobSpec, Terminal
+from chalicelib.core.objects import Bucket
 from chalicelib.entry import handlers
-from chalicelib.ports import Arrival, CopyPartition, Delivery, Env, Log, Task, VerifyDelivery, queue_of
+from chalicelib.ports import CopyPartition, Delivery, Env, Log, ObjectEvent, Task, VerifyDelivery, queue_of
 from chalicelib.protocol import messages
 from simulation.memory.clock import START_MS, SeededRng, SequentialIds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST, make_env, make_store
@@ -46,7 +48,15 @@ FEED = "drops"
 FEED_TARGET = EAST
 """The Region to which feeds deliver, and in which they keep their logs."""
 _FEEDS = {FEED: Feed(FEED, TENANT, "drop", "delivery", name=FEED)}
-_READS = ("list_jobs", "job_items", "get_leases", "get_observation", "get_deliveries", "list_deliveries", "get_slots")
+_READS = (
+    "list_jobs",
+    "job_items",
+    "get_leases",
+    "get_observation",
+    "get_deliveries",
+    "list_deliveries",
+    "get_semaphore",
+)
 _READS_OF_ALL = ("takeovers", "region_heartbeats")
 _REGISTRY = tuple(name for name in vars(MemoryRegistry) if callable(getattr(MemoryRegistry, name)) and name[0] != "_")
 
@@ -175,8 +185,8 @@ class World:
         self.registries[region].apply(entry, written_ms)
 
         def arrive() -> None:
-            for other, registry in self.registries.items():
-                if other != region:
+            for peer, registry in self.registries.items():
+                if peer != region:
                     registry.apply(entry, written_ms)
 
         self.table.carry(region, arrive)
@@ -185,28 +195,28 @@ class World:
 
     def post(self, region: str, queue: str, body: str, delay_ms: int = 0) -> None:
         """Send a message. It arrives once or twice, some time after its delay."""
-        twice = self._duplicates_left > 0 and self.random.random() < self.scenario.duplicates
-        self._duplicates_left -= twice
-        for _ in range(1 + twice):
+        duplicated = self._duplicates_left > 0 and self.random.random() < self.scenario.duplicates
+        self._duplicates_left -= duplicated
+        for _ in range(1 + duplicated):
             transit = int(self.random.random() * self.scenario.transit_ms) + 1
             mail = Mail(region, queue, body)
             self.scheduler.at(self.scheduler.now_ms + delay_ms + transit, partial(self._arrived, mail))
 
     def announce(self, bucket: Bucket, key: str, queue: str, *, forwarded: bool) -> None:
         """Send S3's event that an object was created."""
-        there = self.store.versions(bucket, key)[-1]
+        version = self.store.versions(bucket, key)[-1]
         record = {
             "eventVersion": "2.1",
             "eventSource": "aws:s3",
             "awsRegion": bucket.region,
             "eventName": "ObjectCreated:Put",
-            "s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key), "eTag": there.etag}},
+            "s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key), "eTag": version.etag}},
         }
         body = json.dumps({"Records": [record]})
         self.post(bucket.region, queue, body)
         if forwarded:
-            other = EAST if bucket.region == WEST else WEST
-            self.post(other, queue, body, HINT_DELAY_MS)
+            peer = EAST if bucket.region == WEST else WEST
+            self.post(peer, queue, body, HINT_DELAY_MS)
 
     def _arrived(self, mail: Mail) -> None:
         stack = self.stacks[mail.region]
@@ -234,8 +244,8 @@ class World:
 
     def _not_acknowledged(self, mail: Mail) -> None:
         if mail.receives < RECEIVES:
-            at = self.scheduler.now_ms + VISIBILITY_MS[mail.queue]
-            self.scheduler.at(at, partial(self._arrived, mail))
+            at_ms = self.scheduler.now_ms + VISIBILITY_MS[mail.queue]
+            self.scheduler.at(at_ms, partial(self._arrived, mail))
         else:
             self.dead_letters.append(mail)
 
@@ -306,7 +316,7 @@ class World:
             process.faulted = True
             self.scheduler.freeze(process)
 
-    def wake(self, region: str) -> None:
+    def resume(self, region: str) -> None:
         """Let a Region return, or wake up: old messages and old workers go on."""
         stack = self.stacks[region]
         stack.asleep = False
@@ -362,10 +372,10 @@ class _RegistryOf:
         return getattr(self._real, method)
 
     def put(self, entry: Entry, change: Change, before: Entry | None) -> bool:
-        put = self._real.put(entry, change, before)
-        if put:
+        accepted = self._real.put(entry, change, before)
+        if accepted:
             self._world.register(self._region, entry)
-        return put
+        return accepted
 
 
 class _QueueOf:
@@ -377,16 +387,16 @@ class _QueueOf:
     def send(self, tasks: Sequence[Task], delay_ms: int = 0) -> None:
         for task in tasks:
             if isinstance(task, CopyPartition) and not task.permit_waits:
-                self._world.copy_tasks[task.job_id, task.partition] += 1
+                self._world.copy_tasks[task.job_id, task.partition_id] += 1
             self._world.post(self._region, queue_of(task), messages.dumps(task), delay_ms)
 
     def send_verify_deliveries(self, deliveries: Sequence[VerifyDelivery], delay_ms: int = 0) -> None:
         for delivery in deliveries:
             self._world.post(self._region, "verify", messages.dumps(delivery), delay_ms)
 
-    def send_arrivals(self, arrivals: Sequence[Arrival], delay_ms: int = 0) -> None:
-        for arrival in arrivals:
-            self._world.post(self._region, "intake", messages.dumps(arrival), delay_ms)
+    def send_object_events(self, events: Sequence[ObjectEvent], delay_ms: int = 0) -> None:
+        for event in events:
+            self._world.post(self._region, "intake", messages.dumps(event), delay_ms)
 
 
 class _NotifierOf:

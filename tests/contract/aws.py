@@ -1,5 +1,5 @@
-"""Real AWS, where it is given: EFT_AWS_REGION and credentials in the environment. Tables and queues are made for each
-test and removed after it."""
+"""Run a suite over real AWS where it is available: EFT_AWS_REGION and credentials are in the environment. Tables and
+queues are made for each test and removed after it."""
 
 import os
 
@@ -10,6 +10,6 @@ PARAMS = ("aws",) if REGION else ()
 
 
 def skip_without() -> None:
-    """One skipped test says for a whole suite that it has not run over AWS."""
+    """Skip one test on behalf of a whole suite that has not run over AWS."""
     if not REGION:
         pytest.skip("the suite runs over AWS only where EFT_AWS_REGION and credentials are given")

@@ -1,4 +1,4 @@
-"""One suite, several stores. Each test that asks for `subject` runs over every one of them."""
+"""Run one suite over several stores. Each test that asks for `subject` runs over every one of them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,8 +17,9 @@ _NUMBERS = count(1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what a store is known to do wrong (strictly: a store that is mended fails the suite until its entry is
-    removed), and leave out what it does wrong only sometimes. Without AWS, one skipped test says so for all."""
+    """Mark the tests of the known faults of a store as strict xfails, and leave out the tests of its occasional faults.
+    A store that is mended fails the suite until its entry is removed. Without AWS, one skipped test stands for all of
+    its tests."""
     left_out: list[pytest.Item] = []
     without_aws = False
     for item in items:
@@ -41,13 +42,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def bare_name(name: str, server: str) -> str:
-    """The test's name without the store's: `test_a[memory]` is `test_a`, `test_b[memory-dot]` is `test_b[dot]`."""
+    """Return the test's name without the store's: `test_a[memory]` is `test_a`, `test_b[memory-dot]` is
+    `test_b[dot]`."""
     return name.replace(f"[{server}]", "").replace(f"[{server}-", "[").replace(f"-{server}]", "]")
 
 
 @pytest.fixture(scope="session", params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Subject]]:
-    """Starts the store, once; gives what makes a subject of it."""
+    """Start the store once. Yield a function that returns a subject of it."""
     directory = tmp_path_factory.mktemp(request.param)
     if request.param == "memory":
         yield memory_subject
@@ -68,6 +70,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def subject(server: Callable[[], Subject]) -> Subject:
-    """A store with keys of this test's own."""
+    """Return a store whose keys belong to this test alone."""
     shared = server()
     return replace(shared, prefix=f"{shared.root}{next(_NUMBERS)}/")

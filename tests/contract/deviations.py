@@ -1,9 +1,10 @@
-"""Where a store is known to differ from AWS. One place, so that nobody takes a store's fault for AWS's behaviour, and
-so that it shows which store proves what: racing Completes, for instance, are proven on memory and gateway only.
+"""List the points in which a store is known to differ from AWS. All of them are in this one place, so that nobody takes
+a store's fault for AWS's behaviour. The lists also show which store proves what: racing Completes, for instance, are
+proven on memory and gateway only.
 
-DEVIATIONS are strict xfails, by test name without the store's. NOT_TESTED is for what a store does wrong only
-sometimes, which no strict xfail can say. Gateway means ministack behind the gateway: neither of them mends what is
-listed here.
+DEVIATIONS are strict xfails, by test name without the store's. NOT_TESTED is for occasional faults of a store, which no
+strict xfail can express. Gateway means ministack behind the gateway: neither of them mends the faults that are listed
+here.
 """
 
 _NO_DEFAULT_CHECKSUM = "attaches no checksum to an upload that names none (AWS since 2024-12: CRC64NVME)"

@@ -1,23 +1,14 @@
-"""Things to put into a ledger."""
+"""Make items for the tests of a ledger."""
 
 from dataclasses import replace
 
 from chalicelib.core import ids
-from chalicelib.core.leases import LeasePhase, PartLease
+from chalicelib.core.endpoints import Endpoint
+from chalicelib.core.jobs import JobKind, JobSpec, JobState, Terminal
+from chalicelib.core.leases import LeasePhase, PartitionLease
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import (
-    Bucket,
-    Checksum,
-    ChecksumType,
-    Endpoint,
-    JobKind,
-    JobSpec,
-    JobState,
-    Outcome,
-    OverwriteMode,
-    Terminal,
-    Verification,
-)
+from chalicelib.core.objects import Bucket, Checksum, ChecksumType
+from chalicelib.core.rows import Outcome, OverwriteMode, Verification
 from chalicelib.ports import Delivery
 from tests.contract.ledgers import EAST, WEST
 
@@ -55,7 +46,7 @@ def terminal(job_id: str, region: str = WEST) -> Terminal:
         bytes_planned=30,
         bytes_copied=20,
         verification={Verification.ETAG: 2},
-        parts=1,
+        partitions=1,
         chain_sha256="c0ffee",
         region=region,
         created_ms=1,
@@ -64,10 +55,10 @@ def terminal(job_id: str, region: str = WEST) -> Terminal:
     )
 
 
-def lease(job_id: str, part: str = "r-000001", region: str = WEST, **changes: object) -> PartLease:
-    right = PartLease(
+def lease(job_id: str, partition_id: str = "r-000001", region: str = WEST, **changes: object) -> PartitionLease:
+    right = PartitionLease(
         job_id=job_id,
-        part=part,
+        partition_id=partition_id,
         region=region,
         epoch=1,
         worker="w",

@@ -1,4 +1,4 @@
-"""What the ledger's suite is run over, each with an empty table for every test."""
+"""Make the tables that the ledger's suite runs over. Each test gets an empty one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +47,7 @@ def memory() -> Iterator[Subject]:
 
 @contextmanager
 def in_process() -> Iterator[Subject]:
-    """moto, whose semantics are right for plain puts and queries."""
+    """Yield a table of moto, whose semantics are right for plain puts and queries."""
     with mock_aws():
         yield over(client_of(None))
 
@@ -71,8 +71,8 @@ def on_aws() -> Iterator[Subject]:
 
 @cache
 def client_of(url: str | None) -> "DynamoDBClient":
-    """A client that doesn't retry, so that every fault is seen at once. Kept, since making one takes a third of a
-    second."""
+    """Return a client that doesn't retry, so that every fault is seen at once. It is cached, since making one takes a
+    third of a second."""
     retries: Any = {"total_max_attempts": 1}
     client: DynamoDBClient = boto3.client(
         "dynamodb",
@@ -86,7 +86,7 @@ def client_of(url: str | None) -> "DynamoDBClient":
 
 
 def over(client: "DynamoDBClient") -> Subject:
-    """A new table with the keys and the index of template.yaml's."""
+    """Make a new table with the keys and the index of the table in template.yaml."""
     name = f"eft-{next(_NUMBERS)}"
     client.create_table(TableName=name, **_shape())
     return _subject(name, client)
@@ -100,5 +100,5 @@ def _subject(name: str, client: "DynamoDBClient") -> Subject:
 @cache
 def _shape() -> dict[str, Any]:
     properties = template.load()["Resources"]["Table"]["Properties"]
-    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    return {name: properties[name] for name in wanted}
+    names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    return {name: properties[name] for name in names}

@@ -1,4 +1,4 @@
-"""What the queue's suite is run over, each with empty queues for every test."""
+"""Make the queues that the queue's suite runs over. Each test gets empty ones."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from moto import mock_aws
 from chalicelib.adapters.queue import SqsQueue
 from chalicelib.core.webhooks import Notice, Notification
 from chalicelib.entry.events import commands_of
-from chalicelib.ports import Arrival, Queue, VerifyDelivery, queue_of
+from chalicelib.ports import ObjectEvent, Queue, VerifyDelivery, queue_of
 from chalicelib.protocol.messages import Message
 from simulation.memory.queue import MemoryQueue
 from tests.contract import aws
@@ -32,8 +32,8 @@ _BATCH = 10
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`received` takes what is on a queue, read as the functions read it. `delayed` is how many messages of a queue
-    can't be received yet."""
+    """A queue under test. `received` takes the messages of a queue and reads them as the functions read them. `delayed`
+    returns how many messages of a queue can't be received yet."""
 
     queue: Queue
     received: Callable[[str], list[Message]]
@@ -45,7 +45,7 @@ def memory() -> Iterator[Subject]:
     queue = MemoryQueue()
 
     def on(name: str, message: Message) -> bool:
-        if isinstance(message, Arrival):
+        if isinstance(message, ObjectEvent):
             return name == "intake"
         if isinstance(message, Notice | Notification):
             return name == "notify"
@@ -54,7 +54,7 @@ def memory() -> Iterator[Subject]:
     def received(name: str) -> list[Message]:
         if name == "notify-dead-letters":
             return [*queue.given_up]
-        everything: list[Message] = [*queue.tasks, *queue.verify_deliveries, *queue.arrivals, *queue.notices]
+        everything: list[Message] = [*queue.tasks, *queue.verify_deliveries, *queue.events, *queue.notices]
         return [message for message in everything if on(name, message)]
 
     yield Subject(queue, received, lambda name: sum(on(name, message) for message, _ in queue.delays))
@@ -62,7 +62,7 @@ def memory() -> Iterator[Subject]:
 
 @contextmanager
 def in_process() -> Iterator[Subject]:
-    """moto."""
+    """Yield queues of moto."""
     with mock_aws():
         yield over(client_of(None))
 
@@ -78,7 +78,7 @@ def on_aws() -> Iterator[Subject]:
     run = uuid4().hex[:12]
     urls = {name: client.create_queue(QueueName=f"eft-contract-{name}-{run}")["QueueUrl"] for name in NAMES}
     try:
-        # Not every server that holds messages is asked by a request that doesn't wait.
+        # A request that doesn't wait asks only some of the servers that hold messages.
         yield _over(client, urls, wait_s=5)
     finally:
         for url in urls.values():
@@ -87,7 +87,7 @@ def on_aws() -> Iterator[Subject]:
 
 @cache
 def client_of(url: str | None) -> "SQSClient":
-    """A client that doesn't retry, so that every fault is seen at once."""
+    """Return a client that doesn't retry, so that every fault is seen at once."""
     retries: Any = {"total_max_attempts": 1}
     client: SQSClient = boto3.client(
         "sqs",
@@ -107,23 +107,25 @@ def over(client: "SQSClient") -> Subject:
 
 def _over(client: "SQSClient", urls: dict[str, str], *, wait_s: int = 0) -> Subject:
     def received(name: str) -> list[Message]:
-        found: list[Message] = []
+        messages: list[Message] = []
         while True:
-            answer = client.receive_message(QueueUrl=urls[name], MaxNumberOfMessages=_BATCH, WaitTimeSeconds=wait_s)
-            batch = answer.get("Messages", [])
+            response = client.receive_message(QueueUrl=urls[name], MaxNumberOfMessages=_BATCH, WaitTimeSeconds=wait_s)
+            batch = response.get("Messages", [])
             if not batch:
-                return found
+                return messages
             for message in batch:
-                found += commands_of(message["Body"])
+                messages += commands_of(message["Body"])
                 client.delete_message(QueueUrl=urls[name], ReceiptHandle=message["ReceiptHandle"])
 
     def delayed(name: str) -> int:
-        wanted: Any = "ApproximateNumberOfMessagesDelayed"
-        return int(client.get_queue_attributes(QueueUrl=urls[name], AttributeNames=[wanted])["Attributes"][wanted])
+        attribute: Any = "ApproximateNumberOfMessagesDelayed"
+        return int(
+            client.get_queue_attributes(QueueUrl=urls[name], AttributeNames=[attribute])["Attributes"][attribute]
+        )
 
     return Subject(SqsQueue(urls, client), received, delayed)
 
 
 def as_text(messages: list[Message]) -> list[str]:
-    """For comparing without regard to order: SQS promises none."""
+    """Return the messages as sorted texts, which compare without regard to order: SQS promises none."""
     return sorted(json.dumps(str(message)) for message in messages)

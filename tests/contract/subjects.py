@@ -1,4 +1,4 @@
-"""What the suite is run over: a store, its buckets, and the hands of somebody who isn't EFT."""
+"""Make the subjects that the suite runs over: a store, its buckets, and a client that isn't EFT."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from chalicelib.adapters.s3 import S3ObjectStore
 from chalicelib.core.deletions import Versioning
-from chalicelib.core.model import Bucket, Properties
+from chalicelib.core.objects import Bucket, Properties
 from chalicelib.ports import ObjectStore
 from simulation.memory.digests import DEFAULT_ALGORITHM
 from simulation.memory.links import Fetched, follow
@@ -25,12 +25,12 @@ WEST = "us-gov-west-1"
 EAST = "us-gov-east-1"
 MIB = 1024 * 1024
 PART_BYTES = 5 * MIB
-"""The smallest part that needn't be the last."""
+"""This is the smallest size of a part that is not the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What an outside client has put."""
+    """An object that an outside client has put."""
 
     key: str
     body: bytes
@@ -51,28 +51,28 @@ class Outside(Protocol):
         storage_class: str = "STANDARD",
         algorithm: str | None = None,
     ) -> Uploaded:
-        """`algorithm`: the client asks for this checksum; else it is left to the store."""
+        """Put an object. The client asks for the checksum `algorithm`, or leaves the choice to the store."""
         ...
 
     def put_parts(self, bucket: Bucket, key: str, parts: Sequence[bytes]) -> Uploaded: ...
     def remove(self, bucket: Bucket, key: str) -> None: ...
     def tag(self, bucket: Bucket, tags: dict[str, str]) -> None:
-        """The bucket itself; none takes all away."""
+        """Tag the bucket itself. An empty dict removes all tags."""
         ...
 
     def bodies(self, bucket: Bucket, key: str) -> list[bytes]:
-        """Of all versions that the bucket has of the key."""
+        """Return the bodies of all versions of the key that the bucket has."""
         ...
 
     def follow(self, url: str) -> Fetched:
-        """GET it, without credentials."""
+        """GET the URL without credentials."""
         ...
 
 
 @dataclass(slots=True)
 class Subject:
-    """One implementation under test. `other` is a second client of the same store, `stranger` one whom the store must
-    refuse. Keys are made unique by `prefix`, since servers live longer than one test."""
+    """One implementation under test. `other` is a second client of the same store, `stranger` is one that the store
+    must refuse. `prefix` makes keys unique, since servers live longer than one test."""
 
     store: ObjectStore
     other: ObjectStore
@@ -81,21 +81,21 @@ class Subject:
     plain: Bucket
     versioned: Bucket
     suspended: Bucket
-    """It kept versions once."""
+    """This bucket once kept versions."""
     missing: Bucket
     root: str = f"run-{os.getpid()}/"
-    """Everything that this run makes lies under it."""
+    """All objects that this run makes lie under this prefix."""
     prefix: str = ""
     _large: dict[str, Uploaded] = field(default_factory=dict)
 
     def key(self, name: str) -> str:
         return f"{self.prefix}{name}"
 
-    def put(self, name: str, body: bytes = b"content", bucket: Bucket | None = None, **more: Any) -> Uploaded:
-        return self.outside.put(bucket or self.plain, self.key(name), body, **more)
+    def put(self, name: str, body: bytes = b"content", bucket: Bucket | None = None, **options: Any) -> Uploaded:
+        return self.outside.put(bucket or self.plain, self.key(name), body, **options)
 
     def large(self, *, multipart_born: bool = False) -> Uploaded:
-        """An object that makes two parts, in `plain`; made once and never changed."""
+        """Return an object of two upload parts in `plain`. It is made once and never changed."""
         name = f"{self.root}shared/{'parts' if multipart_born else 'whole'}"
         if name not in self._large:
             parts = (b"west" * (PART_BYTES // 4), b"the last part")
@@ -120,7 +120,7 @@ class MemoryOutside:
         storage_class: str = "STANDARD",
         algorithm: str | None = None,
     ) -> Uploaded:
-        made = self._store.put(
+        version = self._store.put(
             bucket,
             key,
             body,
@@ -129,12 +129,12 @@ class MemoryOutside:
             storage_class=storage_class,
             algorithm=algorithm or DEFAULT_ALGORITHM,
         )
-        return Uploaded(key, body, made.etag, made.version_id)
+        return Uploaded(key, body, version.etag, version.version_id)
 
     def put_parts(self, bucket: Bucket, key: str, parts: Sequence[bytes]) -> Uploaded:
         body = b"".join(parts)
-        made = self._store.put(bucket, key, body, part_sizes=[len(part) for part in parts])
-        return Uploaded(key, body, made.etag, made.version_id)
+        version = self._store.put(bucket, key, body, part_sizes=[len(part) for part in parts])
+        return Uploaded(key, body, version.etag, version.version_id)
 
     def remove(self, bucket: Bucket, key: str) -> None:
         self._store.remove(bucket, key)
@@ -150,7 +150,7 @@ class MemoryOutside:
 
 
 class S3Outside:
-    """An outside client over boto3, with its own idea of how to ask: nothing here goes through the adapter."""
+    """An outside client over boto3, which builds its own requests: nothing here goes through the adapter."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -165,36 +165,38 @@ class S3Outside:
         storage_class: str = "STANDARD",
         algorithm: str | None = None,
     ) -> Uploaded:
-        wanted = properties or Properties()
+        kept_properties = properties or Properties()
         fields = {
-            "ContentType": wanted.content_type,
-            "ContentEncoding": wanted.content_encoding,
-            "ContentLanguage": wanted.content_language,
-            "ContentDisposition": wanted.content_disposition,
-            "CacheControl": wanted.cache_control,
-            "Expires": parsedate_to_datetime(wanted.expires) if wanted.expires else None,
-            "Metadata": wanted.metadata or None,
-            "WebsiteRedirectLocation": wanted.redirect,
+            "ContentType": kept_properties.content_type,
+            "ContentEncoding": kept_properties.content_encoding,
+            "ContentLanguage": kept_properties.content_language,
+            "ContentDisposition": kept_properties.content_disposition,
+            "CacheControl": kept_properties.cache_control,
+            "Expires": parsedate_to_datetime(kept_properties.expires) if kept_properties.expires else None,
+            "Metadata": kept_properties.metadata or None,
+            "WebsiteRedirectLocation": kept_properties.redirect,
             "Tagging": urlencode(tags, quote_via=quote) if tags else None,
             "ChecksumAlgorithm": algorithm,
             "StorageClass": None if storage_class == "STANDARD" else storage_class,
         }
         stated = {name: value for name, value in fields.items() if value is not None}
-        answer = self._client.put_object(Bucket=bucket.name, Key=key, Body=body, **stated)
-        return Uploaded(key, body, answer["ETag"].strip('"'), answer.get("VersionId"))
+        response = self._client.put_object(Bucket=bucket.name, Key=key, Body=body, **stated)
+        return Uploaded(key, body, response["ETag"].strip('"'), response.get("VersionId"))
 
     def put_parts(self, bucket: Bucket, key: str, parts: Sequence[bytes]) -> Uploaded:
-        at = {"Bucket": bucket.name, "Key": key}
-        upload_id = self._client.create_multipart_upload(**at)["UploadId"]
-        sent = [
+        location = {"Bucket": bucket.name, "Key": key}
+        upload_id = self._client.create_multipart_upload(**location)["UploadId"]
+        entries = [
             {
                 "PartNumber": n,
-                "ETag": self._client.upload_part(**at, UploadId=upload_id, PartNumber=n, Body=part)["ETag"],
+                "ETag": self._client.upload_part(**location, UploadId=upload_id, PartNumber=n, Body=part)["ETag"],
             }
             for n, part in enumerate(parts, start=1)
         ]
-        answer = self._client.complete_multipart_upload(**at, UploadId=upload_id, MultipartUpload={"Parts": sent})
-        return Uploaded(key, b"".join(parts), answer["ETag"].strip('"'), answer.get("VersionId"))
+        response = self._client.complete_multipart_upload(
+            **location, UploadId=upload_id, MultipartUpload={"Parts": entries}
+        )
+        return Uploaded(key, b"".join(parts), response["ETag"].strip('"'), response.get("VersionId"))
 
     def remove(self, bucket: Bucket, key: str) -> None:
         self._client.delete_object(Bucket=bucket.name, Key=key)
@@ -207,20 +209,22 @@ class S3Outside:
             self._client.delete_bucket_tagging(Bucket=bucket.name)
 
     def bodies(self, bucket: Bucket, key: str) -> list[bytes]:
-        listed = self._client.list_object_versions(Bucket=bucket.name, Prefix=key).get("Versions", [])
-        at = [{"Bucket": bucket.name, "Key": key, "VersionId": v["VersionId"]} for v in listed if v["Key"] == key]
-        return [self._client.get_object(**version)["Body"].read() for version in at]
+        versions = self._client.list_object_versions(Bucket=bucket.name, Prefix=key).get("Versions", [])
+        references = [
+            {"Bucket": bucket.name, "Key": key, "VersionId": v["VersionId"]} for v in versions if v["Key"] == key
+        ]
+        return [self._client.get_object(**version)["Body"].read() for version in references]
 
     def follow(self, url: str) -> Fetched:
         try:
-            with urlopen(url, timeout=20) as answer:
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Fetched(answer.status, headers, answer.read())
+            with urlopen(url, timeout=20) as response:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Fetched(response.status, headers, response.read())
         except HTTPError as error:
             return Fetched(error.code, {}, error.read())
 
     def clear(self, bucket: Bucket, prefix: str) -> None:
-        """Leave nothing behind: every version, every open upload."""
+        """Remove every version and every open upload."""
         for page in self._client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=prefix):
             for entry in page.get("Versions", []) + page.get("DeleteMarkers", []):
                 self._client.delete_object(Bucket=bucket.name, Key=entry["Key"], VersionId=entry["VersionId"])
@@ -236,7 +240,7 @@ def memory_subject() -> Subject:
     versioned = store.make_bucket(Bucket("contract-versioned", EAST), versioned=True)
     suspended = store.make_bucket(Bucket("contract-suspended", WEST), versioned=True)
     store.set_versioning(suspended, Versioning.SUSPENDED)
-    # Another store in which the same bucket exists and everything is refused.
+    # This is another store, in which the same bucket exists and every request is refused.
     stranger.deny(stranger.make_bucket(plain))
     return Subject(
         store,
@@ -251,7 +255,7 @@ def memory_subject() -> Subject:
 
 
 def server_subject(url: str, keys: tuple[str, str], admin: tuple[str, str] | None = None) -> Subject:
-    """A fresh server: its buckets are made here, by the administrator."""
+    """Return a subject over a fresh server. The administrator makes its buckets here."""
     session = boto3.Session(*keys)
     plain, versioned = Bucket("contract-plain", WEST), Bucket("contract-versioned", EAST)
     suspended = Bucket("contract-suspended", EAST)
@@ -278,8 +282,8 @@ AWS_VARIABLES = ("EFT_AWS_BUCKET", "EFT_AWS_VERSIONED_BUCKET", "EFT_AWS_SUSPENDE
 
 @contextmanager
 def aws_subject() -> Iterator[Subject]:
-    """Real AWS: three buckets in EFT_AWS_REGION, of which the first never kept versions, the second does, and the third
-    did. Cleaned up afterwards."""
+    """Yield a subject over real AWS: three buckets in EFT_AWS_REGION. The first never kept versions, the second keeps
+    them, and the third once did. They are cleaned up afterwards."""
     region = os.environ.get("EFT_AWS_REGION", WEST)
     plain, versioned, suspended = (Bucket(os.environ[name], region) for name in AWS_VARIABLES)
     session = boto3.Session(region_name=region)

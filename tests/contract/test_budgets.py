@@ -1,4 +1,5 @@
-"""Every client gives up on who does not answer, within its budget and at once; what was answered is tried again."""
+"""Every client gives up within its budget on a server that does not answer. It tries a call again that the server
+answered with a passing error."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +10,11 @@ import pytest
 import chalicelib
 from chalicelib import runtime, settings
 from chalicelib.adapters.s3 import S3ObjectStore
-from chalicelib.core.budgets import Caller, Patience
+from chalicelib.core.budgets import CallBudgets, Caller
 from chalicelib.core.errors import EftError, NoAnswer, Retry
 from chalicelib.core.leases import Observation
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import Policy
 from chalicelib.ports import CopyPartition, Delivery, Env, SourceRef, UploadRef
 from chalicelib.ports.store import Placement
@@ -64,23 +65,23 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentServer]:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("caller", [Caller.SWEEP, Caller.API, Caller.WORKER])
 def test_a_call_that_nobody_answers_ends_within_its_budget(silent: SilentServer, caller: Caller, call: str) -> None:
-    """As the composition root makes them: one connection, one wait."""
+    """The clients are made as the composition root makes them: one connection, one wait."""
     env = runtime.compose(settings.read(environ(EFT_POLICY=POLICY)), {}, caller)
-    begun = time.monotonic()
+    began_s = time.monotonic()
     with pytest.raises(NoAnswer):
         CALLS[call](env)
-    took_ms = (time.monotonic() - begun) * 1000
+    took_ms = (time.monotonic() - began_s) * 1000
     assert took_ms >= READ_MS - 50
     assert silent.connections == 1
 
 
 def test_defaults_of_sweep_and_api() -> None:
     for caller in (Caller.SWEEP, Caller.API):
-        patience = Patience(Policy(), caller, WEST)
-        assert (patience.call(EAST).connect_ms, patience.call(EAST).read_ms) == (1_000, 2_000)
-        assert patience.copy(EAST) == patience.call(EAST)
-        assert patience.own.whole_ms <= 3_000
-    assert Patience(Policy(), Caller.WORKER, WEST).copy(EAST).read_ms == 300_000
+        budgets = CallBudgets(Policy(), caller, WEST)
+        assert (budgets.call(EAST).connect_ms, budgets.call(EAST).read_ms) == (1_000, 2_000)
+        assert budgets.copy(EAST) == budgets.call(EAST)
+        assert budgets.own.whole_ms <= 3_000
+    assert CallBudgets(Policy(), Caller.WORKER, WEST).copy(EAST).read_ms == 300_000
 
 
 def store_at(url: str) -> S3ObjectStore:
@@ -111,7 +112,7 @@ def test_but_not_for_ever() -> None:
 
 @pytest.mark.usefixtures("_keys")
 def test_a_connection_that_was_closed_at_once_is_made_again_once() -> None:
-    """As one is that a function has kept while it was frozen."""
+    """A function that was frozen may have kept such a connection."""
     with scripted_server(Answer(0), Answer(200, b"body")) as server:
         assert store_at(server.url).get(OWN, "k") == b"body"
     with scripted_server(Answer(0)) as server:
@@ -129,7 +130,7 @@ def test_a_refusal_for_good_is_not_tried_again() -> None:
 
 
 def test_clients_are_made_in_one_place() -> None:
-    """One that is made elsewhere has botocore's budget: 60 s, five times."""
+    """A client that is made elsewhere has botocore's budget: 60 s, five times."""
     root = Path(chalicelib.__file__).parent
     makers = {path.name for path in root.rglob("*.py") if ".client(" in path.read_text()}
     assert makers == {"clients.py"}

@@ -1,4 +1,5 @@
-"""Where issuers publish their keys: one suite over memory and real HTTPS, and what only a network can do."""
+"""Test how keys are read from where issuers publish them. One suite runs over memory and real HTTPS, and further tests
+show what only a network can do."""
 
 import http.server
 import socket
@@ -24,11 +25,11 @@ Respond = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 @dataclass
 class Issuer:
-    """A server that does as it is told, by path."""
+    """A server that answers each path as the test tells it to."""
 
     url: str
     paths: dict[str, Respond] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
     def serve(self, path: str, body: bytes = b"", status: int = 200, **headers: str) -> str:
         def respond(handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -53,7 +54,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def _server(issuer: Issuer, tls: ssl.SSLContext | None) -> QuietServer:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            issuer.asked.append(self.path)
+            issuer.requested.append(self.path)
             issuer.paths[self.path](self)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
@@ -68,14 +69,14 @@ def _server(issuer: Issuer, tls: ssl.SSLContext | None) -> QuietServer:
 
 @pytest.fixture
 def issuer(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
-    """One whose certificate is trusted."""
+    """Yield an issuer whose certificate is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    made = Issuer("")
+    issuer = Issuer("")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
-    server = _server(made, context)
-    made.url = f"https://127.0.0.1:{server.server_address[1]}"
-    yield made
+    server = _server(issuer, context)
+    issuer.url = f"https://127.0.0.1:{server.server_address[1]}"
+    yield issuer
     server.shutdown()
     server.server_close()
 
@@ -90,7 +91,7 @@ def source() -> HttpsKeySource:
 
 @pytest.fixture(params=["memory", "https"])
 def published(request: pytest.FixtureRequest, issuer: Issuer, source: HttpsKeySource) -> tuple[KeySource, str]:
-    """A source, and the URL at which b"keys" is published."""
+    """Return a source, and the URL at which b"keys" is published."""
     if request.param == "memory":
         return MemoryKeySource({f"{issuer.url}/keys": lambda: b"keys"}), f"{issuer.url}/keys"
     issuer.serve("/missing", b"no", 404)
@@ -118,7 +119,7 @@ def test_a_redirection_is_not_followed(source: HttpsKeySource, issuer: Issuer, s
     url = issuer.serve("/keys", b"", status, Location=elsewhere)
     with pytest.raises(Permanent, match=str(status)):
         source.fetch(url)
-    assert issuer.asked == ["/keys"]
+    assert issuer.requested == ["/keys"]
 
 
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 403, 404, 429, 500, 503])
@@ -159,7 +160,7 @@ def test_a_small_answer_that_unpacks_to_a_huge_one_stays_small(source: HttpsKeyS
 
 @pytest.mark.parametrize("before", ["anything", "the body", "its end"])
 def test_an_issuer_that_takes_its_time(source: HttpsKeySource, issuer: Issuer, before: str) -> None:
-    """It stops, or sends a byte now and then."""
+    """The issuer stops, or sends a byte now and then."""
     over = threading.Event()
 
     def slow(handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -196,10 +197,10 @@ def test_an_issuer_that_hangs_up(source: HttpsKeySource, issuer: Issuer) -> None
 
 
 def test_nobody_listens(source: HttpsKeySource) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
         with pytest.raises(Retry):
-            source.fetch(f"https://127.0.0.1:{taken.getsockname()[1]}/keys")
+            source.fetch(f"https://127.0.0.1:{bound.getsockname()[1]}/keys")
 
 
 def test_a_name_that_there_is_not(source: HttpsKeySource) -> None:
@@ -211,19 +212,19 @@ def test_a_certificate_that_nobody_trusts(issuer: Issuer, monkeypatch: pytest.Mo
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(Retry, match="CERTIFICATE_VERIFY_FAILED"):
         HttpsKeySource(timeout_s=TIMEOUT_S).fetch(issuer.serve("/keys", b"keys"))
-    assert issuer.asked == []
+    assert issuer.requested == []
 
 
 def test_a_certificate_of_another_name(source: HttpsKeySource, issuer: Issuer) -> None:
     url = issuer.serve("/keys", b"keys").replace("127.0.0.1", "localhost")
     with pytest.raises(Retry, match="CERTIFICATE_VERIFY_FAILED"):
         source.fetch(url)
-    assert issuer.asked == []
+    assert issuer.requested == []
 
 
 @pytest.mark.parametrize("scheme", ["http", "HTTP", "file", "ftp", ""])
 def test_only_https(source: HttpsKeySource, scheme: str) -> None:
-    """Also on this machine: there is no exception that anybody could be tricked into."""
+    """This holds on this machine too: there is no exception that somebody could abuse."""
     plain = Issuer("")
     server = _server(plain, None)
     plain.serve("/keys", b"keys")
@@ -231,4 +232,4 @@ def test_only_https(source: HttpsKeySource, scheme: str) -> None:
         source.fetch(f"{scheme}://127.0.0.1:{server.server_address[1]}/keys")
     server.shutdown()
     server.server_close()
-    assert plain.asked == []
+    assert plain.requested == []

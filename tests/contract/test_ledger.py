@@ -1,4 +1,5 @@
-"""The Ledger contract, over memory, and over DynamoDB as moto, ministack and AWS's own DynamoDB Local understand it."""
+"""Test the Ledger contract over memory, and over DynamoDB as moto, ministack and AWS's own DynamoDB Local understand
+it."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +12,11 @@ import pytest
 
 from chalicelib.core import ids
 from chalicelib.core.errors import BadRequest, ErrorCode
+from chalicelib.core.jobs import JobKind
 from chalicelib.core.leases import LeasePhase, Observation, RegionHeartbeat
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import (
-    JobKind,
-)
+from chalicelib.core.permits import Permit, PermitRequest, SemaphoreState
 from chalicelib.core.progress import PlanProgress
-from chalicelib.core.slots import Slot, SlotPool, Waiter
 from chalicelib.core.webhooks import WebhookHealth
 from chalicelib.ports import DeliveryLock
 from local.gateway.process import free_port
@@ -33,7 +32,7 @@ Factory = Callable[[], AbstractContextManager[Subject]]
 
 @pytest.fixture(scope="module", params=["memory", "moto", "ministack", "dynamodb-local", *aws.PARAMS])
 def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
-    """Starts the server, once; gives what makes an empty table."""
+    """Start the server once. Yield a function that makes an empty table."""
     if request.param == "memory":
         yield memory
     elif request.param == "moto":
@@ -81,34 +80,34 @@ def test_a_job(ledger: Subject) -> None:
 
 
 def test_a_job_that_both_regions_put(ledger: Subject) -> None:
-    """The same item whoever writes it."""
+    """Both Regions put the same item."""
     ledger.west.put_job(spec("token"))
     ledger.east.put_job(spec("token"))
-    assert [found.job_id for found, _ in ledger.west.list_jobs("acme", None, 10).jobs] == [JOB]
+    assert [job.job_id for job, _ in ledger.west.list_jobs("acme", None, 10).jobs] == [JOB]
 
 
 def test_everything_of_a_job(ledger: Subject) -> None:
-    plan = PlanProgress(JOB, "r", WEST, links=3, rows=2500, bytes=10**15, closed=True, forked=True)
-    seen = Observation(JOB, "r-000001", EAST, "1:7", 1_800_000_000_000)
+    plan = PlanProgress(JOB, "r", WEST, entries=3, rows=2500, bytes=10**15, closed=True, is_split=True)
+    observation = Observation(JOB, "r-000001", EAST, "1:7", 1_800_000_000_000)
     ledger.west.put_job(spec("token"))
     ledger.west.put_lease(lease(JOB))
     ledger.west.put_plan(plan)
-    ledger.east.put_observation(seen)
+    ledger.east.put_observation(observation)
     ledger.west.put_terminal(spec("token"), terminal(JOB), WEST)
     items = ledger.west.job_items(JOB)
     assert items.spec == spec("token")
     assert items.leases == (lease(JOB),)
     assert items.plans == (plan,)
-    assert items.observations == (seen,)
+    assert items.observations == (observation,)
     assert items.terminal == terminal(JOB)
 
 
 def test_another_jobs_items_are_not_seen(ledger: Subject) -> None:
-    other = ids.job_id("acme", "other", EAST)
+    other_id = ids.job_id("acme", "other", EAST)
     ledger.west.put_job(spec("other"))
-    ledger.west.put_lease(lease(other))
-    ledger.west.put_observation(Observation(other, "r-000001", WEST, "1:7", 1))
-    ledger.west.put_plan(PlanProgress(other, "r", WEST, 1, 1, 1, closed=False))
+    ledger.west.put_lease(lease(other_id))
+    ledger.west.put_observation(Observation(other_id, "r-000001", WEST, "1:7", 1))
+    ledger.west.put_plan(PlanProgress(other_id, "r", WEST, 1, 1, 1, closed=False))
     items = ledger.west.job_items(JOB)
     assert (items.spec, items.leases, items.observations, items.plans) == (None, (), (), ())
     assert ledger.west.get_leases(JOB, "r-000001") == []
@@ -121,63 +120,63 @@ def test_a_put_replaces(ledger: Subject) -> None:
         ledger.west.put_observation(Observation(JOB, "s", WEST, f"1:{beat}", beat))
         ledger.west.put_plan(PlanProgress(JOB, "r", WEST, beat, beat, beat, closed=beat == 3))
     items = ledger.west.job_items(JOB)
-    assert [found.heartbeat for found in items.leases] == [3]
-    assert [found.fingerprint for found in items.observations] == ["1:3"]
-    assert [found.links for found in items.plans] == [3]
+    assert [item.heartbeat for item in items.leases] == [3]
+    assert [item.fingerprint for item in items.observations] == ["1:3"]
+    assert [item.entries for item in items.plans] == [3]
 
 
 def test_a_worker_that_was_asleep_does_not_replace_its_successors_word(ledger: Subject) -> None:
-    second = lease(JOB, epoch=2, heartbeat=1)
-    for late in (second, lease(JOB, epoch=1, heartbeat=900), lease(JOB, epoch=2, heartbeat=0)):
+    successor = lease(JOB, epoch=2, heartbeat=1)
+    for late in (successor, lease(JOB, epoch=1, heartbeat=900), lease(JOB, epoch=2, heartbeat=0)):
         ledger.west.put_lease(late)
-        assert ledger.west.get_leases(JOB, "r-000001") == [second]
+        assert ledger.west.get_leases(JOB, "r-000001") == [successor]
     released = lease(JOB, epoch=2, heartbeat=2, phase=LeasePhase.RELEASED)
-    done = lease(JOB, epoch=0, heartbeat=0, phase=LeasePhase.DONE)
-    for newer in (released, done):
+    finished = lease(JOB, epoch=0, heartbeat=0, phase=LeasePhase.DONE)
+    for newer in (released, finished):
         ledger.west.put_lease(newer)
         assert ledger.west.get_leases(JOB, "r-000001") == [newer]
     ledger.west.put_lease(lease(JOB, epoch=3, heartbeat=1))
-    ledger.west.put_lease(done)
-    assert ledger.west.get_leases(JOB, "r-000001") == [done]
+    ledger.west.put_lease(finished)
+    assert ledger.west.get_leases(JOB, "r-000001") == [finished]
 
 
 def test_a_splitter_that_was_asleep_does_not_take_the_plan_back(ledger: Subject) -> None:
-    first, last = (PlanProgress(JOB, "r", WEST, links, links, 1, closed=links == 5) for links in (4, 5))
-    for plan in (first, last, first, replace(last, closed=False), last):
+    earlier, final = (PlanProgress(JOB, "r", WEST, entries, entries, 1, closed=entries == 5) for entries in (4, 5))
+    for plan in (earlier, final, earlier, replace(final, closed=False), final):
         ledger.west.put_plan(plan)
-    assert ledger.west.job_items(JOB).plans == (last,)
+    assert ledger.west.job_items(JOB).plans == (final,)
 
 
 def test_each_region_has_its_own_items(ledger: Subject) -> None:
-    """Nobody overwrites what the other Region wrote."""
+    """Neither Region overwrites an item of the other Region."""
     for region, side in ((WEST, ledger.west), (EAST, ledger.east)):
         side.put_lease(lease(JOB, region=region, worker=region))
         side.put_observation(Observation(JOB, "r-000001", region, region, 1))
         side.put_plan(PlanProgress(JOB, "r", region, 1, 1, 1, closed=False))
         side.put_terminal(spec("token"), terminal(JOB), region)
     items = ledger.west.job_items(JOB)
-    assert {found.worker for found in items.leases} == {EAST, WEST}
-    assert {found.fingerprint for found in items.observations} == {EAST, WEST}
-    assert {found.region for found in items.plans} == {EAST, WEST}
+    assert {item.worker for item in items.leases} == {EAST, WEST}
+    assert {item.fingerprint for item in items.observations} == {EAST, WEST}
+    assert {item.region for item in items.plans} == {EAST, WEST}
     assert items.terminal == terminal(JOB)
-    assert {found.worker for found in ledger.east.get_leases(JOB, "r-000001")} == {EAST, WEST}
+    assert {item.worker for item in ledger.east.get_leases(JOB, "r-000001")} == {EAST, WEST}
     west = ledger.east.get_observation(JOB, "r-000001", WEST)
     assert west is not None
     assert west.fingerprint == WEST
 
 
 def test_leases_of_one_partition(ledger: Subject) -> None:
-    for part in ("r-000001", "r-000010", "r-000002", "r0-000001", "r01-000001"):
-        ledger.west.put_lease(lease(JOB, part))
-    assert [found.part for found in ledger.west.get_leases(JOB, "r-000001")] == ["r-000001"]
-    assert [found.part for found in ledger.west.get_leases(JOB, "r0-000001")] == ["r0-000001"]
+    for partition_id in ("r-000001", "r-000010", "r-000002", "r0-000001", "r01-000001"):
+        ledger.west.put_lease(lease(JOB, partition_id))
+    assert [lease_item.partition_id for lease_item in ledger.west.get_leases(JOB, "r-000001")] == ["r-000001"]
+    assert [lease_item.partition_id for lease_item in ledger.west.get_leases(JOB, "r0-000001")] == ["r0-000001"]
     assert ledger.west.get_leases(JOB, "r-00000") == []
     assert len(ledger.west.job_items(JOB).leases) == 5
 
 
 def test_observations_of_things_that_are_no_partition(ledger: Subject) -> None:
-    for job_id, subject, seen in (("sweep", EAST, ""), (JOB, "job", "3/5/2"), ("sweep", WEST, "job-x")):
-        observation = Observation(job_id, subject, WEST, seen, 1)
+    for job_id, subject, fingerprint in (("sweep", EAST, ""), (JOB, "job", "3/5/2"), ("sweep", WEST, "job-x")):
+        observation = Observation(job_id, subject, WEST, fingerprint, 1)
         ledger.west.put_observation(observation)
         assert ledger.west.get_observation(job_id, subject, WEST) == observation
 
@@ -191,16 +190,18 @@ def test_no_more_items_than_asked_for(ledger: Subject, limit: int, truncated: bo
         ledger.west.put_plan(PlanProgress(JOB, f"r{n}", WEST, 1, 1, 1, closed=True))
     ledger.west.put_observation(Observation(JOB, "job", WEST, "x", 1))
     items = ledger.west.job_items(JOB, limit)
-    found = [*items.leases, *items.observations, *items.plans, *filter(None, (items.spec, items.terminal))]
-    assert len(found) == min(limit, 7)
+    all_items = [*items.leases, *items.observations, *items.plans, *filter(None, (items.spec, items.terminal))]
+    assert len(all_items) == min(limit, 7)
     assert items.truncated is truncated
 
 
 def test_more_than_a_megabyte_of_items(ledger: Subject) -> None:
-    """DynamoDB ends a page there; nobody must take it for all."""
+    """DynamoDB ends a page after a megabyte. The ledger must not take that page for all items."""
     for n in range(30):
         ledger.west.put_lease(lease(JOB, f"r-{n:06d}", worker="w" * 50_000))
-    assert [found.part for found in ledger.west.job_items(JOB).leases] == [f"r-{n:06d}" for n in range(30)]
+    assert [lease_item.partition_id for lease_item in ledger.west.job_items(JOB).leases] == [
+        f"r-{n:06d}" for n in range(30)
+    ]
     assert not ledger.west.job_items(JOB, 30).truncated
     assert ledger.west.job_items(JOB, 29).truncated
 
@@ -209,11 +210,11 @@ def test_more_than_a_megabyte_of_items(ledger: Subject) -> None:
 
 
 def listed(side: Subject, tenant: str = "acme", limit: int = 10) -> list[list[str]]:
-    """All pages."""
+    """Return the job ids of all pages, each page a list."""
     pages, cursor = [], None
     while True:
         page = side.east.list_jobs(tenant, cursor, limit)
-        pages.append([found.job_id for found, _ in page.jobs])
+        pages.append([job.job_id for job, _ in page.jobs])
         cursor = page.cursor
         if cursor is None:
             return pages
@@ -232,12 +233,12 @@ def test_jobs_newest_first(ledger: Subject) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
 def test_pages_hold_each_job_once(ledger: Subject, limit: int) -> None:
-    made = [spec(f"t{n}", 100 + n // 2) for n in range(5)]
-    for one in made:
-        ledger.west.put_job(one)
+    specs = [spec(f"t{n}", 100 + n // 2) for n in range(5)]
+    for job in specs:
+        ledger.west.put_job(job)
     pages = listed(ledger, limit=limit)
     flat = [job_id for page in pages for job_id in page]
-    assert sorted(flat) == sorted(one.job_id for one in made)
+    assert sorted(flat) == sorted(job.job_id for job in specs)
     assert len(flat) == 5
     assert all(0 < len(page) <= limit for page in pages), "no empty page at the end either"
 
@@ -245,10 +246,10 @@ def test_pages_hold_each_job_once(ledger: Subject, limit: int) -> None:
 def test_jobs_made_meanwhile_do_not_disturb_the_paging(ledger: Subject) -> None:
     for n in range(4):
         ledger.west.put_job(spec(f"t{n}", 100 + n))
-    first = ledger.west.list_jobs("acme", None, 2)
+    first_page = ledger.west.list_jobs("acme", None, 2)
     ledger.west.put_job(spec("new", 200))
-    second = ledger.west.list_jobs("acme", first.cursor, 2)
-    assert [found.created_ms for found, _ in (*first.jobs, *second.jobs)] == [103, 102, 101, 100]
+    second_page = ledger.west.list_jobs("acme", first_page.cursor, 2)
+    assert [job.created_ms for job, _ in (*first_page.jobs, *second_page.jobs)] == [103, 102, 101, 100]
 
 
 def test_tenants_do_not_see_each_other(ledger: Subject) -> None:
@@ -263,7 +264,7 @@ def test_a_cursor_does_not_lead_to_another_tenant(ledger: Subject) -> None:
         ledger.west.put_job(spec(f"t{n}", 100 + n))
         ledger.west.put_job(spec(f"t{n}", 100 + n, tenant="other"))
     cursor = ledger.west.list_jobs("acme", None, 1).cursor
-    theirs = {found.tenant for found, _ in ledger.west.list_jobs("other", cursor, 10).jobs}
+    theirs = {job.tenant for job, _ in ledger.west.list_jobs("other", cursor, 10).jobs}
     assert theirs <= {"other"}
 
 
@@ -276,15 +277,15 @@ def test_jobs_of_feeds_are_not_listed(ledger: Subject) -> None:
 def test_a_list_shows_how_jobs_ended(ledger: Subject) -> None:
     for n in range(3):
         ledger.west.put_job(spec(f"t{n}", n))
-    first, last = ids.job_id("acme", "t0", EAST), ids.job_id("acme", "t2", EAST)
-    ledger.west.put_terminal(spec("t0"), terminal(first), WEST)
-    ledger.east.put_terminal(spec("t2"), terminal(last), EAST)
+    first_id, last_id = ids.job_id("acme", "t0", EAST), ids.job_id("acme", "t2", EAST)
+    ledger.west.put_terminal(spec("t0"), terminal(first_id), WEST)
+    ledger.east.put_terminal(spec("t2"), terminal(last_id), EAST)
     jobs = ledger.west.list_jobs("acme", None, 10).jobs
-    assert [end.job_id if end else None for _, end in jobs] == [last, None, first]
+    assert [end.job_id if end else None for _, end in jobs] == [last_id, None, first_id]
 
 
 def test_a_list_of_many_jobs(ledger: Subject) -> None:
-    """A page may hold fewer than asked for; the cursor alone says whether it is the last."""
+    """A page may hold fewer jobs than the limit. The cursor alone says whether a page is the last."""
     for n in range(120):
         ledger.west.put_job(spec(f"t{n}", n))
     pages = listed(ledger, limit=1000)
@@ -325,17 +326,17 @@ def test_no_deliveries(ledger: Subject) -> None:
 
 
 def test_versions_and_regions_side_by_side(ledger: Subject) -> None:
-    made = [delivery("k", pin, region) for pin in ("v1", "v2", "e@1800000000000") for region in (EAST, WEST)]
-    for one in made:
-        ledger.west.put_deliveries([one])
-    found = ledger.west.get_deliveries("feed", "k")
-    assert sorted(found, key=str) == sorted(made, key=str)
+    deliveries = [delivery("k", pin, region) for pin in ("v1", "v2", "e@1800000000000") for region in (EAST, WEST)]
+    for noted in deliveries:
+        ledger.west.put_deliveries([noted])
+    stored = ledger.west.get_deliveries("feed", "k")
+    assert sorted(stored, key=str) == sorted(deliveries, key=str)
 
 
 def test_a_later_delivery_replaces(ledger: Subject) -> None:
     ledger.west.put_deliveries([delivery("k", status=DeliveryStatus.QUEUED)])
     ledger.west.put_deliveries([delivery("k", status=DeliveryStatus.VERIFIED)])
-    assert [one.status for one in ledger.west.get_deliveries("feed", "k")] == [DeliveryStatus.VERIFIED]
+    assert [noted.status for noted in ledger.west.get_deliveries("feed", "k")] == [DeliveryStatus.VERIFIED]
 
 
 @pytest.mark.parametrize("size", [24, 25, 26, 51])
@@ -348,8 +349,8 @@ def test_many_deliveries_at_once(ledger: Subject, size: int) -> None:
 def test_the_same_delivery_twice_in_a_batch(ledger: Subject) -> None:
     """DynamoDB refuses a batch that puts one item twice. The last one counts."""
     many = [delivery(f"k{n}") for n in range(30)]
-    ledger.west.put_deliveries([*many, *(replace(one, detail="again") for one in many)])
-    assert {ledger.west.get_deliveries("feed", one.key)[0].detail for one in many} == {"again"}
+    ledger.west.put_deliveries([*many, *(replace(noted, detail="again") for noted in many)])
+    assert {ledger.west.get_deliveries("feed", noted.key)[0].detail for noted in many} == {"again"}
 
 
 # --- region heartbeats --------------------------------------------------------------------------------------------
@@ -357,15 +358,15 @@ def test_the_same_delivery_twice_in_a_batch(ledger: Subject) -> None:
 
 def test_requests_are_counted_by_tenant_region_and_window(ledger: Subject) -> None:
     assert [ledger.west.count_request("acme", WEST, 60_000) for _ in range(3)] == [1, 2, 3]
-    others = (("acme", EAST, 60_000), ("acme", WEST, 120_000), ("acme#", WEST, 60_000), ("acm", WEST, 60_000))
-    assert [ledger.west.count_request(*other) for other in others] == [1, 1, 1, 1]
+    other_windows = (("acme", EAST, 60_000), ("acme", WEST, 120_000), ("acme#", WEST, 60_000), ("acm", WEST, 60_000))
+    assert [ledger.west.count_request(*window) for window in other_windows] == [1, 1, 1, 1]
     assert ledger.east.count_request("acme", EAST, 60_000) == 2
     assert ledger.west.count_request("acme", WEST, 60_000) == 4
 
 
 def test_requests_at_once_are_each_counted(ledger: Subject, request: pytest.FixtureRequest) -> None:
     if request.node.callspec.params["table"] == "moto":
-        # Not a strict xfail, since it is a race that moto mostly wins.
+        # This is no strict xfail, since it is a race that moto mostly wins.
         pytest.skip("moto reads and writes an item without a lock: of two ADDs at once one may be lost")
     with ThreadPoolExecutor(8) as pool:
         counted = list(pool.map(lambda _: ledger.west.count_request("acme", WEST, 0), range(200)))
@@ -389,23 +390,23 @@ def test_region_heartbeats(ledger: Subject) -> None:
 
 def test_webhook_health(ledger: Subject) -> None:
     assert list(ledger.west.get_webhook_health("acme", "hook")) == []
-    first = WebhookHealth("acme", "hook", WEST, failure_ms=10, failure="answered 500", failures=1)
-    later = WebhookHealth("acme", "hook", WEST, success_ms=20, failure_ms=10, failure="answered 500")
-    far = WebhookHealth("acme", "hook", EAST, success_ms=15)
-    ledger.west.put_webhook_health(first)
-    ledger.west.put_webhook_health(later)
-    ledger.east.put_webhook_health(far)
-    assert list(ledger.west.get_webhook_health("acme", "hook")) == [far, later]
+    failing = WebhookHealth("acme", "hook", WEST, failure_ms=10, failure="answered 500", failures=1)
+    recovered = WebhookHealth("acme", "hook", WEST, success_ms=20, failure_ms=10, failure="answered 500")
+    of_east = WebhookHealth("acme", "hook", EAST, success_ms=15)
+    ledger.west.put_webhook_health(failing)
+    ledger.west.put_webhook_health(recovered)
+    ledger.east.put_webhook_health(of_east)
+    assert list(ledger.west.get_webhook_health("acme", "hook")) == [of_east, recovered]
 
 
 def test_webhook_health_is_each_webhooks_own(ledger: Subject) -> None:
-    """Whatever tenants and webhooks are called."""
+    """The health of one webhook is not mixed with another's, whatever tenants and webhooks are called."""
     names = [("acme", "hook"), ("acme", "hook.2"), ("acme#hook", "x"), ("acme#", "hook"), ("a", "cme#hook")]
     for tenant, webhook in names:
         ledger.west.put_webhook_health(WebhookHealth(tenant, webhook, WEST, success_ms=1))
     for tenant, webhook in names:
-        [found] = ledger.east.get_webhook_health(tenant, webhook)
-        assert (found.tenant, found.webhook) == (tenant, webhook)
+        [health] = ledger.east.get_webhook_health(tenant, webhook)
+        assert (health.tenant, health.webhook) == (tenant, webhook)
 
 
 # --- a version that is being delivered ----------------------------------------------------------------------------
@@ -432,8 +433,8 @@ def test_a_holder_has_the_answer_of_its_first_request_renews_its_lock_and_gives_
 
 
 def test_versions_and_regions_are_locked_each_by_itself(ledger: Subject) -> None:
-    for one in (lock(), lock("n-2", pin="v2"), lock("n-3", region=EAST)):
-        assert ledger.west.lock_delivery(one, 1_000)
+    for delivery_lock in (lock(), lock("n-2", pin="v2"), lock("n-3", region=EAST)):
+        assert ledger.west.lock_delivery(delivery_lock, 1_000)
 
 
 def test_a_lock_is_no_delivery(ledger: Subject) -> None:
@@ -448,94 +449,99 @@ def test_one_of_many_gets_the_lock(ledger: Subject, request: pytest.FixtureReque
     if request.node.callspec.params["table"] == "moto":
         pytest.skip("moto judges a condition and writes without a lock: of two puts at once both may hold")
     with ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(lambda n: ledger.west.lock_delivery(lock(f"n-{n}"), 1_000), range(8)))
-    assert sorted(got) == [False] * 7 + [True]
+        locked = list(pool.map(lambda n: ledger.west.lock_delivery(lock(f"n-{n}"), 1_000), range(8)))
+    assert sorted(locked) == [False] * 7 + [True]
 
 
-# --- slots --------------------------------------------------------------------------------------------------------
+# --- permits ------------------------------------------------------------------------------------------------------
 
 
-def slot(number: int = 1, holder: str = "n-1", region: str = WEST, pool: str = "tenant#acme") -> Slot:
-    return Slot(region, pool, number, holder, JOB, 4, 1_800_000_000_000)
+def permit(number: int = 1, holder: str = "n-1", region: str = WEST, semaphore: str = "tenant#acme") -> Permit:
+    return Permit(region, semaphore, number, holder, JOB, 4, 1_800_000_000_000)
 
 
-def test_a_pool_nobody_has_used(ledger: Subject) -> None:
-    assert ledger.west.get_slots(WEST, "tenant#acme") == SlotPool()
+def test_a_semaphore_nobody_has_used(ledger: Subject) -> None:
+    assert ledger.west.get_semaphore(WEST, "tenant#acme") == SemaphoreState()
 
 
-def test_a_slot_is_one_holders(ledger: Subject) -> None:
-    """Two that saw the same: the first has it."""
-    assert ledger.west.swap_slot(slot(), "")
-    assert not ledger.west.swap_slot(slot(holder="n-2"), "")
-    assert not ledger.west.swap_slot(slot(holder="n-2"), "n-3")
-    assert ledger.west.get_slots(WEST, "tenant#acme").slots == (slot(),)
+def test_a_permit_is_one_holders(ledger: Subject) -> None:
+    """Two workers saw the same state, and the first one gets the permit."""
+    assert ledger.west.swap_permit(permit(), "")
+    assert not ledger.west.swap_permit(permit(holder="n-2"), "")
+    assert not ledger.west.swap_permit(permit(holder="n-2"), "n-3")
+    assert ledger.west.get_semaphore(WEST, "tenant#acme").permits == (permit(),)
 
 
 def test_the_same_request_twice_has_the_answer_of_the_first(ledger: Subject) -> None:
-    """The SDK repeats it when the first one's answer is lost."""
+    """The SDK repeats a request when its answer is lost."""
     for _ in range(2):
-        assert ledger.west.swap_slot(slot(), "")
+        assert ledger.west.swap_permit(permit(), "")
     for _ in range(2):
-        assert ledger.west.swap_slot(replace(slot(), holder="", until_ms=0), "n-1")
-    assert ledger.west.get_slots(WEST, "tenant#acme").slots == (replace(slot(), holder="", until_ms=0),)
+        assert ledger.west.swap_permit(replace(permit(), holder="", until_ms=0), "n-1")
+    assert ledger.west.get_semaphore(WEST, "tenant#acme").permits == (replace(permit(), holder="", until_ms=0),)
 
 
-def test_a_slot_is_renewed_freed_and_taken_by_the_next(ledger: Subject) -> None:
-    free = replace(slot(), holder="", until_ms=0)
-    assert ledger.west.swap_slot(slot(), "")
-    assert ledger.west.swap_slot(replace(slot(), until_ms=5), "n-1")
-    assert ledger.west.swap_slot(free, "n-1")
-    assert ledger.west.swap_slot(slot(holder="n-2"), "")
-    # What the one before says now comes too late.
-    assert not ledger.west.swap_slot(replace(slot(), until_ms=9), "n-1")
-    assert not ledger.west.swap_slot(free, "n-1")
-    assert ledger.west.get_slots(WEST, "tenant#acme").slots == (slot(holder="n-2"),)
+def test_a_permit_is_renewed_freed_and_taken_by_the_next(ledger: Subject) -> None:
+    free = replace(permit(), holder="", until_ms=0)
+    assert ledger.west.swap_permit(permit(), "")
+    assert ledger.west.swap_permit(replace(permit(), until_ms=5), "n-1")
+    assert ledger.west.swap_permit(free, "n-1")
+    assert ledger.west.swap_permit(permit(holder="n-2"), "")
+    # The requests of the former holder come too late now.
+    assert not ledger.west.swap_permit(replace(permit(), until_ms=9), "n-1")
+    assert not ledger.west.swap_permit(free, "n-1")
+    assert ledger.west.get_semaphore(WEST, "tenant#acme").permits == (permit(holder="n-2"),)
 
 
-def test_an_expired_slot_is_taken_from_its_holder(ledger: Subject) -> None:
-    assert ledger.west.swap_slot(slot(), "")
-    assert ledger.west.swap_slot(slot(holder="n-2"), "n-1")
-    assert not ledger.west.swap_slot(slot(holder="n-3"), "n-1"), "who comes second has seen what is no more"
+def test_an_expired_permit_is_taken_from_its_holder(ledger: Subject) -> None:
+    assert ledger.west.swap_permit(permit(), "")
+    assert ledger.west.swap_permit(permit(holder="n-2"), "n-1")
+    assert not ledger.west.swap_permit(permit(holder="n-3"), "n-1"), "who comes second has seen what is no more"
 
 
 def test_pools_and_regions_are_apart(ledger: Subject) -> None:
-    other, theirs = slot(pool="tenant#acme2"), slot(region=EAST, holder="n-9")
-    for one in (slot(), slot(2), other):
-        assert ledger.west.swap_slot(one, "")
-    assert ledger.east.swap_slot(theirs, "")
-    assert ledger.west.get_slots(WEST, "tenant#acme").slots == (slot(), slot(2))
-    assert ledger.west.get_slots(WEST, "tenant#acme2").slots == (other,)
-    assert ledger.east.get_slots(EAST, "tenant#acme").slots == (theirs,)
+    other_tenants, of_east = permit(semaphore="tenant#acme2"), permit(region=EAST, holder="n-9")
+    for west_permit in (permit(), permit(2), other_tenants):
+        assert ledger.west.swap_permit(west_permit, "")
+    assert ledger.east.swap_permit(of_east, "")
+    assert ledger.west.get_semaphore(WEST, "tenant#acme").permits == (permit(), permit(2))
+    assert ledger.west.get_semaphore(WEST, "tenant#acme2").permits == (other_tenants,)
+    assert ledger.east.get_semaphore(EAST, "tenant#acme").permits == (of_east,)
 
 
 def test_who_waits(ledger: Subject) -> None:
-    first = Waiter(WEST, "tenant#acme", JOB, 4, 1_800_000_000_000)
-    ledger.west.put_waiter(first)
-    ledger.west.put_waiter(replace(first, until_ms=1_800_000_005_000))
-    assert ledger.west.swap_slot(slot(), "")
-    there = ledger.west.get_slots(WEST, "tenant#acme")
-    assert there == SlotPool((slot(),), (replace(first, until_ms=1_800_000_005_000),))
+    request = PermitRequest(WEST, "tenant#acme", JOB, 4, 1_800_000_000_000)
+    ledger.west.put_permit_request(request)
+    ledger.west.put_permit_request(replace(request, until_ms=1_800_000_005_000))
+    assert ledger.west.swap_permit(permit(), "")
+    state = ledger.west.get_semaphore(WEST, "tenant#acme")
+    assert state == SemaphoreState((permit(),), (replace(request, until_ms=1_800_000_005_000),))
 
 
 def test_any_number_of_jobs_wait_in_few_items(ledger: Subject) -> None:
     for number in range(100):
-        ledger.west.put_waiter(Waiter(WEST, "p", f"job-{number}", 4, number))
-    waiters = ledger.west.get_slots(WEST, "p").waiters
-    assert 32 <= len(waiters) <= 100
-    assert len({waiter.job_id for waiter in waiters}) == len(waiters)
+        ledger.west.put_permit_request(PermitRequest(WEST, "p", f"job-{number}", 4, number))
+    requests = ledger.west.get_semaphore(WEST, "p").requests
+    assert 32 <= len(requests) <= 100
+    assert len({permit_request.job_id for permit_request in requests}) == len(requests)
 
 
 # --- deliveries of a feed -----------------------------------------------------------------------------------------
 
 
-def all_said(
+def list_pages(
     side: Subject, since_ms: int = 0, until_ms: int = 10**13, limit: int = 10, feed: str = "feed"
 ) -> list[Any]:
-    """(key, pin, Region) of all pages, each page a list."""
+    """Return the (key, pin, Region) of all pages, each page a list."""
     pages, cursor = [], None
     while True:
         page = side.east.list_deliveries(feed, since_ms, until_ms, cursor, limit)
-        pages.append([(said.delivery.key, said.delivery.pin, said.delivery.region) for said in page.said])
+        pages.append(
+            [
+                (listed_delivery.delivery.key, listed_delivery.delivery.pin, listed_delivery.delivery.region)
+                for listed_delivery in page.said
+            ]
+        )
         cursor = page.cursor
         if cursor is None:
             return pages
@@ -545,17 +551,17 @@ def test_a_feeds_deliveries_the_newest_first(ledger: Subject) -> None:
     ledger.west.put_deliveries([delivery(f"k{n}", at_ms=100 - n) for n in range(5)])
     ledger.west.put_deliveries([delivery("k0", feed_id="feed2", at_ms=1000)])
     names = [(f"k{n}", "v1", WEST) for n in range(5)]
-    assert all_said(ledger) == [names]
-    assert all_said(ledger, limit=5) == [names]
-    assert all_said(ledger, limit=2) == [names[:2], names[2:4], names[4:]]
-    assert all_said(ledger, feed="fee") == [[]]
+    assert list_pages(ledger) == [names]
+    assert list_pages(ledger, limit=5) == [names]
+    assert list_pages(ledger, limit=2) == [names[:2], names[2:4], names[4:]]
+    assert list_pages(ledger, feed="fee") == [[]]
 
 
 def test_deliveries_of_one_moment_are_all_there(ledger: Subject) -> None:
     """The same bytes, dropped at the same time under many names, have one pin."""
     ledger.west.put_deliveries([delivery(key, at_ms=7) for key in [*LONG_KEYS, "a", "b"]])
-    found = [key for page in all_said(ledger, limit=3) for key, _, _ in page]
-    assert sorted(found) == sorted([*LONG_KEYS, "a", "b"])
+    keys = [key for page in list_pages(ledger, limit=3) for key, _, _ in page]
+    assert sorted(keys) == sorted([*LONG_KEYS, "a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -564,25 +570,28 @@ def test_deliveries_of_one_moment_are_all_there(ledger: Subject) -> None:
 )
 def test_deliveries_between_two_times(ledger: Subject, since_ms: int, until_ms: int, expected: list[int]) -> None:
     ledger.west.put_deliveries([delivery(str(n), at_ms=n) for n in range(1, 5)])
-    [page] = all_said(ledger, since_ms, until_ms)
+    [page] = list_pages(ledger, since_ms, until_ms)
     assert [int(key) for key, _, _ in page] == expected
 
 
 def test_what_all_regions_say_by_now_of_what_one_of_them_said(ledger: Subject) -> None:
-    there = [delivery("k", region=WEST, at_ms=1), delivery("k", region=EAST, status=DeliveryStatus.VERIFIED, at_ms=2)]
-    other = delivery("k", pin="v2", region=WEST, at_ms=3)
-    ledger.west.put_deliveries([there[0], other])
-    ledger.east.put_deliveries([there[1]])
+    deliveries = [
+        delivery("k", region=WEST, at_ms=1),
+        delivery("k", region=EAST, status=DeliveryStatus.VERIFIED, at_ms=2),
+    ]
+    other_version = delivery("k", pin="v2", region=WEST, at_ms=3)
+    ledger.west.put_deliveries([deliveries[0], other_version])
+    ledger.east.put_deliveries([deliveries[1]])
     page = ledger.west.list_deliveries("feed", 0, 10, None, 10)
-    assert [said.delivery for said in page.said] == [other, *reversed(there)]
-    assert [sorted(d.region for d in said.now) for said in page.said] == [[WEST], [EAST, WEST], [EAST, WEST]]
-    assert {d for said in page.said[1:] for d in said.now} == set(there)
+    assert [entry.delivery for entry in page.said] == [other_version, *reversed(deliveries)]
+    assert [sorted(d.region for d in entry.now) for entry in page.said] == [[WEST], [EAST, WEST], [EAST, WEST]]
+    assert {d for entry in page.said[1:] for d in entry.now} == set(deliveries)
 
 
 def test_a_delivery_that_is_noted_again_has_one_place_in_the_list(ledger: Subject) -> None:
     ledger.west.put_deliveries([delivery("k", status=DeliveryStatus.QUEUED, at_ms=1), delivery("l", at_ms=2)])
     ledger.west.put_deliveries([delivery("k", status=DeliveryStatus.VERIFIED, at_ms=3)])
-    assert all_said(ledger) == [[("k", "v1", WEST), ("l", "v1", WEST)]]
+    assert list_pages(ledger) == [[("k", "v1", WEST), ("l", "v1", WEST)]]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "1", "0" * 15, f"{5:015d}#D#x#us-gov-west-1#y", "5:x", "\ud800"])
@@ -598,4 +607,4 @@ def test_a_cursor_of_another_feed_shows_nothing_of_it(ledger: Subject) -> None:
     assert cursor is not None
     ledger.west.put_deliveries([delivery("mine", feed_id="feed2", at_ms=1)])
     page = ledger.west.list_deliveries("feed2", 0, 10, cursor, 10)
-    assert [said.delivery.key for said in page.said] in (["mine"], [])
+    assert [entry.delivery.key for entry in page.said] in (["mine"], [])

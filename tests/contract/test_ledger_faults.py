@@ -1,4 +1,4 @@
-"""DynamoDB in trouble: what each of its answers makes of a call to the ledger."""
+"""Each error answer of DynamoDB has its own effect on a call to the ledger."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ ANSWERS: list[tuple[str, int, type[EftError]]] = [
 
 @dataclass
 class Scripted:
-    """A ledger whose table answers as it is told to, and what it waited in between."""
+    """A ledger whose table answers as the test tells it to, and the waits between its requests."""
 
     ledger: DynamoLedger
     stub: Stubber
@@ -71,7 +71,7 @@ def test_what_an_answer_means(scripted: Scripted, code: str, status: int, kind: 
 
 @pytest.mark.parametrize("operation", CALLS)
 def test_a_table_that_can_not_be_reached(operation: str) -> None:
-    """Nobody listens: perhaps in passing. The message says what was tried."""
+    """No server listens, perhaps only for a while. The message names the address."""
     ledger = DynamoLedger("eft", REGIONS, client_of(f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(NoAnswer, match=r"127\.0\.0\.1"):
         CALLS[operation](ledger)
@@ -83,9 +83,9 @@ def unprocessed(*keys: str) -> dict[str, Any]:
 
 def test_what_a_batch_leaves_unwritten_is_sent_again(scripted: Scripted) -> None:
     scripted.stub.add_response("batch_write_item", unprocessed("a", "b"))
-    both, one = ({"RequestItems": unprocessed(*keys)["UnprocessedItems"]} for keys in ("ab", "b"))
-    scripted.stub.add_response("batch_write_item", unprocessed("b"), both)
-    scripted.stub.add_response("batch_write_item", {}, one)
+    both_items, second_item = ({"RequestItems": unprocessed(*keys)["UnprocessedItems"]} for keys in ("ab", "b"))
+    scripted.stub.add_response("batch_write_item", unprocessed("b"), both_items)
+    scripted.stub.add_response("batch_write_item", {}, second_item)
     scripted.ledger.put_deliveries([delivery("k1"), delivery("k2")])
     assert scripted.waits == [0.05, 0.1]
 
@@ -108,26 +108,26 @@ def key_of(region: str) -> dict[str, Any]:
 
 def test_what_a_batch_leaves_unread_is_asked_for_again(scripted: Scripted) -> None:
     scripted.stub.add_response("query", page_of("token"))
-    left = {"eft": {"Keys": [key_of(EAST)]}}
-    scripted.stub.add_response("batch_get_item", {"Responses": {"eft": []}, "UnprocessedKeys": left})
-    found = {"Responses": {"eft": [{**key_of(EAST), "body": {"S": codec.dumps(terminal(JOB)).decode()}}]}}
-    again = {"eft": {"Keys": [key_of(EAST)], "ConsistentRead": True}}
-    scripted.stub.add_response("batch_get_item", found, {"RequestItems": again})
+    unread = {"eft": {"Keys": [key_of(EAST)]}}
+    scripted.stub.add_response("batch_get_item", {"Responses": {"eft": []}, "UnprocessedKeys": unread})
+    response = {"Responses": {"eft": [{**key_of(EAST), "body": {"S": codec.dumps(terminal(JOB)).decode()}}]}}
+    second_request = {"eft": {"Keys": [key_of(EAST)], "ConsistentRead": True}}
+    scripted.stub.add_response("batch_get_item", response, {"RequestItems": second_request})
     assert scripted.ledger.list_jobs("acme", None, 10).jobs == ((spec("token"), terminal(JOB)),)
 
 
 def test_what_a_batch_never_reads_must_come_again(scripted: Scripted) -> None:
     scripted.stub.add_response("query", page_of("token"))
-    left = {"eft": {"Keys": [key_of(EAST)]}}
+    unread = {"eft": {"Keys": [key_of(EAST)]}}
     for _ in range(5):
-        scripted.stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+        scripted.stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": unread})
     with pytest.raises(Retry, match="unread"):
         scripted.ledger.list_jobs("acme", None, 10)
 
 
 @pytest.mark.parametrize("body", ["", "{", "null", "[]", '{"region": 5}', '{"record":"spec"}'])
 def test_an_item_that_does_not_say_what_it_must(scripted: Scripted, body: str) -> None:
-    """An error of ours with a name, so that the sweep goes on with other jobs."""
+    """The ledger raises an error of ours with a name, so that the sweep goes on with other jobs."""
     for sk, call in (
         ("SPEC", lambda: scripted.ledger.job_items(JOB)),
         ("END#x", lambda: scripted.ledger.job_items(JOB)),
@@ -172,14 +172,14 @@ def test_reads_are_strongly_consistent_but_for_the_index(scripted: Scripted) -> 
 
 
 def test_counts_of_requests_are_housekept_after_an_hour(scripted: Scripted) -> None:
-    sent = {
+    request = {
         "TableName": "eft",
         "Key": {"pk": ANY, "sk": ANY},
         "UpdateExpression": ANY,
         "ExpressionAttributeValues": {":gone": {"N": str(60 + 3600)}, ":one": {"N": "1"}},
         "ReturnValues": "UPDATED_NEW",
     }
-    scripted.stub.add_response("update_item", {"Attributes": {"requests": {"N": "7"}}}, sent)
+    scripted.stub.add_response("update_item", {"Attributes": {"requests": {"N": "7"}}}, request)
     assert scripted.ledger.count_request("acme", WEST, 60_000) == 7
 
 

@@ -1,10 +1,11 @@
-"""The in-memory S3: what AWS does and no other store here can show, and the hands that tests have on it."""
+"""Test the in-memory S3: the behaviour of AWS that no other store here can show, and the methods that tests use to
+change the store."""
 
 import pytest
 
 from chalicelib.core.errors import Archived, Denied, NotFound, Permanent, PreconditionFailed, Retry
 from chalicelib.core.identity import Match, recognise
-from chalicelib.core.model import Bucket, Checksum, ChecksumType, Properties
+from chalicelib.core.objects import Bucket, Checksum, ChecksumType, Properties
 from chalicelib.ports import Placement, SourceRef, UploadRef
 from simulation.memory.buckets import Limits
 from simulation.memory.clock import VirtualClock
@@ -39,7 +40,7 @@ def begin(store: MemoryObjectStore, key: str = "copy", bucket: Bucket = TARGET) 
 
 
 def test_known_checksums() -> None:
-    """The check values of each algorithm for "123456789"."""
+    """These are the check values of each algorithm for "123456789"."""
     body = b"123456789"
     assert full("CRC64NVME", body).value == "rosUhgp5mIg="
     assert full("CRC32", body).value == "y/Q5Jg=="
@@ -49,10 +50,10 @@ def test_known_checksums() -> None:
 
 def test_put_in_parts(store: MemoryObjectStore) -> None:
     body = b"aaaabbbbcc"
-    made = store.put(SOURCE, "object", body, part_sizes=(4, 4, 2), algorithm="SHA256", composite=True)
-    assert made.etag == multipart_etag([b"aaaa", b"bbbb", b"cc"])
-    assert made.checksum == composite("SHA256", [b"aaaa", b"bbbb", b"cc"])
-    assert made.checksum.value.endswith("-3")
+    version = store.put(SOURCE, "object", body, part_sizes=(4, 4, 2), algorithm="SHA256", composite=True)
+    assert version.etag == multipart_etag([b"aaaa", b"bbbb", b"cc"])
+    assert version.checksum == composite("SHA256", [b"aaaa", b"bbbb", b"cc"])
+    assert version.checksum.value.endswith("-3")
     assert store.part_sizes(SOURCE, "object") == (4, 4, 2)
 
 
@@ -60,21 +61,22 @@ def test_put_in_parts(store: MemoryObjectStore) -> None:
 
 
 def test_copy_of_a_composite_checksum_is_full(store: MemoryObjectStore) -> None:
-    made = store.put(SOURCE, "object", b"aaaabb", part_sizes=(4, 2), algorithm="CRC32", composite=True)
-    written = store.copy(SourceRef(SOURCE, "object", made.etag), TARGET, "copy", None, Placement())
+    source = store.put(SOURCE, "object", b"aaaabb", part_sizes=(4, 2), algorithm="CRC32", composite=True)
+    written = store.copy(SourceRef(SOURCE, "object", source.etag), TARGET, "copy", None, Placement())
     assert written.checksum == full("CRC32", b"aaaabb")
     assert written.etag == etag(b"aaaabb")
 
 
 def test_object_of_old_has_no_checksum_but_its_copy_has(store: MemoryObjectStore) -> None:
-    made = store.put(SOURCE, "object", b"old", algorithm=None)
-    assert made.checksum is None
-    written = store.copy(SourceRef(SOURCE, "object", made.etag), TARGET, "copy", None, Placement())
+    source = store.put(SOURCE, "object", b"old", algorithm=None)
+    assert source.checksum is None
+    written = store.copy(SourceRef(SOURCE, "object", source.etag), TARGET, "copy", None, Placement())
     assert written.checksum == full("CRC64NVME", b"old")
 
 
 def test_kms_makes_etags_opaque(store: MemoryObjectStore) -> None:
-    """Equal bytes, different ETags, and every one looks like an MD5: only the checksums tell."""
+    """Equal bytes have different ETags, and every ETag looks like an MD5. Only the checksums show that the bytes are
+    equal."""
     vault = store.make_bucket(Bucket("vault", "us-gov-west-1"), encryption="aws:kms")
     first, second = (store.put(vault, key, b"same") for key in ("first", "second"))
     assert len({first.etag, second.etag, etag(b"same")}) == 3
@@ -88,8 +90,8 @@ def test_kms_makes_etags_opaque(store: MemoryObjectStore) -> None:
 
 
 def test_archived_object_cannot_be_read_until_it_is_restored(store: MemoryObjectStore) -> None:
-    made = store.put(SOURCE, "object", b"cold", storage_class="GLACIER")
-    pinned = SourceRef(SOURCE, "object", made.etag)
+    archived = store.put(SOURCE, "object", b"cold", storage_class="GLACIER")
+    pinned = SourceRef(SOURCE, "object", archived.etag)
     upload = begin(store)
     for read in (
         lambda: store.get(SOURCE, "object"),
@@ -108,12 +110,12 @@ def test_archived_object_cannot_be_read_until_it_is_restored(store: MemoryObject
 
 
 def test_current_version_is_the_one_begun_last(store: MemoryObjectStore) -> None:
-    made = store.put(SOURCE, "object", b"old!")
-    there = store.put(TARGET, "copy", b"same")
+    source = store.put(SOURCE, "object", b"old!")
+    replaced = store.put(TARGET, "copy", b"same")
     upload = begin(store)
-    part = store.upload_part_copy(upload, 1, SourceRef(SOURCE, "object", made.etag), 0, 3, whole=True)
+    part = store.upload_part_copy(upload, 1, SourceRef(SOURCE, "object", source.etag), 0, 3, whole=True)
     store.put(TARGET, "copy", b"same")
-    written = store.complete(upload, [part], there.etag, 4, None)
+    written = store.complete(upload, [part], replaced.etag, 4, None)
     assert store.get(TARGET, "copy") == b"same"
     assert store.head(TARGET, "copy", version_id=written.version_id) is not None
 
@@ -136,34 +138,34 @@ def test_limits(store: MemoryObjectStore) -> None:
 
 
 def test_copy_onto_itself_must_change_something(store: MemoryObjectStore) -> None:
-    made = store.put(SOURCE, "object", b"body")
-    itself = SourceRef(SOURCE, "object", made.etag)
+    version = store.put(SOURCE, "object", b"body")
+    itself = SourceRef(SOURCE, "object", version.etag)
     with pytest.raises(Permanent):
-        store.copy(itself, SOURCE, "object", made.etag, Placement())
-    store.copy(itself, SOURCE, "object", made.etag, Placement("STANDARD_IA"))
+        store.copy(itself, SOURCE, "object", version.etag, Placement())
+    store.copy(itself, SOURCE, "object", version.etag, Placement("STANDARD_IA"))
 
 
 def test_requester_pays(store: MemoryObjectStore) -> None:
-    """Whoever asks must say so, in every request."""
+    """Every request must say that the requester pays."""
     paying = store.make_bucket(Bucket("paying", "us-gov-west-1", requester_pays=True))
     unaware = Bucket("paying", "us-gov-west-1")
-    made = store.put(paying, "object", b"body")
+    version = store.put(paying, "object", b"body")
     with pytest.raises(Denied):
         store.head(unaware, "object")
     with pytest.raises(Denied):
-        store.copy(SourceRef(unaware, "object", made.etag), TARGET, "copy", None, Placement())
+        store.copy(SourceRef(unaware, "object", version.etag), TARGET, "copy", None, Placement())
     assert store.head(paying, "object") is not None
-    store.copy(SourceRef(paying, "object", made.etag), TARGET, "copy", None, Placement())
+    store.copy(SourceRef(paying, "object", version.etag), TARGET, "copy", None, Placement())
 
 
 # --- hands --------------------------------------------------------------------------------------------------------
 
 
 def test_every_version_is_on_record(store: MemoryObjectStore) -> None:
-    """Also in a bucket that keeps none: how often a key was published, and by whom."""
+    """The store records how often a key was published and by which client, even in a bucket that keeps no versions."""
     for bucket in (SOURCE, TARGET):
-        made, other = store.put(bucket, "object", b"first"), store.put(bucket, "other", b"other")
-        store.copy(SourceRef(bucket, "other", other.etag), bucket, "object", made.etag, Placement())
+        replaced, source = store.put(bucket, "object", b"first"), store.put(bucket, "other", b"other")
+        store.copy(SourceRef(bucket, "other", source.etag), bucket, "object", replaced.etag, Placement())
         store.remove(bucket, "object")
         store.create(bucket, "object", b"second")
         assert [(version.operation, version.by) for version in store.versions(bucket, "object")] == [
@@ -188,8 +190,8 @@ def test_version_deleted_for_good(store: MemoryObjectStore) -> None:
 
 
 def test_denied(store: MemoryObjectStore) -> None:
-    made = store.put(SOURCE, "object", b"body")
-    pinned = SourceRef(SOURCE, "object", made.etag)
+    version = store.put(SOURCE, "object", b"body")
+    pinned = SourceRef(SOURCE, "object", version.etag)
     store.deny(SOURCE, Action.READ, key="object")
     with pytest.raises(Denied):
         store.copy(pinned, TARGET, "copy", None, Placement())
@@ -215,7 +217,7 @@ def test_requests_are_counted(store: MemoryObjectStore) -> None:
 
 
 def test_before_call_may_change_the_store_or_raise(store: MemoryObjectStore) -> None:
-    made = store.put(SOURCE, "object", b"old")
+    version = store.put(SOURCE, "object", b"old")
 
     def overwrite(operation: Operation, bucket: str, key: str) -> None:
         if operation is Operation.COPY:
@@ -225,7 +227,7 @@ def test_before_call_may_change_the_store_or_raise(store: MemoryObjectStore) -> 
 
     store.before_call = overwrite
     with pytest.raises(PreconditionFailed):
-        store.copy(SourceRef(SOURCE, "object", made.etag), TARGET, "copy", None, Placement())
+        store.copy(SourceRef(SOURCE, "object", version.etag), TARGET, "copy", None, Placement())
     with pytest.raises(Retry):
         store.create(TARGET, "cursed", b"")
     assert store.versions(TARGET, "cursed") == []
@@ -235,8 +237,8 @@ def test_uploads_grow_old(store: MemoryObjectStore, clock: VirtualClock) -> None
     ours = begin(store)
     clock.advance(60_000)
     theirs = store.open_upload(TARGET, "copy")
-    listed = store.list_uploads(TARGET, "")
-    assert [(info.upload, info.initiator, info.age_ms) for info in listed] == [
+    uploads = store.list_uploads(TARGET, "")
+    assert [(info.upload, info.initiator, info.age_ms) for info in uploads] == [
         (ours, WORKER, 60_000),
         (theirs, OUTSIDER, 0),
     ]
@@ -244,9 +246,9 @@ def test_uploads_grow_old(store: MemoryObjectStore, clock: VirtualClock) -> None
 
 
 def test_wrong_checksum_leaves_the_upload_open(store: MemoryObjectStore) -> None:
-    made = store.put(SOURCE, "object", b"body")
+    source = store.put(SOURCE, "object", b"body")
     upload = store.create_upload(TARGET, "copy", Properties(), {}, Placement(), "CRC32C")
-    part = store.upload_part_copy(upload, 1, SourceRef(SOURCE, "object", made.etag), 0, 3, whole=True)
+    part = store.upload_part_copy(upload, 1, SourceRef(SOURCE, "object", source.etag), 0, 3, whole=True)
     with pytest.raises(Permanent, match="BadDigest"):
         store.complete(upload, [part], None, 4, Checksum("CRC32C", ChecksumType.FULL_OBJECT, "AAAAAA=="))
     assert store.list_parts(upload) == [part]

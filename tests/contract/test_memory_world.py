@@ -1,14 +1,15 @@
-"""The rest of the in-memory world: faults on cue, ledger, queue, clock, env."""
+"""Test the rest of the in-memory world: planned faults, ledger, queue, clock, env."""
 
 import pytest
 
 from chalicelib.core.errors import Denied, Retry
-from chalicelib.core.leases import LeasePhase, PartLease
-from chalicelib.core.model import JobKind, JobSpec, JobState, OverwriteMode, Terminal
+from chalicelib.core.jobs import JobKind, JobSpec, JobState, Terminal
+from chalicelib.core.leases import LeasePhase, PartitionLease
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.ports import (
-    Arrival,
     CopyPartition,
     Env,
+    ObjectEvent,
     ObjectStore,
     Placement,
     PlanRange,
@@ -40,8 +41,8 @@ SPEC = JobSpec(
 TERMINAL = Terminal("job-1", JobState.SUCCEEDED, "", 0, {}, 0, 0, {}, 0, "", EAST, 1, 2, "nonce")
 
 
-def lease(part: str, region: str, epoch: int = 1) -> PartLease:
-    return PartLease("job-1", part, region, epoch, "worker", 1, LeasePhase.COPYING, 0, 0, 0, 0, {}, {})
+def lease(part: str, region: str, epoch: int = 1) -> PartitionLease:
+    return PartitionLease("job-1", part, region, epoch, "worker", 1, LeasePhase.COPYING, 0, 0, 0, 0, {}, {})
 
 
 # --- faults -------------------------------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ def test_region_that_is_cut() -> None:
 
 def test_somebody_acts_just_before_a_request() -> None:
     store = make_store()
-    made = store.put(SOURCE[WEST], "in/a", b"ours")
+    source = store.put(SOURCE[WEST], "in/a", b"ours")
 
     def intrude() -> None:
         store.put(TARGET[EAST], "out/a", b"theirs")
@@ -98,7 +99,7 @@ def test_somebody_acts_just_before_a_request() -> None:
     denied = Rule(Operation.DELETE, error=lambda: Denied("AccessDenied"))
     faulty = FaultyStore(store, [Rule(Operation.COPY, act=intrude, error=None), denied])
     with pytest.raises(Exception, match="PreconditionFailed"):
-        faulty.copy(SourceRef(SOURCE[WEST], "in/a", made.etag), TARGET[EAST], "out/a", None, Placement())
+        faulty.copy(SourceRef(SOURCE[WEST], "in/a", source.etag), TARGET[EAST], "out/a", None, Placement())
     with pytest.raises(Denied):
         faulty.delete(TARGET[EAST], "out/a")
     assert store.get(TARGET[EAST], "out/a") == b"theirs"
@@ -111,11 +112,11 @@ def test_queue_keeps_what_is_sent_until_it_is_taken() -> None:
     queue = MemoryQueue()
     first, second = PlanRange("job-1", WEST, "r"), CopyPartition("job-1", WEST, "p1")
     queue.send([first, second])
-    queue.send_arrivals([Arrival("source-west", "in/a")], delay_ms=5_000)
+    queue.send_object_events([ObjectEvent("source-west", "in/a")], delay_ms=5_000)
     queue.send_verify_deliveries([VerifyDelivery("feed", "in/a", "pin")])
     assert queue.take(QueueName.COPY) == second
     assert queue.of(QueueName.SPLIT) == [first]
-    assert queue.delays == [(Arrival("source-west", "in/a"), 5_000)]
+    assert queue.delays == [(ObjectEvent("source-west", "in/a"), 5_000)]
     handled: list[Task] = []
 
     def handle(task: Task) -> None:

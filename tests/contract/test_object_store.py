@@ -1,4 +1,4 @@
-"""The ObjectStore contract: looking, listing, small objects of ours, and refusals."""
+"""Test the ObjectStore contract: HEAD and reads, lists, small objects of ours, and refusals."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core.deletions import Versioning
 from chalicelib.core.errors import Denied, NoSuchBucket, NotFound, Permanent, PreconditionFailed
-from chalicelib.core.model import Bucket, ChecksumType, Properties
+from chalicelib.core.objects import Bucket, ChecksumType, Properties
 from chalicelib.ports import BucketFacts, Placement, SourceRef
 from simulation.memory.digests import full
 from tests.contract.subjects import PART_BYTES, Subject
@@ -25,7 +25,7 @@ ODD_NAMES = {
     "dot-dot": "a/../b",
     "control": "bell-\x07",
 }
-"""Keys that something on the way might normalise, decode twice or refuse."""
+"""These are keys that a layer on the way might normalise, decode twice or refuse."""
 
 SORTED_NAMES = [
     "a",
@@ -45,7 +45,8 @@ SORTED_NAMES = [
     "a鍵",
     "a\U0001f600",
 ]
-"""In the order of their UTF-8 bytes. UTF-16 would put the last before "a\uff5e"; a tree would put "a/b" before "a-"."""
+"""They are in the order of their UTF-8 bytes. UTF-16 would put the last before "a～"; a tree would put "a/b" before
+"a-"."""
 
 
 # --- create, get, delete ------------------------------------------------------------------------------------------
@@ -86,11 +87,11 @@ def test_create_succeeds_after_delete(subject: Subject, kind: str) -> None:
 
 
 def test_delete_of_what_is_gone_is_no_error(subject: Subject) -> None:
-    put = subject.put("object")
-    subject.store.delete(subject.plain, put.key)
-    subject.store.delete(subject.plain, put.key)
+    uploaded = subject.put("object")
+    subject.store.delete(subject.plain, uploaded.key)
+    subject.store.delete(subject.plain, uploaded.key)
     subject.store.delete(subject.plain, subject.key("never-there"))
-    assert subject.store.head(subject.plain, put.key) is None
+    assert subject.store.head(subject.plain, uploaded.key) is None
 
 
 # --- delete what is pinned ----------------------------------------------------------------------------------------
@@ -99,33 +100,34 @@ def test_delete_of_what_is_gone_is_no_error(subject: Subject) -> None:
 @pytest.mark.parametrize("kind", ["plain", "versioned", "suspended"])
 def test_pinned_delete_removes_what_is_there(subject: Subject, kind: str) -> None:
     bucket: Bucket = getattr(subject, kind)
-    put = subject.put("object", bucket=bucket)
-    marker = subject.store.delete_pinned(bucket, put.key, put.etag)
-    assert subject.other.head(bucket, put.key) is None
-    assert subject.other.list(bucket, put.key).objects == ()
+    uploaded = subject.put("object", bucket=bucket)
+    marker = subject.store.delete_pinned(bucket, uploaded.key, uploaded.etag)
+    assert subject.other.head(bucket, uploaded.key) is None
+    assert subject.other.list(bucket, uploaded.key).objects == ()
     assert (marker is not None) is (kind != "plain")
 
 
 def test_pinned_delete_keeps_the_version_where_there_are_versions(subject: Subject) -> None:
-    put = subject.put("object", b"kept", bucket=subject.versioned)
-    marker = subject.store.delete_pinned(subject.versioned, put.key, put.etag)
-    assert marker not in (None, put.version_id)
-    kept = subject.store.head(subject.versioned, put.key, version_id=put.version_id)
-    assert kept is not None
-    assert kept.facts.etag == put.etag
+    uploaded = subject.put("object", b"kept", bucket=subject.versioned)
+    marker = subject.store.delete_pinned(subject.versioned, uploaded.key, uploaded.etag)
+    assert marker not in (None, uploaded.version_id)
+    version = subject.store.head(subject.versioned, uploaded.key, version_id=uploaded.version_id)
+    assert version is not None
+    assert version.facts.etag == uploaded.etag
 
 
-@pytest.mark.parametrize(("kind", "kept"), [("plain", []), ("versioned", [b"new", b"old"]), ("suspended", [])])
+@pytest.mark.parametrize(("kind", "bodies"), [("plain", []), ("versioned", [b"new", b"old"]), ("suspended", [])])
 def test_what_a_bucket_still_has_when_it_was_overwritten_and_deleted(
-    subject: Subject, kind: str, kept: list[bytes]
+    subject: Subject, kind: str, bodies: list[bytes]
 ) -> None:
-    """Where versioning is suspended, all that is written has the version id "null", and of those a key has one."""
+    """Where versioning is suspended, every new object has the version id "null", and a key has only one version with
+    that id."""
     bucket: Bucket = getattr(subject, kind)
     subject.put("object", b"old", bucket=bucket)
-    put = subject.put("object", b"new", bucket=bucket)
-    marker = subject.store.delete_pinned(bucket, put.key, put.etag)
+    uploaded = subject.put("object", b"new", bucket=bucket)
+    marker = subject.store.delete_pinned(bucket, uploaded.key, uploaded.etag)
     assert (marker == "null") is (kind == "suspended")
-    assert sorted(subject.outside.bodies(bucket, put.key)) == kept
+    assert sorted(subject.outside.bodies(bucket, uploaded.key)) == bodies
 
 
 def test_a_copy_into_a_suspended_bucket_takes_the_place_of_what_was_there(subject: Subject) -> None:
@@ -149,12 +151,12 @@ def test_pinned_delete_leaves_another_object_alone(subject: Subject, kind: str) 
 
 @pytest.mark.parametrize("kind", ["plain", "versioned", "suspended"])
 def test_pinned_delete_of_what_is_gone(subject: Subject, kind: str) -> None:
-    """Also where the version that was pinned lies under a delete marker: S3 looks at the current version alone."""
+    """This holds even where the pinned version lies under a delete marker: S3 compares the current version alone."""
     bucket: Bucket = getattr(subject, kind)
-    put = subject.put("object", bucket=bucket)
-    subject.outside.remove(bucket, put.key)
+    uploaded = subject.put("object", bucket=bucket)
+    subject.outside.remove(bucket, uploaded.key)
     with pytest.raises(NotFound):
-        subject.store.delete_pinned(bucket, put.key, put.etag)
+        subject.store.delete_pinned(bucket, uploaded.key, uploaded.etag)
 
 
 def test_pinned_delete_of_what_was_never_there(subject: Subject) -> None:
@@ -175,11 +177,11 @@ def test_missing_key_is_none(subject: Subject) -> None:
 
 
 def test_head_shows_the_facts(subject: Subject) -> None:
-    put = subject.put("object", b"content")
-    head = subject.store.head(subject.plain, put.key)
+    uploaded = subject.put("object", b"content")
+    head = subject.store.head(subject.plain, uploaded.key)
     assert head is not None
     facts = head.facts
-    assert (facts.key, facts.size, facts.etag) == (put.key, 7, "9a0364b9e99bb480dd25e1f0284c8555")
+    assert (facts.key, facts.size, facts.etag) == (uploaded.key, 7, "9a0364b9e99bb480dd25e1f0284c8555")
     assert (facts.storage_class, facts.version_id, facts.restored) == ("STANDARD", None, False)
     assert facts.encryption in ("", "AES256", "aws:kms")
     assert facts.last_modified_ms > 1_600_000_000_000
@@ -187,45 +189,49 @@ def test_head_shows_the_facts(subject: Subject) -> None:
 
 
 def test_head_shows_the_checksum_that_s3_attaches(subject: Subject) -> None:
-    put = subject.put("object", b"content")
-    head = subject.store.head(subject.plain, put.key)
+    uploaded = subject.put("object", b"content")
+    head = subject.store.head(subject.plain, uploaded.key)
     assert head is not None
     assert head.facts.checksum == full("CRC64NVME", b"content")
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32C", "CRC32", "SHA256"])
 def test_head_shows_the_checksum_that_the_client_asked_for(subject: Subject, algorithm: str) -> None:
-    put = subject.put("object", b"content", algorithm=algorithm)
-    head = subject.store.head(subject.plain, put.key)
+    uploaded = subject.put("object", b"content", algorithm=algorithm)
+    head = subject.store.head(subject.plain, uploaded.key)
     assert head is not None
     assert head.facts.checksum == full(algorithm, b"content")
 
 
 def test_head_is_pinned_by_etag(subject: Subject) -> None:
-    put = subject.put("object")
-    head = subject.store.head(subject.plain, put.key, if_match=put.etag)
+    uploaded = subject.put("object")
+    head = subject.store.head(subject.plain, uploaded.key, if_match=uploaded.etag)
     assert head is not None
     with pytest.raises(PreconditionFailed):
-        subject.store.head(subject.plain, put.key, if_match="0" * 32)
+        subject.store.head(subject.plain, uploaded.key, if_match="0" * 32)
 
 
 def test_head_is_pinned_by_version(subject: Subject) -> None:
     first = subject.put("object", b"first", subject.versioned)
     second = subject.put("object", b"second", subject.versioned)
     assert first.version_id != second.version_id
-    old = subject.store.head(subject.versioned, first.key, version_id=first.version_id)
-    assert old is not None
-    assert (old.facts.etag, old.facts.size, old.facts.version_id) == (first.etag, 5, first.version_id)
+    first_version = subject.store.head(subject.versioned, first.key, version_id=first.version_id)
+    assert first_version is not None
+    assert (first_version.facts.etag, first_version.facts.size, first_version.facts.version_id) == (
+        first.etag,
+        5,
+        first.version_id,
+    )
     current = subject.store.head(subject.versioned, first.key)
     assert current is not None
     assert (current.facts.etag, current.facts.version_id) == (second.etag, second.version_id)
 
 
 def test_pinned_version_outlives_a_delete_marker(subject: Subject) -> None:
-    put = subject.put("object", b"first", subject.versioned)
-    subject.store.delete(subject.versioned, put.key)
-    assert subject.store.head(subject.versioned, put.key) is None
-    assert subject.store.head(subject.versioned, put.key, version_id=put.version_id) is not None
+    uploaded = subject.put("object", b"first", subject.versioned)
+    subject.store.delete(subject.versioned, uploaded.key)
+    assert subject.store.head(subject.versioned, uploaded.key) is None
+    assert subject.store.head(subject.versioned, uploaded.key, version_id=uploaded.version_id) is not None
 
 
 def test_head_of_a_part(subject: Subject) -> None:
@@ -245,48 +251,49 @@ def test_part_sizes(subject: Subject) -> None:
 
 
 def test_part_sizes_are_unknown_of_an_object_put_whole(subject: Subject) -> None:
-    put = subject.put("object")
-    assert list(subject.store.part_sizes(subject.plain, put.key)) == []
+    uploaded = subject.put("object")
+    assert list(subject.store.part_sizes(subject.plain, uploaded.key)) == []
     assert list(subject.store.part_sizes(subject.plain, subject.key("missing"))) == []
 
 
 def test_tags(subject: Subject) -> None:
     tags = {"owner": "EFT", "kind": "daily report", "path": "a/b+c=d:e@f_g-h.i"}
-    put = subject.put("object", tags=tags)
+    uploaded = subject.put("object", tags=tags)
     bare = subject.put("bare")
-    assert subject.store.tags(subject.plain, put.key) == tags
+    assert subject.store.tags(subject.plain, uploaded.key) == tags
     assert subject.store.tags(subject.plain, bare.key) == {}
 
 
 def test_head_counts_the_tags(subject: Subject) -> None:
-    put = subject.put("object", tags={"owner": "EFT", "kind": "report"})
-    head = subject.store.head(subject.plain, put.key)
+    uploaded = subject.put("object", tags={"owner": "EFT", "kind": "report"})
+    head = subject.store.head(subject.plain, uploaded.key)
     assert head is not None
     assert head.tags_count == 2
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "body"), [(0, 0, b"c"), (2, 4, b"nte"), (0, 6, b"content"), (5, 6, b"nt"), (5, 1000, b"nt")]
+    ("first_byte", "last_byte", "body"),
+    [(0, 0, b"c"), (2, 4, b"nte"), (0, 6, b"content"), (5, 6, b"nt"), (5, 1000, b"nt")],
 )
-def test_read_a_range(subject: Subject, first: int, last: int, body: bytes) -> None:
-    put = subject.put("object", b"content")
-    assert subject.store.read(subject.plain, put.key, put.etag, first, last) == body
+def test_read_a_range(subject: Subject, first_byte: int, last_byte: int, body: bytes) -> None:
+    uploaded = subject.put("object", b"content")
+    assert subject.store.read(subject.plain, uploaded.key, uploaded.etag, first_byte, last_byte) == body
 
 
 def test_read_beyond_the_end(subject: Subject) -> None:
-    put = subject.put("object", b"content")
+    uploaded = subject.put("object", b"content")
     with pytest.raises(Permanent):
-        subject.store.read(subject.plain, put.key, put.etag, 7, 9)
+        subject.store.read(subject.plain, uploaded.key, uploaded.etag, 7, 9)
 
 
 def test_read_what_is_not_there_any_more(subject: Subject) -> None:
-    put = subject.put("object", b"content")
+    uploaded = subject.put("object", b"content")
     subject.put("object", b"another")
     with pytest.raises(PreconditionFailed):
-        subject.store.read(subject.plain, put.key, put.etag, 0, 6)
-    subject.outside.remove(subject.plain, put.key)
+        subject.store.read(subject.plain, uploaded.key, uploaded.etag, 0, 6)
+    subject.outside.remove(subject.plain, uploaded.key)
     with pytest.raises(NotFound):
-        subject.store.read(subject.plain, put.key, put.etag, 0, 6)
+        subject.store.read(subject.plain, uploaded.key, uploaded.etag, 0, 6)
 
 
 def test_read_a_version(subject: Subject) -> None:
@@ -301,7 +308,7 @@ def test_read_a_version(subject: Subject) -> None:
 
 
 def listed(subject: Subject, prefix: str, start_after: str = "", limit: int = 1000) -> list[str]:
-    """The keys of all pages."""
+    """Return the keys of all pages."""
     keys: list[str] = []
     while True:
         page = subject.store.list(subject.plain, prefix, start_after=start_after, limit=limit)
@@ -313,13 +320,13 @@ def listed(subject: Subject, prefix: str, start_after: str = "", limit: int = 10
 
 
 def test_list_shows_the_facts(subject: Subject) -> None:
-    put = subject.put("object", b"content")
+    uploaded = subject.put("object", b"content")
     page = subject.store.list(subject.plain, subject.prefix)
-    head = subject.store.head(subject.plain, put.key)
+    head = subject.store.head(subject.plain, uploaded.key)
     assert head is not None
     (facts,) = page.objects
     assert not page.truncated
-    assert (facts.key, facts.size, facts.etag, facts.storage_class) == (put.key, 7, put.etag, "STANDARD")
+    assert (facts.key, facts.size, facts.etag, facts.storage_class) == (uploaded.key, 7, uploaded.etag, "STANDARD")
     assert facts.version_id is None
     assert facts.encryption is None
     assert abs(facts.last_modified_ms - head.facts.last_modified_ms) <= 1000
@@ -351,19 +358,19 @@ def test_list_starts_after_any_key(subject: Subject) -> None:
     for name in SORTED_NAMES:
         subject.put(name)
     keys = [subject.key(name) for name in SORTED_NAMES]
-    for at, key in enumerate(keys):
-        assert listed(subject, subject.prefix, start_after=key) == keys[at + 1 :]
+    for index, key in enumerate(keys):
+        assert listed(subject, subject.prefix, start_after=key) == keys[index + 1 :]
     assert listed(subject, subject.prefix, start_after=subject.key("a,")) == keys[keys.index(subject.key("a-")) :]
     assert listed(subject, subject.prefix, start_after=subject.key("b")) == []
 
 
 def test_list_pages(subject: Subject) -> None:
     keys = [subject.put(f"object-{number}").key for number in range(7)]
-    first = subject.store.list(subject.plain, subject.prefix, limit=3)
-    assert [facts.key for facts in first.objects] == keys[:3]
-    assert first.truncated
+    first_page = subject.store.list(subject.plain, subject.prefix, limit=3)
+    assert [facts.key for facts in first_page.objects] == keys[:3]
+    assert first_page.truncated
     assert listed(subject, subject.prefix, limit=3) == keys
-    # A page that ends exactly at the last key says that nothing follows.
+    # A page that ends exactly at the last key says that no page follows.
     assert not subject.store.list(subject.plain, subject.prefix, limit=7).truncated
     assert not subject.store.list(subject.plain, subject.prefix, start_after=keys[3], limit=3).truncated
 
@@ -409,13 +416,13 @@ def test_missing_bucket(subject: Subject) -> None:
         subject.store.list(subject.missing, "")
     with pytest.raises(NoSuchBucket):
         subject.store.get(subject.missing, "key")
-    # A HEAD answer has no body, so that it can't tell.
+    # A HEAD answer has no body, so it can't name the error.
     assert subject.store.head(subject.missing, "key") is None
 
 
 def test_write_to_a_missing_bucket(subject: Subject) -> None:
-    put = subject.put("object")
-    source = SourceRef(subject.plain, put.key, put.etag)
+    uploaded = subject.put("object")
+    source = SourceRef(subject.plain, uploaded.key, uploaded.etag)
     with pytest.raises(NoSuchBucket):
         subject.store.create(subject.missing, "key", b"content")
     with pytest.raises(NoSuchBucket):
@@ -432,13 +439,13 @@ def test_copy_from_a_missing_bucket(subject: Subject) -> None:
 
 
 def test_stranger_is_denied(subject: Subject) -> None:
-    put = subject.put("object")
+    uploaded = subject.put("object")
     key = subject.key("intruder")
-    source = SourceRef(subject.plain, put.key, put.etag)
+    source = SourceRef(subject.plain, uploaded.key, uploaded.etag)
     refused: list[Callable[[], object]] = [
-        lambda: subject.stranger.head(subject.plain, put.key),
-        lambda: subject.stranger.get(subject.plain, put.key),
-        lambda: subject.stranger.read(subject.plain, put.key, put.etag, 0, 1),
+        lambda: subject.stranger.head(subject.plain, uploaded.key),
+        lambda: subject.stranger.get(subject.plain, uploaded.key),
+        lambda: subject.stranger.read(subject.plain, uploaded.key, uploaded.etag, 0, 1),
         lambda: subject.stranger.list(subject.plain, ""),
         lambda: subject.stranger.create(subject.plain, key, b"content"),
         lambda: subject.stranger.copy(source, subject.plain, key, None, Placement()),
@@ -450,13 +457,17 @@ def test_stranger_is_denied(subject: Subject) -> None:
 
 
 def test_bucket_of_another_owner_is_denied(subject: Subject) -> None:
-    put = subject.put("object")
+    uploaded = subject.put("object")
     foreign = Bucket(subject.plain.name, subject.plain.region, owner="999999999999")
     key = subject.key("copy")
     refused: list[Callable[[], object]] = [
         lambda: subject.store.list(foreign, ""),
-        lambda: subject.store.copy(SourceRef(foreign, put.key, put.etag), subject.plain, key, None, Placement()),
-        lambda: subject.store.copy(SourceRef(subject.plain, put.key, put.etag), foreign, key, None, Placement()),
+        lambda: subject.store.copy(
+            SourceRef(foreign, uploaded.key, uploaded.etag), subject.plain, key, None, Placement()
+        ),
+        lambda: subject.store.copy(
+            SourceRef(subject.plain, uploaded.key, uploaded.etag), foreign, key, None, Placement()
+        ),
     ]
     for call in refused:
         with pytest.raises(Denied):

@@ -1,11 +1,11 @@
-"""The ObjectStore contract: CopyObject with both sides pinned, and what it keeps."""
+"""Test the ObjectStore contract: a CopyObject with both sides pinned, and the properties that it keeps."""
 
 from dataclasses import replace
 
 import pytest
 
 from chalicelib.core.errors import NotFound, PreconditionFailed
-from chalicelib.core.model import Properties
+from chalicelib.core.objects import Properties
 from chalicelib.ports import ObjectStore, Placement, SourceRef
 from simulation.memory.digests import etag, full
 from tests.contract.subjects import Subject, Uploaded
@@ -26,13 +26,15 @@ TAGS = {"owner": "EFT", "class": "daily report", "path": "a/b+c=d"}
 
 
 def ref(subject: Subject, source: Uploaded) -> SourceRef:
-    """The source, pinned by ETag, and by version where it has one."""
+    """Return a reference to the source, pinned by its ETag, and by its version where it has one."""
     bucket = subject.versioned if source.version_id else subject.plain
     return SourceRef(bucket, source.key, source.etag, source.version_id)
 
 
-def copy(store: ObjectStore, subject: Subject, source: SourceRef, key: str, expect: str | None = None) -> str:
-    return store.copy(source, subject.plain, key, expect, Placement()).etag
+def copy(
+    store: ObjectStore, subject: Subject, source: SourceRef, key: str, expected_target_etag: str | None = None
+) -> str:
+    return store.copy(source, subject.plain, key, expected_target_etag, Placement()).etag
 
 
 def content(subject: Subject, key: str) -> bytes | None:
@@ -53,14 +55,14 @@ def test_copy_to_where_nothing_is(subject: Subject) -> None:
 
 
 def test_copy_to_where_something_is(subject: Subject) -> None:
-    source, there = subject.put("source", b"new"), subject.put("copy", b"old")
+    source, target = subject.put("source", b"new"), subject.put("copy", b"old")
     with pytest.raises(PreconditionFailed):
-        copy(subject.store, subject, ref(subject, source), there.key)
-    assert content(subject, there.key) == b"old"
+        copy(subject.store, subject, ref(subject, source), target.key)
+    assert content(subject, target.key) == b"old"
 
 
 def test_repeated_copy_is_refused(subject: Subject) -> None:
-    """So one's own success, repeated, is a 412: the caller looks."""
+    """A client that repeats its own success gets a 412, and then it sends a HEAD."""
     source = subject.put("source")
     key = subject.key("copy")
     copy(subject.store, subject, ref(subject, source), key)
@@ -69,34 +71,34 @@ def test_repeated_copy_is_refused(subject: Subject) -> None:
 
 
 def test_copy_over_the_expected_object(subject: Subject) -> None:
-    source, there = subject.put("source", b"new"), subject.put("copy", b"old")
-    copy(subject.store, subject, ref(subject, source), there.key, expect=there.etag)
-    assert content(subject, there.key) == b"new"
+    source, target = subject.put("source", b"new"), subject.put("copy", b"old")
+    copy(subject.store, subject, ref(subject, source), target.key, expected_target_etag=target.etag)
+    assert content(subject, target.key) == b"new"
 
 
 def test_copy_over_another_object_than_expected(subject: Subject) -> None:
-    source, there = subject.put("source", b"new"), subject.put("copy", b"old")
+    source, target = subject.put("source", b"new"), subject.put("copy", b"old")
     with pytest.raises(PreconditionFailed):
-        copy(subject.store, subject, ref(subject, source), there.key, expect=OTHER_ETAG)
-    assert content(subject, there.key) == b"old"
+        copy(subject.store, subject, ref(subject, source), target.key, expected_target_etag=OTHER_ETAG)
+    assert content(subject, target.key) == b"old"
 
 
 def test_copy_over_an_expected_object_that_is_gone(subject: Subject) -> None:
     source = subject.put("source", b"new")
     key = subject.key("copy")
     with pytest.raises(NotFound):
-        copy(subject.store, subject, ref(subject, source), key, expect=OTHER_ETAG)
+        copy(subject.store, subject, ref(subject, source), key, expected_target_etag=OTHER_ETAG)
     assert content(subject, key) is None
 
 
 def test_copy_over_a_delete_marker(subject: Subject) -> None:
-    source, there = subject.put("source", b"new"), subject.put("copy", b"old", subject.versioned)
-    subject.outside.remove(subject.versioned, there.key)
-    written = subject.store.copy(ref(subject, source), subject.versioned, there.key, None, Placement())
-    head = subject.store.head(subject.versioned, there.key)
+    source, target = subject.put("source", b"new"), subject.put("copy", b"old", subject.versioned)
+    subject.outside.remove(subject.versioned, target.key)
+    written = subject.store.copy(ref(subject, source), subject.versioned, target.key, None, Placement())
+    head = subject.store.head(subject.versioned, target.key)
     assert head is not None
     assert (head.facts.version_id, head.facts.etag) == (written.version_id, source.etag)
-    assert written.version_id not in (None, there.version_id)
+    assert written.version_id not in (None, target.version_id)
 
 
 # --- the source's pins --------------------------------------------------------------------------------------------
@@ -112,11 +114,11 @@ def test_copy_of_an_overwritten_source(subject: Subject) -> None:
 
 
 def test_refused_source_leaves_the_expected_destination(subject: Subject) -> None:
-    source, there = subject.put("source", b"old"), subject.put("copy", b"there")
+    source, target = subject.put("source", b"old"), subject.put("copy", b"there")
     subject.put("source", b"new")
     with pytest.raises(PreconditionFailed):
-        copy(subject.store, subject, ref(subject, source), there.key, expect=there.etag)
-    assert content(subject, there.key) == b"there"
+        copy(subject.store, subject, ref(subject, source), target.key, expected_target_etag=target.etag)
+    assert content(subject, target.key) == b"there"
 
 
 def test_copy_of_a_deleted_source(subject: Subject) -> None:
@@ -207,7 +209,7 @@ def test_copy_into_a_versioned_bucket_names_its_version(subject: Subject) -> Non
 
 
 def test_copy_of_a_multipart_object_has_a_plain_etag(subject: Subject) -> None:
-    """The trap of every comparison by ETag: source and copy are the same bytes."""
+    """A comparison by ETag would fail here: source and copy have the same bytes and different ETags."""
     source = subject.large(multipart_born=True)
     key = subject.key("copy")
     assert source.etag.endswith("-2")
@@ -226,7 +228,7 @@ def test_copy_has_a_full_object_checksum(subject: Subject) -> None:
 
 
 def test_copy_without_a_version_takes_only_what_is_newest(subject: Subject) -> None:
-    """What feeds rest on: CopySourceIfMatch is held against the newest version, though an older one would match."""
+    """Feeds depend on this: S3 compares CopySourceIfMatch with the newest version, even if an older one would match."""
     older, newer = (subject.put("source", body, subject.versioned) for body in (b"older", b"newer"))
     target = subject.key("copy")
     unpinned = SourceRef(subject.versioned, older.key, older.etag)
@@ -239,7 +241,7 @@ def test_copy_without_a_version_takes_only_what_is_newest(subject: Subject) -> N
 
 
 def test_head_says_how_old_an_object_is_by_the_stores_own_clock(subject: Subject) -> None:
-    made = subject.put("source", b"x")
-    head = subject.store.head(subject.plain, made.key)
+    uploaded = subject.put("source", b"x")
+    head = subject.store.head(subject.plain, uploaded.key)
     assert head is not None
     assert -5_000 <= head.age_ms < 300_000

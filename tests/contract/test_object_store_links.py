@@ -1,8 +1,8 @@
-"""The ObjectStore contract: links by which somebody without credentials fetches one object for a while."""
+"""Test the ObjectStore contract: a link lets a client without credentials fetch one object for a while."""
 
 import pytest
 
-from chalicelib.core.model import Properties
+from chalicelib.core.objects import Properties
 from chalicelib.ports import Placement, SourceRef
 from tests.contract.subjects import Subject
 
@@ -14,10 +14,10 @@ def test_a_link_gives_the_object_as_a_file(subject: Subject, kind: str) -> None:
     bucket = getattr(subject, kind)
     key = subject.key("a report.csv")
     subject.store.create(bucket, key, "ключ,1\r\n".encode())
-    found = subject.outside.follow(subject.store.presign(bucket, key, expires_s=60, **LINK))
-    assert (found.status, found.body) == (200, "ключ,1\r\n".encode())
-    assert found.headers["content-type"] == "text/csv; charset=utf-8"
-    assert found.headers["content-disposition"] == 'attachment; filename="report.csv"'
+    fetched = subject.outside.follow(subject.store.presign(bucket, key, expires_s=60, **LINK))
+    assert (fetched.status, fetched.body) == (200, "ключ,1\r\n".encode())
+    assert fetched.headers["content-type"] == "text/csv; charset=utf-8"
+    assert fetched.headers["content-disposition"] == 'attachment; filename="report.csv"'
 
 
 def test_a_link_says_nothing_of_what_is_there(subject: Subject) -> None:
@@ -36,7 +36,8 @@ def test_a_link_is_good_for_what_it_names_alone(subject: Subject) -> None:
 
 
 def test_pieces_are_put_together_to_one_object(subject: Subject) -> None:
-    """As reports are: parts copied from objects of the same bucket, published if nothing is there."""
+    """A report is made like this: its parts are copied from objects of the same bucket, and it is published if its key
+    is free."""
     bodies = [b"first" * (1024 * 1024 + 1), b"last"]
     for number, body in enumerate(bodies):
         subject.store.create(subject.plain, subject.key(f"piece/{number}"), body)

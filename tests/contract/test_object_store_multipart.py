@@ -1,4 +1,5 @@
-"""The ObjectStore contract: multipart copies, which anybody can go on with and which appear whole or not at all."""
+"""Test the ObjectStore contract: any client can go on with a multipart copy, and its object appears whole or not at
+all."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.errors import NoSuchUpload, NotFound, Permanent, PreconditionFailed
-from chalicelib.core.model import Checksum, Properties
+from chalicelib.core.objects import Checksum, Properties
 from chalicelib.ports import ObjectStore, Part, Placement, SourceRef, UploadRef, Written
 from simulation.memory.digests import full, multipart_etag
 from tests.contract.subjects import PART_BYTES, Subject
@@ -19,10 +20,10 @@ def begin(subject: Subject, name: str = "copy", checksum_algorithm: str | None =
 
 
 def copy_part(store: ObjectStore, subject: Subject, upload: UploadRef, number: int) -> Part:
-    """One of the two parts of the large object."""
+    """Copy one of the two parts of the large object."""
     large = subject.large()
-    first, last = (0, PART_BYTES - 1) if number == 1 else (PART_BYTES, len(large.body) - 1)
-    return store.upload_part_copy(upload, number, ref(subject, large), first, last, whole=False)
+    first_byte, last_byte = (0, PART_BYTES - 1) if number == 1 else (PART_BYTES, len(large.body) - 1)
+    return store.upload_part_copy(upload, number, ref(subject, large), first_byte, last_byte, whole=False)
 
 
 def small_part(store: ObjectStore, upload: UploadRef, source: SourceRef, size: int, number: int = 1) -> Part:
@@ -30,9 +31,13 @@ def small_part(store: ObjectStore, upload: UploadRef, source: SourceRef, size: i
 
 
 def complete(
-    subject: Subject, upload: UploadRef, parts: list[Part], expect: str | None = None, checksum: Checksum | None = None
+    subject: Subject,
+    upload: UploadRef,
+    parts: list[Part],
+    expected_target_etag: str | None = None,
+    checksum: Checksum | None = None,
 ) -> Written:
-    return subject.store.complete(upload, parts, expect, sum(part.size for part in parts), checksum)
+    return subject.store.complete(upload, parts, expected_target_etag, sum(part.size for part in parts), checksum)
 
 
 # --- from begin to end --------------------------------------------------------------------------------------------
@@ -43,7 +48,7 @@ def test_multipart_copy(subject: Subject) -> None:
     upload = begin(subject)
     parts = [copy_part(subject.store, subject, upload, number) for number in (1, 2)]
     assert [(part.number, part.size) for part in parts] == [(1, PART_BYTES), (2, len(large.body) - PART_BYTES)]
-    # Nothing is to be seen of it until it is complete.
+    # The object does not appear until the upload is complete.
     assert subject.store.head(subject.plain, upload.key) is None
     assert subject.store.list(subject.plain, subject.prefix).objects == ()
     written = complete(subject, upload, parts)
@@ -55,7 +60,7 @@ def test_multipart_copy(subject: Subject) -> None:
 
 
 def test_equal_boundaries_make_equal_etags(subject: Subject) -> None:
-    """What the copy of a source without checksum rests on."""
+    """The copy of a source without a checksum depends on this."""
     large = subject.large(multipart_born=True)
     upload = begin(subject)
     first = subject.store.upload_part_copy(upload, 1, ref(subject, large), 0, PART_BYTES - 1, whole=False)
@@ -94,7 +99,7 @@ def test_part_of_an_overwritten_source(subject: Subject) -> None:
 
 
 def test_multipart_copy_is_as_stated(subject: Subject) -> None:
-    """Nothing comes from the source, everything from what was stated."""
+    """All properties come from the request and none from the source."""
     source = subject.put("source", properties=Properties(content_type="text/plain", metadata={"lost": "yes"}))
     key = subject.key("copy")
     upload = subject.store.create_upload(subject.plain, key, PROPERTIES, TAGS, Placement("STANDARD_IA"), None)
@@ -121,41 +126,41 @@ def test_multipart_copy_into_a_versioned_bucket_names_its_version(subject: Subje
 
 
 def uploaded(subject: Subject, body: bytes = b"new") -> tuple[UploadRef, list[Part]]:
-    """An upload of one small part, not complete."""
+    """Return an upload of one small part that is not complete."""
     source = subject.put("source", body)
     upload = begin(subject)
     return upload, [small_part(subject.store, upload, ref(subject, source), len(body))]
 
 
 def test_complete_where_something_is(subject: Subject) -> None:
-    there = subject.put("copy", b"old")
+    target = subject.put("copy", b"old")
     upload, parts = uploaded(subject)
     with pytest.raises(PreconditionFailed):
         complete(subject, upload, parts)
-    assert content(subject, there.key) == b"old"
-    # The upload stays as it was, until somebody aborts it.
+    assert content(subject, target.key) == b"old"
+    # The upload stays as it was until a client aborts it.
     assert list(subject.store.list_parts(upload)) == parts
 
 
 def test_complete_over_the_expected_object(subject: Subject) -> None:
-    there = subject.put("copy", b"old")
+    target = subject.put("copy", b"old")
     upload, parts = uploaded(subject)
-    complete(subject, upload, parts, expect=there.etag)
-    assert content(subject, there.key) == b"new"
+    complete(subject, upload, parts, expected_target_etag=target.etag)
+    assert content(subject, target.key) == b"new"
 
 
 def test_complete_over_another_object_than_expected(subject: Subject) -> None:
-    there = subject.put("copy", b"old")
+    target = subject.put("copy", b"old")
     upload, parts = uploaded(subject)
     with pytest.raises(PreconditionFailed):
-        complete(subject, upload, parts, expect=OTHER_ETAG)
-    assert content(subject, there.key) == b"old"
+        complete(subject, upload, parts, expected_target_etag=OTHER_ETAG)
+    assert content(subject, target.key) == b"old"
 
 
 def test_complete_over_an_expected_object_that_is_gone(subject: Subject) -> None:
     upload, parts = uploaded(subject)
     with pytest.raises(NotFound):
-        complete(subject, upload, parts, expect=OTHER_ETAG)
+        complete(subject, upload, parts, expected_target_etag=OTHER_ETAG)
     assert content(subject, upload.key) is None
 
 
@@ -217,7 +222,7 @@ def test_complete_with_a_part_that_is_too_small(subject: Subject) -> None:
 
 
 def test_range_of_a_small_source(subject: Subject) -> None:
-    """S3 copies ranges of sources over 5 MB only: the reason for `whole`."""
+    """S3 copies ranges only of sources over 5 MB. That is the reason for `whole`."""
     source = subject.put("source", b"small")
     upload = begin(subject)
     with pytest.raises(Permanent):
@@ -273,7 +278,8 @@ def test_complete_after_abort(subject: Subject) -> None:
 
 
 def test_repeated_complete_publishes_nothing_twice(subject: Subject) -> None:
-    """Stores differ in the answer (200, 404 or 412), and the caller looks whichever it is. None may publish again."""
+    """Stores differ in the answer (200, 404 or 412), and the caller sends a HEAD after each of them. None may publish
+    again."""
     source = subject.put("source", b"new")
     key = subject.key("copy")
     upload = subject.store.create_upload(subject.versioned, key, Properties(), {}, Placement(), None)
@@ -299,10 +305,10 @@ def test_abort_of_what_is_gone_is_no_error(subject: Subject) -> None:
 
 def test_open_uploads_are_listed(subject: Subject) -> None:
     uploads = [begin(subject, name) for name in ("in/a", "in/b", "in/b", "out/a")]
-    listed = subject.other.list_uploads(subject.plain, subject.key("in/"))
-    assert len(listed) == 3
-    assert {info.upload for info in listed} == set(uploads[:3])
-    assert all(-5_000 <= info.age_ms < 300_000 for info in listed)
+    open_uploads = subject.other.list_uploads(subject.plain, subject.key("in/"))
+    assert len(open_uploads) == 3
+    assert {info.upload for info in open_uploads} == set(uploads[:3])
+    assert all(-5_000 <= info.age_ms < 300_000 for info in open_uploads)
     for upload in uploads:
         subject.store.abort(upload)
     assert list(subject.store.list_uploads(subject.plain, subject.prefix)) == []

@@ -1,11 +1,12 @@
-"""The ObjectStore contract: of many that publish to one key at once, exactly one wins. All safety rests on this."""
+"""Test the ObjectStore contract: when many clients publish to one key at once, exactly one wins. All safety depends on
+this."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from chalicelib.core.errors import NoSuchUpload, NotFound, PreconditionFailed, Retry
-from chalicelib.core.model import Properties
+from chalicelib.core.objects import Properties
 from chalicelib.ports import Placement, SourceRef
 from tests.contract.subjects import Subject
 
@@ -13,8 +14,8 @@ RACERS = 20
 
 
 def race(publish: Callable[[int], object]) -> list[int]:
-    """Let all publish at once; who was told of success. Retry is no success: S3 may answer 409 to those who come
-    together, and they look and try again."""
+    """Start all publishers at once, and return those that were told of success. Retry is no success: S3 may answer 409
+    to requests that come together, and then the clients send a HEAD and try again."""
     barrier = Barrier(RACERS)
 
     def run(racer: int) -> bool:
@@ -31,7 +32,7 @@ def race(publish: Callable[[int], object]) -> list[int]:
 
 
 def sources(subject: Subject) -> list[SourceRef]:
-    """One for each racer, all of one size and of different content."""
+    """Return one source for each racer. All have the same size and different contents."""
     puts = [subject.put(f"source-{racer:02}", f"racer {racer:02}".encode()) for racer in range(RACERS)]
     return [SourceRef(subject.plain, put.key, put.etag) for put in puts]
 
@@ -54,9 +55,9 @@ def test_racing_copies_have_one_winner(subject: Subject) -> None:
 
 
 def test_racing_copies_over_an_object_have_one_winner(subject: Subject) -> None:
-    there, pinned = subject.put("object", b"old"), sources(subject)
-    winners = race(lambda racer: subject.store.copy(pinned[racer], subject.plain, there.key, there.etag, Placement()))
-    assert_won(subject, there.key, winners)
+    target, pinned = subject.put("object", b"old"), sources(subject)
+    winners = race(lambda racer: subject.store.copy(pinned[racer], subject.plain, target.key, target.etag, Placement()))
+    assert_won(subject, target.key, winners)
 
 
 def test_racing_completes_have_one_winner(subject: Subject) -> None:
@@ -73,7 +74,7 @@ def test_racing_completes_have_one_winner(subject: Subject) -> None:
 
 
 def test_racing_completes_of_one_upload_publish_once(subject: Subject) -> None:
-    """Two workers that both adopted the upload. Whoever is told of success, there is one version."""
+    """Two workers have both adopted the upload. There is one version, whichever of them is told of success."""
     source = subject.put("source", b"racer 00")
     key = subject.key("object")
     upload = subject.store.create_upload(subject.versioned, key, Properties(), {}, Placement(), None)
@@ -101,16 +102,16 @@ def test_creates_racing_copies_have_one_winner(subject: Subject) -> None:
 
 
 def test_a_pinned_delete_racing_a_copy_never_takes_the_copy(subject: Subject) -> None:
-    """Both expect the same object: the one that comes second finds another object, or none."""
-    there, pinned = subject.put("object", b"old"), sources(subject)
+    """Both requests expect the same object. The second one to arrive finds another object, or none."""
+    target, pinned = subject.put("object", b"old"), sources(subject)
 
     def act(racer: int) -> None:
         if racer % 2:
-            subject.store.delete_pinned(subject.plain, there.key, there.etag)
+            subject.store.delete_pinned(subject.plain, target.key, target.etag)
         else:
-            subject.store.copy(pinned[racer], subject.plain, there.key, there.etag, Placement())
+            subject.store.copy(pinned[racer], subject.plain, target.key, target.etag, Placement())
 
     winners = race(act)
     assert len(winners) == 1
-    left = subject.store.get(subject.plain, there.key)
-    assert left == (None if winners[0] % 2 else f"racer {winners[0]:02}".encode())
+    body = subject.store.get(subject.plain, target.key)
+    assert body == (None if winners[0] % 2 else f"racer {winners[0]:02}".encode())

@@ -1,4 +1,4 @@
-"""The Pool contract, over threads and over the serial pool of the simulation."""
+"""Test the Pool contract over threads and over the serial pool of the simulation."""
 
 import threading
 from collections.abc import Callable
@@ -12,17 +12,18 @@ from chalicelib.ports import Pool
 from simulation.memory.clock import SerialPool
 
 WAIT_S = 20
-"""How long a test waits for what must happen before it fails; what happens at once is never waited for."""
+"""A test waits so long for an event that must happen before it fails. It does not wait for an event that happens at
+once."""
 
 
 @pytest.fixture(params=["threads", "one thread", "serial"])
 def pool(request: pytest.FixtureRequest) -> Pool:
-    made: dict[str, Callable[[], Pool]] = {
+    pools: dict[str, Callable[[], Pool]] = {
         "threads": lambda: ThreadPool(8, "test"),
         "one thread": lambda: ThreadPool(1, "test"),
         "serial": SerialPool,
     }
-    return made[request.param]()
+    return pools[request.param]()
 
 
 def test_results_come_in_the_order_of_the_items(pool: Pool) -> None:
@@ -103,7 +104,7 @@ def test_tick_is_called_for_a_single_item_too() -> None:
 
 
 def test_ticks_do_not_follow_the_items() -> None:
-    """A heartbeat is due by time: ten thousand fast items are no reason for ten thousand ticks."""
+    """A heartbeat is due by time: ten thousand fast items cause far fewer than ten thousand ticks."""
     ticks: list[int] = []
     ThreadPool(8, "test", tick_s=60).map(lambda n: n, range(10_000), lambda: ticks.append(1))
     assert ticks == []
@@ -156,7 +157,7 @@ def test_what_runs_has_ended_when_ticks_failure_is_raised() -> None:
 
 
 def test_a_failure_does_not_wait_for_another_maps_items() -> None:
-    """Two maps share the pool's only thread: the one that fails while it still queues must not hang."""
+    """Two maps share the pool's only thread. The one that fails while it still queues must not hang."""
     pool = ThreadPool(1, "test", tick_s=0.001)
     occupied, release = threading.Event(), threading.Event()
     first: Future[list[bool]] = Future()
@@ -181,12 +182,14 @@ def test_a_failure_does_not_wait_for_another_maps_items() -> None:
 
 
 def test_two_pools_may_be_nested() -> None:
-    """As copy does: rows in one pool, the parts of large rows in the other. More of both than there are threads."""
+    """Copy nests two pools: one for rows, the other for the parts of large rows. There are more of both than
+    threads."""
     rows, parts = ThreadPool(4, "row"), ThreadPool(2, "part")
-    found = rows.map(lambda row: sum(parts.map(lambda part: row * part, range(10))), range(50))
-    assert found == [row * 45 for row in range(50)]
+    sums = rows.map(lambda row: sum(parts.map(lambda part: row * part, range(10))), range(50))
+    assert sums == [row * 45 for row in range(50)]
 
 
 def test_ten_thousand_items() -> None:
-    """More than a partition has. Waiting for a future an item took 3 s of CPU; waiting for the threads takes 0.2 s."""
+    """This is more than the rows of a partition. The wait for one future per item took 3 s of CPU; the wait for the
+    threads takes 0.2 s."""
     assert ThreadPool(32, "test").map(lambda n: n, range(10_000)) == list(range(10_000))

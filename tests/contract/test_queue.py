@@ -1,5 +1,5 @@
-"""The Queue contract, over memory, and over SQS as moto and ministack understand it: what is sent arrives, and reads as
-what was sent."""
+"""Test the Queue contract over memory, and over SQS as moto and ministack understand it: each message that is sent
+arrives and reads back unchanged."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from chalicelib.core.parts import PartShare
 from chalicelib.core.report import ReportFormat
 from chalicelib.core.webhooks import Notice, Notification, notification
 from chalicelib.ports import (
-    Arrival,
     CopyPartition,
     CopyUploadParts,
     MakeReport,
+    ObjectEvent,
     PlanRange,
     QueueName,
     Task,
@@ -42,7 +42,7 @@ Factory = Callable[[], AbstractContextManager[Subject]]
 
 @pytest.fixture(scope="module", params=["memory", "moto", "ministack", *aws.PARAMS])
 def queues(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
-    """Starts the server, once; gives what makes empty queues."""
+    """Start the server once. Yield a function that makes empty queues."""
     if request.param == "ministack":
         with launch_ministack(MINISTACK, free_port(), {}, directory=tmp_path_factory.mktemp("ministack")) as server:
             yield lambda: at(server.base_url)
@@ -52,8 +52,8 @@ def queues(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def subject(queues: Factory) -> Iterator[Subject]:
-    with queues() as made:
-        yield made
+    with queues() as subject:
+        yield subject
 
 
 def task(number: int = 0, queue: QueueName = QueueName.COPY, tenant: str = "") -> Task:
@@ -87,7 +87,7 @@ EVERYTHING: dict[QueueName, list[Task]] = {
     ],
     QueueName.VERIFY: [VerifyPartition(JOB, WEST, "r01-000012", "acme", rested_after_round=3)],
 }
-"""Each type of task, with all its fields."""
+"""There is one of each type of task, with all its fields."""
 
 
 def test_everything_a_task_says(subject: Subject) -> None:
@@ -120,10 +120,10 @@ def test_deliveries_to_verify(subject: Subject) -> None:
     assert as_text(subject.received("verify")) == as_text([*sent])
 
 
-def test_arrivals(subject: Subject) -> None:
-    """Also keys with characters that SQS takes in no message (API reference, SendMessage)."""
-    sent = [Arrival("bucket", key) for key in ("plain", "a b+c%20", "données/é", *LONG_KEYS)]
-    subject.queue.send_arrivals(sent)
+def test_object_events(subject: Subject) -> None:
+    """Some of the keys have characters that SQS takes in no message (API reference, SendMessage)."""
+    sent = [ObjectEvent("bucket", key) for key in ("plain", "a b+c%20", "données/é", *LONG_KEYS)]
+    subject.queue.send_object_events(sent)
     assert as_text(subject.received("intake")) == as_text([*sent])
 
 
@@ -146,26 +146,26 @@ def test_giving_up(subject: Subject) -> None:
 
 @pytest.mark.parametrize("many", [0, 1, 9, 10, 11, 35])
 def test_any_number(subject: Subject, many: int) -> None:
-    tasks, arrivals = [task(n) for n in range(many)], [Arrival("b", str(n)) for n in range(many)]
+    tasks, events = [task(n) for n in range(many)], [ObjectEvent("b", str(n)) for n in range(many)]
     deliveries = [VerifyDelivery("f", str(n), "v") for n in range(many)]
     subject.queue.send(tasks)
-    subject.queue.send_arrivals(arrivals)
+    subject.queue.send_object_events(events)
     subject.queue.send_verify_deliveries(deliveries)
     assert as_text(subject.received("copy")) == as_text([*tasks])
-    assert as_text(subject.received("intake")) == as_text([*arrivals])
+    assert as_text(subject.received("intake")) == as_text([*events])
     assert as_text(subject.received("verify")) == as_text([*deliveries])
 
 
 def test_a_batch_of_the_longest_keys(subject: Subject) -> None:
-    """SQS limits a batch's bytes."""
-    sent = [Arrival("b" * 63, f"{n}{'鍵' * 341}") for n in range(10)]
-    subject.queue.send_arrivals(sent)
+    """SQS limits the bytes of a batch."""
+    sent = [ObjectEvent("b" * 63, f"{n}{'鍵' * 341}") for n in range(10)]
+    subject.queue.send_object_events(sent)
     assert len(subject.received("intake")) == 10
 
 
 def test_a_delay(subject: Subject) -> None:
     subject.queue.send([task()], delay_ms=60_000)
-    subject.queue.send_arrivals([Arrival("b", "k")], delay_ms=60_000)
+    subject.queue.send_object_events([ObjectEvent("b", "k")], delay_ms=60_000)
     subject.queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")], delay_ms=60_000)
     subject.queue.send_notices([waiting()], delay_ms=60_000)
     assert [subject.delayed(name) for name in NAMES] == [1, 0, 1, 1, 1, 0]
@@ -173,7 +173,7 @@ def test_a_delay(subject: Subject) -> None:
 
 def test_no_delay(subject: Subject) -> None:
     subject.queue.send([task()])
-    subject.queue.send_arrivals([Arrival("b", "k")])
+    subject.queue.send_object_events([ObjectEvent("b", "k")])
     subject.queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")])
     subject.queue.send_notices([waiting()])
     assert [subject.delayed(name) for name in NAMES] == [0] * 6
@@ -196,7 +196,7 @@ def test_a_queue_that_can_not_be_reached() -> None:
     queue = SqsQueue(URLS, client_of(f"http://127.0.0.1:{free_port()}"))
     sends: list[Callable[[], None]] = [
         lambda: queue.send([task()]),
-        lambda: queue.send_arrivals([Arrival("b", "k")]),
+        lambda: queue.send_object_events([ObjectEvent("b", "k")]),
         lambda: queue.send_verify_deliveries([VerifyDelivery("f", "k", "v")]),
         lambda: queue.send_notices([waiting()]),
         lambda: queue.give_up(waiting()),

@@ -1,4 +1,5 @@
-"""What one batch of arrivals costs in reads of the registry: the same, whatever others have registered and removed."""
+"""One batch of object events costs the same reads of the registry, however many entries others have registered and
+removed."""
 
 import json
 import math
@@ -12,11 +13,12 @@ from moto import mock_aws
 from chalicelib.adapters import registry as adapter
 from chalicelib.adapters.registry import DynamoRegistry
 from chalicelib.core import codec
+from chalicelib.core.endpoints import Endpoint, Feed
 from chalicelib.core.entries import Entry, EntryKind, gone
 from chalicelib.core.feeds import FeedEnds
-from chalicelib.core.model import Bucket, Endpoint, Feed
-from chalicelib.ports import Arrival, Env
-from chalicelib.protocol.places import feed_pointers, places_reading
+from chalicelib.core.objects import Bucket
+from chalicelib.ports import Env, ObjectEvent
+from chalicelib.protocol.catalog import catalog_reading, feed_pointers
 from chalicelib.steps import intake
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST, make_env, make_store
 from tests.contract.ledgers import client_of, over
@@ -28,7 +30,7 @@ RCU_MAX = 20
 
 @dataclass
 class Reads:
-    """What was asked of the table, and what it cost: read capacity units, by the size of what was looked at."""
+    """The calls to the table, and their cost in read capacity units by the size of the items that they read."""
 
     calls: list[str] = field(default_factory=list)
     units: int = 0
@@ -38,7 +40,7 @@ class Reads:
         if model.name == "Query":
             self.units += max(1, math.ceil(sum(map(_size, parsed["Items"])) / RCU_BYTES))
         elif model.name == "BatchGetItem":
-            items = [item for found in parsed["Responses"].values() for item in found]
+            items = [item for table_items in parsed["Responses"].values() for item in table_items]
             self.units += sum(math.ceil(_size(item) / RCU_BYTES) for item in items)
         elif model.name == "GetItem":
             self.units += 1
@@ -49,7 +51,7 @@ def _size(item: dict[str, Any]) -> int:
 
 
 def feed_entry(tenant: str, name: str, source: Bucket) -> tuple[Entry, Entry, Entry]:
-    """A feed's entry, and those of its ends."""
+    """Return a feed's entry, and those of its ends."""
     feed = Feed(f"f-{tenant}-{name}", tenant, "drops", "shelf", name=name)
     ends = [
         Endpoint("drops", tenant, source, f"{name}/", readable=True, writable=False),
@@ -61,12 +63,12 @@ def feed_entry(tenant: str, name: str, source: Bucket) -> tuple[Entry, Entry, En
     ]
     pointers = feed_pointers(FeedEnds(feed, *ends))
     body = codec.dumps(feed).decode()
-    made = Entry(EntryKind.FEED, tenant, name, 1, body, f"{tenant}-{name}", 1, 1, found_by=pointers)
-    return made, entries[0], entries[1]
+    entry = Entry(EntryKind.FEED, tenant, name, 1, body, f"{tenant}-{name}", 1, 1, found_by=pointers)
+    return entry, entries[0], entries[1]
 
 
 def items_of(entry: Entry) -> Iterator[dict[str, Any]]:
-    """With those pointers that tell by buckets: moto takes its time."""
+    """Yield the table's items of an entry, but only those pointers that are found by bucket: moto takes its time."""
     yield adapter._removed_item(entry) if entry.removed else adapter._item_of(entry)
     for pointer in entry.found_by:
         if not pointer.stays:
@@ -75,14 +77,14 @@ def items_of(entry: Entry) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def crowded() -> Iterator[tuple[Env, Reads]]:
-    """One feed, among 5,000 of others and 5,000 that its own tenant has removed from the same bucket."""
+    """Yield one feed among 5,000 of others and 5,000 that its own tenant has removed from the same bucket."""
     with mock_aws():
         table = over(client_of(None)).west_registry
         assert isinstance(table, DynamoRegistry)
         entries = list(feed_entry("acme", "in", SOURCE[WEST]))
         for number in range(OTHERS):
-            there = feed_entry("acme", f"old-{number}", SOURCE[WEST])[0]
-            entries.append(gone(there, f"gone-{number}", 2, 1000))
+            earlier = feed_entry("acme", f"old-{number}", SOURCE[WEST])[0]
+            entries.append(gone(earlier, f"gone-{number}", 2, 1000))
             entries.append(feed_entry(f"t{number}", "in", Bucket(f"bucket-{number}", WEST))[0])
         table._table.batch_put([item for entry in entries for item in items_of(entry)])
         client: Any = table._table._client
@@ -97,17 +99,17 @@ def crowded() -> Iterator[tuple[Env, Reads]]:
 
 def test_a_batch_reads_what_it_needs(crowded: tuple[Env, Reads]) -> None:
     env, reads = crowded
-    arrivals = [Arrival(SOURCE[WEST].name, f"in/{number}") for number in range(10)]
-    assert list(places_reading(env, [(a.bucket, a.key) for a in arrivals]).feeds) == ["f-acme-in"]
+    events = [ObjectEvent(SOURCE[WEST].name, f"in/{number}") for number in range(10)]
+    assert list(catalog_reading(env, [(a.bucket, a.key) for a in events]).feeds) == ["f-acme-in"]
     assert reads.calls == ["Query", "BatchGetItem"]
     assert reads.units <= RCU_MAX
-    assert intake.run(env, arrivals) == set()
+    assert intake.run(env, events) == set()
     assert reads.calls == ["Query", "BatchGetItem"] * 2
 
 
-def test_an_arrival_that_nobody_wants_costs_a_query(crowded: tuple[Env, Reads]) -> None:
+def test_an_object_event_that_nobody_wants_costs_a_query(crowded: tuple[Env, Reads]) -> None:
     env, reads = crowded
     reads.calls.clear()
-    assert places_reading(env, [(SOURCE[WEST].name, "elsewhere/a")]).feeds == {}
-    assert places_reading(env, [("nobodys", "a")]).feeds == {}
+    assert catalog_reading(env, [(SOURCE[WEST].name, "elsewhere/a")]).feeds == {}
+    assert catalog_reading(env, [("nobodys", "a")]).feeds == {}
     assert reads.calls == ["Query", "Query"]

@@ -1,4 +1,4 @@
-"""The S3 adapter alone: what it sends, what it makes of every sort of answer, and that it never repeats a write."""
+"""Test the S3 adapter alone: its requests, how it reads every kind of answer, and that it never repeats a write."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from chalicelib.core.errors import (
     PreconditionFailed,
     Retry,
 )
-from chalicelib.core.model import Bucket, Checksum, ChecksumType, Properties
+from chalicelib.core.objects import Bucket, Checksum, ChecksumType, Properties
 from chalicelib.ports import ObjectStore, Part, Placement, SourceRef, UploadRef
 from tests.servers.scripted import Answer, error, scripted_server
 
@@ -67,7 +67,7 @@ NO_ANSWERS = {
 
 @cache
 def session() -> boto3.Session:
-    """One for all: what a session has loaded, its next clients have sooner."""
+    """Return one session for all clients: the data that it has loaded serves the next client sooner."""
     return boto3.Session("key", "secret")
 
 
@@ -145,7 +145,8 @@ def test_copy_states_both_conditions_owners_and_who_pays() -> None:
 
 
 def test_upload_asks_for_no_checksum_of_its_own() -> None:
-    """botocore would ask for CRC32 unasked: a composite checksum, for which Complete lacks the parts' own."""
+    """botocore would ask for CRC32 by default. That is a composite checksum, and Complete lacks the parts' own
+    checksums for it."""
     result = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
     with scripted_server(Answer(200, result)) as server:
         store = store_at(server.url)
@@ -180,7 +181,8 @@ def test_a_pinned_delete_states_its_condition_and_whose_bucket_it_is() -> None:
 
 
 def test_a_bucket_as_such_is_asked_by_whoever_owns_it_and_nobody_pays() -> None:
-    """Botocore refuses to send who pays with these requests: an endpoint whose requester pays could not be tried."""
+    """Botocore refuses to send the requester-pays field with these requests, so an endpoint whose requester pays could
+    not be tried."""
     tags = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
     versioning = b"<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
     with scripted_server(Answer(200), Answer(200, tags), Answer(200, versioning)) as server:
@@ -215,7 +217,7 @@ def test_looking_states_owner_and_who_pays() -> None:
 
 
 def test_a_link_of_aws_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signed by SigV4 for the bucket's own Region and host; whoever follows it need send no header."""
+    """The link is signed by SigV4 for the bucket's own Region and host. A client that follows it needs no headers."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
     store = S3ObjectStore(session())
@@ -272,9 +274,9 @@ def client_error(status: int, code: str) -> ClientError:
     ],
 )
 def test_errors_are_translated(status: int, code: str, kind: type[EftError]) -> None:
-    found = translate(client_error(status, code))
-    assert type(found) is kind
-    assert (found.code, found.message) == (code, "in S3's words")
+    translated = translate(client_error(status, code))
+    assert type(translated) is kind
+    assert (translated.code, translated.message) == (code, "in S3's words")
 
 
 @pytest.mark.parametrize(
@@ -314,8 +316,8 @@ def test_restored_copy_of_an_archived_object(header: str | None, restored: bool)
     head = shapes.head_of("a", {"StorageClass": "GLACIER", "Restore": header, "ETag": '"0"'})
     assert (head.facts.storage_class, head.facts.restored) == ("GLACIER", restored)
     status = {"IsRestoreInProgress": not restored, "RestoreExpiryDate": datetime(2033, 1, 1, tzinfo=UTC)}
-    listed = shapes.listed({"Key": "a", "StorageClass": "GLACIER", "RestoreStatus": status if header else None})
-    assert listed.restored == restored
+    facts = shapes.listed({"Key": "a", "StorageClass": "GLACIER", "RestoreStatus": status if header else None})
+    assert facts.restored == restored
 
 
 def test_expires_is_restated_where_it_is_a_date() -> None:

@@ -1,5 +1,5 @@
-"""The S3 adapter in detail: ranges to the byte, versions, tags, and codes that are easily forgotten. Each of these was
-a bug that the other tests let live when it was planted (docs/verification.md)."""
+"""Test details of the S3 adapter: ranges to the byte, versions, tags, and codes that are easily forgotten. Each test
+finds a planted bug that the other tests did not find (docs/verification.md)."""
 
 from urllib.parse import unquote
 
@@ -8,7 +8,7 @@ import pytest
 from chalicelib.adapters import s3_shapes as shapes
 from chalicelib.adapters.s3_errors import translate
 from chalicelib.core.errors import Archived, Denied, EftError, NoSuchUpload, Permanent, Retry
-from chalicelib.core.model import ChecksumType, Properties
+from chalicelib.core.objects import ChecksumType, Properties
 from chalicelib.ports import Part, Placement, UploadRef
 from tests.contract.test_s3_adapter import BUCKET, SOURCE, UPLOAD, client_error, store_at
 from tests.servers.scripted import Answer, scripted_server
@@ -24,7 +24,7 @@ def test_a_part_is_copied_to_the_byte() -> None:
 
 
 def test_a_part_that_is_the_whole_object_has_no_range() -> None:
-    """S3 refuses one for objects of up to 5 MiB."""
+    """S3 refuses a range for objects of up to 5 MiB."""
     with scripted_server(COPIED_PART) as server:
         part = store_at(server.url).upload_part_copy(UPLOAD, 1, SOURCE, 0, 9, whole=True)
     assert "x-amz-copy-source-range" not in server.requests[0][2]
@@ -42,7 +42,7 @@ def test_a_part_states_its_source_as_it_is_pinned() -> None:
 
 @pytest.mark.parametrize("obeyed", [True, False])
 def test_a_range_is_read_to_the_byte(obeyed: bool) -> None:
-    """Also of a server that answers with all there is."""
+    """The adapter returns exactly the range, even from a server that answers with the whole object."""
     whole = Answer(200, b"0123456789", {"ETag": '"0123"'})
     part = Answer(206, b"345", {"ETag": '"0123"', "Content-Range": "bytes 3-5/10"})
     with scripted_server(part if obeyed else whole) as server:
@@ -53,32 +53,32 @@ def test_a_range_is_read_to_the_byte(obeyed: bool) -> None:
 
 
 def test_a_version_written_without_versioning_has_a_name() -> None:
-    """ "null" names it. Without it, the next version would be read in its place."""
-    for told, known in (({"VersionId": "null"}, "null"), ({"VersionId": "v7"}, "v7"), ({}, None)):
-        assert shapes.head_of("a", {"ETag": '"0"', **told}).facts.version_id == known
+    """The name is "null". Without it, the adapter would read the next version instead."""
+    for fields, version_id in (({"VersionId": "null"}, "null"), ({"VersionId": "v7"}, "v7"), ({}, None)):
+        assert shapes.head_of("a", {"ETag": '"0"', **fields}).facts.version_id == version_id
 
 
 def test_a_listed_object_made_of_parts_has_a_checksum_of_its_parts() -> None:
-    """Where LIST doesn't name the type."""
+    """The LIST does not name the type of the checksum."""
     for etag, kind in (("0" * 32, ChecksumType.FULL_OBJECT), ("0" * 32 + "-2", ChecksumType.COMPOSITE)):
-        found = shapes.listed({"Key": "a", "ETag": f'"{etag}"', "ChecksumAlgorithm": ["CRC32"]})
-        assert found.checksum is not None
-        assert found.checksum.type is kind
-    told = {"Key": "a", "ETag": '"0-2"', "ChecksumAlgorithm": ["CRC64NVME"], "ChecksumType": "FULL_OBJECT"}
-    found = shapes.listed(told)
-    assert found.checksum is not None
-    assert found.checksum.type is ChecksumType.FULL_OBJECT
+        facts = shapes.listed({"Key": "a", "ETag": f'"{etag}"', "ChecksumAlgorithm": ["CRC32"]})
+        assert facts.checksum is not None
+        assert facts.checksum.type is kind
+    entry = {"Key": "a", "ETag": '"0-2"', "ChecksumAlgorithm": ["CRC64NVME"], "ChecksumType": "FULL_OBJECT"}
+    facts = shapes.listed(entry)
+    assert facts.checksum is not None
+    assert facts.checksum.type is ChecksumType.FULL_OBJECT
 
 
 def test_tags_arrive_as_they_were() -> None:
-    """S3 takes them url-encoded, with %20 for a space: a plus sign is one."""
+    """S3 takes tags url-encoded, with %20 for a space: a plus sign stands for itself."""
     tags = {"order number": "a+b & c=d", "größe": "1/2"}
     result = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
     with scripted_server(Answer(200, result)) as server:
         store_at(server.url).create_upload(BUCKET, "a", Properties(), tags, Placement(), None)
-    sent = server.requests[0][2]["x-amz-tagging"]
-    assert "+" not in sent
-    assert {unquote(k): unquote(v) for k, _, v in (pair.partition("=") for pair in sent.split("&"))} == tags
+    header = server.requests[0][2]["x-amz-tagging"]
+    assert "+" not in header
+    assert {unquote(k): unquote(v) for k, _, v in (pair.partition("=") for pair in header.split("&"))} == tags
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,15 @@ UNHOLDABLE = ["a\x08b", "a\x0bb", "a\x1fb", "a\ufffeb", "a\uffffb"]
 @pytest.mark.parametrize("key", UNHOLDABLE)
 @pytest.mark.parametrize("written", ["raw", "hexadecimal", "decimal"])
 def test_an_answer_about_a_key_that_xml_can_not_hold_is_understood(key: str, written: str) -> None:
-    """Before: botocore made a 500 of each success; it was tried for ever, and left an upload behind each time."""
+    """Formerly, botocore took each success for a 500. The request was repeated for ever, and each one left an upload
+    behind."""
     form = {"raw": "{}", "hexadecimal": "&#x{:x};", "decimal": "&#{};"}[written]
-    shown = "a" + form.format(key[1] if written == "raw" else ord(key[1])) + "b"
+    key_text = "a" + form.format(key[1] if written == "raw" else ord(key[1])) + "b"
 
     def answer(root: str, rest: str) -> Answer:
-        return Answer(200, f'<?xml version="1.0" encoding="UTF-8"?><{root}><Key>{shown}</Key>{rest}</{root}>'.encode())
+        return Answer(
+            200, f'<?xml version="1.0" encoding="UTF-8"?><{root}><Key>{key_text}</Key>{rest}</{root}>'.encode()
+        )
 
     upload = UploadRef(BUCKET, key, "u")
     part = "<Part><PartNumber>1</PartNumber><ETag>&quot;0&quot;</ETag><Size>10</Size></Part>"
@@ -149,7 +152,7 @@ def test_whatever_was_asked_about_such_a_key() -> None:
 
 
 def test_half_a_surrogate_pair_can_be_no_key() -> None:
-    """It has no form in UTF-8: refused before anything is sent."""
+    """Such a key has no form in UTF-8, and the adapter refuses it before it sends a request."""
     with scripted_server(Answer(200)) as server, pytest.raises((EftError, UnicodeEncodeError)):
         store_at(server.url).create_upload(BUCKET, "a\ud800b", Properties(), {}, Placement(), None)
     assert server.requests == []

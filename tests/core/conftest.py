@@ -2,6 +2,6 @@
 
 import hypothesis
 
-# The machine may be busy: no example is wrong for being slow.
+# The machine may be busy: no example is wrong because it is slow.
 hypothesis.settings.register_profile("core", deadline=None)
 hypothesis.settings.load_profile("core")

@@ -1,13 +1,13 @@
-"""Records of every kind, made by hypothesis from their types."""
+"""Records of every kind, which hypothesis makes from their types."""
 
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 
-from chalicelib.core import model
+from chalicelib.core import endpoints, jobs, manifests, objects, rows
+from chalicelib.core.desired_state import PauseLogEntry
 from chalicelib.core.inputs import Filters
-from chalicelib.core.intents import Intent
 from chalicelib.core.planned import Approval, PlanSummary
 from chalicelib.core.registers import Registration
 from chalicelib.core.schedules import Run
@@ -16,17 +16,17 @@ from chalicelib.core.totals import ClassTotals, Totals
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 st.register_type_strategy(str, TEXT)
 RECORDS: tuple[type[Any], ...] = (
-    model.JobSpec,
-    model.Manifest,
-    model.Fork,
-    model.Claim,
-    model.Cancel,
-    Intent,
-    model.CopyRecord,
-    model.Receipt,
-    model.ReportMade,
+    jobs.JobSpec,
+    manifests.Manifest,
+    manifests.RangeSplit,
+    manifests.Claim,
+    jobs.Cancel,
+    PauseLogEntry,
+    manifests.CopyRecord,
+    manifests.Receipt,
+    jobs.ReportMade,
     Registration,
-    model.Terminal,
+    jobs.Terminal,
     Run,
     PlanSummary,
     Approval,
@@ -42,13 +42,13 @@ def records(kind: type[Any]) -> st.SearchStrategy[Any]:
 for _kind in (
     ClassTotals,
     Totals,
-    model.Checksum,
-    model.Bucket,
+    objects.Checksum,
+    objects.Bucket,
     Filters,
-    model.ObjectList,
-    model.Endpoint,
-    model.RowOutcome,
-    model.PartPlan,
-    model.Row,
+    jobs.ObjectList,
+    endpoints.Endpoint,
+    rows.RowOutcome,
+    rows.PartPlan,
+    rows.Row,
 ):
     st.register_type_strategy(_kind, records(_kind))

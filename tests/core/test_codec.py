@@ -1,4 +1,4 @@
-"""Records to bytes and back: nothing is lost, and nothing that isn't a record passes for one."""
+"""Records become bytes and come back. Nothing is lost, and bytes that are no record are refused."""
 
 import json
 from contextlib import suppress
@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from chalicelib.core import codec
 from chalicelib.core.errors import Corrupt
-from chalicelib.core.model import Claim, Fork, JobSpec, Manifest, Method, Row
+from chalicelib.core.jobs import JobSpec
+from chalicelib.core.manifests import Claim, Manifest, RangeSplit
+from chalicelib.core.rows import Method, Row
 from tests.core.strategies import RECORDS, records
 
 CLAIM = Claim("job", "r-000001", 1, "us-gov-west-1", "worker", "nonce", 5)
@@ -64,7 +66,7 @@ def test_other_json_is_corrupt(value: Any) -> None:
 
 @given(st.sampled_from(sorted(json.loads(codec.dumps(CLAIM)))), json_values)
 def test_a_record_with_one_field_gone_wrong(field: str, value: Any) -> None:
-    """Either it still is a claim, or it is corrupt: never another exception."""
+    """It still is a claim, or it is corrupt. There is no other exception."""
     fields = json.loads(codec.dumps(CLAIM))
     fields[field] = value
     with suppress(Corrupt):
@@ -86,25 +88,26 @@ def test_another_version_is_not_read() -> None:
         codec.loads(body, Claim)
 
 
-def test_a_link_is_a_manifest_or_a_fork() -> None:
+def test_an_entry_is_a_manifest_or_a_range_split() -> None:
     row = Row("k", "t", 1, "e", None, Method.COPY)
     manifest = Manifest("job", "r-000001", "", "k", True, (row,), 0, 0, "west", "n")
-    fork = Fork("job", "r-000002", "a", "b", "c", 1, 1, "west", "n")
-    assert codec.loads_link(codec.dumps(manifest)) == manifest
-    assert codec.loads_link(codec.dumps(fork)) == fork
+    range_split = RangeSplit("job", "r-000002", "a", "b", "c", 1, 1, "west", "n")
+    assert codec.loads_entry(codec.dumps(manifest)) == manifest
+    assert codec.loads_entry(codec.dumps(range_split)) == range_split
     with pytest.raises(Corrupt):
-        codec.loads_link(codec.dumps(CLAIM))
+        codec.loads_entry(codec.dumps(CLAIM))
 
 
 def test_a_record_can_be_read_by_people() -> None:
     assert codec.dumps(CLAIM) == (
-        b'{"record":"claim","version":1,"job_id":"job","part":"r-000001","epoch":1,'
+        b'{"record":"claim","version":1,"job_id":"job","partition_id":"r-000001","epoch":1,'
         b'"region":"us-gov-west-1","worker":"worker","nonce":"nonce","claimed_ms":5}'
     )
 
 
 def test_a_spec_of_this_release_is_read_by_later_ones() -> None:
-    """Fields that get a default later must not break what is stored now: the oldest spec we promise to read."""
+    """This is the oldest spec that we promise to read. Fields that get a default later must not break what is stored
+    now."""
     oldest = {
         "record": "spec",
         "version": 1,

@@ -1,4 +1,5 @@
-"""Cron: when an expression means to run, across changes of clocks; and that it is the same from wherever one counts."""
+"""Cron: when an expression means to run, also across changes of clocks. The result doesn't depend on where one
+begins."""
 
 from datetime import UTC, datetime
 from itertools import islice, pairwise
@@ -21,9 +22,9 @@ def ms(text: str) -> int:
 
 
 def utc(expression: str, timezone: str, after: str, count: int) -> list[str]:
-    """The next occurrences, as clocks in UTC show them."""
-    found = islice(Cron.of(expression, timezone).upcoming(ms(after)), count)
-    return [datetime.fromtimestamp(at / 1000, UTC).strftime("%m-%d %H:%M") for at in found]
+    """Return the next occurrences, as clocks in UTC show them."""
+    occurrences_ms = islice(Cron.of(expression, timezone).upcoming(ms(after)), count)
+    return [datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%m-%d %H:%M") for at_ms in occurrences_ms]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def utc(expression: str, timezone: str, after: str, count: int) -> list[str]:
         ("30 4 L * *", ["01-31 04:30", "02-28 04:30", "03-31 04:30"]),
         ("0 6 * * MON#1", ["02-01 06:00", "03-01 06:00", "04-05 06:00"]),
         ("0 0 29 2 *", ["02-29 00:00", "02-29 00:00", "02-29 00:00"]),
-        # Debian's: a day of the month, or a weekday, where both are named.
+        # Debian's rule: if both are named, it runs on the day of the month, and on the weekday.
         ("0 0 20 * FRI", ["01-20 00:00", "01-22 00:00", "01-29 00:00"]),
     ],
 )
@@ -51,7 +52,7 @@ def test_summer_time_moves_it_with_the_clocks_of_its_zone() -> None:
 def test_a_time_that_the_clocks_skip_runs_when_they_have() -> None:
     """New York, 14 March 2027: 02:00 becomes 03:00 (07:00 UTC)."""
     assert utc("30 2 * * *", NEW_YORK, "2027-03-13T12:00:00Z", 2) == ["03-14 07:00", "03-15 06:30"]
-    # Three times that are one then.
+    # Three times become one on that day.
     assert utc("0,30 2,3 * * *", NEW_YORK, "2027-03-14T06:00:00Z", 3) == ["03-14 07:00", "03-14 07:30", "03-15 06:00"]
 
 
@@ -66,7 +67,7 @@ def test_what_repeats_goes_by_time_that_passes() -> None:
     assert spring == ["03-14 06:30", "03-14 07:00", "03-14 07:30", "03-14 08:00"]
     autumn = utc("*/30 * * * *", NEW_YORK, "2027-11-07T04:45:00Z", 6)
     assert autumn == ["11-07 05:00", "11-07 05:30", "11-07 06:00", "11-07 06:30", "11-07 07:00", "11-07 07:30"]
-    # Hourly at that hour: it comes twice, and in spring not at all.
+    # An hourly time in that hour comes twice. In spring it doesn't come at all.
     assert utc("15 * * * *", NEW_YORK, "2027-11-07T05:00:00Z", 2) == ["11-07 05:15", "11-07 06:15"]
     assert utc("*/30 2 * * *", NEW_YORK, "2027-03-14T00:00:00Z", 1) == ["03-15 06:00"]
 
@@ -83,48 +84,50 @@ STARTS = st.integers(ms("2026-01-01T00:00:00Z"), ms("2028-12-31T00:00:00Z"))
 
 
 @given(EXPRESSIONS, ZONES, STARTS, st.integers(0, 3 * DAY), st.integers(0, 3 * DAY))
-def test_it_is_the_same_from_wherever_one_counts(expression: str, zone: str, start: int, one: int, two: int) -> None:
+def test_it_is_the_same_from_wherever_one_counts(
+    expression: str, zone: str, start: int, first_ms: int, second_ms: int
+) -> None:
     """Regions that begin to count at different times find the very same instants."""
     cron = Cron.of(expression, zone)
-    middle, end = start + one, start + one + two
-    whole = cron.between(start, end)
-    assert cron.between(start, middle) + cron.between(middle, end) == whole
-    assert whole == list(takewhile_upto(cron, start, end))
-    assert all(left < right for left, right in pairwise(whole))
-    assert all(start < at <= end and at % MINUTE == 0 for at in whole)
+    middle, end = start + first_ms, start + first_ms + second_ms
+    occurrences_ms = cron.between(start, end)
+    assert cron.between(start, middle) + cron.between(middle, end) == occurrences_ms
+    assert occurrences_ms == list(takewhile_upto(cron, start, end))
+    assert all(left < right for left, right in pairwise(occurrences_ms))
+    assert all(start < at_ms <= end and at_ms % MINUTE == 0 for at_ms in occurrences_ms)
 
 
 def takewhile_upto(cron: Cron, start: int, end: int) -> list[int]:
-    found = []
-    for at in cron.upcoming(start):
-        if at > end:
+    occurrences_ms = []
+    for at_ms in cron.upcoming(start):
+        if at_ms > end:
             break
-        found.append(at)
-    return found
+        occurrences_ms.append(at_ms)
+    return occurrences_ms
 
 
 @given(EXPRESSIONS, ZONES.filter(lambda zone: zone != "Africa/Cairo"), STARTS)
 def test_it_is_what_debians_cron_does(expression: str, zone: str, start: int) -> None:
-    """As `cronsim` plays it, which goes through time step by step. (It may or may not find the times just at a midnight
-    that clocks skip, as in Cairo: that depends on where it begins.)"""
+    """`cronsim`, which goes through time step by step, is the reference. (At a midnight that clocks skip, as in Cairo,
+    its result depends on where it begins.)"""
     begin = datetime.fromtimestamp(start // 1000 - 2 * 86_400, ZoneInfo(zone))
     expected: list[int] = []
     for at in CronSim(expression, begin):
-        found = int(at.timestamp() * 1000)
-        if found > start + 8 * DAY:
+        at_ms = int(at.timestamp() * 1000)
+        if at_ms > start + 8 * DAY:
             break
-        if found > start and found not in expected:
-            expected.append(found)
+        if at_ms > start and at_ms not in expected:
+            expected.append(at_ms)
     assert Cron.of(expression, zone).between(start, start + 8 * DAY) == expected
 
 
 @given(EXPRESSIONS, ZONES, STARTS)
 def test_occurrences_lie_as_far_apart_as_it_says(expression: str, zone: str, start: int) -> None:
-    """But for days on which clocks change: a time that is moved may come close to the next one."""
+    """Zones that change their clocks are left out: a time that is moved may come close to the next one."""
     cron = Cron.of(expression, zone)
     if zone == "UTC":
-        found = list(islice(cron.upcoming(start), 50))
-        assert all(right - left >= cron.interval_min_ms for left, right in pairwise(found))
+        occurrences_ms = list(islice(cron.upcoming(start), 50))
+        assert all(later - earlier >= cron.interval_min_ms for earlier, later in pairwise(occurrences_ms))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What may be deleted, how it is decided row by row, and how a job that deletes ends."""
+"""Which objects may be deleted, how this is decided row by row, and how a job that deletes ends."""
 
 from dataclasses import replace
 
@@ -14,13 +14,16 @@ from chalicelib.core.deletions import (
     finality,
     refusal,
 )
-from chalicelib.core.ids import is_delete_part, is_part_id, part_id, split_part_id
+from chalicelib.core.ids import is_delete_partition, is_partition_id, partition_id_of, split_partition_id
 from chalicelib.core.inputs import Filters
-from chalicelib.core.model import JobState, Method, ObjectFacts, Outcome, Receipt, Row, RowOutcome, Verification
+from chalicelib.core.jobs import JobState
+from chalicelib.core.manifests import Receipt
+from chalicelib.core.objects import ObjectFacts
 from chalicelib.core.policy import Policy
 from chalicelib.core.progress import PlanProgress, derive, planning_complete
-from chalicelib.core.settle import CANCELLED, Tally, complete, may_be_complete
-from chalicelib.core.sweep import Records, decide, waiting
+from chalicelib.core.rows import Method, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.settle import CANCELLED, ReceiptFold, complete, may_be_complete
+from chalicelib.core.sweep import JobSnapshot, decide, waiting
 from chalicelib.core.verdict import Undecided, deletion, verified_deletion
 
 WEST = "us-gov-west-1"
@@ -47,9 +50,9 @@ def facts(etag: str) -> ObjectFacts:
     ],
 )
 def test_when_nothing_may_be_deleted(objects: int, cap: int, empty: bool, why: str) -> None:
-    found = refusal(Deletion(cap), objects, source_empty=empty)
-    assert found.startswith(why)
-    assert bool(found) is bool(why)
+    reason = refusal(Deletion(cap), objects, source_empty=empty)
+    assert reason.startswith(why)
+    assert bool(reason) is bool(why)
 
 
 def test_what_is_gone_for_ever_and_nobody_consented() -> None:
@@ -67,40 +70,42 @@ def test_where_a_delete_can_be_undone(versioning: Versioning | None) -> None:
 def test_which_filters_can_be_judged_by_a_key_alone() -> None:
     assert by_globs_alone(Filters())
     assert by_globs_alone(Filters(include=("a",), exclude=("b",)))
-    for more in (
+    for bounds in (
         {"size_min_bytes": 0},
         {"size_max_bytes": 1},
         {"modified_since_ms": 0},
         {"modified_before_ms": 1},
         {"storage_classes": ("STANDARD",)},
     ):
-        assert not by_globs_alone(replace(Filters(include=("a",)), **more))
+        assert not by_globs_alone(replace(Filters(include=("a",)), **bounds))
 
 
-def test_other_places_beneath_a_prefix() -> None:
+def test_other_locations_beneath_a_prefix() -> None:
     assert beneath("a/", ["", "a/", "a/b/", "a/b/", "ab/", "b/"]) == ("a/b/",)
     assert beneath("", ["", "a/"]) == ("a/",)
 
 
-def test_part_ids_of_the_second_chain() -> None:
-    assert is_part_id("d-000001")
-    assert split_part_id("d-000012") == ("d", 12)
-    assert not is_part_id("d0-000001"), "it never forks"
-    assert is_delete_part(part_id("d", 1))
-    assert not is_delete_part(part_id("r01", 1))
+def test_part_ids_of_the_second_manifest_log() -> None:
+    assert is_partition_id("d-000001")
+    assert split_partition_id("d-000012") == ("d", 12)
+    assert not is_partition_id("d0-000001"), "its range is never split"
+    assert is_delete_partition(partition_id_of("d", 1))
+    assert not is_delete_partition(partition_id_of("r01", 1))
 
 
 @pytest.mark.parametrize(
-    ("there", "outcome"),
+    ("destination", "outcome"),
     [(None, Outcome.DELETED), (facts("pinned"), None), (facts("another"), Outcome.DESTINATION_CONFLICT)],
 )
-def test_a_row_is_decided_by_what_the_destination_shows(there: ObjectFacts | None, outcome: Outcome | None) -> None:
-    found = deletion(ROW, there)
-    assert found is Undecided.UNDECIDED if outcome is None else found.outcome is outcome  # type: ignore[union-attr]
+def test_a_row_is_decided_by_what_the_destination_shows(
+    destination: ObjectFacts | None, outcome: Outcome | None
+) -> None:
+    decision = deletion(ROW, destination)
+    assert decision is Undecided.UNDECIDED if outcome is None else decision.outcome is outcome  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
-    ("claimed", "there", "outcome", "detail"),
+    ("claimed", "destination", "outcome", "detail"),
     [
         (DELETED, None, Outcome.DELETED, ""),
         (DELETED, facts("another"), Outcome.DELETED, "deleted; somebody has put another object there since"),
@@ -114,25 +119,25 @@ def test_a_row_is_decided_by_what_the_destination_shows(there: ObjectFacts | Non
         (KEPT, None, Outcome.DELETED, "it has appeared"),
     ],
 )
-def test_verification(claimed: RowOutcome, there: ObjectFacts | None, outcome: Outcome, detail: str) -> None:
-    found = verified_deletion(ROW, claimed, there)
-    assert (found.outcome, found.detail) == (outcome, detail)
-    if found.outcome is Outcome.DELETED and claimed is DELETED:
-        assert (found.etag, found.version_id) == ("pinned", "marker")
+def test_verification(claimed: RowOutcome, destination: ObjectFacts | None, outcome: Outcome, detail: str) -> None:
+    end = verified_deletion(ROW, claimed, destination)
+    assert (end.outcome, end.detail) == (outcome, detail)
+    if end.outcome is Outcome.DELETED and claimed is DELETED:
+        assert (end.etag, end.version_id) == ("pinned", "marker")
 
 
 # --- how it ends --------------------------------------------------------------------------------------------------
 
 
-def tally(*receipts: Receipt) -> Tally:
-    found = Tally()
-    for receipt in sorted(receipts, key=lambda receipt: receipt.part):
-        found.add(receipt, receipt.nonce.encode())
-    return found
+def receipt_fold(*receipts: Receipt) -> ReceiptFold:
+    fold = ReceiptFold()
+    for receipt in sorted(receipts, key=lambda receipt: receipt.partition_id):
+        fold.add(receipt, receipt.nonce.encode())
+    return fold
 
 
-def receipt(part: str, *rows: RowOutcome, error: str = "") -> Receipt:
-    return Receipt("job", part, WEST, "sha", rows, 0, 0, True, error, 1, 2, f"nonce-{part}")
+def receipt(partition_id: str, *rows: RowOutcome, error: str = "") -> Receipt:
+    return Receipt("job", partition_id, WEST, "sha", rows, 0, 0, True, error, 1, 2, f"nonce-{partition_id}")
 
 
 CAP = "nothing was deleted: 2 objects would be deleted, the cap is 1"
@@ -201,19 +206,19 @@ def test_the_state_and_its_reason(
     cancelled: bool,
     end: tuple[JobState, str],
 ) -> None:
-    found = tally(receipt("r-000001", *copies, error=copies_error), receipt("d-000001", *deletions, error=error))
-    assert found.outcome(cancelled) == end
+    fold = receipt_fold(receipt("r-000001", *copies, error=copies_error), receipt("d-000001", *deletions, error=error))
+    assert fold.outcome(cancelled) == end
 
 
 def test_deletions_begin_only_when_all_is_delivered() -> None:
-    assert tally(receipt("r-000001", COPIED)).all_delivered
-    assert tally(receipt("r-000001")).all_delivered
-    assert not tally(receipt("r-000001", COPIED, FAILED)).all_delivered
-    assert not tally(receipt("r-000001", COPIED, error="can't list")).all_delivered
+    assert receipt_fold(receipt("r-000001", COPIED)).all_delivered
+    assert receipt_fold(receipt("r-000001")).all_delivered
+    assert not receipt_fold(receipt("r-000001", COPIED, FAILED)).all_delivered
+    assert not receipt_fold(receipt("r-000001", COPIED, error="can't list")).all_delivered
 
 
 @pytest.mark.parametrize(
-    ("links", "done", "expected"),
+    ("entries", "done", "expected"),
     [
         ({"r-000001"}, {"r-000001"}, False),
         ({"r-000001", "d-000001"}, {"r-000001"}, False),
@@ -223,29 +228,29 @@ def test_deletions_begin_only_when_all_is_delivered() -> None:
         ({"d-000001"}, {"d-000001"}, False),
     ],
 )
-def test_complete_with_both_chains(links: set[str], done: set[str], expected: bool) -> None:
-    assert may_be_complete(links, done, deletes=True) is expected
-    forks, closed = links - done, {part.rpartition("-")[0] for part in done}
-    assert complete(links, forks, closed, deletes=True) is expected
+def test_complete_with_both_manifest_logs(entries: set[str], done: set[str], expected: bool) -> None:
+    assert may_be_complete(entries, done, deletes=True) is expected
+    range_splits, closed = entries - done, {partition_id.rpartition("-")[0] for partition_id in done}
+    assert complete(entries, range_splits, closed, deletes=True) is expected
 
 
 # --- sweep and progress -------------------------------------------------------------------------------------------
 
 
-def test_the_sweep_sees_that_the_second_chain_has_not_begun() -> None:
-    delivered = Records(frozenset({"r-000001"}), {"r-000001": 1}, {"r-000001": 1}, frozenset({"r-000001"}))
+def test_the_sweep_sees_that_the_second_manifest_log_has_not_begun() -> None:
+    delivered = JobSnapshot(frozenset({"r-000001"}), {"r-000001": 1}, {"r-000001": 1}, frozenset({"r-000001"}))
     assert "d" in waiting(delivered, deletes=True).split
     assert "d" not in waiting(delivered).split
     assert "d" not in waiting(replace(delivered, done=frozenset()), deletes=True).split
-    begun = replace(delivered, links=frozenset({"r-000001", "d-000001"}))
+    begun = replace(delivered, entries=frozenset({"r-000001", "d-000001"}))
     assert waiting(begun, deletes=True).split == {"r", "d"}, "and no halves of it"
     assert waiting(begun, deletes=True).copy == {"d-000001"}
 
 
 @pytest.mark.parametrize("deletes", [True, False])
-def test_the_sweep_settles_a_job_that_deletes_only_with_its_second_chain(deletes: bool) -> None:
-    delivered = Records(links=frozenset({"r-000001"}), done=frozenset({"r-000001"}))
-    found = decide(
+def test_the_sweep_settles_a_job_that_deletes_only_with_its_second_manifest_log(deletes: bool) -> None:
+    delivered = JobSnapshot(entries=frozenset({"r-000001"}), done=frozenset({"r-000001"}))
+    repairs = decide(
         "job",
         delivered,
         None,
@@ -256,7 +261,7 @@ def test_the_sweep_settles_a_job_that_deletes_only_with_its_second_chain(deletes
         policy=Policy(),
         deletes=deletes,
     )
-    assert found.settle is not deletes
+    assert repairs.settle is not deletes
 
 
 def test_there_is_more_to_plan_until_the_deletions_are() -> None:
@@ -265,5 +270,5 @@ def test_there_is_more_to_plan_until_the_deletions_are() -> None:
     assert not planning_complete([copies], deletes=True)
     assert not planning_complete([copies, begun], deletes=True)
     assert planning_complete([copies, replace(begun, closed=True)], deletes=True)
-    found = derive([copies, begun], [], None, 1, deletes=True)
-    assert (found.phase, found.objects_planned, found.planned) == ("delete", 5, False)
+    progress = derive([copies, begun], [], None, 1, deletes=True)
+    assert (progress.phase, progress.objects_planned, progress.planned) == ("delete", 5, False)

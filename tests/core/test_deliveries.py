@@ -1,11 +1,11 @@
-"""What is to be believed of a delivery, and which version one is of."""
+"""Which note of a delivery counts, and to which version a delivery belongs."""
 
 from dataclasses import replace
 
 import pytest
 
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import Method, Outcome, Row, RowOutcome, Verification
+from chalicelib.core.rows import Method, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.verdict import pin_of
 from chalicelib.protocol.deliveries import delivery_of, furthest
 from simulation.memory.clock import VirtualClock
@@ -32,8 +32,8 @@ ROW = Row("in/a", "out/a", 3, "0123", None, Method.COPY)
 def test_that_it_was_delivered_counts_whoever_says_so(
     earlier: DeliveryStatus, later: DeliveryStatus, believed: DeliveryStatus
 ) -> None:
-    said = [replace(delivery("k"), status=status, at_ms=at_ms) for at_ms, status in enumerate((earlier, later))]
-    assert furthest(said).status is furthest(said[::-1]).status is believed
+    notes = [replace(delivery("k"), status=status, at_ms=at_ms) for at_ms, status in enumerate((earlier, later))]
+    assert furthest(notes).status is furthest(notes[::-1]).status is believed
 
 
 @pytest.mark.parametrize("verification", Verification)
@@ -41,9 +41,9 @@ def test_only_what_is_proven_is_verified(verification: Verification) -> None:
     clock = VirtualClock()
     env = make_env(WEST, make_store(clock), clock=clock)
     outcome = RowOutcome("in/a", Outcome.COPIED, etag="0123", verification=verification)
-    found = delivery_of(env, "feed", ROW, outcome, job_id=None, verified=True)
+    note = delivery_of(env, "feed", ROW, outcome, job_id=None, verified=True)
     proven = verification in (Verification.ETAG, Verification.CHECKSUM)
-    assert found.status is (VERIFIED if proven else COPIED)
+    assert note.status is (VERIFIED if proven else COPIED)
 
 
 def test_a_version_is_known_by_its_id_or_by_what_it_is_and_when_it_was_written() -> None:

@@ -1,4 +1,4 @@
-"""Filters: which keys a glob matches, held against a slow and obvious reading of it; and that no pattern takes long."""
+"""Filters: which keys a glob matches, compared with a slow and obvious reading of it. No pattern takes long."""
 
 from contextlib import suppress
 from time import process_time
@@ -9,13 +9,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import BadRequest
-from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX, Sieve
+from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX, ObjectFilter
 from chalicelib.core.inputs import Filters
-from chalicelib.core.model import ObjectFacts
+from chalicelib.core.objects import ObjectFacts
 
 
 def passes(name: str, size: int = 5, storage_class: str = "STANDARD", modified_ms: int = 1000, **filters: Any) -> bool:
-    return Sieve.of(Filters(**filters)).passes(name, ObjectFacts(name, size, "e", storage_class, modified_ms))
+    return ObjectFilter.of(Filters(**filters)).passes(name, ObjectFacts(name, size, "e", storage_class, modified_ms))
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -65,27 +65,28 @@ def test_globs(pattern: str, yes: list[str], no: list[str]) -> None:
 
 
 def slowly(pattern: str, name: str, begins: bool = True) -> bool:
-    """By the words of the language, with no class in it; `begins`: a name begins here."""
+    """Match a glob without classes, by the words of the language. `begins` says whether a name begins here."""
     if not pattern:
         return not name
     if pattern.startswith("**/") and begins:
-        rest = pattern[3:]
-        ends = [at + 1 for at, character in enumerate(name) if character == "/"]
-        return slowly(rest, name) or any(slowly(rest, name[at:]) for at in ends)
+        remainder = pattern[3:]
+        ends = [index + 1 for index, character in enumerate(name) if character == "/"]
+        return slowly(remainder, name) or any(slowly(remainder, name[index:]) for index in ends)
     if pattern.startswith("**"):
-        return any(slowly(pattern[2:], name[at:], False) for at in range(len(name) + 1))
+        return any(slowly(pattern[2:], name[index:], False) for index in range(len(name) + 1))
     if pattern[0] == "*":
-        first, _, _ = name.partition("/")
-        return any(slowly(pattern[1:], name[at:], False) for at in range(len(first) + 1))
+        segment, _, _ = name.partition("/")
+        return any(slowly(pattern[1:], name[index:], False) for index in range(len(segment) + 1))
     return bool(name) and fits(pattern[0], name[0]) and slowly(pattern[1:], name[1:], pattern[0] == "/")
 
 
-def fits(wanted: str, character: str) -> bool:
-    return character != "/" if wanted == "?" else character == wanted
+def fits(special: str, character: str) -> bool:
+    return character != "/" if special == "?" else character == special
 
 
 def readable(pattern: str) -> bool:
-    """Three stars in a row, and folders after them, are read from the left by one and from the right by the other."""
+    """Return whether both read the pattern alike. One reads three stars, and folders after them, from the left, the
+    other from the right."""
     return "***" not in pattern
 
 
@@ -119,14 +120,14 @@ def test_a_pattern_without_special_characters_matches_itself(name: str) -> None:
     ids=lambda pattern: pattern[:8],
 )
 def test_no_pattern_takes_long(pattern: str) -> None:
-    """What makes a backtracking matcher try for ever. A page of 1,000 of the longest keys, under as many patterns as
-    there may be, must not cost more than some seconds of a slow machine."""
-    sieve = Sieve.of(Filters(include=(pattern,) * PATTERNS_MAX))
-    begun = process_time()
+    """These patterns make a backtracking matcher try for ever. A page of 1,000 of the longest keys, under as many
+    patterns as there may be, must not cost more than some seconds of a slow machine."""
+    object_filter = ObjectFilter.of(Filters(include=(pattern,) * PATTERNS_MAX))
+    begun_s = process_time()
     for name in ("a" * 1024, "a/" * 512, "ab" * 512):
         for _ in range(3):
-            sieve.passes(name, ObjectFacts(name, 1, "e"))
-    assert process_time() - begun < 1
+            object_filter.passes(name, ObjectFacts(name, 1, "e"))
+    assert process_time() - begun_s < 1
 
 
 @given(st.lists(st.sampled_from(["*", "a*", "**/b", "[!a]", "b"]), max_size=3), st.text("ab/", max_size=5))
@@ -171,4 +172,4 @@ def test_bounds() -> None:
 )
 def test_what_is_no_filter(filters: Filters) -> None:
     with pytest.raises(BadRequest):
-        Sieve.of(filters)
+        ObjectFilter.of(filters)

@@ -1,11 +1,11 @@
-"""A note comes back from its text as it was, and a text that is no such note counts as none."""
+"""A note comes back from its text unchanged, and any other text counts as no note."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.desired_state import Approved, DesiredState
 from chalicelib.core.fingerprints import fingerprint, parse
-from chalicelib.core.intents import Approved, Intents
 from chalicelib.core.leases import LeaseFingerprint, Observation, RegionFingerprint, note_of
 from chalicelib.core.rounds import Round
 from chalicelib.core.sweep import SETTLED, JobFingerprint
@@ -15,7 +15,7 @@ NUMBER = st.integers(0, 10**18)
 WORD = st.text(st.characters(exclude_categories=["Cs"]))
 REGION = st.builds(RegionFingerprint, st.dictionaries(WORD, WORD, max_size=3))
 NOTES = st.one_of(
-    st.builds(Intents, NUMBER, st.booleans(), st.sampled_from(Approved)),
+    st.builds(DesiredState, NUMBER, st.booleans(), st.sampled_from(Approved)),
     st.builds(LeaseFingerprint, NUMBER, NUMBER, st.none() | REGION),
     st.builds(Listing, NUMBER, NUMBER, NUMBER, WORD),
     st.builds(Round, NUMBER, st.none() | WORD, st.booleans()),
@@ -29,19 +29,19 @@ def test_a_note_comes_back_as_it_was(note: object) -> None:
 
 
 @given(NOTES, NOTES)
-def test_equal_notes_have_equal_texts_and_others_have_others(one: object, other: object) -> None:
-    if type(one) is type(other):
-        assert (fingerprint(one) == fingerprint(other)) is (one == other)
+def test_equal_notes_have_equal_texts_and_others_have_others(first: object, second: object) -> None:
+    if type(first) is type(second):
+        assert (fingerprint(first) == fingerprint(second)) is (first == second)
 
 
 def test_the_order_in_which_buckets_were_read_makes_no_difference() -> None:
-    one, other = RegionFingerprint({"west": "1", "east": "2"}), RegionFingerprint({"east": "2", "west": "1"})
-    assert one == other
-    assert fingerprint(one) == fingerprint(other)
+    first, second = RegionFingerprint({"west": "1", "east": "2"}), RegionFingerprint({"east": "2", "west": "1"})
+    assert first == second
+    assert fingerprint(first) == fingerprint(second)
 
 
 def test_how_often_messages_were_sent_again_is_noted_and_not_compared() -> None:
-    once, twice = JobFingerprint(links=3, redriven=1), JobFingerprint(links=3, redriven=2)
+    once, twice = JobFingerprint(entries=3, redriven=1), JobFingerprint(entries=3, redriven=2)
     assert once == twice
     assert fingerprint(once) != fingerprint(twice)
     back = parse(fingerprint(twice), JobFingerprint)

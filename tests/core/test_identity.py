@@ -1,11 +1,12 @@
-"""When is a destination object the pinned source? Equality is proven or denied, never guessed."""
+"""Whether a destination object is the pinned source: equality is proven or denied, never guessed."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.identity import Match, compare_checksums, etag_parts, recognise
-from chalicelib.core.model import Checksum, ChecksumType, ObjectFacts, Verification
+from chalicelib.core.objects import Checksum, ChecksumType, ObjectFacts
+from chalicelib.core.rows import Verification
 
 A, B = "a" * 32, "b" * 32
 A2, B2, A3 = f"{A}-2", f"{B}-2", f"{A}-3"
@@ -23,10 +24,10 @@ def facts(etag: str, size: int = 5, checksum: Checksum | None = None, encryption
 @pytest.mark.parametrize(
     ("source", "destination", "match"),
     [
-        # Sizes differ: nothing else matters.
+        # The sizes differ, so nothing else matters.
         (facts(A, size=5), facts(A, size=6), Match.DIFFERENT),
         (facts(A, 5, crc("x")), facts(A, 6, crc("x")), Match.DIFFERENT),
-        # Equal ETags prove equality, whatever their shape, whatever the encryption.
+        # Equal ETags prove equality, whatever their form or the encryption.
         (facts(A), facts(A), Match.SAME_BY_ETAG),
         (facts(A2), facts(A2), Match.SAME_BY_ETAG),
         (facts("opaque"), facts("opaque"), Match.SAME_BY_ETAG),
@@ -49,11 +50,12 @@ def facts(etag: str, size: int = 5, checksum: Checksum | None = None, encryption
         (facts(A2, 5, crc("x")), facts(B, 5, crc("x")), Match.SAME_BY_CHECKSUM),
         (facts(A2, 5, crc("x")), facts(B, 5, crc("y")), Match.DIFFERENT),
         (facts(A, 5, crc("x"), "aws:kms"), facts(B, 5, crc("x"), "aws:kms"), Match.SAME_BY_CHECKSUM),
-        # Others don't: another algorithm, none on one side, only its existence known.
+        # Other checksums don't: another algorithm, none on one side, or one whose value is unknown.
         (facts(A2, 5, crc("x")), facts(B, 5, crc("x", "CRC32")), Match.UNKNOWN),
         (facts(A2, 5, crc("x")), facts(B), Match.UNKNOWN),
         (facts(A2, 5, crc("")), facts(B, 5, crc("")), Match.UNKNOWN),
-        # Composite ones: equal proves equality, different proves nothing; never compared with full-object ones.
+        # Equal composite ones prove equality, different ones prove nothing. They are never compared with full-object
+        # ones.
         (facts(A2, 5, crc("x-2", kind=COMPOSITE)), facts(B, 5, crc("x-2", kind=COMPOSITE)), Match.SAME_BY_CHECKSUM),
         (facts(A2, 5, crc("x-2", kind=COMPOSITE)), facts(B, 5, crc("y-2", kind=COMPOSITE)), Match.UNKNOWN),
         (facts(A2, 5, crc("x", kind=COMPOSITE)), facts(B, 5, crc("x")), Match.UNKNOWN),

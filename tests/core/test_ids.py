@@ -1,4 +1,4 @@
-"""Names that both Regions derive alike, and that never meet by accident."""
+"""Names that both Regions derive alike, and that never collide by accident."""
 
 import re
 
@@ -67,12 +67,12 @@ def test_what_is_no_job_id(text: str) -> None:
 
 @given(st.from_regex(r"r[01]{0,20}", fullmatch=True), st.integers(1, 999_999))
 def test_partition_ids_there_and_back(range_id: str, ordinal: int) -> None:
-    assert ids.split_part_id(ids.part_id(range_id, ordinal)) == (range_id, ordinal)
+    assert ids.split_partition_id(ids.partition_id_of(range_id, ordinal)) == (range_id, ordinal)
 
 
 @given(st.integers(1, 999_998))
 def test_partition_ids_sort_like_their_ordinals(ordinal: int) -> None:
-    assert ids.part_id("r", ordinal) < ids.part_id("r", ordinal + 1)
+    assert ids.partition_id_of("r", ordinal) < ids.partition_id_of("r", ordinal + 1)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_partition_ids_sort_like_their_ordinals(ordinal: int) -> None:
 )
 def test_what_is_no_partition_id(text: str) -> None:
     with pytest.raises(ValueError, match="not a partition id"):
-        ids.split_part_id(text)
+        ids.split_partition_id(text)
 
 
 @given(words, words)

@@ -9,7 +9,7 @@ from chalicelib.core.inputs import Named
 from chalicelib.core.inventory import FILE_MAX_BYTES, Inventory, InventoryFile, read_manifest
 from chalicelib.core.keylist import BadLine, NoList
 
-# S3 user guide, "Inventory manifest": its example for CSV, but for the file's size.
+# This is the example for CSV of the S3 user guide, "Inventory manifest", except for the file's size.
 EXAMPLE: dict[str, Any] = {
     "sourceBucket": "example-source-bucket",
     "destinationBucket": "arn:aws-us-gov:s3:::example-inventory-destination-bucket",
@@ -29,13 +29,13 @@ FILE = EXAMPLE["files"][0]
 
 
 def test_the_guides_example() -> None:
-    found = read_manifest(json.dumps(EXAMPLE).encode())
-    assert (found.source_bucket, found.destination_bucket) == (
+    inventory = read_manifest(json.dumps(EXAMPLE).encode())
+    assert (inventory.source_bucket, inventory.destination_bucket) == (
         "example-source-bucket",
         "example-inventory-destination-bucket",
     )
-    assert found.columns[:5] == ("Bucket", "Key", "VersionId", "IsLatest", "IsDeleteMarker")
-    assert found.files == (InventoryFile(FILE["key"], FILE["size"], FILE["MD5checksum"]),)
+    assert inventory.columns[:5] == ("Bucket", "Key", "VersionId", "IsLatest", "IsDeleteMarker")
+    assert inventory.files == (InventoryFile(FILE["key"], FILE["size"], FILE["MD5checksum"]),)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Lists of objects: what a line may say, and that any way of cutting the list into pieces gives the same lines."""
+"""Lists of objects: which lines are permitted, and that any way of cutting the list into pieces gives the same
+lines."""
 
 import pytest
 from hypothesis import given
@@ -75,7 +76,7 @@ def test_bytes_that_are_no_text() -> None:
 
 @pytest.mark.parametrize("key", ["b", "in", "in/b", "inx", "in%2f%2e%2e/b/x", "../in/a/x", "IN/a/x", "in/a/"])
 def test_keys_elsewhere_are_nobodys_way_in(key: str) -> None:
-    """The service may read more than the tenant: a list must not name it."""
+    """The service may read more than the tenant, so a list must not name such keys."""
     with pytest.raises(BadLine, match="prefix"):
         read(f"source-west,{key}", prefix="in/a/")
 
@@ -92,23 +93,23 @@ def test_any_bytes(raw: bytes) -> None:
 def lines_of(body: bytes, cuts: list[int], cursor: Cursor | None = None) -> list[tuple[bytes, Cursor]]:
     lines = Lines(cursor or Cursor())
     ends = [*sorted(cut for cut in cuts if lines.cursor.offset < cut < len(body)), len(body)]
-    found, at = [], lines.cursor.offset
+    lines_read, position = [], lines.cursor.offset
     for end in ends:
-        found += list(lines.feed(body[at:end], end=end == len(body)))
-        at = end
-    return found
+        lines_read += list(lines.feed(body[position:end], end=end == len(body)))
+        position = end
+    return lines_read
 
 
 @given(st.lists(st.text("ab,\r", max_size=6), max_size=8), st.booleans(), st.lists(st.integers(0, 60)), st.data())
 def test_any_pieces_give_the_same_lines(texts: list[str], ended: bool, cuts: list[int], data: st.DataObject) -> None:
     body = "\n".join(texts).encode() + (b"\n" if ended else b"")
-    found = lines_of(body, cuts)
-    assert b"".join(line for line, _ in found) == body
-    assert found == lines_of(body, [])
-    assert [after.lines for _, after in found] == list(range(1, len(found) + 1))
-    if found:  # And from any line on.
-        index = data.draw(st.integers(0, len(found) - 1))
-        assert lines_of(body, cuts, found[index][1]) == found[index + 1 :]
+    lines = lines_of(body, cuts)
+    assert b"".join(line for line, _ in lines) == body
+    assert lines == lines_of(body, [])
+    assert [cursor.lines for _, cursor in lines] == list(range(1, len(lines) + 1))
+    if lines:  # It can go on from any line.
+        index = data.draw(st.integers(0, len(lines) - 1))
+        assert lines_of(body, cuts, lines[index][1]) == lines[index + 1 :]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:

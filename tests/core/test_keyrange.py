@@ -1,4 +1,4 @@
-"""A range of keys with keys on both sides of a bound can always be divided, whatever the keys look like."""
+"""A range with keys on both sides of a bound can always be divided, whatever the keys are."""
 
 import pytest
 from hypothesis import example, given
@@ -26,15 +26,15 @@ key_sets = st.tuples(
 
 
 def questions(keys: list[str]):
-    """Answers as S3 would, in the order of UTF-8 bytes, and counts."""
+    """Answers as S3 would, in the order of UTF-8 bytes, and counts the questions."""
     encoded = [key.encode() for key in keys]
-    asked: list[str] = []
+    bounds: list[str] = []
 
     def any_above(bound: str) -> bool:
-        asked.append(bound)
+        bounds.append(bound)
         return any(key > bound.encode() for key in encoded)
 
-    return any_above, asked
+    return any_above, bounds
 
 
 @given(key_sets)
@@ -49,28 +49,28 @@ def questions(keys: list[str]):
 def test_the_bound_has_keys_on_both_sides(keys: list[str]) -> None:
     if not keys:
         return
-    any_above, asked = questions(keys)
+    any_above, questions_asked = questions(keys)
     bound = divide(keys[0], any_above)
     if len(keys) == 1:
         assert bound is None
         return
     assert bound is not None
     assert keys[0] <= bound < keys[-1]
-    assert len(asked) <= 45
-    bound.encode()  # No surrogates: S3 would not take them.
+    assert len(questions_asked) <= 45
+    bound.encode()  # There are no surrogates, because S3 would not take them.
 
 
 @given(key_sets)
 def test_dividing_again_and_again_ends_with_every_key_by_itself(keys: list[str]) -> None:
-    def leaves(part: list[str]) -> list[str]:
-        if not part:
+    def leaves(partition_id: list[str]) -> list[str]:
+        if not partition_id:
             return []
-        bound = divide(part[0], questions(part)[0])
+        bound = divide(partition_id[0], questions(partition_id)[0])
         if bound is None:
-            assert len(part) == 1
-            return part
-        left = [key for key in part if key <= bound]
-        right = [key for key in part if key > bound]
+            assert len(partition_id) == 1
+            return partition_id
+        left = [key for key in partition_id if key <= bound]
+        right = [key for key in partition_id if key > bound]
         assert left
         assert right
         return leaves(left) + leaves(right)
@@ -90,14 +90,14 @@ def test_dividing_again_and_again_ends_with_every_key_by_itself(keys: list[str])
     ids=["numbers", "deep", "cjk", "emoji", "hashes"],
 )
 def test_ordinary_keys_are_divided_well(keys: list[str]) -> None:
-    """Neither half holds more than 9 in 10: log-many forks are enough."""
+    """Neither half holds more than 9 in 10 keys, so the number of range splits is logarithmic."""
     keys = sorted(keys)
-    any_above, asked = questions(keys)
+    any_above, questions_asked = questions(keys)
     bound = divide(keys[0], any_above)
     assert bound is not None
-    left = sum(1 for key in keys if key <= bound)
-    assert len(keys) // 10 <= left <= len(keys) * 9 // 10
-    assert len(asked) <= 40
+    lower_half = sum(1 for key in keys if key <= bound)
+    assert len(keys) // 10 <= lower_half <= len(keys) * 9 // 10
+    assert len(questions_asked) <= 40
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))

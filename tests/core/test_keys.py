@@ -1,4 +1,4 @@
-"""Which keys count: of what an issuer answers, and of what it answered before."""
+"""Which keys count, of an issuer's answer and of its earlier answers."""
 
 import json
 from typing import Any
@@ -120,7 +120,7 @@ def test_an_answer_without_measure() -> None:
 
 
 def test_two_keys_of_one_name() -> None:
-    """Which of them is meant, nobody can tell."""
+    """Nobody can tell which of them is meant."""
     with pytest.raises(UnusableKeys, match="two keys"):
         published(answer(ES256, Signer.make("RS256").jwk))
 
@@ -142,13 +142,13 @@ def test_the_first_answer() -> None:
 
 
 def test_a_rotation() -> None:
-    """Published beside each other, then the old one leaves, counts for a while, and is gone."""
+    """Both keys are published side by side. Then the old one leaves, counts for a while, and is gone."""
     both = merge(merge(None, "iss", kept("old"), 0, GRACE_MS), "iss", kept("old", "new"), 10, GRACE_MS)
     assert known(both, 10) == {"old", "new"}
     after = merge(both, "iss", kept("new"), 20, GRACE_MS)
     assert after.keys["old"].left_ms == 20
     assert known(after, 20 + GRACE_MS - 1) == {"old", "new"}
-    # With the issuer down meanwhile, too: nobody needs to be asked for its end.
+    # This holds while the issuer is down, too, because nothing is fetched for it.
     assert known(after, 20 + GRACE_MS) == {"new"}
     later = merge(after, "iss", kept("new"), 30, GRACE_MS)
     assert later.keys["old"].left_ms == 20, "it left once"
@@ -156,8 +156,8 @@ def test_a_rotation() -> None:
 
 
 def test_a_key_that_comes_back() -> None:
-    gone = merge(merge(None, "iss", kept("a", "b"), 0, GRACE_MS), "iss", kept("b"), 10, GRACE_MS)
-    assert merge(gone, "iss", kept("a", "b"), 20, GRACE_MS).keys["a"].left_ms is None
+    record = merge(merge(None, "iss", kept("a", "b"), 0, GRACE_MS), "iss", kept("b"), 10, GRACE_MS)
+    assert merge(record, "iss", kept("a", "b"), 20, GRACE_MS).keys["a"].left_ms is None
 
 
 def test_another_key_under_the_same_name_replaces_it_at_once() -> None:

@@ -1,4 +1,5 @@
-"""The tables of the life cycles are whole, and the states that the code derives are those of the rules before them."""
+"""The tables of the life cycles are complete, and the derived states are those of the rules that the code had before
+them."""
 
 from itertools import product
 from typing import Any
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from chalicelib.core.errors import EftError
 from chalicelib.core.feeds import feed_state
 from chalicelib.core.hooks import Webhook
-from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, part_id
+from chalicelib.core.ids import DELETE_RANGE, ROOT_RANGE, partition_id_of
+from chalicelib.core.jobs import JobState
 from chalicelib.core.lifecycles import (
     DELIVERY,
     DELIVERY_EVENTS,
@@ -37,12 +39,11 @@ from chalicelib.core.lifecycles import (
     UploadState,
     WebhookState,
 )
-from chalicelib.core.model import JobState
 from chalicelib.core.planned import PlanFacts, plan_state
 from chalicelib.core.policy import Policy
 from chalicelib.core.progress import JOB_RULES, PHASES, JobFacts, job_state
 from chalicelib.core.registers import Mark, Registration, upload_state
-from chalicelib.core.sweep import Records, waiting
+from chalicelib.core.sweep import JobSnapshot, waiting
 from chalicelib.core.transitions import LifeCycle, Unlisted
 from chalicelib.core.webhooks import event_of
 
@@ -64,10 +65,10 @@ def _events(cycle: LifeCycle[Any, Any]) -> list[Any]:
 
 @cycles
 def test_every_state_is_reached(cycle: LifeCycle[Any, Any]) -> None:
-    """By events that are not late."""
+    """Events that come in time are enough to reach it."""
     reached: set[Any] = {None}
-    while more := {to for (source, _), to in cycle.table.items() if source in reached} - reached:
-        reached |= more
+    while further := {to for (source, _), to in cycle.table.items() if source in reached} - reached:
+        reached |= further
     assert reached - {None} == set(_states(cycle))
 
 
@@ -79,7 +80,7 @@ def test_every_event_is_in_the_table(cycle: LifeCycle[Any, Any]) -> None:
 @cycles
 def test_nothing_leads_out_of_a_final_state(cycle: LifeCycle[Any, Any]) -> None:
     out = {(state, event): to for (state, event), to in cycle.listed if state in cycle.finals and to is not state}
-    # An approval that was under way, and notes of a delivery, which are hints.
+    # The exceptions: an approval that was under way, and notes of a delivery, which are hints.
     assert cycle is DELIVERY or out == (
         {(PlanState.CANCELLED, PlanEvent.APPROVED): PlanState.APPROVED} if cycle is PLAN else {}
     )
@@ -107,7 +108,7 @@ def test_what_is_not_listed_raises(cycle: LifeCycle[Any, Any]) -> None:
 
 
 def test_a_bug_is_no_answer() -> None:
-    """Handlers treat errors of ours as answers; this one must reach the alarm."""
+    """Handlers treat our own errors as answers. This one must reach the alarm."""
     assert not issubclass(Unlisted, EftError)
 
 
@@ -203,7 +204,7 @@ def test_what_is_desired_already_is_not_written(state: FeedState, event: FeedEve
         (JobFacts(storage_down=True), JobState.WAITING_FOR_REGION),
         (JobFacts(claimed=True, storage_down=True, paused=True), JobState.PAUSED),
         (JobFacts(claimed=True, storage_down=True, paused=True, ended=JobState.PARTIAL), JobState.PARTIAL),
-        # A plan: what is copied, and where, matters only when it is approved.
+        # It matters only for an approved plan whether rows are copied, and where.
         (JobFacts(unapproved=True), JobState.PLANNING),
         (JobFacts(unapproved=True, claimed=True, storage_down=True), JobState.PLANNING),
         (JobFacts(unapproved=True, summed_up=True, claimed=True, storage_down=True), JobState.PLANNED),
@@ -274,46 +275,48 @@ def test_the_state_of_a_plan_is_what_it_was(summed_up: bool, expired: bool, canc
 
 # --- partitions ---------------------------------------------------------------------------------------------------
 
-parts = st.sampled_from([part_id(ROOT_RANGE, 1), part_id(ROOT_RANGE, 2), part_id("r0", 1), part_id("r1", 1)])
+partition_ids = st.sampled_from(
+    [partition_id_of(ROOT_RANGE, 1), partition_id_of(ROOT_RANGE, 2), partition_id_of("r0", 1), partition_id_of("r1", 1)]
+)
 snapshots = st.builds(
-    lambda links, claims, copied, done, resting: Records(
-        links=frozenset(links | claims.keys()),
+    lambda entries, claims, copied, done, resting: JobSnapshot(
+        entries=frozenset(entries | claims.keys()),
         claims=claims,
-        copied={part: epoch for part, epoch in copied.items() if part in claims},
-        done=frozenset(done & (links | claims.keys())),
-        resting={part: 1 for part in resting if part in claims},
+        copied={partition_id: epoch for partition_id, epoch in copied.items() if partition_id in claims},
+        done=frozenset(done & (entries | claims.keys())),
+        resting={partition_id: 1 for partition_id in resting if partition_id in claims},
     ),
-    st.sets(parts),
-    st.dictionaries(parts, st.integers(1, 3)),
-    st.dictionaries(parts, st.integers(1, 3)),
-    st.sets(parts),
-    st.sets(parts),
+    st.sets(partition_ids),
+    st.dictionaries(partition_ids, st.integers(1, 3)),
+    st.dictionaries(partition_ids, st.integers(1, 3)),
+    st.sets(partition_ids),
+    st.sets(partition_ids),
 )
 
 
 @given(snapshots)
-def test_what_waits_in_a_job_is_what_it_was(records: Records) -> None:
-    found = waiting(records)
-    ranges = {part.rpartition("-")[0]: part for part in sorted(records.links)}
-    forks = {ranges[ROOT_RANGE]} if {ROOT_RANGE, "r0", "r1"} <= ranges.keys() else set()
-    assert found.copy == records.links - records.done - records.claims.keys() - forks
-    assert found.working == records.claims.keys() - records.done - records.copied.keys()
-    assert found.verify == records.copied.keys() - records.done
+def test_what_waits_in_a_job_is_what_it_was(records: JobSnapshot) -> None:
+    work = waiting(records)
+    ranges = {partition_id.rpartition("-")[0]: partition_id for partition_id in sorted(records.entries)}
+    range_splits = {ranges[ROOT_RANGE]} if {ROOT_RANGE, "r0", "r1"} <= ranges.keys() else set()
+    assert work.copy == records.entries - records.done - records.claims.keys() - range_splits
+    assert work.working == records.claims.keys() - records.done - records.copied.keys()
+    assert work.verify == records.copied.keys() - records.done
 
 
 def test_a_copy_record_whose_claim_was_not_listed() -> None:
     """A LIST of several pages began before the claim, and ended after the copy record."""
-    part = part_id(DELETE_RANGE, 1)
-    found = waiting(Records(links=frozenset({part}), copied={part: 1}))
-    assert not found.copy
-    assert found.verify == {part}
+    partition_id = partition_id_of(DELETE_RANGE, 1)
+    work = waiting(JobSnapshot(entries=frozenset({partition_id}), copied={partition_id: 1}))
+    assert not work.copy
+    assert work.verify == {partition_id}
 
 
 # --- uploads ------------------------------------------------------------------------------------------------------
 
 UPLOADED = Registration(Mark.UPLOAD, "job", "r-000001/0", "mine", "n")
 OTHERS = Registration(Mark.UPLOAD, "other", "r-000001/0", "theirs", "n")
-TOMB = Registration(Mark.TOMB, "", "", "mine", "n")
+TOMBSTONE = Registration(Mark.TOMBSTONE, "", "", "mine", "n")
 DEAD = Registration(Mark.DEAD, "job", "r-000001/0", "mine", "n")
 CLOSED = Registration(Mark.CLOSED, "job", "r-000001/0", "", "n")
 OTHER_CLOSED = Registration(Mark.CLOSED, "other", "r-000001/0", "", "n")
@@ -324,7 +327,7 @@ OTHER_CLOSED = Registration(Mark.CLOSED, "other", "r-000001/0", "", "n")
     [
         ([], UploadState.BEGUN),
         ([OTHERS, OTHER_CLOSED], UploadState.BEGUN),
-        ([OTHERS, TOMB], UploadState.FENCED),
+        ([OTHERS, TOMBSTONE], UploadState.FENCED),
         ([UPLOADED], UploadState.REGISTERED),
         ([UPLOADED, OTHERS, OTHER_CLOSED], UploadState.REGISTERED),
         ([UPLOADED, CLOSED], UploadState.CLOSED),

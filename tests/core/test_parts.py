@@ -56,7 +56,7 @@ def test_the_sources_own_boundaries_are_repeated(own: list[int]) -> None:
         (5 * MIB + 1, 5 * MIB, ((5 * MIB, 1), (1, 1))),
         (12 * MIB, 5 * MIB, ((5 * MIB, 2), (2 * MIB, 1))),
         (PARTS_MAX * 5 * MIB, 5 * MIB, ((5 * MIB, PARTS_MAX),)),
-        # One byte too many for 10,000 parts of 5 MiB: the next whole MiB.
+        # This is one byte too many for 10,000 parts of 5 MiB, so the part size is the next whole MiB.
         (PARTS_MAX * 5 * MIB + 1, 5 * MIB, ((6 * MIB, 8333), (2 * MIB + 1, 1))),
         (LARGEST, 64 * MIB, ((5118 * MIB, 9998), (LARGEST - 9998 * 5118 * MIB, 1))),
     ],

@@ -2,9 +2,10 @@
 
 import pytest
 
-from chalicelib.core.model import Checksum, ChecksumType, Method, ObjectFacts, ObjectHead, OverwriteMode, Properties
-from chalicelib.core.plan import Sight, plan_row
+from chalicelib.core.objects import Checksum, ChecksumType, ObjectFacts, ObjectHead, Properties
+from chalicelib.core.plan import ObjectPair, plan_row
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Method, OverwriteMode
 
 LARGE = 300 * 1024 * 1024
 
@@ -21,5 +22,5 @@ LARGE = 300 * 1024 * 1024
 )
 def test_only_crcs_of_the_whole_can_be_restated_in_parts(algorithm, method):
     facts = ObjectFacts("k", LARGE, "0" * 32, checksum=Checksum(algorithm, ChecksumType.FULL_OBJECT, "AA=="))
-    sight = Sight(facts, None, ObjectHead(facts, Properties(), 0, 0))
-    assert plan_row(sight, "k", OverwriteMode.IF_CHANGED, Policy()).method is method
+    pair = ObjectPair(facts, None, ObjectHead(facts, Properties(), 0, 0))
+    assert plan_row(pair, "k", OverwriteMode.IF_CHANGED, Policy()).method is method

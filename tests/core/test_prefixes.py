@@ -1,4 +1,4 @@
-"""A prefix is a folder, or its writer is told what to send instead."""
+"""A prefix is a folder, or its writer learns what to send instead."""
 
 import pytest
 from hypothesis import given
@@ -55,14 +55,14 @@ def test_the_fix_is_a_folder(prefix: str) -> None:
 
 @given(PREFIXES, PREFIXES)
 def test_a_folder_below_a_folder_is_one(outer: str, inner: str) -> None:
-    """An endpoint's prefix, and a job's below it."""
+    """It holds for an endpoint's prefix and a job's prefix below it."""
     if is_folder(outer) and is_folder(inner):
         assert is_folder(outer + inner)
 
 
 @given(PREFIXES, PREFIXES, keys(64))
 def test_folders_are_the_same_or_apart_or_one_is_in_the_other(left: str, right: str, name: str) -> None:
-    """No key lies in two of them by the letters of a name alone: `data/` and `data-2026/` have none in common."""
+    """No key lies in two of them because their names begin alike: `data/` and `data-2026/` have no key in common."""
     if is_folder(left) and is_folder(right) and name.startswith(left) and name.startswith(right):
         longer, shorter = max(left, right, key=len), min(left, right, key=len)
         assert longer.split("/")[: shorter.count("/")] == shorter.split("/")[:-1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.budgets import SWEEP_TIMEOUT_MS, quick_ms, silence_ms, worst_sweep_ms
 from chalicelib.core.leases import LeasePhase as Phase
-from chalicelib.core.leases import LeaseStatus, Observation, PartLease, judge_lease
+from chalicelib.core.leases import LeaseStatus, Observation, PartitionLease, judge_lease
 from chalicelib.core.policy import Policy
 from chalicelib.core.shares import Stage, stage_ends
 from chalicelib.core.sweep import REPLICATION_MS, START_MS, due_before_next_sweep, worst_takeover_ms
@@ -35,7 +35,7 @@ def test_a_setting_that_is_too_long_breaks_it(name: str) -> None:
 
 
 def test_it_is_kept_though_the_other_regions_s3_and_the_table_hang() -> None:
-    """Each costs a sweep one call, before it looks at what a dead Region held."""
+    """Each of them costs a sweep one call before it looks at what a dead Region held."""
     hang = silence_ms(POLICY, peer=True) + silence_ms(POLICY, peer=False)
     slower = replace(POLICY, peer_read_ms=POLICY.peer_read_ms + 1)
     assert hang == 6_000
@@ -53,18 +53,18 @@ def test_the_worst_sweep_ends_before_lambda_kills_it_and_before_the_next_one() -
 
 @pytest.mark.parametrize(("function", "name"), [("intake", "inline_lock_ms"), ("copy", "copy_lock_ms")])
 def test_a_delivery_s_lock_outlasts_whoever_took_it(function: str, name: str) -> None:
-    """By two heartbeats: so old may be what a feed job's worker knows of the delivery record."""
+    """It does so by two heartbeats, because a feed job's worker may know a delivery record that is so old."""
     stage = json.loads(CONFIG.read_text())["stages"]["prod"]["lambda_functions"][function]
     assert getattr(POLICY, name) >= 1000 * stage["lambda_timeout"] + 2 * POLICY.heartbeat_ms
 
 
 def test_what_matters_most_is_begun_though_all_before_it_hangs() -> None:
-    """A stage may be a call late, and then still has time for one."""
+    """A stage may begin one call late, and then it still has time for one."""
     ends = stage_ends(0, POLICY.sweep_run_ms)
     assert list(ends) == list(Stage)
     assert max(ends.values()) == POLICY.sweep_run_ms
-    for before, after in pairwise(ends.values()):
-        assert after - before > quick_ms(POLICY)
+    for earlier, later in pairwise(ends.values()):
+        assert later - earlier > quick_ms(POLICY)
 
 
 @given(begin_ms=st.integers(0, 10**12), whole_ms=st.integers(-1000, 10**6))
@@ -98,28 +98,29 @@ def test_no_moment_of_death_takes_longer_than_the_worst(
     policy = replace(POLICY, takeover_after_ms=takeover_after_ms)
     claimed_ms = _claimed_ms(policy, death_ms, replication_ms, phase_ms)
     last_beat_ms = death_ms - death_ms % policy.heartbeat_ms
-    assert claimed_ms - last_beat_ms >= takeover_after_ms, "before its patience had ended"
+    assert claimed_ms - last_beat_ms >= takeover_after_ms, "before its timeout had ended"
     assert claimed_ms + START_MS - death_ms <= worst_takeover_ms(policy)
 
 
 def _claimed_ms(policy: Policy, death_ms: int, replication_ms: int, phase_ms: int) -> int:
-    """Plays the survivor's sweeps, and the messages they send, over a lease whose owner beats until its death."""
+    """Play the survivor's sweeps and messages over a lease whose owner beats until its death. Return when it is
+    claimed, in ms."""
 
-    def lease_at(now: int) -> PartLease:
-        return _lease(max(0, min(now - replication_ms, death_ms)) // policy.heartbeat_ms)
+    def lease_at(now_ms: int) -> PartitionLease:
+        return _lease(max(0, min(now_ms - replication_ms, death_ms)) // policy.heartbeat_ms)
 
-    before: Observation | None = None
-    now = phase_ms
+    observation: Observation | None = None
+    now_ms = phase_ms
     while True:
-        found = judge_lease(1, lease_at(now), before, now, policy.takeover_after_ms, claiming=False)
-        if found.status is LeaseStatus.MOVED:
-            before = Observation.of("job", "r-000001", "east", found.fingerprint, now)
-        elif found.status is LeaseStatus.EXPIRED or due_before_next_sweep(found.wait_ms, policy):
-            due = now + found.wait_ms
-            if judge_lease(1, lease_at(due), before, due, policy.takeover_after_ms, claiming=True).may_claim:
-                return due
-        now += policy.sweep_interval_ms
+        judgement = judge_lease(1, lease_at(now_ms), observation, now_ms, policy.takeover_after_ms, claiming=False)
+        if judgement.status is LeaseStatus.MOVED:
+            observation = Observation.of("job", "r-000001", "east", judgement.fingerprint, now_ms)
+        elif judgement.status is LeaseStatus.EXPIRED or due_before_next_sweep(judgement.wait_ms, policy):
+            due_ms = now_ms + judgement.wait_ms
+            if judge_lease(1, lease_at(due_ms), observation, due_ms, policy.takeover_after_ms, claiming=True).may_claim:
+                return due_ms
+        now_ms += policy.sweep_interval_ms
 
 
-def _lease(heartbeat: int) -> PartLease:
-    return PartLease("job", "r-000001", "west", 1, "worker", heartbeat, Phase.COPYING, 1, 0, 0, 0, {}, {})
+def _lease(heartbeat: int) -> PartitionLease:
+    return PartitionLease("job", "r-000001", "west", 1, "worker", heartbeat, Phase.COPYING, 1, 0, 0, 0, {}, {})

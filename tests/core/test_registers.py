@@ -1,4 +1,4 @@
-"""The register of a destination object's uploads: which one counts, which are dead, which may be aborted."""
+"""The register of a destination object's uploads: which upload counts, which are dead, and which may be aborted."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ def dead(name: str, job: str = JOB, row: str = ROW) -> Registration:
     return Registration(Mark.DEAD, job, row, name, "nonce")
 
 
-TOMB = Registration(Mark.TOMB, "", "", "unregistered", "nonce")
+TOMBSTONE = Registration(Mark.TOMBSTONE, "", "", "unregistered", "nonce")
 CLOSED = Registration(Mark.CLOSED, JOB, ROW, "", "nonce")
 OTHER_CLOSED = Registration(Mark.CLOSED, "job-other", ROW, "", "nonce")
 
@@ -28,10 +28,11 @@ OTHER_CLOSED = Registration(Mark.CLOSED, "job-other", ROW, "", "nonce")
         ({}, 1, None, False),
         ({1: upload("a")}, 2, "a", False),
         ({1: upload("a"), 2: upload("b")}, 3, "b", False),
-        # TOMB_SUPERSEDES (protocol model): a tombstone fills a generation, it does not end the upload below it.
-        ({1: upload("a"), 2: TOMB}, 3, "a", False),
-        ({1: TOMB, 2: TOMB}, 3, None, False),
-        # A dead upload is not gone on with; the one before it isn't either, unless it is alive.
+        # TOMBSTONE_SUPERSEDES (protocol model): a tombstone fills a generation, but it does not end the upload below
+        # it.
+        ({1: upload("a"), 2: TOMBSTONE}, 3, "a", False),
+        ({1: TOMBSTONE, 2: TOMBSTONE}, 3, None, False),
+        # A dead upload is not gone on with. The one before it is, if it is alive.
         ({1: upload("a"), 2: dead("a")}, 3, None, False),
         ({1: upload("a"), 2: dead("a"), 3: upload("b")}, 4, "b", False),
         ({1: upload("a"), 2: upload("b"), 3: dead("b")}, 4, "a", False),
@@ -40,7 +41,7 @@ OTHER_CLOSED = Registration(Mark.CLOSED, "job-other", ROW, "", "nonce")
         ({1: upload("a", row="r-000001/1")}, 2, None, False),
         ({1: upload("a"), 2: upload("b", job="job-other")}, 3, "a", False),
         ({7: upload("a")}, 8, "a", False),
-        # Closed for this job, not for others.
+        # The register is closed for this job, not for others.
         ({1: upload("a"), 2: CLOSED}, 3, "a", True),
         ({1: OTHER_CLOSED}, 2, None, False),
     ],
@@ -48,30 +49,30 @@ OTHER_CLOSED = Registration(Mark.CLOSED, "job-other", ROW, "", "nonce")
 def test_reading(
     generations: dict[int, Registration], next_generation: int, upload_id: str | None, closed: bool
 ) -> None:
-    found = read_register(generations, JOB, ROW)
-    assert (found.next_generation, found.upload_id, found.closed) == (next_generation, upload_id, closed)
+    register = read_register(generations, JOB, ROW)
+    assert (register.next_generation, register.upload_id, register.closed) == (next_generation, upload_id, closed)
 
 
 @pytest.mark.parametrize(
     ("upload_id", "generations", "settled", "action"),
     [
-        # Nobody registered it: fence first.
+        # Nobody registered it, so it is fenced first.
         ("a", {}, False, StaleUploadAction.FENCE),
         ("a", {1: upload("b")}, False, StaleUploadAction.FENCE),
-        ("a", {1: TOMB}, False, StaleUploadAction.FENCE),
-        # It was fenced before, by a sweep that did not get to the abort. Another upload's tombstone fences only that.
-        ("unregistered", {1: TOMB}, False, StaleUploadAction.ABORT),
-        ("unregistered", {1: upload("b"), 2: TOMB, 3: upload("c")}, False, StaleUploadAction.ABORT),
-        # In use.
+        ("a", {1: TOMBSTONE}, False, StaleUploadAction.FENCE),
+        # An earlier sweep fenced it and did not get to the abort. Another upload's tombstone fences only that upload.
+        ("unregistered", {1: TOMBSTONE}, False, StaleUploadAction.ABORT),
+        ("unregistered", {1: upload("b"), 2: TOMBSTONE, 3: upload("c")}, False, StaleUploadAction.ABORT),
+        # It is in use.
         ("a", {1: upload("a")}, False, StaleUploadAction.KEEP),
-        ("a", {1: upload("a"), 2: TOMB}, False, StaleUploadAction.KEEP),
+        ("a", {1: upload("a"), 2: TOMBSTONE}, False, StaleUploadAction.KEEP),
         ("a", {1: upload("a"), 2: upload("b", job="job-other")}, False, StaleUploadAction.KEEP),
-        # Superseded by a later upload of the same row; given up; of a partition with a receipt.
+        # It is superseded by a later upload of the same row, or given up, or its partition has a receipt.
         ("a", {1: upload("a"), 2: upload("b")}, False, StaleUploadAction.ABORT),
         ("a", {1: upload("a"), 2: dead("a")}, False, StaleUploadAction.ABORT),
         ("a", {1: upload("a")}, True, StaleUploadAction.ABORT),
         ("b", {1: upload("a"), 2: upload("b")}, False, StaleUploadAction.KEEP),
-        # The later one died: this one is the row's again, if it should still be open.
+        # The later one died, so the row goes on with this one, if it is still open.
         ("a", {1: upload("a"), 2: upload("b"), 3: dead("b")}, False, StaleUploadAction.KEEP),
     ],
 )
@@ -90,7 +91,7 @@ def test_another_jobs_receipt_says_nothing_about_ours() -> None:
 
 registrations = st.builds(
     Registration,
-    st.sampled_from([Mark.UPLOAD, Mark.TOMB, Mark.DEAD, Mark.CLOSED]),
+    st.sampled_from([Mark.UPLOAD, Mark.TOMBSTONE, Mark.DEAD, Mark.CLOSED]),
     st.sampled_from([JOB, "job-other"]),
     st.sampled_from([ROW, "r-000002/0"]),
     st.sampled_from("abcd"),
@@ -101,7 +102,7 @@ registers = st.dictionaries(st.integers(1, 9), registrations, max_size=6)
 
 @given(registers)
 def test_the_upload_that_is_gone_on_with_is_never_aborted(generations: dict[int, Registration]) -> None:
-    """Whoever would adopt it: the sweep keeps it (I5)."""
+    """A worker would adopt it, so the sweep keeps it (I5)."""
     for job in (JOB, "job-other"):
         for row in (ROW, "r-000002/0"):
             adopted = read_register(generations, job, row).upload_id

@@ -1,4 +1,4 @@
-"""Reports, row by row: what is written is read back, whatever the keys, and no spreadsheet calculates it."""
+"""Reports, row by row: what is written is read back, whatever the keys are, and no spreadsheet calculates it."""
 
 import csv
 import io
@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core import codec
-from chalicelib.core.model import Checksum, ChecksumType, Manifest, Method, Outcome, Receipt, Row, RowOutcome
-from chalicelib.core.model import Verification as By
+from chalicelib.core.manifests import Manifest, Receipt
+from chalicelib.core.objects import Checksum, ChecksumType
 from chalicelib.core.report import COLUMNS, ReportFormat, guarded, opening, render, unguarded
+from chalicelib.core.rows import Method, Outcome, Row, RowOutcome
+from chalicelib.core.rows import Verification as By
 from chalicelib.entry.rest.responses import ObjectStatus
 
 KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -23,7 +25,7 @@ BUCKET = "source-west"
 
 
 def partition(pairs: list[tuple[Row, RowOutcome]]) -> tuple[bytes, bytes]:
-    rows, outcomes = tuple(row for row, _ in pairs), tuple(found for _, found in pairs)
+    rows, outcomes = tuple(row for row, _ in pairs), tuple(outcome for _, outcome in pairs)
     manifest = Manifest("job", "r-000001", "", "", True, rows, 0, 0, "west", "n")
     receipt = Receipt("job", "r-000001", "west", "", outcomes, 0, 0, True, "", 1, 1_800_000_000_123, "n")
     return codec.dumps(manifest), codec.dumps(receipt)
@@ -39,8 +41,8 @@ PAIRS = st.builds(row_of, KEYS, st.sampled_from([outcome for outcome in Outcome 
 
 
 def read_csv(body: bytes) -> list[dict[str, str]]:
-    found = csv.DictReader(io.StringIO(body.decode(), newline=""), strict=True)
-    return [{name: unguarded(cell) for name, cell in row.items()} for row in found]
+    reader = csv.DictReader(io.StringIO(body.decode(), newline=""), strict=True)
+    return [{name: unguarded(cell) for name, cell in row.items()} for row in reader]
 
 
 def read_ndjson(body: bytes) -> list[dict[str, Any]]:
@@ -52,12 +54,12 @@ def same_in_both(pairs: list[tuple[Row, RowOutcome]]) -> None:
     as_csv = render(ReportFormat.CSV, BUCKET, *partition(pairs))
     as_json = render(ReportFormat.NDJSON, BUCKET, *partition(pairs))
     assert as_csv.rows == as_json.rows == len(pairs)
-    for cells, fields, (row, found) in zip(
+    for cells, fields, (row, outcome) in zip(
         read_csv(opening(ReportFormat.CSV) + as_csv.body), read_ndjson(as_json.body), pairs, strict=True
     ):
-        checksum = cast(Checksum, found.checksum)
+        checksum = cast(Checksum, outcome.checksum)
         assert (fields["key"], fields["target_key"]) == (row.key, row.target)
-        assert (fields["outcome"], fields["detail"]) == (found.outcome, found.detail)
+        assert (fields["outcome"], fields["detail"]) == (outcome.outcome, outcome.detail)
         assert (fields["source_version_id"], fields["size"]) == (row.version_id, 5)
         assert (fields["source_etag"], fields["target_etag"], fields["target_version_id"]) == ("0123", "4567", "v2")
         assert fields["checksum"] == {"algorithm": "CRC32", "type": "FULL_OBJECT", "value": checksum.value}
@@ -108,10 +110,10 @@ def test_names_are_the_apis() -> None:
 def test_failures_are_read_back_by_either_decoder(
     decode: Callable[[str], str], pairs: list[tuple[Row, RowOutcome]]
 ) -> None:
-    found = render(ReportFormat.FAILURES, BUCKET, *partition(pairs))
-    lines = found.body.decode("ascii").splitlines()
+    rendered = render(ReportFormat.FAILURES, BUCKET, *partition(pairs))
+    lines = rendered.body.decode("ascii").splitlines()
     failed = [(row, outcome.outcome) for row, outcome in pairs if not outcome.outcome.good]
-    assert found.rows == len(lines) == len(failed)
+    assert rendered.rows == len(lines) == len(failed)
     for line, (row, outcome) in zip(lines, failed, strict=True):
         bucket, key, *version = line.split(",")
         assert (bucket, decode(key)) == (BUCKET, row.key)
@@ -121,5 +123,5 @@ def test_failures_are_read_back_by_either_decoder(
 
 def test_receipts_are_the_records_byte_for_byte() -> None:
     manifest, receipt = partition([row_of("key")])
-    found = render(ReportFormat.RECEIPTS, BUCKET, manifest, receipt)
-    assert (found.body, found.rows) == (manifest + b"\n" + receipt + b"\n", 2)
+    rendered = render(ReportFormat.RECEIPTS, BUCKET, manifest, receipt)
+    assert (rendered.body, rendered.rows) == (manifest + b"\n" + receipt + b"\n", 2)

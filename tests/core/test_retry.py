@@ -1,4 +1,4 @@
-"""How long to wait before looking again."""
+"""How long a process waits before it looks again."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Whose session somebody is: only that of just this role of just this account."""
+"""Whose session a caller has: only that of exactly this role of exactly this account counts."""
 
 import pytest
 

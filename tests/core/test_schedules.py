@@ -43,32 +43,32 @@ def test_disabled_nothing_is_due() -> None:
 
 
 def test_one_does_not_look_back_for_ever() -> None:
-    """Also with the notes lost: at most a day's are looked at again."""
-    found = due(replace(SCHEDULE, since_ms=0), 0, NOON)
-    assert (len(found), found[0]) == (24, NOON - LOOK_BACK_MS + HOUR)
+    """Even if the notes are lost, the occurrences of at most one day are looked at again."""
+    occurrences_ms = due(replace(SCHEDULE, since_ms=0), 0, NOON)
+    assert (len(occurrences_ms), occurrences_ms[0]) == (24, NOON - LOOK_BACK_MS + HOUR)
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(0, 40), st.integers(0, 3))
 def test_each_is_due_to_a_region_once_whenever_it_looks(waits: list[int], late: int, skew: int) -> None:
-    """However its looks lie in time: what it handles is all that there was, in order."""
+    """A Region looks at any times. It handles all occurrences, in order."""
     schedule = replace(SCHEDULE, cron="*/5 * * * *", since_ms=NOON)
-    now, handled = NOON + skew * MINUTE, 0
-    seen: list[int] = []
+    now_ms, handled_ms = NOON + skew * MINUTE, 0
+    seen_ms: list[int] = []
     for wait in [*waits, late]:
-        now += wait * MINUTE
-        found = due(schedule, handled, now)
-        seen += found
-        handled = found[-1] if found else handled
-    assert seen == list(range(NOON + 5 * MINUTE, now + 1, 5 * MINUTE))
+        now_ms += wait * MINUTE
+        due_ms = due(schedule, handled_ms, now_ms)
+        seen_ms += due_ms
+        handled_ms = due_ms[-1] if due_ms else handled_ms
+    assert seen_ms == list(range(NOON + 5 * MINUTE, now_ms + 1, 5 * MINUTE))
 
 
 @given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))
 def test_of_what_nobody_decided_the_last_is_run(occurrences: set[int], decided: set[int]) -> None:
-    left = missed(sorted(occurrences), decided)
-    assert set(left) <= occurrences - decided
-    run = occurrences - decided - set(left)
+    missed_occurrences = missed(sorted(occurrences), decided)
+    assert set(missed_occurrences) <= occurrences - decided
+    run = occurrences - decided - set(missed_occurrences)
     assert len(run) == bool(occurrences - decided)
-    assert all(at > max(left, default=-1) for at in run)
+    assert all(occurrence > max(missed_occurrences, default=-1) for occurrence in run)
 
 
 @given(st.integers(1, 10**14), st.integers(1, 10**14))

@@ -1,4 +1,4 @@
-"""Rounds in vain: what the next record says of a row."""
+"""Rounds in vain: how the next record counts a row's rounds."""
 
 from chalicelib.core.errors import Denied, EftError, Retry
 from chalicelib.core.policy import Policy
@@ -6,8 +6,8 @@ from chalicelib.core.tries import TriedRow, is_given_up, tried_again
 
 
 def after(before: TriedRow | None, error: EftError, now_ms: int, *, counts: bool = True) -> TriedRow:
-    known = {} if before is None else {before.index: before}
-    (row,) = tried_again(known, {3: "k"}, {3: error}, counted={3} if counts else (), now_ms=now_ms)
+    rows_before = {} if before is None else {before.index: before}
+    (row,) = tried_again(rows_before, {3: "k"}, {3: error}, counted={3} if counts else (), now_ms=now_ms)
     return row
 
 

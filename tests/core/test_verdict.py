@@ -1,19 +1,11 @@
-"""What the destination shows about a row, whatever any answer said."""
+"""What the destination shows about a row decides, whatever any answer said."""
 
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import (
-    Checksum,
-    ChecksumType,
-    Method,
-    ObjectFacts,
-    Outcome,
-    Row,
-    RowOutcome,
-    Verification,
-)
+from chalicelib.core.objects import Checksum, ChecksumType, ObjectFacts
+from chalicelib.core.rows import Method, Outcome, Row, RowOutcome, Verification
 from chalicelib.core.verdict import Undecided, verdict, verified
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
@@ -30,35 +22,35 @@ def there(etag: str, size: int = 5, checksum: Checksum | None = None, encryption
 @pytest.mark.parametrize(
     ("row", "destination", "outcome"),
     [
-        # Planned to be new.
+        # It was planned to be new.
         (ROW, None, None),
         (ROW, there(A), Outcome.COPIED),
         (ROW, there(B), Outcome.DESTINATION_CONFLICT),
         (ROW, there(A, size=6), Outcome.DESTINATION_CONFLICT),
-        # Planned to replace B.
-        (replace(ROW, expect=B), there(B), None),
-        (replace(ROW, expect=B), there(A), Outcome.COPIED),
-        (replace(ROW, expect=B), there(C), Outcome.DESTINATION_CONFLICT),
-        (replace(ROW, expect=B), None, Outcome.DESTINATION_CONFLICT),
-        # Planned to replace the same (mode always): it is what was asked for.
-        (replace(ROW, expect=A), there(A), Outcome.COPIED),
-        # ETags can't agree: the checksum tells ours from others.
+        # It was planned to replace B.
+        (replace(ROW, expected_target_etag=B), there(B), None),
+        (replace(ROW, expected_target_etag=B), there(A), Outcome.COPIED),
+        (replace(ROW, expected_target_etag=B), there(C), Outcome.DESTINATION_CONFLICT),
+        (replace(ROW, expected_target_etag=B), None, Outcome.DESTINATION_CONFLICT),
+        # It was planned to replace the same object (mode always), as requested.
+        (replace(ROW, expected_target_etag=A), there(A), Outcome.COPIED),
+        # ETags can't agree, so the checksum tells ours from others.
         (replace(ROW, checksum=CRC), there(B, checksum=CRC, encryption="aws:kms"), Outcome.COPIED),
         (replace(ROW, checksum=CRC), there(B, checksum=OTHER_CRC, encryption="aws:kms"), Outcome.DESTINATION_CONFLICT),
-        (replace(ROW, expect=B, checksum=CRC), there(B, checksum=OTHER_CRC, encryption="aws:kms"), None),
-        # Not to be told apart: not claimed as ours.
+        (replace(ROW, expected_target_etag=B, checksum=CRC), there(B, checksum=OTHER_CRC, encryption="aws:kms"), None),
+        # They can't be told apart, so it is not claimed as ours.
         (ROW, there(B, encryption="aws:kms"), Outcome.DESTINATION_CONFLICT),
-        (replace(ROW, expect=B), there(B, encryption="aws:kms"), None),
+        (replace(ROW, expected_target_etag=B), there(B, encryption="aws:kms"), None),
     ],
 )
 def test_verdicts(row: Row, destination: ObjectFacts | None, outcome: Outcome | None) -> None:
-    found = verdict(row, destination)
+    decision = verdict(row, destination)
     if outcome is None:
-        assert found is Undecided.UNDECIDED
+        assert decision is Undecided.UNDECIDED
     else:
-        assert isinstance(found, RowOutcome)
-        assert found.outcome is outcome
-        assert (found.detail == "") == (outcome is Outcome.COPIED), "trouble is explained"
+        assert isinstance(decision, RowOutcome)
+        assert decision.outcome is outcome
+        assert (decision.detail == "") == (outcome is Outcome.COPIED), "trouble is explained"
 
 
 def test_copied_keeps_the_evidence() -> None:
@@ -78,22 +70,22 @@ def test_copied_keeps_the_evidence() -> None:
         (ROW, there(C), Outcome.DESTINATION_CONFLICT, Verification.NONE),
         (replace(ROW, checksum=CRC), there(B, checksum=CRC), Outcome.COPIED, Verification.CHECKSUM),
         (replace(ROW, checksum=CRC), there(B, checksum=OTHER_CRC), Outcome.DESTINATION_CONFLICT, Verification.NONE),
-        # LIST shows neither encryption nor checksum: a HEAD is needed.
+        # LIST shows neither encryption nor checksum, so a HEAD is needed.
         (ROW, there(B, encryption=None), None, None),
-        # The very ETag that our own publish answered with, and nothing else to compare: the size, and that is said.
+        # It is the very ETag that our publish returned. Nothing else but the size can be compared, and the row says so.
         (ROW, there(B, encryption="aws:kms"), Outcome.COPIED, Verification.SIZE),
     ],
 )
 def test_verification(
     row: Row, destination: ObjectFacts | None, outcome: Outcome | None, verification: Verification | None
 ) -> None:
-    found = verified(row, COPIED, destination)
-    assert (None if found is None else (found.outcome, found.verification)) == (
+    end = verified(row, COPIED, destination)
+    assert (None if end is None else (end.outcome, end.verification)) == (
         None if outcome is None else (outcome, verification)
     )
 
 
 def test_only_the_size_agreeing_is_never_called_verified() -> None:
-    found = verified(ROW, COPIED, there(B, encryption="aws:kms"))
-    assert found is not None
-    assert "only the size" in found.detail
+    end = verified(ROW, COPIED, there(B, encryption="aws:kms"))
+    assert end is not None
+    assert "only the size" in end.detail

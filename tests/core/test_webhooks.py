@@ -1,4 +1,4 @@
-"""What is posted to a webhook, how it is signed, whom we may be made to call, and when it is tried again."""
+"""Notices to webhooks: their content and signature, which addresses may be called, and when a notice is tried again."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ WEST, EAST = "us-gov-west-1", "us-gov-east-1"
 
 @given(st.binary(min_size=32, max_size=32), st.text(), st.integers(0, 2**33))
 def test_a_signature_is_the_one_that_receivers_compute(raw: bytes, text: str, timestamp_s: int) -> None:
-    """By the specification's own library."""
+    """The reference is the specification's own library."""
     secret, body = webhooks.secret_text(raw), json.dumps(text)
     moment = datetime.fromtimestamp(timestamp_s, UTC)
     signed = webhooks.signature(secret, "msg_1", timestamp_s, body.encode())
@@ -77,7 +77,7 @@ def test_after_a_rotation_both_secrets_are_good_for_a_day() -> None:
 
 
 def test_a_rotation_whose_answer_was_lost_is_repeated_without_harm() -> None:
-    """The receiver has the first secret still: it must stay good."""
+    """The receiver still has the first secret, so it must stay good."""
     hook = webhooks.rotated(webhooks.rotated(HOOK, "whsec_lost", NOW), OTHER, NOW + 60_000)
     assert webhooks.valid_secrets(hook, NOW + HOUR) == [OTHER, "whsec_lost", SECRET]
 
@@ -92,11 +92,11 @@ def test_rotating_without_end_keeps_a_few() -> None:
 
 def test_the_audit_has_no_secret_and_shows_that_there_is_another() -> None:
     bodies = [codec.dumps(hook).decode() for hook in (HOOK, webhooks.rotated(HOOK, OTHER, NOW))]
-    shown = [webhooks.without_secrets(body) for body in bodies]
-    for text in shown:
+    audited = [webhooks.without_secrets(body) for body in bodies]
+    for text in audited:
         assert not any(secret.removeprefix("whsec_")[:8] in text for secret in (SECRET, OTHER))
         assert json.loads(text)["url"] == HOOK.url
-    assert shown[0] != shown[1]
+    assert audited[0] != audited[1]
 
 
 # --- ids and bodies -----------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_a_url_in_a_network_that_the_deployment_allows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "found"),
+    ("status", "event"),
     [
         *((status, NotificationEvent.ACCEPTED) for status in (200, 201, 202, 204, 299)),
         *(
@@ -246,8 +246,8 @@ def test_a_url_in_a_network_that_the_deployment_allows() -> None:
         (410, NotificationEvent.GONE),
     ],
 )
-def test_answers(status: int, found: NotificationEvent) -> None:
-    assert webhooks.event_of(status, 1, Policy()) is found
+def test_answers(status: int, event: NotificationEvent) -> None:
+    assert webhooks.event_of(status, 1, Policy()) is event
 
 
 def waits(uniform: float) -> list[int]:
@@ -256,7 +256,7 @@ def waits(uniform: float) -> list[int]:
 
 
 def test_it_is_tried_for_about_a_day() -> None:
-    """As docs/webhooks.md and `Policy` say."""
+    """docs/webhooks.md and `Policy` say so."""
     assert 13 <= sum(waits(0)) / HOUR < 14
     assert 19 <= sum(waits(0.5)) / HOUR < 21
     assert 26 <= sum(waits(1)) / HOUR < 27
@@ -277,21 +277,21 @@ def test_a_receiver_that_asks_for_a_pause(asked_ms: int | None, waited_ms: int) 
 # --- how it goes --------------------------------------------------------------------------------------------------
 
 
-def health(region: str, **more: Any) -> WebhookHealth:
-    return WebhookHealth("acme", "hook", region, **more)
+def health(region: str, **fields: Any) -> WebhookHealth:
+    return WebhookHealth("acme", "hook", region, **fields)
 
 
 def test_nothing_was_posted_yet() -> None:
-    found = webhooks.summarize([], 0)
-    assert (found.success_ms, found.failure_ms, found.failure, found.failures) == (None, None, "", 0)
+    summary = webhooks.summarize([], 0)
+    assert (summary.success_ms, summary.failure_ms, summary.failure, summary.failures) == (None, None, "", 0)
 
 
 def test_both_regions_together() -> None:
     west = health(WEST, success_ms=10, failure_ms=30, failure="answered 500", failures=2)
     east = health(EAST, success_ms=20, failure_ms=15, failure="answered 503", failures=4)
-    found = webhooks.summarize([east, west], 0)
+    summary = webhooks.summarize([east, west], 0)
     # East's failures were before its success.
-    assert (found.success_ms, found.failure_ms, found.failure, found.failures) == (20, 30, "answered 500", 2)
+    assert (summary.success_ms, summary.failure_ms, summary.failure, summary.failures) == (20, 30, "answered 500", 2)
 
 
 def test_a_success_anywhere_ends_the_row() -> None:
@@ -301,14 +301,14 @@ def test_a_success_anywhere_ends_the_row() -> None:
 
 
 def test_what_became_of_an_earlier_one_of_that_name_is_not_its_own() -> None:
-    before = health(WEST, success_ms=10, failure_ms=30, failure="answered 500", failures=2)
-    found = webhooks.summarize([before], 31)
-    assert (found.success_ms, found.failure_ms, found.failures) == (None, None, 0)
+    earlier = health(WEST, success_ms=10, failure_ms=30, failure="answered 500", failures=2)
+    summary = webhooks.summarize([earlier], 31)
+    assert (summary.success_ms, summary.failure_ms, summary.failures) == (None, None, 0)
 
 
 def test_failures_are_counted_until_a_success() -> None:
-    found = health(WEST)
+    webhook_health = health(WEST)
     for now_ms in (1, 2, 3):
-        found = webhooks.after_failure(found, now_ms, "answered 500")
-    assert (found.failures, found.failure_ms) == (3, 3)
-    assert webhooks.after_success(found, 4).failures == 0
+        webhook_health = webhooks.after_failure(webhook_health, now_ms, "answered 500")
+    assert (webhook_health.failures, webhook_health.failure_ms) == (3, 3)
+    assert webhooks.after_success(webhook_health, 4).failures == 0

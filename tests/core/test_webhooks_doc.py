@@ -1,4 +1,4 @@
-"""docs/webhooks.md: its code does what it says, and its numbers are the product's."""
+"""The code in docs/webhooks.md does what the page says, and its numbers are the product's."""
 
 import json
 import re
@@ -21,24 +21,24 @@ ROTATED = Webhook("https://acme.example/", (), SECRET, (Replaced(OTHER, (NOW_S +
 
 
 def code(language: str) -> str:
-    [found] = re.findall(rf"```{language}\n(.*?)```", DOC, re.DOTALL)
-    return str(found)
+    [block] = re.findall(rf"```{language}\n(.*?)```", DOC, re.DOTALL)
+    return str(block)
 
 
 def headers(hook: Webhook = ROTATED) -> dict[str, str]:
     return webhooks.headers(hook, "msg_abc", BODY, NOW_S * 1000)
 
 
-def python(sent: dict[str, str], body: bytes, secret: str, now_s: float = NOW_S) -> bool:
+def python(sent_headers: dict[str, str], body: bytes, secret: str, now_s: float = NOW_S) -> bool:
     names: dict[str, Any] = {}
     exec(code("python"), names)
-    return bool(names["verify"](sent, body, secret, now_s))
+    return bool(names["verify"](sent_headers, body, secret, now_s))
 
 
-def shell(folder: Path, sent: dict[str, str], body: bytes, secret: str) -> bool:
+def shell(folder: Path, sent_headers: dict[str, str], body: bytes, secret: str) -> bool:
     (folder / "body.json").write_bytes(body)
-    variables = {name.upper().replace("-", "_"): value for name, value in sent.items()}
-    ran = subprocess.run(
+    variables = {name.upper().replace("-", "_"): value for name, value in sent_headers.items()}
+    completed = subprocess.run(
         ["sh", "-c", code("sh")],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "SECRET": secret, **variables},
@@ -46,8 +46,8 @@ def shell(folder: Path, sent: dict[str, str], body: bytes, secret: str) -> bool:
         text=True,
         check=False,
     )
-    assert ran.stdout.strip() == ("genuine" if ran.returncode == 0 else "forged"), ran.stderr
-    return ran.returncode == 0
+    assert completed.stdout.strip() == ("genuine" if completed.returncode == 0 else "forged"), completed.stderr
+    return completed.returncode == 0
 
 
 @pytest.mark.parametrize("secret", [SECRET, OTHER])
@@ -58,15 +58,17 @@ def test_what_is_genuine(tmp_path: Path, secret: str) -> None:
 
 @pytest.mark.parametrize("change", ["body", "id", "timestamp", "secret", "signature"])
 def test_what_is_not(tmp_path: Path, change: str) -> None:
-    sent, body, secret = headers(), BODY, SECRET
+    sent_headers, body, secret = headers(), BODY, SECRET
     if change == "body":
         body += b" "
     elif change == "secret":
         secret = webhooks.secret_text(bytes(31) + b"x")
     else:
-        sent[f"webhook-{change}"] = {"id": "msg_abd", "timestamp": str(NOW_S + 1), "signature": "v1,AAAA v2,x"}[change]
-    assert not python(sent, body, secret)
-    assert not shell(tmp_path, sent, body, secret)
+        sent_headers[f"webhook-{change}"] = {"id": "msg_abd", "timestamp": str(NOW_S + 1), "signature": "v1,AAAA v2,x"}[
+            change
+        ]
+    assert not python(sent_headers, body, secret)
+    assert not shell(tmp_path, sent_headers, body, secret)
 
 
 @pytest.mark.parametrize("late_s", [301, -301])
@@ -85,7 +87,7 @@ def test_its_numbers() -> None:
 
 
 def test_its_fields() -> None:
-    told = webhooks.job_settled("acme", "job-1", 1, {})
-    assert told.data.keys() == {"job", "settled_at"}
-    for name in (*told.data, *json.loads(BODY)["data"]):
+    notice = webhooks.job_settled("acme", "job-1", 1, {})
+    assert notice.data.keys() == {"job", "settled_at"}
+    for name in (*notice.data, *json.loads(BODY)["data"]):
         assert f"`{name}`" in DOC

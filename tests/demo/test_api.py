@@ -6,7 +6,7 @@ from local.demo.model import DemoError
 
 
 class Server:
-    """Answers in turn, and keeps the requests."""
+    """A server that gives its answers in turn, and keeps the requests."""
 
     def __init__(self, *answers):
         self.answers = list(answers)

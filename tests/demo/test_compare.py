@@ -21,16 +21,18 @@ ROW = {
 }
 
 
-def told(differences):
+def as_tuples(differences):
     return [(difference.key, difference.what, difference.expected, difference.found) for difference in differences]
 
 
-def objects(found):
-    return told(compare.objects({TARGET: FACTS}, {TARGET: Found(found, "e")}))
+def objects(facts):
+    return as_tuples(compare.objects({TARGET: FACTS}, {TARGET: Found(facts, "e")}))
 
 
 def rows(*rows):
-    return [what for _, what, _, _ in told(compare.rows([ITEM], rows, {TARGET: FACTS}, {TARGET: Found(FACTS, "e")}))]
+    return [
+        kind for _, kind, _, _ in as_tuples(compare.rows([ITEM], rows, {TARGET: FACTS}, {TARGET: Found(FACTS, "e")}))
+    ]
 
 
 def test_equal_objects_do_not_differ():
@@ -38,7 +40,9 @@ def test_equal_objects_do_not_differ():
 
 
 def test_missing_and_extra_objects():
-    assert told(compare.objects({TARGET: FACTS}, {})) == [("east target: from-west/k", "object", "there", "missing")]
+    assert as_tuples(compare.objects({TARGET: FACTS}, {})) == [
+        ("east target: from-west/k", "object", "there", "missing")
+    ]
     (extra,) = compare.objects({}, {TARGET: Found(FACTS, "e")})
     assert extra.found == "an object nobody sent"
 
@@ -63,8 +67,8 @@ def test_size_and_digest():
     ],
 )
 def test_every_property_is_compared(name, value):
-    ((_, what, expected, found),) = objects(replace(FACTS, properties=replace(PROPERTIES, **{name: value})))
-    assert (what, expected, found) == (name.replace("_", " "), getattr(PROPERTIES, name), value)
+    ((_, kind, expected, actual),) = objects(replace(FACTS, properties=replace(PROPERTIES, **{name: value})))
+    assert (kind, expected, actual) == (name.replace("_", " "), getattr(PROPERTIES, name), value)
 
 
 def test_no_property_is_forgotten_in_the_test_above():
@@ -73,9 +77,9 @@ def test_no_property_is_forgotten_in_the_test_above():
 
 def test_each_key_once_and_no_other_keys():
     expected = [("east", "a"), ("west", "b"), ("west", "c")]
-    assert told(compare.versions(expected, Counter(expected))) == []
+    assert as_tuples(compare.versions(expected, Counter(expected))) == []
     counted = Counter({("east", "a"): 2, ("west", "b"): 1, ("west", "x"): 1})
-    assert told(compare.versions(expected, counted)) == [
+    assert as_tuples(compare.versions(expected, counted)) == [
         ("east target: a", "versions", 1, 2),
         ("west target: c", "versions", 1, 0),
         ("west target: x", "versions", 0, 1),
@@ -124,9 +128,9 @@ def job(state="SUCCEEDED", done=5, **outcomes):
 
 
 def test_outcomes_of_a_job():
-    assert told(compare.outcomes(job(COPIED=5, FAILED=0), "COPIED", 5)) == []
-    assert [what for _, what, _, _ in told(compare.outcomes(job("PARTIAL", COPIED=4, FAILED=1), "COPIED", 5))] == [
+    assert as_tuples(compare.outcomes(job(COPIED=5, FAILED=0), "COPIED", 5)) == []
+    assert [kind for _, kind, _, _ in as_tuples(compare.outcomes(job("PARTIAL", COPIED=4, FAILED=1), "COPIED", 5))] == [
         "state",
         "outcomes",
     ]
-    assert told(compare.outcomes(job(done=4, COPIED=5), "COPIED", 5)) == [("job j", "objects_done", 5, 4)]
+    assert as_tuples(compare.outcomes(job(done=4, COPIED=5), "COPIED", 5)) == [("job j", "objects_done", 5, 4)]

@@ -74,11 +74,11 @@ def test_everything_that_cannot_be_taken_is_named(tmp_path):
     (tmp_path / os.fsdecode(b"latin-\xe9")).touch()
     with pytest.raises(DemoError) as raised:
         take(tmp_path)
-    told = str(raised.value)
-    assert "broken: a symbolic link to nothing (nowhere)" in told
-    assert "pipe: neither a file nor a folder" in told
-    assert "latin-\\xe9: its name is not UTF-8" in told
-    assert "good" not in told
+    message = str(raised.value)
+    assert "broken: a symbolic link to nothing (nowhere)" in message
+    assert "pipe: neither a file nor a folder" in message
+    assert "latin-\\xe9: its name is not UTF-8" in message
+    assert "good" not in message
 
 
 def test_names_of_1014_bytes_are_the_longest(tmp_path):

@@ -26,10 +26,10 @@ def test_no_two_objects_of_a_route_have_one_key():
 
 @pytest.mark.parametrize("route", Route)
 def test_one_key_is_as_long_as_s3_allows_and_none_is_longer(route):
-    lengths = [len(route.value.target_key(one.name).encode()) for one in plan(10) if one.route is route]
+    lengths = [len(route.value.target_key(item.name).encode()) for item in plan(10) if item.route is route]
     assert max(lengths) == KEY_MAX_BYTES
     assert lengths.count(KEY_MAX_BYTES) == 1
-    assert all(len(one.route.value.source_key(one.name).encode()) <= KEY_MAX_BYTES for one in plan(10))
+    assert all(len(item.route.value.source_key(item.name).encode()) <= KEY_MAX_BYTES for item in plan(10))
 
 
 @pytest.mark.parametrize("route", Route)
@@ -48,7 +48,7 @@ def test_names_that_tell_byte_order_from_others():
 def test_large_objects_are_above_the_threshold_and_of_every_kind():
     large = [planned for planned in plan(0) if planned.size > 8 * MIB]
     assert len(large) >= 3
-    assert {(one.upload.part_bytes is None, one.upload.checksum) for one in large} >= {
+    assert {(file.upload.part_bytes is None, file.upload.checksum) for file in large} >= {
         (True, "CRC32"),
         (True, "SHA256"),
         (False, "CRC64NVME"),
@@ -57,9 +57,9 @@ def test_large_objects_are_above_the_threshold_and_of_every_kind():
 
 
 def test_every_planned_file_can_be_made(tmp_path):
-    planned = [one for one in plan(3) if one.size < MIB]
+    planned = [file for file in plan(3) if file.size < MIB]
     items = make(tmp_path, planned)
-    for one, item in zip(planned, items, strict=True):
+    for file, item in zip(planned, items, strict=True):
         body = item.body if isinstance(item.body, bytes) else item.body.read_bytes()
-        assert body == content(one)
-        assert isinstance(item.body, bytes) == (not one.file)
+        assert body == content(file)
+        assert isinstance(item.body, bytes) == (not file.file)

@@ -18,57 +18,57 @@ def counts(**by_operation):
 
 def full():
     job = {"id": "j", "state": "SUCCEEDED", "outcomes": {"COPIED": 1000}, "receipt_chain_sha256": "0"}
-    again = {**job, "outcomes": {"UNCHANGED": 1000}}
+    second_job = {**job, "outcomes": {"UNCHANGED": 1000}}
     copies, lists = counts(CopyObject=1005, ListObjectsV2=1), counts(ListObjectsV2=2)
-    first = Requests(counts(CopyObject=1255, ListObjectsV2=3), counts(PutObject=9), lists, copies, 1000)
-    second = Requests(counts(ListObjectsV2=2), counts(PutObject=5), lists, counts(), 1000)
+    first_requests = Requests(counts(CopyObject=1255, ListObjectsV2=3), counts(PutObject=9), lists, copies, 1000)
+    second_requests = Requests(counts(ListObjectsV2=2), counts(PutObject=5), lists, counts(), 1000)
     return Report(
         objects=1250,
         bytes=5_000_000,
         by_feed=250,
         finished=True,
         job=job,
-        requests=first,
-        second=SecondRun(again, second),
+        requests=first_requests,
+        second=SecondRun(second_job, second_requests),
     )
 
 
-def shown(found):
+def shown(result):
     text = io.StringIO()
     screen = Screen(Console(file=text, markup=False, highlight=False))
-    report.show(found, screen, 12.3, Path("out/demo.json"))
+    report.show(result, screen, 12.3, Path("out/demo.json"))
     return text.getvalue()
 
 
-def as_json(found):
-    return json.loads(json.dumps(report.as_json(found, Screen(), 12.345)))
+def as_json(result):
+    return json.loads(json.dumps(report.as_json(result, Screen(), 12.345)))
 
 
 def test_json_of_a_good_run():
-    told = as_json(full())
-    assert (told["ok"], told["objects"], told["bytes"], told["mismatches"]) == (True, 1250, 5_000_000, 0)
-    assert told["s3_requests_by_operation"] == {"CopyObject": 1255, "ListObjectsV2": 3, "PutObject": 9}
-    assert told["seconds"] == 12.35
-    assert told["job"]["write_requests_per_object"] == 1.005
-    assert told["job"]["lists_per_1000_objects"] == 3.0
-    assert told["second_run"]["write_requests"] == 0
-    assert told["second_run"]["outcomes"] == {"UNCHANGED": 1000}
+    summary = as_json(full())
+    assert (summary["ok"], summary["objects"], summary["bytes"], summary["mismatches"]) == (True, 1250, 5_000_000, 0)
+    assert summary["s3_requests_by_operation"] == {"CopyObject": 1255, "ListObjectsV2": 3, "PutObject": 9}
+    assert summary["seconds"] == 12.35
+    assert summary["job"]["write_requests_per_object"] == 1.005
+    assert summary["job"]["lists_per_1000_objects"] == 3.0
+    assert summary["second_run"]["write_requests"] == 0
+    assert summary["second_run"]["outcomes"] == {"UNCHANGED": 1000}
 
 
 def test_json_of_a_run_that_broke_off_claims_nothing():
-    told = as_json(Report(error="no cloud"))
-    assert (told["ok"], told["mismatches"], told["error"]) == (False, None, "no cloud")
-    assert told["second_run"] is None
+    summary = as_json(Report(error="no cloud"))
+    assert (summary["ok"], summary["mismatches"], summary["error"]) == (False, None, "no cloud")
+    assert summary["second_run"] is None
 
 
 def test_differences_make_it_fail_and_the_first_are_told():
-    found = full()
-    assert found.note([Difference(f"key {number}", "size", 1, 2) for number in range(30)]) == 30
-    assert not found.ok
-    told = as_json(found)
-    assert (told["ok"], told["mismatches"], len(told["first_differences"])) == (False, 30, 20)
-    assert told["first_differences"][0] == {"key": "key 0", "what": "size", "expected": "1", "found": "2"}
-    text = shown(found)
+    result = full()
+    assert result.note([Difference(f"key {number}", "size", 1, 2) for number in range(30)]) == 30
+    assert not result.ok
+    summary = as_json(result)
+    assert (summary["ok"], summary["mismatches"], len(summary["first_differences"])) == (False, 30, 20)
+    assert summary["first_differences"][0] == {"key": "key 0", "what": "size", "expected": "1", "found": "2"}
+    text = shown(result)
     assert "30 differences; the first:" in text
     assert "'key 19': size: expected 1, found 2" in text
     assert "key 20" not in text
@@ -88,9 +88,9 @@ def test_the_summary_of_a_run_that_broke_off():
 
 
 def test_brackets_in_keys_are_no_markup():
-    found = full()
-    found.note([Difference("[red]key[/red]", "size", 1, 2)])
-    assert "[red]key[/red]" in shown(found)
+    result = full()
+    result.note([Difference("[red]key[/red]", "size", 1, 2)])
+    assert "[red]key[/red]" in shown(result)
 
 
 def test_sizes():

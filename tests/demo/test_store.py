@@ -6,7 +6,7 @@ from local.demo.store import properties_of, put_fields
 
 
 def answer_of(fields):
-    """How S3 would answer a GET of what was put with these fields."""
+    """Return S3's answer to a GET of an object that was put with these fields."""
     answer = {name: value for name, value in fields.items() if name not in ("Tagging", "Expires")}
     if "Expires" in fields:
         answer["ExpiresString"] = fields["Expires"].strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -4,7 +4,7 @@ import pytest
 
 from local.demo import watch
 from local.demo.model import DemoError
-from local.demo.watch import Patience, told_of_job
+from local.demo.watch import Deadline, told_of_job
 
 
 class Clock:
@@ -21,29 +21,29 @@ def clock():
 
 
 @pytest.fixture
-def patience(clock):
-    return Patience("job j", Path("out/logs"), now=clock)
+def deadline(clock):
+    return Deadline("job j", Path("out/logs"), now=clock)
 
 
-def test_patience_lasts_while_something_moves(clock, patience):
+def test_the_deadline_moves_while_something_moves(clock, deadline):
     for number in range(10):
         clock.now += watch.STALLED_S
-        patience.see(f"{number} objects")
+        deadline.see(f"{number} objects")
 
 
-def test_patience_ends_when_nothing_moves(clock, patience):
-    patience.see("copy 5/10")
+def test_the_deadline_ends_when_nothing_moves(clock, deadline):
+    deadline.see("copy 5/10")
     clock.now += watch.STALLED_S
-    patience.see("copy 5/10")
+    deadline.see("copy 5/10")
     clock.now += 1
     with pytest.raises(DemoError, match=r"job j: nothing has moved for 181 s. Its last state: copy 5/10.\n.*out/logs"):
-        patience.see("copy 5/10")
+        deadline.see("copy 5/10")
 
 
-def test_patience_ends_at_last_even_if_something_moves(clock, patience):
+def test_the_deadline_ends_at_last_even_if_something_moves(clock, deadline):
     clock.now += watch.TOTAL_S + 1
     with pytest.raises(DemoError, match="not done after 3601 s"):
-        patience.see("still moving")
+        deadline.see("still moving")
 
 
 def job(state, phase, done, eta=None):

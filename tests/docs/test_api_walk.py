@@ -1,4 +1,4 @@
-"""docs/api.md, carried out block by block on a cloud such as `make up` brings up."""
+"""Carry out docs/api.md block by block, on a cloud such as `make up` starts."""
 
 import os
 import re
@@ -18,14 +18,14 @@ TIMEOUT_S = 480
 
 
 def _called(page: str) -> set[tuple[str, str]]:
-    """Methods and paths that curl is given, without queries."""
-    found = set()
+    """Return the methods and paths that curl is given, without queries."""
+    calls = set()
     for call in "".join(block.script for block in blocks(page)).split("curl ")[1:]:
         path = re.search(r'"\$API(/[^"?]*)', call)
         method = re.search(r"-X (\w+)", call)
         if path:
-            found.add((method[1] if method else "POST" if re.search(" -d ['\"]{", call) else "GET", path[1]))
-    return found
+            calls.add((method[1] if method else "POST" if re.search(" -d ['\"]{", call) else "GET", path[1]))
+    return calls
 
 
 def test_every_operation_is_on_the_page() -> None:

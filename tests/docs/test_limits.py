@@ -1,15 +1,15 @@
-"""The table of limits in docs/api.md, held against the code."""
+"""Compare the table of limits in docs/api.md with the code."""
 
 import re
 from typing import get_args
 
 import pytest
 
-from chalicelib.adapters import courier, ledger
+from chalicelib.adapters import ledger, webhook_client
 from chalicelib.core import cron, deletions, filters, inventory, keylist, webhooks
 from chalicelib.core.entries import NAME
 from chalicelib.core.policy import KEY_MAX_BYTES, OBJECT_MAX_BYTES, PART_MAX_BYTES, PARTS_MAX, Policy
-from chalicelib.entry.rest import places, requests
+from chalicelib.entry.rest import endpoints, requests
 from chalicelib.steps import feeds, report, schedules
 from tests.docs.test_api_walk import PAGE
 from tests.template import TEMPLATE
@@ -45,7 +45,7 @@ LIMITS: dict[str, list[float]] = {
         POLICY.partition_rows,
         POLICY.partition_bytes,
     ],
-    "`max_concurrency` of an endpoint": [1, places.MAX_CONCURRENCY],
+    "`max_concurrency` of an endpoint": [1, endpoints.MAX_CONCURRENCY],
     "a plan": [POLICY.plan_kept_ms],
     "`delete.max_objects`": [1, deletions.OBJECTS_MAX],
     "a report with `sha256`": [POLICY.report_digest_max_bytes],
@@ -65,9 +65,10 @@ LIMITS: dict[str, list[float]] = {
     "removed ones of a kind": [POLICY.removed_per_tenant, POLICY.removed_kept_ms],
     "a webhook's URL": [webhooks.URL_MAX_CHARACTERS],
     "replaced secrets of a webhook": [webhooks.REPLACED_MAX, webhooks.REPLACED_VALID_MS],
-    "a webhook's receiver": [courier.TIMEOUT_S * 1000, POLICY.webhook_attempts],
+    "a webhook's receiver": [webhook_client.TIMEOUT_S * 1000, POLICY.webhook_attempts],
 }
-"""What the code says of each row, in the order of the row's numbers: bytes and milliseconds, where it has a unit."""
+"""These are the values in the code for each row, in the order of the row's numbers. A value with a unit is in bytes or
+milliseconds."""
 
 _UNITS = {
     "KiB": 1024,
@@ -83,11 +84,11 @@ _NUMBER = re.compile(rf"(?<![\w-])(\d[\d,]*)(\.\d+)?(?: ({'|'.join(_UNITS)})\b)?
 
 
 def _differs(text: str, limits: list[float]) -> bool:
-    """A number with decimals is rounded to so many; all others are exact."""
-    found = list(_NUMBER.finditer(text))
-    if len(found) != len(limits):
+    """Return whether the numbers differ. A number with decimals is rounded to so many; all others are exact."""
+    numbers = list(_NUMBER.finditer(text))
+    if len(numbers) != len(limits):
         return True
-    for match, limit in zip(found, limits, strict=True):
+    for match, limit in zip(numbers, limits, strict=True):
         digits, fraction, unit = match[1], match[2] or "", _UNITS.get(match[3] or "", 1)
         value = limit / unit
         if float(digits.replace(",", "") + fraction) != (round(value, len(fraction) - 1) if fraction else value):

@@ -12,7 +12,7 @@ PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 SYMBOL = re.compile(r"`([\w./-]+\.py)::?(\w+(?:\.\w+)*)`")
-"""`file.py:function`, or `tests/file.py::test`."""
+"""The form is `file.py:function`, or `tests/file.py::test`."""
 FILE = re.compile(r"`((?:chalicelib|simulation|tests|local|benchmarks|tools)/[\w./-]+\.py)`")
 
 
@@ -61,8 +61,8 @@ def _resolve(path: str) -> Path | None:
 
 
 def _has(path: str, name: str) -> bool:
-    found = _resolve(path)
-    return found is not None and name in _symbols(found)
+    file = _resolve(path)
+    return file is not None and name in _symbols(file)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The rule by which pages are held against what happens."""
+"""Test the rule that compares a page with the printed output."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pages of shell blocks: to carry them out, and to hold what they print against what the page says they print."""
+"""Read pages of shell blocks, carry them out, and compare their output with the output on the page."""
 
 import json
 import re
@@ -21,25 +21,26 @@ class Block:
 
 
 def blocks(page: str) -> list[Block]:
-    found: list[Block] = []
+    steps: list[Block] = []
     follows = False
     for match in _BLOCK.finditer(page):
         language, text = match.groups()
         line = page.count("\n", 0, match.start()) + 1
         if language == "sh":
-            found.append(Block(line, text, None))
+            steps.append(Block(line, text, None))
         elif language == "json":
             assert follows, f"line {line}: a json block with no sh block before it"
-            found[-1] = Block(found[-1].line, found[-1].script, text)
+            steps[-1] = Block(steps[-1].line, steps[-1].script, text)
         follows = language == "sh"
-    return found
+    return steps
 
 
 def run(steps: list[Block], *, folder: Path, cwd: Path, env: dict[str, str], timeout_s: float) -> list[str]:
-    """All of them in one shell, `set -eu`; returns what each printed. AssertionError names the one that failed."""
-    each = [f"echo {step.line} > '{folder}/at'\n{{\n{step.script}\n}} > '{folder}/{step.line}'\n" for step in steps]
+    """Run all steps in one shell with `set -eu`, and return the output of each. Raises AssertionError, which names the
+    step that failed."""
+    parts = [f"echo {step.line} > '{folder}/at'\n{{\n{step.script}\n}} > '{folder}/{step.line}'\n" for step in steps]
     script = folder / "script"
-    script.write_text("".join(["set -eu\n", *each]))
+    script.write_text("".join(["set -eu\n", *parts]))
     with (folder / "stderr").open("wb") as errors:
         try:
             subprocess.run(["bash", script], cwd=cwd, env=env, stderr=errors, timeout=timeout_s, check=True)
@@ -48,15 +49,16 @@ def run(steps: list[Block], *, folder: Path, cwd: Path, env: dict[str, str], tim
             failure = f"ends with {error.returncode}"
         except subprocess.TimeoutExpired:
             failure = f"is not through after {timeout_s:.0f} s"
-    at = (folder / "at").read_text().strip()
-    told = [(folder / name).read_text()[-2000:] for name in (at, "stderr")]
-    raise AssertionError(f"the block at line {at} {failure}:\n" + "\n".join(told))
+    line = (folder / "at").read_text().strip()
+    outputs = [(folder / name).read_text()[-2000:] for name in (line, "stderr")]
+    raise AssertionError(f"the block at line {line} {failure}:\n" + "\n".join(outputs))
 
 
 def differences(shown: Any, printed: Any, at: str = "") -> list[str]:
-    """Where they differ by the page's rule: the same members, of the same types, and the same words in capitals,
-    problem types, `true` and `false`; other values are examples, and null stands for what isn't known yet. Of an array
-    each item must be as one of those shown, and one that is shown with items has some."""
+    """Return the differences by the page's rule. Both must have the same members, of the same types, and the same words
+    in capitals, problem types, `true` and `false`. Other values are examples, and null stands for a value that isn't
+    known yet. Each item of an array must match one of the items on the page. An array with items on the page must not
+    be printed empty, or the reverse."""
     if isinstance(shown, dict) and isinstance(printed, dict):
         return _differences_of_objects(shown, printed, at)
     if isinstance(shown, list) and isinstance(printed, list):
@@ -79,7 +81,10 @@ def _differences_of_objects(shown: dict[str, Any], printed: dict[str, Any], at: 
 def _differences_of_arrays(shown: list[Any], printed: list[Any], at: str) -> list[str]:
     if bool(shown) is not bool(printed):
         return [f"{at}: {len(shown)} items are shown, {len(printed)} were printed"]
-    least = [min((differences(one, item, f"{at}[{i}]") for one in shown), key=len) for i, item in enumerate(printed)]
+    least = [
+        min((differences(item_shown, item, f"{at}[{i}]") for item_shown in shown), key=len)
+        for i, item in enumerate(printed)
+    ]
     return [why for item in least for why in item]
 
 
@@ -88,8 +93,8 @@ def _kind(value: object) -> type:
 
 
 def unlike(step: Block, printed: str) -> list[str]:
-    """How what a block printed differs from what the page shows."""
+    """Return the differences between a block's output and the page."""
     if step.printed is None:
         return []
-    found = differences(json.loads(step.printed), json.loads(printed))
-    return [f"line {step.line}: {why}" for why in found]
+    reasons = differences(json.loads(step.printed), json.loads(printed))
+    return [f"line {step.line}: {why}" for why in reasons]

@@ -1,4 +1,4 @@
-"""What follows from the evidence: each promise that was broken is found, by itself."""
+"""The judge finds each broken promise in the evidence, and finds it alone."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,7 +30,8 @@ def view(done: int, region: str = "west", at_ms: int = 0) -> View:
 
 
 def evidence(**changes: Any) -> Evidence:
-    """Three objects, one of them there before the death; everything went well."""
+    """Return the evidence of a drill in which everything went well. One of its three objects was at its place before
+    the death."""
     good = Evidence(
         source={"p/1": "a", "p/2": "b", "p/3": "c"},
         asked={"p/1", "p/2", "p/3"},
@@ -49,32 +50,32 @@ def evidence(**changes: Any) -> Evidence:
     return replace(good, **changes)
 
 
-def record(found: Evidence, **changes: Any) -> Record:
-    made = Record("a", "title", "story", 0, evidence=found, death_ms=1_000, dns_ms=5_000, ended_ms=20_000)
-    return replace(made, **changes)
+def record(observed: Evidence, **changes: Any) -> Record:
+    case = Record("a", "title", "story", 0, evidence=observed, death_ms=1_000, dns_ms=5_000, ended_ms=20_000)
+    return replace(case, **changes)
 
 
-def judged(found: Evidence, **changes: Any) -> Record:
-    made = record(found, **changes)
-    judge(made, PROMISE)
-    return made
+def judged(observed: Evidence, **changes: Any) -> Record:
+    case = record(observed, **changes)
+    judge(case, PROMISE)
+    return case
 
 
-def broken(made: Record) -> list[str]:
-    return [check.claim for check in made.checks if not check.ok]
+def broken(case: Record) -> list[str]:
+    return [check.claim for check in case.checks if not check.ok]
 
 
 def test_all_is_well() -> None:
-    made = judged(evidence())
-    assert broken(made) == []
-    assert made.ok
+    case = judged(evidence())
+    assert broken(case) == []
+    assert case.ok
 
 
 def test_what_is_counted() -> None:
-    found = counts(evidence())
-    assert (found.objects, found.copied_before, found.copied_after) == (3, 1, 2)
-    assert (found.copied_twice, found.partial_seen, found.lost, found.orphan_uploads) == (0, 0, 0, 0)
-    assert found.parts_resent_of_finished == 0
+    numbers = counts(evidence())
+    assert (numbers.objects, numbers.copied_before, numbers.copied_after) == (3, 1, 2)
+    assert (numbers.copied_twice, numbers.partial_seen, numbers.lost, numbers.orphan_uploads) == (0, 0, 0, 0)
+    assert numbers.parts_resent_of_finished == 0
 
 
 @pytest.mark.parametrize(
@@ -99,12 +100,12 @@ def test_what_is_counted() -> None:
     ],
 )
 def test_a_broken_promise_is_found(changes: dict[str, Any], claim: str, count: tuple[str, int] | None) -> None:
-    made = judged(evidence(**changes))
-    assert len(broken(made)) == 1
-    assert broken(made)[0].startswith(claim)
+    case = judged(evidence(**changes))
+    assert len(broken(case)) == 1
+    assert broken(case)[0].startswith(claim)
     if count is not None:
-        assert getattr(counts(made.evidence), count[0]) == count[1]
-    assert not made.ok
+        assert getattr(counts(case.evidence), count[0]) == count[1]
+    assert not case.ok
 
 
 def test_what_a_feed_delivered_has_no_row() -> None:
@@ -113,9 +114,9 @@ def test_what_a_feed_delivered_has_no_row() -> None:
 
 def test_a_second_version_is_an_object_written_twice() -> None:
     target = evidence().target | {"p/2": Held(("v9", "v2"), "b")}
-    made = judged(evidence(target=target))
-    assert counts(made.evidence).copied_twice == 1
-    assert broken(made) == ["No object was written twice: one version each in a versioned bucket"]
+    case = judged(evidence(target=target))
+    assert counts(case.evidence).copied_twice == 1
+    assert broken(case) == ["No object was written twice: one version each in a versioned bucket"]
 
 
 def test_what_was_there_at_the_death_must_not_vanish() -> None:
@@ -134,9 +135,9 @@ def test_what_was_there_at_the_death_must_not_vanish() -> None:
     ],
 )
 def test_being_late_is_found(changes: dict[str, Any], claim: str) -> None:
-    found = broken(judged(evidence(), **changes))
-    assert len(found) == 1
-    assert found[0].startswith(claim)
+    claims = broken(judged(evidence(), **changes))
+    assert len(claims) == 1
+    assert claims[0].startswith(claim)
 
 
 def test_a_case_without_takeovers_is_not_judged_by_them() -> None:
@@ -144,12 +145,12 @@ def test_a_case_without_takeovers_is_not_judged_by_them() -> None:
 
 
 def test_times_are_counted_from_the_death_or_from_the_return() -> None:
-    made = record(evidence())
-    assert (dns_seconds(made), takeover_seconds(made), recovery_seconds(made)) == (4.0, 10.0, 19.0)
-    made.since_ms = 18_000
-    assert recovery_seconds(made) == 2.0
-    made.death_ms = made.since_ms = None
-    assert (dns_seconds(made), takeover_seconds(made), recovery_seconds(made)) == (None, None, None)
+    case = record(evidence())
+    assert (dns_seconds(case), takeover_seconds(case), recovery_seconds(case)) == (4.0, 10.0, 19.0)
+    case.since_ms = 18_000
+    assert recovery_seconds(case) == 2.0
+    case.death_ms = case.since_ms = None
+    assert (dns_seconds(case), takeover_seconds(case), recovery_seconds(case)) == (None, None, None)
 
 
 def test_progress_may_lag_where_another_region_answers_but_not_within_one() -> None:
@@ -159,9 +160,9 @@ def test_progress_may_lag_where_another_region_answers_but_not_within_one() -> N
 
 
 def test_a_case_that_could_not_go_on_has_failed() -> None:
-    made = judged(evidence())
-    made.error = "WaitError: not within 10 s"
-    assert not made.ok
+    case = judged(evidence())
+    case.error = "WaitError: not within 10 s"
+    assert not case.ok
 
 
 def test_a_case_without_any_evidence_has_failed() -> None:
@@ -178,8 +179,8 @@ def swept(took_ms: int, failure: str = "") -> Swept:
     [[swept(900), swept(55_001)], [swept(900), swept(4_000, "Task timed out after 55.00 seconds")]],
 )
 def test_a_sweep_that_lambda_had_to_end_is_found(sweeps: list[Swept]) -> None:
-    made = judged(evidence(sweeps=sweeps))
-    assert broken(made) == ["Every sweep of a living Region ended by itself"]
+    case = judged(evidence(sweeps=sweeps))
+    assert broken(case) == ["Every sweep of a living Region ended by itself"]
 
 
 def test_the_longest_sweep_is_told() -> None:
@@ -190,21 +191,23 @@ def test_the_longest_sweep_is_told() -> None:
     assert check.evidence == "2 sweeps, longest 21.4 of 55 s (us-gov-east-1)"
 
 
-def asked(sent_ms: int, took_ms: int, said: str = "200", what: str = "GET /jobs") -> Asked:
-    return Asked(sent_ms, took_ms, what, said)
+def inquiry(sent_ms: int, took_ms: int, answer: str = "200", what: str = "GET /jobs") -> Asked:
+    return Asked(sent_ms, took_ms, what, answer)
 
 
 def test_answers_in_time_and_refusals_that_say_what_to_do_are_well() -> None:
-    inquiries = [asked(2_000, 4_900), asked(3_000, 3_000, "503"), asked(3_000, 100, "404")]
-    assert broken(judged(evidence(inquiries=inquiries, requests=[asked(6_000, 300, what="key")]))) == []
+    inquiries = [inquiry(2_000, 4_900), inquiry(3_000, 3_000, "503"), inquiry(3_000, 100, "404")]
+    assert broken(judged(evidence(inquiries=inquiries, requests=[inquiry(6_000, 300, what="key")]))) == []
 
 
-@pytest.mark.parametrize("bad", [asked(2_000, 5_100), asked(2_000, 900, "502"), asked(2_000, 30_000, "ReadTimeout")])
+@pytest.mark.parametrize(
+    "bad", [inquiry(2_000, 5_100), inquiry(2_000, 900, "502"), inquiry(2_000, 30_000, "ReadTimeout")]
+)
 def test_a_late_answer_is_found(bad: Asked) -> None:
-    assert broken(judged(evidence(inquiries=[asked(1_500, 10), bad]))) == [
+    assert broken(judged(evidence(inquiries=[inquiry(1_500, 10), bad]))) == [
         "Whatever the living Region was asked, it answered within 5 s"
     ]
-    fine, returned = [asked(1_500, 10)], 15_000
+    fine, returned = [inquiry(1_500, 10)], 15_000
     at_switch = Asked(5_000, bad.took_ms, "key", bad.said)
     after = judged(evidence(inquiries=fine, requests=[at_switch]), returned_ms=returned)
     assert "Once the name led to the living Region, customers were answered within 5 s" in broken(after)
@@ -214,13 +217,13 @@ def test_a_late_answer_is_found(bad: Asked) -> None:
 
 def test_a_customer_waits_from_his_first_try() -> None:
     tries = [
-        asked(0, 10_000, "ReadTimeout", "a"),
-        asked(10_500, 2_000, "ReadTimeout", "a"),
-        asked(13_000, 300, what="a"),
+        inquiry(0, 10_000, "ReadTimeout", "a"),
+        inquiry(10_500, 2_000, "ReadTimeout", "a"),
+        inquiry(13_000, 300, what="a"),
     ]
     assert longest_wait(tries) == 13_300
-    assert longest_wait([*tries, asked(14_000, 100, what="a"), asked(0, 900, what="b")]) == 13_300
-    assert longest_wait([asked(0, 10_000, "ReadTimeout", "a")]) == 10_000
+    assert longest_wait([*tries, inquiry(14_000, 100, what="a"), inquiry(0, 900, what="b")]) == 13_300
+    assert longest_wait([inquiry(0, 10_000, "ReadTimeout", "a")]) == 10_000
     assert longest_wait([]) == 0
 
 

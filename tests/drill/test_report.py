@@ -1,4 +1,4 @@
-"""The page and the JSON: self-contained, complete, and harmless whatever the evidence holds."""
+"""The page and the JSON are self-contained, complete and harmless, whatever the evidence holds."""
 
 import re
 from html.parser import HTMLParser
@@ -48,20 +48,20 @@ def drill(*records: Record, error: str = "") -> Drill:
 
 
 def played() -> Record:
-    made = record(evidence())
-    made.phase("West dies", 1_000)
-    made.phase("the name leads to East", 5_000)
-    made.phase("all jobs settled", 20_000)
-    made.happened.append((1_200, "kill us-gov-west-1: 8 function processes killed"))
-    return made
+    case = record(evidence())
+    case.phase("West dies", 1_000)
+    case.phase("the name leads to East", 5_000)
+    case.phase("all jobs settled", 20_000)
+    case.happened.append((1_200, "kill us-gov-west-1: 8 function processes killed"))
+    return case
 
 
 def test_every_case_has_the_numbers_that_are_promised() -> None:
-    found = as_json(drill(played()))
-    case = found["cases"]["a"]
+    summary = as_json(drill(played()))
+    case = summary["cases"]["a"]
     assert case.keys() >= REQUIRED
     assert (case["ok"], case["objects"], case["copied_twice"], case["takeover_seconds"]) == (True, 3, 0, 10.0)
-    assert (found["ok"], found["seed"], found["scale"]) == (True, 7, 20.0)
+    assert (summary["ok"], summary["seed"], summary["scale"]) == (True, 7, 20.0)
     assert [phase["name"] for phase in case["phases"]] == ["West dies", "the name leads to East", "all jobs settled"]
 
 
@@ -123,9 +123,9 @@ def test_a_late_takeover_is_drawn_as_late() -> None:
 
 
 def test_what_is_judged_without_a_death_shows_what_was_promised() -> None:
-    made = Record("slow", "title", "story", 1_000, since_ms=1_000, ended_ms=3_000)
-    made.phase("West becomes slow", 1_000)
-    assert 'class="promise"' in timeline(made, PROMISE)
+    case = Record("slow", "title", "story", 1_000, since_ms=1_000, ended_ms=3_000)
+    case.phase("West becomes slow", 1_000)
+    assert 'class="promise"' in timeline(case, PROMISE)
 
 
 def test_a_case_of_which_nothing_was_timed_has_no_chart() -> None:
@@ -133,9 +133,9 @@ def test_a_case_of_which_nothing_was_timed_has_no_chart() -> None:
 
 
 def test_labels_fit_into_the_picture() -> None:
-    made = played()
-    made.phase("something that happened at the very end, with a long name", 300_000)
-    xs = [float(x) for x in re.findall(r'class="label[^"]*" x="([\d.]+)"', timeline(made, PROMISE))]
+    case = played()
+    case.phase("something that happened at the very end, with a long name", 300_000)
+    xs = [float(x) for x in re.findall(r'class="label[^"]*" x="([\d.]+)"', timeline(case, PROMISE))]
     assert max(xs) + 6.3 * len("something that happened at the very end, with a long name") <= 1080
 
 

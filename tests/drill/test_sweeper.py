@@ -1,4 +1,4 @@
-"""Which sweeps are judged: those of a Region that was alive from their beginning to their end."""
+"""The drill judges those sweeps whose Region was alive from their beginning to their end."""
 
 import io
 import threading
@@ -11,7 +11,7 @@ from local.wait import wait_until
 
 
 class Lambda:
-    """A sweep that goes wrong, and lasts until it is let go."""
+    """A stand-in for Lambda whose sweep fails, and lasts until the test releases it."""
 
     def __init__(self) -> None:
         self.begun, self.ends = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Seed and scale: what a drill does when, and what it holds the product to."""
+"""Test seed and scale: the times of a drill's steps, and the times that the product has to keep."""
 
 import json
 
@@ -82,7 +82,8 @@ def test_a_sweep_is_held_to_its_functions_timeout() -> None:
 
 @pytest.mark.parametrize("silent_s", [0, 14, 16, 100, 400, 1500, 20_000])
 def test_no_rest_is_longer_than_promised(silent_s: int) -> None:
-    """Work that is tried in vain for so long, each round right after its rest: the rest it is in then."""
+    """The work is tried in vain for `silent_s` seconds, each round right after its rest. The last rest is not longer
+    than promised."""
     rounds, tried_s = 1, 0.0
     while tried_s + rest_ms(rounds) / 1000 < silent_s:
         tried_s += rest_ms(rounds) / 1000

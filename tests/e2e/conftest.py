@@ -1,5 +1,5 @@
-"""One local cloud for the whole suite: both Regions, real processes, real HTTP. Times are short, so that repairs by the
-sweep are seen within a test; the protocol is the same."""
+"""Run one local cloud for the whole suite: both Regions, real processes, real HTTP. Times are short, so that repairs by
+the sweep are seen within a test. The protocol is the same."""
 
 import json
 import os
@@ -36,14 +36,14 @@ POLICY = {
     "schedule_interval_min_ms": 60_000,
     "webhook_backoff_base_ms": 2_500,
     "webhook_backoff_max_ms": 4_000,
-    # Tests ask twenty times a second whether something has happened.
+    # Tests ask twenty times a second whether a job has settled.
     "requests_per_minute_per_tenant": 100_000,
 }
 
 
-def patiently(ask: Callable[[], httpx.Response], timeout_s: float = 60) -> httpx.Response:
-    """Repeat a request while it is answered 503, as the answer says. A busy machine is slow, and the API answers within
-    5 s all the same; how fast the machine is, is not what these tests are about."""
+def until_answered(ask: Callable[[], httpx.Response], timeout_s: float = 60) -> httpx.Response:
+    """Repeat a request while it is answered 503, as the answer advises. A busy machine is slow, and the API answers
+    within 5 s all the same. These tests don't measure the speed of the machine."""
     answers: list[httpx.Response] = []
 
     def answered() -> bool:
@@ -56,7 +56,7 @@ def patiently(ask: Callable[[], httpx.Response], timeout_s: float = 60) -> httpx
 
 
 class World:
-    """A running cloud and what tests do with it."""
+    """A running cloud and the actions of tests on it."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -72,35 +72,35 @@ class World:
 
     # --- jobs ---------------------------------------------------------------------------------------------------
 
-    def submit(self, source_prefix: str, target_prefix: str, **more: Any) -> str:
+    def submit(self, source_prefix: str, target_prefix: str, **changes: Any) -> str:
         body = {
             "source": {"endpoint": "west-source", "prefix": source_prefix},
             "target": {"endpoint": "east-target", "prefix": target_prefix},
-            **more,
+            **changes,
         }
         headers = {"Idempotency-Key": uuid.uuid4().hex}
-        answer = patiently(lambda: self.http.post("/jobs", json=body, headers=headers))
+        response = until_answered(lambda: self.http.post("/jobs", json=body, headers=headers))
         # A request that was answered 503 may have been accepted all the same: then its repetition gets a 200.
-        assert answer.status_code in ((200, 201) if answer.history else (201,)), answer.text
-        return str(answer.json()["id"])
+        assert response.status_code in ((200, 201) if response.history else (201,)), response.text
+        return str(response.json()["id"])
 
     def job(self, job_id: str) -> dict[str, Any]:
-        answer = patiently(lambda: self.http.get(f"/jobs/{job_id}"))
-        assert answer.status_code == 200, answer.text
-        view: dict[str, Any] = answer.json()
+        response = until_answered(lambda: self.http.get(f"/jobs/{job_id}"))
+        assert response.status_code == 200, response.text
+        view: dict[str, Any] = response.json()
         return view
 
     def settled(self, job_id: str, timeout_s: float = 90) -> dict[str, Any]:
-        """The job's view once it is terminal."""
+        """Wait until a job is terminal, and return its view."""
         wait_until(lambda: self.job(job_id)["state"] not in ("PLANNING", "RUNNING"), f"{job_id} is settled", timeout_s)
         return self.job(job_id)
 
     def rows(self, job_id: str) -> list[dict[str, Any]]:
-        """Every row of a job, through all pages."""
+        """Return every row of a job, through all pages."""
         rows: list[dict[str, Any]] = []
         query: dict[str, Any] = {"limit": 1000}
         while True:
-            page = patiently(lambda: self.http.get(f"/jobs/{job_id}/objects", params=query)).json()
+            page = until_answered(lambda: self.http.get(f"/jobs/{job_id}/objects", params=query)).json()
             rows += page["objects"]
             if page["next_cursor"] is None:
                 return rows
@@ -108,11 +108,11 @@ class World:
 
     # --- objects ------------------------------------------------------------------------------------------------
 
-    def put(self, key: str, body: bytes, **more: Any) -> None:
-        self.s3.put_object(Bucket=self.west.source_bucket, Key=key, Body=body, **more)
+    def put(self, key: str, body: bytes, **options: Any) -> None:
+        self.s3.put_object(Bucket=self.west.source_bucket, Key=key, Body=body, **options)
 
     def fill(self, prefix: str, count: int, size: int = 1024) -> None:
-        """`count` objects of `size` random bytes each."""
+        """Put `count` objects of `size` random bytes each."""
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda index: self.put(f"{prefix}{index:06d}", os.urandom(size)), range(count)))
 
@@ -124,7 +124,7 @@ class World:
             return None
 
     def versions(self, bucket: str, prefix: str) -> list[str]:
-        """The keys of all versions under a prefix: a key written twice is in it twice."""
+        """Return the keys of all versions under a prefix. A key that was written twice occurs twice."""
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
         return [version["Key"] for page in pages for version in page.get("Versions", [])]
 
@@ -133,7 +133,7 @@ class World:
 
     @contextmanager
     def source_versioning(self, status: str) -> Iterator[None]:
-        """The source bucket keeps versions, or not, for a while."""
+        """Set the versioning of the source bucket for a while."""
         bucket = self.west.source_bucket
         self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
         try:
@@ -144,7 +144,7 @@ class World:
     # --- gateway ------------------------------------------------------------------------------------------------
 
     def faults(self, *rules: dict[str, Any]) -> None:
-        """Replace the gateway's fault rules; none given removes all."""
+        """Replace the gateway's fault rules. A call without rules removes all."""
         self._control("PUT", "/_gateway/faults", json.dumps(list(rules)).encode())
 
     def requests(self) -> list[dict[str, Any]]:
@@ -156,7 +156,7 @@ class World:
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
-        """The tables' replication stands still, both ways."""
+        """Stop the tables' replication for a while, in both directions."""
         stalled = [f"{WEST}->{EAST}", f"{EAST}->{WEST}"]
         self._control("PUT", "/_gateway/replication", json.dumps({"stalled": stalled}).encode())
         try:
@@ -167,14 +167,14 @@ class World:
     def _control(self, method: str, path: str, body: bytes | None = None) -> bytes:
         request = urllib.request.Request(self.cloud.endpoint_url + path, data=body, method=method)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-            found: bytes = answer.read()
-            return found
+            content: bytes = answer.read()
+            return content
 
     def invoke(self, function: str, event: dict[str, Any], region: str = WEST) -> None:
         """Invoke a function as its schedule or event source would, and wait for it."""
         client = self.cloud.client("lambda", region)
-        names = [found["FunctionName"] for found in client.list_functions()["Functions"]]
-        name = next(found for found in names if function in found.lower())
+        names = [entry["FunctionName"] for entry in client.list_functions()["Functions"]]
+        name = next(full_name for full_name in names if function in full_name.lower())
         client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
 
 
@@ -186,10 +186,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture
 def world(cloud: Cloud) -> Iterator[World]:
-    made = World(cloud)
-    yield made
-    made.faults()
-    made.http.close()
+    world = World(cloud)
+    yield world
+    world.faults()
+    world.http.close()
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""The same submission to both Regions at the same moment, as a client sends it that got no answer in time: one job."""
+"""A client that got no answer in time sends the same submission to both Regions at the same moment. There is one
+job."""
 
 import json
 from collections import Counter
@@ -14,7 +15,7 @@ import pytest
 
 from local.gateway.launch import EAST, WEST
 from local.wait import wait_until
-from tests.e2e.conftest import World, patiently
+from tests.e2e.conftest import World, until_answered
 
 pytestmark = pytest.mark.cloud
 KEYS = 200
@@ -22,12 +23,12 @@ SETTLED_S = 240
 
 
 @pytest.fixture
-def told(world: World) -> Iterator["Told"]:
+def listener(world: World) -> Iterator["Listener"]:
     with ExitStack() as undo:
-        yield Told(world, undo)
+        yield Listener(world, undo)
 
 
-def test_the_same_key_to_west_and_east_at_once_is_one_job(world: World, told: "Told") -> None:
+def test_the_same_key_to_west_and_east_at_once_is_one_job(world: World, listener: "Listener") -> None:
     for index in range(KEYS):
         world.put(_source_key(index), b"once")
     answers = _submit_everywhere(world)
@@ -39,18 +40,18 @@ def test_the_same_key_to_west_and_east_at_once_is_one_job(world: World, told: "T
         assert west.json()["home_region"] == east.json()["home_region"]
         ids.append(west.json()["id"])
     assert len(set(ids)) == KEYS
-    # They did meet: neither Region was always the first.
+    # The requests did meet: neither Region was always the first.
     assert {west.status_code for west, _ in answers} == {200, 201}
 
     wait_until(lambda: not _records(world, "open/").keys() & set(ids), "all of them are settled", SETTLED_S)
     records = _records(world, "jobs/")
     for job_id in ids:
-        # One spec, planned once, claimed once, done once.
+        # There is one spec, planned once, claimed once, copied once.
         assert records[job_id] == {"spec": 1, "manifest": 1, "claim": 1, "copied": 1, "done": 1, "terminal": 1}, job_id
         assert world.job(job_id)["outcomes"] == {"COPIED": 1}
     assert world.versions(world.east.target_bucket, "twice/") == [_source_key(index) for index in range(KEYS)]
-    wait_until(lambda: set(ids) <= told.settled().keys(), "everybody was told", 30)
-    assert {job_id: count for job_id, count in told.settled().items() if job_id in ids and count > 1} == {}
+    wait_until(lambda: set(ids) <= listener.settled().keys(), "everybody was told", 30)
+    assert {job_id: count for job_id, count in listener.settled().items() if job_id in ids and count > 1} == {}
 
 
 def _source_key(index: int) -> str:
@@ -58,12 +59,12 @@ def _source_key(index: int) -> str:
 
 
 def _submit_everywhere(world: World) -> list[tuple[httpx.Response, httpx.Response]]:
-    """Each key's two requests leave together."""
+    """Send both requests of each key at the same moment, and return their answers."""
     headers = {"Authorization": f"Bearer {world.cloud.token()}"}
     start = Barrier(2)
 
     def submit(client: httpx.Client) -> list[httpx.Response]:
-        found = []
+        answers = []
         for index in range(KEYS):
             prefix = f"twice/{index:03d}/"
             body = {
@@ -72,32 +73,32 @@ def _submit_everywhere(world: World) -> list[tuple[httpx.Response, httpx.Respons
             }
             post = partial(client.post, "/jobs", json=body, headers={"Idempotency-Key": f"both-at-once-{index}"})
             start.wait(120)
-            found.append(patiently(post))
-        return found
+            answers.append(until_answered(post))
+        return answers
 
     with ExitStack() as clients, ThreadPoolExecutor(2) as side_by_side:
-        made = [
+        region_clients = [
             clients.enter_context(httpx.Client(base_url=side.api_url, headers=headers, timeout=35, trust_env=False))
             for side in (world.west, world.east)
         ]
-        west, east = side_by_side.map(submit, made)
+        west, east = side_by_side.map(submit, region_clients)
     return list(zip(west, east, strict=True))
 
 
 def _records(world: World, prefix: str) -> dict[str, dict[str, int]]:
-    """How many records of each kind there are of each job, in both control buckets together."""
-    found: dict[str, dict[str, int]] = {}
+    """Count the records of each kind of each job, in both control buckets together."""
+    records: dict[str, dict[str, int]] = {}
     for bucket in (world.west.control_bucket, world.east.control_bucket):
         for page in world.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for entry in page.get("Contents", []):
                 job_id, _, rest = entry["Key"].removeprefix(prefix).partition("/")
-                of_job = found.setdefault(job_id, Counter())
+                of_job = records.setdefault(job_id, Counter())
                 of_job[rest.partition("/")[0]] += 1
-    return found
+    return records
 
 
-class Told:
-    """Who listens to the event buses of both Regions."""
+class Listener:
+    """A listener to the event buses of both Regions."""
 
     def __init__(self, world: World, undo: ExitStack) -> None:
         self._counted: Counter[str] = Counter()
@@ -115,10 +116,10 @@ class Told:
         return sqs, url
 
     def settled(self) -> Counter[str]:
-        """How often each job was said to be settled."""
+        """Return how many events say that each job is settled."""
         for sqs, url in self._queues:
-            while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-                self._counted.update(json.loads(message["Body"])["detail"]["jobId"] for message in found)
-                for message in found:
+            while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+                self._counted.update(json.loads(message["Body"])["detail"]["jobId"] for message in messages)
+                for message in messages:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return self._counted

@@ -1,4 +1,4 @@
-"""Feeds on real processes: the newest version stays, and a version comes once, whatever the table knows."""
+"""Test feeds on real processes: the newest version stays, and a version comes once, whatever the table knows."""
 
 import json
 import time
@@ -14,7 +14,8 @@ HELD_MS = 6_000
 
 
 def test_an_older_version_that_is_late_does_not_replace_the_newest_of_the_same_contents(world: World) -> None:
-    """A, then B, whose copy is held on its way to S3, then A again, which finds A in place."""
+    """A comes first, then B, whose copy is delayed on its way to S3, then A again. The second A finds the first A in
+    place."""
     key, bucket = "inbox/repeats.txt", world.west.target_bucket
     world.put(key, b"contents A")
     wait_until(lambda: world.read(bucket, key) == b"contents A", "A arrives", 60)
@@ -42,7 +43,7 @@ def test_what_a_receiver_took_away_does_not_come_again_from_a_region_whose_table
         detail = {"bucket": {"name": world.west.source_bucket}, "object": {"key": key}}
         event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
         sqs.send_message(QueueUrl=hints, MessageBody=json.dumps(event), DelaySeconds=0)
-        # East notes in its own table what it has found recorded in S3.
+        # East notes in its own table the delivery that it has read from S3.
         wait_until(lambda: bool(_deliveries(world, key, world.east.api_url)), "East has looked at its hint", 90)
     assert world.versions(bucket, key) == [key]
     assert world.read(bucket, key) is None
@@ -59,5 +60,5 @@ def _verified(world: World, key: str) -> int:
 def _deliveries(world: World, key: str, api_url: str) -> list[dict[str, str]]:
     answer = world.http.get(f"{api_url}/feeds/west-inbox/deliveries", params={"key": key})
     assert answer.status_code == 200, answer.text
-    found: list[dict[str, str]] = answer.json()["deliveries"]
-    return found
+    deliveries: list[dict[str, str]] = answer.json()["deliveries"]
+    return deliveries

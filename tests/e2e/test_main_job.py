@@ -1,4 +1,5 @@
-"""The main job through the front door: files dropped with the partners' own tools, jobs submitted over HTTP."""
+"""Run the main job through the front door: files come from the partners' own tools, and jobs are submitted over
+HTTP."""
 
 import os
 import subprocess
@@ -31,8 +32,8 @@ def _tool_env() -> dict[str, str]:
 def test_a_file_dropped_with_the_aws_cli_arrives_with_its_metadata(world: World, tmp_file: Path) -> None:
     bucket = world.west.source_bucket
     command = [str(BIN / "aws"), "--endpoint-url", world.cloud.endpoint_url, "s3", "cp", str(tmp_file)]
-    what = ["--metadata", "sender=alice,Case=Kept", "--content-type", "text/x-report", "--cache-control", "no-cache"]
-    subprocess.run([*command, f"s3://{bucket}/inbox/", *what], env=_tool_env(), check=True, capture_output=True)
+    options = ["--metadata", "sender=alice,Case=Kept", "--content-type", "text/x-report", "--cache-control", "no-cache"]
+    subprocess.run([*command, f"s3://{bucket}/inbox/", *options], env=_tool_env(), check=True, capture_output=True)
 
     key = f"inbox/{tmp_file.name}"
     wait_until(

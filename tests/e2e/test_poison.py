@@ -1,5 +1,5 @@
-"""Rows that can't be delivered, each for another reason, in one job of 5,000: they take nothing else with them, the job
-names just them, and what it names can be repaired and submitted again."""
+"""One job of 5,000 rows has rows that can't be delivered, for different reasons. The other rows succeed, and the job
+names exactly the failed ones. Those can be repaired and submitted again."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ def each(pool: ThreadPoolExecutor, work: Any, keys: Iterable[str]) -> list[Any]:
 
 
 def rules(name: str, where: dict[str, str], field: str, prefix: str, keys: list[str], action: Any) -> list[Any]:
-    """A fault rule for CopyObject of each key."""
+    """Return a fault rule for CopyObject of each key."""
     return [
         {
             "id": f"{name}-{key}",
@@ -53,7 +53,7 @@ def test_poison_rows_fail_alone_and_their_manifest_succeeds_once_they_are_repair
             *rules("denied", {}, "source_prefix", f"{source}/", denied, DENIED),
             *rules("locked", {"bucket": target}, "key_prefix", "", locked, LOCKED),
         ]
-        # Nobody gets at these until they were planned and then changed.
+        # These rows are held back until they were planned and then changed.
         held = rules("held", {"bucket": target}, "key_prefix", "", deleted + overwritten, SLOW)
         world.faults(*to_stay, *held)
         job_id = world.submit(PREFIX, PREFIX)
@@ -76,7 +76,7 @@ def test_poison_rows_fail_alone_and_their_manifest_succeeds_once_they_are_repair
         assert all(row["detail"] for row in rows if row["key"] in poisoned)
         assert sorted(world.versions(target, PREFIX)) == sorted(set(keys) - set(poisoned))
 
-        # Repair: the rights are given back, the lock is lifted, ...
+        # The rows are repaired: the rights are restored, the lock is lifted, ...
         world.faults()
         each(pool, lambda key: restore(world, source, key), archived)
         each(pool, lambda key: world.put(key, body(key)), deleted)
@@ -91,7 +91,7 @@ def test_poison_rows_fail_alone_and_their_manifest_succeeds_once_they_are_repair
 
 
 def restore(world: World, bucket: str, key: str) -> None:
-    """Bring an archived object back, for good: by a copy onto itself once its bytes are there."""
+    """Bring an archived object back for good: copy it onto itself once its bytes are restored."""
     world.s3.restore_object(Bucket=bucket, Key=key, RestoreRequest={"Days": 1})
 
     def readable() -> bool:

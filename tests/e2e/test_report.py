@@ -1,4 +1,4 @@
-"""The report of a job, over real HTTP: asked for, waited for, fetched with nothing but its link, and verified."""
+"""The report of a job is requested, fetched with nothing but its link, and verified, over real HTTP."""
 
 import csv
 import hashlib
@@ -16,27 +16,27 @@ from tools.verify_report import main
 pytestmark = pytest.mark.cloud
 
 
-def fetched(world: World, job_id: str, wanted: str) -> bytes:
-    """As a client does it."""
+def fetched(world: World, job_id: str, report_format: str) -> bytes:
+    """Fetch a report as a client does."""
     answers: list[Any] = []
 
     def there() -> bool:
-        answers.append(world.http.get(f"/jobs/{job_id}/report", params={"format": wanted}))
+        answers.append(world.http.get(f"/jobs/{job_id}/report", params={"format": report_format}))
         assert answers[-1].status_code in (200, 202), answers[-1].text
         return bool(answers[-1].status_code == 200)
 
-    wait_until(there, f"the {wanted} report is there", 90)
+    wait_until(there, f"the {report_format} report is there", 90)
     assert answers[0].status_code == 202
-    told = answers[-1].json()
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(told["url"], timeout=30) as answer:
+    description = answers[-1].json()
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(description["url"], timeout=30) as answer:
         body: bytes = answer.read()
         assert f"{job_id}" in answer.headers["Content-Disposition"]
-    assert (len(body), hashlib.sha256(body).hexdigest()) == (told["bytes"], told["sha256"])
+    assert (len(body), hashlib.sha256(body).hexdigest()) == (description["bytes"], description["sha256"])
     return body
 
 
 def test_a_report_is_fetched_and_verified(world: World, tmp_path: Path) -> None:
-    """Long keys, so that the receipts are more than one piece."""
+    """The keys are long, so that the receipts are more than one piece."""
     count = 2500
     world.fill(f"report/{'long/' * 180}", count, size=1)
     job_id = world.submit("report/", "report/")
@@ -53,9 +53,9 @@ def test_a_report_is_fetched_and_verified(world: World, tmp_path: Path) -> None:
     assert sum(page["KeyCount"] for page in pages) == 2
 
     rows = list(csv.DictReader(io.StringIO(report.read_bytes().decode(), newline="")))
-    told = [{"key": row["key"], "outcome": row["outcome"], "etag": row["target_etag"]} for row in rows]
+    rows_of_api = [{"key": row["key"], "outcome": row["outcome"], "etag": row["target_etag"]} for row in rows]
     expected = world.rows(job_id)
-    assert told == [{"key": r["key"], "outcome": r["outcome"], "etag": r["target_etag"]} for r in expected]
+    assert rows_of_api == [{"key": r["key"], "outcome": r["outcome"], "etag": r["target_etag"]} for r in expected]
     chain = view["receipt_chain_sha256"]
     assert main([str(receipts), "--chain", chain, "--report", str(report)]) == 0
     report.write_bytes(report.read_bytes().replace(b"COPIED", b"FAILED", 1))

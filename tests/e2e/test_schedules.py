@@ -1,4 +1,4 @@
-"""A schedule over the running cloud: both Regions sweep, and each minute has its one job."""
+"""Both Regions of the running cloud sweep, and each minute of a schedule has one job."""
 
 import json
 from collections import Counter
@@ -23,10 +23,10 @@ def test_each_minute_has_one_job_although_both_regions_sweep(world: World) -> No
         "source": {"endpoint": "west-source", "prefix": "cron/"},
         "target": {"endpoint": "east-target", "prefix": "cron/"},
     }
-    made = world.http.put(PATH, json={"cron": "* * * * *", "overlap": "allow", "job": job})
-    assert made.status_code == 201, made.text
+    created = world.http.put(PATH, json={"cron": "* * * * *", "overlap": "allow", "job": job})
+    assert created.status_code == 201, created.text
     wait_until(lambda: len(_ran(world)) >= MINUTES, "a minute's job is settled", 280)
-    assert world.http.delete(PATH, headers={"If-Match": made.headers["etag"]}).status_code == 204
+    assert world.http.delete(PATH, headers={"If-Match": created.headers["etag"]}).status_code == 204
     _sweep_both(world)
 
     records, jobs = _records(world)
@@ -43,7 +43,7 @@ def test_each_minute_has_one_job_although_both_regions_sweep(world: World) -> No
 
 
 def _ran(world: World) -> list[dict[str, Any]]:
-    """Its runs whose jobs are settled, after both Regions have swept at the same moment."""
+    """Return the runs whose jobs are settled, after both Regions have swept at the same moment."""
     _sweep_both(world)
     runs = world.http.get(PATH).json()["runs"] or []
     return [run for run in runs if run["job_state"] == "SUCCEEDED"]
@@ -55,7 +55,7 @@ def _sweep_both(world: World) -> None:
 
 
 def _records(world: World) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What was decided about occurrences, and the schedule's jobs, in both control buckets."""
+    """Return the decisions about occurrences, and the schedule's jobs, in both control buckets."""
     decided, jobs = [], []
     for bucket in (world.west.control_bucket, world.east.control_bucket):
         for page in world.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
@@ -70,5 +70,5 @@ def _records(world: World) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def _json(world: World, bucket: str, key: str) -> dict[str, Any]:
     body = world.read(bucket, key)
     assert body is not None
-    found: dict[str, Any] = json.loads(body)
-    return found
+    record: dict[str, Any] = json.loads(body)
+    return record

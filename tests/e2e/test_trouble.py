@@ -1,4 +1,4 @@
-"""Trouble, on real processes: each ends in a clear outcome, loses nothing, and holds nothing else up."""
+"""Each kind of trouble, on real processes, ends in a clear outcome, loses nothing, and delays nothing else."""
 
 import json
 import os
@@ -23,8 +23,8 @@ TRIES = 50
 def test_overwriting_a_source_during_its_multipart_copy_never_yields_a_mixed_object(
     world: World, versioning: str
 ) -> None:
-    """50 objects in all, each overwritten at a random moment of its copy. What arrives is one whole version: where the
-    source keeps versions, the pinned one; where it doesn't, that or nothing."""
+    """There are 50 objects in all, and each is overwritten at a random moment of its copy. One whole version arrives
+    where the source keeps versions: the pinned one. Where it doesn't, that version or nothing arrives."""
     seed = int(os.environ.get("EFT_SEED", random.randrange(2**32)))
     moments = random.Random(seed)
     size, count = 11 * MIB, TRIES // 2
@@ -39,9 +39,9 @@ def test_overwriting_a_source_during_its_multipart_copy_never_yields_a_mixed_obj
         world.faults({"id": "slow", "match": {"operation": "UploadPartCopy"}, "action": slow})
         world.forget_requests()
         job_id = world.submit(prefix, prefix)
-        # Three part copies an object: the moments are spread over the whole of the job's copying.
-        for at, key in sorted((moments.randrange(3 * count + 3), key) for key in keys):
-            wait_until(partial(_has_come_to, world, job_id, at), f"part copy {at} (seed {seed})", 90)
+        # Each object has three part copies, so the moments are spread over the whole of the job's copying.
+        for part_copies, key in sorted((moments.randrange(3 * count + 3), key) for key in keys):
+            wait_until(partial(_has_come_to, world, job_id, part_copies), f"part copy {part_copies} (seed {seed})", 90)
             world.put(key, new)
         world.faults()
         world.settled(job_id)
@@ -124,7 +124,7 @@ def test_lost_messages_are_made_good_by_the_sweep(world: World) -> None:
     world.fill("unheard/", 20)
     match = {"service": "sqs", "operation": "SendMessageBatch", "caller": WEST}
     world.faults({"id": "q", "match": match, "action": {"kind": "drop_request"}, "times": 1})
-    # The submission itself fails to start split: the client sees that, retries with the same key, and gets its job.
+    # The submission itself fails to start split. The client sees that, retries with the same key, and gets its job.
     headers = {"Idempotency-Key": "unheard"}
     body = {
         "source": {"endpoint": "west-source", "prefix": "unheard/"},
@@ -149,7 +149,7 @@ def test_bad_events_end_in_the_dead_letter_queue_and_good_ones_beside_them_are_d
         json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": source}),
         json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": source}}}]}),
         json.dumps(_created(source, "inbox/never-existed")),
-        json.dumps({"type": "arrival", "bucket": world.west.target_bucket, "key": "inbox/good.txt"}),
+        json.dumps({"type": "object_event", "bucket": world.west.target_bucket, "key": "inbox/good.txt"}),
     ):
         sqs.send_message(QueueUrl=intake, MessageBody=body)
     wait_until(lambda: world.read(world.west.target_bucket, "inbox/good.txt") == b"good", "the good file arrives", 30)
@@ -190,7 +190,8 @@ def test_an_unknown_job_is_not_found_in_either_region(world: World) -> None:
 
 
 def test_both_regions_know_a_job(world: World) -> None:
-    """At once, though the table is replicated later; and how it ended, once that has been replicated."""
+    """East knows the job at once, though the table is replicated later. It knows the job's end once that has been
+    replicated."""
     world.put("both/one", b"1")
     job_id = world.submit("both/", "both/")
     in_east = f"{world.east.api_url}/jobs/{job_id}"

@@ -1,5 +1,5 @@
-"""Webhooks over real HTTPS: registered by API, told by both Regions' real functions, verified by the specification's
-own library."""
+"""Webhooks over real HTTPS are registered by API. Both Regions' real functions post to them, and the specification's
+own library verifies the posts."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -30,23 +30,23 @@ def admin(world: World) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def listen(world: World) -> Iterator[Listen]:
-    """Makes receivers whose certificate the cloud trusts, unless told otherwise."""
-    made: list[Receiver] = []
+    """Yield a function that makes receivers. The cloud trusts their certificate unless the test passes another one."""
+    receivers: list[Receiver] = []
 
     def make(*answers: int, tls: tuple[Path, Path] = world.cloud.certificate) -> Receiver:
-        made.append(Receiver(*tls, answers))
-        return made[-1]
+        receivers.append(Receiver(*tls, answers))
+        return receivers[-1]
 
     yield make
-    for receiver in made:
+    for receiver in receivers:
         receiver.stop()
 
 
 def register(admin: httpx.Client, name: str, url: str) -> str:
-    """Its secret."""
-    answer = admin.put(f"/webhooks/{name}", json={"url": url, "events": ["job.settled"]})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["secret"])
+    """Register a webhook and return its secret."""
+    response = admin.put(f"/webhooks/{name}", json={"url": url, "events": ["job.settled"]})
+    assert response.status_code == 201, response.text
+    return str(response.json()["secret"])
 
 
 def remove(admin: httpx.Client, name: str) -> None:
@@ -70,12 +70,12 @@ def test_a_settled_job_is_told_and_verified(world: World, admin: httpx.Client, l
     job_id = settle(world, "webhook/once/")
     wait_until(lambda: bool(of_job(receiver, job_id)), "the receiver is told", 60)
     posts = of_job(receiver, job_id)
-    told: dict[str, Any] = Verifier(secret).verify(posts[0].body, posts[0].headers)
-    assert (posts[0].path, told["type"]) == ("/hook?for=me", "job.settled")
-    shown = world.job(job_id)
+    event: dict[str, Any] = Verifier(secret).verify(posts[0].body, posts[0].headers)
+    assert (posts[0].path, event["type"]) == ("/hook?for=me", "job.settled")
+    job = world.job(job_id)
     for name in ("state", "labels", "outcomes", "settled_at", "receipt_chain_sha256"):
-        assert told["data"][name] == shown[name]
-    assert (told["data"]["job"], told["timestamp"]) == (job_id, shown["settled_at"])
+        assert event["data"][name] == job[name]
+    assert (event["data"]["job"], event["timestamp"]) == (job_id, job["settled_at"])
     assert len({post.headers["webhook-id"] for post in posts}) == 1
     wait_until(lambda: admin.get("/webhooks/once").json()["last_success_at"] is not None, "success is shown", 30)
     remove(admin, "once")
@@ -83,8 +83,8 @@ def test_a_settled_job_is_told_and_verified(world: World, admin: httpx.Client, l
 
 def test_a_receiver_that_takes_it_at_the_fourth_time(world: World, admin: httpx.Client, listen: Listen) -> None:
     receiver = listen(500, 503, 302)
-    secret = register(admin, "patient", receiver.url)
-    sent = admin.post("/webhooks/patient/test")
+    secret = register(admin, "slow", receiver.url)
+    sent = admin.post("/webhooks/slow/test")
     assert sent.status_code == 202
     wait_until(lambda: any(post.answered == 204 for post in receiver.posts), "the receiver takes it", 90)
     assert [post.answered for post in receiver.posts[:4]] == [500, 503, 302, 204]
@@ -93,13 +93,13 @@ def test_a_receiver_that_takes_it_at_the_fourth_time(world: World, admin: httpx.
         assert Verifier(secret).verify(post.body, post.headers)["type"] == "webhook.test"
     times = [int(post.headers["webhook-timestamp"]) for post in receiver.posts]
     assert all(earlier < later for earlier, later in pairwise(times)), "each try is signed anew"
-    wait_until(lambda: admin.get("/webhooks/patient").json()["consecutive_failures"] == 0, "success is shown", 30)
-    assert admin.get("/webhooks/patient").json()["last_failure"] == "answered 302"
-    remove(admin, "patient")
+    wait_until(lambda: admin.get("/webhooks/slow").json()["consecutive_failures"] == 0, "success is shown", 30)
+    assert admin.get("/webhooks/slow").json()["last_failure"] == "answered 302"
+    remove(admin, "slow")
 
 
 def test_a_receiver_that_is_somebody_else(world: World, admin: httpx.Client, listen: Listen, tmp_path: Path) -> None:
-    """Nobody trusts its certificate: it is tried again, and told nothing."""
+    """The cloud does not trust the receiver's certificate. The post is tried again, and the receiver gets no data."""
     tls = (tmp_path / "certificate.pem", tmp_path / "private.pem")
     certify(*tls)
     receiver = listen(tls=tls)

@@ -1,4 +1,5 @@
-"""A client of the whole API in one process: Chalice's own gateway and authorizer in front, memory behind."""
+"""Make a client of the whole API in one process. Chalice's own gateway and authorizer are in front, and memory is
+behind."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from simulation.memory.queue import MemoryQueue
 from tests.entry.tokens import Signer
 
 PROBLEM = "application/problem+json"
-"""What `openapi` promises, and each answer has: RFC 9457, section 3.1.3."""
+"""`openapi` promises this type, and each answer has it: RFC 9457, section 3.1.3."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,24 @@ class Reply:
         return json.loads(self.body)
 
     def problem(self, status: int, code: str) -> str:
-        """Its detail, after checking that it is a problem in full."""
+        """Check that the reply is a complete problem with this status and code, and return its detail."""
         assert self.status == status, self.body
         assert self.headers["content-type"] == PROBLEM
-        found = self.json
-        assert {"type", "title", "status", "detail", "instance"} <= found.keys()
-        assert found["type"] == f"urn:eft:problem:{code}", found
-        assert found["status"] == status
+        problem = self.json
+        assert {"type", "title", "status", "detail", "instance"} <= problem.keys()
+        assert problem["type"] == f"urn:eft:problem:{code}", problem
+        assert problem["status"] == status
         problem_type = PROBLEM_TYPES[ErrorCode(code)]
-        assert found["title"] == problem_type.title
+        assert problem["title"] == problem_type.title
         assert problem_type.code is ErrorCode.REFUSED or status == problem_type.status
-        detail: str = found["detail"]
+        detail: str = problem["detail"]
         assert detail
         return detail
 
 
 @dataclass
 class Api:
-    """The API of one Region, and what stands behind it."""
+    """The API of one Region, with its store, table, queue and log."""
 
     env: Env
     store: FaultyStore
@@ -69,22 +70,22 @@ class Api:
     def call(
         self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None, raw: bytes = b""
     ) -> Reply:
-        """A request with a token of `tenant` and `scope`. `body` goes as JSON, `raw` as it is."""
+        """Send a request with a token of `tenant` and `scope`. `body` goes as JSON, `raw` as it is."""
         token = self.signer.token(tenant=self.tenant, scope=self.scope)
-        sent = {"Authorization": f"Bearer {token}", **(headers or {})}
+        all_headers = {"Authorization": f"Bearer {token}", **(headers or {})}
         payload = raw if body is None else json.dumps(body).encode()
-        return self.plain(method, path, payload, sent)
+        return self.plain(method, path, payload, all_headers)
 
     def plain(self, method: str, path: str, payload: bytes = b"", headers: dict[str, str] | None = None) -> Reply:
-        """A request just as given, without a token. The next one comes a second later."""
-        answer = Client(app, stage_name="prod").http.request(method, path, headers=headers or {}, body=payload)
+        """Send a request just as given, without a token. The next one comes a second later."""
+        response = Client(app, stage_name="prod").http.request(method, path, headers=headers or {}, body=payload)
         self.env.clock.sleep_ms(1000)
-        found = {name.lower(): value for name, value in answer.headers.items()}
-        return Reply(answer.status_code, found, answer.body)
+        lower_headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, lower_headers, response.body)
 
     @contextmanager
     def over(self, env: Env) -> Iterator[None]:
-        """The same API over something else."""
+        """Run the same API over another Env."""
         with using(composition(self.settings, env)):
             yield
 
@@ -96,16 +97,22 @@ class Api:
         return self.call("POST", "/jobs", body, headers=None if key is None else {"Idempotency-Key": key})
 
 
-def composition(found: Settings, env: Env) -> Composition:
-    """As the runtime makes it, over other adapters."""
+def composition(eft_settings: Settings, env: Env) -> Composition:
+    """Compose as the runtime does, over other adapters."""
     bucket = env.control_buckets[env.region]
-    keyring = Keyring(found.issuers, env.store, bucket, env.clock, env.log, env.policy.keys_grace_ms)
+    keyring = Keyring(eft_settings.issuers, env.store, bucket, env.clock, env.log, env.policy.keys_grace_ms)
     return Composition(env, keyring)
 
 
-def make_api(found: Settings, signer: Signer) -> Api:
+def make_api(eft_settings: Settings, signer: Signer) -> Api:
     store, ledger, queue, log = FaultyStore(make_store()), MemoryLedger(), MemoryQueue(), CollectingLog()
     env = make_env(
-        found.region, store, ledger=ledger, queue=queue, log=log, endpoints=found.endpoints, feeds=found.feeds
+        eft_settings.region,
+        store,
+        ledger=ledger,
+        queue=queue,
+        log=log,
+        endpoints=eft_settings.endpoints,
+        feeds=eft_settings.feeds,
     )
-    return Api(env, store, ledger, queue, log, found, signer)
+    return Api(env, store, ledger, queue, log, eft_settings, signer)

@@ -1,4 +1,4 @@
-"""API Gateway's question to the authorizer, and tokens that no library would make."""
+"""Ask the authorizer as API Gateway does, and make tokens that no library would make."""
 
 import base64
 import json
@@ -18,25 +18,26 @@ ARN = "arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:abc123/api/GET/jobs
 
 @contextmanager
 def accepting(auth: str) -> Iterator[None]:
-    """The authorizer with this EFT_AUTH."""
+    """Let the authorizer use this EFT_AUTH."""
     with using(composition(settings.read(environ(EFT_AUTH=auth)), make_env())):
         yield
 
 
 def ask(token: str) -> dict[str, str] | None:
-    """Whom the operations will be told this token is of; None if it is refused, whole and for every operation."""
-    answer = bearer({"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": ARN}, {})
-    [statement] = answer["policyDocument"]["Statement"]
+    """Return the context that the operations will get for this token, or None if the token is refused for all of
+    them."""
+    policy = bearer({"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": ARN}, {})
+    [statement] = policy["policyDocument"]["Statement"]
     if not statement["Resource"]:
-        assert answer["context"] == {}
+        assert policy["context"] == {}
         return None
     assert statement["Effect"] == "Allow"
-    context: dict[str, str] = answer["context"]
+    context: dict[str, str] = policy["context"]
     return context
 
 
 def forged(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes] = lambda _: b"") -> str:
-    """A token whose signature is whatever `sign` makes of it."""
+    """Return a token with the signature that `sign` makes of it."""
     head, payload = _b64(json.dumps(header).encode()), _b64(json.dumps(claims).encode())
     return f"{head}.{payload}.{_b64(sign(f'{head}.{payload}'.encode()))}"
 

@@ -1,4 +1,4 @@
-"""The API over memory, and keys for its tokens."""
+"""Provide the API over memory, and keys for its tokens."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.entry.api import Api, make_api
 from tests.entry.environ import environ
 from tests.entry.tokens import Signer, auth_json
 
-# The machine may be busy: no example is wrong for being slow. And what a run finds depends on the product alone.
+# The machine may be busy, so no example fails because it is slow. The findings of a run depend on the product alone.
 hypothesis.settings.register_profile("entry", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("entry")
 
@@ -22,7 +22,7 @@ def signer() -> Signer:
 
 @pytest.fixture
 def api(signer: Signer) -> Iterator[Api]:
-    """The API of West."""
-    made = make_api(settings.read(environ(EFT_AUTH=auth_json(signer))), signer)
-    with made.over(made.env):
-        yield made
+    """Yield the API of West."""
+    api = make_api(settings.read(environ(EFT_AUTH=auth_json(signer))), signer)
+    with api.over(api.env):
+        yield api

@@ -1,4 +1,4 @@
-"""An environment such as Lambda gives, for the world of `simulation.memory`."""
+"""Make an environment such as Lambda gives, for the world of `simulation.memory`."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ THEIRS_TOO = endpoint("theirs-too", "target-east", EAST, "write", prefix="theirs
 
 
 def environ(**changes: str | None) -> dict[str, str]:
-    """The environment of a function in West. A change replaces a variable; None takes it away."""
+    """Return the environment of a function in West. A change replaces a variable, or removes it if it is None."""
     queues = ("intake", "split", "copy", "verify", "notify", "notify-dead-letters")
     right: dict[str, str] = {
         "PATH": "/usr/bin",

@@ -1,4 +1,4 @@
-"""Requests as API Gateway hands them to the function, where Chalice's test client leaves something out."""
+"""Make requests as API Gateway hands them to the function, where Chalice's test client leaves a detail out."""
 
 import base64
 from typing import Any
@@ -10,8 +10,8 @@ REQUEST_ID = "0f1e2d3c"
 
 
 def event(method: str, resource: str, body: str | None, *, encoded: bool = False, **more: Any) -> dict[str, Any]:
-    """A REST API's proxy event (API Gateway developer guide, "Input format of a Lambda function for proxy
-    integration"), by the Region's own name, with the stage in the path. The authorizer has let it through."""
+    """Return a REST API's proxy event (API Gateway developer guide, "Input format of a Lambda function for proxy
+    integration"). It comes by the Region's own name, with the stage in the path. The authorizer has let it through."""
     context = {
         "httpMethod": method,
         "resourcePath": resource,
@@ -38,13 +38,13 @@ def event(method: str, resource: str, body: str | None, *, encoded: bool = False
 
 
 def invoke(method: str, resource: str, body: bytes | None = None, *, encoded: bool = False) -> Reply:
-    """A request to the API that is in use."""
+    """Send a request to the API that is in use."""
     text = None if body is None else base64.b64encode(body).decode() if encoded else body.decode()
     return answer(event(method, resource, text, encoded=encoded))
 
 
 def answer(raw: dict[str, Any]) -> Reply:
-    given = app(raw, None)
-    assert not given.get("isBase64Encoded", False)
-    headers = {name.lower(): value for name, value in given["headers"].items()}
-    return Reply(given["statusCode"], headers, given["body"].encode())
+    response = app(raw, None)
+    assert not response.get("isBase64Encoded", False)
+    headers = {name.lower(): value for name, value in response["headers"].items()}
+    return Reply(response["statusCode"], headers, response["body"].encode())

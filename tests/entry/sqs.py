@@ -1,4 +1,5 @@
-"""SQS events as Lambda hands them over (developer guide, "Using Lambda with Amazon SQS"), and S3's messages in them."""
+"""Make SQS events as Lambda hands them over (developer guide, "Using Lambda with Amazon SQS"), with S3's messages in
+them."""
 
 import json
 from typing import Any
@@ -21,7 +22,7 @@ def record(message_id: str, body: str) -> dict[str, Any]:
 
 
 def event(*bodies: str) -> dict[str, Any]:
-    """A batch. Its messages are called m0, m1 and so on."""
+    """Return a batch. Its messages have the ids m0, m1 and so on."""
     return {"Records": [record(f"m{number}", body) for number, body in enumerate(bodies)]}
 
 
@@ -30,16 +31,17 @@ def ours(*commands: messages.Message) -> dict[str, Any]:
 
 
 def failures(response: object) -> list[str]:
-    """The messages that are reported as failed."""
+    """Return the ids of the messages that are reported as failed."""
     assert isinstance(response, dict)
     assert response.keys() == {"batchItemFailures"}
-    found = [item["itemIdentifier"] for item in response["batchItemFailures"]]
-    assert all(found), "Lambda would take an empty identifier for the whole batch"
-    return found
+    reported = [item["itemIdentifier"] for item in response["batchItemFailures"]]
+    assert all(reported), "Lambda would take an empty identifier for the whole batch"
+    return reported
 
 
 def s3_record(bucket: str, key: str, name: str = "ObjectCreated:Put") -> dict[str, Any]:
-    """`key` as the object is called; in the record it is form-urlencoded (S3 user guide, "Event message structure")."""
+    """Return a record about the object `key`. In the record the key is form-urlencoded (S3 user guide, "Event message
+    structure")."""
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -58,7 +60,8 @@ def notification(*records: dict[str, Any]) -> str:
 
 
 def bridge(bucket: str, key: str, detail_type: str = "Object Created") -> str:
-    """What a rule puts on the queue. The key is as the object is called (EventBridge user guide)."""
+    """Return the message that an EventBridge rule puts on the queue. The key is not encoded (EventBridge user
+    guide)."""
     return json.dumps(
         {
             "version": "0",

@@ -1,20 +1,20 @@
-"""Things that strangers send."""
+"""Generate data such as strangers send."""
 
 from hypothesis import strategies as st
 
 TEXT = st.text(st.characters(), max_size=30)
-"""Any text that Python can hold, so half surrogate pairs too."""
+"""This is any text that Python can hold, so half surrogate pairs too."""
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
-"""Any JSON value, and what Python's json adds to it: NaN, half surrogate pairs."""
+"""This is any JSON value, and what Python's json adds to it: NaN, half surrogate pairs."""
 
 
 def keys(max_bytes: int) -> st.SearchStrategy[str]:
-    """Names that an object may have: 1 to so many bytes of UTF-8. Among them those that encodings trip over, and the
-    longest there are."""
+    """Generate names that an object may have, from 1 to `max_bytes` bytes of UTF-8. Among them are names that encodings
+    often break, and the longest possible ones."""
     tricky = st.sampled_from(
         [
             *("a+b", "a b", "a%2Bb", "%", "%zz", "%C3%28", "+", " ", "  ", "/", "//", ".", "..", "../x", "a/", "a//b"),

@@ -1,5 +1,5 @@
-"""Whatever is put on a queue, through the functions themselves: a bad message is its own failure and nobody else's, and
-what good ones are about is delivered, under exactly its key, with exactly its bytes."""
+"""Put any message on a queue, and run the functions themselves. A bad message fails alone. The object of a good message
+is delivered under exactly its key, with exactly its bytes."""
 
 import json
 from collections.abc import Callable
@@ -15,16 +15,16 @@ import app
 from chalicelib import settings as product_settings
 from chalicelib.adapters.system import log
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from chalicelib.core.parts import PartShare
 from chalicelib.core.policy import KEY_MAX_BYTES, Policy
 from chalicelib.core.report import ReportFormat
 from chalicelib.ports import (
-    Arrival,
     CopyPartition,
     CopyUploadParts,
     Env,
     MakeReport,
+    ObjectEvent,
     PlanRange,
     QueueName,
     Task,
@@ -61,7 +61,7 @@ def with_prefixes(source: str, target: str) -> Settings:
 class World:
     """West's functions over memory. Batches of more than three objects become feed jobs, of partitions of four."""
 
-    found: Settings
+    eft_settings: Settings
     store: MemoryObjectStore
     ledger: MemoryLedger
     queue: MemoryQueue
@@ -69,35 +69,35 @@ class World:
 
     @staticmethod
     def make(source_prefix: str = "in/", target_prefix: str = "out/") -> "World":
-        found = with_prefixes(source_prefix, target_prefix)
+        eft_settings = with_prefixes(source_prefix, target_prefix)
         store, ledger, queue = make_store(), MemoryLedger(), MemoryQueue()
         env = make_env(
             WEST,
             store,
             ledger=ledger,
             queue=queue,
-            log=log,  # The real one: what it is given must not cost the work that it is about.
-            endpoints=found.endpoints,
-            feeds=found.feeds,
+            log=log,  # This is the real log: no value that it is given may cost the work that it describes.
+            endpoints=eft_settings.endpoints,
+            feeds=eft_settings.feeds,
             policy=Policy(inline_objects=3, partition_rows=4),
         )
-        return World(found, store, ledger, queue, env)
+        return World(eft_settings, store, ledger, queue, env)
 
     def invoke(self, function: Any, event: dict[str, Any]) -> list[str]:
-        """The messages that it reports as failed."""
-        with using(composition(self.found, self.env)):
+        """Invoke a function, and return the ids of the messages that it reports as failed."""
+        with using(composition(self.eft_settings, self.env)):
             return sqs.failures(function(event, Context()))
 
     def work_off(self) -> None:
-        """Until no function sends a task to another any more."""
+        """Carry out tasks until no function sends one to another any more."""
         while (task := self.queue.take()) is not None:
             assert self.invoke(FUNCTIONS[queue_of(task)], sqs.ours(task)) == []
         while self.queue.verify_deliveries:
             assert self.invoke(app.verify, sqs.ours(self.queue.verify_deliveries.pop())) == []
 
     def published(self, bucket: Bucket = TARGET[EAST]) -> dict[str, bytes | None]:
-        listed = self.store.list(bucket, "").objects
-        return {facts.key: self.store.get(bucket, facts.key) for facts in listed}
+        objects = self.store.list(bucket, "").objects
+        return {facts.key: self.store.get(bucket, facts.key) for facts in objects}
 
 
 def content(key: str) -> bytes:
@@ -117,29 +117,29 @@ def _lower(key: str) -> str:
     return quote(key, safe="").lower() if key.lower() == key else quote(key)
 
 
-TELL: dict[str, Callable[[str, str], str]] = {
+FORMS: dict[str, Callable[[str, str], str]] = {
     "as S3 does": lambda bucket, key: _notified(bucket, key, lambda k: quote_plus(k, safe="/")),
     "all encoded": lambda bucket, key: _notified(bucket, key, lambda k: "".join(f"%{b:02X}" for b in k.encode())),
     "spaces as %20": lambda bucket, key: _notified(bucket, key, quote),
     "small hex digits": lambda bucket, key: _notified(bucket, key, _lower),
     "EventBridge": sqs.bridge,
     "EventBridge, in UTF-8": lambda bucket, key: json.dumps(json.loads(sqs.bridge(bucket, key)), ensure_ascii=False),
-    "ours": lambda bucket, key: messages.dumps(Arrival(bucket, key)),
+    "ours": lambda bucket, key: messages.dumps(ObjectEvent(bucket, key)),
 }
-TOLD = st.sampled_from(sorted(TELL))
+FORM_NAMES = st.sampled_from(sorted(FORMS))
 
 
-@given(key=keys(KEY_MAX_BYTES), told=TOLD, prefixes=st.sampled_from(PREFIXES))
-@example(key="x" * KEY_MAX_BYTES, told="as S3 does", prefixes=("", ""))
-@example(key="鍵" * (KEY_MAX_BYTES // 3), told="EventBridge", prefixes=("", ""))
-@example(key="/", told="as S3 does", prefixes=("", ""))
+@given(key=keys(KEY_MAX_BYTES), form=FORM_NAMES, prefixes=st.sampled_from(PREFIXES))
+@example(key="x" * KEY_MAX_BYTES, form="as S3 does", prefixes=("", ""))
+@example(key="鍵" * (KEY_MAX_BYTES // 3), form="EventBridge", prefixes=("", ""))
+@example(key="/", form="as S3 does", prefixes=("", ""))
 @settings(max_examples=150)
-def test_any_key_is_delivered_under_exactly_that_key(key: str, told: str, prefixes: tuple[str, str]) -> None:
+def test_any_key_is_delivered_under_exactly_that_key(key: str, form: str, prefixes: tuple[str, str]) -> None:
     source, target = prefixes
     key = key if len((source + key).encode()) <= KEY_MAX_BYTES else "shorter"
     world = World.make(source, target)
     world.store.put(SOURCE[WEST], source + key, content(key))
-    assert world.invoke(app.intake, sqs.event(TELL[told]("source-west", source + key))) == []
+    assert world.invoke(app.intake, sqs.event(FORMS[form]("source-west", source + key))) == []
     world.work_off()
     [delivery] = world.ledger.deliveries.values()
     assert delivery.key == source + key
@@ -153,27 +153,28 @@ def test_any_key_is_delivered_under_exactly_that_key(key: str, told: str, prefix
 @given(names=st.sets(keys(60), min_size=1, max_size=9), prefixes=st.sampled_from(PREFIXES))
 @settings(max_examples=40)
 def test_any_keys_of_one_notification(names: set[str], prefixes: tuple[str, str]) -> None:
-    """Three at most are copied on the spot; more become a job."""
+    """Three objects at most are copied at once; more become a job."""
     source, target = prefixes
     world = World.make(source, target)
     for name in names:
         world.store.put(SOURCE[WEST], source + name, content(name))
-    told = sqs.notification(*(sqs.s3_record("source-west", source + name) for name in names))
-    assert world.invoke(app.intake, sqs.event(told, told)) == []
+    notification = sqs.notification(*(sqs.s3_record("source-west", source + name) for name in names))
+    assert world.invoke(app.intake, sqs.event(notification, notification)) == []
     world.work_off()
     assert world.published() == {target + name: content(name) for name in names}
 
 
-@given(key=st.text(st.characters(), min_size=1, max_size=400).map(lambda text: text * 4), told=TOLD)
-@example(key="x" * 100_000, told="EventBridge")
-@example(key="\x00", told="as S3 does")
+@given(key=st.text(st.characters(), min_size=1, max_size=400).map(lambda text: text * 4), form=FORM_NAMES)
+@example(key="x" * 100_000, form="EventBridge")
+@example(key="\x00", form="as S3 does")
 @settings(max_examples=60)
-def test_an_event_about_what_no_object_can_be_called(key: str, told: str) -> None:
-    """Half surrogate pairs, thousands of bytes: perhaps its own failure, and nothing is delivered."""
+def test_an_event_about_what_no_object_can_be_called(key: str, form: str) -> None:
+    """The key holds half surrogate pairs, or thousands of bytes. Its message may fail alone, and no such object is
+    delivered."""
     try:
-        body = TELL[told]("source-west", f"in/{key}")
+        body = FORMS[form]("source-west", f"in/{key}")
     except UnicodeEncodeError:
-        return  # It can't even be said so.
+        return  # Such a key has no form in a message.
     world = World.make()
     world.store.put(SOURCE[WEST], "in/good", b"good")
     assert set(world.invoke(app.intake, sqs.event(body, sqs.bridge("source-west", "in/good")))) <= {"m0"}
@@ -185,21 +186,21 @@ def test_an_event_about_what_no_object_can_be_called(key: str, told: str) -> Non
 
 
 def _broken(draw: st.DrawFn) -> str:
-    """A notification of which one value is of a type that it can't be."""
+    """Return a notification of which one value has an impossible type."""
     record = sqs.s3_record("source-west", "in/never")
-    wrong: Any = draw(st.sampled_from([None, 5, [], {}, True, 1.5]))
-    at = draw(st.sampled_from(["eventName", "s3", "bucket", "name", "object", "key"]))
-    inner: Any = {"eventName": record, "s3": record, "bucket": record["s3"], "object": record["s3"]}.get(at)
+    value: Any = draw(st.sampled_from([None, 5, [], {}, True, 1.5]))
+    member = draw(st.sampled_from(["eventName", "s3", "bucket", "name", "object", "key"]))
+    inner: Any = {"eventName": record, "s3": record, "bucket": record["s3"], "object": record["s3"]}.get(member)
     if inner is None:
-        inner = record["s3"]["bucket" if at == "name" else "object"]
-    inner[at] = wrong
+        inner = record["s3"]["bucket" if member == "name" else "object"]
+    inner[member] = value
     good = sqs.s3_record("source-west", "in/never")
     return sqs.notification(*draw(st.permutations([record, good])))
 
 
 @st.composite
 def bad_bodies(draw: st.DrawFn) -> str:
-    """What says nothing that anybody could carry out."""
+    """Generate messages that name no work that a function could carry out."""
     kind = draw(st.sampled_from(["text", "value", "deep", "huge", "broken", "astray", "odd", "undecodable", "twice"]))
     if kind == "text":
         return "?" + draw(TEXT)
@@ -217,7 +218,7 @@ def bad_bodies(draw: st.DrawFn) -> str:
         delivery = VerifyDelivery("west-to-east", "in/never", "p")
         return messages.dumps(task if draw(st.booleans()) else delivery)
     if kind == "odd":
-        name = draw(st.sampled_from(["arrival", "copy_partition", "verify_delivery"]))
+        name = draw(st.sampled_from(["object_event", "copy_partition", "verify_delivery"]))
         return json.dumps({"type": name, "key": draw(JSON.filter(lambda value: not isinstance(value, str)))})
     if kind == "undecodable":
         key = draw(st.sampled_from(["a%FFb", "%C3%28", "%ED%A0%80", "\ud800"]))
@@ -226,7 +227,7 @@ def bad_bodies(draw: st.DrawFn) -> str:
 
 
 @given(
-    good=st.lists(st.tuples(keys(100), TOLD), max_size=7, unique_by=lambda told: told[0]),
+    good=st.lists(st.tuples(keys(100), FORM_NAMES), max_size=7, unique_by=lambda form: form[0]),
     bad=st.lists(bad_bodies(), max_size=7),
     order=st.randoms(use_true_random=False),
 )
@@ -235,7 +236,7 @@ def test_any_batch(good: list[tuple[str, str]], bad: list[str], order: Any) -> N
     world = World.make()
     for key, _ in good:
         world.store.put(SOURCE[WEST], f"in/{key}", content(key))
-    bodies = [(TELL[told]("source-west", f"in/{key}"), True) for key, told in good] + [(body, False) for body in bad]
+    bodies = [(FORMS[form]("source-west", f"in/{key}"), True) for key, form in good] + [(body, False) for body in bad]
     order.shuffle(bodies)
     reported = world.invoke(app.intake, sqs.event(*(body for body, _ in bodies)))
     assert reported == [f"m{n}" for n, (_, is_good) in enumerate(bodies) if not is_good]
@@ -250,7 +251,7 @@ RECORDS = st.fixed_dictionaries({}, optional={"messageId": TEXT | JSON, "body": 
 @given(raw=st.lists(RECORDS, max_size=4), function=st.sampled_from([app.intake, *FUNCTIONS.values()]))
 @settings(max_examples=100)
 def test_records_that_are_none(raw: list[Any], function: Any) -> None:
-    """Whatever Lambda hands over beside a good message. Of the others at most those that have an id are reported."""
+    """Lambda may hand over anything beside a good message. Only records that have an id can be reported."""
     world = World.make()
     world.store.put(SOURCE[WEST], "in/good", b"good")
     event = {"Records": [*raw, sqs.record("good", sqs.bridge("source-west", "in/good")), *raw]}
@@ -291,18 +292,19 @@ ODD = st.sampled_from(
         {"type": "plan_range", "job_id": "j", "control_region": WEST},
     ]
 )
-"""No tasks at all, though they look like some."""
+"""These look like tasks but are none."""
 
 
 @given(data=st.data(), queue=st.sampled_from(list(QueueName)))
 @settings(max_examples=120)
 def test_any_task(data: st.DataObject, queue: QueueName) -> None:
-    """Made up, for parts, shares, Regions and jobs that there are not: a real job goes on between them, to its end."""
+    """Invented tasks name parts, shares, Regions and jobs that do not exist. A real job goes on between them, to its
+    end."""
     world = World.make()
     for name in ("a", "b", "c", "d", "e"):
         world.store.put(SOURCE[WEST], f"in/{name}", content(name))
-    told = sqs.notification(*(sqs.s3_record("source-west", f"in/{name}") for name in "abcde"))
-    assert world.invoke(app.intake, sqs.event(told)) == []
+    notification = sqs.notification(*(sqs.s3_record("source-west", f"in/{name}") for name in "abcde"))
+    assert world.invoke(app.intake, sqs.event(notification)) == []
     [real] = world.queue.tasks
     strange = tasks(real.job_id).map(messages.dumps) | ODD.map(json.dumps)
     while True:

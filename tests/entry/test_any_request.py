@@ -1,4 +1,4 @@
-"""Whatever a client sends, the answer is in order: never a 500, and every error a problem in full."""
+"""The answer to any request of a client is in order: it is never a 500, and every error is a complete problem."""
 
 import json
 from functools import cache
@@ -31,9 +31,9 @@ def ask(method: str, path: str, raw: bytes = b"", headers: dict[str, str] | None
 
 
 NAMES = st.sampled_from(["source-west", "source-east", "target-west", "target-east", "theirs"]) | TEXT
-PLACES = st.fixed_dictionaries({"endpoint": NAMES}, optional={"prefix": TEXT}) | JSON
+ENDS = st.fixed_dictionaries({"endpoint": NAMES}, optional={"prefix": TEXT}) | JSON
 BODIES = st.fixed_dictionaries(
-    {"source": PLACES, "target": PLACES},
+    {"source": ENDS, "target": ENDS},
     optional={"mode": st.sampled_from(["never", "always"]) | JSON, "labels": st.dictionaries(TEXT, TEXT) | JSON},
 )
 

@@ -1,4 +1,4 @@
-"""Bearer tokens: who is let in, and as whom."""
+"""Test bearer tokens: which ones are let in, and as which identity."""
 
 import base64
 import hashlib
@@ -28,8 +28,8 @@ ANN = Identity("ann", "acme", frozenset({"read", "write"}))
 
 
 def auth_of(text: str) -> Keyring:
-    found = settings.read(environ(EFT_AUTH=text))
-    return composition(found, make_env()).keyring
+    eft_settings = settings.read(environ(EFT_AUTH=text))
+    return composition(eft_settings, make_env()).keyring
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def b64(raw: bytes) -> str:
 
 
 def forged(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes] = lambda _: b"") -> str:
-    """A token whose signature is whatever `sign` makes of it."""
+    """Return a token with the signature that `sign` makes of it."""
     head, payload = b64(json.dumps(header).encode()), b64(json.dumps(claims).encode())
     return f"{head}.{payload}.{b64(sign(f'{head}.{payload}'.encode()))}"
 
@@ -81,7 +81,7 @@ def test_scopes(auth: Keyring, rsa: Signer, scope: str, scopes: set[str]) -> Non
 
 
 def test_scopes_as_an_array(auth: Keyring, rsa: Signer) -> None:
-    """Entra ID and Okta say it so; what is said in the standard's way counts alone."""
+    """Entra ID and Okta write scopes as an array in `scp`. The standard's `scope` counts alone where it is given."""
     token = rsa.token(without=("scope",), scp=["read", "operate"])
     assert identify(auth, f"Bearer {token}") == Identity("ann", "acme", frozenset({"read", "operate"}))
     assert identify(auth, f"Bearer {rsa.token(scp=['operate'])}") == ANN
@@ -113,40 +113,40 @@ def test_clocks_may_differ_by_seconds(auth: Keyring, rsa: Signer, claim: str, by
 
 
 def test_two_keys_while_one_replaces_the_other() -> None:
-    old, new = Signer.make("ES256", "2026"), Signer.make("RS256", "2027")
-    auth = auth_of(auth_json(old, new))
-    assert identify(auth, f"Bearer {old.token()}") == ANN
-    assert identify(auth, f"Bearer {new.token()}") == ANN
-    assert identify(auth, f"Bearer {old.token(kid='2027')}") is None
+    old_signer, new_signer = Signer.make("ES256", "2026"), Signer.make("RS256", "2027")
+    auth = auth_of(auth_json(old_signer, new_signer))
+    assert identify(auth, f"Bearer {old_signer.token()}") == ANN
+    assert identify(auth, f"Bearer {new_signer.token()}") == ANN
+    assert identify(auth, f"Bearer {old_signer.token(kid='2027')}") is None
 
 
 def test_two_issuers() -> None:
-    one, two = Signer.make("ES256"), Signer.make("ES256")
-    entries = [issuer_entry(one), issuer_entry(two, issuer="https://two", audience="eft-two")]
+    first_signer, second_signer = Signer.make("ES256"), Signer.make("ES256")
+    entries = [issuer_entry(first_signer), issuer_entry(second_signer, issuer="https://two", audience="eft-two")]
     auth = auth_of(json.dumps({"issuers": entries}))
-    assert identify(auth, f"Bearer {one.token()}") == ANN
-    assert identify(auth, f"Bearer {two.token(iss='https://two', aud='eft-two')}") == ANN
+    assert identify(auth, f"Bearer {first_signer.token()}") == ANN
+    assert identify(auth, f"Bearer {second_signer.token(iss='https://two', aud='eft-two')}") == ANN
     # Each key vouches for its own issuer only, though both have the same kid.
-    assert identify(auth, f"Bearer {one.token(iss='https://two', aud='eft-two')}") is None
-    assert identify(auth, f"Bearer {two.token()}") is None
-    assert identify(auth, f"Bearer {two.token(iss='https://two')}") is None
+    assert identify(auth, f"Bearer {first_signer.token(iss='https://two', aud='eft-two')}") is None
+    assert identify(auth, f"Bearer {second_signer.token()}") is None
+    assert identify(auth, f"Bearer {second_signer.token(iss='https://two')}") is None
 
 
 def test_a_key_for_encryption_beside(rsa: Signer) -> None:
-    """As some identity providers publish it; nothing is ever signed with it."""
+    """Some identity providers publish such a key. Nothing is ever signed with it."""
     entry = issuer_entry(rsa)
-    other = Signer.make("RS256", "enc")
-    entry["jwks"]["keys"].append({**other.jwk, "use": "enc", "alg": "RSA-OAEP"})
+    encryption_key = Signer.make("RS256", "enc")
+    entry["jwks"]["keys"].append({**encryption_key.jwk, "use": "enc", "alg": "RSA-OAEP"})
     auth = auth_of(json.dumps({"issuers": [entry]}))
     assert identify(auth, f"Bearer {rsa.token()}") == ANN
-    assert identify(auth, f"Bearer {other.token()}") is None
+    assert identify(auth, f"Bearer {encryption_key.token()}") is None
 
 
 # --- kept out -----------------------------------------------------------------------------------------------------
 
 
 def relative_to_now(claims: dict[str, Any]) -> str:
-    """A test's name that is the same in each of pytest's workers, whenever it starts."""
+    """Return a test name that is the same in each of pytest's workers, whenever it starts."""
     return str(
         {name: value - NOW_S if isinstance(value, int) and value > 1000 else value for name, value in claims.items()}
     )
@@ -208,7 +208,7 @@ def test_no_signature(auth: Keyring, algorithm: str) -> None:
 
 @pytest.mark.parametrize("secret", ["pem", "stripped", "jwk", "n"])
 def test_the_public_key_as_a_shared_secret(auth: Keyring, rsa: Signer, secret: str) -> None:
-    """Everybody has the public key: an HMAC made with it must prove nothing (key confusion)."""
+    """The public key is no secret: an HMAC made with it must prove nothing (key confusion)."""
     secrets = {
         "pem": rsa.public_pem,
         "stripped": rsa.public_pem.strip(),
@@ -223,9 +223,9 @@ def test_the_public_key_as_a_shared_secret(auth: Keyring, rsa: Signer, secret: s
 
 
 def test_another_algorithm_of_the_same_key(auth: Keyring, rsa: Signer) -> None:
-    """The key is published for RS256. The token doesn't get to choose."""
-    other = Signer(rsa.key, rsa.kid, "PS256")
-    assert identify(auth, f"Bearer {other.token()}") is None
+    """The key is published for RS256. The token can't choose another algorithm."""
+    pss_signer = Signer(rsa.key, rsa.kid, "PS256")
+    assert identify(auth, f"Bearer {pss_signer.token()}") is None
 
 
 def test_a_key_that_the_token_brings_along(auth: Keyring) -> None:
@@ -245,9 +245,9 @@ def test_no_character_of_a_token_may_change(auth: Keyring, rsa: Signer) -> None:
     token = rsa.token()
     # The last character of a part may carry unused bits, which decoders ignore.
     ends = {len(token) - 1, token.index(".") - 1, token.rindex(".") - 1}
-    for at in set(range(0, len(token), 7)) - ends:
-        changed = "A" if token[at] != "A" else "B"
-        assert identify(auth, f"Bearer {token[:at]}{changed}{token[at + 1 :]}") is None
+    for index in set(range(0, len(token), 7)) - ends:
+        changed = "A" if token[index] != "A" else "B"
+        assert identify(auth, f"Bearer {token[:index]}{changed}{token[index + 1 :]}") is None
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_no_character_of_a_token_may_change(auth: Keyring, rsa: Signer) -> None:
         "Token x.y.z",
         f"Bearer {b64(b'[]')}.{b64(b'[]')}.",
         f"Bearer {b64(b'{}')}.{b64(b'null')}.",
-        # JSON nested so deep that Python's parser gives up; it fits into a header.
+        # The JSON is nested so deep that Python's parser gives up, and it fits into a header.
         f"Bearer {b64(b'{}')}.{b64(b'[' * 5000)}.",
         f"Bearer {b64(b'[' * 5000)}.{b64(b'{}')}.",
         f"Bearer {b64(json.dumps({'kid': 5}).encode())}.{b64(json.dumps({'iss': ISSUER}).encode())}.",

@@ -1,4 +1,4 @@
-"""The authorizer as API Gateway asks it: every way that we know to get in without being let in, each by its name."""
+"""Ask the authorizer as API Gateway does. Each test is named for one way to get in without permission."""
 
 import base64
 import hashlib
@@ -33,13 +33,13 @@ def elliptic() -> Signer:
 
 @pytest.fixture(autouse=True)
 def issuer() -> Iterator[None]:
-    """One issuer with an RSA key "k1" and a P-256 key "e1"."""
+    """Set up one issuer with an RSA key "k1" and a P-256 key "e1"."""
     with accepting(auth_json(rsa(), elliptic())):
         yield
 
 
 def test_the_right_token_is_let_in() -> None:
-    """So that what is refused below is refused for what it is."""
+    """The right token is let in, so each refusal below has its own reason."""
     for signer in (rsa(), elliptic()):
         assert ask(signer.token()) == {"tenant": "acme", "scopes": "read write"}
 
@@ -94,7 +94,7 @@ def test_tenant_of_the_wrong_type(tenant: object) -> None:
 @pytest.mark.parametrize("kid", ["k1", "e1"])
 def test_algorithm_none(algorithm: str, kid: str) -> None:
     assert ask(forged({"alg": algorithm, "kid": kid}, claims_of())) is None
-    # With somebody else's right signature.
+    # The token carries the right signature of another token.
     signature = rsa().token().rpartition(".")[2]
     assert ask(forged({"alg": algorithm, "kid": kid}, claims_of()) + signature) is None
 
@@ -102,7 +102,7 @@ def test_algorithm_none(algorithm: str, kid: str) -> None:
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 @pytest.mark.parametrize("secret", ["pem", "stripped", "jwk", "n", "der"])
 def test_key_confusion(algorithm: str, secret: str) -> None:
-    """Everybody has the public key: an HMAC with it as the secret must prove nothing."""
+    """The public key is no secret: an HMAC with it as the secret must prove nothing."""
     pem = rsa().public_pem
     secrets = {
         "pem": pem,
@@ -129,7 +129,7 @@ def test_an_rsa_key_with_the_header_of_an_elliptic_one() -> None:
 
 
 def test_another_algorithm_of_the_same_key() -> None:
-    """It is published for RS256: what the token says of it counts for nothing."""
+    """The key is published for RS256, and the token's own statement does not count."""
     for algorithm in ("PS256", "RS384", "RS512", "PS512"):
         assert ask(forged({"alg": algorithm, "kid": "k1"}, claims_of(), _by(algorithm, rsa().key))) is None
 
@@ -140,9 +140,9 @@ def test_wrong_key_under_the_right_kid() -> None:
 
 
 def test_the_curve_that_was_not_agreed_on() -> None:
-    """A key of another curve under the name of one that is known."""
-    other = Signer(ec.generate_private_key(ec.SECP384R1()), "e1", "ES384")
-    assert ask(other.token()) is None
+    """A key of another curve comes under the name of a known key."""
+    signer = Signer(ec.generate_private_key(ec.SECP384R1()), "e1", "ES384")
+    assert ask(signer.token()) is None
 
 
 @pytest.mark.parametrize("kid", ["k2", "K1", "k1 ", " k1", "k1\x00", "", None, 1, True, ["k1"], {"k1": 1}], ids=repr)
@@ -174,15 +174,15 @@ def test_no_kid() -> None:
     ids=lambda kid: kid[:20].encode("ascii", "replace").decode(),
 )
 def test_a_kid_of_nonsense(kid: str) -> None:
-    """It is looked up among known names, and is otherwise no path, no query and no address."""
+    """The kid is only looked up among known names. It is never used as a path, a query or an address."""
     assert ask(forged({"alg": "RS256", "kid": kid}, claims_of(), _by("RS256", rsa().key))) is None
-    # An empty key, as if a file without content had been found by that name.
+    # The secret is an empty key, as if a file without content had been found by that name.
     assert ask(forged({"alg": "HS256", "kid": kid}, claims_of(), _hmac(b"", hashlib.sha256))) is None
 
 
 @pytest.mark.parametrize("where", ["jwk", "jku", "x5u", "x5c"])
 def test_a_key_that_the_token_brings_along(where: str) -> None:
-    """Under a kid that is known, and under its own."""
+    """The token brings its key under a kid that is known, and under its own kid."""
     mine = Signer.make("RS256", "mine")
     brought = {"jwk": mine.jwk, "x5c": ["MIIB"]}.get(where, f"https://evil.example.com/{where}")
     for kid in ("k1", "mine"):
@@ -197,7 +197,7 @@ def test_headers_with_a_key_change_nothing_about_a_right_token() -> None:
 
 
 def test_a_header_that_we_must_understand() -> None:
-    """RFC 7515, section 4.1.11: what is named in `crit` and not understood makes the token invalid."""
+    """A token is invalid if its `crit` names a header that we do not understand (RFC 7515, section 4.1.11)."""
     header = {"alg": "RS256", "kid": "k1", "crit": ["new"], "new": True}
     assert ask(forged(header, claims_of(), _by("RS256", rsa().key))) is None
 
@@ -209,7 +209,7 @@ def test_changed_after_it_was_signed() -> None:
 
 
 def test_an_all_zero_elliptic_signature() -> None:
-    """CVE-2022-21449: r = s = 0 is right for everything, where nobody looks."""
+    """A library that does not check for r = s = 0 accepts this signature for everything (CVE-2022-21449)."""
     assert ask(forged({"alg": "ES256", "kid": "e1"}, claims_of(), lambda _: bytes(64))) is None
 
 
@@ -217,31 +217,34 @@ def test_an_all_zero_elliptic_signature() -> None:
 
 
 @contextmanager
-def _two_issuers(one: Signer, two: Signer) -> Iterator[None]:
-    entries = [issuer_entry(one), issuer_entry(two, issuer="https://two.example.com", audience="eft-two")]
+def _two_issuers(first_signer: Signer, second_signer: Signer) -> Iterator[None]:
+    entries = [
+        issuer_entry(first_signer),
+        issuer_entry(second_signer, issuer="https://two.example.com", audience="eft-two"),
+    ]
     with accepting(json.dumps({"issuers": entries})):
         yield
 
 
 def test_two_issuers_with_the_same_kid() -> None:
-    one, two = Signer.make("RS256"), Signer.make("RS256")
+    first_signer, second_signer = Signer.make("RS256"), Signer.make("RS256")
     theirs: dict[str, Any] = {"iss": "https://two.example.com", "aud": "eft-two"}
-    with _two_issuers(one, two):
-        assert ask(one.token()) is not None
-        assert ask(two.token(**theirs)) is not None
-        # Each vouches for its own name only.
-        assert ask(one.token(**theirs)) is None
-        assert ask(two.token()) is None
-        # And for its own audience.
-        assert ask(one.token(aud="eft-two")) is None
-        assert ask(two.token(iss="https://two.example.com", aud=AUDIENCE)) is None
+    with _two_issuers(first_signer, second_signer):
+        assert ask(first_signer.token()) is not None
+        assert ask(second_signer.token(**theirs)) is not None
+        # Each issuer vouches for its own name only.
+        assert ask(first_signer.token(**theirs)) is None
+        assert ask(second_signer.token()) is None
+        # Each issuer vouches for its own audience only.
+        assert ask(first_signer.token(aud="eft-two")) is None
+        assert ask(second_signer.token(iss="https://two.example.com", aud=AUDIENCE)) is None
 
 
 def test_two_issuers_with_the_same_kid_and_different_algorithms() -> None:
-    one, two = Signer.make("RS256"), Signer.make("ES256")
-    with _two_issuers(one, two):
-        assert ask(two.token()) is None
-        assert ask(one.token(iss="https://two.example.com", aud="eft-two")) is None
+    first_signer, second_signer = Signer.make("RS256"), Signer.make("ES256")
+    with _two_issuers(first_signer, second_signer):
+        assert ask(second_signer.token()) is None
+        assert ask(first_signer.token(iss="https://two.example.com", aud="eft-two")) is None
 
 
 # --- what API Gateway is told -------------------------------------------------------------------------------------
@@ -277,5 +280,5 @@ def _hmac(secret: bytes, digest: Any) -> Callable[[bytes], bytes]:
 
 
 def _signed(claims: dict[str, Any]) -> str:
-    """With claims that PyJWT wouldn't sign."""
+    """Return a token with claims that PyJWT wouldn't sign."""
     return forged({"alg": "RS256", "kid": "k1"}, claims, _by("RS256", rsa().key))

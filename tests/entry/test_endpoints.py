@@ -1,13 +1,15 @@
-"""Registering endpoints: probed, conditional, audited, and each tenant's own."""
+"""An endpoint is probed before it is registered. Its changes are conditional and audited, and it belongs to its tenant
+alone."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.errors import Denied, Retry
-from chalicelib.core.model import Bucket, Endpoint
-from chalicelib.protocol.places import read_places
+from chalicelib.core.objects import Bucket
+from chalicelib.protocol.catalog import read_catalog
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Action, Operation
@@ -27,12 +29,12 @@ BODY: dict[str, Any] = {
 
 @pytest.fixture
 def memory(api: Api) -> MemoryObjectStore:
-    """With a bucket that says that it is acme's, and somebody else's too."""
+    """Return the memory with one more bucket, whose tag names acme and another tenant."""
     api.scope = "read write administer"
-    found = api.store.store
-    assert isinstance(found, MemoryObjectStore)
-    found.make_bucket(DROPS, tags={"eft-tenants": "other acme"})
-    return found
+    store = api.store.store
+    assert isinstance(store, MemoryObjectStore)
+    store.make_bucket(DROPS, tags={"eft-tenants": "other acme"})
+    return store
 
 
 def put(api: Api, name: str = "drops", headers: dict[str, str] | None = None, **changes: object) -> Reply:
@@ -48,17 +50,17 @@ def remove(api: Api, name: str = "drops", headers: dict[str, str] | None = None)
 
 @pytest.mark.usefixtures("memory")
 def test_an_endpoints_life(api: Api) -> None:
-    made = put(api)
-    assert (made.status, made.json["managed_by"], made.json["prefix"]) == (201, "api", "inbox/")
-    assert api.get("/endpoints/drops").json == made.json
-    assert api.get("/endpoints/drops").headers["etag"] == made.headers["etag"]
-    assert "drops" in [found["id"] for found in api.get("/endpoints").json["endpoints"]]
-    changed = put(api, access="read", headers={"If-Match": made.headers["etag"]})
+    created = put(api)
+    assert (created.status, created.json["managed_by"], created.json["prefix"]) == (201, "api", "inbox/")
+    assert api.get("/endpoints/drops").json == created.json
+    assert api.get("/endpoints/drops").headers["etag"] == created.headers["etag"]
+    assert "drops" in [endpoint["id"] for endpoint in api.get("/endpoints").json["endpoints"]]
+    changed = put(api, access="read", headers={"If-Match": created.headers["etag"]})
     assert (changed.status, changed.json["access"]) == (200, "read")
-    assert changed.headers["etag"] != made.headers["etag"]
-    gone = remove(api, headers={"If-Match": changed.headers["etag"]})
-    assert (gone.status, gone.body) == (204, b"")
-    assert "content-type" not in gone.headers
+    assert changed.headers["etag"] != created.headers["etag"]
+    removed = remove(api, headers={"If-Match": changed.headers["etag"]})
+    assert (removed.status, removed.body) == (204, b"")
+    assert "content-type" not in removed.headers
     api.get("/endpoints/drops").problem(404, "NoSuchEndpoint")
     remove(api).problem(404, "NoSuchEndpoint")
     assert put(api).status == 201, "and made again"
@@ -77,10 +79,10 @@ def test_a_job_goes_through_it_at_once(api: Api) -> None:
 
 @pytest.mark.usefixtures("memory")
 def test_the_same_again_changes_nothing(api: Api) -> None:
-    """As a client does whose answer was lost."""
-    first, again = put(api), put(api)
-    assert (first.status, again.status) == (201, 200)
-    assert again.headers["etag"] == first.headers["etag"]
+    """A client sends the same request again when its answer was lost."""
+    first, repeated = put(api), put(api)
+    assert (first.status, repeated.status) == (201, 200)
+    assert repeated.headers["etag"] == first.headers["etag"]
     assert len(api.get("/audit").json["changes"]) == 1
 
 
@@ -113,7 +115,7 @@ def test_conditions_that_say_nothing(api: Api, headers: dict[str, str]) -> None:
 
 @pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("change", [{"prefix": "other/"}, {"bucket": "target-west"}, {"region": EAST}])
-def test_it_stays_the_place_that_it_is(api: Api, change: dict[str, Any]) -> None:
+def test_it_stays_the_location_that_it_is(api: Api, change: dict[str, Any]) -> None:
     put(api)
     assert "register one" in put(api, **change).problem(409, "InUse")
 
@@ -128,7 +130,7 @@ def test_what_came_with_the_deployment_stays(api: Api) -> None:
 
 @pytest.mark.usefixtures("memory")
 def test_another_tenants_names_are_free(api: Api) -> None:
-    """Nobody learns by trying which names others have, declared or registered."""
+    """No tenant learns by trying which names others have, declared or registered."""
     assert put(api, "theirs").status == 201
     api.tenant = "other"
     assert put(api, "drops").status == 201
@@ -167,12 +169,13 @@ def test_bodies_that_are_refused(api: Api, change: dict[str, Any]) -> None:
 def test_a_prefix_is_a_folder_or_is_said_to_be_a_text(api: Api) -> None:
     assert "prefix 'inbox' doesn't end in '/'" in put(api, prefix="inbox").problem(400, "PrefixNotAFolder")
     assert "send 'inbox/'" in put(api, prefix="/inbox/").problem(400, "PrefixNotAFolder")
-    made = put(api, prefix="inbox", text_prefix=True)
-    assert (made.status, made.json["prefix"]) == (201, "inbox")
+    created = put(api, prefix="inbox", text_prefix=True)
+    assert (created.status, created.json["prefix"]) == (201, "inbox")
 
 
 def test_one_that_a_feed_uses_stays(api: Api, memory: MemoryObjectStore) -> None:
-    """A declared feed may name registered endpoints' names only by accident; a registered one does on purpose."""
+    """A declared feed may share a name with a registered endpoint only by accident; a registered feed does so on
+    purpose."""
     put(api)
     feed = replace(next(iter(api.env.declared_feeds.values())), id="f", name="nightly", source="drops")
     with api.over(replace(api.env, declared_feeds={"f": feed})):
@@ -196,7 +199,8 @@ def test_one_that_a_feed_uses_stays(api: Api, memory: MemoryObjectStore) -> None
 def test_a_bucket_that_does_not_say_so(
     api: Api, memory: MemoryObjectStore, bucket: Bucket, tags: dict[str, str]
 ) -> None:
-    """Why is not told: whose bucket it is, or that there is one, is nobody's business who can't prove more."""
+    """The answer gives no reason. A tenant that can't prove more does not learn whose bucket it is, or whether it
+    exists."""
     memory.drop_bucket(DROPS)
     memory.make_bucket(bucket, tags=tags)
     detail = put(api).problem(422, "EndpointUnusable")
@@ -208,7 +212,7 @@ def test_a_bucket_that_does_not_say_so(
 
 
 def test_the_services_own_bucket(api: Api, memory: MemoryObjectStore) -> None:
-    """Whoever could write there could forge records."""
+    """A tenant that could write there could forge records."""
     memory.make_bucket(CONTROL[WEST], tags={"eft-tenants": "acme"})
     put(api, bucket=CONTROL[WEST].name).problem(422, "EndpointUnusable")
 
@@ -253,11 +257,11 @@ def test_probing_leaves_nothing_behind(api: Api, memory: MemoryObjectStore) -> N
 
 
 def test_a_probe_that_was_interrupted_is_collected(api: Api, memory: MemoryObjectStore) -> None:
-    """Its upload lies below the endpoint, and the sweep knows the role that began it."""
+    """The probe's upload lies below the endpoint, and the sweep knows the role that began it."""
     api.store.rule(Rule(Operation.ABORT, bucket=DROPS.name))
     put(api).problem(503, "TryAgain")
-    [left] = memory.list_uploads(DROPS, "inbox/.eft-probe/")
-    assert left.initiator == memory.principal
+    [upload] = memory.list_uploads(DROPS, "inbox/.eft-probe/")
+    assert upload.initiator == memory.principal
     assert put(api).status == 201
 
 
@@ -271,15 +275,15 @@ def test_check(api: Api, memory: MemoryObjectStore) -> None:
     put(api)
     assert api.call("POST", "/endpoints/drops/check").json == {"id": "drops", "usable": True, "findings": []}
     memory.deny(DROPS, Action.WRITE)
-    found = api.call("POST", "/endpoints/drops/check").json
-    assert (found["usable"], len(found["findings"])) == (False, 1)
+    report = api.call("POST", "/endpoints/drops/check").json
+    assert (report["usable"], len(report["findings"])) == (False, 1)
 
 
 # --- again, when a job is submitted -------------------------------------------------------------------------------
 
 
 def test_a_bucket_that_was_taken_back(api: Api, memory: MemoryObjectStore) -> None:
-    """From then on, nothing new: the tag is asked for each time."""
+    """From then on no new job is accepted: the tag is read for each one."""
     put(api)
     assert api.submit(source={"endpoint": "drops"}).status == 201
     memory.make_bucket(DROPS, tags={"eft-tenants": "other"})
@@ -308,18 +312,18 @@ def test_every_change_is_kept(api: Api) -> None:
     put(api, access="read")
     remove(api)
     put(api, "source-west")
-    found = api.get("/audit").json["changes"]
-    assert [(c["action"], c["id"], c["version"]) for c in found] == [
+    changes = api.get("/audit").json["changes"]
+    assert [(c["action"], c["id"], c["version"]) for c in changes] == [
         ("removed", "drops", 3),
         ("changed", "drops", 2),
         ("created", "drops", 1),
     ]
-    assert {c["by"] for c in found} == {"ann"}
-    assert (found[1]["before"]["writable"], found[1]["after"]["writable"]) == (True, False)
-    assert (found[0]["after"], found[2]["before"]) == (None, None)
+    assert {c["by"] for c in changes} == {"ann"}
+    assert (changes[1]["before"]["writable"], changes[1]["after"]["writable"]) == (True, False)
+    assert (changes[0]["after"], changes[2]["before"]) == (None, None)
     page = api.get("/audit?limit=2").json
-    rest = api.get(f"/audit?limit=2&cursor={page['next_cursor'].replace('#', '%23')}").json
-    assert (page["changes"] + rest["changes"], rest["next_cursor"]) == (found, None)
+    last_page = api.get(f"/audit?limit=2&cursor={page['next_cursor'].replace('#', '%23')}").json
+    assert (page["changes"] + last_page["changes"], last_page["next_cursor"]) == (changes, None)
     api.tenant = "other"
     assert api.get("/audit").json["changes"] == []
 
@@ -334,10 +338,10 @@ def test_cursors_that_nobody_gave_out(api: Api, cursor: str) -> None:
 
 
 def test_the_sweep_knows_removed_ones(api: Api, memory: MemoryObjectStore) -> None:
-    """What was begun under them is still to be cleaned up."""
+    """Uploads that were begun under removed endpoints must still be cleaned up."""
     put(api)
     remove(api)
-    [found] = [e for e in read_places(api.env).endpoints.values() if e.id == "drops"]
-    assert isinstance(found, Endpoint)
-    assert found.bucket == DROPS
-    assert {SOURCE[WEST].name, TARGET[EAST].name} <= {e.bucket.name for e in read_places(api.env).endpoints.values()}
+    [endpoint] = [e for e in read_catalog(api.env).endpoints.values() if e.id == "drops"]
+    assert isinstance(endpoint, Endpoint)
+    assert endpoint.bucket == DROPS
+    assert {SOURCE[WEST].name, TARGET[EAST].name} <= {e.bucket.name for e in read_catalog(api.env).endpoints.values()}

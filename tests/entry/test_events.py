@@ -1,4 +1,4 @@
-"""From the bodies of messages to commands: whatever somebody put on a queue."""
+"""Test how commands are read from the bodies of messages, whatever is on a queue."""
 
 import json
 from typing import Any
@@ -12,10 +12,10 @@ from chalicelib.core.parts import PartShare
 from chalicelib.core.report import ReportFormat
 from chalicelib.entry.events import Message, Unreadable, commands_of, read
 from chalicelib.ports import (
-    Arrival,
     CopyPartition,
     CopyUploadParts,
     MakeReport,
+    ObjectEvent,
     PlanRange,
     VerifyDelivery,
     VerifyPartition,
@@ -40,27 +40,27 @@ KEYS = [
 
 
 NOTIFIED, BRIDGED = ("e",), ("b1946ac92492d2347c6235b4d2611184",)
-"""Which version an event speaks of, by its ETag."""
+"""An event names a version by its ETag."""
 
 # --- what is understood -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_comes_through_either_way(key: str) -> None:
-    """Encoded by S3's own notifications, and as it is by EventBridge."""
-    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key, NOTIFIED)]
-    assert commands_of(sqs.bridge("b", key)) == [Arrival("b", key, BRIDGED)]
+    """S3's own notifications encode the key, and EventBridge does not."""
+    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [ObjectEvent("b", key, NOTIFIED)]
+    assert commands_of(sqs.bridge("b", key)) == [ObjectEvent("b", key, BRIDGED)]
 
 
 def test_a_plus_in_a_notification_is_a_space() -> None:
     raw = sqs.s3_record("b", "x")
     raw["s3"]["object"]["key"] = "a+b%2Bc%C3%A9"
-    assert commands_of(sqs.notification(raw)) == [Arrival("b", "a b+cé", NOTIFIED)]
+    assert commands_of(sqs.notification(raw)) == [ObjectEvent("b", "a b+cé", NOTIFIED)]
 
 
 def test_several_records_in_one_notification() -> None:
     records = [sqs.s3_record("b", f"k{n}") for n in range(3)]
-    assert commands_of(sqs.notification(*records)) == [Arrival("b", f"k{n}", NOTIFIED) for n in range(3)]
+    assert commands_of(sqs.notification(*records)) == [ObjectEvent("b", f"k{n}", NOTIFIED) for n in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_several_records_in_one_notification() -> None:
     ["ObjectCreated:Put", "ObjectCreated:Copy", "ObjectCreated:CompleteMultipartUpload", "s3:ObjectCreated:Post"],
 )
 def test_every_way_to_create_an_object(name: str) -> None:
-    assert commands_of(sqs.notification(sqs.s3_record("b", "k", name))) == [Arrival("b", "k", NOTIFIED)]
+    assert commands_of(sqs.notification(sqs.s3_record("b", "k", name))) == [ObjectEvent("b", "k", NOTIFIED)]
 
 
 @pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"])
-def test_what_is_no_arrival_needs_no_action(name: str) -> None:
+def test_what_is_no_object_event_needs_no_action(name: str) -> None:
     assert commands_of(sqs.notification(sqs.s3_record("b", "k", name))) == []
 
 
@@ -96,8 +96,8 @@ OURS: list[messages.Message] = [
     CopyUploadParts("job-x", "us-gov-east-1", "r-000001", PartShare(0, 1, 2)),
     VerifyPartition("feed-x", "us-gov-east-1", "r01-000012"),
     VerifyDelivery("feed", "données/a b+c", "v1"),
-    *(Arrival("b", key) for key in KEYS),
-    Arrival("b", "k", older=("e1", "e2")),
+    *(ObjectEvent("b", key) for key in KEYS),
+    ObjectEvent("b", "k", older=("e1", "e2")),
 ]
 
 
@@ -107,40 +107,40 @@ def test_our_own_messages(command: messages.Message) -> None:
 
 
 def test_events_from_the_queue_of_hints_are_hints() -> None:
-    """By the queue's name: whatever an event says of itself."""
+    """The name of the queue decides this, whatever an event says of itself."""
     event = sqs.event(sqs.bridge("b", "k"), sqs.TEST_EVENT)
     for record in event["Records"]:
         record["eventSourceARN"] = record["eventSourceARN"].replace("eft-intake", "eft-hints")
     assert [m.commands for m in read(event) if isinstance(m, Message)] == [
-        (Arrival("b", "k", BRIDGED, hint=True),),
+        (ObjectEvent("b", "k", BRIDGED, hint=True),),
         (),
     ]
     assert [m.commands for m in read(sqs.event(sqs.bridge("b", "k"))) if isinstance(m, Message)] == [
-        (Arrival("b", "k", BRIDGED),)
+        (ObjectEvent("b", "k", BRIDGED),)
     ]
 
 
 @given(key=st.text(min_size=1, max_size=300))
 def test_any_key(key: str) -> None:
-    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [Arrival("b", key, NOTIFIED)]
-    assert commands_of(sqs.bridge("b", key)) == [Arrival("b", key, BRIDGED)]
-    assert commands_of(messages.dumps(Arrival("b", key))) == [Arrival("b", key)]
+    assert commands_of(sqs.notification(sqs.s3_record("b", key))) == [ObjectEvent("b", key, NOTIFIED)]
+    assert commands_of(sqs.bridge("b", key)) == [ObjectEvent("b", key, BRIDGED)]
+    assert commands_of(messages.dumps(ObjectEvent("b", key))) == [ObjectEvent("b", key)]
 
 
 # --- what is not --------------------------------------------------------------------------------------------------
 
 
-def changed(at: list[str | int], value: object) -> str:
-    """A notification with one value put in, or taken out (Ellipsis)."""
-    whole = json.loads(sqs.notification(sqs.s3_record("b", "k")))
-    inner: Any = whole["Records"][0]
-    for name in at[:-1]:
+def changed(path: list[str | int], value: object) -> str:
+    """Return a notification with one value replaced, or removed (Ellipsis)."""
+    notification = json.loads(sqs.notification(sqs.s3_record("b", "k")))
+    inner: Any = notification["Records"][0]
+    for name in path[:-1]:
         inner = inner[name]
     if value is ...:
-        del inner[at[-1]]
+        del inner[path[-1]]
     else:
-        inner[at[-1]] = value
-    return json.dumps(whole)
+        inner[path[-1]] = value
+    return json.dumps(notification)
 
 
 UNREADABLE = [
@@ -173,8 +173,8 @@ UNREADABLE = [
     '{"type": "copy_upload_parts", "job_id": "j", "control_region": "r", "partition": "p"}',
     '{"type": "copy_upload_parts", "job_id": "j", "control_region": "r", "partition": "p", "share": "0/1/2"}',
     '{"type": "make_report", "job_id": "j", "control_region": "r", "format": "xml"}',
-    '{"type": "arrival", "bucket": "b"}',
-    '["arrival", "b", "k"]',
+    '{"type": "object_event", "bucket": "b"}',
+    '["object_event", "b", "k"]',
     '{"type": "verify_delivery", "feed_id": "f", "key": null, "pin": ""}',
     '{"a": NaN}',
     '{"Records": [], "Records": []}',
@@ -183,12 +183,12 @@ UNREADABLE = [
     "9" * 5_000,
     "\ud800",
     '"\ud800"',
-    json.dumps({"type": "arrival", "bucket": "b", "key": "\ud800"}),
+    json.dumps({"type": "object_event", "bucket": "b", "key": "\ud800"}),
     changed(["s3", "object", "key"], ...),
     changed(["s3", "object", "key"], ""),
     changed(["s3", "object", "key"], 5),
     changed(["s3", "object", "key"], None),
-    # Not UTF-8 when decoded: any guess would be another key.
+    # The decoded key is not UTF-8, and any guess would be another key.
     changed(["s3", "object", "key"], "a%FFb"),
     changed(["s3", "object", "key"], "%ED%A0%80"),
     changed(["s3", "bucket", "name"], ""),
@@ -200,17 +200,17 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: body[:40].encode("ascii", "replace").decode())
 def test_what_says_nothing(body: str) -> None:
-    [found] = read(sqs.event(body))
-    assert isinstance(found, Unreadable)
-    assert found.message_id == "m0"
-    assert found.why
+    [message] = read(sqs.event(body))
+    assert isinstance(message, Unreadable)
+    assert message.message_id == "m0"
+    assert message.why
 
 
 def test_one_unreadable_message_leaves_the_others_readable() -> None:
     good = sqs.notification(sqs.s3_record("b", "k"))
-    found = list(read(sqs.event(good, "[" * 50_000, good, "{}", good)))
-    assert [isinstance(one, Message) for one in found] == [True, False, True, False, True]
-    assert [one.message_id for one in found] == ["m0", "m1", "m2", "m3", "m4"]
+    read_messages = list(read(sqs.event(good, "[" * 50_000, good, "{}", good)))
+    assert [isinstance(message, Message) for message in read_messages] == [True, False, True, False, True]
+    assert [message.message_id for message in read_messages] == ["m0", "m1", "m2", "m3", "m4"]
 
 
 def test_a_broken_message_of_ours_is_not_taken_for_another() -> None:
@@ -237,9 +237,9 @@ def test_a_broken_message_of_ours_is_not_taken_for_another() -> None:
     ids=str,
 )
 def test_a_record_that_is_none(raw: object, message_id: str) -> None:
-    [found] = read({"Records": [raw]})
-    assert isinstance(found, Unreadable)
-    assert found.message_id == message_id
+    [message] = read({"Records": [raw]})
+    assert isinstance(message, Unreadable)
+    assert message.message_id == message_id
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": 5}, {"Records": "x"}, {"Records": {}}], ids=str)
@@ -249,28 +249,29 @@ def test_an_event_that_is_none(event: dict[str, Any]) -> None:
 
 @given(TEXT)
 def test_any_text_is_a_message_or_unreadable(body: str) -> None:
-    [found] = read(sqs.event(body))
-    assert found.message_id == "m0"
+    [message] = read(sqs.event(body))
+    assert message.message_id == "m0"
 
 
 NAMES = st.sampled_from(
-    ["plan_range", "make_report", "copy_partition", "copy_upload_parts", "verify_partition", "arrival"]
+    ["plan_range", "make_report", "copy_partition", "copy_upload_parts", "verify_partition", "object_event"]
 )
 NAMED = st.builds(lambda fields, name: {**fields, "type": name}, st.dictionaries(TEXT, JSON), NAMES | JSON)
 
 
 @given(JSON | st.fixed_dictionaries({"Records": JSON}) | NAMED)
 def test_any_json_is_a_message_or_unreadable(value: Any) -> None:
-    [found] = read(sqs.event(json.dumps(value)))
-    assert found.message_id == "m0"
+    [message] = read(sqs.event(json.dumps(value)))
+    assert message.message_id == "m0"
 
 
 @given(
-    at=st.sampled_from([["eventName"], ["s3"], ["s3", "bucket"], ["s3", "object"], ["s3", "object", "key"]]), value=JSON
+    path=st.sampled_from([["eventName"], ["s3"], ["s3", "bucket"], ["s3", "object"], ["s3", "object", "key"]]),
+    value=JSON,
 )
-def test_any_json_within_a_notification(at: list[str | int], value: Any) -> None:
-    [found] = read(sqs.event(changed(at, value)))
-    assert found.message_id == "m0"
+def test_any_json_within_a_notification(path: list[str | int], value: Any) -> None:
+    [message] = read(sqs.event(changed(path, value)))
+    assert message.message_id == "m0"
 
 
 @given(JSON)

@@ -1,4 +1,4 @@
-"""Feeds by the API: set up, changed, paused, back-filled, removed, and each tenant's own."""
+"""A tenant can set up, change, pause, back-fill and remove its own feeds through the API, and no others."""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ import pytest
 from chalicelib import settings
 from chalicelib.core.errors import Retry
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.ports import Arrival, Delivery
-from chalicelib.protocol.places import places_of_feed, places_reading, read_places
+from chalicelib.ports import Delivery, ObjectEvent
+from chalicelib.protocol.catalog import catalog_of_feed, catalog_reading, read_catalog
 from chalicelib.steps import intake
 from simulation.memory.clock import MemoryNotifier
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, WEST
@@ -35,16 +35,16 @@ THEIRS = [{**entry, "id": f"their-{entry['id']}", "tenant": "other"} for entry i
 
 @pytest.fixture
 def api(signer: Signer) -> Iterator[Api]:
-    """Two tenants with the very same places."""
+    """Yield the API with two tenants that have the very same locations."""
     entries = [*ENDPOINTS, THEIRS_TOO, *MINE, *THEIRS]
-    made = make_api(settings.read(environ(EFT_AUTH=auth_json(signer), EFT_ENDPOINTS=json.dumps(entries))), signer)
-    made.scope = "read write administer"
-    with made.over(made.env):
-        yield made
+    api = make_api(settings.read(environ(EFT_AUTH=auth_json(signer), EFT_ENDPOINTS=json.dumps(entries))), signer)
+    api.scope = "read write administer"
+    with api.over(api.env):
+        yield api
 
 
 def put(api: Api, name: str = "inbox", headers: dict[str, str] | None = None, **changes: Any) -> Reply:
-    """Ends may be given by their endpoints alone."""
+    """Put a feed. An end may be given by its endpoint alone."""
     ends = {end: {"endpoint": changes.pop(end)} for end in ("source", "target") if isinstance(changes.get(end), str)}
     return api.call("PUT", f"/feeds/{name}", {**BODY, **changes, **ends}, headers=headers)
 
@@ -54,19 +54,19 @@ def remove(api: Api, name: str = "inbox", headers: dict[str, str] | None = None)
 
 
 def memory(api: Api) -> MemoryObjectStore:
-    found = api.store.store
-    assert isinstance(found, MemoryObjectStore)
-    return found
+    store = api.store.store
+    assert isinstance(store, MemoryObjectStore)
+    return store
 
 
 def feed_id(api: Api, name: str = "inbox", tenant: str = "acme") -> str:
-    [found] = [f.id for f in read_places(api.env).feeds.values() if (f.tenant, f.name) == (tenant, name)]
-    return found
+    [internal_id] = [f.id for f in read_catalog(api.env).feeds.values() if (f.tenant, f.name) == (tenant, name)]
+    return internal_id
 
 
-def asked_for(reply: Reply) -> list[Any]:
-    """The back-fills of a feed but the one that it begins with."""
-    return [fill for fill in reply.json["backfills"] if fill["id"] != "created"]
+def requested_backfills(reply: Reply) -> list[Any]:
+    """Return the back-fills of a feed without its first one, "created"."""
+    return [backfill for backfill in reply.json["backfills"] if backfill["id"] != "created"]
 
 
 def limited(api: Api, **limits: int) -> Api:
@@ -74,7 +74,7 @@ def limited(api: Api, **limits: int) -> Api:
 
 
 def test_a_tenant_has_so_many_feeds(api: Api) -> None:
-    """B6: nobody's sweeps go through more of one tenant's."""
+    """No tenant can make the sweeps go through more than this number of its feeds (B6)."""
     few = limited(api, feeds_per_tenant=2)
     with few.over(few.env):
         put(few, "a")
@@ -101,9 +101,9 @@ def test_making_and_removing_has_a_limit(api: Api) -> None:
 
 
 def test_a_feeds_life(api: Api) -> None:
-    made = put(api, labels={"team": "orders"})
-    assert made.status == 201
-    assert made.json | {"changed_at": ""} == {
+    created_reply = put(api, labels={"team": "orders"})
+    assert created_reply.status == 201
+    assert created_reply.json | {"changed_at": ""} == {
         "id": "inbox",
         "source": {"endpoint": "drops", "prefix": ""},
         "target": {"endpoint": "shelf", "prefix": ""},
@@ -112,20 +112,26 @@ def test_a_feeds_life(api: Api) -> None:
         "managed_by": "api",
         "changed_at": "",
     }
-    seen = api.get("/feeds/inbox")
-    [created] = seen.json["backfills"]
-    assert seen.json == {**made.json, "paused": False, "paused_at": None, "stopped": None, "backfills": [created]}
+    shown = api.get("/feeds/inbox")
+    [created] = shown.json["backfills"]
+    assert shown.json == {
+        **created_reply.json,
+        "paused": False,
+        "paused_at": None,
+        "stopped": None,
+        "backfills": [created],
+    }
     assert (created["id"], created["state"]) == ("created", "WAITING")
-    assert seen.headers["etag"] == made.headers["etag"]
+    assert shown.headers["etag"] == created_reply.headers["etag"]
     assert [(f["id"], f["managed_by"]) for f in api.get("/feeds").json["feeds"]] == [
         ("inbox", "api"),
         ("west-to-east", "deployment"),
     ]
-    changed = put(api, mode="always", headers={"If-Match": made.headers["etag"]})
+    changed = put(api, mode="always", headers={"If-Match": created_reply.headers["etag"]})
     assert (changed.status, changed.json["mode"], changed.json["labels"]) == (200, "always", {})
-    assert changed.headers["etag"] != made.headers["etag"]
-    gone = remove(api, headers={"If-Match": changed.headers["etag"]})
-    assert (gone.status, gone.body) == (204, b"")
+    assert changed.headers["etag"] != created_reply.headers["etag"]
+    removed = remove(api, headers={"If-Match": changed.headers["etag"]})
+    assert (removed.status, removed.body) == (204, b"")
     assert "GET /feeds lists yours" in api.get("/feeds/inbox").problem(404, "UnknownFeed")
     remove(api).problem(404, "UnknownFeed")
     assert [f["id"] for f in api.get("/feeds").json["feeds"]] == ["west-to-east"]
@@ -134,21 +140,21 @@ def test_a_feeds_life(api: Api) -> None:
 def test_it_delivers(api: Api) -> None:
     put(api)
     memory(api).put(SOURCE[WEST], "drops/a", b"x")
-    assert intake.run(api.env, [Arrival("source-west", "drops/a")]) == set()
+    assert intake.run(api.env, [ObjectEvent("source-west", "drops/a")]) == set()
     assert memory(api).keys(TARGET[EAST]) == ("shelf/a",)
     remove(api)
     memory(api).put(SOURCE[WEST], "drops/b", b"x")
-    intake.run(api.env, [Arrival("source-west", "drops/b")])
+    intake.run(api.env, [ObjectEvent("source-west", "drops/b")])
     assert memory(api).keys(TARGET[EAST]) == ("shelf/a",)
 
 
 def test_it_delivers_from_prefix_to_prefix(api: Api) -> None:
     source, target = {"endpoint": "drops", "prefix": "2027/"}, {"endpoint": "shelf", "prefix": "new/"}
-    made = put(api, source=source, target=target)
-    assert (made.json["source"], made.json["target"]) == (source, target)
+    created = put(api, source=source, target=target)
+    assert (created.json["source"], created.json["target"]) == (source, target)
     for key in ("drops/2027/a", "drops/2026/a"):
         memory(api).put(SOURCE[WEST], key, b"x")
-        intake.run(api.env, [Arrival("source-west", key)])
+        intake.run(api.env, [ObjectEvent("source-west", key)])
     assert memory(api).keys(TARGET[EAST]) == ("shelf/new/a",)
     assert "make another feed" in put(api, source="drops", target=target).problem(409, "InUse")
 
@@ -159,23 +165,23 @@ def test_a_prefix_that_no_key_can_have(api: Api) -> None:
 
 def test_a_prefix_is_a_folder_or_is_said_to_be_a_text(api: Api) -> None:
     for role, name in (("source", "drops"), ("target", "shelf")):
-        place = {"endpoint": name, "prefix": "2027"}
-        assert f"{role}: prefix '2027'" in put(api, "mine", None, **{role: place}).problem(400, "PrefixNotAFolder")
+        location = {"endpoint": name, "prefix": "2027"}
+        assert f"{role}: prefix '2027'" in put(api, "mine", None, **{role: location}).problem(400, "PrefixNotAFolder")
     source = {"endpoint": "drops", "prefix": "2027", "text_prefix": True}
-    made = put(api, source=source, target={"endpoint": "shelf", "prefix": "new/"})
-    assert (made.status, made.json["source"]["prefix"]) == (201, "2027")
+    created = put(api, source=source, target={"endpoint": "shelf", "prefix": "new/"})
+    assert (created.status, created.json["source"]["prefix"]) == (201, "2027")
 
 
 def test_the_same_again_changes_nothing(api: Api) -> None:
-    made = put(api)
-    again = put(api)
-    assert (again.status, again.json, again.headers["etag"]) == (200, made.json, made.headers["etag"])
+    first = put(api)
+    repeated = put(api)
+    assert (repeated.status, repeated.json, repeated.headers["etag"]) == (200, first.json, first.headers["etag"])
 
 
 def test_its_ends_stay_what_they_are(api: Api) -> None:
     put(api)
-    for other in (put(api, source="source-west"), put(api, target="sink")):
-        assert "make another feed" in other.problem(409, "InUse")
+    for reply in (put(api, source="source-west"), put(api, target="sink")):
+        assert "make another feed" in reply.problem(409, "InUse")
     assert api.get("/feeds/inbox").json["source"]["endpoint"] == "drops"
 
 
@@ -226,10 +232,10 @@ def test_names_that_are_none(api: Api, name: str) -> None:
 def test_what_came_with_the_deployment_stays(api: Api) -> None:
     put(api, "west-to-east").problem(409, "DeclaredByDeployment")
     remove(api, "west-to-east").problem(409, "DeclaredByDeployment")
-    seen = api.get("/feeds/west-to-east")
-    assert seen.json["managed_by"] == "deployment"
-    assert "etag" not in seen.headers
-    # It can be steered all the same: what is wanted of it is no part of what was declared.
+    reply = api.get("/feeds/west-to-east")
+    assert reply.json["managed_by"] == "deployment"
+    assert "etag" not in reply.headers
+    # It can be paused and resumed all the same, since the desired state is no part of the declaration.
     assert api.call("POST", "/feeds/west-to-east/pause").json["paused"]
     assert not api.call("POST", "/feeds/west-to-east/resume").json["paused"]
     assert api.call("POST", "/feeds/west-to-east/backfill").status == 202
@@ -238,20 +244,20 @@ def test_what_came_with_the_deployment_stays(api: Api) -> None:
 def test_what_a_later_deployment_declares_counts(api: Api, signer: Signer) -> None:
     put(api)
     registered = feed_id(api)
-    declared = replace(next(iter(read_places(api.env).feeds.values())), id="inbox", name="inbox", tenant="acme")
+    declared = replace(next(iter(read_catalog(api.env).feeds.values())), id="inbox", name="inbox", tenant="acme")
     later = replace(api.env, declared_feeds={"inbox": declared})
-    assert list(read_places(later).feeds) == ["inbox"]
-    assert list(places_reading(later, [("source-west", "drops/a")]).feeds) == ["inbox"]
-    found = places_of_feed(later, registered)
-    assert (list(found.feeds), list(found.removed)) == ([], [registered])
+    assert list(read_catalog(later).feeds) == ["inbox"]
+    assert list(catalog_reading(later, [("source-west", "drops/a")]).feeds) == ["inbox"]
+    catalog = catalog_of_feed(later, registered)
+    assert (list(catalog.feeds), list(catalog.removed)) == ([], [registered])
 
 
 def test_every_change_is_in_the_audit(api: Api) -> None:
     put(api)
     put(api, mode="never")
     remove(api)
-    found = [(c["kind"], c["action"], c["id"]) for c in api.get("/audit").json["changes"]]
-    assert found == [("feed", "removed", "inbox"), ("feed", "changed", "inbox"), ("feed", "created", "inbox")]
+    changes = [(c["kind"], c["action"], c["id"]) for c in api.get("/audit").json["changes"]]
+    assert changes == [("feed", "removed", "inbox"), ("feed", "changed", "inbox"), ("feed", "created", "inbox")]
 
 
 def test_an_endpoint_that_a_feed_names_stays(api: Api) -> None:
@@ -329,7 +335,7 @@ def test_another_tenants_feed_is_one_that_never_was(api: Api, method: str, path:
     put(api, "theirs", source="their-drops", target="their-sink")
     api.tenant = "acme"
     answers = []
-    for name in ("theirs", "nobody", "their-feed"):  # Registered, not there, declared.
+    for name in ("theirs", "nobody", "their-feed"):  # These feeds are registered, missing, and declared.
         requests = api.store.store.requests.copy()  # type: ignore[attr-defined] # memory's
         answer = api.call(method, f"/feeds/{name}{path}")
         answer.problem(404, "UnknownFeed")
@@ -351,15 +357,15 @@ def test_pausing_and_resuming(api: Api) -> None:
     assert api.call("POST", "/feeds/inbox/pause").json == paused.json == api.get("/feeds/inbox").json
     resumed = api.call("POST", "/feeds/inbox/resume")
     assert (resumed.status, resumed.json["paused"], resumed.json["paused_at"]) == (202, False, None)
-    [fill] = asked_for(resumed)
-    assert (fill["id"], fill["state"]) == ("resume-000002", "WAITING")
-    assert fill["since"] < paused.json["paused_at"]
+    [backfill] = requested_backfills(resumed)
+    assert (backfill["id"], backfill["state"]) == ("resume-000002", "WAITING")
+    assert backfill["since"] < paused.json["paused_at"]
     assert api.call("POST", "/feeds/inbox/resume").json == resumed.json
 
 
 def test_one_that_was_never_paused_needs_no_resuming(api: Api) -> None:
     put(api)
-    assert asked_for(api.call("POST", "/feeds/inbox/resume")) == []
+    assert requested_backfills(api.call("POST", "/feeds/inbox/resume")) == []
 
 
 def test_a_back_fill_is_asked_for_once_by_its_key(api: Api) -> None:
@@ -367,12 +373,12 @@ def test_a_back_fill_is_asked_for_once_by_its_key(api: Api) -> None:
     key = {"Idempotency-Key": "k"}
     first = api.call("POST", "/feeds/inbox/backfill", {"since": "2026-11-01T00:00:00Z"}, headers=key)
     assert (first.status, first.json["state"], first.json["since"]) == (202, "WAITING", "2026-11-01T00:00:00.000Z")
-    again = api.call("POST", "/feeds/inbox/backfill", {"since": "2026-11-01T00:00:00Z"}, headers=key)
-    assert (again.status, again.json) == (202, first.json)
+    repeated = api.call("POST", "/feeds/inbox/backfill", {"since": "2026-11-01T00:00:00Z"}, headers=key)
+    assert (repeated.status, repeated.json) == (202, first.json)
     api.call("POST", "/feeds/inbox/backfill", headers=key).problem(422, "IdempotencyKeyReused")
-    assert asked_for(api.get("/feeds/inbox")) == [first.json]
+    assert requested_backfills(api.get("/feeds/inbox")) == [first.json]
     assert api.call("POST", "/feeds/inbox/backfill").json["since"] == "1970-01-01T00:00:00.000Z"
-    assert len(asked_for(api.get("/feeds/inbox"))) == 2
+    assert len(requested_backfills(api.get("/feeds/inbox"))) == 2
 
 
 def test_back_fills_do_not_pile_up(api: Api) -> None:
@@ -398,43 +404,43 @@ def test_back_fills_that_are_none(api: Api, body: dict[str, object], code: str) 
 def test_where_the_targets_region_can_not_be_asked(api: Api) -> None:
     put(api)
     api.store.rule(Rule(bucket=CONTROL[EAST].name, times=None, error=lambda: Retry("Timeout")))
-    seen = api.get("/feeds/inbox").json
-    assert (seen["id"], seen["paused"], seen["backfills"]) == ("inbox", None, [])
+    view = api.get("/feeds/inbox").json
+    assert (view["id"], view["paused"], view["backfills"]) == ("inbox", None, [])
     api.call("POST", "/feeds/inbox/pause").problem(503, "TryAgain")
 
 
 # --- deliveries ---------------------------------------------------------------------------------------------------
 
 
-def noted(api: Api, *found: Delivery) -> None:
-    of = feed_id(api)
-    api.ledger.put_deliveries([replace(d, feed_id=of) for d in found])
+def note_deliveries(api: Api, *deliveries: Delivery) -> None:
+    internal_id = feed_id(api)
+    api.ledger.put_deliveries([replace(d, feed_id=internal_id) for d in deliveries])
 
 
 def keys(reply: Reply) -> list[str]:
     assert reply.status == 200, reply.body
-    return [found["key"] for found in reply.json["deliveries"]]
+    return [listed["key"] for listed in reply.json["deliveries"]]
 
 
 def test_deliveries_the_newest_first(api: Api) -> None:
     put(api)
-    noted(api, *(delivery(f"drops/{n}", at_ms=1_800_000_000_000 + n) for n in range(7)))
+    note_deliveries(api, *(delivery(f"drops/{n}", at_ms=1_800_000_000_000 + n) for n in range(7)))
     assert keys(api.get("/feeds/inbox/deliveries")) == [f"drops/{n}" for n in reversed(range(7))]
-    found, cursor = [], ""
+    listed, cursor = [], ""
     for _ in range(4):
         reply = api.get(f"/feeds/inbox/deliveries?limit=2{cursor}")
-        found += keys(reply)
+        listed += keys(reply)
         if reply.json["next_cursor"] is None:
             break
         cursor = f"&cursor={quote(reply.json['next_cursor'])}"
-    assert found == [f"drops/{n}" for n in reversed(range(7))]
+    assert listed == [f"drops/{n}" for n in reversed(range(7))]
 
 
 def test_what_a_delivery_shows(api: Api) -> None:
     put(api)
-    noted(api, delivery("drops/a", status=DeliveryStatus.VERIFIED, job_id=None))
-    [found] = api.get("/feeds/inbox/deliveries").json["deliveries"]
-    assert found == {
+    note_deliveries(api, delivery("drops/a", status=DeliveryStatus.VERIFIED, job_id=None))
+    [view] = api.get("/feeds/inbox/deliveries").json["deliveries"]
+    assert view == {
         "key": "drops/a",
         "target_key": "out/drops/a",
         "version": "v1",
@@ -454,7 +460,7 @@ def test_what_a_delivery_shows(api: Api) -> None:
 def test_what_both_regions_say_is_one_delivery(api: Api) -> None:
     put(api)
     queued = delivery("drops/a", status=DeliveryStatus.QUEUED, outcome=None, at_ms=5)
-    noted(
+    note_deliveries(
         api,
         queued,
         replace(queued, region=EAST, status=DeliveryStatus.VERIFIED, at_ms=4),
@@ -462,8 +468,8 @@ def test_what_both_regions_say_is_one_delivery(api: Api) -> None:
         delivery("drops/b", region=EAST, status=DeliveryStatus.QUEUED, at_ms=6),
         delivery("drops/b", pin="v0", status=DeliveryStatus.COPIED, at_ms=2),
     )
-    found = api.get("/feeds/inbox/deliveries").json["deliveries"]
-    assert [(d["key"], d["version"], d["status"]) for d in found] == [
+    views = api.get("/feeds/inbox/deliveries").json["deliveries"]
+    assert [(d["key"], d["version"], d["status"]) for d in views] == [
         ("drops/b", "v1", "QUEUED"),
         ("drops/a", "v1", "VERIFIED"),
         ("drops/b", "v0", "COPIED"),
@@ -475,7 +481,7 @@ def test_what_both_regions_say_is_one_delivery(api: Api) -> None:
 def test_searching(api: Api) -> None:
     put(api)
     failed, copied = DeliveryStatus.FAILED, DeliveryStatus.COPIED
-    noted(
+    note_deliveries(
         api,
         *(
             delivery(f"drops/{n % 2}/{n}", at_ms=1_800_000_000_000 + 1000 * n, status=failed if n % 3 else copied)
@@ -483,19 +489,19 @@ def test_searching(api: Api) -> None:
         ),
     )
 
-    def found(query: str) -> list[int]:
+    def search(query: str) -> list[int]:
         return [int(key.rpartition("/")[2]) for key in keys(api.get(f"/feeds/inbox/deliveries?{query}"))]
 
-    assert found("status=COPIED") == [6, 3, 0]
-    assert found("status=QUEUED") == []
-    assert found("prefix=drops/1/") == [7, 5, 3, 1]
-    assert found("prefix=drops/1/&status=COPIED") == [3]
-    assert found("since=2027-01-15T08:00:06Z") == [8, 7, 6]
-    assert found("until=2027-01-15T08:00:02Z") == [1, 0]
-    assert found("since=2027-01-15T08:00:02Z&until=2027-01-15T08:00:04.001Z") == [4, 3, 2]
-    assert found("key=drops/1/3") == [3]
-    assert found("key=drops/1/3&status=FAILED") == []
-    assert found("key=drops/1") == []
+    assert search("status=COPIED") == [6, 3, 0]
+    assert search("status=QUEUED") == []
+    assert search("prefix=drops/1/") == [7, 5, 3, 1]
+    assert search("prefix=drops/1/&status=COPIED") == [3]
+    assert search("since=2027-01-15T08:00:06Z") == [8, 7, 6]
+    assert search("until=2027-01-15T08:00:02Z") == [1, 0]
+    assert search("since=2027-01-15T08:00:02Z&until=2027-01-15T08:00:04.001Z") == [4, 3, 2]
+    assert search("key=drops/1/3") == [3]
+    assert search("key=drops/1/3&status=FAILED") == []
+    assert search("key=drops/1") == []
     api.get("/feeds/inbox/deliveries?status=copied").problem(400, "InvalidRequest")
     api.get("/feeds/inbox/deliveries?since=now").problem(400, "InvalidRequest")
     api.get("/feeds/inbox/deliveries?cursor=x").problem(400, "InvalidCursor")
@@ -503,44 +509,44 @@ def test_searching(api: Api) -> None:
 
 def test_a_rare_status_among_many_is_found_in_bounded_requests(api: Api) -> None:
     put(api)
-    noted(api, *(delivery(f"drops/{n:04}", at_ms=n + 1) for n in range(60)))
-    noted(api, delivery("drops/bad", status=DeliveryStatus.FAILED, at_ms=1))
-    pages, cursor, found = 0, "", []
+    note_deliveries(api, *(delivery(f"drops/{n:04}", at_ms=n + 1) for n in range(60)))
+    note_deliveries(api, delivery("drops/bad", status=DeliveryStatus.FAILED, at_ms=1))
+    pages, cursor, listed = 0, "", []
     while True:
         reply = api.get(f"/feeds/inbox/deliveries?status=FAILED&limit=2{cursor}")
-        found += keys(reply)
+        listed += keys(reply)
         pages += 1
         if reply.json["next_cursor"] is None:
             break
         cursor = f"&cursor={quote(reply.json['next_cursor'])}"
-    assert found == ["drops/bad"]
+    assert listed == ["drops/bad"]
     assert pages == 4, "each reads the index ten times, and no more"
 
 
 def test_all_versions_of_a_key_in_pages(api: Api) -> None:
     put(api)
-    noted(api, *(delivery("drops/a", pin=f"v{n}", at_ms=n // 2) for n in range(5)))
-    found, cursor = [], ""
+    note_deliveries(api, *(delivery("drops/a", pin=f"v{n}", at_ms=n // 2) for n in range(5)))
+    versions, cursor = [], ""
     while True:
         reply = api.get(f"/feeds/inbox/deliveries?key=drops/a&limit=2{cursor}")
-        found += [d["version"] for d in reply.json["deliveries"]]
+        versions += [d["version"] for d in reply.json["deliveries"]]
         if reply.json["next_cursor"] is None:
             break
         cursor = f"&cursor={quote(reply.json['next_cursor'])}"
-    assert sorted(found) == [f"v{n}" for n in range(5)]
-    assert found[0] == "v4"
+    assert sorted(versions) == [f"v{n}" for n in range(5)]
+    assert versions[0] == "v4"
 
 
 def test_a_feed_that_is_made_again_has_delivered_nothing(api: Api) -> None:
     put(api)
-    before = feed_id(api)
-    noted(api, delivery("drops/a"))
+    first_id = feed_id(api)
+    note_deliveries(api, delivery("drops/a"))
     api.call("POST", "/feeds/inbox/pause")
     remove(api)
     put(api)
-    assert feed_id(api) != before
-    again = api.get("/feeds/inbox").json
-    assert not again["paused"]
+    assert feed_id(api) != first_id
+    second_feed = api.get("/feeds/inbox").json
+    assert not second_feed["paused"]
     assert keys(api.get("/feeds/inbox/deliveries")) == []
 
 
@@ -548,9 +554,9 @@ def test_a_failure_is_told_with_the_tenants_name_for_its_feed(api: Api) -> None:
     put(api)
     memory(api).put(SOURCE[WEST], "drops/a", b"x")
     memory(api).deny(SOURCE[WEST], Action.READ)
-    intake.run(api.env, [Arrival("source-west", "drops/a")])
+    intake.run(api.env, [ObjectEvent("source-west", "drops/a")])
     notifier = api.env.notifier
     assert isinstance(notifier, MemoryNotifier)
     assert notifier.failed_feeds == [("acme", "inbox")]
-    [found] = api.get("/feeds/inbox/deliveries?status=FAILED").json["deliveries"]
-    assert (found["key"], found["outcome"]) == ("drops/a", "DENIED")
+    [view] = api.get("/feeds/inbox/deliveries?status=FAILED").json["deliveries"]
+    assert (view["key"], view["outcome"]) == ("drops/a", "DENIED")

@@ -1,5 +1,5 @@
-"""Two tenants who know each other's ids, cursors and Idempotency-Keys, and try all of them: thousands of requests, and
-no answer holds anything of the other's that its own question didn't."""
+"""Two tenants know each other's ids, cursors and Idempotency-Keys, and try all of them in thousands of requests. No
+answer holds data of the other tenant that was not in the question."""
 
 import json
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ REQUESTS = 4000
 FAR_MS = 2_000_000_000_000
 ON_A_WEBHOOK = (("GET", ""), ("DELETE", ""), ("POST", "/rotate"), ("POST", "/test"))
 KEYS = ("nightly", "k-1", "2026-11-26", "invoice/7", "a b")
-"""Both tenants use the very same ones."""
+"""Both tenants use these same keys."""
 
 
 @dataclass
 class Tenant:
-    """`word` is in every name of its own; the number of its objects and their sizes are nobody else's."""
+    """A tenant. `word` is in all its own names. No other tenant has the same number of objects or the same sizes."""
 
     word: str
     objects: int
@@ -44,10 +44,10 @@ class Tenant:
 
     @property
     def endpoints(self) -> list[dict[str, Any]]:
-        more = {"tenant": self.name}
+        owner = {"tenant": self.name}
         return [
-            endpoint(f"{self.word}-in", "target-west", WEST, "read", prefix=f"{self.word}/in/", **more),
-            endpoint(f"{self.word}-out", "target-east", EAST, "write", prefix=f"{self.word}/out/", **more),
+            endpoint(f"{self.word}-in", "target-west", WEST, "read", prefix=f"{self.word}/in/", **owner),
+            endpoint(f"{self.word}-out", "target-east", EAST, "write", prefix=f"{self.word}/out/", **owner),
         ]
 
     @property
@@ -60,7 +60,7 @@ class Tenant:
 
     @property
     def schedules(self) -> tuple[str, str]:
-        """The first one's name is both tenants'."""
+        """Return the names of two schedules. Both tenants use the first name."""
         return "nightly", f"{self.word}-weekly"
 
     @property
@@ -78,18 +78,18 @@ def world(signer: Signer, tenants: tuple[Tenant, Tenant]) -> Iterator[Api]:
     entries = [entry for tenant in tenants for entry in tenant.endpoints]
     feeds = [tenant.feed for tenant in tenants]
     changes = {"EFT_ENDPOINTS": json.dumps(entries), "EFT_FEEDS": json.dumps(feeds)}
-    made = make_api(settings.read(environ(EFT_AUTH=auth_json(signer), **changes)), signer)
-    made.env = replace(made.env, policy=Policy(partition_rows=4))
-    made.scope = "read write administer"
-    with made.over(made.env):
-        made.scope = "read write administer"
+    api = make_api(settings.read(environ(EFT_AUTH=auth_json(signer), **changes)), signer)
+    api.env = replace(api.env, policy=Policy(partition_rows=4))
+    api.scope = "read write administer"
+    with api.over(api.env):
+        api.scope = "read write administer"
         for tenant in tenants:
-            _work(made, tenant)
-        yield made
+            _work(api, tenant)
+        yield api
 
 
 def _work(api: Api, tenant: Tenant) -> None:
-    """Jobs under each key; the first is done, so that its counts are there to be seen."""
+    """Make objects, and jobs under each key. The first job is carried out, so that its counts can be seen."""
     memory = api.store.store
     assert isinstance(memory, MemoryObjectStore)
     for index in range(tenant.objects):
@@ -98,8 +98,8 @@ def _work(api: Api, tenant: Tenant) -> None:
     api.tenant = tenant.name
     tenant.jobs += [str(api.submit(key, **tenant.body).json["id"]) for key in KEYS]
     for name in tenant.schedules:
-        made = api.call("PUT", f"/schedules/{name}", {"cron": "0 2 * * *", "job": tenant.body})
-        tenant.etags.add(made.headers["etag"].strip('"'))
+        reply = api.call("PUT", f"/schedules/{name}", {"cron": "0 2 * * *", "job": tenant.body})
+        tenant.etags.add(reply.headers["etag"].strip('"'))
     assert len(set(tenant.jobs)) == len(KEYS)
     while (task := api.queue.take()) is not None:
         if task.job_id != tenant.jobs[0]:
@@ -107,8 +107,8 @@ def _work(api: Api, tenant: Tenant) -> None:
         carry_out(api.env, task, FAR_MS)
     hook = {"url": f"https://{tenant.word}.example/hook", "events": ["job.settled"]}
     assert api.call("PUT", f"/webhooks/{tenant.word}-hook", hook).status == 201
-    seen = api.get(f"/jobs/{tenant.jobs[0]}").json
-    assert (seen["state"], seen["outcomes"]) == ("SUCCEEDED", {"COPIED": tenant.objects}), seen
+    view = api.get(f"/jobs/{tenant.jobs[0]}").json
+    assert (view["state"], view["outcomes"]) == ("SUCCEEDED", {"COPIED": tenant.objects}), view
     feed_id, size = f"{tenant.word}-feed", tenant.size
     keys = [f"{tenant.word}/in/{tenant.word}-{index:04}" for index in range(tenant.objects)]
     api.ledger.put_deliveries([delivery(key, feed_id=feed_id, size=size, target=f"{key}-out") for key in keys])
@@ -134,7 +134,8 @@ def test_two_tenants_hammering_each_others_ids(world: Api, tenants: tuple[Tenant
         assert leaks(reply, request, other) == [], request
         if reply.status == 201:
             asking.jobs.append(reply.json["id"])
-    # No 202: nobody's job or feed was paused, resumed, cancelled or back-filled, and each is what its owner made it.
+    # There is no 202: no job or feed of the other tenant was paused, resumed, cancelled or back-filled. Each is as its
+    # owner made it.
     assert statuses == {200, 201, 400, 404, 422}
     for tenant in tenants:
         world.tenant = tenant.name
@@ -145,7 +146,7 @@ def test_two_tenants_hammering_each_others_ids(world: Api, tenants: tuple[Tenant
             name: {"endpoint": f"{tenant.word}-in", "prefix": ""} for name in tenant.schedules
         }
         assert [hook["id"] for hook in world.get("/webhooks").json["webhooks"]] == [f"{tenant.word}-hook"]
-        [feed_id] = [found["id"] for found in world.get("/feeds").json["feeds"]]
+        [feed_id] = [view["id"] for view in world.get("/feeds").json["feeds"]]
         feed = world.get(f"/feeds/{feed_id}").json
         assert (feed["paused"], feed["backfills"]) == (False, [])
         assert len(world.get(f"/feeds/{feed_id}/deliveries").json["deliveries"]) == tenant.objects
@@ -154,16 +155,16 @@ def test_two_tenants_hammering_each_others_ids(world: Api, tenants: tuple[Tenant
 def test_the_same_key_of_two_tenants_is_two_jobs(world: Api, tenants: tuple[Tenant, Tenant]) -> None:
     for mine, theirs in zip(tenants[0].jobs, tenants[1].jobs, strict=True):
         assert mine != theirs
-    # Said again, each finds its own.
+    # Each tenant repeats its submissions, and finds its own jobs.
     for tenant in tenants:
         world.tenant = tenant.name
         for key, job_id in zip(KEYS, tenant.jobs, strict=True):
-            again = world.submit(key, **tenant.body)
-            assert (again.status, again.json["id"]) == (200, job_id)
+            repeated = world.submit(key, **tenant.body)
+            assert (repeated.status, repeated.json["id"]) == (200, job_id)
 
 
 def test_a_leak_would_be_found(world: Api, tenants: tuple[Tenant, Tenant]) -> None:
-    """What one tenant rightly sees is a leak in the other's hands, each of it."""
+    """Each thing that one tenant rightly sees is a leak if the other tenant sees it."""
     quince, medlar = tenants
     world.tenant = medlar.name
     feed = f"/feeds/{medlar.word}-feed"
@@ -171,15 +172,15 @@ def test_a_leak_would_be_found(world: Api, tenants: tuple[Tenant, Tenant]) -> No
     of_feeds = ("/feeds", feed, f"{feed}/deliveries")
     for path in ("/jobs", job, f"{job}/objects", "/endpoints", *of_feeds, "/schedules", "/webhooks"):
         reply = world.get(path)
-        assert leaks(reply, Asked("GET", "/jobs"), medlar), path
-        assert not leaks(reply, Asked("GET", path), quince), path
+        assert leaks(reply, Request("GET", "/jobs"), medlar), path
+        assert not leaks(reply, Request("GET", path), quince), path
 
 
 # --- the questions ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     method: str
     path: str
     body: Any = None
@@ -190,73 +191,76 @@ class Asked:
         return json.dumps([self.path, self.body, self.headers])
 
 
-def _draw(random: Random, asking: Tenant, other: Tenant) -> Asked:
+def _draw(random: Random, asking: Tenant, other: Tenant) -> Request:
     job_id = random.choice(other.jobs if random.random() < 0.8 else asking.jobs[:1])
     kind = random.randrange(7)
     if kind == 6:
         hook = f"/webhooks/{other.word}-hook"
         return random.choice(
-            [Asked("GET", "/webhooks"), *(Asked(method, hook + path) for method, path in ON_A_WEBHOOK)]
+            [Request("GET", "/webhooks"), *(Request(method, hook + path) for method, path in ON_A_WEBHOOK)]
         )
     if kind == 0:
-        return Asked("GET", f"/jobs/{job_id}")
+        return Request("GET", f"/jobs/{job_id}")
     if kind == 1:
-        # Not its own: pausing what is done would be no news, but the others would grow a history.
-        return Asked("POST", f"/jobs/{random.choice(other.jobs)}/{random.choice(['pause', 'resume', 'cancel'])}")
+        # These are only jobs of the other tenant: to pause a finished job would change nothing, and the others would
+        # grow a history.
+        return Request("POST", f"/jobs/{random.choice(other.jobs)}/{random.choice(['pause', 'resume', 'cancel'])}")
     if kind == 2:
-        return Asked("GET", random.choice(["/jobs", "/endpoints", "/feeds", "/schedules", f"/jobs/{job_id}/objects"]))
+        return Request("GET", random.choice(["/jobs", "/endpoints", "/feeds", "/schedules", f"/jobs/{job_id}/objects"]))
     if kind == 3:
         path = random.choice(_lists(random.choice([job_id, asking.jobs[0]])))
         cursor = random.choice([*other.cursors, *asking.cursors, job_id, f"0:{job_id}", "r-000001.0"])
-        return Asked("GET", f"{path}limit={random.choice([1, 3, 1000])}&cursor={quote(cursor)}")
+        return Request("GET", f"{path}limit={random.choice([1, 3, 1000])}&cursor={quote(cursor)}")
     if kind == 4:
         return random.choice([_draw_schedule, _draw_of_feeds])(random, asking, other)
-    places = [tenant.body[end] for tenant in (asking, other) for end in ("source", "target")]
-    body = asking.body if random.random() < 0.5 else {"source": random.choice(places), "target": random.choice(places)}
+    ends = [tenant.body[end] for tenant in (asking, other) for end in ("source", "target")]
+    body = asking.body if random.random() < 0.5 else {"source": random.choice(ends), "target": random.choice(ends)}
     key = random.choice([*KEYS, job_id, f"k-{random.randrange(20)}"])
     changes = {"mode": random.choice(["if-changed", "never"])} if random.random() < 0.3 else {}
-    return Asked("POST", "/jobs", {**body, **changes}, {"Idempotency-Key": key})
+    return Request("POST", "/jobs", {**body, **changes}, {"Idempotency-Key": key})
 
 
-def _draw_schedule(random: Random, asking: Tenant, other: Tenant) -> Asked:
-    """Its own under a name that is the other's too; the other's, by name and by ETag."""
+def _draw_schedule(random: Random, asking: Tenant, other: Tenant) -> Request:
+    """Draw a request about a schedule: the tenant's own under a name that both have, or the other tenant's, by name and
+    by ETag."""
     theirs = f"/schedules/{other.schedules[1]}"
     if random.random() < 0.5:
         headers = {"If-Match": f'"{random.choice(sorted(other.etags))}"'} if random.random() < 0.5 else {}
-        return Asked(random.choice(["GET", "DELETE"]), theirs, headers=headers)
+        return Request(random.choice(["GET", "DELETE"]), theirs, headers=headers)
     source = random.choice([asking.body, other.body])["source"]
     body = {"cron": "0 2 * * *", "overlap": random.choice(["skip", "allow"]), "job": {**asking.body, "source": source}}
-    return random.choice([Asked("GET", "/schedules/nightly"), Asked("PUT", "/schedules/nightly", body)])
+    return random.choice([Request("GET", "/schedules/nightly"), Request("PUT", "/schedules/nightly", body)])
 
 
-def _draw_of_feeds(random: Random, asking: Tenant, other: Tenant) -> Asked:
-    """Its own feed it only looks at."""
+def _draw_of_feeds(random: Random, asking: Tenant, other: Tenant) -> Request:
+    """Draw a request about feeds. A tenant only reads its own feed."""
     mine, theirs = f"{asking.word}-feed", f"{other.word}-feed"
     if random.random() < 0.4:
         cursor = quote(random.choice([*other.cursors, *asking.cursors]))
         name = random.choice([mine, theirs])
         key = quote(f"{other.word}/in/{other.word}-0001")
-        more = random.choice(["", f"cursor={cursor}&limit=3", f"key={key}", f"prefix={quote(other.word)}"])
-        return Asked("GET", f"/feeds/{name}{random.choice(['', f'/deliveries?{more}'])}")
+        query = random.choice(["", f"cursor={cursor}&limit=3", f"key={key}", f"prefix={quote(other.word)}"])
+        return Request("GET", f"/feeds/{name}{random.choice(['', f'/deliveries?{query}'])}")
     if random.random() < 0.5:
         method, path = random.choice([("DELETE", ""), *(("POST", f"/{a}") for a in ("pause", "resume", "backfill"))])
-        return Asked(method, f"/feeds/{theirs}{path}", headers={"Idempotency-Key": random.choice(KEYS)})
+        return Request(method, f"/feeds/{theirs}{path}", headers={"Idempotency-Key": random.choice(KEYS)})
     ends = random.choice([(asking, other), (other, asking), (other, other)])
     body = {"source": ends[0].body["source"], "target": ends[1].body["target"]}
-    return Asked("PUT", f"/feeds/{random.choice([theirs, 'a-new-one'])}", body)
+    return Request("PUT", f"/feeds/{random.choice([theirs, 'a-new-one'])}", body)
 
 
 # --- the answers --------------------------------------------------------------------------------------------------
 
 
-def leaks(reply: Reply, request: Asked, other: Tenant) -> list[str]:
-    """What of the other tenant's is in an answer and was not in the question."""
+def leaks(reply: Reply, request: Request, other: Tenant) -> list[str]:
+    """Return the other tenant's data in an answer that were not in the question."""
     text = reply.body.decode() + json.dumps(reply.headers)
-    said = request.text
-    found = [job_id for job_id in other.jobs if job_id in text and job_id not in said]
-    found += [etag for etag in other.etags if etag in text]
-    # Every name, key and prefix of its has its word in it: only those that the question itself named may be there.
-    rest = text.replace(request.path.partition("?")[0], "")  # A problem's `instance`.
+    question = request.text
+    leaked = [job_id for job_id in other.jobs if job_id in text and job_id not in question]
+    leaked += [etag for etag in other.etags if etag in text]
+    # All names, keys and prefixes of the other tenant hold its word. Only those that are in the question may be in the
+    # answer.
+    remaining = text.replace(request.path.partition("?")[0], "")  # A problem's `instance` repeats the path.
     for own_word in (
         f"{other.word}-in",
         f"{other.word}-out",
@@ -264,10 +268,10 @@ def leaks(reply: Reply, request: Asked, other: Tenant) -> list[str]:
         f"{other.word}-hook",
         other.schedules[1],
     ):
-        if own_word in said:
-            rest = rest.replace(f"'{own_word}'", "").replace(f'/schedules/{own_word}"', "")
-    found += [other.word] if other.word in rest else []
-    return found + [str(number) for number in _numbers(reply.json) if number in other.numbers]
+        if own_word in question:
+            remaining = remaining.replace(f"'{own_word}'", "").replace(f'/schedules/{own_word}"', "")
+    leaked += [other.word] if other.word in remaining else []
+    return leaked + [str(number) for number in _numbers(reply.json) if number in other.numbers]
 
 
 def _numbers(node: Any) -> Iterator[int]:

@@ -1,4 +1,5 @@
-"""What each function does with a batch, through Chalice's own wrappers: one bad message never costs its neighbours."""
+"""Test what each function does with a batch, through Chalice's own wrappers. One bad message never costs its
+neighbours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,11 +10,11 @@ import pytest
 import app
 from chalicelib.core.errors import Denied, EftError, Permanent, Retry
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import Outcome
+from chalicelib.core.rows import Outcome
 from chalicelib.entry.handlers import AGAIN_MS
 from chalicelib.ports import (
-    Arrival,
     CopyPartition,
+    ObjectEvent,
     PlanRange,
     QueueName,
     Task,
@@ -44,7 +45,7 @@ class Context:
 
 @dataclass
 class Flaky(MemoryLedger):
-    """A table that fails whatever is asked of it about deliveries, or just about `poison`."""
+    """A table that fails for all calls about deliveries, or only for the key `poison`."""
 
     error: Callable[[], EftError] | None = None
     poison: str = ""
@@ -61,12 +62,12 @@ class Flaky(MemoryLedger):
 
 
 def invoke(function: Any, event: dict[str, Any], left_ms: int = 600_000) -> list[str]:
-    """The messages that the function reports as failed."""
+    """Invoke the function and return the messages that it reports as failed."""
     return sqs.failures(function(event, Context(left_ms)))
 
 
 def drop(api: Api, *names: str) -> list[str]:
-    """Objects in the feed's source, and what S3 says about each."""
+    """Put objects into the feed's source, and return S3's message about each."""
     memory = api.store.store
     assert isinstance(memory, MemoryObjectStore)
     for name in names:
@@ -88,8 +89,13 @@ def test_an_object_that_arrives_is_delivered(api: Api) -> None:
 
 
 def test_both_ways_and_twice_is_one_delivery(api: Api) -> None:
-    [told] = drop(api, "a")
-    bodies = [told, sqs.bridge("source-west", "in/a"), told, messages.dumps(Arrival("source-west", "in/a"))]
+    [notification] = drop(api, "a")
+    bodies = [
+        notification,
+        sqs.bridge("source-west", "in/a"),
+        notification,
+        messages.dumps(ObjectEvent("source-west", "in/a")),
+    ]
     assert invoke(app.intake, sqs.event(*bodies)) == []
     assert invoke(app.intake, sqs.event(*bodies)) == []
     assert len([call for call in api.store.calls if call[0] is Operation.COPY]) == 1
@@ -98,9 +104,9 @@ def test_both_ways_and_twice_is_one_delivery(api: Api) -> None:
 def test_events_that_need_no_action(api: Api) -> None:
     removed = sqs.notification(sqs.s3_record("source-west", "in/a", "ObjectRemoved:Delete"))
     elsewhere = sqs.notification(sqs.s3_record("source-west", "other/a"), sqs.s3_record("nobodys", "in/a"))
-    gone = sqs.notification(sqs.s3_record("source-west", "in/never-there"))
+    missing = sqs.notification(sqs.s3_record("source-west", "in/never-there"))
     own = sqs.notification(sqs.s3_record("target-east", "out/a"))
-    assert invoke(app.intake, sqs.event(sqs.TEST_EVENT, removed, elsewhere, gone, own)) == []
+    assert invoke(app.intake, sqs.event(sqs.TEST_EVENT, removed, elsewhere, missing, own)) == []
     assert api.ledger.deliveries == {}
 
 
@@ -126,9 +132,9 @@ def test_a_throttled_object_comes_again_by_itself(api: Api) -> None:
     bodies = drop(api, "a", "slow")
     api.store.rule(Rule(Operation.HEAD, key="in/slow", times=None, error=lambda: Retry("SlowDown")))
     assert invoke(app.intake, sqs.event(*bodies)) == []
-    again = Arrival("source-west", "in/slow", older=("e",), tries=1)
-    assert api.queue.arrivals == [again]
-    assert api.queue.delays == [(again, AGAIN_MS)]
+    second_try = ObjectEvent("source-west", "in/slow", older=("e",), tries=1)
+    assert api.queue.events == [second_try]
+    assert api.queue.delays == [(second_try, AGAIN_MS)]
     assert delivered(api) == {"in/a": DeliveryStatus.COPIED}
 
 
@@ -145,36 +151,37 @@ def flaky_env(api: Api, ledger: MemoryLedger, queue: MemoryQueue | None = None) 
 
 
 def test_without_the_table_the_batch_comes_again_soon(api: Api) -> None:
-    """Left on the queue it would be hidden for the whole visibility timeout, and be given up after five."""
+    """A message that stayed on the queue would be hidden for the whole visibility timeout, and would be given up after
+    five tries."""
     bodies = drop(api, "a", "b")
     ledger = Flaky(error=lambda: Retry("TableUnreachable"))
     with api.over(flaky_env(api, ledger)):
         assert invoke(app.intake, sqs.event(*bodies)) == []
-        again = api.queue.arrivals[:]
-        assert again == [Arrival("source-west", key, older=("e",)) for key in ("in/a", "in/b")]
+        resent = api.queue.events[:]
+        assert resent == [ObjectEvent("source-west", key, older=("e",)) for key in ("in/a", "in/b")]
         assert {delay for _, delay in api.queue.delays} == {AGAIN_MS}
         ledger.error = None
-        assert invoke(app.intake, sqs.ours(*again)) == []
+        assert invoke(app.intake, sqs.ours(*resent)) == []
     assert {d.key for d in ledger.deliveries.values()} == {"in/a", "in/b"}
 
 
 def test_one_poison_object_does_not_hold_up_its_batch(api: Api) -> None:
-    """The table refuses its record for ever. Its message ends in the dead-letter queue, alone."""
+    """The table refuses the object's record for ever. Its message ends in the dead-letter queue, alone."""
     bodies = drop(api, "0", "1", "poison", "3", "4")
     ledger = Flaky(error=lambda: Permanent("ValidationException"), poison="in/poison")
     with api.over(flaky_env(api, ledger)):
         assert invoke(app.intake, sqs.event(*bodies)) == ["m2"]
     assert {d.key for d in ledger.deliveries.values()} == {f"in/{n}" for n in (0, 1, 3, 4)}
-    assert api.queue.arrivals == []
+    assert api.queue.events == []
 
 
 class Closed(MemoryQueue):
-    """Nothing can be sent."""
+    """A queue that takes no message."""
 
     def send(self, tasks: object, delay_ms: int = 0) -> None:
         raise Retry("QueueUnreachable")
 
-    def send_arrivals(self, arrivals: object, delay_ms: int = 0) -> None:
+    def send_object_events(self, events: object, delay_ms: int = 0) -> None:
         raise Retry("QueueUnreachable")
 
     def send_verify_deliveries(self, deliveries: object, delay_ms: int = 0) -> None:
@@ -201,7 +208,7 @@ def test_one_by_one_only_while_there_is_time(api: Api) -> None:
 
 @pytest.fixture
 def job(api: Api) -> str:
-    """A job of two objects, of which nothing is done yet."""
+    """Return a job of two objects, of which nothing is copied yet."""
     drop(api, "a", "b")
     job_id: str = api.submit().json["id"]
     api.queue.tasks.clear()
@@ -211,12 +218,12 @@ def job(api: Api) -> str:
 def test_a_job_goes_through_all_queues(api: Api, job: str) -> None:
     functions = {QueueName.SPLIT: app.split, QueueName.COPY: app.copy, QueueName.VERIFY: app.verify}
     task: Task | None = PlanRange(job, EAST, "r")
-    seen = []
+    queues = []
     while task is not None:
-        seen.append(queue_of(task))
+        queues.append(queue_of(task))
         assert invoke(functions[queue_of(task)], sqs.ours(task)) == []
         task = api.queue.take()
-    assert seen == [QueueName.SPLIT, QueueName.COPY, QueueName.VERIFY]
+    assert queues == [QueueName.SPLIT, QueueName.COPY, QueueName.VERIFY]
     assert api.get(f"/jobs/{job}").json["state"] == "SUCCEEDED"
 
 
@@ -227,47 +234,51 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_one_bad_message_in_a_batch(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
-    good = messages.dumps(task_on(queue, job, EAST, part))
-    nowhere = messages.dumps(task_on(queue, job, "us-west-2", part))
-    arrival_elsewhere = "{}" if queue is QueueName.VERIFY else messages.dumps(Arrival("b", "k"))
+@pytest.mark.parametrize(("function", "queue", "partition_id"), STEPS, ids=["split", "copy", "verify"])
+def test_one_bad_message_in_a_batch(api: Api, job: str, function: Any, queue: QueueName, partition_id: str) -> None:
+    good = messages.dumps(task_on(queue, job, EAST, partition_id))
+    nowhere = messages.dumps(task_on(queue, job, "us-west-2", partition_id))
+    arrival_elsewhere = "{}" if queue is QueueName.VERIFY else messages.dumps(ObjectEvent("b", "k"))
     assert invoke(function, sqs.event(good, "garbage", nowhere, arrival_elsewhere, good)) == ["m1", "m2", "m3"]
     if queue is QueueName.SPLIT:
         assert api.queue.of(QueueName.COPY)
 
 
-@pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_a_task_on_the_wrong_queue(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
-    """Split would take a partition for a range of keys. People must see that a message went astray."""
-    astray = [task_on(other, job, EAST, "r-000001") for other in QueueName if other is not queue]
-    before = len(api.store.calls)
+@pytest.mark.parametrize(("function", "queue", "partition_id"), STEPS, ids=["split", "copy", "verify"])
+def test_a_task_on_the_wrong_queue(api: Api, job: str, function: Any, queue: QueueName, partition_id: str) -> None:
+    """Split would take a partition for a range of keys. An operator must see that a message went astray."""
+    astray = [task_on(wrong_queue, job, EAST, "r-000001") for wrong_queue in QueueName if wrong_queue is not queue]
+    calls_before = len(api.store.calls)
     assert invoke(function, sqs.ours(*astray)) == ["m0", "m1"]
-    assert len(api.store.calls) == before
+    assert len(api.store.calls) == calls_before
     assert "WrongQueue" in api.log.events("message-failed")[0]["error"]
 
 
-@pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_a_task_that_must_wait_is_sent_anew(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
+@pytest.mark.parametrize(("function", "queue", "partition_id"), STEPS, ids=["split", "copy", "verify"])
+def test_a_task_that_must_wait_is_sent_anew(
+    api: Api, job: str, function: Any, queue: QueueName, partition_id: str
+) -> None:
     api.store.rule(Rule(Operation.GET, times=None, error=lambda: Retry("SlowDown")))
-    again = task_on(queue, job, EAST, part)
-    task = replace(again, fresh=True) if isinstance(again, CopyPartition) else again
+    resent = task_on(queue, job, EAST, partition_id)
+    task = replace(resent, fresh=True) if isinstance(resent, CopyPartition) else resent
     assert invoke(function, sqs.ours(task)) == []
-    assert api.queue.tasks == [again]
-    assert api.queue.delays == [(again, AGAIN_MS)]
+    assert api.queue.tasks == [resent]
+    assert api.queue.delays == [(resent, AGAIN_MS)]
 
 
-@pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_a_task_that_can_not_be_sent_anew_stays(api: Api, job: str, function: Any, queue: QueueName, part: str) -> None:
+@pytest.mark.parametrize(("function", "queue", "partition_id"), STEPS, ids=["split", "copy", "verify"])
+def test_a_task_that_can_not_be_sent_anew_stays(
+    api: Api, job: str, function: Any, queue: QueueName, partition_id: str
+) -> None:
     api.store.rule(Rule(Operation.GET, times=None, error=lambda: Retry("SlowDown")))
     with api.over(flaky_env(api, api.ledger, Closed())):
-        assert invoke(function, sqs.ours(task_on(queue, job, EAST, part))) == ["m0"]
+        assert invoke(function, sqs.ours(task_on(queue, job, EAST, partition_id))) == ["m0"]
 
 
-@pytest.mark.parametrize(("function", "queue", "part"), STEPS, ids=["split", "copy", "verify"])
-def test_a_task_for_a_job_that_is_not_there(api: Api, function: Any, queue: QueueName, part: str) -> None:
-    """Written by the other Region a moment ago, or long gone: nothing to do, nothing to fail."""
-    assert invoke(function, sqs.ours(task_on(queue, f"job-{'a' * 26}", EAST, part))) == []
+@pytest.mark.parametrize(("function", "queue", "partition_id"), STEPS, ids=["split", "copy", "verify"])
+def test_a_task_for_a_job_that_is_not_there(api: Api, function: Any, queue: QueueName, partition_id: str) -> None:
+    """The other Region wrote the job a moment ago, or it is long gone: the task has no effect and no error."""
+    assert invoke(function, sqs.ours(task_on(queue, f"job-{'a' * 26}", EAST, partition_id))) == []
 
 
 def test_verify_looks_at_single_deliveries(api: Api) -> None:
@@ -278,8 +289,8 @@ def test_verify_looks_at_single_deliveries(api: Api) -> None:
 
 def test_verify_believes_the_destinations_own_event(api: Api) -> None:
     invoke(app.intake, sqs.event(*drop(api, "a+b")))
-    told = [sqs.bridge("target-east", "out/a+b"), sqs.bridge("target-east", "out/strangers"), sqs.bridge("x", "y")]
-    assert invoke(app.verify, sqs.event(*told)) == []
+    events = [sqs.bridge("target-east", "out/a+b"), sqs.bridge("target-east", "out/strangers"), sqs.bridge("x", "y")]
+    assert invoke(app.verify, sqs.event(*events)) == []
     assert delivered(api) == {"in/a+b": DeliveryStatus.VERIFIED}
 
 
@@ -295,8 +306,8 @@ def test_a_delivery_whose_verification_must_wait_is_sent_anew(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [Arrival("target-east", "out/a"), VerifyDelivery("west-to-east", "in/a", "v")],
-    ids=["arrival", "delivery"],
+    [ObjectEvent("target-east", "out/a"), VerifyDelivery("west-to-east", "in/a", "v")],
+    ids=["object_event", "delivery"],
 )
 @pytest.mark.parametrize("function", [app.split, app.copy], ids=["split", "copy"])
 def test_what_only_verify_understands(api: Api, function: Any, command: messages.Message) -> None:

@@ -1,4 +1,4 @@
-"""The API answers in time, whatever hangs: with what it can reach, or with 503 and what to do."""
+"""The API answers in time, whatever hangs. It answers with the data that it can reach, or with 503 and advice."""
 
 from dataclasses import replace
 
@@ -24,20 +24,21 @@ HANGS = ["S3 of the peer", "S3 of this Region", "S3 everywhere", "the table", "t
 
 @pytest.fixture
 def busy(api: Api) -> tuple[Api, dict[str, str]]:
-    """A tenant who has one of everything; its job's and its feed's targets are in the other Region."""
+    """Return the API with a tenant that has one of everything. The targets of its job and its feed are in the other
+    Region."""
     api.scope = "read write administer operate"
     job = api.submit("job").json["id"]
-    place = {"source": {"endpoint": "source-west", "prefix": "a/"}, "target": {"endpoint": "target-east"}}
-    plan = api.call("POST", "/plans", place).json["id"]
-    made = {
-        "/schedules/nightly": {"cron": "0 5 * * *", "timezone": "UTC", "job": place},
+    location = {"source": {"endpoint": "source-west", "prefix": "a/"}, "target": {"endpoint": "target-east"}}
+    plan = api.call("POST", "/plans", location).json["id"]
+    bodies = {
+        "/schedules/nightly": {"cron": "0 5 * * *", "timezone": "UTC", "job": location},
         "/feeds/mine": {
             "source": {"endpoint": "source-east", "prefix": "f/"},
             "target": {"endpoint": "target-east", "prefix": "f/"},
         },
         "/webhooks/hook": {"url": "https://example.com/hook", "events": ["job.settled"]},
     }
-    for path, body in made.items():
+    for path, body in bodies.items():
         reply = api.call("PUT", path, body)
         assert reply.status in (200, 201), reply.body
     names = {
@@ -51,38 +52,38 @@ def busy(api: Api) -> tuple[Api, dict[str, str]]:
     return api, names
 
 
-def hanging(api: Api, what: str, hang: Hang) -> Env:
-    """The API's Env in which that hangs from now on."""
+def hanging(api: Api, hung: str, hang: Hang) -> Env:
+    """Return the API's Env, in which `what` hangs from now on."""
     regions = {
         "S3 of the peer": [EAST],
         "S3 of this Region": [WEST],
         "S3 everywhere": [EAST, WEST],
         "all": [EAST, WEST],
     }
-    for region in regions.get(what, []):
+    for region in regions.get(hung, []):
         api.store.rule(hang.s3_of(region))
     env = api.env
-    if what in ("the table", "all"):
+    if hung in ("the table", "all"):
         env = without_table(env, hang)
-    if what in ("the queues", "all"):
+    if hung in ("the queues", "all"):
         env = without_messages(env, hang)
     return env
 
 
 def ask(api: Api, contract: Contract, names: dict[str, str]) -> tuple[Reply, int]:
-    """The answer, and how long it took."""
-    begun = api.env.clock.now_ms()
+    """Return the answer, and the time in milliseconds that it took."""
+    began_ms = api.env.clock.now_ms()
     reply = api.call(contract.method, contract.path.format(**names), body_of(contract))
-    return reply, api.env.clock.now_ms() - begun - 1_000  # A client's own second.
+    return reply, api.env.clock.now_ms() - began_ms - 1_000  # The client waits for a second.
 
 
-@pytest.mark.parametrize("what", HANGS)
-def test_every_operation_answers_in_time(busy: tuple[Api, dict[str, str]], what: str) -> None:
+@pytest.mark.parametrize("hung", HANGS)
+def test_every_operation_answers_in_time(busy: tuple[Api, dict[str, str]], hung: str) -> None:
     api, names = busy
     clock = api.env.clock
     assert isinstance(clock, VirtualClock)
     hang = Hang(clock, COSTS_MS, {"count_request": count_budget(POLICY).whole_ms})
-    env = hanging(api, what, hang)
+    env = hanging(api, hung, hang)
     statuses = {}
     for contract in CONTRACTS:
         with api.over(env):
@@ -98,7 +99,7 @@ def test_every_operation_answers_in_time(busy: tuple[Api, dict[str, str]], what:
 
 
 def test_what_can_be_reached_is_answered(busy: tuple[Api, dict[str, str]]) -> None:
-    """Reading does not need the peer's S3: the table knows the job, the registry the feed."""
+    """A read does not need the peer's S3: the table knows the job, and the registry knows the feed."""
     api, names = busy
     clock = api.env.clock
     assert isinstance(clock, VirtualClock)
@@ -118,21 +119,22 @@ def test_what_can_be_reached_is_answered(busy: tuple[Api, dict[str, str]]) -> No
         assert api.get(f"/jobs/{names['job_id']}").json["id"] == names["job_id"]
 
 
-@pytest.mark.parametrize("what", ["S3 of the peer", "S3 of this Region"])
-def test_a_job_that_may_be_there_is_not_denied(busy: tuple[Api, dict[str, str]], what: str) -> None:
-    """The table has not heard of the job yet, and the bucket that may know it doesn't answer."""
+@pytest.mark.parametrize("hung", ["S3 of the peer", "S3 of this Region"])
+def test_a_job_that_may_be_there_is_not_denied(busy: tuple[Api, dict[str, str]], hung: str) -> None:
+    """The table does not know the job yet, and the bucket that may know it doesn't answer."""
     api, _ = busy
     clock = api.env.clock
     assert isinstance(clock, VirtualClock)
-    unknown = f"job-{'a' * 26}"
+    job_id = f"job-{'a' * 26}"
     with api.over(api.env):
-        api.get(f"/jobs/{unknown}").problem(404, "UnknownJob")
-    with api.over(hanging(api, what, Hang(clock, COSTS_MS))):
-        api.get(f"/jobs/{unknown}").problem(503, "TryAgain")
+        api.get(f"/jobs/{job_id}").problem(404, "UnknownJob")
+    with api.over(hanging(api, hung, Hang(clock, COSTS_MS))):
+        api.get(f"/jobs/{job_id}").problem(503, "TryAgain")
 
 
 def test_a_table_that_is_too_slow_for_the_count_is_asked_all_the_same(busy: tuple[Api, dict[str, str]]) -> None:
-    """The count has less time than other calls, and can be done without: its silence is not the table's."""
+    """The count of requests has less time than other calls, and the API can work without it. If only the count gets no
+    answer, the table still counts as answering."""
     api, names = busy
     clock = api.env.clock
     assert isinstance(clock, VirtualClock)
@@ -157,7 +159,7 @@ def test_the_same_request_again_is_the_same_job_when_it_answers_again(busy: tupl
 
 
 def test_slow_answers_end_long_before_api_gateway_gives_up(busy: tuple[Api, dict[str, str]]) -> None:
-    """Every call is answered, just within its budget."""
+    """Every call is answered just within its budget."""
     api, names = busy
     clock = api.env.clock
     assert isinstance(clock, VirtualClock)

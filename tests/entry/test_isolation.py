@@ -1,4 +1,5 @@
-"""One tenant's ids in another's hands: answered as if there were no such thing, to the byte, by the same calls."""
+"""A tenant uses another tenant's ids. The answer is, to the byte, the one for an unknown id, and it costs the same
+calls."""
 
 import json
 import re
@@ -33,13 +34,13 @@ def named(contracts: list[Contract]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("contract", contracts, ids=lambda contract: contract.name)
 
 
-def asked(api: Api, contract: Contract, job_id: str) -> Reply:
+def reply_to(api: Api, contract: Contract, job_id: str) -> Reply:
     return api.call(contract.method, path_of(contract, job_id), body_of(contract, THEIRS))
 
 
 @contextmanager
 def counted(api: Api) -> Iterator[Calls]:
-    """Every call that requests make at the ports while it lasts."""
+    """Record every call that requests make at the ports."""
     calls, env = Calls(), api.env
     tapped = replace(
         env,
@@ -55,12 +56,12 @@ def counted(api: Api) -> Iterator[Calls]:
 
 @pytest.fixture
 def empty(signer: Signer) -> Api:
-    """Another world, in which the other tenant has nothing and never had."""
+    """Return another world, in which the other tenant has nothing and never had."""
     entries = [entry for entry in [*ENDPOINTS, THEIRS_TOO] if entry["tenant"] != "other"]
     feeds = [feed for feed in FEEDS if feed["tenant"] != "other"]
     auth = auth_json(signer)
-    found = settings.read(environ(EFT_AUTH=auth, EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds)))
-    return make_api(found, signer)
+    eft_settings = settings.read(environ(EFT_AUTH=auth, EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds)))
+    return make_api(eft_settings, signer)
 
 
 # --- scopes -------------------------------------------------------------------------------------------------------
@@ -75,7 +76,7 @@ def test_without_its_scope_nothing_is_done(api: Api, contract: Contract) -> None
     for scopes in (every - {contract.scope}, near_misses, set()):
         api.scope = " ".join(sorted(scopes))
         with counted(api) as calls:
-            detail = asked(api, contract, job_id).problem(403, "MissingScope")
+            detail = reply_to(api, contract, job_id).problem(403, "MissingScope")
         assert repr(contract.scope) in detail
         assert calls.labels == ["ledger.count_request"], "refused before anything else is asked or changed"
 
@@ -132,15 +133,15 @@ def _settled(api: Api) -> str:
 
 
 def _not_replicated(api: Api) -> str:
-    """Accepted by the other Region just now: only the control bucket knows it."""
+    """Make a job that the other Region has just accepted: only the control bucket knows it."""
     job_id = _planning(api)
     api.ledger.jobs.clear()
     return job_id
 
 
 def _seen(reply: Reply) -> tuple[int, dict[str, str], bytes]:
-    """All that a client sees, but for the time of day: the two were asked at different ones. It is in the ETag of what
-    is made (as a nonce) and in its `changed_at`."""
+    """Return all that a client sees, but for the time of day, since the two requests came at different times. The time
+    is in the ETag of a new thing (as a nonce) and in its `changed_at`."""
     headers = {name: value for name, value in reply.headers.items() if name not in ("ratelimit-reset", "etag")}
     return reply.status, headers, re.sub(rb'"changed_at": *"[^"]*"', b"", reply.body)
 
@@ -155,39 +156,40 @@ def test_another_tenants_job_is_one_that_never_was(
     api.tenant = "other"
     job_id = make(api)
     api.tenant = "acme"
-    with counted(api) as calls_there:
-        there = asked(api, contract, job_id)
-    with empty.over(empty.env), counted(empty) as calls_nowhere:
-        nowhere = asked(empty, contract, job_id)
-    there.problem(404, "UnknownPlan" if "{plan_id}" in contract.path else "UnknownJob")
-    assert _seen(there) == _seen(nowhere)
-    assert calls_there.labels == calls_nowhere.labels, "nor does the time that it takes tell"
+    with counted(api) as calls_existing:
+        existing = reply_to(api, contract, job_id)
+    with empty.over(empty.env), counted(empty) as calls_missing:
+        missing = reply_to(empty, contract, job_id)
+    existing.problem(404, "UnknownPlan" if "{plan_id}" in contract.path else "UnknownJob")
+    assert _seen(existing) == _seen(missing)
+    assert calls_existing.labels == calls_missing.labels, "nor does the time that it takes tell"
 
 
 @named(OF_A_TENANT)
 def test_what_another_tenant_has_changes_no_answer(api: Api, empty: Api, contract: Contract) -> None:
-    """Its jobs, endpoints and feeds: lists are the same, and its endpoints are unknown in a submission."""
+    """The other tenant's jobs, endpoints and feeds do not change a list, and its endpoints are unknown in a
+    submission."""
     api.tenant = "other"
     job_id = _settled(api)
     api.tenant = "acme"
-    with counted(api) as calls_there:
-        there = asked(api, contract, job_id)
-    with empty.over(empty.env), counted(empty) as calls_nowhere:
-        nowhere = asked(empty, contract, job_id)
-    assert _seen(there) == _seen(nowhere)
-    assert calls_there.labels == calls_nowhere.labels
+    with counted(api) as calls_existing:
+        existing = reply_to(api, contract, job_id)
+    with empty.over(empty.env), counted(empty) as calls_missing:
+        missing = reply_to(empty, contract, job_id)
+    assert _seen(existing) == _seen(missing)
+    assert calls_existing.labels == calls_missing.labels
 
 
 @pytest.mark.parametrize("mine", ["source", "target"])
 def test_one_end_of_a_job_may_not_be_another_tenants(api: Api, empty: Api, mine: str) -> None:
-    places = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
-    other = "target" if mine == "source" else "source"
-    body = {mine: places[mine], other: THEIRS[other]}
-    there = api.call("POST", "/jobs", body)
+    ends = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
+    their_end = "target" if mine == "source" else "source"
+    body = {mine: ends[mine], their_end: THEIRS[their_end]}
+    existing = api.call("POST", "/jobs", body)
     with empty.over(empty.env):
-        nowhere = empty.call("POST", "/jobs", body)
-    there.problem(400, "UnknownEndpoint")
-    assert there.body == nowhere.body
+        missing = empty.call("POST", "/jobs", body)
+    existing.problem(400, "UnknownEndpoint")
+    assert existing.body == missing.body
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/{mine}/objects"])
@@ -198,7 +200,7 @@ def test_another_tenants_cursor_shows_nothing_of_it(api: Api, path: str) -> None
     assert cursor
     api.tenant = "acme"
     mine = api.submit().json["id"]
-    for given in (cursor, f"9999999999999:{theirs[0]}", "r-000001.0"):
-        reply = api.get(f"{path.format(mine=mine)}?cursor={given.replace('#', '%23')}")
+    for tried_cursor in (cursor, f"9999999999999:{theirs[0]}", "r-000001.0"):
+        reply = api.get(f"{path.format(mine=mine)}?cursor={tried_cursor.replace('#', '%23')}")
         assert reply.status in (200, 400)
-        assert not any(job_id in reply.body.decode() for job_id in theirs if job_id not in given)
+        assert not any(job_id in reply.body.decode() for job_id in theirs if job_id not in tried_cursor)

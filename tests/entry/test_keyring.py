@@ -1,4 +1,5 @@
-"""Published keys, from the issuer's answer to the authorizer's: what is asked of whom, and how often."""
+"""Published keys come from the issuer's answer to the authorizer's. The tests show which requests this takes, and how
+often."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ OLD, NEW = Signer.make("ES256", "old"), Signer.make("RS256", "new")
 
 @dataclass
 class World:
-    """An issuer and one Region: its sweep, and one process of its authorizer."""
+    """An issuer and one Region, with its sweep and one process of its authorizer."""
 
     region: str = WEST
     source: MemoryKeySource = field(default_factory=MemoryKeySource)
@@ -39,7 +40,7 @@ class World:
     log: CollectingLog = field(default_factory=CollectingLog)
 
     @property
-    def found(self) -> settings.Settings:
+    def region_settings(self) -> settings.Settings:
         peer = EAST if self.region == WEST else WEST
         return settings.read(environ(EFT_AUTH=AUTH, AWS_REGION=self.region, EFT_PEER_REGION=peer))
 
@@ -50,7 +51,7 @@ class World:
             self.store,
             clock=self.clock,
             log=self.log,
-            issuers=self.found.issuers,
+            issuers=self.region_settings.issuers,
             key_source=self.source,
         )
 
@@ -63,21 +64,21 @@ class World:
             self.clock.sleep_ms(MINUTE_MS)
 
     def reads(self) -> list[tuple[Operation, str, str]]:
-        """What was asked for since the last time that this was asked."""
-        made = list(self.store.calls)
+        """Return the calls to the store since the last call of this method."""
+        calls = list(self.store.calls)
         self.store.calls.clear()
-        return made
+        return calls
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """The old key is published and known."""
-    made = World()
-    made.publish(OLD)
-    made.sweep()
-    made.reads()
-    with using(composition(made.found, made.env)):
-        yield made
+    """Yield a world in which the old key is published and known."""
+    world = World()
+    world.publish(OLD)
+    world.sweep()
+    world.reads()
+    with using(composition(world.region_settings, world.env)):
+        yield world
 
 
 READ = (Operation.GET, CONTROL[WEST].name, record_key(ISSUER))
@@ -88,26 +89,26 @@ def test_a_published_key_is_accepted(world: World) -> None:
 
 
 def test_the_hot_path_asks_its_own_bucket_once_a_minute_and_nobody_else(world: World) -> None:
-    asked = list(world.source.asked)
+    fetches = list(world.source.asked)
     for _ in range(600):
         assert ask(OLD.token())
         world.clock.sleep_ms(200)
     assert world.reads() == [READ, READ], "two minutes"
-    assert world.source.asked == asked, "never the issuer"
+    assert world.source.asked == fetches, "never the issuer"
 
 
 def test_what_is_remembered_is_parsed_once(world: World) -> None:
     assert ask(OLD.token())
-    keyring = composition(world.found, world.env).keyring
+    keyring = composition(world.region_settings, world.env).keyring
     issuer = keyring.issuer(ISSUER)
     assert issuer is not None
-    first = keyring.key(issuer, "old")
+    parsed = keyring.key(issuer, "old")
     world.clock.sleep_ms(2 * MINUTE_MS)
-    assert keyring.key(issuer, "old") is first is not None
+    assert keyring.key(issuer, "old") is parsed is not None
 
 
 def test_tokens_with_unknown_keys_are_no_stampede(world: World) -> None:
-    """A thousand of them in a minute, each with another name: six reads."""
+    """A thousand tokens come in a minute, each with another kid. They cost six reads."""
     forger = Signer.make("ES256")
     for number in range(1000):
         assert ask(forger.token(kid=f"x-{number}")) is None
@@ -147,7 +148,7 @@ def test_an_old_key_counts_for_its_grace_and_no_longer(world: World) -> None:
     world.sweep(5)
     left_ms = world.clock.now_ms() - MINUTE_MS
     grace_ms = world.env.policy.keys_grace_ms
-    world.source.answers.clear()  # And from now on the issuer is down.
+    world.source.answers.clear()  # From now on the issuer is down.
     world.clock.sleep_ms(left_ms + grace_ms - 1 - world.clock.now_ms())
     assert ask(OLD.token())
     world.clock.sleep_ms(1)
@@ -156,11 +157,11 @@ def test_an_old_key_counts_for_its_grace_and_no_longer(world: World) -> None:
 
 
 def test_a_key_that_was_replaced_under_its_name_is_refused_at_once(world: World) -> None:
-    again = Signer.make("ES256", "old")
-    assert ask(again.token()) is None
-    world.publish(again)
+    replacement = Signer.make("ES256", "old")
+    assert ask(replacement.token()) is None
+    world.publish(replacement)
     world.sweep(5)
-    assert ask(again.token())
+    assert ask(replacement.token())
     assert ask(OLD.token()) is None
 
 
@@ -170,8 +171,8 @@ def test_the_issuer_is_down_for_days(world: World) -> None:
         world.clock.sleep_ms(DAY_MS)
         world.sweep()
         assert ask(OLD.token())
-    # Also a process that has just started.
-    with using(composition(world.found, world.env)):
+    # A process that has just started accepts it too.
+    with using(composition(world.region_settings, world.env)):
         assert ask(OLD.token())
 
 
@@ -180,14 +181,14 @@ def test_the_other_region_is_dead(world: World) -> None:
     world.clock.sleep_ms(DAY_MS)
     world.sweep()
     world.reads()
-    with using(composition(world.found, world.env)):
+    with using(composition(world.region_settings, world.env)):
         assert ask(OLD.token())
     assert world.reads() == [READ]
 
 
 def test_both_regions_accept_the_same_tokens(world: World) -> None:
     east = World(EAST, world.source, world.clock, world.store, world.log)
-    with using(composition(east.found, east.env)):
+    with using(composition(east.region_settings, east.env)):
         assert ask(OLD.token()) is None, "its sweep has not run yet"
         east.sweep()
         assert ask(OLD.token()) == {"tenant": "acme", "scopes": "read write"}
@@ -206,9 +207,10 @@ def test_a_bucket_that_does_not_answer_takes_no_key_away(world: World) -> None:
 
 
 def test_a_good_token_is_not_refused_because_the_keys_can_not_be_read(world: World) -> None:
-    """A new process, and its Region's storage hangs: API Gateway makes a 503 of the error, and a 403 of a refusal."""
+    """A new process finds that its Region's storage hangs. API Gateway makes a 503 of the error, and would make a 403
+    of a refusal."""
     rule = world.store.rule(Rule(Operation.GET, times=None, error=lambda: NoAnswer("ReadTimeoutError", "no answer")))
-    with using(composition(world.found, world.env)):
+    with using(composition(world.region_settings, world.env)):
         with pytest.raises(NoAnswer):
             ask(OLD.token())
         world.store.rules.remove(rule)
@@ -235,10 +237,10 @@ def test_a_damaged_record_takes_no_key_away(world: World) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"record":"keys"}'])
 def test_nor_because_their_record_is_damaged(world: World, body: bytes) -> None:
-    """A new process reads a damaged record. The sweep replaces it, and until then nobody is told that the token is bad:
-    API Gateway would remember that."""
+    """A new process reads a damaged record. The sweep replaces it. Until then no answer says that the token is bad,
+    since API Gateway would remember that."""
     world.store.store.overwrite(CONTROL[WEST], record_key(ISSUER), body)
-    with using(composition(world.found, world.env)):
+    with using(composition(world.region_settings, world.env)):
         with pytest.raises(Retry, match="can't be read"):
             ask(OLD.token())
         world.clock.sleep_ms(5 * MINUTE_MS)
@@ -248,7 +250,7 @@ def test_nor_because_their_record_is_damaged(world: World, body: bytes) -> None:
 
 def test_nor_because_the_bucket_is_away(world: World) -> None:
     world.store.rule(Rule(Operation.GET, error=lambda: NoSuchBucket("NoSuchBucket", "no bucket")))
-    with using(composition(world.found, world.env)):
+    with using(composition(world.region_settings, world.env)):
         with pytest.raises(Retry):
             ask(OLD.token())
         world.clock.sleep_ms(MINUTE_MS)
@@ -256,9 +258,9 @@ def test_nor_because_the_bucket_is_away(world: World) -> None:
 
 
 def test_nothing_is_kept_yet(world: World) -> None:
-    """S3 says 403 of a missing key to whom may not list the bucket, and the authorizer may not."""
+    """S3 answers 403 for a missing key to a caller that may not list the bucket, and the authorizer may not."""
     world.store.store.delete(CONTROL[WEST], record_key(ISSUER))
-    with using(composition(world.found, world.env)):
+    with using(composition(world.region_settings, world.env)):
         assert ask(OLD.token()) is None
         world.store.rule(Rule(Operation.GET, error=lambda: Denied("AccessDenied", "no")))
         world.clock.sleep_ms(MINUTE_MS)

@@ -1,4 +1,5 @@
-"""How often a tenant may ask a Region: told beforehand, refused in words, and never by accident."""
+"""A tenant may send a limited number of requests to a Region. The limit is told beforehand and refused in words, and no
+request exceeds it by accident."""
 
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ MINUTE_MS = 60_000
 
 @pytest.fixture
 def strict(api: Api) -> Api:
-    """Its clock stands at the beginning of a minute; each request takes a second."""
+    """Return an API whose clock stands at the beginning of a minute. Each request takes a second."""
     api.env = replace(api.env, policy=Policy(requests_per_minute_per_tenant=LIMIT))
     _wait_ms(api, -api.env.clock.now_ms() % MINUTE_MS)
     return api
@@ -45,8 +46,8 @@ def test_one_more_has_to_wait_for_the_next_minute(strict: Api) -> None:
         assert "more than 3 requests to us-gov-west-1 in this minute: ask again in 57 s" in detail
         assert (refused.headers["retry-after"], _told(refused)) == ("57", (3, 0, 57))
         _wait_ms(strict, 55_000)
-        last = strict.submit("key")
-        assert (last.status, last.headers["retry-after"]) == (429, "1")
+        reply = strict.submit("key")
+        assert (reply.status, reply.headers["retry-after"]) == (429, "1")
         assert strict.submit("key").status == 201
 
 

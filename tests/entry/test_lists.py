@@ -1,4 +1,4 @@
-"""Looking: jobs, objects, endpoints, feeds, health."""
+"""Test the reads of jobs, objects, endpoints, feeds and health."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,7 +34,7 @@ GARBAGE = [
 
 
 def pages(api: Api, path: str, name: str, limit: int) -> Iterator[list[dict[str, Any]]]:
-    """Every page, following the cursors."""
+    """Yield every page, following the cursors."""
     cursor = None
     while True:
         mark = "&" if "?" in path else "?"
@@ -54,28 +54,28 @@ def test_no_jobs_yet(api: Api) -> None:
 
 
 def test_jobs_are_listed_newest_first(api: Api) -> None:
-    made = [api.submit().json["id"] for _ in range(5)]
+    job_ids = [api.submit().json["id"] for _ in range(5)]
     reply = api.get("/jobs").json
-    assert [job["id"] for job in reply["jobs"]] == made[::-1]
+    assert [job["id"] for job in reply["jobs"]] == job_ids[::-1]
     assert reply["next_cursor"] is None
-    first = reply["jobs"][0]
-    assert (first["state"], first["settled_at"], first["mode"]) == ("PLANNING", None, "if-changed")
+    newest = reply["jobs"][0]
+    assert (newest["state"], newest["settled_at"], newest["mode"]) == ("PLANNING", None, "if-changed")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 6])
 def test_jobs_come_in_pages(api: Api, limit: int) -> None:
-    made = [api.submit().json["id"] for _ in range(5)]
-    found = list(pages(api, "/jobs", "jobs", limit))
-    assert [job["id"] for page in found for job in page] == made[::-1]
-    assert all(len(page) <= limit for page in found)
+    job_ids = [api.submit().json["id"] for _ in range(5)]
+    all_pages = list(pages(api, "/jobs", "jobs", limit))
+    assert [job["id"] for page in all_pages for job in page] == job_ids[::-1]
+    assert all(len(page) <= limit for page in all_pages)
 
 
 def test_a_job_made_meanwhile_does_not_disturb_the_paging(api: Api) -> None:
-    made = [api.submit().json["id"] for _ in range(4)]
+    job_ids = [api.submit().json["id"] for _ in range(4)]
     walk = pages(api, "/jobs", "jobs", 2)
-    first = next(walk)
+    first_page = next(walk)
     api.submit()
-    assert [job["id"] for page in [first, *walk] for job in page] == made[::-1]
+    assert [job["id"] for page in [first_page, *walk] for job in page] == job_ids[::-1]
 
 
 def test_another_tenants_jobs_are_not_listed(api: Api) -> None:
@@ -138,7 +138,7 @@ def test_another_tenants_job_does_not_exist(api: Api, of_job: str) -> None:
 
 
 def test_a_job_that_the_other_region_has_just_accepted(api: Api) -> None:
-    """Its item is not replicated yet; its record is in the control bucket."""
+    """The job's item is not replicated yet. Its record is in the control bucket."""
     job_id = api.submit().json["id"]
     api.ledger.jobs.clear()
     assert api.get(f"/jobs/{job_id}").json["state"] == "PLANNING"
@@ -149,7 +149,8 @@ def test_a_job_that_the_other_region_has_just_accepted(api: Api) -> None:
 
 @pytest.fixture
 def settled(api: Api) -> Iterator[str]:
-    """A job of ten objects in partitions of three, of which one could not be read; carried out to its end."""
+    """Yield a job of ten objects in partitions of three. It is carried out to its end, and one object could not be
+    read."""
     memory = api.store.store
     assert isinstance(memory, MemoryObjectStore)
     for n in range(10):
@@ -170,15 +171,15 @@ def test_a_settled_job(api: Api, settled: str) -> None:
     assert (job["progress"]["objects_planned"], job["progress"]["objects_done"]) == (10, 10)
     assert job["settled_at"]
     assert len(job["receipt_chain_sha256"]) == 64
-    [listed] = api.get("/jobs").json["jobs"]
-    assert (listed["state"], listed["settled_at"]) == ("PARTIAL", job["settled_at"])
+    [entry] = api.get("/jobs").json["jobs"]
+    assert (entry["state"], entry["settled_at"]) == ("PARTIAL", job["settled_at"])
 
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 10, 1000])
 def test_objects_come_in_pages(api: Api, settled: str, limit: int) -> None:
-    found = list(pages(api, f"/jobs/{settled}/objects", "objects", limit))
-    assert [row["key"] for page in found for row in page] == [f"in/{n}.csv" for n in range(10)]
-    assert all(0 < len(page) <= limit for page in found)
+    all_pages = list(pages(api, f"/jobs/{settled}/objects", "objects", limit))
+    assert [row["key"] for page in all_pages for row in page] == [f"in/{n}.csv" for n in range(10)]
+    assert all(0 < len(page) <= limit for page in all_pages)
 
 
 def test_what_is_said_of_an_object(api: Api, settled: str) -> None:
@@ -218,9 +219,9 @@ def test_no_objects_before_anything_is_planned(api: Api) -> None:
 
 
 def test_endpoints_are_the_tenants_own(api: Api) -> None:
-    found = api.get("/endpoints").json["endpoints"]
-    assert [endpoint["id"] for endpoint in found] == ["source-east", "source-west", "target-east", "target-west"]
-    assert found[2] == {
+    endpoints = api.get("/endpoints").json["endpoints"]
+    assert [endpoint["id"] for endpoint in endpoints] == ["source-east", "source-west", "target-east", "target-west"]
+    assert endpoints[2] == {
         "id": "target-east",
         "bucket": TARGET["us-gov-east-1"].name,
         "region": "us-gov-east-1",

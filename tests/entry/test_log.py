@@ -1,4 +1,4 @@
-"""The log: one line of JSON each, whatever is in it."""
+"""Each line of the log is one JSON object, whatever it holds."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -32,9 +32,9 @@ def test_trace_adds_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
         raise ValueError("why")
     except ValueError:
         log("failed", trace=True)
-    shown = json.loads(capsys.readouterr().err)
-    assert "ValueError: why" in shown["traceback"]
-    assert "trace" not in shown
+    line = json.loads(capsys.readouterr().err)
+    assert "ValueError: why" in line["traceback"]
+    assert "trace" not in line
 
 
 def test_lines_of_many_threads_do_not_mix(capsys: pytest.CaptureFixture[str]) -> None:

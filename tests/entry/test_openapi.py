@@ -1,4 +1,4 @@
-"""GET /openapi.json: what it says is what is routed, asked for, limited and answered."""
+"""GET /openapi.json agrees with the routes, the requests, the limits and the answers."""
 
 import json
 import subprocess
@@ -29,14 +29,14 @@ BY_NAME = {contract.name: contract for contract in CONTRACTS}
 
 @cache
 def document() -> dict[str, Any]:
-    """As a client gets it: JSON that has been written and read."""
-    found: dict[str, Any] = json.loads(json.dumps(openapi.document("/")))
-    return found
+    """Return the document as a client gets it: JSON that has been written and read."""
+    parsed: dict[str, Any] = json.loads(json.dumps(openapi.document("/")))
+    return parsed
 
 
 def operation(contract: Contract) -> dict[str, Any]:
-    found: dict[str, Any] = document()["paths"][contract.path][contract.method.lower()]
-    return found
+    described: dict[str, Any] = document()["paths"][contract.path][contract.method.lower()]
+    return described
 
 
 def ask(api: Api, contract: Contract) -> Reply:
@@ -61,7 +61,7 @@ def test_anybody_gets_it(api: Api) -> None:
 
 @pytest.mark.usefixtures("api")
 def test_it_names_the_server_as_the_client_does() -> None:
-    """Reached by the Region's own name, the API has its stage in the path."""
+    """A client that uses the Region's own name has the stage in its path."""
     reply = gateway_answer(event("GET", "/openapi.json", None))
     assert [server["url"] for server in reply.json["servers"]] == ["/api"]
     assert [server["url"] for server in document()["servers"]] == ["/"]
@@ -73,8 +73,8 @@ def test_a_cold_start_does_not_pay_for_it() -> None:
         "from chalicelib.entry.rest import openapi, responses\n"
         "print(openapi._made.cache_info().currsize, responses.Job.__pydantic_complete__)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["0", "False"]
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["0", "False"]
 
 
 # --- against the routes -------------------------------------------------------------------------------------------
@@ -118,8 +118,8 @@ def test_names_are_unique_and_tags_described() -> None:
 
 def test_every_problem_is_described_somewhere() -> None:
     described = {problem_type.code for contract in CONTRACTS for problem_type in contract.all_problems}
-    # No operation answers so. NoSuchOperation is about paths that are not there. Refused is the framework's or API
-    # Gateway's answer to what no client of this description sends.
+    # No operation has these answers. NoSuchOperation is about unknown paths. Refused is the answer of the framework or
+    # API Gateway to requests that no client of this description sends.
     assert set(ErrorCode) - described == {ErrorCode.NO_SUCH_OPERATION, ErrorCode.REFUSED}
     assert PROBLEM_TYPES[ErrorCode.NO_SUCH_OPERATION].uri in document()["info"]["description"]
 
@@ -128,14 +128,14 @@ def test_every_problem_is_described_somewhere() -> None:
 
 
 def contents() -> list[tuple[str, dict[str, Any]]]:
-    found = []
+    named_contents = []
     for contract in CONTRACTS:
         described = operation(contract)
         if "requestBody" in described:
-            found.append((f"{contract.name} body", described["requestBody"]["content"]))
+            named_contents.append((f"{contract.name} body", described["requestBody"]["content"]))
         answers = {status: answer for status, answer in described["responses"].items() if status != "204"}
-        found += [(f"{contract.name} {status}", answer["content"]) for status, answer in answers.items()]
-    return found
+        named_contents += [(f"{contract.name} {status}", answer["content"]) for status, answer in answers.items()]
+    return named_contents
 
 
 @pytest.mark.parametrize(("name", "content"), contents(), ids=lambda value: value if isinstance(value, str) else "")
@@ -150,14 +150,14 @@ def test_examples_are_as_described(name: str, content: dict[str, Any]) -> None:
 
 
 def errors(schema: dict[str, Any], value: object) -> list[str]:
-    whole = {**schema, "components": document()["components"]}
-    return [error.message for error in OAS31Validator(whole).iter_errors(value)]
+    full_schema = {**schema, "components": document()["components"]}
+    return [error.message for error in OAS31Validator(full_schema).iter_errors(value)]
 
 
 def test_models_and_fields_have_texts() -> None:
     schemas = document()["components"]["schemas"]
     assert schemas["Lease"]["properties"]["epoch"]["description"].startswith("The fencing token")
-    assert schemas["PlaceRequest"]["properties"]["endpoint"]["description"] == "One of `GET /endpoints`."
+    assert schemas["LocationRequest"]["properties"]["endpoint"]["description"] == "One of `GET /endpoints`."
     assert [name for name, schema in schemas.items() if "description" not in schema] == []
 
 
@@ -193,10 +193,16 @@ def test_labels(api: Api) -> None:
     labels = document()["components"]["schemas"]["JobRequest"]["properties"]["labels"]
     most, longest = labels["maxProperties"], labels["additionalProperties"]["maxLength"]
     assert longest == labels["propertyNames"]["maxLength"]
-    right = {f"{n}".ljust(longest, "x"): "x" * longest for n in range(most)}
-    wrong = [{**right, "one-more": "x"}, {"x" * (longest + 1): "x"}, {"x": "x" * (longest + 1)}, {"": "x"}, {"x": ""}]
-    assert api.submit(labels=right).status == 201
-    assert [api.submit(labels=labels).status for labels in wrong] == [400] * len(wrong)
+    largest = {f"{n}".ljust(longest, "x"): "x" * longest for n in range(most)}
+    refused = [
+        {**largest, "one-more": "x"},
+        {"x" * (longest + 1): "x"},
+        {"x": "x" * (longest + 1)},
+        {"": "x"},
+        {"x": ""},
+    ]
+    assert api.submit(labels=largest).status == 201
+    assert [api.submit(labels=labels).status for labels in refused] == [400] * len(refused)
 
 
 # --- when AWS is in trouble ---------------------------------------------------------------------------------------
@@ -209,15 +215,15 @@ def test_trouble_is_answered_as_described(api: Api, error: Exception) -> None:
 
     api.scope = "read write operate"
     api.store.rule(Rule(times=None, error=trouble))
-    seen = set()
+    statuses = set()
     for contract in CONTRACTS:
         reply = ask(api, contract)
         described = operation(contract)["responses"][str(reply.status)]
-        if reply.status == 204:  # It asks nobody who is in trouble.
+        if reply.status == 204:  # This operation calls no dependency that is in trouble.
             continue
         [(media_type, content)] = described["content"].items()
         assert reply.headers["content-type"] == media_type
         assert errors(content["schema"], reply.json) == []
         assert {name.lower() for name in described.get("headers", {})} <= reply.headers.keys()
-        seen.add(reply.status)
-    assert max(seen) >= 500
+        statuses.add(reply.status)
+    assert max(statuses) >= 500

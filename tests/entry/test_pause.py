@@ -2,7 +2,8 @@
 
 import pytest
 
-from chalicelib.core.model import JobState, Outcome, Terminal
+from chalicelib.core.jobs import JobState, Terminal
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import PlanRange
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, WEST
@@ -37,7 +38,7 @@ def test_repeating_changes_nothing(api: Api) -> None:
         replies = [api.call("POST", f"/jobs/{job_id}/{ask}") for _ in range(3)]
         assert {reply.status for reply in replies} == {202}
         assert replies[0].json == replies[1].json == replies[2].json
-        assert records.intents().highest == highest
+        assert records.desired_state().highest == highest
 
 
 @pytest.mark.parametrize("ask", ASKS)
@@ -77,11 +78,11 @@ def test_another_tenants_job_does_not_exist(api: Api, ask: str) -> None:
     job_id = api.submit().json["id"]
     api.tenant = "other"
     api.call("POST", f"/jobs/{job_id}/{ask}").problem(404, "UnknownJob")
-    assert ControlRecords(api.env, EAST).job(job_id).intents().highest == 0
+    assert ControlRecords(api.env, EAST).job(job_id).desired_state().highest == 0
 
 
 def test_the_control_bucket_does_not_answer(api: Api) -> None:
-    """Nothing is promised that nobody could see."""
+    """The API promises no pause that is not recorded."""
     job_id = api.submit().json["id"]
     dead = api.store.rule(Rule(Operation.PUT, times=None))
     assert "try again" in api.call("POST", f"/jobs/{job_id}/pause").problem(503, "TryAgain")

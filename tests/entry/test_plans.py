@@ -1,24 +1,24 @@
-"""POST /plans and what follows it, over HTTP."""
+"""Test POST /plans and the operations that follow it, over HTTP."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api, Reply
 from tests.tasks import carry_out
 
 FAR_MS = 2_000_000_000_000
-PLACES: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
+ENDS: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
 NEVER = "job-" + "a" * 26
 
 
-def submit(api: Api, key: str | None = None, **more: Any) -> Reply:
+def submit(api: Api, key: str | None = None, **changes: Any) -> Reply:
     headers = {} if key is None else {"Idempotency-Key": key}
-    return api.call("POST", "/plans", {**PLACES, **more}, headers=headers)
+    return api.call("POST", "/plans", {**ENDS, **changes}, headers=headers)
 
 
 def work(api: Api) -> None:
@@ -27,13 +27,13 @@ def work(api: Api) -> None:
 
 
 def memory(api: Api) -> MemoryObjectStore:
-    found = api.store.store
-    assert isinstance(found, MemoryObjectStore)
-    return found
+    store = api.store.store
+    assert isinstance(store, MemoryObjectStore)
+    return store
 
 
-def put(api: Api, bucket: Bucket, key: str, body: bytes, **more: Any) -> None:
-    memory(api).put(bucket, key, body, **more)
+def put(api: Api, bucket: Bucket, key: str, body: bytes, **options: Any) -> None:
+    memory(api).put(bucket, key, body, **options)
 
 
 @pytest.fixture
@@ -47,15 +47,15 @@ def filled(api: Api) -> Api:
 
 def test_from_the_plan_to_the_job(filled: Api) -> None:
     api = filled
-    made = submit(api, "k")
-    assert (made.status, made.json["state"], made.json["totals"]) == (201, "PLANNING", None)
-    plan_id = made.json["id"]
-    assert made.headers["location"].endswith(f"/plans/{plan_id}")
+    created = submit(api, "k")
+    assert (created.status, created.json["state"], created.json["totals"]) == (201, "PLANNING", None)
+    plan_id = created.json["id"]
+    assert created.headers["location"].endswith(f"/plans/{plan_id}")
     assert api.call("POST", f"/plans/{plan_id}/approve").problem(409, "PlanNotMade").endswith("shows PLANNED")
     work(api)
-    found = api.get(f"/plans/{plan_id}").json
-    assert found["state"] == "PLANNED"
-    assert found["totals"] == {
+    plan = api.get(f"/plans/{plan_id}").json
+    assert plan["state"] == "PLANNED"
+    assert plan["totals"] == {
         "objects": 3,
         "bytes": 1009,
         "objects_to_copy": 1,
@@ -67,9 +67,9 @@ def test_from_the_plan_to_the_job(filled: Api) -> None:
         "partitions": 1,
         "error": "",
     }
-    assert found["requests"]["copying"]["CopyObject"] == 1
-    assert found["planned_at"] < found["expires_at"]
-    assert found["duration"]["seconds"] > 0
+    assert plan["requests"]["copying"]["CopyObject"] == 1
+    assert plan["planned_at"] < plan["expires_at"]
+    assert plan["duration"]["seconds"] > 0
     assert api.get(f"/jobs/{plan_id}").json["state"] == "PLANNED"
     assert api.get("/jobs").json["jobs"] == []
     approved = api.call("POST", f"/plans/{plan_id}/approve")
@@ -79,12 +79,12 @@ def test_from_the_plan_to_the_job(filled: Api) -> None:
     assert api.get(f"/jobs/{plan_id}").json["outcomes"] == {"ARCHIVED": 1, "COPIED": 1, "UNCHANGED": 1}
     assert [job["id"] for job in api.get("/jobs").json["jobs"]] == [plan_id]
     assert api.get(f"/plans/{plan_id}").json == {
-        **found,
+        **plan,
         "state": "APPROVED",
         "approved_at": api.get(f"/plans/{plan_id}").json["approved_at"],
     }
-    again = api.call("POST", f"/plans/{plan_id}/approve")
-    assert (again.status, again.json["state"]) == (202, "PARTIAL")
+    repeated = api.call("POST", f"/plans/{plan_id}/approve")
+    assert (repeated.status, repeated.json["state"]) == (202, "PARTIAL")
     assert submit(api, "k").status == 200
 
 
@@ -94,10 +94,10 @@ def test_objects_and_what_is_going_to_happen_with_them(filled: Api) -> None:
     assert api.get(f"/plans/{plan_id}/objects").json == {"objects": [], "next_cursor": None}
     work(api)
     page = api.get(f"/plans/{plan_id}/objects?limit=2").json
-    rest = api.get(f"/plans/{plan_id}/objects?limit=2&cursor={page['next_cursor']}").json
-    rows = page["objects"] + rest["objects"]
-    shown = [(row["key"], row["action"], row["outcome"]) for row in rows]
-    assert shown == [
+    last_page = api.get(f"/plans/{plan_id}/objects?limit=2&cursor={page['next_cursor']}").json
+    rows = page["objects"] + last_page["objects"]
+    planned = [(row["key"], row["action"], row["outcome"]) for row in rows]
+    assert planned == [
         ("in/archived", "NONE", "ARCHIVED"),
         ("in/new", "COPY", "COPIED"),
         ("in/same", "NONE", "UNCHANGED"),
@@ -160,10 +160,10 @@ def test_a_key_of_a_job_is_not_one_for_a_plan(api: Api) -> None:
 
 
 def test_how_closely_to_look(filled: Api) -> None:
-    made = submit(filled, check="every-object").json
-    assert made["check"] == "every-object"
+    plan = submit(filled, check="every-object").json
+    assert plan["check"] == "every-object"
     assert "check" in submit(filled, check="hardly").problem(400, "InvalidRequest")
-    filled.call("POST", "/jobs", {**PLACES, "check": "listing"}).problem(400, "InvalidRequest")
+    filled.call("POST", "/jobs", {**ENDS, "check": "listing"}).problem(400, "InvalidRequest")
 
 
 def test_own_prices(filled: Api) -> None:

@@ -17,9 +17,9 @@ from tests import apigateway
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLASSES = {
-    name: found for name, found in vars(errors).items() if isinstance(found, type) and issubclass(found, EftError)
+    name: member for name, member in vars(errors).items() if isinstance(member, type) and issubclass(member, EftError)
 }
-REQUEST_ERRORS = {found for found in CLASSES.values() if issubclass(found, RequestError)} - {RequestError}
+REQUEST_ERRORS = {member for member in CLASSES.values() if issubclass(member, RequestError)} - {RequestError}
 SOURCES = [path for folder in ("chalicelib", "simulation", "local") for path in (REPOSITORY / folder).rglob("*.py")]
 REQUEST_ID = "request-1"
 
@@ -76,8 +76,8 @@ def members(value: object) -> Iterator[ErrorCode]:
     elif isinstance(value, dict):
         yield from members(tuple(value.values()))
     elif isinstance(value, tuple | list):
-        for each in value:
-            yield from members(each)
+        for item in value:
+            yield from members(item)
 
 
 @cache
@@ -92,28 +92,28 @@ def raised() -> tuple[tuple[str, type[EftError], set[ErrorCode]], ...]:
 
 
 def test_every_error_is_raised_with_a_code_of_its_class() -> None:
-    for where, found, codes in raised():
-        if found in REQUEST_ERRORS:
-            assert codes, f"{where}: {found.__name__} takes a member of ErrorCode"
-            assert {PROBLEM_TYPES[code].error for code in codes} == {found}, f"{where}: {codes} in {found.__name__}"
+    for where, error, codes in raised():
+        if error in REQUEST_ERRORS:
+            assert codes, f"{where}: {error.__name__} takes a member of ErrorCode"
+            assert {PROBLEM_TYPES[code].error for code in codes} == {error}, f"{where}: {codes} in {error.__name__}"
         else:
-            assert not codes, f"{where}: {found.__name__} answers no request, so its code is plain text"
+            assert not codes, f"{where}: {error.__name__} answers no request, so its code is plain text"
 
 
 def test_the_api_answers_by_itself_with_codes_that_no_error_has() -> None:
-    answered = {
+    codes_by_place = {
         f"{path.name}:{call.lineno}": codes_of(path, call, function)
         for path in (REPOSITORY / "chalicelib").rglob("*.py")
         for name, call, function in calls(path)
         if name == "Problem.of" and ast.unparse(call.args[0]) != "error.code"
     }
-    assert len(answered) > 10
-    for where, codes in answered.items():
+    assert len(codes_by_place) > 10
+    for where, codes in codes_by_place.items():
         assert {PROBLEM_TYPES[code].error for code in codes} == {None}, f"{where}: {codes}"
 
 
 def test_every_code_of_an_error_is_raised_somewhere() -> None:
-    used = {code for _, found, codes in raised() if found in REQUEST_ERRORS for code in codes}
+    used = {code for _, error, codes in raised() if error in REQUEST_ERRORS for code in codes}
     assert used == {row.code for row in TABLE if row.error}
 
 
@@ -122,8 +122,8 @@ def test_every_other_code_is_answered_by_the_api_or_api_gateway() -> None:
     modules = [path for path in entry.glob("*.py") if not path.name.startswith(("contract", "examples"))]
     texts = [re.sub(r"ProblemType\(\s*ErrorCode\.\w+", "", path.read_text()) for path in modules]
     ours = {ErrorCode[name] for text in texts for name in re.findall(r"\bErrorCode\.([A-Z_]+)", text)}
-    told = [json.loads(apigateway.answer(response)[2])["type"] for response in apigateway.responses().values()]
-    theirs = {ErrorCode(uri.removeprefix(TYPE)) for uri in told}
+    uris = [json.loads(apigateway.answer(response)[2])["type"] for response in apigateway.responses().values()]
+    theirs = {ErrorCode(uri.removeprefix(TYPE)) for uri in uris}
     assert {row.code for row in TABLE if row.error is None} <= ours | theirs
 
 
@@ -138,11 +138,11 @@ def test_an_error_about_the_request_is_shown_with_its_message_and_the_advice(row
     assert problem.detail == (f"the message: {row.advice}" if row.advice else "the message")
 
 
-@pytest.mark.parametrize("found", [found for found in CLASSES.values() if not issubclass(found, RequestError)])
+@pytest.mark.parametrize("error", [error for error in CLASSES.values() if not issubclass(error, RequestError)])
 @pytest.mark.parametrize("code", ["AccessDenied", "InvalidCursor", "UnknownJob", "code of tomorrow"])
-def test_any_other_error_shows_nothing_of_itself(found: type[EftError], code: str) -> None:
-    """Even if AWS has a code that is spelt like one of ours."""
-    problem = problem_of(found(code, "secret"), REQUEST_ID)
+def test_any_other_error_shows_nothing_of_itself(error: type[EftError], code: str) -> None:
+    """This holds even if AWS has a code that is spelt like one of ours."""
+    problem = problem_of(error(code, "secret"), REQUEST_ID)
     assert problem.type.status >= 500
     assert code not in problem.type.uri
     assert "secret" not in problem.detail

@@ -1,4 +1,4 @@
-"""What the API refuses, and that it says why and what to do: every error is a problem (RFC 9457)."""
+"""The API refuses bad requests and says why and what to do. Every error is a problem (RFC 9457)."""
 
 import json
 from typing import Any
@@ -88,7 +88,7 @@ def test_another_content_type(api: Api, media_type: str) -> None:
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
 def test_the_type_of_a_body_that_is_not_there(api: Api, media_type: str) -> None:
-    """Some clients send one with every POST."""
+    """Some clients send a content type with every POST."""
     job_id = api.submit().json["id"]
     headers = {"Content-Type": media_type}
     assert api.call("POST", f"/jobs/{job_id}/cancel", headers=headers).status == 202
@@ -109,7 +109,7 @@ def test_bytes_that_are_no_json_in_base64() -> None:
 
 @pytest.mark.usefixtures("api")
 def test_a_body_that_is_not_even_base64() -> None:
-    """API Gateway would never send it."""
+    """API Gateway would never send such a body."""
     reply = answer(event("POST", "/jobs", "a", encoded=True))
     reply.problem(500, "Internal")
 
@@ -166,7 +166,7 @@ def test_but_not_a_book_of_it(api: Api) -> None:
 
 @pytest.mark.parametrize("endpoint", ["nowhere", "theirs", "source-west "])
 def test_an_endpoint_that_one_does_not_have(api: Api, endpoint: str) -> None:
-    """Another tenant's is answered just as one that doesn't exist."""
+    """Another tenant's endpoint gets the same answer as one that doesn't exist."""
     detail = api.submit(source={"endpoint": endpoint}).problem(400, "UnknownEndpoint")
     assert detail == f"source: you have no endpoint {endpoint!r}: GET /endpoints lists yours"
     detail = api.submit(target={"endpoint": endpoint}).problem(400, "UnknownEndpoint")
@@ -231,9 +231,9 @@ def test_the_answer_of_a_submission_is_lost_and_the_client_tries_again(api: Api)
     assert broken.queue is not api.queue
     with api.over(broken):
         api.submit("k-1").problem(503, "TryAgain")
-    again = api.submit("k-1")
-    assert again.status == 200
-    assert api.queue.tasks == [PlanRange(again.json["id"], "us-gov-east-1", "r", tenant="acme")]
+    repeated = api.submit("k-1")
+    assert repeated.status == 200
+    assert api.queue.tasks == [PlanRange(repeated.json["id"], "us-gov-east-1", "r", tenant="acme")]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_bug_is_answered_in_order(api: Api) -> None:
 
 @pytest.mark.usefixtures("api")
 def test_a_path_with_half_a_surrogate_pair() -> None:
-    """As JSON's escapes can bring it. The answer is I-JSON nevertheless: a strict parser can read it."""
+    """JSON's escapes can produce such a path. The answer is I-JSON nevertheless: a strict parser can read it."""
     raw = {**event("GET", "/jobs/{job_id}", None, path="/api/jobs/\ud800"), "pathParameters": {"job_id": "\ud800"}}
     reply = answer(raw)
     reply.problem(404, "UnknownJob")
@@ -281,7 +281,7 @@ def test_an_event_that_is_no_request() -> None:
 
 @pytest.mark.usefixtures("api")
 def test_a_method_that_a_route_does_not_have() -> None:
-    """API Gateway would have refused it."""
+    """API Gateway would have refused this request."""
     raw = event("DELETE", "/jobs", None)
     reply = answer(raw)
     assert "DELETE" in reply.problem(405, "Refused")

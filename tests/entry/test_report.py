@@ -1,4 +1,4 @@
-"""GET /jobs/{id}/report: a link to a file, once it is made."""
+"""GET /jobs/{id}/report answers with a link to a file once the report is made."""
 
 import csv
 import hashlib
@@ -33,16 +33,16 @@ def memory(api: Api) -> MemoryObjectStore:
 
 
 def work(api: Api) -> None:
-    """Every message that waits."""
+    """Carry out every message that waits."""
     while (task := api.queue.take()) is not None:
         event = {"Records": [{"messageId": "m", "body": messages.dumps(task)}]}
-        answer = getattr(handlers, queue_of(task))(api.env, event, FAR_MS)
-        assert answer == {"batchItemFailures": []}
+        response = getattr(handlers, queue_of(task))(api.env, event, FAR_MS)
+        assert response == {"batchItemFailures": []}
 
 
 @pytest.fixture
 def settled(api: Api) -> Iterator[str]:
-    """A settled job of odd keys, of which one could not be read."""
+    """Yield a settled job of odd keys. One object could not be read."""
     for name in ODD:
         memory(api).put(SOURCE[WEST], f"in/{name}", name.encode())
     api.store.rule(Rule(Operation.COPY, key="out/new\nline", times=None, error=lambda: Denied("AccessDenied", "no")))
@@ -62,12 +62,12 @@ def made(api: Api, job_id: str, query: str = "") -> Reply:
 
 
 def download(api: Api, reply: Reply) -> Fetched:
-    """With nothing but the link, as curl does; held against what was said of it."""
-    found = follow(memory(api), reply.json["url"])
-    assert found.status == 200
-    assert len(found.body) == reply.json["bytes"]
-    assert hashlib.sha256(found.body).hexdigest() == reply.json["sha256"]
-    return found
+    """Fetch the report with nothing but the link, as curl does, and compare it with the API's description of it."""
+    fetched = follow(memory(api), reply.json["url"])
+    assert fetched.status == 200
+    assert len(fetched.body) == reply.json["bytes"]
+    assert hashlib.sha256(fetched.body).hexdigest() == reply.json["sha256"]
+    return fetched
 
 
 def test_it_is_made_and_then_there(api: Api, settled: str) -> None:
@@ -83,19 +83,19 @@ def test_it_is_made_and_then_there(api: Api, settled: str) -> None:
     assert reply.json["expires_at"] > "2027-01-15T08:15"
 
 
-@pytest.mark.parametrize("wanted", FORMATS)
-def test_what_is_fetched_says_what_the_api_says(api: Api, settled: str, wanted: str) -> None:
-    found = download(api, made(api, settled, f"?format={wanted}"))
-    assert found.headers["content-type"] == FORMATS[wanted]
-    assert found.headers["content-disposition"] == f'attachment; filename="{settled}.{wanted}"'
-    told = api.get(f"/jobs/{settled}/objects?limit=1000").json["objects"]
-    if wanted == "ndjson":
-        lines = [json.loads(line) for line in found.body.decode().split("\n")[:-1]]
-        assert [{name: line[name] for name in said} for line, said in zip(lines, told, strict=True)] == told
+@pytest.mark.parametrize("report_format", FORMATS)
+def test_what_is_fetched_says_what_the_api_says(api: Api, settled: str, report_format: str) -> None:
+    fetched = download(api, made(api, settled, f"?format={report_format}"))
+    assert fetched.headers["content-type"] == FORMATS[report_format]
+    assert fetched.headers["content-disposition"] == f'attachment; filename="{settled}.{report_format}"'
+    objects = api.get(f"/jobs/{settled}/objects?limit=1000").json["objects"]
+    if report_format == "ndjson":
+        lines = [json.loads(line) for line in fetched.body.decode().split("\n")[:-1]]
+        assert [{name: line[name] for name in shown} for line, shown in zip(lines, objects, strict=True)] == objects
     else:
-        rows = list(csv.DictReader(io.StringIO(found.body.decode(), newline="")))
+        rows = list(csv.DictReader(io.StringIO(fetched.body.decode(), newline="")))
         assert tuple(rows[0]) == COLUMNS
-        assert [(row["key"], row["outcome"]) for row in rows] == [(said["key"], said["outcome"]) for said in told]
+        assert [(row["key"], row["outcome"]) for row in rows] == [(shown["key"], shown["outcome"]) for shown in objects]
 
 
 def test_what_failed_is_a_manifest(api: Api, settled: str) -> None:
@@ -112,7 +112,10 @@ def test_receipts_are_json_lines(api: Api, settled: str) -> None:
 
 
 def test_every_format_is_made_for_itself(api: Api, settled: str) -> None:
-    links = {made(api, settled, f"?format={wanted}").json["url"] for wanted in (*FORMATS, "failures", "receipts")}
+    links = {
+        made(api, settled, f"?format={report_format}").json["url"]
+        for report_format in (*FORMATS, "failures", "receipts")
+    }
     assert len(links) == 4
 
 
@@ -149,5 +152,5 @@ def test_storage_that_does_not_answer(api: Api, settled: str) -> None:
 
 def test_a_message_with_a_format_that_is_none_is_kept_for_people(api: Api, settled: str) -> None:
     body = messages.dumps(MakeReport(settled, EAST, ReportFormat.CSV)).replace("csv", "xml")
-    answer = handlers.split(api.env, {"Records": [{"messageId": "m", "body": body}]}, FAR_MS)
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "m"}]}
+    response = handlers.split(api.env, {"Records": [{"messageId": "m", "body": body}]}, FAR_MS)
+    assert response == {"batchItemFailures": [{"itemIdentifier": "m"}]}

@@ -1,6 +1,7 @@
 """POST /jobs/{id}/retry."""
 
-from chalicelib.core.model import JobState, Outcome, Terminal
+from chalicelib.core.jobs import JobState, Terminal
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import PlanRange
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, WEST
@@ -33,20 +34,20 @@ def test_a_new_job(api: Api) -> None:
     job = reply.json
     assert reply.status == 201
     assert reply.headers["location"] == f"/jobs/{job['id']}"
-    old = api.get(f"/jobs/{old_id}").json
-    assert (job["retry_of"], old["retry_of"]) == (old_id, None)
+    old_job = api.get(f"/jobs/{old_id}").json
+    assert (job["retry_of"], old_job["retry_of"]) == (old_id, None)
     for name in ("source", "target", "mode", "labels", "priority"):
-        assert job[name] == old[name]
+        assert job[name] == old_job[name]
     assert api.queue.tasks == [PlanRange(job["id"], EAST, "r", tenant="acme")]
-    listed = {entry["id"]: entry["retry_of"] for entry in api.get("/jobs").json["jobs"]}
-    assert listed == {job["id"]: old_id, old_id: None}
+    retries = {entry["id"]: entry["retry_of"] for entry in api.get("/jobs").json["jobs"]}
+    assert retries == {job["id"]: old_id, old_id: None}
 
 
 def test_the_same_key(api: Api) -> None:
     old_id = failed_job(api)
-    first, again = retry(api, old_id, "k"), retry(api, old_id, "k")
-    assert (first.status, again.status, again.json) == (201, 200, first.json)
-    assert first.headers["location"] == again.headers["location"]
+    first, repeated = retry(api, old_id, "k"), retry(api, old_id, "k")
+    assert (first.status, repeated.status, repeated.json) == (201, 200, first.json)
+    assert first.headers["location"] == repeated.headers["location"]
     api.submit("k").problem(422, "IdempotencyKeyReused")
     assert retry(api, old_id).json["id"] != retry(api, old_id).json["id"]
 

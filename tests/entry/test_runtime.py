@@ -1,4 +1,4 @@
-"""The composition root, and the two adapters that only it knows: tracing and the machine."""
+"""Test the composition root, and the two adapters that only it knows: tracing and the machine."""
 
 import os
 from collections.abc import Mapping
@@ -22,24 +22,24 @@ from tests.entry.gateway import answer, event
 
 
 def test_the_real_thing_is_made_without_asking_anybody() -> None:
-    """No credentials, no network: making clients must not need them."""
-    found = settings.read(environ(EFT_POLICY='{"attempts": 3}'))
-    env = runtime.compose(found, {"AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/12/[$LATEST]abc"}, Caller.SWEEP)
+    """There are no credentials and no network: clients can be made without them."""
+    eft_settings = settings.read(environ(EFT_POLICY='{"attempts": 3}'))
+    env = runtime.compose(eft_settings, {"AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/12/[$LATEST]abc"}, Caller.SWEEP)
     assert (env.region, set(env.control_buckets), env.own_roles) == (WEST, {EAST, WEST}, tuple(OWN_ROLES))
     assert env.policy == Policy(attempts=3)
     assert env.worker == "2026/11/12/[$LATEST]abc"
     assert env.pool is not env.part_pool
-    assert runtime.compose(found, {}, Caller.API).worker == f"pid-{os.getpid()}"
+    assert runtime.compose(eft_settings, {}, Caller.API).worker == f"pid-{os.getpid()}"
 
 
 def test_a_stand_in_stands_in_until_its_end(api: Api) -> None:
-    other = make_env(EAST)
+    stand_in = make_env(EAST)
     assert runtime.env(Caller.API) is api.env
-    with api.over(other):
-        assert runtime.env(Caller.API) is other
-        with pytest.raises(ZeroDivisionError), api.over(replace(other, worker="inner")):
+    with api.over(stand_in):
+        assert runtime.env(Caller.API) is stand_in
+        with pytest.raises(ZeroDivisionError), api.over(replace(stand_in, worker="inner")):
             _fail_as("inner")
-        assert runtime.env(Caller.API) is other
+        assert runtime.env(Caller.API) is stand_in
     assert runtime.env(Caller.API) is api.env
 
 
@@ -63,14 +63,14 @@ def test_an_invocation_has_the_time_that_lambda_leaves_it_by_our_own_clock(api: 
     def handler(env: Env, event: Mapping[str, Any], deadline_ms: int) -> tuple[Env, Mapping[str, Any], int]:
         return env, event, deadline_ms
 
-    now = api.env.clock.now_ms()
-    assert runtime.handle(handler, Invocation(Context())) == (api.env, {"Records": 1}, now + 5000)
-    assert runtime.handle(handler, Invocation(None))[2] == now + runtime.DEFAULT_BUDGET_MS
+    now_ms = api.env.clock.now_ms()
+    assert runtime.handle(handler, Invocation(Context())) == (api.env, {"Records": 1}, now_ms + 5000)
+    assert runtime.handle(handler, Invocation(None))[2] == now_ms + runtime.DEFAULT_BUDGET_MS
 
 
 @pytest.fixture
 def unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process without any of our variables, as tests normally are."""
+    """Remove our variables from the environment. Tests normally run without them."""
     for name in [name for name in os.environ if name.startswith("EFT_") or name == "AWS_REGION"]:
         monkeypatch.delenv(name)
 
@@ -85,7 +85,7 @@ def test_a_function_that_is_not_configured_does_not_start() -> None:
 
 @pytest.mark.usefixtures("unconfigured")
 def test_but_answers_in_order() -> None:
-    """So Route 53 sees that it is not healthy, and a client learns nothing of the inside."""
+    """Route 53 sees that the Region is not healthy, and a client learns nothing of the inside."""
     detail = answer(event("GET", "/health", None)).problem(500, "Internal")
     assert "AWS_REGION" not in detail
 

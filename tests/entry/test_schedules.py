@@ -1,11 +1,12 @@
-"""Schedules over HTTP: made, changed, removed, shown; validated as jobs are; each tenant's own."""
+"""A tenant can make, change, remove and read its own schedules over HTTP. Their jobs are validated as submitted jobs
+are."""
 
 from typing import Any
 
 import pytest
 
 from chalicelib.core.errors import Retry
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from chalicelib.protocol.schedules import schedules_of
 from chalicelib.steps import schedules as step
 from simulation.memory.faults import Rule
@@ -15,7 +16,7 @@ from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api, Reply
 
 NINE_MS = 1_800_003_600_000
-"""2027-01-15T09:00:00Z; the world's time begins an hour before."""
+"""This is 2027-01-15T09:00:00Z; the world's time begins an hour before."""
 JOB: dict[str, Any] = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east"}}
 BODY: dict[str, Any] = {"cron": "0 9 * * *", "job": JOB}
 
@@ -33,20 +34,24 @@ def sweep(api: Api, at_ms: int = NINE_MS) -> None:
 
 
 def test_a_schedules_life(api: Api) -> None:
-    made = put(api, timezone="America/New_York", cron=" 0  2 * * * ")
-    assert made.status == 201
-    assert (made.json["cron"], made.json["timezone"], made.json["overlap"]) == ("0 2 * * *", "America/New_York", "skip")
-    assert made.json["upcoming"] == [f"2027-01-{day}T07:00:00.000Z" for day in range(16, 21)]
-    seen = api.get("/schedules/nightly")
-    assert (seen.status, seen.headers["etag"]) == (200, made.headers["etag"])
-    assert seen.json == {**made.json, "runs": []}
-    [listed] = api.get("/schedules").json["schedules"]
-    assert (listed["id"], listed["next_at"]) == ("nightly", "2027-01-16T07:00:00.000Z")
-    changed = put(api, enabled=False, headers={"If-Match": made.headers["etag"]})
+    created = put(api, timezone="America/New_York", cron=" 0  2 * * * ")
+    assert created.status == 201
+    assert (created.json["cron"], created.json["timezone"], created.json["overlap"]) == (
+        "0 2 * * *",
+        "America/New_York",
+        "skip",
+    )
+    assert created.json["upcoming"] == [f"2027-01-{day}T07:00:00.000Z" for day in range(16, 21)]
+    shown = api.get("/schedules/nightly")
+    assert (shown.status, shown.headers["etag"]) == (200, created.headers["etag"])
+    assert shown.json == {**created.json, "runs": []}
+    [entry] = api.get("/schedules").json["schedules"]
+    assert (entry["id"], entry["next_at"]) == ("nightly", "2027-01-16T07:00:00.000Z")
+    changed = put(api, enabled=False, headers={"If-Match": created.headers["etag"]})
     assert (changed.status, changed.json["enabled"], changed.json["upcoming"]) == (200, False, [])
     assert api.get("/schedules").json["schedules"][0]["next_at"] is None
-    gone = api.call("DELETE", "/schedules/nightly", headers={"If-Match": changed.headers["etag"]})
-    assert (gone.status, gone.body) == (204, b"")
+    removed = api.call("DELETE", "/schedules/nightly", headers={"If-Match": changed.headers["etag"]})
+    assert (removed.status, removed.body) == (204, b"")
     assert "GET /schedules" in api.get("/schedules/nightly").problem(404, "UnknownSchedule")
     api.call("DELETE", "/schedules/nightly").problem(404, "UnknownSchedule")
     assert api.get("/schedules").json == {"schedules": []}
@@ -61,7 +66,7 @@ def test_its_job_comes_and_says_why(api: Api) -> None:
     job = api.get(f"/jobs/{run['job']}").json
     assert job["schedule"] == {"id": "nightly", "occurrence_at": "2027-01-15T09:00:00.000Z"}
     assert (job["source"], run["job_state"]) == ({"endpoint": "source-west", "prefix": ""}, "RUNNING")
-    assert [listed["schedule"] for listed in api.get("/jobs").json["jobs"]] == [job["schedule"]]
+    assert [entry["schedule"] for entry in api.get("/jobs").json["jobs"]] == [job["schedule"]]
     assert api.submit().json["schedule"] is None
 
 
@@ -76,15 +81,15 @@ def test_what_was_skipped_is_shown(api: Api) -> None:
 def test_runs_that_cannot_be_read_now_are_null(api: Api) -> None:
     put(api)
     api.store.rule(Rule(Operation.LIST, times=None, error=lambda: Retry("Timeout")))
-    shown = api.get("/schedules/nightly")
-    assert (shown.status, shown.json["runs"]) == (200, None)
+    reply = api.get("/schedules/nightly")
+    assert (reply.status, reply.json["runs"]) == (200, None)
 
 
 def test_the_job_is_shown_as_it_was_asked_for(api: Api) -> None:
     filtered = {"filter": {"include": ["*.csv"], "modified_since": "2027-01-01T00:00:00Z"}, "mode": "never"}
     named = {"keys": ["a", "b/c"], "labels": {"order": "4711"}}
-    listed = {"manifest": {"endpoint": "source-west", "key": "list.csv"}}
-    shown = [put(api, job={**JOB, **more}).json["job"] for more in (filtered, named, listed)]
+    by_manifest = {"manifest": {"endpoint": "source-west", "key": "list.csv"}}
+    shown = [put(api, job={**JOB, **changes}).json["job"] for changes in (filtered, named, by_manifest)]
     assert shown[0]["filter"]["include"] == ["*.csv"]
     assert shown[0]["filter"]["modified_since"] == "2027-01-01T00:00:00.000Z"
     assert (shown[0]["mode"], shown[1]["keys"], shown[1]["labels"]) == ("never", ["a", "b/c"], {"order": "4711"})
@@ -92,10 +97,10 @@ def test_the_job_is_shown_as_it_was_asked_for(api: Api) -> None:
 
 
 def test_the_same_again_changes_nothing(api: Api) -> None:
-    """As a client does whose answer was lost."""
-    first, again = put(api), put(api)
-    assert (first.status, again.status) == (201, 200)
-    assert again.headers["etag"] == first.headers["etag"]
+    """A client sends the same request again when its answer was lost."""
+    first, repeated = put(api), put(api)
+    assert (first.status, repeated.status) == (201, 200)
+    assert repeated.headers["etag"] == first.headers["etag"]
 
 
 def test_conditions(api: Api) -> None:
@@ -113,18 +118,18 @@ def test_every_change_is_kept(api: Api) -> None:
     put(api, cron="0 10 * * *")
     api.call("DELETE", "/schedules/nightly")
     api.scope = "administer"
-    found = api.get("/audit").json["changes"]
-    assert [(c["action"], c["kind"], c["id"]) for c in found] == [
+    changes = api.get("/audit").json["changes"]
+    assert [(c["action"], c["kind"], c["id"]) for c in changes] == [
         (action, "schedule", "nightly") for action in ("removed", "changed", "created")
     ]
-    assert (found[1]["before"]["cron"], found[1]["after"]["cron"]) == ("0 9 * * *", "0 10 * * *")
+    assert (changes[1]["before"]["cron"], changes[1]["after"]["cron"]) == ("0 9 * * *", "0 10 * * *")
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "says"),
+    ("changes", "code", "detail"),
     [
         ({"cron": "@daily"}, "InvalidCron", "send minute, hour, day of month, month and day of week"),
         ({"cron": "0 25 * * *"}, "InvalidCron", "Bad hour"),
@@ -151,8 +156,8 @@ def test_every_change_is_kept(api: Api) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_is_said_in_words(api: Api, changes: dict[str, Any], code: str, says: str) -> None:
-    assert says in put(api, **changes).problem(400, code)
+def test_what_cannot_be_is_said_in_words(api: Api, changes: dict[str, Any], code: str, detail: str) -> None:
+    assert detail in put(api, **changes).problem(400, code)
     assert api.get("/schedules").json == {"schedules": []}
 
 
@@ -183,9 +188,9 @@ def test_an_endpoint_that_a_schedule_names_stays(api: Api) -> None:
     store = api.store.store
     assert isinstance(store, MemoryObjectStore)
     store.make_bucket(Bucket("acme-drops", "us-gov-west-1", ACCOUNT), tags={"eft-tenants": "acme"})
-    place = {"bucket": "acme-drops", "region": "us-gov-west-1", "owner_account": ACCOUNT, "access": "read"}
+    location = {"bucket": "acme-drops", "region": "us-gov-west-1", "owner_account": ACCOUNT, "access": "read"}
     api.scope = "read write administer"
-    assert api.call("PUT", "/endpoints/drops", place).status == 201
+    assert api.call("PUT", "/endpoints/drops", location).status == 201
     put(api, job={**JOB, "source": {"endpoint": "drops"}})
     put(api, "other", job={**JOB, "manifest": {"endpoint": "drops", "key": "list"}})
     assert "'nightly', 'other'" in api.call("DELETE", "/endpoints/drops").problem(409, "InUse")
@@ -216,11 +221,11 @@ def test_two_tenants_may_have_one_of_the_same_name(api: Api) -> None:
 
 
 def test_no_key_of_a_client_gets_in_its_way(api: Api) -> None:
-    """Whoever guesses an occurrence's token can't submit another job under it first."""
+    """A client that guesses an occurrence's token can't submit another job under it first."""
     put(api)
-    [one] = schedules_of(api.env, "acme")
-    taken = api.submit(f"schedule:{one.schedule.id}:{NINE_MS}")
-    assert taken.status == 201
+    [schedule_entry] = schedules_of(api.env, "acme")
+    submitted = api.submit(f"schedule:{schedule_entry.schedule.id}:{NINE_MS}")
+    assert submitted.status == 201
     sweep(api)
     [run] = api.get("/schedules/nightly").json["runs"]
-    assert run["job"] not in (None, taken.json["id"])
+    assert run["job"] not in (None, submitted.json["id"])

@@ -1,4 +1,4 @@
-"""The environment of a function: everything in it is checked before the first request."""
+"""A function checks everything in its environment before the first request."""
 
 import json
 from dataclasses import fields
@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from chalicelib import settings
-from chalicelib.core.model import Bucket, OverwriteMode
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import GIB, MIB, Policy
 from chalicelib.core.prices import LIST_PRICES
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.settings import SettingsError
 from tests import template
 from tests.entry.environ import EAST, ENDPOINTS, FEEDS, OWN_ROLES, THEIRS_TOO, WEST, endpoint, environ, feed
@@ -27,30 +28,30 @@ def refused(**changes: str | None) -> str:
 
 
 def test_a_whole_environment() -> None:
-    found = settings.read(environ(EFT_POLICY='{"attempts": 3, "lease_ttl_ms": 40000}'))
-    assert (found.region, found.peer_region, found.table, found.own_roles) == (
+    eft_settings = settings.read(environ(EFT_POLICY='{"attempts": 3, "lease_ttl_ms": 40000}'))
+    assert (eft_settings.region, eft_settings.peer_region, eft_settings.table, eft_settings.own_roles) == (
         WEST,
         EAST,
         "eft",
         tuple(OWN_ROLES),
     )
-    assert found.control_buckets[EAST] == Bucket("control-east", EAST, "123456789012")
-    assert found.endpoints["target-east"].readable
-    assert found.endpoints["target-east"].writable
-    assert not found.endpoints["source-west"].writable
-    assert not found.endpoints["target-west"].readable
-    assert found.feeds["west-to-east"].mode is OverwriteMode.IF_CHANGED
-    assert found.policy == Policy(attempts=3, lease_ttl_ms=40_000)
-    assert found.issuers == ()
+    assert eft_settings.control_buckets[EAST] == Bucket("control-east", EAST, "123456789012")
+    assert eft_settings.endpoints["target-east"].readable
+    assert eft_settings.endpoints["target-east"].writable
+    assert not eft_settings.endpoints["source-west"].writable
+    assert not eft_settings.endpoints["target-west"].readable
+    assert eft_settings.feeds["west-to-east"].mode is OverwriteMode.IF_CHANGED
+    assert eft_settings.policy == Policy(attempts=3, lease_ttl_ms=40_000)
+    assert eft_settings.issuers == ()
 
 
 def test_all_that_an_endpoint_may_say() -> None:
-    more = {"owner": "210987654321", "prefix": "données/", "kms_key": "arn:aws-us-gov:kms:x", "requester_pays": True}
-    entry = endpoint("e", "bucket", WEST, "read", website=True, max_concurrency=8, **more)
-    found = settings.read(environ(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")).endpoints["e"]
-    assert found.bucket == Bucket("bucket", WEST, "210987654321", requester_pays=True)
-    assert (found.prefix, found.kms_key, found.website) == ("données/", "arn:aws-us-gov:kms:x", True)
-    assert found.max_concurrency == 8
+    options = {"owner": "210987654321", "prefix": "données/", "kms_key": "arn:aws-us-gov:kms:x", "requester_pays": True}
+    entry = endpoint("e", "bucket", WEST, "read", website=True, max_concurrency=8, **options)
+    location = settings.read(environ(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")).endpoints["e"]
+    assert location.bucket == Bucket("bucket", WEST, "210987654321", requester_pays=True)
+    assert (location.prefix, location.kms_key, location.website) == ("données/", "arn:aws-us-gov:kms:x", True)
+    assert location.max_concurrency == 8
 
 
 def test_a_source_may_lie_in_a_third_region() -> None:
@@ -59,18 +60,18 @@ def test_a_source_may_lie_in_a_third_region() -> None:
 
 
 def test_every_number_of_the_policy_can_be_set() -> None:
-    wanted = {field.name: getattr(Policy(), field.name) + 1 for field in fields(Policy)}
-    assert settings.read(environ(EFT_POLICY=json.dumps(wanted))).policy == Policy(**wanted)
+    numbers = {field.name: getattr(Policy(), field.name) + 1 for field in fields(Policy)}
+    assert settings.read(environ(EFT_POLICY=json.dumps(numbers))).policy == Policy(**numbers)
 
 
 def test_prices_are_those_of_the_table_but_for_what_is_given() -> None:
-    given = {EAST: {"dated": "2026-10-01", "transfer_per_gb": 0.03, "write_per_1000": {"STANDARD": 0.0055}}}
-    found = settings.read(environ(EFT_PRICES=json.dumps(given))).prices
-    assert found[WEST] == LIST_PRICES
-    assert (found[EAST].dated, found[EAST].source) == ("2026-10-01", "the operator's prices")
-    assert found[EAST].transfer_per_gb == 0.03
-    assert found[EAST].write_per_1000 == {**LIST_PRICES.write_per_1000, "STANDARD": 0.0055}
-    assert found[EAST].kms_per_10000 == LIST_PRICES.kms_per_10000
+    changes = {EAST: {"dated": "2026-10-01", "transfer_per_gb": 0.03, "write_per_1000": {"STANDARD": 0.0055}}}
+    prices = settings.read(environ(EFT_PRICES=json.dumps(changes))).prices
+    assert prices[WEST] == LIST_PRICES
+    assert (prices[EAST].dated, prices[EAST].source) == ("2026-10-01", "the operator's prices")
+    assert prices[EAST].transfer_per_gb == 0.03
+    assert prices[EAST].write_per_1000 == {**LIST_PRICES.write_per_1000, "STANDARD": 0.0055}
+    assert prices[EAST].kms_per_10000 == LIST_PRICES.kms_per_10000
 
 
 @pytest.mark.parametrize(
@@ -99,22 +100,24 @@ def test_variables_of_others_are_none_of_our_business() -> None:
 
 @pytest.mark.parametrize("region", [WEST, EAST])
 def test_the_template_gives_a_whole_environment(region: str) -> None:
-    """With the parameters' defaults, in both Regions: what the deployed functions start with."""
+    """The deployed functions start with this: the parameters' defaults, in both Regions."""
     loaded = template.load()
     names = {"AWS::Region": region, "AWS::AccountId": "123456789012", "AWS::StackName": "eft"}
     names["AWS::Partition"] = "aws-us-gov"
     queues = {f"{name}Queue": f"https://sqs.example/{name}" for name in ("Intake", "Split", "Copy", "Verify", "Notify")}
     queues["NotifyDeadLetters"] = "https://sqs.example/NotifyDeadLetters"
-    given = template.resolve(
+    variables = template.resolve(
         loaded["Globals"]["Function"]["Environment"]["Variables"], loaded, {**names, **queues, "EventBus": "eft"}
     )
-    found = settings.read({**given, "AWS_REGION": region})
-    assert set(found.control_buckets) == {EAST, WEST}
-    assert found.peer_region in {EAST, WEST} - {region}
-    assert len(found.endpoints) == 8
-    assert found.endpoints["west-delivered"].bucket == Bucket("eft-target-123456789012-" + WEST, WEST, "123456789012")
-    assert set(found.feeds) == {"west-inbox", "east-inbox"}
-    assert found.policy == Policy()
+    eft_settings = settings.read({**variables, "AWS_REGION": region})
+    assert set(eft_settings.control_buckets) == {EAST, WEST}
+    assert eft_settings.peer_region in {EAST, WEST} - {region}
+    assert len(eft_settings.endpoints) == 8
+    assert eft_settings.endpoints["west-delivered"].bucket == Bucket(
+        "eft-target-123456789012-" + WEST, WEST, "123456789012"
+    )
+    assert set(eft_settings.feeds) == {"west-inbox", "east-inbox"}
+    assert eft_settings.policy == Policy()
 
 
 # --- what is missing, unknown, malformed --------------------------------------------------------------------------
@@ -132,18 +135,18 @@ def test_a_variable_that_is_empty(name: str) -> None:
 
 @pytest.mark.parametrize("role", ["eft-copy-", "arn:aws-us-gov:sts::123456789012:assumed-role/eft-copy/x", ""])
 def test_a_role_of_ours_is_named_whole(role: str) -> None:
-    said = refused(EFT_OWN_ROLES=json.dumps([role]))
-    assert "EFT_OWN_ROLES" in said
-    assert "is no role's ARN" in said
+    message = refused(EFT_OWN_ROLES=json.dumps([role]))
+    assert "EFT_OWN_ROLES" in message
+    assert "is no role's ARN" in message
 
 
 @pytest.mark.parametrize(("prefix", "fix"), [("data", "data/"), ("/data/", "data/"), ("/", "")])
 def test_an_endpoints_prefix_is_a_folder_unless_its_operator_says_otherwise(prefix: str, fix: str) -> None:
     entry = endpoint("far", "far-away", WEST, "read", prefix=prefix)
-    said = refused(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")
-    assert "EFT_ENDPOINTS" in said
-    assert f"far: prefix {prefix!r}" in said
-    assert f"send {fix!r}, or, " in said
+    message = refused(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")
+    assert "EFT_ENDPOINTS" in message
+    assert f"far: prefix {prefix!r}" in message
+    assert f"send {fix!r}, or, " in message
     entries = json.dumps([{**entry, "text_prefix": True}])
     assert settings.read(environ(EFT_ENDPOINTS=entries, EFT_FEEDS="[]")).endpoints["far"].prefix == prefix
 
@@ -151,8 +154,8 @@ def test_an_endpoints_prefix_is_a_folder_unless_its_operator_says_otherwise(pref
 def test_a_feed_that_could_not_name_what_it_delivers() -> None:
     texts = endpoint("texts", "texts-bucket", WEST, "read", prefix="data", text_prefix=True)
     whole = endpoint("whole", "whole-bucket", EAST, "write")
-    said = refused(EFT_ENDPOINTS=json.dumps([texts, whole]), EFT_FEEDS=json.dumps([feed("f", "texts", "whole")]))
-    assert "EFT_FEEDS: f: an object of the key 'data' would have no name at the target" in said
+    message = refused(EFT_ENDPOINTS=json.dumps([texts, whole]), EFT_FEEDS=json.dumps([feed("f", "texts", "whole")]))
+    assert "EFT_FEEDS: f: an object of the key 'data' would have no name at the target" in message
 
 
 @pytest.mark.parametrize("name", ["EFT_POLICIES", "EFT_", "EFT_X_Y"])
@@ -161,9 +164,9 @@ def test_a_variable_that_nobody_knows(name: str) -> None:
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    said = refused(EFT_TABLE=None, EFT_FEEDS="{", EFT_TYPO="x")
+    message = refused(EFT_TABLE=None, EFT_FEEDS="{", EFT_TYPO="x")
     for name in ("EFT_TABLE", "EFT_FEEDS", "EFT_TYPO"):
-        assert name in said
+        assert name in message
 
 
 @pytest.mark.parametrize("text", ["{", "x", "'[]'", "[]x", "null", "5", '"text"', "[" * 10_000, "\ud800"])
@@ -190,9 +193,9 @@ def test_json_that_is_none_or_of_another_kind(name: str, text: str) -> None:
     ids=str,
 )
 def test_a_policy_that_is_none(policy: dict[str, object]) -> None:
-    said = refused(EFT_POLICY=json.dumps(policy))
-    assert "EFT_POLICY" in said
-    assert next(iter(policy)) in said.lower()
+    message = refused(EFT_POLICY=json.dumps(policy))
+    assert "EFT_POLICY" in message
+    assert next(iter(policy)) in message.lower()
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,7 @@ def test_a_policy_that_is_none(policy: dict[str, object]) -> None:
     ids=str,
 )
 def test_numbers_that_can_not_work(policy: dict[str, int], why: str) -> None:
-    """S3 would refuse every part, or living workers would lose their leases."""
+    """With these numbers, S3 would refuse every part, or living workers would lose their leases."""
     assert f"EFT_POLICY: {why}" in refused(EFT_POLICY=json.dumps(policy))
 
 
@@ -285,20 +288,20 @@ def test_each_step_has_its_queue(name: str) -> None:
 def test_a_target_needs_a_control_bucket_in_its_region() -> None:
     for access in ("write", "read-write"):
         entry = endpoint("far", "bucket", "us-west-2", access)
-        said = refused(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")
-        assert "EFT_ENDPOINTS: far is written to in us-west-2" in said
+        message = refused(EFT_ENDPOINTS=json.dumps([entry]), EFT_FEEDS="[]")
+        assert "EFT_ENDPOINTS: far is written to in us-west-2" in message
 
 
 @pytest.mark.parametrize("access", ["read", "write"])
 def test_a_control_bucket_is_no_endpoint(access: str) -> None:
-    """Whoever writes there forges receipts; whoever reads there sees other tenants' jobs."""
+    """A tenant that writes there forges receipts; one that reads there sees other tenants' jobs."""
     entry = endpoint("clever", "control-east", EAST, access)
     assert "EFT_ENDPOINTS: clever" in refused(EFT_ENDPOINTS=json.dumps([*ENDPOINTS, entry]), EFT_FEEDS="[]")
 
 
 def test_names_are_used_once() -> None:
-    again = endpoint("source-west", "another", WEST, "read")
-    assert "EFT_ENDPOINTS" in refused(EFT_ENDPOINTS=json.dumps([*ENDPOINTS, again]))
+    duplicate = endpoint("source-west", "another", WEST, "read")
+    assert "EFT_ENDPOINTS" in refused(EFT_ENDPOINTS=json.dumps([*ENDPOINTS, duplicate]))
     assert "EFT_FEEDS" in refused(EFT_FEEDS=json.dumps([FEEDS[0], FEEDS[0]]))
 
 
@@ -306,9 +309,9 @@ def test_names_are_used_once() -> None:
 
 
 def feeds_refused(entries: list[dict[str, Any]], *feeds: dict[str, Any]) -> str:
-    said = refused(EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds))
-    assert said.startswith("EFT_FEEDS: ")
-    return said
+    message = refused(EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds))
+    assert message.startswith("EFT_FEEDS: ")
+    return message
 
 
 @pytest.mark.parametrize(
@@ -340,7 +343,7 @@ def test_a_feed_from_an_endpoint_to_itself() -> None:
 
 
 def ring(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Buckets in a ring, each fed from the one before it."""
+    """Return buckets in a ring, each fed from the one before it."""
     entries = [endpoint(name, f"bucket-{name}", WEST, "read-write") for name in names]
     feeds = [feed(f"{a}{b}", a, b) for a, b in zip(names, [*names[1:], names[0]], strict=True)]
     return entries, feeds
@@ -350,19 +353,19 @@ def ring(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def test_feeds_that_trigger_each_other(size: int) -> None:
     names = list("abcdefghij")[:size]
     entries, feeds = ring(names)
-    said = feeds_refused(entries, *feeds)
-    assert " -> ".join([*(f["id"] for f in feeds), "ab"]) in said
+    message = feeds_refused(entries, *feeds)
+    assert " -> ".join([*(f["id"] for f in feeds), "ab"]) in message
 
 
 def test_a_loop_that_a_chain_leads_into() -> None:
     entries, feeds = ring(["a", "b", "c"])
     entry = endpoint("start", "bucket-start", WEST, "read")
-    said = feeds_refused([entry, *entries], feed("into", "start", "a"), *feeds)
-    assert "into" not in said
+    message = feeds_refused([entry, *entries], feed("into", "start", "a"), *feeds)
+    assert "into" not in message
 
 
 def test_a_loop_through_another_tenant() -> None:
-    """Each sees only its own half of it."""
+    """Each tenant sees only its own half of the loop."""
     entries = [
         endpoint("ours-in", "bucket-x", WEST, "read", prefix="x/"),
         endpoint("ours-out", "bucket-y", WEST, "write", prefix="y/"),
@@ -377,8 +380,8 @@ def test_a_loop_through_another_tenant() -> None:
 def test_feeds_without_a_loop(names: list[str]) -> None:
     entries = [endpoint(name, f"bucket-{name}", WEST, "read-write") for name in "abcd"]
     feeds = [feed(name, name[0], name[1]) for name in names]
-    found = settings.read(environ(EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds)))
-    assert set(found.feeds) == set(names)
+    eft_settings = settings.read(environ(EFT_ENDPOINTS=json.dumps(entries), EFT_FEEDS=json.dumps(feeds)))
+    assert set(eft_settings.feeds) == set(names)
 
 
 def test_prefixes_beside_each_other_in_one_bucket() -> None:

@@ -1,4 +1,5 @@
-"""EFT_AUTH: who may sign tokens. What is wrong is found when the function starts, not when everybody is turned away."""
+"""EFT_AUTH says which issuers may sign tokens. A mistake in it is found when the function starts, not when all callers
+are turned away."""
 
 import json
 from typing import Any
@@ -39,12 +40,12 @@ def test_an_issuer_is_listed_once() -> None:
     ids=str,
 )
 def test_a_key_that_can_not_be_used(change: dict[str, Any], why: str) -> None:
-    """Found when the function starts, not when everybody is turned away."""
+    """The mistake is found when the function starts, not when all callers are turned away."""
     entry = issuer_entry(Signer.make("ES256"))
     entry["jwks"]["keys"][0].update(change)
-    said = refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
-    assert "EFT_AUTH" in said
-    assert why in said
+    message = refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
+    assert "EFT_AUTH" in message
+    assert why in message
 
 
 @pytest.mark.parametrize("jwks", [{}, {"keys": []}, {"keys": [5]}, {"keys": [{}]}, {"keys": "x"}, [], None], ids=str)
@@ -60,17 +61,17 @@ def test_a_secret_without_an_algorithm() -> None:
 
 
 def test_two_keys_of_one_name() -> None:
-    said = refused(EFT_AUTH=auth_json(Signer.make("ES256"), Signer.make("ES256")))
-    assert "kid of its own" in said
+    message = refused(EFT_AUTH=auth_json(Signer.make("ES256"), Signer.make("ES256")))
+    assert "kid of its own" in message
 
 
 def test_a_private_key() -> None:
     signer = Signer.make("EdDSA")
     entry = issuer_entry(signer)
     entry["jwks"]["keys"] = [{**signer.jwk, "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}]
-    said = refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
-    assert "private" in said
-    assert "nWGxne" not in said
+    message = refused(EFT_AUTH=json.dumps({"issuers": [entry]}))
+    assert "private" in message
+    assert "nWGxne" not in message
 
 
 def test_a_short_rsa_key() -> None:
@@ -110,15 +111,15 @@ def test_an_issuer_that_publishes_its_keys() -> None:
     ],
 )
 def test_keys_come_over_https_from_a_named_host(url: str) -> None:
-    """Also the local cloud's: what can't be said can't be said in production by mistake."""
-    said = refused(EFT_AUTH=published(jwks_url=url))
-    assert "jwks_url must be https://" in said
-    assert "secret" not in said
+    """This holds for the local cloud too: a setting that does not exist can't be made in production by mistake."""
+    message = refused(EFT_AUTH=published(jwks_url=url))
+    assert "jwks_url must be https://" in message
+    assert "secret" not in message
 
 
 def test_keys_come_from_one_source() -> None:
-    given = issuer_entry(Signer.make("ES256"))["jwks"]
-    for changes in ({"jwks": given}, {"jwks_url": None}):
+    key_set = issuer_entry(Signer.make("ES256"))["jwks"]
+    for changes in ({"jwks": key_set}, {"jwks_url": None}):
         assert "one of the two" in refused(EFT_AUTH=published(**changes))
 
 

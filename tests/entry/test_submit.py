@@ -1,9 +1,10 @@
-"""POST /jobs: what is accepted."""
+"""Test which requests POST /jobs accepts."""
 
 import pytest
 
 from chalicelib.core import codec
-from chalicelib.core.model import JobState, Outcome, Terminal
+from chalicelib.core.jobs import JobState, Terminal
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import PlanRange
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, SOURCE, WEST
@@ -34,7 +35,7 @@ def test_its_location_shows_it(api: Api) -> None:
 
 @pytest.mark.usefixtures("api")
 def test_location_keeps_the_stage_that_the_client_named() -> None:
-    """Reached by the Region's own name, the API has its stage in the path."""
+    """A client that uses the Region's own name has the stage in its path."""
     reply = invoke("POST", "/jobs", b'{"source":{"endpoint":"source-west"},"target":{"endpoint":"target-east"}}')
     assert reply.headers["location"] == f"/api/jobs/{reply.json['id']}"
 
@@ -46,14 +47,14 @@ def test_without_a_key_each_submission_is_a_job(api: Api) -> None:
 
 
 def test_a_key_makes_a_retry_the_same_job(api: Api) -> None:
-    first, again = api.submit("k-1"), api.submit("k-1")
-    assert (first.status, again.status) == (201, 200)
-    assert again.json == first.json
-    assert again.headers["location"] == first.headers["location"]
+    first, repeated = api.submit("k-1"), api.submit("k-1")
+    assert (first.status, repeated.status) == (201, 200)
+    assert repeated.json == first.json
+    assert repeated.headers["location"] == first.headers["location"]
 
 
 def test_a_retry_after_the_end_shows_the_end(api: Api) -> None:
-    """The client never got the first answer; by now the job is over."""
+    """The client never got the first answer, and the job has ended by now."""
     job_id = api.submit("k-1").json["id"]
     records = ControlRecords(api.env, EAST).job(job_id)
     spec = records.spec()
@@ -62,9 +63,9 @@ def test_a_retry_after_the_end_shows_the_end(api: Api) -> None:
         job_id, JobState.SUCCEEDED, "", 3, {Outcome.COPIED: 3}, 30, 30, {}, 1, "c0ffee", WEST, 1, 1_800_000_060_000, "n"
     )
     api.ledger.put_terminal(spec, end, WEST)
-    again = api.submit("k-1")
-    assert again.status == 200
-    assert (again.json["state"], again.json["settled_at"]) == ("SUCCEEDED", "2027-01-15T08:01:00.000Z")
+    repeated = api.submit("k-1")
+    assert repeated.status == 200
+    assert (repeated.json["state"], repeated.json["settled_at"]) == ("SUCCEEDED", "2027-01-15T08:01:00.000Z")
 
 
 def test_the_same_key_of_another_tenant_is_another_job(api: Api) -> None:
@@ -110,9 +111,9 @@ def test_modes(api: Api, mode: str) -> None:
 
 @pytest.mark.parametrize("priority", ["low", "normal", "high"])
 def test_priorities(api: Api, priority: str) -> None:
-    made = api.submit(priority=priority)
-    assert (made.status, made.json["priority"]) == (201, priority)
-    assert api.get(f"/jobs/{made.json['id']}").json["priority"] == priority
+    created = api.submit(priority=priority)
+    assert (created.status, created.json["priority"]) == (201, priority)
+    assert api.get(f"/jobs/{created.json['id']}").json["priority"] == priority
     assert api.get("/jobs").json["jobs"][0]["priority"] == priority
 
 
@@ -122,10 +123,10 @@ def test_no_priority(api: Api, priority: object) -> None:
 
 
 def test_normal_is_as_if_nothing_were_asked_for(api: Api) -> None:
-    """So a request that is repeated over an upgrade is the same, and records are what they always were."""
+    """A request that is repeated over an upgrade is still the same, and its records have not changed."""
     first = api.submit("k-1")
-    again = api.submit("k-1", priority="normal")
-    assert (again.status, again.json) == (200, first.json)
+    repeated = api.submit("k-1", priority="normal")
+    assert (repeated.status, repeated.json) == (200, first.json)
     assert b"priority" not in codec.dumps(api.ledger.jobs[first.json["id"]])
 
 
@@ -139,12 +140,12 @@ def test_prefixes(api: Api, prefix: str) -> None:
 @pytest.mark.parametrize("prefix", ["data", "a//b", "../x", "/data/", "/", "smile-\U0001f600"])
 @pytest.mark.parametrize("role", ["source", "target"])
 def test_a_prefix_that_is_no_folder_has_to_be_called_a_text(api: Api, role: str, prefix: str) -> None:
-    place = {"endpoint": {"source": "source-west", "target": "target-east"}[role], "prefix": prefix}
-    detail = api.submit(None, **{role: place}).problem(400, "PrefixNotAFolder")
+    location = {"endpoint": {"source": "source-west", "target": "target-east"}[role], "prefix": prefix}
+    detail = api.submit(None, **{role: location}).problem(400, "PrefixNotAFolder")
     assert detail.startswith(f"{role}: prefix ")
     assert '"text_prefix": true' in detail
     assert api.queue.tasks == []
-    reply = api.submit(None, **{role: {**place, "text_prefix": True}})
+    reply = api.submit(None, **{role: {**location, "text_prefix": True}})
     assert (reply.status, reply.json[role]["prefix"]) == (201, prefix)
 
 
@@ -157,10 +158,10 @@ def test_a_prefix_that_is_an_objects_key_has_its_400_say_how_to_ask_for_it(api: 
     assert detail.endswith('to copy that one, send "prefix": "2027/" and "keys": ["report.csv"]')
 
 
-@pytest.mark.parametrize("said", [None, 1, "true", "yes"])
-def test_a_text_is_one_only_by_a_plain_yes(api: Api, said: object) -> None:
-    place = {"endpoint": "source-west", "prefix": "data", "text_prefix": said}
-    assert "body.source.text_prefix" in api.submit(source=place).problem(400, "InvalidRequest")
+@pytest.mark.parametrize("value", [None, 1, "true", "yes"])
+def test_a_text_is_one_only_by_a_plain_yes(api: Api, value: object) -> None:
+    location = {"endpoint": "source-west", "prefix": "data", "text_prefix": value}
+    assert "body.source.text_prefix" in api.submit(source=location).problem(400, "InvalidRequest")
 
 
 @pytest.mark.parametrize("role", ["source", "target"])
@@ -174,9 +175,9 @@ def test_text_prefixes_never_go_with_delete(api: Api, role: str, prefix: str) ->
 
 
 def test_the_same_prefix_is_the_same_job_whatever_it_is_called(api: Api) -> None:
-    place = {"endpoint": "source-west", "prefix": "data/"}
-    first, again = api.submit("k", source=place), api.submit("k", source={**place, "text_prefix": True})
-    assert (again.status, again.json) == (200, first.json)
+    location = {"endpoint": "source-west", "prefix": "data/"}
+    first, repeated = api.submit("k", source=location), api.submit("k", source={**location, "text_prefix": True})
+    assert (repeated.status, repeated.json) == (200, first.json)
 
 
 def test_a_content_type_with_parameters(api: Api) -> None:
@@ -212,9 +213,9 @@ def test_a_filter_is_shown_as_it_was_understood(api: Api) -> None:
 
 
 def test_an_empty_filter_is_none(api: Api) -> None:
-    first, again = api.submit("k-1"), api.submit("k-1", filter={})
-    assert (again.status, again.json["filter"]) == (200, None)
-    assert again.json == first.json
+    first, repeated = api.submit("k-1"), api.submit("k-1", filter={})
+    assert (repeated.status, repeated.json["filter"]) == (200, None)
+    assert repeated.json == first.json
 
 
 def test_times_beyond_all_objects(api: Api) -> None:

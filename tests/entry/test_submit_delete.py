@@ -1,4 +1,5 @@
-"""POST /jobs with `delete`: consent has to be said literally, with a cap, and where it can be judged."""
+"""POST /jobs with `delete` needs the literal consent and a cap. It goes with a prefix, and with a filter of include and
+exclude alone."""
 
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_what_is_no_consent(api: Api, wish: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "more",
+    "changes",
     [
         {"keys": ["a"]},
         {"manifest": {"endpoint": "source-west", "key": "list"}},
@@ -86,8 +87,8 @@ def test_what_is_no_consent(api: Api, wish: object) -> None:
     ],
     ids=str,
 )
-def test_what_it_does_not_go_with(api: Api, more: dict[str, Any]) -> None:
-    detail = api.submit(delete=DELETE, **more).problem(400, "ConflictingInput")
+def test_what_it_does_not_go_with(api: Api, changes: dict[str, Any]) -> None:
+    detail = api.submit(delete=DELETE, **changes).problem(400, "ConflictingInput")
     assert detail.startswith("delete goes with a prefix, and with a filter of include and exclude alone")
     assert api.queue.tasks == []
 
@@ -102,10 +103,10 @@ def test_globs_go_with_it(api: Api) -> None:
 
 
 def test_the_same_key_with_another_cap_is_another_request(api: Api) -> None:
-    first, again = api.submit("k-1", delete=DELETE), api.submit("k-1", delete=DELETE)
-    assert (again.status, again.json) == (200, first.json)
-    for other in (None, DELETE | {"max_objects": 501}):
-        api.submit("k-1", delete=other).problem(422, "IdempotencyKeyReused")
+    first, repeated = api.submit("k-1", delete=DELETE), api.submit("k-1", delete=DELETE)
+    assert (repeated.status, repeated.json) == (200, first.json)
+    for consent in (None, DELETE | {"max_objects": 501}):
+        api.submit("k-1", delete=consent).problem(422, "IdempotencyKeyReused")
 
 
 def test_a_plan_does_not_foresee_deletions(api: Api) -> None:

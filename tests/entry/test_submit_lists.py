@@ -12,7 +12,7 @@ from simulation.memory.operations import Operation
 from simulation.memory.store import MemoryObjectStore
 from tests.entry.api import Api
 
-PLACE = {"endpoint": "source-west", "key": "lists/today.csv"}
+LISTED = {"endpoint": "source-west", "key": "lists/today.csv"}
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def test_kinds_are_shown(listed: Api) -> None:
     kinds = {
         "PREFIX": listed.submit().json,
         "KEYS": listed.submit(keys=["a", "b"]).json,
-        "MANIFEST": listed.submit(manifest=PLACE).json,
+        "MANIFEST": listed.submit(manifest=LISTED).json,
     }
     for kind, job in kinds.items():
         assert job["kind"] == kind
-        assert job["manifest"] == ({**PLACE, "format": "csv"} if kind == "MANIFEST" else None)
+        assert job["manifest"] == ({**LISTED, "format": "csv"} if kind == "MANIFEST" else None)
         assert listed.get(f"/jobs/{job['id']}").json == job
     assert {job["id"]: job["kind"] for job in listed.get("/jobs").json["jobs"]} == {
         job["id"]: kind for kind, job in kinds.items()
@@ -39,8 +39,8 @@ def test_kinds_are_shown(listed: Api) -> None:
 
 
 def test_an_inventory(listed: Api) -> None:
-    place = {"endpoint": "source-west", "key": "inventory/manifest.json", "format": "inventory"}
-    assert "is not there" in listed.submit("k", manifest=place).problem(400, "ManifestUnreadable")
+    location = {"endpoint": "source-west", "key": "inventory/manifest.json", "format": "inventory"}
+    assert "is not there" in listed.submit("k", manifest=location).problem(400, "ManifestUnreadable")
     memory = listed.store.store
     assert isinstance(memory, MemoryObjectStore)
     manifest = {
@@ -51,16 +51,16 @@ def test_an_inventory(listed: Api) -> None:
         "files": [],
     }
     memory.put(SOURCE[WEST], "in/inventory/manifest.json", json.dumps(manifest).encode())
-    job = listed.submit("k", manifest=place)
-    assert (job.status, job.json["kind"], job.json["manifest"]) == (201, "MANIFEST", place)
-    listed.submit("k", manifest={**place, "format": "csv"}).problem(422, "IdempotencyKeyReused")
-    assert "not valid" in listed.submit(manifest={**place, "format": "orc"}).json["title"]
+    job = listed.submit("k", manifest=location)
+    assert (job.status, job.json["kind"], job.json["manifest"]) == (201, "MANIFEST", location)
+    listed.submit("k", manifest={**location, "format": "csv"}).problem(422, "IdempotencyKeyReused")
+    assert "not valid" in listed.submit(manifest={**location, "format": "orc"}).json["title"]
 
 
-@pytest.mark.parametrize("change", [{"keys": ["a"]}, {"manifest": PLACE}], ids=["keys", "manifest"])
+@pytest.mark.parametrize("change", [{"keys": ["a"]}, {"manifest": LISTED}], ids=["keys", "manifest"])
 def test_a_key_makes_a_retry_the_same_job(listed: Api, change: dict[str, object]) -> None:
-    first, again = listed.submit("k", **change), listed.submit("k", **change)
-    assert (first.status, again.status, again.json) == (201, 200, first.json)
+    first, repeated = listed.submit("k", **change), listed.submit("k", **change)
+    assert (first.status, repeated.status, repeated.json) == (201, 200, first.json)
     listed.submit("k").problem(422, "IdempotencyKeyReused")
 
 
@@ -77,15 +77,15 @@ def test_as_many_and_as_long_as_there_may_be(listed: Api) -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"keys": ["a"], "manifest": PLACE}, "ConflictingInput"),
+        ({"keys": ["a"], "manifest": LISTED}, "ConflictingInput"),
         ({"keys": ["a"], "filter": {"include": ["a"]}}, "ConflictingInput"),
         ({"keys": ["鍵" * 341]}, "KeyTooLong"),
-        ({"manifest": {**PLACE, "key": "鍵" * 341}}, "KeyTooLong"),
-        ({"manifest": {**PLACE, "key": "nowhere"}}, "ManifestUnreadable"),
-        ({"manifest": {**PLACE, "endpoint": "theirs"}}, "UnknownEndpoint"),
-        ({"manifest": {**PLACE, "format": "parquet"}}, "InvalidRequest"),
+        ({"manifest": {**LISTED, "key": "鍵" * 341}}, "KeyTooLong"),
+        ({"manifest": {**LISTED, "key": "nowhere"}}, "ManifestUnreadable"),
+        ({"manifest": {**LISTED, "endpoint": "theirs"}}, "UnknownEndpoint"),
+        ({"manifest": {**LISTED, "format": "parquet"}}, "InvalidRequest"),
         ({"manifest": {"key": "x"}}, "InvalidRequest"),
-        ({"manifest": {**PLACE, "bucket": "x"}}, "InvalidRequest"),
+        ({"manifest": {**LISTED, "bucket": "x"}}, "InvalidRequest"),
         ({"keys": [""]}, "InvalidRequest"),
         ({"keys": ["x" * 1025]}, "InvalidRequest"),
         ({"keys": "a"}, "InvalidRequest"),
@@ -103,4 +103,4 @@ def test_a_manifest_that_may_not_be_read(listed: Api) -> None:
         return Denied("AccessDenied", "no")
 
     listed.store.rule(Rule(Operation.HEAD, bucket="source-west", error=denied))
-    assert "can't be read" in listed.submit(manifest=PLACE).problem(400, "ManifestUnreadable")
+    assert "can't be read" in listed.submit(manifest=LISTED).problem(400, "ManifestUnreadable")

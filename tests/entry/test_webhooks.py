@@ -1,4 +1,4 @@
-"""Registering webhooks: conditional, audited, each tenant's own, and no secret shown twice."""
+"""A webhook's changes are conditional and audited. It belongs to its tenant alone, and no secret is shown twice."""
 
 import json
 from dataclasses import replace
@@ -10,10 +10,10 @@ from chalicelib.core.entries import EntryKind
 from chalicelib.core.hooks import Topic
 from chalicelib.core.policy import Policy
 from chalicelib.core.webhooks import Notification, WebhookHealth
-from chalicelib.ports import Reply as CourierReply
+from chalicelib.ports import Reply as WebhookReply
 from chalicelib.steps import notify
-from simulation.memory.courier import MemoryCourier, Post
 from simulation.memory.env import EAST, WEST
+from simulation.memory.webhook_client import MemoryWebhookClient, Post
 from tests.entry.api import Api, Reply
 from tests.entry.paths import WEBHOOK
 
@@ -37,44 +37,44 @@ def rotate(api: Api, headers: dict[str, str] | None = None) -> Reply:
 
 
 def test_a_webhooks_life(api: Api) -> None:
-    made = put(api)
-    assert (made.status, made.json["state"], made.json["events"]) == (201, "active", ["job.settled"])
-    assert made.json["secret"].startswith("whsec_")
-    seen = api.get("/webhooks/to-erp")
-    assert seen.json == {name: value for name, value in made.json.items() if name != "secret"}
-    assert seen.headers["etag"] == made.headers["etag"]
-    assert api.get("/webhooks").json == {"webhooks": [seen.json]}
-    changed = put(api, url="https://acme.example/other", headers={"If-Match": made.headers["etag"]})
+    created = put(api)
+    assert (created.status, created.json["state"], created.json["events"]) == (201, "active", ["job.settled"])
+    assert created.json["secret"].startswith("whsec_")
+    shown = api.get("/webhooks/to-erp")
+    assert shown.json == {name: value for name, value in created.json.items() if name != "secret"}
+    assert shown.headers["etag"] == created.headers["etag"]
+    assert api.get("/webhooks").json == {"webhooks": [shown.json]}
+    changed = put(api, url="https://acme.example/other", headers={"If-Match": created.headers["etag"]})
     assert (changed.status, changed.json["url"]) == (200, "https://acme.example/other")
     assert "secret" not in changed.json
-    gone = api.call("DELETE", "/webhooks/to-erp", headers={"If-Match": changed.headers["etag"]})
-    assert (gone.status, gone.body) == (204, b"")
+    removed = api.call("DELETE", "/webhooks/to-erp", headers={"If-Match": changed.headers["etag"]})
+    assert (removed.status, removed.body) == (204, b"")
     api.get("/webhooks/to-erp").problem(404, "UnknownWebhook")
     assert api.get("/webhooks").json == {"webhooks": []}
-    again = put(api)
-    assert again.status == 201
-    assert again.json["secret"] != made.json["secret"], "and made again"
+    recreated = put(api)
+    assert recreated.status == 201
+    assert recreated.json["secret"] != created.json["secret"], "and made again"
 
 
 def test_the_answer_to_its_creation_was_lost(api: Api) -> None:
-    """The same again changes nothing and shows no secret; another one is made then."""
-    first, again = put(api), put(api)
-    assert (again.status, "secret" in again.json) == (200, False)
-    assert again.headers["etag"] == first.headers["etag"]
+    """The same request again changes nothing and shows no secret. The client rotates the secret then."""
+    first, repeated = put(api), put(api)
+    assert (repeated.status, "secret" in repeated.json) == (200, False)
+    assert repeated.headers["etag"] == first.headers["etag"]
     assert put(api, events=["job.settled", "job.settled"]).headers["etag"] == first.headers["etag"]
     rotated = rotate(api)
     assert (rotated.status, rotated.json["secret"] != first.json["secret"]) == (200, True)
 
 
 def test_rotation(api: Api) -> None:
-    made = put(api)
-    rotated = rotate(api, {"If-Match": made.headers["etag"]})
+    created = put(api)
+    rotated = rotate(api, {"If-Match": created.headers["etag"]})
     assert rotated.json["replaced_secrets_until"] is not None
-    assert rotated.headers["etag"] != made.headers["etag"]
+    assert rotated.headers["etag"] != created.headers["etag"]
     assert api.get("/webhooks/to-erp").json["replaced_secrets_until"] == rotated.json["replaced_secrets_until"]
     api.env.clock.sleep_ms(DAY_MS)
     assert api.get("/webhooks/to-erp").json["replaced_secrets_until"] is None
-    rotate(api, {"If-Match": made.headers["etag"]}).problem(412, "HasChanged")
+    rotate(api, {"If-Match": created.headers["etag"]}).problem(412, "HasChanged")
     rotate(api, {"If-None-Match": "*"}).problem(412, "AlreadyThere")
 
 
@@ -86,9 +86,9 @@ def test_secrets_are_in_no_other_answer_no_audit_and_no_log(api: Api) -> None:
     audit = api.get("/audit")
     assert [change["action"] for change in audit.json["changes"]] == ["removed", "changed", "changed", "created"]
     assert {change["kind"] for change in audit.json["changes"]} == {"webhook"}
-    said = [audit.body.decode(), json.dumps(api.log.lines, default=str), str(api.queue.notices)]
+    texts = [audit.body.decode(), json.dumps(api.log.lines, default=str), str(api.queue.notices)]
     for secret in secrets:
-        assert not any(secret.removeprefix("whsec_")[:12] in text for text in said)
+        assert not any(secret.removeprefix("whsec_")[:12] in text for text in texts)
     _, rotated, changed_url, _ = reversed(audit.json["changes"])
     assert rotated["before"]["secret"] != rotated["after"]["secret"], "but one sees that it was replaced"
     assert changed_url["before"]["secret"] == changed_url["after"]["secret"]
@@ -173,48 +173,48 @@ def test_there_is_a_limit(api: Api) -> None:
 # --- how it goes --------------------------------------------------------------------------------------------------
 
 
-def post_all(api: Api, courier: MemoryCourier) -> None:
-    """Carry out what waits on the queue."""
+def post_all(api: Api, webhook_client: MemoryWebhookClient) -> None:
+    """Carry out the messages on the queue."""
     waiting, api.queue.notices = api.queue.notices, []
     for notice in waiting:
         assert isinstance(notice, Notification)
-        notify.post(replace(api.env, courier=courier), notice)
+        notify.post(replace(api.env, webhook_client=webhook_client), notice)
 
 
 def test_a_test_event(api: Api) -> None:
     put(api)
-    sent = api.call("POST", "/webhooks/to-erp/test")
-    assert sent.status == 202
-    courier = MemoryCourier({str(WEBHOOK["url"]): lambda _: CourierReply(204)})
-    post_all(api, courier)
-    [post] = courier.posts
-    assert post.headers["webhook-id"] == sent.json["message_id"]
+    accepted = api.call("POST", "/webhooks/to-erp/test")
+    assert accepted.status == 202
+    webhook_client = MemoryWebhookClient({str(WEBHOOK["url"]): lambda _: WebhookReply(204)})
+    post_all(api, webhook_client)
+    [post] = webhook_client.posts
+    assert post.headers["webhook-id"] == accepted.json["message_id"]
     assert json.loads(post.body)["type"] == "webhook.test"
     assert json.loads(post.body)["data"] == {"webhook": "to-erp"}
-    seen = api.get("/webhooks/to-erp").json
-    assert seen["last_success_at"] is not None
-    assert (seen["last_failure_at"], seen["consecutive_failures"]) == (None, 0)
-    assert api.call("POST", "/webhooks/to-erp/test").json["message_id"] != sent.json["message_id"]
+    view = api.get("/webhooks/to-erp").json
+    assert view["last_success_at"] is not None
+    assert (view["last_failure_at"], view["consecutive_failures"]) == (None, 0)
+    assert api.call("POST", "/webhooks/to-erp/test").json["message_id"] != accepted.json["message_id"]
 
 
 def test_a_failure_is_shown(api: Api) -> None:
     put(api)
     api.call("POST", "/webhooks/to-erp/test")
-    post_all(api, MemoryCourier({str(WEBHOOK["url"]): lambda _: CourierReply(500)}))
-    seen = api.get("/webhooks/to-erp").json
-    assert (seen["last_failure"], seen["consecutive_failures"]) == ("answered 500", 1)
-    assert seen["last_failure_at"] is not None
+    post_all(api, MemoryWebhookClient({str(WEBHOOK["url"]): lambda _: WebhookReply(500)}))
+    view = api.get("/webhooks/to-erp").json
+    assert (view["last_failure"], view["consecutive_failures"]) == ("answered 500", 1)
+    assert view["last_failure_at"] is not None
 
 
 def test_both_regions_posts_are_shown_together(api: Api) -> None:
     put(api)
-    now = api.env.clock.now_ms()
-    api.ledger.put_webhook_health(WebhookHealth("acme", "to-erp", WEST, success_ms=now, failures=0))
+    now_ms = api.env.clock.now_ms()
+    api.ledger.put_webhook_health(WebhookHealth("acme", "to-erp", WEST, success_ms=now_ms, failures=0))
     api.ledger.put_webhook_health(
-        WebhookHealth("acme", "to-erp", EAST, failure_ms=now + 1, failure="answered 503", failures=2)
+        WebhookHealth("acme", "to-erp", EAST, failure_ms=now_ms + 1, failure="answered 503", failures=2)
     )
-    seen = api.get("/webhooks/to-erp").json
-    assert (seen["last_success_at"] is not None, seen["last_failure"], seen["consecutive_failures"]) == (
+    view = api.get("/webhooks/to-erp").json
+    assert (view["last_success_at"] is not None, view["last_failure"], view["consecutive_failures"]) == (
         True,
         "answered 503",
         2,
@@ -222,28 +222,29 @@ def test_both_regions_posts_are_shown_together(api: Api) -> None:
 
 
 def test_a_receiver_that_is_gone(api: Api) -> None:
-    """410: it is disabled, by the service; registering it again makes it active, with the same secret."""
+    """The service disables a webhook whose receiver answers 410. A new registration makes it active again, with the
+    same secret."""
     put(api)
     rotate(api)
     posts: list[Post] = []
 
     def gone(post: Post) -> Any:
         posts.append(post)
-        return CourierReply(410)
+        return WebhookReply(410)
 
-    courier = MemoryCourier({str(WEBHOOK["url"]): gone})
+    webhook_client = MemoryWebhookClient({str(WEBHOOK["url"]): gone})
     api.call("POST", "/webhooks/to-erp/test")
     api.call("POST", "/webhooks/to-erp/test")
-    post_all(api, courier)
+    post_all(api, webhook_client)
     assert len(posts) == 1, "the second one is not even tried"
-    seen = api.get("/webhooks/to-erp").json
-    assert (seen["state"], seen["last_failure"]) == ("disabled", "answered 410")
+    view = api.get("/webhooks/to-erp").json
+    assert (view["state"], view["last_failure"]) == ("disabled", "answered 410")
     change = api.get("/audit").json["changes"][0]
     assert (change["by"], change["action"], change["after"]["disabled"]) == ("service", "changed", True)
     assert "whsec" not in json.dumps(change)
-    again = put(api)
-    assert (again.status, again.json["state"]) == (200, "active")
-    assert again.json["replaced_secrets_until"] is not None, "its secrets are what they were"
+    registered = put(api)
+    assert (registered.status, registered.json["state"]) == (200, "active")
+    assert registered.json["replaced_secrets_until"] is not None, "its secrets are what they were"
 
 
 def test_one_that_is_changed_while_its_receiver_says_that_it_is_gone(api: Api) -> None:
@@ -252,11 +253,11 @@ def test_one_that_is_changed_while_its_receiver_says_that_it_is_gone(api: Api) -
 
     def gone(_: Post) -> Any:
         put(api, url="https://acme.example/new")
-        return CourierReply(410)
+        return WebhookReply(410)
 
-    post_all(api, MemoryCourier({str(WEBHOOK["url"]): gone}))
-    seen = api.get("/webhooks/to-erp").json
-    assert (seen["state"], seen["url"]) == ("active", "https://acme.example/new")
+    post_all(api, MemoryWebhookClient({str(WEBHOOK["url"]): gone}))
+    view = api.get("/webhooks/to-erp").json
+    assert (view["state"], view["url"]) == ("active", "https://acme.example/new")
 
 
 def test_what_is_registered_is_one_entry(api: Api) -> None:

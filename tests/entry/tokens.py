@@ -1,4 +1,4 @@
-"""Signing keys and tokens, as an identity provider would make them."""
+"""Make signing keys and tokens, as an identity provider would."""
 
 import json
 import time
@@ -36,7 +36,7 @@ class Signer:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """The public half, as a JWKS holds it."""
+        """Return the public half, as a JWKS holds it."""
         public = self.key.public_key()
         if isinstance(public, rsa.RSAPublicKey):
             fields = RSAAlgorithm.to_jwk(public, as_dict=True)
@@ -51,20 +51,20 @@ class Signer:
         return self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def token(self, *, kid: str | None = "", without: tuple[str, ...] = (), **claims: Any) -> str:
-        """A token that is right in every claim that isn't given. `kid` None leaves it out."""
+        """Return a token that is right in every claim that isn't given. `kid` None leaves the kid out."""
         headers = {} if kid is None else {"kid": kid or self.kid}
         return jwt.encode(claims_of(without, **claims), self.key, algorithm=self.algorithm, headers=headers)
 
 
 def claims_of(without: tuple[str, ...] = (), **claims: Any) -> dict[str, Any]:
-    now = int(time.time())
-    right = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "tenant": TENANT, "scope": "read write"}
-    found = {**right, "iat": now - 60, "exp": now + 3600, **claims}
-    return {name: value for name, value in found.items() if name not in without}
+    now_s = int(time.time())
+    standard = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "tenant": TENANT, "scope": "read write"}
+    all_claims = {**standard, "iat": now_s - 60, "exp": now_s + 3600, **claims}
+    return {name: value for name, value in all_claims.items() if name not in without}
 
 
 def auth_json(*signers: Signer, issuer: str = ISSUER, audience: str = AUDIENCE) -> str:
-    """EFT_AUTH for one issuer."""
+    """Return EFT_AUTH for one issuer."""
     return json.dumps({"issuers": [issuer_entry(*signers, issuer=issuer, audience=audience)]})
 
 

@@ -1,4 +1,5 @@
-"""`make fuzz`: so many generated requests, a summary, out/fuzz.json; exits non-zero if an answer is not in order."""
+"""Run `make fuzz`: send a number of generated requests, print a summary, write out/fuzz.json. The process exits
+non-zero if an answer is not in order."""
 
 import argparse
 import json
@@ -15,23 +16,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=int(time.time()), help="repeats a run")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     started = time.monotonic()
-    result = run(given.cases, given.seed)
+    result = run(arguments.cases, arguments.seed)
     seconds = round(time.monotonic() - started, 1)
-    report(result, given.seed, seconds)
+    report(result, arguments.seed, seconds)
     return 1 if result.failures else 0
 
 
 def report(result: Result, seed: int, seconds: float) -> None:
-    """To the screen, and to REPORT."""
+    """Print the report to the screen, and write it to REPORT."""
     for failure, how in result.failures.items():
         print(f"--- {failure}\n{how}")
     for operation, cases in sorted(result.operations.items()):
-        seen = {name.rpartition(" ")[2]: n for name, n in sorted(result.statuses.items()) if name[:-4] == operation}
-        print(f"{cases:7,}  {operation:30} " + "  ".join(f"{status}: {n}" for status, n in seen.items()))
+        counts = {name.rpartition(" ")[2]: n for name, n in sorted(result.statuses.items()) if name[:-4] == operation}
+        print(f"{cases:7,}  {operation:30} " + "  ".join(f"{status}: {n}" for status, n in counts.items()))
     print(f"{result.cases:,} cases in {seconds} s (SEED={seed}): {len(result.failures)} failures")
-    found = {
+    summary = {
         "cases": result.cases,
         "operations": result.operations,
         "failures": result.failures,
@@ -40,7 +41,7 @@ def report(result: Result, seed: int, seconds: float) -> None:
         "statuses": result.statuses,
     }
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(found, indent=2) + "\n")
+    REPORT.write_text(json.dumps(summary, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""The whole API as a WSGI application, in this process: Chalice's own gateway and authorizer in front, what API Gateway
-answers by itself as template.yaml has it, memory behind."""
+"""Offer the whole API as a WSGI application in this process. Chalice's own gateway and authorizer are in front, and
+memory is behind. API Gateway's own answers are as template.yaml defines them."""
 
 from collections.abc import Callable, Iterable
 from http.client import responses as reasons
@@ -18,7 +18,7 @@ def unspoiled(reply: Reply) -> Reply:
 
 
 def application(current: Callable[[], Api], spoil: Spoil = unspoiled) -> Application:
-    """`current` gives the API that is to answer the next request; `spoil` what becomes of its answer."""
+    """Return the application. `current` returns the API that answers the next request. `spoil` changes its answer."""
 
     def answer(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         reply = spoil(_gateway(_ask(current(), environ)))
@@ -36,14 +36,15 @@ def _ask(api: Api, environ: Environ) -> Reply:
         for name, value in environ.items()
         if name.startswith("HTTP_") or (name == "CONTENT_TYPE" and value)
     }
-    # As it was sent: `PATH_INFO` is decoded, and has lost what was %2F.
+    # RAW_URI is the path as it was sent. `PATH_INFO` is decoded, and no longer shows which characters were %2F.
     path, query = environ["RAW_URI"].partition("?")[0], environ["QUERY_STRING"]
     with api.over(api.env):
         return api.plain(environ["REQUEST_METHOD"], f"{path}?{query}" if query else path, body, headers)
 
 
 def _gateway(reply: Reply) -> Reply:
-    """Chalice's gateway words its own answers as API Gateway does by default."""
+    """Replace an answer of Chalice's gateway by the one that our API Gateway gives. Chalice's has API Gateway's default
+    text."""
     kind = reply.headers.get("x-amzn-errortype")
     if kind is None:
         return reply

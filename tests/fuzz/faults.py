@@ -1,4 +1,4 @@
-"""Answers that are not as described, each with a part of the name of the failure that it has to be found as."""
+"""Hold faults for answers that are not as described. Each has a part of the name of the failure that must report it."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Generated requests to the API, and that they would find something."""
+"""Test generated requests to the API, and show that they find planted faults."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -16,17 +16,18 @@ T = TypeVar("T")
 OPERATIONS = {f"{contract.method} {contract.path}" for contract in CONTRACTS}
 CASES = 2000
 SEED = 1
-"""Fixed: what a test run finds depends on the product alone. `make fuzz` draws another each time."""
+"""The seed is fixed, so that the findings of a test run depend on the product alone. `make fuzz` draws another each
+time."""
 
 
-def _alone(ask: Callable[..., T], *given: object) -> T:
+def _alone(ask: Callable[..., T], *arguments: object) -> T:
     """Return what `ask` returns for `given` in a process of its own.
 
     Hypothesis draws constants of all modules that are loaded. In the process of the tests a seed would give other cases
     after other tests.
     """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(ask, *given).result()
+        return pool.submit(ask, *arguments).result()
 
 
 def test_every_answer_is_as_described() -> None:
@@ -34,7 +35,7 @@ def test_every_answer_is_as_described() -> None:
     assert result.failures == {}
     assert result.cases >= CASES
     assert result.operations.keys() == OPERATIONS
-    # Of the others, which succeed depends on the seed: each has its own tests.
+    # The seed decides which of the other operations succeed. Each of them has its own tests.
     assert {
         "POST /jobs 201",
         "POST /jobs/{job_id}/cancel 202",
@@ -50,11 +51,11 @@ def test_every_boundary_is_where_it_is_said_to_be() -> None:
 
 
 def test_there_is_something_to_answer_with() -> None:
-    """Empty lists would be as described whatever is described."""
+    """Empty lists would be as described, whatever the description says."""
     world = World.make()
     with world.api.over(world.api.env):
         world.api.scope = "read write administer operate"
-        found = {
+        lengths = {
             name: len(rows)
             for path in (
                 "/jobs",
@@ -70,7 +71,7 @@ def test_there_is_something_to_answer_with() -> None:
             if isinstance(rows, list)
         }
         outcomes = world.api.get(f"/jobs/{world.job_ids[2]}").json["outcomes"]
-    assert all(found.values()), found
+    assert all(lengths.values()), lengths
     assert outcomes.keys() == {"COPIED", "UNCHANGED", "DENIED"}
 
 
@@ -86,5 +87,5 @@ def test_a_fault_would_be_found(fault: str) -> None:
 
 
 def _failures_of(fault: str) -> set[str]:
-    """The names of failures that 300 cases have where the answers are spoiled by `fault`."""
+    """Return the names of failures that 300 cases have where the answers are spoiled by `fault`."""
     return set(run(300, SEED, FAULTS[fault][0]).failures)

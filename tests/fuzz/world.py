@@ -1,4 +1,4 @@
-"""Something to ask about: jobs at every stage, objects of every kind, tokens of every scope."""
+"""Make a world for requests: jobs at every stage, objects of every kind, tokens of every scope."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import settings
 from chalicelib.core.errors import Denied
 from chalicelib.core.leases import Takeover
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import Policy
 from chalicelib.steps import sweep
 from simulation.memory.env import EAST, SOURCE, WEST
@@ -25,30 +25,31 @@ FAR_MS = 2_000_000_000_000
 RENEW_AFTER_CASES = 300
 """Lists of thousands of jobs would only cost time."""
 SCOPES = ("read write administer operate", "read write", "read", "write", "administer", "operate", "")
-Place = dict[str, Any]
-PLACES: tuple[tuple[Place, Place], ...] = (
+Location = dict[str, Any]
+ENDS: tuple[tuple[Location, Location], ...] = (
     ({"endpoint": "source-west"}, {"endpoint": "target-east"}),
     ({"endpoint": "source-east", "prefix": "a b/"}, {"endpoint": "target-west", "prefix": "données/"}),
     ({"endpoint": "target-east", "prefix": "a/"}, {"endpoint": "target-east", "prefix": "b/"}),
 )
-"""Sources and targets of which jobs can be made."""
+"""These are sources and targets from which jobs can be made."""
 
 
 DROPS = Bucket("acme-drops", WEST, ACCOUNT)
 REGISTRABLE: dict[str, Any] = {"bucket": DROPS.name, "region": WEST, "owner_account": ACCOUNT, "prefix": "d/"}
-"""Of a place that says that it is the tenant's."""
+"""This is the body for a location whose bucket carries the tenant's tag."""
 
 
 @dataclass
 class World:
-    """One memory after another, with the same jobs and tokens."""
+    """A memory with jobs and tokens. From time to time a new memory with the same jobs replaces it."""
 
     signer: Signer
     tokens: tuple[str, ...]
-    """Value of the Authorization header by scope; then another tenant's, one of nobody, and none at all ("")."""
+    """These are values of the Authorization header: one for each of SCOPES; then another tenant's, one of an unknown
+    issuer, and none at all ("")."""
     api: Api
     job_ids: list[str]
-    asked: int = 0
+    cases: int = 0
 
     @staticmethod
     def make() -> "World":
@@ -67,19 +68,19 @@ class World:
         return self.job_ids[3:5]
 
     def next(self) -> None:
-        """One more case begins."""
-        self.asked += 1
-        if self.asked % RENEW_AFTER_CASES == 0:
+        """Count a case, and renew the memory when its time has come."""
+        self.cases += 1
+        if self.cases % RENEW_AFTER_CASES == 0:
             self.api = _make_api(self.signer)
             self.job_ids = _make_jobs(self.api)
 
     def begin(self) -> None:
-        """Everything anew, without jobs."""
+        """Begin with a new memory, without jobs."""
         self.api = _make_api(self.signer)
         self.job_ids = []
 
     def work(self, steps: int) -> None:
-        """Carry out so many messages that wait."""
+        """Carry out this many waiting messages."""
         with self.api.over(self.api.env):
             _work(self.api, steps)
 
@@ -90,27 +91,27 @@ def _signer() -> Signer:
 
 
 def _make_api(signer: Signer) -> Api:
-    made = make_api(settings.read(environ(EFT_AUTH=auth_json(signer))), signer)
-    made.env = replace(made.env, policy=Policy(partition_rows=3))
-    memory = made.store.store
+    api = make_api(settings.read(environ(EFT_AUTH=auth_json(signer))), signer)
+    api.env = replace(api.env, policy=Policy(partition_rows=3))
+    memory = api.store.store
     assert isinstance(memory, MemoryObjectStore)
     for name in ("0", "1", "2", "a b+c", "données", "\U0001f600", "new\nline", "x" * 1000):
         memory.put(SOURCE[WEST], f"in/{name}", name.encode())
     memory.make_bucket(DROPS, tags={"eft-tenants": "acme"})
-    made.scope = "read write administer"
-    with made.over(made.env):
-        made.call("PUT", "/endpoints/drops", {**REGISTRABLE, "access": "read"})
-        source, target = PLACES[0]
+    api.scope = "read write administer"
+    with api.over(api.env):
+        api.call("PUT", "/endpoints/drops", {**REGISTRABLE, "access": "read"})
+        source, target = ENDS[0]
         nightly = {"cron": "0 * * * *", "job": {"source": source, "target": target}}
-        made.call("PUT", "/schedules/nightly", nightly)
-        made.call("PUT", "/webhooks/to-erp", WEBHOOK)
-    made.store.rule(Rule(Operation.COPY, key="out/1", times=None, error=lambda: Denied("AccessDenied", "no")))
-    return made
+        api.call("PUT", "/schedules/nightly", nightly)
+        api.call("PUT", "/webhooks/to-erp", WEBHOOK)
+    api.store.rule(Rule(Operation.COPY, key="out/1", times=None, error=lambda: Denied("AccessDenied", "no")))
+    return api
 
 
 def _make_jobs(api: Api) -> list[str]:
-    """A job that stands in the middle, a cancelled one, a settled one that could not copy everything, a plan that is
-    made, one that is being made, a new job."""
+    """Make six jobs and return their ids: one in the middle of its work, a cancelled one, a settled one that could not
+    copy everything, a finished plan, an unfinished plan, and a new job."""
     with api.over(api.env):
         jobs = [_make_job(api, "middle", 2), _make_job(api, "cancelled", 0), _make_job(api, "settled", 100)]
         api.call("POST", f"/jobs/{jobs[1]}/cancel")
@@ -122,18 +123,18 @@ def _make_jobs(api: Api) -> list[str]:
 
 
 def _make_job(api: Api, key: str, steps: int) -> str:
-    made: str = api.submit(key).json["id"]
+    job_id: str = api.submit(key).json["id"]
     _work(api, steps)
     api.queue.tasks.clear()
-    return made
+    return job_id
 
 
 def _make_plan(api: Api, prefix: str, steps: int) -> str:
     body = {"source": {"endpoint": "source-west"}, "target": {"endpoint": "target-east", "prefix": f"{prefix}/"}}
-    made: str = api.call("POST", "/plans", body).json["id"]
+    plan_id: str = api.call("POST", "/plans", body).json["id"]
     _work(api, steps)
     api.queue.tasks.clear()
-    return made
+    return plan_id
 
 
 def _work(api: Api, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""A real gateway in front of a real emulator, one pair for the whole test session (and each xdist worker)."""
+"""Start a real gateway in front of a real emulator, one pair for the whole test session (and each xdist worker)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local.ministack import launch_ministack
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _ROUTING_SCALE = 200.0
-"""Health checks every 50 ms, TTL 300 ms: a failover takes less than a second."""
+"""There is a health check every 50 ms, and the TTL is 300 ms: a failover takes less than a second."""
 
 
 ROOT = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -40,7 +40,7 @@ class Cloud:
         credentials: Mapping[str, str] = ROOT,
         **config: Any,
     ) -> Any:
-        """A boto3 client that does not retry, so that every fault is seen."""
+        """Return a boto3 client that does not retry, so that every fault is seen."""
         session: Any = boto3.Session()
         return session.client(
             service,
@@ -77,7 +77,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture
 def clean(cloud: Cloud) -> Iterator[Cloud]:
-    """The cloud with no faults, no cuts and counters at zero, before and after."""
+    """Yield the cloud with no faults, no cuts and counters at zero. They are reset before and after the test."""
 
     def reset() -> None:
         cloud.control("DELETE", "faults")
@@ -99,7 +99,7 @@ _numbers = count(1)
 
 
 def failure(call: Any, **arguments: Any) -> dict[str, Any]:
-    """The error of a boto3 call as boto3 parsed it; empty if the call succeeded."""
+    """Return the error of a boto3 call as boto3 parsed it, or an empty dict if the call succeeded."""
     try:
         call(**arguments)
     except ClientError as error:
@@ -109,13 +109,13 @@ def failure(call: Any, **arguments: Any) -> dict[str, Any]:
 
 
 def code_of(call: Any, **arguments: Any) -> str:
-    """Its error's code, or "" for success."""
+    """Return the code of the call's error, or "" for success."""
     return str(failure(call, **arguments).get("Code", ""))
 
 
 @pytest.fixture
 def bucket(s3: Any) -> str:
-    """A bucket of its own for each test, without versions."""
+    """Return a new bucket for each test, without versions."""
     name = f"bucket-{os.getpid()}-{next(_numbers)}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": WEST})
     return name

@@ -1,4 +1,4 @@
-"""Checksums, the aws-chunked encoding, and bodies that are checked as they pass."""
+"""Test checksums, the aws-chunked encoding, and bodies that are checked as they pass."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def digest(algorithm: str, data: bytes) -> str:
 
 
 def test_published_check_values() -> None:
-    """The catalogue's check value of each CRC (over "123456789")."""
+    """These are the catalogue's check values of each CRC (over "123456789")."""
     assert base64.b64decode(digest("CRC32", CHECK_INPUT)).hex() == "cbf43926"
     assert base64.b64decode(digest("CRC32C", CHECK_INPUT)).hex() == "e3069283"
     assert base64.b64decode(digest("CRC64NVME", CHECK_INPUT)).hex() == "ae8b14860a799888"

@@ -1,4 +1,4 @@
-"""Requests as SDKs send them, and what they are."""
+"""Test how the gateway classifies requests in the form in which SDKs send them."""
 
 from __future__ import annotations
 

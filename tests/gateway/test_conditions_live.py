@@ -1,4 +1,4 @@
-"""Conditional writes through the gateway: exactly one of many wins."""
+"""Exactly one of many conditional writes through the gateway wins."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def test_racing_conditional_copies_have_one_winner(s3: Any, bucket: str, round_:
 
 
 def volley(cloud: Cloud, requests: list[bytes]) -> list[int]:
-    """All requests written before any answer is read, each on a connection of its own: far closer than threads get."""
+    """Write all requests before any answer is read, each on a connection of its own. They arrive far closer together
+    than requests of threads."""
     url = urlsplit(cloud.gateway.aws_url)
     with ExitStack() as stack:
         sockets = [
@@ -112,7 +113,8 @@ def test_puts_copies_and_completes_race_for_one_key(s3: Any, versioned: str, rou
 
 
 def test_an_unconditional_put_is_never_lost_between_check_and_copy(s3: Any, versioned: str) -> None:
-    """If-Match copies against puts that change the ETag: every copy that succeeds replaced the very ETag it named."""
+    """If-Match copies race puts that change the ETag. Every copy that succeeds replaced exactly the ETag that it
+    named."""
     s3.put_object(Bucket=versioned, Key="source", Body=b"copied")
     source = {"Bucket": versioned, "Key": "source"}
     first = s3.put_object(Bucket=versioned, Key="target", Body=b"first")

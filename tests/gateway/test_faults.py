@@ -1,4 +1,4 @@
-"""Fault rules: what they match, when they fire, and what is said of bad ones."""
+"""Test fault rules: which requests they match, when they fire, and how the gateway reports bad ones."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_used_up_rule_gives_way_to_the_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "message"),
     [
         ("no json", "Invalid JSON"),
         ({}, "valid array"),
@@ -114,9 +114,9 @@ def test_a_used_up_rule_gives_way_to_the_next() -> None:
         ([{"id": "a", "action": {"kind": "drop_answer"}}] * 2, "repeated: a"),
     ],
 )
-def test_bad_rules_say_what_is_wrong(rules: object, said: str) -> None:
+def test_bad_rules_say_what_is_wrong(rules: object, message: str) -> None:
     body = rules.encode() if isinstance(rules, str) else json.dumps(rules).encode()
-    with pytest.raises(BadRules, match=said):
+    with pytest.raises(BadRules, match=message):
         parse_rules(body)
 
 

@@ -1,4 +1,4 @@
-"""Faults and counters through the real gateway, as boto3 sees them."""
+"""Test faults and counters through the real gateway, as boto3 sees them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_counters_are_exact(clean: Cloud, s3: Any, bucket: str) -> None:
         s3.put_object(**source, Body=b"data", Tagging="a=b")
     s3.copy_object(
         Bucket=bucket, Key="b", CopySource=source, IfNoneMatch="*"
-    )  # checked with a HEAD of the gateway's own
+    )  # The gateway checks the condition with a HEAD of its own.
     failure(s3.copy_object, Bucket=bucket, Key="b", CopySource=source, IfNoneMatch="*")
     s3.head_object(**source)
     clean.client("s3", url=clean.gateway.functions_url(EAST)).head_object(**source)
@@ -151,7 +151,7 @@ def test_a_cut_regions_functions_reach_nothing(clean: Cloud, s3: Any, bucket: st
 # ---- what hangs, and what is cut in the middle -------------------------------------------------------------------
 
 
-def impatient(cloud: Cloud, url: str | None = None, region: str = WEST, service: str = "s3") -> Any:
+def quick_client(cloud: Cloud, url: str | None = None, region: str = WEST, service: str = "s3") -> Any:
     return cloud.client(service, region, url=url, read_timeout=0.5, connect_timeout=1)
 
 
@@ -164,7 +164,7 @@ def seconds(call: Callable[[], object]) -> float:
 def test_what_hangs_is_accepted_and_never_answered_nor_carried_out(clean: Cloud, s3: Any, bucket: str) -> None:
     clean.control("PUT", "faults", rule({"kind": "hang"}, match={"operation": "PutObject"}, times=1))
     with pytest.raises(ReadTimeoutError):
-        impatient(clean).put_object(Bucket=bucket, Key="a", Body=b"x" * 3_000_000)
+        quick_client(clean).put_object(Bucket=bucket, Key="a", Body=b"x" * 3_000_000)
     assert code_of(s3.head_object, Bucket=bucket, Key="a") == "404"
     assert code_of(s3.put_object, Bucket=bucket, Key="a", Body=b"data") == ""
 
@@ -180,7 +180,7 @@ def test_what_hangs_ends_when_its_rule_is_taken_back(clean: Cloud, s3: Any, buck
 
 
 def test_thousands_that_hang_keep_nobody_else_waiting(clean: Cloud, s3: Any, bucket: str) -> None:
-    """Nor do they use up connections of the gateway's own to the emulator."""
+    """The requests that hang use up no connections of the gateway to the emulator either."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     many = 2000
     if hard < 2 * many:
@@ -203,20 +203,20 @@ def test_thousands_that_hang_keep_nobody_else_waiting(clean: Cloud, s3: Any, buc
 def test_a_flapping_service_is_well_and_gone_in_turn(clean: Cloud, s3: Any, bucket: str) -> None:
     error = {"kind": "error", "status": 503, "code": "SlowDown"}
     clean.control("PUT", "faults", rule({"kind": "flap", "well_ms": 300, "gone_ms": 300, "gone": error}))
-    seen: list[str] = []
+    codes: list[str] = []
 
     def look() -> bool:
         code = code_of(s3.put_object, Bucket=bucket, Key="a", Body=b"data")
-        if seen[-1:] != [code]:
-            seen.append(code)
-        return len(seen) >= 4
+        if codes[-1:] != [code]:
+            codes.append(code)
+        return len(codes) >= 4
 
     wait_until(look, "well and gone twice", 30)
-    assert set(seen) == {"", "SlowDown"}
+    assert set(codes) == {"", "SlowDown"}
 
 
 def test_an_answer_that_is_cut_has_its_headers_and_half_of_its_body(clean: Cloud, s3: Any, bucket: str) -> None:
-    for size in (1000, 3_000_000):  # held in memory, streamed
+    for size in (1000, 3_000_000):  # The first is held in memory, the second is streamed.
         s3.put_object(Bucket=bucket, Key="a", Body=b"x" * size)
         clean.control("PUT", "faults", rule({"kind": "cut_answer"}, match={"operation": "GetObject"}, times=1))
         answer = s3.get_object(Bucket=bucket, Key="a")
@@ -242,13 +242,14 @@ def test_half_of_a_body_arrives(clean: Cloud, s3: Any, bucket: str) -> None:
 def test_the_answer_to_a_write_is_cut_after_the_write(clean: Cloud, s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="a", Body=b"data")
     clean.control("PUT", "faults", rule({"kind": "cut_answer"}, match={"operation": "CopyObject"}))
-    # What boto can't parse it calls a 500.
+    # boto calls an answer a 500 if it can't parse it.
     assert failure(s3.copy_object, Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "a"})["status"] == 500
     assert s3.get_object(Bucket=bucket, Key="b")["Body"].read() == b"data"
 
 
 def test_an_answer_without_a_body_is_cut_in_its_headers(clean: Cloud, s3: Any, bucket: str) -> None:
-    """boto takes it for an answer that has no more headers: whoever needs one has to look for it."""
+    """boto takes this for an answer that has no more headers. A caller that needs a header has to check that it is
+    there."""
     s3.put_object(Bucket=bucket, Key="a", Body=b"data", Metadata={"m": "x" * 1000})
     clean.control("PUT", "faults", rule({"kind": "cut_answer"}))
     assert s3.head_object(Bucket=bucket, Key="a")["Metadata"] != {"m": "x" * 1000}
@@ -261,7 +262,7 @@ def test_a_dribbled_body_is_whole_and_outlives_a_read_timeout(clean: Cloud, s3: 
         s3.put_object(Bucket=bucket, Key="a", Body=b"x" * size)
         clean.control("PUT", "faults", rule({"kind": "dribble", "over_ms": 1500}, match={"operation": "GetObject"}))
         begin = time.monotonic()
-        assert impatient(clean).get_object(Bucket=bucket, Key="a")["Body"].read() == b"x" * size
+        assert quick_client(clean).get_object(Bucket=bucket, Key="a")["Body"].read() == b"x" * size
         assert time.monotonic() - begin >= 1.4
         clean.control("DELETE", "faults")
 
@@ -276,17 +277,17 @@ def test_a_hanging_region_hangs_for_its_functions_and_for_the_others(clean: Clou
     for caller in (west, east):
         for service, operation in (("dynamodb", "list_tables"), ("sqs", "list_queues"), ("lambda", "list_functions")):
             with pytest.raises(ReadTimeoutError):
-                getattr(impatient(clean, caller, service=service), operation)()
+                getattr(quick_client(clean, caller, service=service), operation)()
         with pytest.raises(ReadTimeoutError):
-            impatient(clean, caller).head_bucket(Bucket=bucket)
+            quick_client(clean, caller).head_bucket(Bucket=bucket)
     with pytest.raises(ReadTimeoutError):
-        impatient(clean, west, EAST, "sqs").list_queues()
-    impatient(clean, east, EAST, "sqs").list_queues()
-    impatient(clean, service="sqs").list_queues()
+        quick_client(clean, west, EAST, "sqs").list_queues()
+    quick_client(clean, east, EAST, "sqs").list_queues()
+    quick_client(clean, service="sqs").list_queues()
     with pytest.raises(ReadTimeoutError):
-        impatient(clean).head_bucket(Bucket=bucket)
+        quick_client(clean).head_bucket(Bucket=bucket)
     clean.control("DELETE", f"cut/{WEST}")
-    impatient(clean, east).head_bucket(Bucket=bucket)
+    quick_client(clean, east).head_bucket(Bucket=bucket)
 
 
 def test_what_hung_ends_when_its_region_is_back(clean: Cloud, s3: Any, bucket: str) -> None:
@@ -301,7 +302,7 @@ def test_what_hung_ends_when_its_region_is_back(clean: Cloud, s3: Any, bucket: s
 
 
 def test_s3_gives_up_on_a_source_that_hangs(clean: Cloud, s3: Any, bucket: str) -> None:
-    """The destination's S3 is well: it answers, with an error, after a while."""
+    """The destination's S3 is well. It answers with an error after a while."""
     east = clean.client("s3", EAST)
     east.create_bucket(Bucket=f"{bucket}-east", CreateBucketConfiguration={"LocationConstraint": EAST})
     s3.put_object(Bucket=bucket, Key="a", Body=b"data")

@@ -1,4 +1,4 @@
-"""Listings say who began an upload, so that a sweeper can tell its own from another application's."""
+"""Lists of uploads name the initiator, so that a sweeper can tell its own uploads from another application's."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def test_a_role_is_told_from_the_root_user(cloud: Cloud, s3: Any, bucket: str) -
     theirs = begin(s3, bucket, "theirs & more", ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
 
     arn = "arn:aws:sts::000000000000:assumed-role/eft-copy-us-gov-west-1/worker"
-    seen = listed(s3, bucket)
-    assert seen["ours"]["Initiator"] == {"ID": arn, "DisplayName": "worker"}
-    assert seen["theirs & more"]["Initiator"]["ID"] == "arn:aws:iam::000000000000:root"
+    uploads = listed(s3, bucket)
+    assert uploads["ours"]["Initiator"] == {"ID": arn, "DisplayName": "worker"}
+    assert uploads["theirs & more"]["Initiator"]["ID"] == "arn:aws:iam::000000000000:root"
     assert s3.list_parts(**ours)["Initiator"]["ID"] == arn
     assert s3.list_parts(**theirs)["Initiator"]["ID"] == "arn:aws:iam::000000000000:root"
     assert s3.list_parts(**theirs)["ChecksumAlgorithm"] == "CRC64NVME"
@@ -56,16 +56,16 @@ def test_a_function_is_known_by_its_user_agent(cloud: Cloud, s3: Any, bucket: st
     begin(worker, bucket, "a")
     outside = cloud.client("s3", user_agent_appid="their-function")
     begin(outside, bucket, "b")
-    seen = listed(s3, bucket)
-    assert seen["a"]["Initiator"]["ID"] == "arn:aws:sts::000000000000:assumed-role/their-role/their-function"
-    assert seen["b"]["Initiator"]["ID"] == "arn:aws:iam::000000000000:root", "only functions are believed"
+    uploads = listed(s3, bucket)
+    assert uploads["a"]["Initiator"]["ID"] == "arn:aws:sts::000000000000:assumed-role/their-role/their-function"
+    assert uploads["b"]["Initiator"]["ID"] == "arn:aws:iam::000000000000:root", "only functions are believed"
 
 
 def test_an_upload_is_made_to_look_old(cloud: Cloud, s3: Any, bucket: str) -> None:
     old = begin(s3, bucket, "old")
     begin(s3, bucket, "young")
     cloud.control("PUT", "uploads/age", {"upload_id": old["UploadId"], "age_hours": 48})
-    seen = listed(s3, bucket)
+    uploads = listed(s3, bucket)
     now = datetime.now(UTC)
-    assert timedelta(hours=47, minutes=59) < now - seen["old"]["Initiated"] < timedelta(hours=48, minutes=1)
-    assert now - seen["young"]["Initiated"] < timedelta(minutes=1)
+    assert timedelta(hours=47, minutes=59) < now - uploads["old"]["Initiated"] < timedelta(hours=48, minutes=1)
+    assert now - uploads["young"]["Initiated"] < timedelta(minutes=1)

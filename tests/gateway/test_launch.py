@@ -1,4 +1,4 @@
-"""Servers started by a process end with it, even if it is killed outright."""
+"""Servers that a process started end with it, even if it is killed outright."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Multipart uploads through the gateway: S3's part checks, tags, and FULL_OBJECT checksums."""
+"""Test multipart uploads through the gateway: S3's part checks, tags, and FULL_OBJECT checksums."""
 
 from __future__ import annotations
 
@@ -43,13 +43,15 @@ class Upload:
         self.parts.append({"PartNumber": number, "ETag": answer["ETag"]})
         return answer
 
-    def copy(self, number: int, source: dict[str, str], first: int, last: int, **extra: Any) -> dict[str, Any]:
+    def copy(
+        self, number: int, source: dict[str, str], first_byte: int, last_byte: int, **extra: Any
+    ) -> dict[str, Any]:
         answer: dict[str, Any] = self.s3.upload_part_copy(
             **self.target,
             UploadId=self.id,
             PartNumber=number,
             CopySource=source,
-            CopySourceRange=f"bytes={first}-{last}",
+            CopySourceRange=f"bytes={first_byte}-{last_byte}",
             **extra,
         )["CopyPartResult"]
         self.parts.append({"PartNumber": number, "ETag": answer["ETag"]})
@@ -193,9 +195,9 @@ def test_head_of_a_part(s3: Any, versioned: str) -> None:
     third = s3.head_object(**upload.target, PartNumber=5, VersionId=version)
     assert (third["ContentLength"], third["PartsCount"]) == (LAST, 3)
     assert third["ContentRange"] == f"bytes {2 * PART}-{2 * PART + LAST - 1}/{len(DATA)}"
-    whole = s3.head_object(**upload.target, PartNumber=1)
-    assert whole["ContentLength"] == 5
-    assert "PartsCount" not in whole
+    newer = s3.head_object(**upload.target, PartNumber=1)
+    assert newer["ContentLength"] == 5
+    assert "PartsCount" not in newer
     assert code_of(s3.head_object, **upload.target, PartNumber=2) == "416"
 
 
@@ -209,21 +211,21 @@ def test_a_full_object_checksum_over_copied_and_uploaded_parts(
     assert upload.copy(1, source, 0, PART - 1)[field] == checksum(algorithm, PIECES[0])
     assert upload.put(2, PIECES[1], ChecksumAlgorithm=algorithm)[field] == checksum(algorithm, PIECES[1])
     assert upload.copy(3, source, 2 * PART, len(DATA) - 1)[field] == checksum(algorithm, PIECES[2])
-    listed = s3.list_parts(**upload.target, UploadId=upload.id)
-    assert (listed["ChecksumAlgorithm"], listed["ChecksumType"]) == (algorithm, "FULL_OBJECT")
-    assert [part[field] for part in listed["Parts"]] == [checksum(algorithm, piece) for piece in PIECES]
+    parts_list = s3.list_parts(**upload.target, UploadId=upload.id)
+    assert (parts_list["ChecksumAlgorithm"], parts_list["ChecksumType"]) == (algorithm, "FULL_OBJECT")
+    assert [part[field] for part in parts_list["Parts"]] == [checksum(algorithm, piece) for piece in PIECES]
 
     whole = checksum(algorithm, DATA)
     answer = upload.complete(**{field: whole}, ChecksumType="FULL_OBJECT", MpuObjectSize=len(DATA), IfNoneMatch="*")
     assert (answer[field], answer["ChecksumType"]) == (whole, "FULL_OBJECT")
     assert answer["ETag"].endswith('-3"')
 
-    shown = s3.head_object(**upload.target, ChecksumMode="ENABLED")
-    assert (shown[field], shown["ChecksumType"]) == (whole, "FULL_OBJECT")
+    head = s3.head_object(**upload.target, ChecksumMode="ENABLED")
+    assert (head[field], head["ChecksumType"]) == (whole, "FULL_OBJECT")
     assert field not in s3.head_object(**upload.target)
-    got = s3.get_object(**upload.target)  # boto3 asks for the checksum and verifies it
-    assert got["Body"].read() == DATA
-    assert got[field] == whole
+    fetched = s3.get_object(**upload.target)  # boto3 asks for the checksum and verifies it.
+    assert fetched["Body"].read() == DATA
+    assert fetched[field] == whole
     (entry,) = s3.list_objects_v2(Bucket=bucket, Prefix="big")["Contents"]
     assert (entry["ChecksumAlgorithm"], entry["ChecksumType"]) == ([algorithm], "FULL_OBJECT")
     attributes = s3.get_object_attributes(**upload.target, ObjectAttributes=["Checksum", "ObjectParts"])
@@ -237,8 +239,8 @@ def test_ranges_of_a_named_version_have_their_own_checksums(s3: Any, versioned: 
     source = {"Bucket": versioned, "Key": "old", "VersionId": version}
     upload = Upload(s3, versioned, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
     for number, piece in enumerate(PIECES):
-        first = number * PART
-        copied = upload.copy(number + 1, source, first, first + len(piece) - 1)
+        first_byte = number * PART
+        copied = upload.copy(number + 1, source, first_byte, first_byte + len(piece) - 1)
         assert copied["ChecksumCRC32"] == checksum("CRC32", piece)
     upload.complete(ChecksumCRC32=checksum("CRC32", DATA), ChecksumType="FULL_OBJECT", MpuObjectSize=len(DATA))
     assert s3.get_object(**upload.target)["Body"].read() == DATA
@@ -248,8 +250,8 @@ def test_a_wrong_full_object_checksum_publishes_nothing(s3: Any, bucket: str, so
     upload = Upload(s3, bucket, ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
     upload.copy(1, source, 0, PART - 1)
     upload.copy(2, source, PART, len(DATA) - 1)
-    wrong = upload.completion(ChecksumCRC64NVME=checksum("CRC64NVME", DATA[1:]), ChecksumType="FULL_OBJECT")
-    error = failure(s3.complete_multipart_upload, **wrong)
+    completion = upload.completion(ChecksumCRC64NVME=checksum("CRC64NVME", DATA[1:]), ChecksumType="FULL_OBJECT")
+    error = failure(s3.complete_multipart_upload, **completion)
     assert (error["Code"], error["status"]) == ("BadDigest", 400)
     assert code_of(s3.head_object, **upload.target) == "404"
     upload.complete(ChecksumCRC64NVME=checksum("CRC64NVME", DATA))
@@ -339,8 +341,8 @@ def test_a_copy_carries_the_checksum(s3: Any, bucket: str, source: dict[str, str
     whole = checksum("CRC64NVME", DATA)
     result = s3.copy_object(Bucket=bucket, Key="copy", CopySource=upload.target)["CopyObjectResult"]
     assert (result["ChecksumCRC64NVME"], result["ChecksumType"]) == (whole, "FULL_OBJECT")
-    shown = s3.head_object(Bucket=bucket, Key="copy", ChecksumMode="ENABLED")
-    assert (shown["ChecksumCRC64NVME"], shown["ChecksumType"]) == (whole, "FULL_OBJECT")
+    head = s3.head_object(Bucket=bucket, Key="copy", ChecksumMode="ENABLED")
+    assert (head["ChecksumCRC64NVME"], head["ChecksumType"]) == (whole, "FULL_OBJECT")
 
 
 def test_a_copy_with_an_algorithm_of_its_own(s3: Any, bucket: str) -> None:
@@ -348,9 +350,9 @@ def test_a_copy_with_an_algorithm_of_its_own(s3: Any, bucket: str) -> None:
     arguments = {"Bucket": bucket, "Key": "b", "CopySource": {"Bucket": bucket, "Key": "a"}}
     result = s3.copy_object(**arguments, ChecksumAlgorithm="CRC64NVME")["CopyObjectResult"]
     assert result["ChecksumCRC64NVME"] == checksum("CRC64NVME", b"data")
-    shown = s3.head_object(Bucket=bucket, Key="b", ChecksumMode="ENABLED")
-    assert shown["ChecksumCRC64NVME"] == checksum("CRC64NVME", b"data")
-    assert "ChecksumSHA256" not in shown
+    head = s3.head_object(Bucket=bucket, Key="b", ChecksumMode="ENABLED")
+    assert head["ChecksumCRC64NVME"] == checksum("CRC64NVME", b"data")
+    assert "ChecksumSHA256" not in head
 
 
 def test_composite_checksums_are_the_emulators_own(s3: Any, bucket: str) -> None:
@@ -359,8 +361,8 @@ def test_composite_checksums_are_the_emulators_own(s3: Any, bucket: str) -> None
         answer = upload.put(number, piece, ChecksumAlgorithm="CRC32")
         upload.parts[-1]["ChecksumCRC32"] = answer["ChecksumCRC32"]
     assert upload.complete()["ChecksumType"] == "COMPOSITE"
-    shown = s3.head_object(**upload.target, ChecksumMode="ENABLED")
-    assert shown["ChecksumCRC32"].endswith("-3")
+    head = s3.head_object(**upload.target, ChecksumMode="ENABLED")
+    assert head["ChecksumCRC32"].endswith("-3")
     (entry,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
     assert (entry["ChecksumAlgorithm"], entry["ChecksumType"]) == (["CRC32"], "COMPOSITE")
     # A single copy of it is one piece: its checksum is the whole object's.
@@ -375,16 +377,16 @@ def test_a_composite_checksum_is_one_by_version_too(s3: Any, versioned: str) -> 
         answer = upload.put(number, piece, ChecksumAlgorithm="SHA256")
         upload.parts[-1]["ChecksumSHA256"] = answer["ChecksumSHA256"]
     version = upload.complete()["VersionId"]
-    shown = s3.head_object(**upload.target, VersionId=version, ChecksumMode="ENABLED")
-    assert shown["ChecksumSHA256"].endswith("-3")
-    assert shown["ChecksumType"] == "COMPOSITE"
+    head = s3.head_object(**upload.target, VersionId=version, ChecksumMode="ENABLED")
+    assert head["ChecksumSHA256"].endswith("-3")
+    assert head["ChecksumType"] == "COMPOSITE"
 
 
 def test_single_puts_show_their_checksum_everywhere(s3: Any, bucket: str) -> None:
     answer = s3.put_object(Bucket=bucket, Key="a b", Body=b"data", ChecksumAlgorithm="CRC32C")
     assert (answer["ChecksumCRC32C"], answer["ChecksumType"]) == (checksum("CRC32C", b"data"), "FULL_OBJECT")
-    shown = s3.head_object(Bucket=bucket, Key="a b", ChecksumMode="ENABLED")
-    assert (shown["ChecksumCRC32C"], shown["ChecksumType"]) == (checksum("CRC32C", b"data"), "FULL_OBJECT")
+    head = s3.head_object(Bucket=bucket, Key="a b", ChecksumMode="ENABLED")
+    assert (head["ChecksumCRC32C"], head["ChecksumType"]) == (checksum("CRC32C", b"data"), "FULL_OBJECT")
     (entry,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
     assert (entry["ChecksumAlgorithm"], entry["ChecksumType"]) == (["CRC32C"], "FULL_OBJECT")
 
@@ -395,8 +397,8 @@ def test_a_refused_delete_leaves_the_checksum(s3: Any, bucket: str) -> None:
         upload.put(number, piece, ChecksumAlgorithm="CRC64NVME")
     upload.complete()
     assert code_of(s3.delete_object, **upload.target, IfMatch='"0"') == "PreconditionFailed"
-    found = s3.head_object(**upload.target, ChecksumMode="ENABLED")
-    assert (found["ChecksumType"], found["ChecksumCRC64NVME"]) == ("FULL_OBJECT", checksum("CRC64NVME", DATA))
+    head = s3.head_object(**upload.target, ChecksumMode="ENABLED")
+    assert (head["ChecksumType"], head["ChecksumCRC64NVME"]) == ("FULL_OBJECT", checksum("CRC64NVME", DATA))
 
 
 def test_objects_over_the_old_value_forget_its_checksum(s3: Any, bucket: str) -> None:
@@ -404,6 +406,6 @@ def test_objects_over_the_old_value_forget_its_checksum(s3: Any, bucket: str) ->
     upload.put(1, b"new", ChecksumAlgorithm="CRC64NVME")
     upload.complete()
     s3.put_object(**upload.target, Body=b"newer", ChecksumAlgorithm="CRC32")
-    shown = s3.head_object(**upload.target, ChecksumMode="ENABLED")
-    assert shown["ChecksumCRC32"] == checksum("CRC32", b"newer")
-    assert "ChecksumCRC64NVME" not in shown
+    head = s3.head_object(**upload.target, ChecksumMode="ENABLED")
+    assert head["ChecksumCRC32"] == checksum("CRC32", b"newer")
+    assert "ChecksumCRC64NVME" not in head

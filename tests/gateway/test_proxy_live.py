@@ -1,4 +1,4 @@
-"""What passes through passes unchanged."""
+"""The gateway does not change requests and answers that it only passes on."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def test_large_bodies_stream_both_ways(s3: Any, bucket: str) -> None:
 
 def test_encoded_bodies_are_not_touched(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="a", Body=b"not really gzip", ContentEncoding="gzip")
-    got = s3.get_object(Bucket=bucket, Key="a")
-    assert (got["Body"].read(), got["ContentEncoding"]) == (b"not really gzip", "gzip")
+    fetched = s3.get_object(Bucket=bucket, Key="a")
+    assert (fetched["Body"].read(), fetched["ContentEncoding"]) == (b"not really gzip", "gzip")
 
 
 def test_aws_chunked_bodies_with_trailers_pass(cloud: Cloud, bucket: str) -> None:
@@ -160,7 +160,8 @@ def test_100_continue_comes_before_the_body(cloud: Cloud, bucket: str) -> None:
 
 
 def test_a_refused_body_does_not_spoil_the_connection(cloud: Cloud, bucket: str) -> None:
-    """An early error to a request without Expect: the same connection carries the next request."""
+    """The gateway answers a request without Expect early with an error. The same connection carries the next
+    request."""
     url = urlsplit(cloud.gateway.aws_url)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
     with contextlib.closing(connection):
@@ -173,7 +174,7 @@ def test_a_refused_body_does_not_spoil_the_connection(cloud: Cloud, bucket: str)
 
 
 def test_a_client_that_goes_away_leaves_nothing_behind(cloud: Cloud, s3: Any, bucket: str) -> None:
-    """Half of a long body: the key is not written, and its lock is free."""
+    """The client sent half of a long body. The key is not written, and its lock is free."""
     url = urlsplit(cloud.gateway.aws_url)
     with socket.create_connection((url.hostname, url.port), timeout=10) as client:
         head = f"PUT /{bucket}/a HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n"

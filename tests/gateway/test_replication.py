@@ -1,4 +1,4 @@
-"""What replication decides: queues, stamps, last writer wins, lag, stalls. No clock, no I/O."""
+"""Test the decisions of replication: queues, stamps, last writer wins, lag, stalls. There is no clock and no I/O."""
 
 import json
 import random
@@ -31,11 +31,11 @@ class Tables:
 
     def deliver(self, now_ms: int, limit: int = 25) -> None:
         for name, (_, target) in self.replication.directions.items():
-            while taken := self.replication.take(name, now_ms, limit):
-                winning = self.replication.winning(name, taken)
+            while changes := self.replication.take(name, now_ms, limit):
+                winning = self.replication.winning(name, changes)
                 for change in winning:
                     self.items[target][change.item] = change.image
-                self.replication.settle(name, taken, winning)
+                self.replication.settle(name, changes, winning)
 
     def value(self, region: str, item: ItemId = ITEM) -> str | None:
         image = self.items[region].get(item)
@@ -79,13 +79,14 @@ def test_within_a_region_the_order_of_writing_decides() -> None:
     tables = Tables(jitter_ms=500)
     for number in range(50):
         tables.write(WEST, str(number), 1000)
-    for now in range(1100, 1601):
-        tables.deliver(now, limit=1)
+    for now_ms in range(1100, 1601):
+        tables.deliver(now_ms, limit=1)
     assert tables.value(EAST) == "49"
 
 
 def test_a_write_is_later_than_what_its_region_has_seen() -> None:
-    """East writes at the very moment of a write of West that it has got already: its own must not lose against it."""
+    """East writes at the very moment of a write of West that it already has. East's own write must not lose against
+    it."""
     tables = Tables(lag_ms=0)
     tables.write(WEST, "west", 1000)
     tables.deliver(1000)
@@ -110,8 +111,8 @@ def test_a_delete_replicates_and_an_older_write_does_not_undo_it() -> None:
 
 def test_a_stalled_direction_keeps_all_and_delivers_on_release() -> None:
     tables = Tables(stalled=[WE])
-    others = [ItemId("t", str(number)) for number in range(60)]
-    for item in others:
+    items = [ItemId("t", str(number)) for number in range(60)]
+    for item in items:
         tables.write(WEST, "1", 1000, item)
     tables.write(EAST, "east", 1000)
     tables.deliver(9000)
@@ -121,7 +122,7 @@ def test_a_stalled_direction_keeps_all_and_delivers_on_release() -> None:
     tables.configure(stalled=[])
     assert tables.replication.due_ms(WE) == 1100
     tables.deliver(9000)
-    assert {tables.value(EAST, item) for item in others} == {"1"}
+    assert {tables.value(EAST, item) for item in items} == {"1"}
 
 
 def test_a_returning_regions_last_writes_lose_against_later_ones() -> None:
@@ -139,17 +140,17 @@ def test_of_one_item_only_the_last_due_write_is_sent() -> None:
     tables = Tables()
     for number in range(10):
         tables.write(WEST, str(number), 1000 + number)
-    (taken,) = tables.replication.take(WE, 2000, 25)
-    assert taken.image == {"v": {"S": "9"}}
+    (change,) = tables.replication.take(WE, 2000, 25)
+    assert change.image == {"v": {"S": "9"}}
     assert tables.queue(WE)["superseded"] == 9
 
 
 def test_what_could_not_be_delivered_is_tried_again() -> None:
     tables = Tables()
     tables.write(WEST, "1", 1000)
-    taken: list[Change] = tables.replication.take(WE, 1100, 25)
+    changes: list[Change] = tables.replication.take(WE, 1100, 25)
     assert tables.queue(WE)["waiting"] == 1, "what is under way still counts as waiting"
-    tables.replication.put_back(WE, taken, 2000)
+    tables.replication.put_back(WE, changes, 2000)
     assert tables.replication.due_ms(WE) == 2000
     tables.deliver(2000)
     assert tables.value(EAST) == "1"
@@ -157,12 +158,12 @@ def test_what_could_not_be_delivered_is_tried_again() -> None:
 
 def test_jitter_is_drawn_from_the_seed() -> None:
     def dues(seed: int) -> list[int | None]:
-        found = []
+        due_times = []
         for number in range(20):
             tables = Tables(jitter_ms=1000, seed=seed + number)
             tables.write(WEST, "1", 0)
-            found.append(tables.replication.due_ms(WE))
-        return found
+            due_times.append(tables.replication.due_ms(WE))
+        return due_times
 
     assert dues(7) == dues(7)
     assert len(set(dues(7))) > 10
@@ -174,38 +175,38 @@ def test_both_tables_are_alike_once_everything_is_delivered(seed: int) -> None:
     rng = random.Random(seed)
     tables = Tables(lag_ms=50, jitter_ms=200, seed=seed)
     items = [ItemId("t", str(number)) for number in range(3)]
-    now = 0
+    now_ms = 0
     for number in range(300):
-        now += rng.choice([0, 0, 1, 20])
+        now_ms += rng.choice([0, 0, 1, 20])
         value = None if rng.random() < 0.1 else str(number)
-        tables.write(rng.choice([WEST, EAST]), value, now, rng.choice(items))
+        tables.write(rng.choice([WEST, EAST]), value, now_ms, rng.choice(items))
         if rng.random() < 0.3:
-            tables.deliver(now, limit=rng.choice([1, 25]))
+            tables.deliver(now_ms, limit=rng.choice([1, 25]))
         if rng.random() < 0.05:
             tables.configure(stalled=rng.sample([WE, EW], rng.randint(0, 2)))
     tables.configure(stalled=[])
-    tables.deliver(now + 1000)
+    tables.deliver(now_ms + 1000)
     assert tables.items[WEST] == tables.items[EAST]
 
 
 def test_memory_is_bounded_and_what_is_still_to_come_is_remembered() -> None:
-    """Other items are written and delivered meanwhile; the version of the contested one must outlast them."""
+    """Other items are written and delivered meanwhile. The version of the contested item must outlast them."""
     replication = Replication([WEST, EAST], versions_max=100)
     replication.configure(b'{"lag_ms": 0, "jitter_ms": 0, "stalled": ["%s"]}' % WE.encode())
     replication.written(WEST, ITEM, {}, {"v": {"S": "old"}}, 1000)
     replication.written(EAST, ITEM, {}, {"v": {"S": "new"}}, 1001)
     for number in range(300):
         replication.written(EAST, ItemId("t", str(number)), {}, None, 1002 + number)
-        taken = replication.take(EW, 2000, 100)
-        replication.settle(EW, taken, taken)
+        changes = replication.take(EW, 2000, 100)
+        replication.settle(EW, changes, changes)
     replication.configure(b'{"stalled": []}')
-    (old,) = replication.take(WE, 2000, 100)
-    assert replication.winning(WE, [old]) == []
-    replication.settle(WE, [old], [])
+    (old_write,) = replication.take(WE, 2000, 100)
+    assert replication.winning(WE, [old_write]) == []
+    replication.settle(WE, [old_write], [])
     for number in range(300):
         replication.written(EAST, ItemId("t", str(number)), {}, None, 2000 + number)
-        taken = replication.take(EW, 3000, 100)
-        replication.settle(EW, taken, taken)
+        changes = replication.take(EW, 3000, 100)
+        replication.settle(EW, changes, changes)
     assert len(replication._versions) <= 1200, "bounded once nothing old waits"
 
 

@@ -1,4 +1,4 @@
-"""Two tables of the emulator, one a Region, behave like a global table's replicas (MREC)."""
+"""Two tables of the emulator, one for each Region, behave like a global table's replicas (MREC)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _numbers = count(1)
 
 
 class Global:
-    """A table in both Regions, and what is asked of it."""
+    """A table in both Regions, and the requests of the tests to it."""
 
     def __init__(self, cloud: Cloud, name: str) -> None:
         self.name = name
@@ -61,9 +61,9 @@ class Global:
 
 @pytest.fixture
 def table(clean: Cloud) -> Iterator[Global]:
-    made = Global(clean, f"global-{next(_numbers)}")
-    yield made
-    made.set(tables={}, lag_ms=300, jitter_ms=200, stalled=[])
+    table = Global(clean, f"global-{next(_numbers)}")
+    yield table
+    table.set(tables={}, lag_ms=300, jitter_ms=200, stalled=[])
 
 
 def test_a_write_shows_in_the_other_region_only_after_the_lag(table: Global) -> None:
@@ -125,7 +125,8 @@ def test_a_stalled_direction_delivers_on_release_and_loses_against_later_writes(
 
 
 def test_conditional_puts_in_both_regions_both_win(table: Global) -> None:
-    """The trap of a global table: a condition is judged on the local replica, so a lock in it is no lock."""
+    """This is the trap of a global table: a condition is judged on the local replica, so a lock in the table is no
+    lock."""
     table.set(lag_ms=10_000)
     for region in (WEST, EAST):
         table.put(region, "lock", region, ConditionExpression="attribute_not_exists(pk)")

@@ -1,4 +1,4 @@
-"""Failover of the one name, on a clock that the test sets."""
+"""Test the failover of the single API name, on a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIMES = RoutingTimes()
 
 
 class Clock:
-    """Steps through health checks of both Regions at the interval."""
+    """A clock that steps through health checks of both Regions at the interval."""
 
     def __init__(self) -> None:
         self.now_ms = 1_000_000
@@ -51,7 +51,7 @@ def test_three_failures_in_a_row_and_then_the_ttl() -> None:
     assert clock.router.authoritative() == WEST
     clock.checks(1)
     assert clock.router.authoritative() == EAST
-    assert clock.resolve() == WEST  # cached until the TTL is over
+    assert clock.resolve() == WEST  # The answer is cached until the TTL is over.
     clock.now_ms = resolved_at + TIMES.ttl_ms - 1
     assert clock.resolve() == WEST
     clock.now_ms += 1
@@ -109,15 +109,15 @@ def test_a_scale_makes_everything_faster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "there"),
+    ("target", "path"),
     [
         ("/jobs?limit=2", "/jobs?limit=2"),
-        # As Location and the description say, for a client that came by a Region's own name.
+        # Location and the description show this to a client that came by a Region's own name.
         ("/api/jobs/job-x", "/jobs/job-x"),
         ("/api", "/api"),
         ("/apis", "/apis"),
         ("/", "/"),
     ],
 )
-def test_a_path_with_or_without_the_stage(target: str, there: str) -> None:
-    assert at_stage("/_aws/execute-api/abc123/api", target) == f"/_aws/execute-api/abc123/api{there}"
+def test_a_path_with_or_without_the_stage(target: str, path: str) -> None:
+    assert at_stage("/_aws/execute-api/abc123/api", target) == f"/_aws/execute-api/abc123/api{path}"

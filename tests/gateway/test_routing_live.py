@@ -1,4 +1,5 @@
-"""The one API name through the real gateway. A bucket plays each Region's API: its object `health` keeps it well."""
+"""Test the single API name through the real gateway. A bucket stands for each Region's API. The API is healthy while
+the bucket has the object `health`."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ pytestmark = pytest.mark.cloud
 
 @pytest.fixture
 def apis(clean: Cloud, s3: Any, bucket: str) -> Iterator[dict[str, str]]:
-    """Region -> the bucket that plays its API. Two of West's buckets, since unsigned reads don't care."""
+    """Return the bucket that stands for the API, by Region. Both are buckets of West, since unsigned reads don't
+    care."""
     names = {WEST: bucket, EAST: f"{bucket}-e"}
     s3.create_bucket(Bucket=names[EAST], CreateBucketConfiguration={"LocationConstraint": WEST})
     for region, name in names.items():
@@ -30,7 +32,7 @@ def apis(clean: Cloud, s3: Any, bucket: str) -> Iterator[dict[str, str]]:
 
 
 def ask(url: str) -> str:
-    """The Region that answers, or "closed"."""
+    """Return the Region that answers, or "closed"."""
     try:
         return httpx.get(f"{url}/who", trust_env=False).text
     except httpx.TransportError:
@@ -50,7 +52,7 @@ def test_each_regions_own_name_always_goes_there(clean: Cloud, apis: dict[str, s
 
 def test_an_unhealthy_region_is_left_and_returned_to(clean: Cloud, apis: dict[str, str], s3: Any) -> None:
     url = clean.gateway.api_url
-    s3.delete_object(Bucket=apis[WEST], Key="health")  # 404, as before anything is deployed
+    s3.delete_object(Bucket=apis[WEST], Key="health")  # The answer is 404, as before anything is deployed.
     eventually(lambda: ask(url) == EAST)
     s3.put_object(Bucket=apis[WEST], Key="health", Body=b"ok")
     eventually(lambda: ask(url) == WEST)
@@ -66,14 +68,14 @@ def test_a_cut_region_closes_connections_until_the_name_moves(clean: Cloud, apis
     url = clean.gateway.api_url
     clean.control("PUT", f"cut/{WEST}")
     assert ask(clean.gateway.region_api_url(WEST)) == "closed"
-    seen: list[str] = []
+    answers: list[str] = []
 
     def moved() -> bool:
-        seen.append(ask(url))
-        return seen[-1] == EAST
+        answers.append(ask(url))
+        return answers[-1] == EAST
 
     eventually(moved)
-    assert set(seen[:-1]) <= {"closed"}
+    assert set(answers[:-1]) <= {"closed"}
     clean.control("DELETE", f"cut/{WEST}")
     eventually(lambda: ask(url) == WEST)
 
@@ -102,8 +104,8 @@ def test_requests_arrive_untouched(clean: Cloud, apis: dict[str, str], s3: Any) 
         f"{clean.gateway.api_url}/a%2Fb%20c", content=b"body", headers={"x-amz-meta-own": "1"}, trust_env=False
     )
     assert answer.status_code == 200
-    got = s3.get_object(Bucket=apis[WEST], Key="a/b c")
-    assert (got["Body"].read(), got["Metadata"]) == (b"body", {"own": "1"})
+    fetched = s3.get_object(Bucket=apis[WEST], Key="a/b c")
+    assert (fetched["Body"].read(), fetched["Metadata"]) == (b"body", {"own": "1"})
 
 
 def test_before_a_deployment_the_name_says_so(clean: Cloud) -> None:

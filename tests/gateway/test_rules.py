@@ -1,4 +1,4 @@
-"""The pure decisions about S3: conditions, limits, parts."""
+"""Test the pure decisions about S3: conditions, limits, parts."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def part(number: int, etag: str = "e") -> WantedPart:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "code"),
+    ("listed_parts", "code"),
     [
         ([part(1), part(2)], None),
         ([part(2)], None),
@@ -118,11 +118,11 @@ def part(number: int, etag: str = "e") -> WantedPart:
         ([part(2), part(4)], "EntityTooSmall"),
     ],
 )
-def test_parts_of_a_complete(wanted: list[WantedPart], code: str | None) -> None:
+def test_parts_of_a_complete(listed_parts: list[WantedPart], code: str | None) -> None:
     stored = {1: StoredPart("e", 10), 2: StoredPart("e", 9), 4: StoredPart("e", 10)}
     caught = None
     try:
-        check_parts(wanted, stored, LIMITS)
+        check_parts(listed_parts, stored, LIMITS)
     except S3Error as error:
         caught = error.code
     assert caught == code
@@ -133,9 +133,9 @@ def test_a_complete_is_parsed() -> None:
         b'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Part><ETag>&quot;a&quot;</ETag>'
         b"<PartNumber>1</PartNumber><ChecksumCRC32>x==</ChecksumCRC32></Part></CompleteMultipartUpload>"
     )
-    wanted = parse_complete(body)
-    assert wanted == [WantedPart(1, "a", {"CRC32": "x=="})]
-    assert parse_complete(complete_body(wanted)) == [part(1, "a")]
+    listed_parts = parse_complete(body)
+    assert listed_parts == [WantedPart(1, "a", {"CRC32": "x=="})]
+    assert parse_complete(complete_body(listed_parts)) == [part(1, "a")]
 
 
 @pytest.mark.parametrize("body", [b"", b"<a", b"<a/>", b"<a><Part><PartNumber>1</PartNumber></Part></a>"])

@@ -1,4 +1,4 @@
-"""What the gateway keeps: locks, memory, counters; and its control endpoints."""
+"""Test the gateway's locks, memory and counters, and its control endpoints."""
 
 from __future__ import annotations
 

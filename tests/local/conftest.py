@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    """Both Regions with every function held to its role's policy: what a policy forgets shows as a failure here."""
+    """Yield both Regions, with every function held to its role's policy: a gap in a policy shows as a failure here."""
     policy = {
         "multipart_threshold_bytes": 8 * MIB,
         "part_size_bytes": 5 * MIB,
@@ -27,16 +27,16 @@ def cloud() -> Iterator[Cloud]:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """The processes that work in `folder` or hold a file of it open, by id, with their command lines."""
-    found = {}
+    """Return the processes that work in `folder` or hold a file of it open, by id, with their command lines."""
+    command_lines = {}
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and _touches(process, str(folder)):
-            found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return found
+            command_lines[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return command_lines
 
 
 def _touches(process: Path, folder: str) -> bool:
     try:
         return any(os.readlink(link).startswith(folder) for link in [process / "cwd", *(process / "fd").iterdir()])
-    except OSError:  # it has just ended
+    except OSError:  # The process has just ended.
         return False

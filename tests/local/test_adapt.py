@@ -1,4 +1,4 @@
-"""The deployment is adapted, the product is not."""
+"""The local cloud adapts the deployment and leaves the product as it is."""
 
 import copy
 from typing import Any
@@ -10,7 +10,7 @@ from local import package
 from local.adapt import CodeLocation, adapt, table_request, table_ttl
 
 EAST = "us-gov-east-1"
-PLACES: Any = {
+ENDS: Any = {
     "code": CodeLocation("deployment", "zip"),
     "endpoint_url": "http://127.0.0.1:1",
     "certificate": "/c.pem",
@@ -56,7 +56,7 @@ def test_only_the_table_and_bucket_policies_are_left_out(template: dict[str, Any
 
 
 def test_what_else_differs_is_named(template: dict[str, Any], adapted: dict[str, Any]) -> None:
-    """All of it: docs/local.md lists these, and a new difference has to be added there and here."""
+    """The test names all differences. docs/local.md lists them, and a new difference has to be added there and here."""
     changed = {
         f"{adapted['Resources'][path[0]]['Type']} {'.'.join(path[1:3])}"
         for path in _differences(template["Resources"], adapted["Resources"], ())
@@ -82,7 +82,7 @@ def test_functions_trust_the_local_issuer(adapted: dict[str, Any]) -> None:
 
 
 def test_numbers_arrive_as_numbers(adapted: dict[str, Any]) -> None:
-    """The given ones, and the template's defaults."""
+    """This holds for the parameters that are given and for the template's defaults."""
     concurrency = [
         source["ScalingConfig"]["MaximumConcurrency"] for source in _event_sources(adapted, "Copy", "Verify")
     ]
@@ -121,5 +121,5 @@ def _differences(left: Any, right: Any, path: tuple[str, ...]) -> list[tuple[str
         return []
     if isinstance(left, dict) and isinstance(right, dict):
         keys = left.keys() | right.keys()
-        return [found for key in keys for found in _differences(left.get(key), right.get(key), (*path, key))]
+        return [difference for key in keys for difference in _differences(left.get(key), right.get(key), (*path, key))]
     return [path]

@@ -1,4 +1,4 @@
-"""The deployed stacks: every wire leads where the template says, under enforced policies."""
+"""The deployed stacks are wired as the template says, under enforced policies."""
 
 import itertools
 import json
@@ -56,14 +56,14 @@ def has_item(dynamodb: Any, pk: str) -> bool:
 
 @pytest.mark.parametrize("side", ["west", "east"])
 def test_each_region_counts_requests(cloud: Cloud, side: str) -> None:
-    """What can't be counted, for lack of a permission, say, would be answered without a word."""
+    """If requests could not be counted, for lack of a permission, say, they would be answered without a word."""
     headers = {"Authorization": f"Bearer {cloud.token(tenant=f'counted-{side}')}"}
-    left = []
+    remaining = []
     for _ in range(2):
         request = urllib.request.Request(f"{cloud.regions[side].api_url}/endpoints", headers=headers)
         with urllib.request.urlopen(request, timeout=35) as answer:
-            left.append(int(answer.headers["RateLimit-Remaining"]))
-    assert left[0] - left[1] == 1
+            remaining.append(int(answer.headers["RateLimit-Remaining"]))
+    assert remaining[0] - remaining[1] == 1
 
 
 @pytest.mark.parametrize("region", [WEST, EAST])
@@ -92,8 +92,8 @@ def test_a_new_source_object_is_told_both_ways(cloud: Cloud, side: str) -> None:
 
         def both() -> bool:
             bodies.extend(m["Body"] for m in sqs.receive_message(QueueUrl=queue).get("Messages", []))
-            told = [body for body in bodies if "told/" in body]
-            return any('"Records"' in body for body in told) and any("Object Created" in body for body in told)
+            notices = [body for body in bodies if "told/" in body]
+            return any('"Records"' in body for body in notices) and any("Object Created" in body for body in notices)
 
         wait_until(both, "a notification and an event", 20.0)
     finally:
@@ -134,8 +134,8 @@ def test_a_job_across_regions_with_multipart_under_enforced_policies(cloud: Clou
     west, east, s3 = cloud.regions["west"], cloud.regions["east"], cloud.client("s3")
     s3.put_object(Bucket=west.source_bucket, Key="job/large", Body=b"x" * 12 * 1024 * 1024, Tagging="k=v")
     s3.put_object(Bucket=west.source_bucket, Key="job/small", Body=b"x")
-    places = {"source": {"endpoint": "west-source", "prefix": "job/"}, "target": {"endpoint": "east-target"}}
-    status, job = call(cloud, "/jobs", places, cloud.token())
+    ends = {"source": {"endpoint": "west-source", "prefix": "job/"}, "target": {"endpoint": "east-target"}}
+    status, job = call(cloud, "/jobs", ends, cloud.token())
     assert status == 201, job
 
     def settled() -> bool:
@@ -152,7 +152,7 @@ def test_a_job_across_regions_with_multipart_under_enforced_policies(cloud: Clou
 
 @pytest.mark.parametrize("side", ["west", "east"])
 def test_an_endpoint_is_tried_under_enforced_policies(cloud: Cloud, side: str) -> None:
-    """Listing, reading and writing, in both Regions' buckets, by the API's own role."""
+    """The API's own role can list, read and write in both Regions' buckets."""
     stack = cloud.regions[side]
     cloud.client("s3").put_object(Bucket=stack.source_bucket, Key="tried/there", Body=b"x")
     owner = cloud.client("sts").get_caller_identity()["Account"]
@@ -184,17 +184,18 @@ def test_a_job_that_deletes_under_enforced_policies(cloud: Cloud) -> None:
     wait_until(settled, "the job settles", 60.0)
     objects = call(cloud, f"/jobs/{job['id']}/objects", token=cloud.token())[1]
     assert (job["state"], job["outcomes"]) == ("SUCCEEDED", {"COPIED": 1, "DELETED": 2}), json.dumps(objects)
-    there = [
+    kept_keys = [
         key
         for key in ("mirrored/here", "mirrored/stray", "mirrored/ä b+c", "beside/stray")
         if exists(target, east.target_bucket, key)
     ]
-    assert there == ["mirrored/here", "beside/stray"]
+    assert kept_keys == ["mirrored/here", "beside/stray"]
 
 
 @pytest.mark.parametrize("side", ["west", "east"])
 def test_a_webhook_is_told_under_enforced_policies(cloud: Cloud, side: str) -> None:
-    """It is posted, tried again in vain, given up, and disabled: all that the function may do."""
+    """A test event is posted, tried again in vain, given up, and the webhook is disabled. The function may do no
+    more."""
     stack, name = cloud.regions[side], f"to-{side}"
     receiver = Receiver(*cloud.certificate, answers=(204, 500, 503, 410))
     body = {"url": receiver.url, "events": ["delivery.failed"]}
@@ -229,19 +230,19 @@ def test_sweep_runs_under_enforced_policies(cloud: Cloud, region: str) -> None:
 
 
 def test_a_rotation_of_the_issuers_keys_under_enforced_policies(cloud: Cloud) -> None:
-    before = cloud.token()
+    old_token = cloud.token()
     Issuer.load(cloud.run.issuer_file).rotate()
     tries = itertools.count()
 
     def known() -> bool:
         for region in (WEST, EAST):
             cloud.client("lambda", region).invoke(FunctionName="eft-sweep", Payload=json.dumps(SCHEDULED))
-        # Another one each time: what API Gateway was told of a token, it remembers.
+        # The tenant is another one each time, since API Gateway remembers the authorizer's answer for a token.
         token = cloud.token(tenant=f"tenant-{next(tries)}")
         return all(call_at(side.api_url, "/jobs", token=token)[0] == 200 for side in cloud.regions.values())
 
     wait_until(known, "both Regions accept tokens of the new key", 60.0)
-    assert [call_at(side.api_url, "/jobs", token=before)[0] for side in cloud.regions.values()] == [200, 200]
+    assert [call_at(side.api_url, "/jobs", token=old_token)[0] for side in cloud.regions.values()] == [200, 200]
 
 
 def test_function_logs_are_files(cloud: Cloud) -> None:

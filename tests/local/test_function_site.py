@@ -1,4 +1,4 @@
-"""What every function process of the local cloud starts with."""
+"""Test what every function process of the local cloud starts with."""
 
 import os
 import shutil
@@ -67,20 +67,20 @@ def test_the_emulator_unpacks_a_functions_code_once(tmp_path: Path) -> None:
     with zipfile.ZipFile(code, "w") as packed:
         packed.writestr("app.py", "first")
         packed.writestr("chalicelib/core/ids.py", "second")
-    made = [tmp_path / f"ministack-lambda-eft-copy-{name}" / "code" for name in ("a", "b")]
+    folders = [tmp_path / f"ministack-lambda-eft-copy-{name}" / "code" for name in ("a", "b")]
     elsewhere = tmp_path / "elsewhere"
     unpack = "import sys, zipfile\nfor path in sys.argv[2:]: zipfile.ZipFile(sys.argv[1]).extractall(path)"
     subprocess.run(
-        [sys.executable, "-c", unpack, code, *made, elsewhere],
+        [sys.executable, "-c", unpack, code, *folders, elsewhere],
         env={"PYTHONPATH": str(SITE), "LOCAL_FUNCTION_LOGS": str(tmp_path), "TMPDIR": str(tmp_path)},
         check=True,
     )
-    first, second = (folder / "app.py" for folder in made)
+    first, second = (folder / "app.py" for folder in folders)
     assert first.samefile(second)
     assert not first.samefile(elsewhere / "app.py")
-    shutil.rmtree(made[0])
-    assert (made[1] / "app.py").read_text() == "first"
-    assert (made[1] / "chalicelib" / "core" / "ids.py").read_text() == "second"
+    shutil.rmtree(folders[0])
+    assert (folders[1] / "app.py").read_text() == "first"
+    assert (folders[1] / "chalicelib" / "core" / "ids.py").read_text() == "second"
 
 
 @pytest.mark.parametrize("pieces", [["a", "b\n", "c\nd\n", "e"], ["ab\nc\nd\ne"]])

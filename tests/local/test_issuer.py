@@ -1,4 +1,4 @@
-"""The local issuer: what it mints and publishes, the product takes."""
+"""The product accepts the tokens and the keys of the local issuer."""
 
 import json
 from collections.abc import Iterator
@@ -28,16 +28,16 @@ def issuer(tmp_path: Path) -> Issuer:
 
 
 def keyring_of(issuer: Issuer) -> Keyring:
-    """After a sweep."""
-    found = read(environ(EFT_AUTH=auth_json(URL)))
-    env = make_env(issuers=found.issuers, key_source=MemoryKeySource({URL: issuer.jwks}))
+    """Return the keyring after a sweep."""
+    eft_settings = read(environ(EFT_AUTH=auth_json(URL)))
+    env = make_env(issuers=eft_settings.issuers, key_source=MemoryKeySource({URL: issuer.jwks}))
     keys.run(env, env.clock.now_ms() + 60_000)
-    return composition(found, env).keyring
+    return composition(eft_settings, env).keyring
 
 
 def test_the_product_takes_its_tokens(issuer: Issuer) -> None:
-    found = identify(keyring_of(issuer), f"Bearer {issuer.token(tenant='acme', subject='ann', scope='read')}")
-    assert found == Identity("ann", "acme", frozenset({"read"}))
+    identity = identify(keyring_of(issuer), f"Bearer {issuer.token(tenant='acme', subject='ann', scope='read')}")
+    assert identity == Identity("ann", "acme", frozenset({"read"}))
 
 
 def test_another_clouds_tokens_are_refused(issuer: Issuer, tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_a_rotation(issuer: Issuer) -> None:
 
 @pytest.fixture
 def server(issuer: Issuer, tmp_path: Path) -> Iterator[KeyServer]:
-    made = KeyServer(issuer.file, tmp_path)
-    yield made
-    made.stop()
+    server = KeyServer(issuer.file, tmp_path)
+    yield server
+    server.stop()
 
 
 def test_it_publishes_them_to_whom_trusts_its_certificate(
@@ -84,7 +84,7 @@ def test_it_publishes_them_to_whom_trusts_its_certificate(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
     assert published(HttpsKeySource(3).fetch(server.url)).keys() == {"local-1"}
-    # By whichever process.
+    # Any process may rotate the keys.
     Issuer.load(issuer.file).rotate()
     assert published(HttpsKeySource(3).fetch(server.url)).keys() == {"local-1", "local-2"}
 

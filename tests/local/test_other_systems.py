@@ -1,4 +1,4 @@
-"""Elsewhere than on Linux, the local cloud says what it needs."""
+"""On systems other than Linux, the local cloud says what it needs."""
 
 import subprocess
 import sys

@@ -14,7 +14,7 @@ _WAIT = [sys.executable, "-c", "import sys; sys.stdin.read()"]
 
 @pytest.fixture
 def function() -> Iterator[int]:
-    """A process that looks like a function of an emulator, which is this very process."""
+    """Yield a process that looks like a function of an emulator, which is this very process."""
     environ = {**os.environ, "AWS_REGION": "us-gov-west-1", "AWS_LAMBDA_FUNCTION_NAME": "eft-copy"}
     with subprocess.Popen(_WAIT, env=environ, stdin=subprocess.PIPE) as process:
         yield process.pid
@@ -38,4 +38,4 @@ def test_stopped_ones_are_told_apart_and_killed_ones_are_gone(function: int) -> 
     wait_until(lambda: stopped() == [False], "it goes on", 5)
     hit = until_quiet(lambda: [process.pid for process in function_processes(os.getpid())], signal.SIGKILL)
     assert hit == {function}
-    send(signal.SIGKILL, [2**22 - 1])  # nobody's
+    send(signal.SIGKILL, [2**22 - 1])  # This id belongs to no process.

@@ -1,4 +1,4 @@
-"""A Region dies, freezes, is parted from the other and returns: on real processes, in the middle of a copy."""
+"""A Region dies, freezes, is cut off from the other one and returns, on real processes, in the middle of a copy."""
 
 import json
 import urllib.request
@@ -24,7 +24,7 @@ BOTH = {f"{WEST}->{EAST}", f"{EAST}->{WEST}"}
 
 
 class World:
-    """A running cloud whose copies take a while, and what is seen of it."""
+    """A running cloud whose copies take a while, with the state that the tests observe."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -37,7 +37,7 @@ class World:
         control(self.cloud.endpoint_url, "PUT", "faults", [rule] if delay_ms else [])
 
     def copying(self, name: str) -> str:
-        """A job of West that is in the middle of a multipart copy; its id."""
+        """Start a job of West, wait until it is in the middle of a multipart copy, and return its id."""
         body = b"x" * (12 * MIB)
         self.cloud.client("s3", WEST).put_object(Bucket=self.west.source_bucket, Key=f"{name}/large", Body=body)
         self.slow_copies(3000)
@@ -53,8 +53,8 @@ class World:
 
     def uploads(self, prefix: str) -> list[Any]:
         target = self.cloud.client("s3", EAST).list_multipart_uploads(Bucket=self.east.target_bucket, Prefix=prefix)
-        found: list[Any] = target.get("Uploads", [])
-        return found
+        uploads: list[Any] = target.get("Uploads", [])
+        return uploads
 
     def part_copies(self, caller: str = WEST) -> int:
         requests = control(self.cloud.endpoint_url, "GET", "requests")["requests"]
@@ -83,35 +83,35 @@ class World:
         return "Item" in table.get_item(TableName="eft", Key=key, ConsistentRead=True)
 
     def messages(self, queue: str) -> dict[str, int]:
-        """Of a queue of West: how many wait, and how many are hidden."""
+        """Return how many messages of a queue of West wait, and how many are hidden."""
         sqs = self.cloud.client("sqs", WEST)
         url = sqs.get_queue_url(QueueName=f"eft-{queue}")["QueueUrl"]
-        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        hidden = int(found["ApproximateNumberOfMessagesNotVisible"])
-        return {"waiting": int(found["ApproximateNumberOfMessages"]), "hidden": hidden}
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        hidden = int(attributes["ApproximateNumberOfMessagesNotVisible"])
+        return {"waiting": int(attributes["ApproximateNumberOfMessages"]), "hidden": hidden}
 
     def enabled_rules(self, region: str) -> set[str]:
         rules = self.cloud.client("events", region).list_rules()["Rules"]
         return {rule["Name"] for rule in rules if rule["State"] == "ENABLED"}
 
     def switches(self, region: str) -> set[str]:
-        """In which states event sources are, and how much concurrency functions have."""
+        """Return the states of the event sources, and of the functions by their reserved concurrency."""
         lambda_ = self.cloud.client("lambda", region)
         states = {mapping["State"] for mapping in lambda_.list_event_source_mappings()["EventSourceMappings"]}
         for function in lambda_.list_functions()["Functions"]:
-            found = lambda_.get_function_concurrency(FunctionName=function["FunctionName"])
-            states.add("Disabled" if found.get("ReservedConcurrentExecutions") == 0 else "Enabled")
+            concurrency = lambda_.get_function_concurrency(FunctionName=function["FunctionName"])
+            states.add("Disabled" if concurrency.get("ReservedConcurrentExecutions") == 0 else "Enabled")
         return states
 
 
 @pytest.fixture
 def world(cloud: Cloud) -> Iterator[World]:
-    made = World(cloud)
-    yield made
-    made.slow_copies(0)
+    world = World(cloud)
+    yield world
+    world.slow_copies(0)
     for side in ("west", "east"):
-        made.regions.thaw(side)
-        made.regions.restore(side)
+        world.regions.thaw(side)
+        world.regions.restore(side)
 
 
 def test_a_region_dies_in_mid_copy_and_returns(world: World) -> None:
@@ -123,8 +123,8 @@ def test_a_region_dies_in_mid_copy_and_returns(world: World) -> None:
     assert set(busy) < set(world.regions.processes("west"))
 
     rules = world.enabled_rules(WEST)
-    done = world.regions.kill("west")
-    assert set(busy) <= done.pids
+    killed = world.regions.kill("west")
+    assert set(busy) <= killed.pids
     assert world.regions.processes("west") == []
     assert world.regions.processes("east"), "East lives"
     assert world.switches(WEST) == {"Disabled"}
@@ -139,8 +139,8 @@ def test_a_region_dies_in_mid_copy_and_returns(world: World) -> None:
     world.cloud.client("s3", WEST).put_object(Bucket=world.west.source_bucket, Key="inbox/while dead", Body=b"x")
     assert world.messages("intake")["waiting"] >= 1, "its S3 is up, its queue fills"
     assert not world.has_item(EAST, "written by the dead")
-    again = world.regions.kill("west")
-    assert again.pids == set()
+    killed_again = world.regions.kill("west")
+    assert killed_again.pids == set()
     assert world.messages("intake")["waiting"] >= 1, "no event source takes it"
 
     world.regions.restore("west")
@@ -153,15 +153,15 @@ def test_a_region_dies_in_mid_copy_and_returns(world: World) -> None:
 
 
 def test_a_frozen_region_sleeps_and_goes_on(world: World) -> None:
-    sent = world.part_copies()
+    copies_before = world.part_copies()
     job = world.copying("freezes")
-    done = world.regions.freeze("west")
+    frozen = world.regions.freeze("west")
     status = world.regions.status("west")
     assert set(status["stopped"]) == {pid for pids in status["processes"].values() for pid in pids}
-    assert set(status["stopped"]) <= done.pids
+    assert set(status["stopped"]) <= frozen.pids
     assert not world.answers(world.west.api_url + "/health")
-    # What it had sent is carried out, but then nobody goes on.
-    wait_until(lambda: world.part_copies() == sent + 3, "the parts that were under way are copied", 20)
+    # Its requests that were under way are carried out, but then no process goes on.
+    wait_until(lambda: world.part_copies() == copies_before + 3, "the parts that were under way are copied", 20)
     assert world.regions.freeze("west").pids >= set(status["stopped"])
     assert world.uploads("freezes/")
 
@@ -175,12 +175,12 @@ def test_a_frozen_region_sleeps_and_goes_on(world: World) -> None:
 
 
 def test_a_region_hangs_and_nobody_is_told(world: World) -> None:
-    """What it had in work goes on when it is back, and what it had sent to its table arrives."""
+    """When the Region is back, the work that it had begun goes on, and its writes to its table arrive."""
     job = world.copying("hangs")
     busy = world.regions.processes("west", "copy")
-    done = world.regions.hang("west")
+    hung = world.regions.hang("west")
     status = world.regions.status("west")
-    assert set(busy) <= set(status["stopped"]) <= done.pids, "they are asleep, not dead"
+    assert set(busy) <= set(status["stopped"]) <= hung.pids, "they are asleep, not dead"
     for url in (world.west.api_url, f"{world.cloud.endpoint_url}/{world.west.source_bucket}"):
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{url}/health", timeout=1, trust_env=False)
@@ -225,13 +225,13 @@ def test_another_process_acts_on_a_run_that_is_up(world: World) -> None:
         Regions.of_run(Run(run.name))
     run.settings_file.write_text(json.dumps(world.cloud.settings()))
     try:
-        shown = CliRunner().invoke(main, ["region", "isolate", "east", "--name", run.name])
-        assert shown.exit_code == 0, shown.output
-        assert "isolate us-gov-east-1 at " in shown.output
-        shown = CliRunner().invoke(main, ["region", "status", "east", "--name", run.name])
-        assert set(json.loads(shown.output)["stalled"]) == BOTH
-        shown = CliRunner().invoke(main, ["region", "rejoin", "east", "--name", run.name])
-        assert "replication released" in shown.output
+        result = CliRunner().invoke(main, ["region", "isolate", "east", "--name", run.name])
+        assert result.exit_code == 0, result.output
+        assert "isolate us-gov-east-1 at " in result.output
+        result = CliRunner().invoke(main, ["region", "status", "east", "--name", run.name])
+        assert set(json.loads(result.output)["stalled"]) == BOTH
+        result = CliRunner().invoke(main, ["region", "rejoin", "east", "--name", run.name])
+        assert "replication released" in result.output
     finally:
         run.settings_file.unlink()
 

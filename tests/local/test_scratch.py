@@ -17,11 +17,11 @@ def up(_run_folder: Path) -> bool:
 
 
 def test_each_run_has_an_empty_folder_of_its_own(memory: Path, tmp_path: Path) -> None:
-    one = scratch.make(tmp_path / "one", up, memory)
-    (one / "left over").touch()
-    assert scratch.make(tmp_path / "two", up, memory) != one
-    assert scratch.make(tmp_path / "one", up, memory) == one
-    assert [path.name for path in one.iterdir()] == ["owner"]
+    folder = scratch.make(tmp_path / "one", up, memory)
+    (folder / "left over").touch()
+    assert scratch.make(tmp_path / "two", up, memory) != folder
+    assert scratch.make(tmp_path / "one", up, memory) == folder
+    assert [path.name for path in folder.iterdir()] == ["owner"]
 
 
 def test_what_a_killed_cloud_left_is_deleted_and_a_living_ones_is_not(memory: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`make up` and `make down`: it works beside another, and nothing is left behind, however it ends."""
+"""`make up` and `make down` work beside another cloud, and leave nothing behind, however a run ends."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def test_nothing_survives_a_killed_supervisor(run: Run) -> None:
 
 
 def test_ctrl_c_during_start_up_leaves_nothing(run: Run) -> None:
-    # A shell starts what it runs in the background with SIGINT ignored, and this suite may be that.
+    # A shell starts background processes with SIGINT ignored, and this suite may be one.
     command = ["env", "--default-signal=INT", sys.executable, "-m", "local", "up", "--name", run.name]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as up:
         wait_until(

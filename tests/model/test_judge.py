@@ -1,4 +1,4 @@
-"""Whatever differs from what the table expects is a failure, in either direction."""
+"""Each difference from the expectations in the table is a failure, in either direction."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ CAUGHT = replace(COMPLETE, errors=1, violated="I5_IN_USE")
 
 
 @pytest.mark.parametrize(
-    ("check", "found", "differs"),
+    ("check", "result", "differs"),
     [
         (SAFE, COMPLETE, None),
         (SAFE, CAUGHT, "violated: I5_IN_USE"),
@@ -24,15 +24,15 @@ CAUGHT = replace(COMPLETE, errors=1, violated="I5_IN_USE")
         (SAFE, replace(COMPLETE, errors=1), "1 errors that pan did not explain"),
         (SAFE, replace(COMPLETE, states=0), "no state was looked at"),
         (BROKEN, CAUGHT, None),
-        # Searches end with the violation: that they were not complete says nothing.
+        # A search ends at the violation, so it means nothing that the search was not complete.
         (BROKEN, replace(CAUGHT, cut_short="the search was cut off at its maximum depth"), None),
         (BROKEN, COMPLETE, "I5_IN_USE was not violated"),
         (BROKEN, replace(CAUGHT, violated="BOUNDS"), "violated: BOUNDS"),
         (BROKEN, replace(COMPLETE, cut_short="pan did not finish"), "pan did not finish"),
     ],
 )
-def test_expected_against_found(check: Check, found: Found, differs: str | None):
-    assert deviation(check, found) == differs
+def test_expected_against_found(check: Check, result: Found, differs: str | None):
+    assert deviation(check, result) == differs
 
 
 def test_the_report_for_machines():

@@ -1,4 +1,4 @@
-"""What the checker says is read for what it means; a search that was cut short is never taken for a proof."""
+"""The checker's output is read for what it means. A search that was cut short is never taken for a proof."""
 
 import pytest
 
@@ -39,9 +39,9 @@ def violated(words: str) -> str:
 
 
 def test_a_complete_search():
-    found = read(COMPLETE)
-    assert (found.errors, found.states, found.depth, found.memory_mb) == (0, 924095, 350, 222)
-    assert (found.violated, found.cut_short) == (None, None)
+    result = read(COMPLETE)
+    assert (result.errors, result.states, result.depth, result.memory_mb) == (0, 924095, 350, 222)
+    assert (result.violated, result.cut_short) == (None, None)
 
 
 def test_large_numbers_of_states_are_printed_as_floats():
@@ -60,12 +60,12 @@ def test_large_numbers_of_states_are_printed_as_floats():
     ],
 )
 def test_what_was_violated(words: str, name: str):
-    found = read(violated(words))
-    assert (found.violated, found.errors, found.states, found.cut_short) == (name, 1, 10560, None)
+    result = read(violated(words))
+    assert (result.violated, result.errors, result.states, result.cut_short) == (name, 1, 10560, None)
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("output", "why"),
     [
         (f"error: max search depth too small\n{COMPLETE}", "maximum depth"),
         (f"pan: reached -DMEMLIM bound\n{COMPLETE}", "memory"),
@@ -75,5 +75,5 @@ def test_what_was_violated(words: str, name: str):
         ("State-vector 184 byte, depth reached 350\n", "did not finish"),
     ],
 )
-def test_a_search_that_was_cut_short(said: str, why: str):
-    assert why in (read(said).cut_short or "")
+def test_a_search_that_was_cut_short(output: str, why: str):
+    assert why in (read(output).cut_short or "")

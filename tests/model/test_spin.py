@@ -1,4 +1,5 @@
-"""The real Spin on a few tiny configurations: one that holds, two that are broken. `make model` runs all of them."""
+"""Run the real Spin on a few tiny configurations: one that holds, two that are broken. `make model` runs all of
+them."""
 
 import json
 import subprocess
@@ -35,8 +36,8 @@ def test_a_configuration_that_holds(tmp_path: Path):
 def test_a_broken_variant_is_caught_and_its_history_can_be_replayed(tmp_path: Path):
     result = run_check(check("BLIND"), tmp_path / "run")
     assert (result.deviation, result.found.violated) == (None, "I2_ONCE")
-    shown = subprocess.run(["bash", "-c", result.replay], capture_output=True, text=True, check=False).stdout
-    assert "assertion violated" in shown
+    replayed = subprocess.run(["bash", "-c", result.replay], capture_output=True, text=True, check=False).stdout
+    assert "assertion violated" in replayed
 
 
 def test_liveness(tmp_path: Path):

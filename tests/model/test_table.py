@@ -1,4 +1,4 @@
-"""The table of checks fits the models: every flag is one that its model knows, and every property one that it names."""
+"""The table of checks fits the models: each model knows all flags and properties that the table names for it."""
 
 import re
 
@@ -12,7 +12,7 @@ README = (MODELS / "README.md").read_text()
 
 
 def text_of(model: str) -> str:
-    """A model with what it includes; its head, which explains every flag, comes first."""
+    """Return the text of a model with the files that it includes. Its head, which explains every flag, comes first."""
     return "".join(path.read_text() for path in sorted(MODELS.glob(f"{model}*.pml")))
 
 

@@ -1,4 +1,4 @@
-"""A missing tool is installed where that can be done, and is told in words where not."""
+"""A missing tool is installed where that is possible, and is reported in words where it is not."""
 
 import pytest
 

@@ -14,7 +14,7 @@ REGIONS = ("us-gov-west-1", "us-gov-east-1")
 
 @pytest.fixture(scope="session")
 def packaged() -> package.Package:
-    """Made by the very function behind `make package`; instant if nothing has changed."""
+    """Return the package. The function behind `make package` makes it. This is instant if nothing has changed."""
     return package.build()
 
 
@@ -31,7 +31,7 @@ def region(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def cloudformation(packaged: package.Package, region: str) -> dict[str, Any]:
-    """What SAM's transform makes of the package in a Region."""
+    """Return the template that SAM's transform makes of the package in a Region."""
     return to_cloudformation(packaged.template, region)
 
 
@@ -46,7 +46,7 @@ def to_cloudformation(template: Path, region: str) -> dict[str, Any]:
 
 
 def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """Logical id -> properties of the template's resources of a type."""
+    """Return the properties of the template's resources of a type, by logical id."""
     return {
         name: resource.get("Properties", {})
         for name, resource in template["Resources"].items()

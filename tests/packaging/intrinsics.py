@@ -1,4 +1,4 @@
-"""Resolves the intrinsic functions that the template's environment variables use, as CloudFormation would."""
+"""Resolve the intrinsic functions in the template's environment variables, as CloudFormation would."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ Template = Mapping[str, Any]
 
 
 class Stack:
-    """One Region's stack of a template, as far as names go."""
+    """The names of one Region's stack of a template."""
 
     def __init__(self, template: Template, region: str, parameters: Mapping[str, str]) -> None:
         self._conditions = template.get("Conditions", {})
@@ -53,7 +53,7 @@ class Stack:
         raise NotImplementedError(f"Ref of {name}, a {resource['Type']}")
 
     def _sub(self, text: str, names: Mapping[str, str]) -> str:
-        return re.sub(r"\$\{([^}]+)\}", lambda found: names.get(found[1]) or self._ref(found[1]), text)
+        return re.sub(r"\$\{([^}]+)\}", lambda variable: names.get(variable[1]) or self._ref(variable[1]), text)
 
     def _holds(self, condition: Any) -> bool:
         match condition:

@@ -1,4 +1,4 @@
-"""The functions' environment: what the settings read, no more and no less, and within Lambda's limit."""
+"""The functions' environment holds exactly the variables that the settings read, within Lambda's limit."""
 
 import json
 from typing import Any
@@ -21,13 +21,13 @@ def _signing_key(kid: str) -> dict[str, Any]:
 def test_an_issuer_that_publishes_its_keys(sam: dict[str, Any], region: str) -> None:
     issuer = {"issuer": "https://login.company.gov", "audience": "eft", "jwks_url": "https://login.company.gov/keys"}
     auth = json.dumps({"issuers": [issuer]})
-    [found] = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region}).issuers
-    assert (found.jwks_url, found.keys) == ("https://login.company.gov/keys", {})
+    [issuer_read] = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region}).issuers
+    assert (issuer_read.jwks_url, issuer_read.keys) == ("https://login.company.gov/keys", {})
 
 
 @pytest.fixture(scope="session")
 def auth() -> str:
-    """A company's OIDC provider in the middle of a rotation of its keys."""
+    """Return the setting for a company's OIDC provider in the middle of a rotation of its keys."""
     issuer = {
         "issuer": "https://login.company.gov/realms/transfer",
         "audience": "eft",
@@ -55,38 +55,42 @@ def test_no_function_adds_to_it(sam: dict[str, Any]) -> None:
 
 def test_settings_read_it(sam: dict[str, Any], region: str, auth: str) -> None:
     peers = {"us-gov-west-1": "us-gov-east-1", "us-gov-east-1": "us-gov-west-1"}
-    found = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
-    assert (found.region, found.peer_region) == (region, peers[region])
-    assert (found.table, found.event_bus) == ("eft", "eft")
-    assert set(found.control_buckets) == set(peers)
-    assert found.queue_urls["copy"] == f"https://sqs.{region}.amazonaws.com/123456789012/eft-copy"
+    eft_settings = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
+    assert (eft_settings.region, eft_settings.peer_region) == (region, peers[region])
+    assert (eft_settings.table, eft_settings.event_bus) == ("eft", "eft")
+    assert set(eft_settings.control_buckets) == set(peers)
+    assert eft_settings.queue_urls["copy"] == f"https://sqs.{region}.amazonaws.com/123456789012/eft-copy"
 
 
 def test_uploads_of_both_regions_copy_and_api_roles_are_ours(sam: dict[str, Any], region: str, auth: str) -> None:
-    """By the names that the roles really have, in this account."""
-    found = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
+    """The roles are compared by the names that they really have in this account."""
+    eft_settings = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
     names = [
-        Stack(sam, there, {}).resolve(sam["Resources"][role]["Properties"]["RoleName"])
+        Stack(sam, role_region, {}).resolve(sam["Resources"][role]["Properties"]["RoleName"])
         for role in ("CopyRole", "ApiHandlerRole")
-        for there in ("us-gov-west-1", "us-gov-east-1")
+        for role_region in ("us-gov-west-1", "us-gov-east-1")
     ]
-    assert set(found.own_roles) == {f"arn:aws-us-gov:iam::123456789012:role/{name}" for name in names}
+    assert set(eft_settings.own_roles) == {f"arn:aws-us-gov:iam::123456789012:role/{name}" for name in names}
 
 
 def test_default_endpoints_and_feeds(sam: dict[str, Any], region: str, auth: str) -> None:
-    found = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
+    eft_settings = settings.read(environment(sam, region, AuthJson=auth) | {"AWS_REGION": region})
     for side, where in (("west", "us-gov-west-1"), ("east", "us-gov-east-1")):
-        source, target = found.endpoints[f"{side}-source"], found.endpoints[f"{side}-target"]
+        source, target = eft_settings.endpoints[f"{side}-source"], eft_settings.endpoints[f"{side}-target"]
         assert (source.bucket.name, source.bucket.region) == (f"eft-source-123456789012-{where}", where)
         assert (target.bucket.name, target.bucket.region) == (f"eft-target-123456789012-{where}", where)
         assert (source.readable, source.writable, source.prefix) == (True, False, "")
         assert (target.readable, target.writable, target.prefix) == (False, True, "")
-        assert found.endpoints[f"{side}-inbox"].prefix == found.endpoints[f"{side}-delivered"].prefix == "inbox/"
-        feed = found.feeds[f"{side}-inbox"]
+        assert (
+            eft_settings.endpoints[f"{side}-inbox"].prefix
+            == eft_settings.endpoints[f"{side}-delivered"].prefix
+            == "inbox/"
+        )
+        feed = eft_settings.feeds[f"{side}-inbox"]
         assert (feed.source, feed.target) == (f"{side}-inbox", f"{side}-delivered")
-    assert {endpoint.tenant for endpoint in found.endpoints.values()} == {"demo"}
-    assert {endpoint.bucket.owner for endpoint in found.endpoints.values()} == {"123456789012"}
-    assert (len(found.endpoints), len(found.feeds)) == (8, 2)
+    assert {endpoint.tenant for endpoint in eft_settings.endpoints.values()} == {"demo"}
+    assert {endpoint.bucket.owner for endpoint in eft_settings.endpoints.values()} == {"123456789012"}
+    assert (len(eft_settings.endpoints), len(eft_settings.feeds)) == (8, 2)
 
 
 @pytest.mark.parametrize(

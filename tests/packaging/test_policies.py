@@ -1,4 +1,4 @@
-"""Each function may do what it does and no more."""
+"""Each function may do its own work and no more."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from tests.packaging.conftest import of_type
 
 ROLE = "AWS::IAM::Role"
 NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-"""Actions for which IAM knows no resource but `*`."""
+"""IAM knows no resource but `*` for these actions."""
 INLINE_POLICIES_MAX_CHARACTERS = 10_240
 
 
@@ -20,7 +20,7 @@ def test_every_function_has_a_role_of_its_own(sam: dict[str, Any]) -> None:
 
 
 def test_roles_are_named_after_stack_function_and_region(sam: dict[str, Any]) -> None:
-    """EFT_OWN_ROLES goes by it; role names are one for all Regions of an account."""
+    """EFT_OWN_ROLES goes by these names. The role names of an account are shared by all its Regions."""
     names = {name: role["RoleName"]["Fn::Sub"] for name, role in of_type(sam, ROLE).items()}
     assert names["CopyRole"] == "${AWS::StackName}-copy-${AWS::Region}"
     assert all(name.startswith("${AWS::StackName}-") and name.endswith("-${AWS::Region}") for name in names.values())
@@ -56,14 +56,15 @@ def test_who_may_write_what_matters(cloudformation: dict[str, Any]) -> None:
             if action in statement["Action"] and f"-{bucket}-" in json.dumps(statement["Resource"])
         }
 
-    # The API's may only begin an upload under the name by which endpoints are tried.
+    # The role of the API may only begin an upload, under the name by which it tries endpoints.
     assert may("s3:PutObject", "target") == {"IntakeRole", "CopyRole", "ApiHandlerRole"}
     for role, statement in _statements(cloudformation):
         if role == "ApiHandlerRole" and {"s3:PutObject", "s3:AbortMultipartUpload"} & set(statement["Action"]):
             resources = json.dumps(statement["Resource"])
             assert "-control-" in resources or resources.count("/*.eft-probe/*") == 4, resources
-    # Who accepts a job looks at its manifest then, so that nobody reads another one later: the API and, for schedules,
-    # the sweep. Verify asks a feed's source whether what was delivered is still the newest.
+    # A function that accepts a job reads its manifest at that time, so that no other function reads it later. These are
+    # the API and, for schedules, the sweep. Verify asks a feed's source whether the delivered version is still the
+    # newest.
     readers = {"ApiHandlerRole", "IntakeRole", "SplitRole", "CopyRole", "VerifyRole", "SweepRole"}
     assert may("s3:GetObject", "source") == readers
     assert may("s3:AbortMultipartUpload", "target") == {"CopyRole", "VerifyRole", "SweepRole", "ApiHandlerRole"}
@@ -113,13 +114,13 @@ def test_whoever_accepts_plans_or_carries_out_deletions_may_see_whether_they_can
 def test_control_records_are_never_deleted_but_markers_of_what_is_open(cloudformation: dict[str, Any]) -> None:
     for role, statement in _statements(cloudformation):
         if "s3:DeleteObject" in statement["Action"] and "-control-" in json.dumps(statement["Resource"]):
-            allowed = ("/open/*", "/fills/*") if role == "SweepRole" else ("/open/*",)
+            allowed = ("/open/*", "/backfills/*") if role == "SweepRole" else ("/open/*",)
             assert all(resource["Fn::Sub"].endswith(allowed) for resource in statement["Resource"])
 
 
 def test_the_sweep_may_catch_up_with_feeds(cloudformation: dict[str, Any]) -> None:
-    """It lists sources and hands what it finds to intake; it goes through deliveries by the index; and it notes what
-    became of a feed job that it settles."""
+    """The sweep lists sources and hands the objects to intake, goes through deliveries by the index, and notes the
+    outcomes of a feed job that it settles."""
     sweep = [statement for role, statement in _statements(cloudformation) if role == "SweepRole"]
 
     def resources(action: str) -> str:
@@ -164,7 +165,7 @@ def test_the_authorizer_reads_its_own_regions_keys_and_nothing_else(cloudformati
 
 
 def test_keys_are_put_by_the_sweep_of_their_region_alone(sam: dict[str, Any]) -> None:
-    """Whatever the functions' own policies allow in the control buckets."""
+    """This holds whatever the functions' own policies allow in the control buckets."""
     [policy] = [p for p in of_type(sam, "AWS::S3::BucketPolicy").values() if p["Bucket"] == {"Ref": "ControlBucket"}]
     [deny] = [s for s in policy["PolicyDocument"]["Statement"] if s["Sid"] == "KeysBySweepOnly"]
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:PutObject")
@@ -177,7 +178,7 @@ def test_keys_are_put_by_the_sweep_of_their_region_alone(sam: dict[str, Any]) ->
 def test_what_posts_to_tenants_servers_reaches_the_table_and_its_own_queues_alone(
     cloudformation: dict[str, Any],
 ) -> None:
-    """Of all functions, it alone connects to addresses that tenants choose: it can reach no object."""
+    """This function alone connects to addresses that tenants choose, so it can reach no object."""
     allowed = {
         statement["Sid"]: statement["Resource"]
         for role, statement in _statements(cloudformation)
@@ -210,7 +211,7 @@ def test_queues_take_messages_only_from_named_sources(sam: dict[str, Any]) -> No
 
 
 def _statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(role, statement) of every function's policy. One that depends on a condition counts as there."""
+    """Yield (role, statement) of every function's policy. A statement that depends on a condition is included."""
     for name, role in of_type(template, ROLE).items():
         for policy in role.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:

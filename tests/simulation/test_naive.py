@@ -1,5 +1,5 @@
-"""What the judges hold for right is said twice, independently: here both are compared, so that neither goes wrong
-alone."""
+"""The judges have their own, independent versions of some rules. Here they are compared with the product's, so that
+neither goes wrong alone."""
 
 import ast
 import random
@@ -7,28 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.filters import Sieve
+from chalicelib.core.filters import ObjectFilter
 from chalicelib.core.inputs import Filters
 from chalicelib.core.keylist import Cursor, Lines, read_line
-from chalicelib.core.model import ObjectFacts, Outcome
+from chalicelib.core.objects import ObjectFacts
+from chalicelib.core.rows import Outcome
 from simulation.run import naive
 
 JUDGES = ("monitors", "judgements", "deletions", "inbox", "timetable", "naive", "inputs", "contents")
 DATA = {
     "codec",
+    "desired_state",
+    "endpoints",
     "entries",
     "errors",
     "ids",
     "inputs",
-    "intents",
+    "jobs",
     "leases",
-    "model",
+    "manifests",
+    "objects",
     "planned",
     "policy",
     "registers",
+    "rows",
     "schedules",
 }
-"""What of `chalicelib.core` a judge may import: formats, data, names."""
+"""The modules of `chalicelib.core` that a judge may import: formats, data, names."""
 PIECES = ("*", "**", "**/", "?", "a", "b", "/", "[ab]", "[!a]", "[^b-c]", "[a-c]", "[]a]")
 
 
@@ -38,7 +43,7 @@ def test_globs_are_matched_alike() -> None:
     for _ in range(10_000):
         pattern = "".join(drawn.choices(PIECES, k=drawn.randint(1, 5)))
         text = "".join(drawn.choices("ab/c]", k=drawn.randint(0, 6)))
-        expected = Sieve.of(Filters(include=(pattern,))).passes(text, ObjectFacts(text, 1, "e"))
+        expected = ObjectFilter.of(Filters(include=(pattern,))).passes(text, ObjectFacts(text, 1, "e"))
         assert naive.matches(pattern, text) is expected, (pattern, text)
         matched += expected
     assert matched > 1000
@@ -47,8 +52,8 @@ def test_globs_are_matched_alike() -> None:
 def test_a_manifest_is_read_as_it_was_written() -> None:
     keys = ["in/a b", "in/é", "in/+%", 'in/","', "in/\n"]
     lines = [line for line, _ in Lines(Cursor()).feed(naive.manifest_of("bucket", keys), end=True)]
-    read = [read_line(line, "bucket", "in/") for line in lines]
-    assert [named.key for named in read if named] == keys
+    named_objects = [read_line(line, "bucket", "in/") for line in lines]
+    assert [named.key for named in named_objects if named] == keys
 
 
 def test_what_is_good_is_good() -> None:

@@ -1,4 +1,4 @@
-"""One virtual clock, many processes, one at a time."""
+"""One virtual clock drives many processes, one at a time."""
 
 from collections.abc import Callable
 
@@ -9,69 +9,69 @@ from simulation.run.scheduler import Scheduler
 
 
 def test_who_is_due_first_goes_on_first() -> None:
-    scheduler, seen = Scheduler(), []
+    scheduler, steps = Scheduler(), []
 
     def walker(name: str, pace_ms: int) -> Callable[[], None]:
         def walk() -> None:
             for _ in range(3):
                 scheduler.wait(pace_ms)
-                seen.append((scheduler.now_ms, name))
+                steps.append((scheduler.now_ms, name))
 
         return walk
 
     scheduler.start("slow", "", walker("slow", 30))
     scheduler.start("fast", "", walker("fast", 10))
     scheduler.run(1000)
-    assert seen == [(10, "fast"), (20, "fast"), (30, "slow"), (30, "fast"), (60, "slow"), (90, "slow")]
+    assert steps == [(10, "fast"), (20, "fast"), (30, "slow"), (30, "fast"), (60, "slow"), (90, "slow")]
     assert scheduler.now_ms == 1000
 
 
 def test_whoever_is_killed_never_goes_on_and_cannot_survive_it() -> None:
-    scheduler, seen = Scheduler(), []
+    scheduler, steps = Scheduler(), []
     ends: list[bool] = []
 
     def stubborn() -> None:
         try:
             scheduler.wait(10)
-            seen.append("before")
+            steps.append("before")
             scheduler.wait(100)
-            seen.append("after")
+            steps.append("after")
         except Exception:  # noqa: BLE001 - as the product does
-            seen.append("survived")
+            steps.append("survived")
 
     process = scheduler.start("stubborn", "", stubborn, ends.append)
     scheduler.at(50, lambda: scheduler.kill(process))
     scheduler.run(1000)
-    assert (seen, ends) == (["before"], [False])
+    assert (steps, ends) == (["before"], [False])
 
 
 def test_a_process_that_dies_takes_all_its_threads_along() -> None:
-    scheduler, seen = Scheduler(), []
+    scheduler, steps = Scheduler(), []
     ends: list[bool] = []
 
     def work(item: int) -> None:
         scheduler.wait(10 * item)
         if item == 2:
             scheduler.die()
-        seen.append(item)
+        steps.append(item)
 
     scheduler.start("process", "", lambda: PoolOfThreads(scheduler, 3).map(work, [1, 2, 3]), ends.append)
     scheduler.run(1000)
-    assert (seen, ends) == ([1], [False])
+    assert (steps, ends) == ([1], [False])
 
 
 def test_whoever_is_frozen_goes_on_as_if_no_time_had_passed() -> None:
-    scheduler, seen = Scheduler(), []
+    scheduler, steps_ms = Scheduler(), []
 
     def work() -> None:
         scheduler.wait(10)
-        seen.append(scheduler.now_ms)
+        steps_ms.append(scheduler.now_ms)
 
     process = scheduler.start("sleeper", "", work)
     scheduler.at(5, lambda: scheduler.freeze(process))
     scheduler.at(500, lambda: scheduler.thaw(process))
     scheduler.run(1000)
-    assert seen == [500]
+    assert steps_ms == [500]
 
 
 def test_a_pool_works_side_by_side_and_ticks_meanwhile() -> None:

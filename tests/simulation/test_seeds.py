@@ -26,16 +26,16 @@ def test_two_thousand_seeds() -> None:
         f"make simulate SEED={seed}: {i}: {w}" for seed, i, w in total.violations[:5]
     )
     assert {fault for fault, _ in total.pairs} == set(Fault)
-    # A takeover that is noted is rare: it takes more seeds to have a fault there.
+    # A takeover that is noted is rare, so it takes more seeds to have a fault there.
     assert {call for _, call in total.pairs} >= set(CALLS) - {"ledger.put_takeover"}
-    # Rare, too: jobs of hundreds of rows, and stuck rows that are tried often enough to be set aside.
+    # Jobs of hundreds of rows are rare, too, and so are stuck rows that are tried often enough to be set aside.
     assert set(total.unseen) <= RARE
 
 
 def test_a_seed_plays_the_same_way_in_every_process() -> None:
-    """Whatever order sets have there."""
+    """The order of sets differs between the processes, and doesn't matter."""
     code = "from simulation.run.play import play; print([play(seed).digest for seed in range(30, 50)])"
-    told = {
+    outputs = {
         subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(command.REPOSITORY)},
@@ -45,7 +45,7 @@ def test_a_seed_plays_the_same_way_in_every_process() -> None:
         ).stdout
         for hash_seed in ("1", "2")
     }
-    assert told == {f"{[play(seed).digest for seed in range(30, 50)]}\n"}
+    assert outputs == {f"{[play(seed).digest for seed in range(30, 50)]}\n"}
 
 
 def test_a_trace_changes_nothing() -> None:
@@ -58,15 +58,15 @@ def test_scenarios_differ() -> None:
 
 
 def test_a_seed_is_replayed_by_command() -> None:
-    done = CliRunner().invoke(command.main, ["simulate", "--seed", "3"])
-    assert done.exit_code == 0, done.output
-    assert f"digest {play(3).digest}" in done.output
-    written = (command.OUT / "simulation-3.txt").read_text()
-    assert written.startswith("Scenario(seed=3")
-    assert "store.create" in written
+    result = CliRunner().invoke(command.main, ["simulate", "--seed", "3"])
+    assert result.exit_code == 0, result.output
+    assert f"digest {play(3).digest}" in result.output
+    trace = (command.OUT / "simulation-3.txt").read_text()
+    assert trace.startswith("Scenario(seed=3")
+    assert "store.create" in trace
 
 
 def test_nonsense_is_refused() -> None:
     for arguments in (["simulate", "--seeds", "0"], ["simulate", "--seed", "x"], ["mutants", "--only", "none"]):
-        done = CliRunner().invoke(command.main, arguments)
-        assert done.exit_code == 2, done.output
+        result = CliRunner().invoke(command.main, arguments)
+        assert result.exit_code == 2, result.output

@@ -1,13 +1,13 @@
-"""The simulation's monitor of transitions: what the tables list passes, and nothing else."""
+"""The simulation's monitor of transitions lets pass what the tables list, and nothing else."""
 
 from typing import Any, cast
 
 import pytest
 
 from chalicelib.core import codec
+from chalicelib.core.desired_state import PauseLogEntry, PauseLogKind
 from chalicelib.core.errors import PreconditionFailed
-from chalicelib.core.intents import Intent, IntentKind
-from chalicelib.core.model import JobState
+from chalicelib.core.jobs import JobState
 from chalicelib.core.registers import Mark, Registration
 from chalicelib.ports import UploadRef, Written
 from simulation.memory.env import CONTROL, TARGET, WEST
@@ -43,8 +43,8 @@ class Watched:
         self.create(f"reg/object/{generation:06d}", Registration(mark, "job", "r-000001/0", upload_id, "n"))
 
 
-def intent(number: int, kind: IntentKind, reason: str = "") -> Intent:
-    return Intent("feed", number, kind, WEST, 0, "n", reason=reason)
+def entry(number: int, kind: PauseLogKind, reason: str = "") -> PauseLogEntry:
+    return PauseLogEntry("feed", number, kind, WEST, 0, "n", reason=reason)
 
 
 def test_a_partition_whose_worker_is_superseded() -> None:
@@ -73,7 +73,7 @@ def test_what_was_refused_is_no_event() -> None:
 def test_an_upload_that_comes_into_use_after_its_fence() -> None:
     watched = Watched()
     watched.call("store.create_upload", answer=UPLOAD)
-    watched.register(1, Mark.TOMB)
+    watched.register(1, Mark.TOMBSTONE)
     assert not watched.judge.found
     watched.register(2, Mark.UPLOAD)
     assert len(watched.judge.found) == 1
@@ -94,24 +94,24 @@ def test_an_upload_whose_worker_aborts_it_before_the_sweep_has_fenced_it() -> No
     watched = Watched()
     watched.call("store.create_upload", answer=UPLOAD)
     watched.call("store.abort", UPLOAD)
-    watched.register(2, Mark.TOMB)
+    watched.register(2, Mark.TOMBSTONE)
     assert not watched.judge.found
 
 
 def test_other_applications_uploads_are_not_ours() -> None:
     watched = Watched()
-    watched.register(1, Mark.TOMB, "theirs")
+    watched.register(1, Mark.TOMBSTONE, "theirs")
     watched.call("store.abort", UploadRef(TARGET[WEST], "out/key", "theirs"))
     assert not watched.judge.found
 
 
 def test_pauses_and_resumes_of_a_feed_alternate() -> None:
     watched = Watched()
-    watched.create("feeds/feed/intent/000001", intent(1, IntentKind.PAUSE))
-    watched.create("feeds/feed/intent/000002", intent(2, IntentKind.RESUME))
-    watched.create("feeds/feed/intent/000003", intent(3, IntentKind.PAUSE, "not yours any more"))
+    watched.create("feeds/feed/desired/000001", entry(1, PauseLogKind.PAUSE))
+    watched.create("feeds/feed/desired/000002", entry(2, PauseLogKind.RESUME))
+    watched.create("feeds/feed/desired/000003", entry(3, PauseLogKind.PAUSE, "not yours any more"))
     assert not watched.judge.found
-    watched.create("feeds/feed/intent/000004", intent(4, IntentKind.PAUSE))
+    watched.create("feeds/feed/desired/000004", entry(4, PauseLogKind.PAUSE))
     assert len(watched.judge.found) == 1
 
 

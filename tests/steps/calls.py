@@ -1,4 +1,4 @@
-"""Calls at the ports, numbered, with something happening at the n-th: how tests put trouble at every boundary."""
+"""Calls at the ports, numbered, so that a test can put trouble before or after the n-th one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from chalicelib.core.errors import Retry
 
 
 class Crash(BaseException):
-    """The process dies here. No `except Exception` may survive it, as none survives a SIGKILL."""
+    """The process dies here. No `except Exception` may survive it, because none survives a SIGKILL."""
 
 
 Act = Callable[[str], object]
@@ -18,12 +18,12 @@ Act = Callable[[str], object]
 class Calls:
     """Every call that the product makes at a port, by its label (`store.copy`, `ledger.put_lease`), in order.
 
-    `before` and `after` happen once, round the n-th call that `wanted` picks; what they do makes calls of its own,
-    which are not counted.
+    `before` and `after` run once, before and after the n-th call that `is_counted` picks. The calls that they make
+    themselves are not counted.
     """
 
     labels: list[str] = field(default_factory=list)
-    wanted: Callable[[str], bool] = lambda label: True
+    is_counted: Callable[[str], bool] = lambda label: True
     at: int = 0
     before: Act | None = None
     after: Act | None = None
@@ -39,23 +39,23 @@ class Calls:
         *,
         before: Act | None = None,
         after: Act | None = None,
-        wanted: Callable[[str], bool] | None = None,
+        is_counted: Callable[[str], bool] | None = None,
     ) -> None:
         """Let something happen at the n-th call from now on."""
         self.labels.clear()
         self.at, self.before, self.after, self.fired = at, before, after, False
-        if wanted is not None:
-            self.wanted = wanted
+        if is_counted is not None:
+            self.is_counted = is_counted
 
     def around(self, label: str, call: Callable[[], Any]) -> Any:
-        if self.paused or not self.wanted(label):
+        if self.paused or not self.is_counted(label):
             return call()
         self.labels.append(label)
-        now = len(self.labels) == self.at
-        if now and self.before is not None:
+        is_nth = len(self.labels) == self.at
+        if is_nth and self.before is not None:
             self._act(self.before, label)
         answer = call()
-        if now and self.after is not None:
+        if is_nth and self.after is not None:
             self._act(self.after, label)
         return answer
 
@@ -68,7 +68,7 @@ class Calls:
 
 
 class _Tap:
-    """A port whose calls are counted. Implements whatever port it is put round."""
+    """A port whose calls are counted. It implements the port that it wraps."""
 
     def __init__(self, name: str, port: object, calls: Calls) -> None:
         self._name, self._port, self._calls = name, port, calls

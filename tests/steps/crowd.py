@@ -1,13 +1,14 @@
-"""Tenants who share the copy workers of a Region: the real steps on a virtual clock, as in the simulation, but with so
-many workers and no more. Their queue is first in, first out, as a standard queue is at best."""
+"""Tenants who share the copy workers of a Region. The real steps run on a virtual clock, as in the simulation, but with
+a fixed number of workers. The queue is first in, first out, which is the best that a standard queue does."""
 
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from chalicelib.core.model import Endpoint, JobSpec, Priority
+from chalicelib.core.endpoints import Endpoint
+from chalicelib.core.jobs import JobSpec, Priority
 from chalicelib.core.policy import Policy
-from chalicelib.protocol.submitting import Place, Submission
+from chalicelib.protocol.submitting import Location, Submission
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, ENDPOINTS, SOURCE, WEST
 from simulation.run.faults import Weather
@@ -18,12 +19,12 @@ from simulation.run.world import Mail, World
 
 POLL_MS = 20
 COPY_MS = 2_000
-"""How long a worker is busy with a partition's one object: so that planning is faster than copying, as it is where a
-partition has a thousand."""
+"""How long a worker is busy with a partition's one object. Planning is then faster than copying, as it is where a
+partition has a thousand objects."""
 
 
 def _calm(policy: Policy) -> Scenario:
-    """Nothing fails, and nobody is there but who is asked below."""
+    """Return a scenario in which nothing fails, and which has no other tenants than those that a test adds."""
     return replace(
         draw(0),
         policy=policy,
@@ -47,7 +48,8 @@ def _calm(policy: Policy) -> Scenario:
 
 
 class Crowd(World):
-    """`taken` is whose partitions were claimed, in order; `most`, how many of a tenant were copied at once at most."""
+    """`taken` has the job of each claimed partition, in order. `most` says how many partitions of a tenant were copied
+    at once, at most."""
 
     def __init__(self, policy: Policy, workers: int, endpoint_max: int | None = None) -> None:
         self._workers, self._queue = workers, deque[Mail]()
@@ -63,16 +65,18 @@ class Crowd(World):
     # --- tenants ----------------------------------------------------------------------------------------------
 
     def submit(self, tenant: str, partitions: int, priority: Priority = Priority.NORMAL, name: str = "job") -> None:
-        """A job of so many partitions, of one object each."""
+        """Submit a job of so many partitions. Each partition has one object."""
         env = self.stacks[WEST].env
         source, target = (self._endpoint(tenant, end) for end in ("source-west", "target-west"))
         env.declared_endpoints.update({source.id: source, target.id: target})
         for number in range(partitions):
             self.store.put(SOURCE[WEST], f"{source.prefix}{name}/{number:05d}", f"{tenant} {name} {number}".encode())
-        wanted = Submission(tenant, name, Place(source.id, f"{name}/"), Place(target.id, f"{name}/"), priority=priority)
+        submission = Submission(
+            tenant, name, Location(source.id, f"{name}/"), Location(target.id, f"{name}/"), priority=priority
+        )
 
         def work() -> None:
-            spec, _ = control.submit(env, wanted)
+            spec, _ = control.submit(env, submission)
             self._specs[spec.job_id] = spec
 
         self.scheduler.start("submit", "", self.safely(work))
@@ -83,18 +87,18 @@ class Crowd(World):
         return replace(base, id=f"{tenant}-{like}", tenant=tenant, prefix=prefix, max_concurrency=self._endpoint_max)
 
     def settled(self, tenant: str) -> bool:
-        """All that the tenant has asked for has ended."""
+        """Return whether every job of the tenant has ended."""
         jobs = [spec.job_id for spec in self._specs.values() if spec.tenant == tenant]
-        there = self.store.keys(CONTROL[WEST])
-        return bool(jobs) and not any(f"open/{job_id}" in there for job_id in jobs)
+        keys = self.store.keys(CONTROL[WEST])
+        return bool(jobs) and not any(f"open/{job_id}" in keys for job_id in jobs)
 
-    def run_until(self, done: Callable[[], bool], limit_ms: int = 6 * HOUR) -> int:
-        """Returns how long it took."""
-        began = self.scheduler.now_ms
-        self.scheduler.run(began + limit_ms, done)
-        assert done(), f"not within {limit_ms} ms; {len(self._queue)} messages wait"
+    def run_until(self, is_done: Callable[[], bool], limit_ms: int = 6 * HOUR) -> int:
+        """Run until `done()` is true. Return how long it took, in ms."""
+        began_ms = self.scheduler.now_ms
+        self.scheduler.run(began_ms + limit_ms, is_done)
+        assert is_done(), f"not within {limit_ms} ms; {len(self._queue)} messages wait"
         assert not self.monitors.violations, self.monitors.violations
-        return self.scheduler.now_ms - began
+        return self.scheduler.now_ms - began_ms
 
     # --- workers ----------------------------------------------------------------------------------------------
 
@@ -126,5 +130,5 @@ class Crowd(World):
         spec = self._specs[key.split("/")[1]]
         self.taken.append(spec)
         self._claimed[process] = spec
-        for tenant, many in Counter(spec.tenant for spec in self._claimed.values()).items():
-            self.most[tenant] = max(self.most[tenant], many)
+        for tenant, count in Counter(spec.tenant for spec in self._claimed.values()).items():
+            self.most[tenant] = max(self.most[tenant], count)

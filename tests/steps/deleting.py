@@ -1,10 +1,11 @@
-"""A job that also deletes: what is at its source, what strays are at its target, and what must be left in the end."""
+"""A job that also deletes: the objects at its source, the stray objects at its target, and a check of the result."""
 
 from typing import Any
 
 from chalicelib.core.deletions import Deletion
 from chalicelib.core.ids import aside_of
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.rows import Outcome
 from simulation.memory.env import CONTROL, EAST, TARGET
 from tests.steps import prefix_job
 from tests.steps.world import World
@@ -15,15 +16,15 @@ CAP = Deletion(len(STRAYS))
 
 
 def filled(world: World) -> World:
-    """What `prefix_job` delivers, and what has no counterpart at the source."""
+    """Put what `prefix_job` delivers at the source, and stray objects without a counterpart at the target."""
     prefix_job.filled(world)
     for key in (*STRAYS, ELSEWHERE):
         world.put(key, key.encode(), TARGET[EAST])
     return world
 
 
-def submit(world: World, deletion: Deletion | None = CAP, **more: Any) -> JobSpec:
-    return world.submit("a/", "b/", deletion=deletion, **more)
+def submit(world: World, deletion: Deletion | None = CAP, **options: Any) -> JobSpec:
+    return world.submit("a/", "b/", deletion=deletion, **options)
 
 
 def source_of(stray: str) -> str:
@@ -31,25 +32,25 @@ def source_of(stray: str) -> str:
 
 
 def deletes(world: World, key: str) -> int:
-    """How often the key was deleted by us: in a bucket that keeps versions, each leaves a marker."""
+    """Return how often we deleted the key. In a bucket that keeps versions, each delete leaves a marker."""
     return sum(version.delete_marker for version in world.store.versions(TARGET[EAST], key))
 
 
 def deletions(world: World, spec: JobSpec) -> dict[str, Outcome]:
-    """Target key -> what became of it, of the rows that were to be deleted, those set aside included."""
-    found: dict[str, Outcome] = {}
+    """Return the outcome of each row that was to be deleted, by target key. Rows that were set aside are included."""
+    outcomes: dict[str, Outcome] = {}
     records = world.records(spec)
-    planned = records.links_of_range("d")
-    for part in (*planned, *(aside for aside in map(aside_of, planned) if records.has_link(aside))):
-        link, receipt = records.link(part), records.receipt(part)
-        assert receipt is not None, f"{part} has no receipt"
-        rows = zip(link.rows, receipt.rows, strict=True)  # type: ignore[union-attr]
-        found |= {row.target: end.outcome for row, end in rows if end.outcome.is_end}
-    return found
+    planned = records.entries_of_range("d")
+    for partition_id in (*planned, *(aside for aside in map(aside_of, planned) if records.has_entry(aside))):
+        entry, receipt = records.entry(partition_id), records.receipt(partition_id)
+        assert receipt is not None, f"{partition_id} has no receipt"
+        rows = zip(entry.rows, receipt.rows, strict=True)  # type: ignore[union-attr]
+        outcomes |= {row.target: end.outcome for row, end in rows if end.outcome.is_end}
+    return outcomes
 
 
 def check(world: World, spec: JobSpec, call: str = "") -> None:
-    """All delivered, all strays gone, each deleted once; nothing else was touched."""
+    """Assert that all is delivered, that each stray was deleted once, and that nothing else was touched."""
     end = world.terminal(spec)
     assert (end.state, end.reason) == (JobState.SUCCEEDED, ""), call
     delivered = {Outcome.COPIED: len(prefix_job.DELIVERED), Outcome.UNCHANGED: 1}
@@ -67,7 +68,7 @@ def check(world: World, spec: JobSpec, call: str = "") -> None:
 
 
 def nothing_deleted(world: World, spec: JobSpec) -> str:
-    """Every stray is still there; returns why the job is PARTIAL."""
+    """Assert that every stray is still there. Return why the job is PARTIAL."""
     end = world.terminal(spec)
     assert end.state is JobState.PARTIAL
     assert Outcome.DELETED not in end.counts

@@ -1,4 +1,4 @@
-"""Running something once for every call that an undisturbed run makes."""
+"""Run something once for each call that an undisturbed run makes."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -14,22 +14,24 @@ def at_every_call(
     run: Callable[[World], R],
     act: Callable[[World], Act],
     *,
-    wanted: Callable[[str], bool] = lambda label: True,
+    is_counted: Callable[[str], bool] = lambda label: True,
     after: bool = False,
     least: int = 1,
 ) -> Iterator[tuple[World, R, str]]:
-    """For every call that `wanted` picks: a new world, in which `act` happens just before it (or after), run to its
-    end. Yields the world, what `run` returned, and which call it was."""
+    """For each call that is counted, make a new world, run it to its end, and let `act` happen just before the call
+    (or after it). Yield the world, the result of `run`, and the call's number and label."""
     first = make()
-    first.calls.labels.clear()  # What making it called.
-    first.calls.wanted = wanted
+    first.calls.labels.clear()  # The calls that making it made don't count.
+    first.calls.is_counted = is_counted
     run(first)
     labels = list(first.calls.labels)
     assert len(labels) >= least, f"only {len(labels)} calls: {labels}"
-    for at, label in enumerate(labels, start=1):
+    for number, label in enumerate(labels, start=1):
         world = make()
-        doing = act(world)
-        world.calls.plan(at, before=None if after else doing, after=doing if after else None, wanted=wanted)
+        planned_act = act(world)
+        world.calls.plan(
+            number, before=None if after else planned_act, after=planned_act if after else None, is_counted=is_counted
+        )
         result = run(world)
-        assert world.calls.fired, f"call {at} ({label}) never came"
-        yield world, result, f"{at} {label}"
+        assert world.calls.fired, f"call {number} ({label}) never came"
+        yield world, result, f"{number} {label}"

@@ -1,11 +1,11 @@
-"""A feed's owner, for tests: asks, and asks again when no answer came."""
+"""A feed's owner, for tests. The owner repeats a request that got no answer."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from chalicelib.core.errors import Retry
 from chalicelib.ports import Env
-from chalicelib.protocol.feedlog import feeds_to_be_filled
+from chalicelib.protocol.feedlog import feeds_to_backfill
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.protocol.registering import Author
 from chalicelib.steps import feeds
@@ -35,25 +35,29 @@ def resume(world: World, region: str = WEST) -> None:
     assert not ask(world, lambda env: feeds.resume_feed(env, OWNER, FEED), region).paused
 
 
-def back_fill(world: World, since_ms: int = 0, token: str = "token", region: str = WEST) -> feeds.FillView:
-    return ask(world, lambda env: feeds.back_fill(env, OWNER, FEED, since_ms, token), region)
+def request_backfill(world: World, since_ms: int = 0, token: str = "token", region: str = WEST) -> feeds.BackfillView:
+    return ask(world, lambda env: feeds.request_backfill(env, OWNER, FEED, since_ms, token), region)
 
 
-def fills(world: World, region: str = EAST) -> tuple[feeds.FillView, ...]:
-    return feeds.get_feed(world.regions[region].env, TENANT, FEED).fills
+def backfills(world: World, region: str = EAST) -> tuple[feeds.BackfillView, ...]:
+    return feeds.get_feed(world.regions[region].env, TENANT, FEED).backfills
 
 
-def to_be_filled(world: World) -> list[tuple[str, list[str]]]:
-    return [found for region in (WEST, EAST) for found in feeds_to_be_filled(ControlRecords(world.observer, region))]
+def to_backfill(world: World) -> list[tuple[str, list[str]]]:
+    return [
+        backfill_names
+        for region in (WEST, EAST)
+        for backfill_names in feeds_to_backfill(ControlRecords(world.observer, region))
+    ]
 
 
 def arrived(world: World) -> dict[str, int]:
-    """What is at the target, and how often it was written."""
+    """Return how often each key at the target was written."""
     return {key: len(world.written(key)) for key in world.store.keys(TARGET[EAST])}
 
 
 def later(world: World, times: int = 4) -> None:
-    """An hour, in which sweeps come now and then. Nothing fails in it that is counted."""
+    """Let about an hour pass, with a sweep now and then. Its calls are not counted, so no fault is put there."""
     world.calls.paused = True
     for _ in range(times):
         for region in (WEST, EAST):

@@ -1,4 +1,4 @@
-"""Dependencies that hang: a call costs its budget by the virtual clock, and then nobody has answered."""
+"""Dependencies that hang: a call costs its time budget by the virtual clock, and then fails with NoAnswer."""
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,12 @@ P = TypeVar("P")
 
 @dataclass(slots=True)
 class Hang:
-    """What each call to it costs, and how often it was called."""
+    """Says how much time each call costs, and counts the calls."""
 
     clock: VirtualClock
     costs_ms: int = 3_000
     other_costs_ms: Mapping[str, int] = field(default_factory=dict)
-    """Of operations that have a budget of their own."""
+    """The cost of operations that have a time budget of their own."""
     calls: int = 0
 
     def wait(self, operation: str = "") -> None:
@@ -30,7 +30,7 @@ class Hang:
         return NoAnswer("ReadTimeoutError", "nobody answered")
 
     def s3_of(self, region: str, *, first: int = 1) -> Rule:
-        """For a FaultyStore: from its n-th call on."""
+        """Return a rule for a FaultyStore: the Region's S3 hangs from its n-th call on."""
 
         def error() -> Exception:
             self.wait()
@@ -39,7 +39,7 @@ class Hang:
         return Rule(region=region, first=first, times=None, error=error)
 
     def port(self, port: P, *, after: int = 0, only: Set[str] = frozenset()) -> P:
-        """Another port, which hangs after so many calls, or in these operations alone."""
+        """Return the port in a wrapper that hangs after `after` calls, or in the operations of `only` alone."""
         return cast(P, _HangingPort(port, self, after, only))
 
 
@@ -61,7 +61,7 @@ class _HangingPort:
 
 
 def without_table(env: Env, hang: Hang, *, after: int = 0) -> Env:
-    """Ledger and registry are one table."""
+    """Let ledger and registry hang. Both are the same table."""
     return replace(env, ledger=hang.port(env.ledger, after=after), registry=hang.port(env.registry, after=after))
 
 

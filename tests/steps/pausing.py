@@ -1,12 +1,13 @@
-"""Pausing and resuming jobs in a world where copying takes its time."""
+"""Pausing and resuming jobs in a world where copying takes time."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from chalicelib.core import codec
-from chalicelib.core.intents import Intent
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.desired_state import PauseLogEntry
+from chalicelib.core.jobs import JobSpec, JobState
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Outcome
 from chalicelib.steps import control
 from simulation.memory.clock import SerialPool
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
@@ -19,7 +20,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 LOOK_MS = 2 * MINUTE
-"""Workers look for a pause every minute: then all of them know."""
+"""Workers look for a pause every minute. After this time all of them have seen it."""
 BEGINS = (Operation.COPY, Operation.CREATE_UPLOAD, Operation.UPLOAD_PART_COPY, Operation.COMPLETE)
 KEYS = [f"in/a/{number:02d}" for number in range(14)]
 LARGE = bytes(range(100))
@@ -27,8 +28,8 @@ COPIES = (Operation.COPY, Operation.UPLOAD_PART_COPY)
 
 
 class TickingPool:
-    """Rows and parts one by one, and the rows' tick between parts too: in the real pools, the thread that holds the
-    partition ticks while others work."""
+    """Runs rows and parts one by one, and calls the rows' tick between parts too. In the real pools, the thread that
+    holds the partition ticks while others work."""
 
     def __init__(self) -> None:
         self._tick: Callable[[], None] | None = None
@@ -43,7 +44,7 @@ class TickingPool:
 
 
 def slow_world(policy: Policy = SMALL, *, lose: bool = False) -> World:
-    """Each object, and each part of a large one, takes 20 s."""
+    """Return a world in which each object, and each part of a large object, takes 20 s."""
     world = World(policy=policy, pool=TickingPool(), lose=lose)
 
     def slow(operation: Operation, _bucket: str, _key: str) -> None:
@@ -67,7 +68,8 @@ def state(world: World, spec: JobSpec, region: str = WEST) -> JobState:
 
 
 def pausing(world: World) -> Act:
-    """By the job's id, which a client can only know once it is accepted; through the Region that isn't its home."""
+    """Return an act that pauses each accepted job, because a client knows a job's id only then. It goes through the
+    Region that isn't the job's home."""
 
     def act(_: str) -> None:
         for job_id in world.ledger.jobs:
@@ -76,18 +78,18 @@ def pausing(world: World) -> Act:
     return act
 
 
-def log_of(world: World, spec: JobSpec) -> list[Intent]:
-    """The job's intents, in the order of their names, each written once."""
-    prefix = f"jobs/{spec.job_id}/intent/"
+def log_of(world: World, spec: JobSpec) -> list[PauseLogEntry]:
+    """Return the job's pause log in order. Assert that the entries are numbered without gaps."""
+    prefix = f"jobs/{spec.job_id}/desired/"
     names = [name for name in sorted(world.store.keys(CONTROL[EAST])) if name.startswith(prefix)]
     bodies = [world.store.get(CONTROL[EAST], name) for name in names]
-    found = [codec.loads(body, Intent) for body in bodies if body is not None]
-    assert [f"{prefix}{intent.number:06d}" for intent in found] == names
-    return found
+    entries = [codec.loads(body, PauseLogEntry) for body in bodies if body is not None]
+    assert [f"{prefix}{entry.number:06d}" for entry in entries] == names
+    return entries
 
 
 def begun(world: World) -> int:
-    """How many requests have begun or published anything at a destination."""
+    """Return how many requests have begun or published anything at a destination."""
     return sum(operation in BEGINS for operation, _, _ in world.faults.calls)
 
 
@@ -102,7 +104,7 @@ def many(world: World) -> World:
 
 
 def paused_at(world: World, operation: Operation, nth: int) -> JobSpec:
-    """Submitted to West and worked on there; paused when this request is about to be sent."""
+    """Submit a job to West, which works on it, and pause it just before the n-th request of this operation."""
     world.faults.rule(Rule(operation=operation, first=nth, act=lambda: pausing(world)(""), error=None))
     spec = world.submit("a/", "b/")
     world.pump()

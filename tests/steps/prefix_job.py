@@ -1,9 +1,10 @@
-"""A prefix job of everything that makes a difference: empty, small, large, unchanged, changed; in two partitions."""
+"""A prefix job of every kind of object: empty, small, large, unchanged and changed, in two partitions."""
 
 from typing import Any
 
 from chalicelib.core.errors import Retry
-from chalicelib.core.model import JobKind, JobSpec, JobState, Outcome
+from chalicelib.core.jobs import JobKind, JobSpec, JobState
+from chalicelib.core.rows import Outcome
 from simulation.memory.env import CONTROL, EAST, TARGET
 from tests.steps.calls import Crash
 from tests.steps.world import World
@@ -26,11 +27,11 @@ def filled(world: World) -> World:
     return world
 
 
-def submit_until_accepted(world: World, **more: Any) -> JobSpec:
-    """A client repeats its request, with the same key, until it gets an answer."""
+def submit_until_accepted(world: World, **options: Any) -> JobSpec:
+    """Repeat the request with the same key until it is answered, as a client does."""
     for _ in range(20):
         try:
-            return world.submit("a/", "b/", **more)
+            return world.submit("a/", "b/", **options)
         except Crash as died:
             world.crashes.append(str(died))
         except Retry:
@@ -39,7 +40,7 @@ def submit_until_accepted(world: World, **more: Any) -> JobSpec:
 
 
 def run(world: World) -> JobSpec:
-    """Submit it, let it end, and let a day go by for the uploads that nobody uses."""
+    """Submit the job, let it end, and let a day go by, so that unused uploads are collected."""
     spec = submit_until_accepted(world)
     world.settle()
     world.calls.paused = True
@@ -48,7 +49,7 @@ def run(world: World) -> JobSpec:
 
 
 def check(world: World, spec: JobSpec, call: str = "") -> None:
-    """It succeeded; every object was published exactly once; nothing is left over."""
+    """Assert that the job succeeded, that every object was published exactly once, and that nothing is left over."""
     end = world.terminal(spec)
     assert (end.state, end.reason) == (JobState.SUCCEEDED, ""), call
     assert end.counts == {Outcome.COPIED: len(DELIVERED), Outcome.UNCHANGED: 1}, call
@@ -58,8 +59,8 @@ def check(world: World, spec: JobSpec, call: str = "") -> None:
     assert world.written("out/b/3-same") == [], call
     assert world.all_uploads() == [], call
     assert len(world.store.versions(CONTROL[EAST], f"jobs/{spec.job_id}/terminal")) == 1, call
-    # Feed jobs aside: where a storm stops the region heartbeats too, the other Region catches up the feeds.
+    # Feed jobs don't count: where a storm stops the region heartbeats too, the other Region catches up the feeds.
     settled = [pair for region in world.regions.values() for pair in region.notifier.settled]
-    told = {told.job_id for job, told in settled if job.kind is JobKind.PREFIX}
-    assert told == {spec.job_id}, call
+    notified = {terminal.job_id for job, terminal in settled if job.kind is JobKind.PREFIX}
+    assert notified == {spec.job_id}, call
     assert world.dead_letters == [], call

@@ -6,10 +6,10 @@ from typing import Any
 
 from chalicelib.core import codec
 from chalicelib.core.entries import ANY
-from chalicelib.core.model import JobSpec
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.schedules import Overlap, Run, RunState, occurrence_of
 from chalicelib.protocol.registering import Author
-from chalicelib.protocol.submitting import Place, Submission
+from chalicelib.protocol.submitting import Location, Submission
 from chalicelib.steps import schedules
 from chalicelib.steps.schedules import ScheduleView, Wanted
 from simulation.memory.clock import VirtualClock
@@ -25,7 +25,7 @@ DAILY = "0 9 * * *"
 
 @dataclass
 class Skewed:
-    """Implements `ports.Clock`: one that goes wrong by so much."""
+    """A clock that is wrong by `ahead_ms`. Implements `ports.Clock`."""
 
     clock: VirtualClock
     ahead_ms: int
@@ -45,42 +45,42 @@ def wanted(
     prefix: str = "",
     enabled: bool = True,
     overlap: Overlap = Overlap.SKIP,
-    **more: Any,
+    **options: Any,
 ) -> Wanted:
-    job = Submission(TENANT, "", Place("source-west", prefix), Place(target, prefix), **more)
+    job = Submission(TENANT, "", Location("source-west", prefix), Location(target, prefix), **options)
     return Wanted(cron, timezone, job, enabled, overlap)
 
 
-def put(world: World, what: Wanted | None = None, *, name: str = "nightly", region: str = WEST) -> ScheduleView:
-    return schedules.put_schedule(world.regions[region].env, ANN, name, what or wanted(), ANY)[0]
+def put(world: World, schedule: Wanted | None = None, *, name: str = "nightly", region: str = WEST) -> ScheduleView:
+    return schedules.put_schedule(world.regions[region].env, ANN, name, schedule or wanted(), ANY)[0]
 
 
 def sweep(world: World, *regions: str) -> None:
-    """Just the schedules' part of a sweep, as often as there are names."""
+    """Run the schedules' part of a sweep in each of these Regions, in this order."""
     for region in regions or (WEST, EAST):
         env = world.regions[region].env
         schedules.run(env, env.clock.now_ms() + 15 * MINUTE)
 
 
 def wait_until(world: World, at_ms: int) -> None:
-    """Nobody sweeps meanwhile."""
+    """Advance the clock. No Region sweeps meanwhile."""
     world.clock.advance(at_ms - world.clock.now_ms())
 
 
 def runs(world: World, region: str = EAST) -> list[Run]:
-    """What was decided, in the order of time."""
-    found = []
+    """Return the decisions about occurrences, in the order of time."""
+    decided = []
     for key in world.store.keys(CONTROL[region]):
         if key.startswith("schedules/"):
             body = world.store.get(CONTROL[region], key)
             assert body is not None
-            found.append(codec.loads(body, Run))
-            assert occurrence_of(key.rsplit("/", 1)[1]) == found[-1].occurrence_ms
-    return sorted(found, key=lambda run: run.occurrence_ms)
+            decided.append(codec.loads(body, Run))
+            assert occurrence_of(key.rsplit("/", 1)[1]) == decided[-1].occurrence_ms
+    return sorted(decided, key=lambda run: run.occurrence_ms)
 
 
-def told(world: World, region: str = EAST) -> list[tuple[str, RunState]]:
-    """The same in short."""
+def run_states(world: World, region: str = EAST) -> list[tuple[str, RunState]]:
+    """Return time and state of each decision."""
     return [
         (datetime.fromtimestamp(run.occurrence_ms / 1000, UTC).strftime("%H:%M"), run.state)
         for run in runs(world, region)
@@ -88,19 +88,19 @@ def told(world: World, region: str = EAST) -> list[tuple[str, RunState]]:
 
 
 def jobs(world: World) -> list[JobSpec]:
-    """All that were accepted anywhere, by occurrence."""
-    found = []
+    """Return all jobs that either Region accepted, by occurrence."""
+    specs = []
     for bucket in CONTROL.values():
         for key in world.store.keys(bucket):
             if key.endswith("/spec"):
                 body = world.store.get(bucket, key)
                 assert body is not None
-                found.append(codec.loads(body, JobSpec))
-    return sorted(found, key=lambda spec: spec.scheduled.occurrence_ms if spec.scheduled else 0)
+                specs.append(codec.loads(body, JobSpec))
+    return sorted(specs, key=lambda spec: spec.scheduled.occurrence_ms if spec.scheduled else 0)
 
 
 def check(world: World) -> None:
-    """Each occurrence that ran has its one job, and each job its one occurrence."""
+    """Assert that each occurrence that ran has its one job, and each job its one occurrence."""
     ran = [run.job_id for region in (WEST, EAST) for run in runs(world, region) if run.state is RunState.RUN]
     assert sorted(ran) == sorted(spec.job_id for spec in jobs(world))
     times = [(spec.scheduled.schedule_id, spec.scheduled.occurrence_ms) for spec in jobs(world) if spec.scheduled]
@@ -108,13 +108,13 @@ def check(world: World) -> None:
 
 
 def skew(world: World, region: str, ahead_ms: int) -> None:
-    there = world.regions[region]
-    there.env = replace(there.env, clock=Skewed(world.clock, ahead_ms))
+    skewed = world.regions[region]
+    skewed.env = replace(skewed.env, clock=Skewed(world.clock, ahead_ms))
 
 
-def part(world: World, region: str) -> MemoryRegistry:
-    """From now on this Region's table learns nothing more of the other's changes."""
-    there = world.regions[region]
-    apart = replace(world.registry, entries=dict(world.registry.entries), audit=list(world.registry.audit))
-    there.env = replace(there.env, registry=apart)
-    return apart
+def isolate_registry(world: World, region: str) -> MemoryRegistry:
+    """Give this Region a copy of the table, which learns nothing more of the other Region's changes."""
+    isolated = world.regions[region]
+    registry = replace(world.registry, entries=dict(world.registry.entries), audit=list(world.registry.audit))
+    isolated.env = replace(isolated.env, registry=registry)
+    return registry

@@ -1,9 +1,9 @@
-"""Both Regions split one job at once, handing over at chosen calls."""
+"""Both Regions split one job at once. They take turns at chosen calls."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from chalicelib.core.model import JobSpec
+from chalicelib.core.jobs import JobSpec
 from chalicelib.ports import PlanRange
 from chalicelib.steps import split
 from simulation.memory.clock import SequentialIds
@@ -13,7 +13,7 @@ from tests.steps.world import MINUTE, World
 
 
 def split_side_by_side(world: World, spec: JobSpec, lengths: Sequence[int]) -> None:
-    """`lengths` as in `Turns`."""
+    """Let two splitters split the job's first range. `lengths` is that of `Turns`."""
     turns = Turns(lengths)
 
     def splitter(number: int) -> Callable[[], None]:

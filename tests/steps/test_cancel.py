@@ -1,11 +1,13 @@
-"""A cancelled job: nothing more is copied, everything that was is accounted for, and the job ends."""
+"""A cancelled job: nothing more is copied, everything that was copied is accounted for, and the job ends."""
 
 import pytest
 
 from chalicelib.core.errors import NoSuchUpload
 from chalicelib.core.ids import object_id
-from chalicelib.core.model import CancelMode, JobSpec, JobState, Manifest, Method, Outcome
+from chalicelib.core.jobs import CancelMode, JobSpec, JobState
+from chalicelib.core.manifests import Manifest
 from chalicelib.core.registers import Mark, Registration
+from chalicelib.core.rows import Method, Outcome
 from chalicelib.ports import UploadRef
 from chalicelib.protocol.records import ControlRecords
 from chalicelib.steps import control
@@ -27,7 +29,7 @@ def run(world: World) -> JobSpec:
 
 
 def cancel(world: World) -> Act:
-    """By the job's id, which a client can only know once the job is accepted."""
+    """Return an act that cancels each accepted job, because a client knows a job's id only then."""
 
     def act(_: str) -> None:
         for job_id in world.ledger.jobs:
@@ -50,11 +52,11 @@ def check(world: World, spec: JobSpec, call: str) -> JobState:
 
 
 def test_a_job_is_cancelled_at_any_moment() -> None:
-    seen = {
+    states = {
         check(world, spec, call)
         for world, spec, call in at_every_call(lambda: prefix_job.filled(World()), run, cancel, least=80)
     }
-    assert seen == {JobState.CANCELLED, JobState.SUCCEEDED}
+    assert states == {JobState.CANCELLED, JobState.SUCCEEDED}
 
 
 def cancel_and_let_others_end_it(world: World) -> Act:
@@ -66,10 +68,10 @@ def cancel_and_let_others_end_it(world: World) -> Act:
 
 
 def test_a_worker_that_wakes_up_after_the_cancel_can_not_complete_an_upload() -> None:
-    """Paused at any call; meanwhile the job is cancelled, and others end it. (A CopyObject can't be recalled: what it
-    writes is only known not to have been there when the row was decided.)"""
+    """The worker is paused at any call. Meanwhile the job is cancelled, and others end it. (A CopyObject can't be
+    recalled: it is only known that its object was not there when the row was decided.)"""
 
-    seen = set()
+    outcomes = set()
 
     def make() -> World:
         return prefix_job.filled(World(runtime_ms=FOREVER_MS))
@@ -79,12 +81,12 @@ def test_a_worker_that_wakes_up_after_the_cancel_can_not_complete_an_upload() ->
         assert len(world.written("out/b/2-large")) == (outcome is Outcome.COPIED), call
         assert all(len(world.written(key)) <= 1 for key in prefix_job.DELIVERED), call
         assert world.all_uploads() == [], call
-        seen.add(outcome)
-    assert seen == {None, Outcome.COPIED, Outcome.CANCELLED}  # None: cancelled before it was planned.
+        outcomes.add(outcome)
+    assert outcomes == {None, Outcome.COPIED, Outcome.CANCELLED}  # None: it was cancelled before it was planned.
 
 
 def test_once_a_row_is_cancelled_its_upload_can_not_be_completed_any_more() -> None:
-    """The Complete of a worker that everybody thinks dead arrives when the row has just been decided."""
+    """The Complete of a worker that seems dead arrives when the row has just been decided."""
     world = World()
     world.put("in/a/large", bytes(range(90)))
     world.faults.rule(Rule(operation=Operation.COMPLETE, act=lambda: crash("before Complete"), error=None))
@@ -96,9 +98,9 @@ def test_once_a_row_is_cancelled_its_upload_can_not_be_completed_any_more() -> N
     refused: list[NoSuchUpload] = []
 
     def late_complete() -> None:
-        with pytest.raises(NoSuchUpload) as gone:
+        with pytest.raises(NoSuchUpload) as raised:
             world.store.complete(ref, parts, None, 90, None)
-        refused.append(gone.value)
+        refused.append(raised.value)
 
     decided = f"jobs/{spec.job_id}/copied/r-000001/000002"
     world.faults.rule(Rule(operation=Operation.PUT, key=decided, act=late_complete, error=None))
@@ -110,8 +112,8 @@ def test_once_a_row_is_cancelled_its_upload_can_not_be_completed_any_more() -> N
 
 
 def test_a_worker_that_finds_the_register_closed_aborts_before_it_decides() -> None:
-    """Found by the model (CLOSED_NO_ABORT): whoever closed the register died before its abort. The next worker had
-    begun before the cancel and only found the register closed; the first one's Complete is still under way."""
+    """Found by the model (CLOSED_NO_ABORT): the worker that closed the register died before its abort. The next worker
+    had begun before the cancel and only found the register closed. The first one's Complete is still under way."""
     world = World(redeliver=False)
     world.put("in/a/large", bytes(range(90)))
     world.faults.rule(Rule(operation=Operation.COMPLETE, act=lambda: crash("before Complete"), error=None))
@@ -130,9 +132,9 @@ def test_a_worker_that_finds_the_register_closed_aborts_before_it_decides() -> N
     refused: list[NoSuchUpload] = []
 
     def late_complete() -> None:
-        with pytest.raises(NoSuchUpload) as gone:
+        with pytest.raises(NoSuchUpload) as raised:
             world.store.complete(ref, parts, None, 90, None)
-        refused.append(gone.value)
+        refused.append(raised.value)
 
     world.faults.rule(Rule(operation=Operation.LIST, key=f"reg/{register}/", act=cancelled_and_closed, error=None))
     receipt = f"jobs/{spec.job_id}/done/r-000001"
@@ -155,10 +157,10 @@ def test_a_cancelled_job_ends_soon(lose: bool) -> None:
 
 @pytest.mark.parametrize("at", [6, 16, 30, 45, 60])
 def test_a_worker_dies_while_the_job_is_being_cancelled(at: int) -> None:
-    """Cancelled at some call; then dying at any later one."""
+    """The job is cancelled at some call, and a worker dies at any later one."""
 
     def cancelled_run(world: World) -> JobSpec:
-        """The n-th call cancels; the calls after it are counted anew, and one of them is the last."""
+        """Cancel at the `at`-th call, then count anew, and let the planned act happen at a later call."""
         planned_at, planned_act = world.calls.at, world.calls.before
 
         def cancel_and_count(_: str) -> None:
@@ -189,7 +191,7 @@ def test_cancelling_twice_and_in_both_regions_and_when_it_has_ended() -> None:
 def test_the_answer_to_a_cancel_is_lost() -> None:
     world = prefix_job.filled(World())
     spec = world.submit("a/", "b/")
-    world.calls.plan(1, after=crash, wanted=lambda label: label == "store.create")
+    world.calls.plan(1, after=crash, is_counted=lambda label: label == "store.create")
     with pytest.raises(Crash):
         control.cancel(world.east, TENANT, spec.job_id)
     world.settle()
@@ -209,9 +211,9 @@ def run_strict(world: World) -> JobSpec:
 
 
 def test_what_a_strict_job_calls_cancelled_never_arrives() -> None:
-    """Whoever sleeps at whatever call, and wakes up when the job has long ended. Empty objects but, which hold nothing
-    to be recalled."""
-    seen = set()
+    """A worker sleeps at any call, and wakes up when the job has long ended. Empty objects don't count, because their
+    upload has no part that could be recalled."""
+    outcomes = set()
 
     def make() -> World:
         return prefix_job.filled(World(runtime_ms=FOREVER_MS))
@@ -220,17 +222,17 @@ def test_what_a_strict_job_calls_cancelled_never_arrives() -> None:
         for key, outcome in world.outcomes(spec).items():
             if not key.endswith("0-empty"):
                 assert len(world.written(key.replace("in/a", "out/b"))) == (outcome is Outcome.COPIED), (call, key)
-            seen.add(outcome)
+            outcomes.add(outcome)
         assert world.all_uploads() == [], call
-    assert {Outcome.COPIED, Outcome.CANCELLED} <= seen
+    assert {Outcome.COPIED, Outcome.CANCELLED} <= outcomes
 
 
 def test_a_strict_job_delivers_the_same() -> None:
     world = prefix_job.filled(World())
     spec = run_strict(world)
     prefix_job.check(world, spec)
-    links = ControlRecords(world.observer, EAST).job(spec.job_id).links_from("")
-    methods = {row.key: row.method for link in links if isinstance(link, Manifest) for row in link.rows}
+    entries = ControlRecords(world.observer, EAST).job(spec.job_id).entries_from("")
+    methods = {row.key: row.method for entry in entries if isinstance(entry, Manifest) for row in entry.rows}
     assert methods == {
         "in/a/0-empty": Method.COPY,
         "in/a/1-small": Method.MULTIPART,

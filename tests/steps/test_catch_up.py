@@ -1,4 +1,4 @@
-"""Feeds whose source lies in a dead Region: what was dropped there meanwhile is found by listing, and nothing else."""
+"""Feeds whose source lies in a dead Region: a listing finds what was dropped there meanwhile, and nothing else."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from tests.steps.world import HOUR, MINUTE, SMALL, World
 
 
 def dead_west(world: World) -> World:
-    """West has swept once, and never does again."""
+    """Let West sweep once, and then never again."""
     world.sweep(WEST)
     world.regions[WEST].next_sweep_ms += 10**12
     return world
@@ -48,7 +48,8 @@ def test_what_lay_there_long_before_is_not_delivered() -> None:
 
 
 def test_a_region_that_has_never_been_alive_has_left_nothing_behind() -> None:
-    """It is not deployed yet, say: its source buckets may be full of objects of no concern to the feed."""
+    """The Region may not be deployed yet. Its source buckets may be full of objects that are of no concern to the
+    feed."""
     world = World()
     world.regions[WEST].next_sweep_ms += 10**12
     world.put("in/old", b"from before the feed was set up")
@@ -114,8 +115,8 @@ def test_operators_see_which_region_is_alive() -> None:
 
 
 def upload_that_takes(world: World, took_ms: int) -> None:
-    """An upload in parts that ends now, and is dated as it is then: for the product it might have been there all the
-    while, since nothing says when it appeared."""
+    """Put an object by an upload in parts that takes so long. S3 dates it by the upload's beginning, so nothing says
+    when it appeared."""
     world.put("in/big", b"0123456789" * 5, part_sizes=(25, 25))
     world.run(took_ms)
 
@@ -150,7 +151,7 @@ def test_an_upload_that_took_longer_than_is_looked_for_is_left_to_a_back_fill() 
 
 
 def test_a_resumed_feed_looks_for_such_uploads_too() -> None:
-    """One that ended during the pause, and whose event was lost."""
+    """The upload ended during the pause, and its event was lost."""
     world = World()
     world.put("in/small-and-old", b"from before the feed was set up")
     upload_that_takes(world, 24 * HOUR)

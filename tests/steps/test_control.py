@@ -1,14 +1,17 @@
-"""Accepting jobs and answering about them, in either Region."""
+"""Jobs are accepted, and requests about them are answered, in either Region."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.errors import BadRequest, KeyReused, Retry, Unknown
-from chalicelib.core.model import Bucket, Endpoint, JobState, Outcome, OverwriteMode
-from chalicelib.protocol.submitting import Place, Submission
-from chalicelib.steps import control, feeds, places
+from chalicelib.core.jobs import JobState
+from chalicelib.core.objects import Bucket
+from chalicelib.core.rows import Outcome, OverwriteMode
+from chalicelib.protocol.submitting import Location, Submission
+from chalicelib.steps import control, endpoints, feeds
 from simulation.memory.env import EAST, ENDPOINTS, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps import prefix_job
@@ -16,7 +19,7 @@ from tests.steps.world import World
 
 
 def submission(token: str = "token", **changes: Any) -> Submission:
-    return replace(Submission(TENANT, token, Place("source-west", "a/"), Place("target-east", "b/")), **changes)
+    return replace(Submission(TENANT, token, Location("source-west", "a/"), Location("target-east", "b/")), **changes)
 
 
 # --- the same request again ---------------------------------------------------------------------------------------
@@ -26,14 +29,14 @@ def submission(token: str = "token", **changes: Any) -> Submission:
 @pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
 def test_the_same_request_is_the_same_job(regions: tuple[str, str], ended: bool) -> None:
     world = prefix_job.filled(World())
-    first, new = control.submit(world.regions[regions[0]].env, submission())
+    first, is_new = control.submit(world.regions[regions[0]].env, submission())
     if ended:
         world.settle()
     world.clock.advance(5000)
-    again, new_again = control.submit(world.regions[regions[1]].env, submission())
-    assert (new, new_again) == (True, False)
-    assert again == first
-    assert again.home == regions[0]
+    repeated, is_repeated_new = control.submit(world.regions[regions[1]].env, submission())
+    assert (is_new, is_repeated_new) == (True, False)
+    assert repeated == first
+    assert repeated.home == regions[0]
     world.settle()
     world.tidy()
     prefix_job.check(world, first)
@@ -42,8 +45,8 @@ def test_the_same_request_is_the_same_job(regions: tuple[str, str], ended: bool)
 @pytest.mark.parametrize(
     "changes",
     [
-        {"source": Place("source-west", "other/")},
-        {"target": Place("target-east", "other/")},
+        {"source": Location("source-west", "other/")},
+        {"target": Location("target-east", "other/")},
         {"mode": OverwriteMode.ALWAYS},
         {"labels": {"team": "blue"}},
     ],
@@ -59,10 +62,11 @@ def test_another_request_under_the_same_key_is_refused(changes: dict[str, Any], 
 
 
 def test_a_request_for_another_targets_region_under_the_same_key_is_a_job_of_its_own() -> None:
-    """The arbiter is the target's Region, so the two can't meet; then they must not share a name either."""
+    """The target's Region decides about a key, so these two requests never meet. They must not share a job's name
+    either."""
     world = prefix_job.filled(World())
     east, new = control.submit(world.west, submission())
-    west, also_new = control.submit(world.west, submission(target=Place("target-west", "b/")))
+    west, also_new = control.submit(world.west, submission(target=Location("target-west", "b/")))
     assert (new, also_new) == (True, True)
     assert east.job_id != west.job_id
     world.settle()
@@ -77,7 +81,7 @@ def test_tenants_do_not_share_keys() -> None:
     world = World(endpoints={**ENDPOINTS, "theirs": other, "their-target": target})
     mine, _ = control.submit(world.west, submission())
     theirs, new = control.submit(
-        world.west, submission(tenant="other", source=Place("theirs"), target=Place("their-target"))
+        world.west, submission(tenant="other", source=Location("theirs"), target=Location("their-target"))
     )
     assert new
     assert mine.job_id != theirs.job_id
@@ -96,14 +100,14 @@ def test_tenants_do_not_share_keys() -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"source": Place("nowhere")}, "UnknownEndpoint"),
-        ({"target": Place("nowhere")}, "UnknownEndpoint"),
+        ({"source": Location("nowhere")}, "UnknownEndpoint"),
+        ({"target": Location("nowhere")}, "UnknownEndpoint"),
         ({"tenant": "other"}, "UnknownEndpoint"),
-        ({"target": Place("source-west")}, "NotWritable"),
-        ({"source": Place("target-east", "x/"), "target": Place("target-east", "x/y/")}, "Overlap"),
-        ({"source": Place("target-east", "x/y/"), "target": Place("target-east", "x/")}, "Overlap"),
-        ({"source": Place("target-east", "x/"), "target": Place("target-east", "x/")}, "Overlap"),
-        ({"source": Place("target-east", ""), "target": Place("target-east", "x/")}, "Overlap"),
+        ({"target": Location("source-west")}, "NotWritable"),
+        ({"source": Location("target-east", "x/"), "target": Location("target-east", "x/y/")}, "Overlap"),
+        ({"source": Location("target-east", "x/y/"), "target": Location("target-east", "x/")}, "Overlap"),
+        ({"source": Location("target-east", "x/"), "target": Location("target-east", "x/")}, "Overlap"),
+        ({"source": Location("target-east", ""), "target": Location("target-east", "x/")}, "Overlap"),
     ],
 )
 def test_refused_requests(changes: dict[str, Any], code: str) -> None:
@@ -115,11 +119,11 @@ def test_refused_requests(changes: dict[str, Any], code: str) -> None:
     assert world.open_jobs() == []
 
 
-def test_a_place_that_may_not_be_read_from() -> None:
+def test_a_location_that_may_not_be_read_from() -> None:
     blind = Endpoint("blind", TENANT, TARGET[WEST], "out/", readable=False, writable=True)
     world = World(endpoints={**ENDPOINTS, "blind": blind})
     with pytest.raises(BadRequest) as refused:
-        control.submit(world.west, submission(source=Place("blind")))
+        control.submit(world.west, submission(source=Location("blind")))
     assert refused.value.code == "NotReadable"
 
 
@@ -127,7 +131,7 @@ def test_within_one_bucket_side_by_side() -> None:
     world = World()
     world.put("out/x/1", b"x", TARGET[EAST])
     spec, _ = control.submit(
-        world.west, submission(source=Place("target-east", "x/"), target=Place("target-east", "y/"))
+        world.west, submission(source=Location("target-east", "x/"), target=Location("target-east", "y/"))
     )
     world.settle()
     assert world.terminal(spec).state is JobState.SUCCEEDED
@@ -169,19 +173,19 @@ def test_unknown_jobs(job_id: str) -> None:
 
 def test_listing_goes_from_the_newest_to_the_oldest_page_by_page() -> None:
     world = World()
-    made = []
+    submitted = []
     for number in range(7):
-        made.append(control.submit(world.west, submission(f"token {number}"))[0])
+        submitted.append(control.submit(world.west, submission(f"token {number}"))[0])
         world.clock.advance(1000 if number % 2 else 0)
-    found, cursor = [], None
+    listed, cursor = [], None
     while True:
         page = control.list_jobs(world.east, TENANT, cursor, 3)
-        found += [spec for spec, _ in page.jobs]
+        listed += [spec for spec, _ in page.jobs]
         cursor = page.cursor
         if cursor is None:
             break
-    assert {spec.job_id for spec in found} == {spec.job_id for spec in made}
-    assert [spec.created_ms for spec in found] == sorted((spec.created_ms for spec in made), reverse=True)
+    assert {spec.job_id for spec in listed} == {spec.job_id for spec in submitted}
+    assert [spec.created_ms for spec in listed] == sorted((spec.created_ms for spec in submitted), reverse=True)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
@@ -190,7 +194,7 @@ def test_the_objects_of_a_job_page_by_page(outcome: Outcome | None, limit: int) 
     world = prefix_job.filled(World())
     spec, _ = control.submit(world.west, submission())
     world.settle()
-    expected = [key for key, found in world.outcomes(spec).items() if outcome in (None, found)]
+    expected = [key for key, row_outcome in world.outcomes(spec).items() if outcome in (None, row_outcome)]
     keys: list[str] = []
     cursor = None
     while True:
@@ -232,23 +236,23 @@ def test_cursors_that_nobody_gave_out(cursor: str) -> None:
 
 def test_endpoints_and_feeds_of_a_tenant() -> None:
     world = World()
-    assert [view.endpoint.id for view in places.list_endpoints(world.west, TENANT)] == sorted(ENDPOINTS)
-    assert places.list_endpoints(world.west, "other") == []
+    assert [view.endpoint.id for view in endpoints.list_endpoints(world.west, TENANT)] == sorted(ENDPOINTS)
+    assert endpoints.list_endpoints(world.west, "other") == []
     assert [view.feed.id for view in feeds.list_feeds(world.west, TENANT)] == ["west-to-east"]
     assert feeds.list_feeds(world.west, "other") == []
 
 
 def test_health_asks_its_own_region_only() -> None:
     world = World()
-    asked: list[str] = []
+    buckets: list[str] = []
 
     def other_region_is_dead(_operation: Operation, bucket: str, _key: str) -> None:
-        asked.append(bucket)
+        buckets.append(bucket)
         if bucket.endswith("-east"):
             raise Retry("Unreachable")
 
     world.store.before_call = other_region_is_dead
     control.health(world.west)
-    assert asked == ["control-west"]
+    assert buckets == ["control-west"]
     with pytest.raises(Retry):
         control.health(world.east)

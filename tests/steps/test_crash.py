@@ -1,7 +1,7 @@
-"""A process dies at any call: afterwards sweeps finish everything, and nothing is written twice.
+"""A process dies at any call. Afterwards sweeps finish everything, and nothing is written twice.
 
-Each test counts the calls of an undisturbed run and then runs once for each of them, dying just before it. (Dying just
-after a call is dying before the next one.)
+Each test counts the calls of an undisturbed run and then runs once for each of them, dying just before it. (To die just
+after a call is to die before the next one.)
 """
 
 from collections.abc import Callable

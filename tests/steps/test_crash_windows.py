@@ -1,4 +1,4 @@
-"""The windows that the code's own comments name, off the ordinary path: a worker dies in each of them, at every call.
+"""The code's own comments name windows off the ordinary path. A worker dies in each of them, at every call.
 
 The ordinary path (accepting, planning, claiming, copying, recording, verifying, settling) is in test_crash.
 """
@@ -11,8 +11,9 @@ import pytest
 
 from chalicelib.core.errors import Conflict, Retry
 from chalicelib.core.ids import object_id
-from chalicelib.core.model import JobState, Outcome
+from chalicelib.core.jobs import JobState
 from chalicelib.core.registers import Mark, Registration
+from chalicelib.core.rows import Outcome
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
@@ -27,7 +28,8 @@ KEYS = [f"in/a/{number:02d}" for number in range(14)]
 
 
 def die_everywhere(make: Callable[[], World], *, least: int, keys: list[str]) -> None:
-    """Dying at any call, with messages that come again and with messages that are lost: all of it arrives, once."""
+    """Die at each call, once with messages that come again and once with messages that are lost. Assert that each
+    object arrives once."""
     for redeliver in (True, False):
 
         def remade(redeliver: bool = redeliver) -> World:
@@ -42,11 +44,11 @@ def die_everywhere(make: Callable[[], World], *, least: int, keys: list[str]) ->
             assert world.all_uploads() == [], call
 
 
-def test_while_a_range_is_forked() -> None:
-    """split: a fork whose halves nobody was started for; a link that nobody was started for."""
+def test_while_a_range_is_split() -> None:
+    """split: nobody was started for the halves of a range split, or for an entry."""
 
     def make() -> World:
-        world = World(policy=replace(SMALL, partition_rows=2, split_links_per_run=1))
+        world = World(policy=replace(SMALL, partition_rows=2, split_entries_per_run=1))
         for key in KEYS[:5]:
             world.put(key, key.encode())
         return world
@@ -55,7 +57,7 @@ def test_while_a_range_is_forked() -> None:
 
 
 def test_while_a_partition_is_given_back_for_lack_of_time() -> None:
-    """copy: released, and nobody started."""
+    """copy: the partition was released, and nobody was started."""
 
     def make() -> World:
         world = World(policy=replace(SMALL, partition_rows=20))
@@ -86,7 +88,7 @@ def test_while_a_throttled_partition_is_given_back() -> None:
 
 
 def test_while_an_upload_that_can_not_be_completed_is_given_up() -> None:
-    """multipart: 409 at Complete; the upload is marked dead, aborted, and the next generation begun."""
+    """multipart: Complete answers 409. The upload is marked dead and aborted, and the next generation is begun."""
 
     def make() -> World:
         world = World()
@@ -98,16 +100,16 @@ def test_while_an_upload_that_can_not_be_completed_is_given_up() -> None:
 
 
 def test_while_an_upload_that_lost_its_generation_is_aborted() -> None:
-    """multipart: somebody else (a TOMB) fills the generation between CreateMultipartUpload and registration."""
+    """multipart: a TOMBSTONE of somebody else fills the generation between CreateMultipartUpload and registration."""
 
     def make() -> World:
         world = World()
         world.put(KEYS[0], LARGE)
 
         def fence() -> None:
-            tomb = Registration(Mark.TOMB, "", "", "another", "tomb")
+            tombstone = Registration(Mark.TOMBSTONE, "", "", "another", "tombstone")
             register = object_id(TARGET[EAST].name, KEYS[0].replace("in/a", "out/b"))
-            ControlRecords(world.observer, EAST).registered(register, 1, tomb)
+            ControlRecords(world.observer, EAST).registered(register, 1, tombstone)
 
         world.faults.rule(Rule(operation=Operation.CREATE_UPLOAD, act=fence, error=None))
         return world
@@ -116,7 +118,7 @@ def test_while_an_upload_that_lost_its_generation_is_aborted() -> None:
 
 
 def test_while_an_unregistered_upload_is_fenced_and_aborted() -> None:
-    """sweep: dies between the TOMB and the Abort, or before either."""
+    """sweep: it dies between the TOMBSTONE and the Abort, or before either."""
 
     def make() -> World:
         world = World()
@@ -132,7 +134,7 @@ def test_while_an_unregistered_upload_is_fenced_and_aborted() -> None:
 
 
 def test_while_every_row_is_decided_without_copying() -> None:
-    """split: a manifest that needs no copying, and no receipt for it yet."""
+    """split: a manifest needs no copying, and has no receipt yet."""
 
     def make() -> World:
         world = World()
@@ -156,7 +158,7 @@ def with_redelivery(make: Callable[[], World], redeliver: bool) -> World:
 
 
 def test_while_the_leftover_upload_of_a_failed_row_is_aborted() -> None:
-    """verify: receipted, and the upload still open."""
+    """verify: the row has its receipt, and its upload is still open."""
 
     def make() -> World:
         world = World(redeliver=False)
@@ -172,7 +174,7 @@ def test_while_the_leftover_upload_of_a_failed_row_is_aborted() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_while_the_feeds_of_a_dead_region_are_caught_up(count: int) -> None:
-    """catch-up: arrivals sent, and not noted that they were; intake finds what it has delivered before."""
+    """catch-up: events were sent, and this was not noted. Intake finds what it has delivered before."""
 
     def make() -> World:
         world = World()
@@ -193,12 +195,12 @@ def test_while_the_feeds_of_a_dead_region_are_caught_up(count: int) -> None:
 
 
 def test_the_client_gets_no_answer_and_asks_again() -> None:
-    """control: accepted, on no list, nobody started."""
+    """control: the job is accepted, but is on no list, and nobody was started."""
 
     def submitting(label: str) -> bool:
         return label in ("store.create", "store.get", "ledger.put_job", "queue.send")
 
     for world, spec, call in at_every_call(
-        lambda: prefix_job.filled(World(lose=True)), prefix_job.run, lambda _: crash, wanted=submitting
+        lambda: prefix_job.filled(World(lose=True)), prefix_job.run, lambda _: crash, is_counted=submitting
     ):
         prefix_job.check(world, spec, call)

@@ -1,4 +1,4 @@
-"""Jobs that also delete: what goes, what stays, and that nothing goes unless all of it may."""
+"""Jobs that also delete: which objects go and which stay. Nothing goes unless all of it may."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,10 +8,11 @@ import pytest
 from chalicelib.core.deletions import Deletion
 from chalicelib.core.errors import BadRequest, KeyReused
 from chalicelib.core.inputs import Filters
-from chalicelib.core.model import JobKind, JobState, Outcome, Row
+from chalicelib.core.jobs import JobKind, JobState
 from chalicelib.core.progress import Progress
 from chalicelib.core.report import ReportFormat, render
-from chalicelib.protocol.submitting import ManifestPlace
+from chalicelib.core.rows import Outcome, Row
+from chalicelib.protocol.submitting import ListLocation
 from chalicelib.steps import control
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.faults import Rule
@@ -42,11 +43,11 @@ def test_a_delete_marker_hides_it_and_the_version_stays() -> None:
     world = filled(World())
     spec = submit(world)
     world.settle()
-    kept, marker = world.store.versions(TARGET[EAST], STRAYS[0])
-    assert (kept.body, marker.delete_marker) == (STRAYS[0].encode(), True)
-    assert world.store.head(TARGET[EAST], STRAYS[0], version_id=kept.version_id) is not None
+    hidden, marker = world.store.versions(TARGET[EAST], STRAYS[0])
+    assert (hidden.body, marker.delete_marker) == (STRAYS[0].encode(), True)
+    assert world.store.head(TARGET[EAST], STRAYS[0], version_id=hidden.version_id) is not None
     row = world.rows(spec)[source_of(STRAYS[0])]
-    assert (row.etag, row.version_id) == (kept.etag, marker.version_id), "what to look for, to bring it back"
+    assert (row.etag, row.version_id) == (hidden.etag, marker.version_id), "what to look for, to bring it back"
 
 
 def test_without_consent_nothing_is_deleted() -> None:
@@ -55,7 +56,7 @@ def test_without_consent_nothing_is_deleted() -> None:
     world.settle()
     assert world.terminal(spec).state is JobState.SUCCEEDED
     assert [deletes(world, key) for key in STRAYS] == [0] * len(STRAYS)
-    assert world.records(spec).links_of_range("d") == []
+    assert world.records(spec).entries_of_range("d") == []
 
 
 def test_nothing_to_delete() -> None:
@@ -67,7 +68,7 @@ def test_nothing_to_delete() -> None:
 
 
 def test_many_partitions_of_deletions() -> None:
-    world = World(policy=replace(SMALL, partition_rows=2, split_links_per_run=2))
+    world = World(policy=replace(SMALL, partition_rows=2, split_entries_per_run=2))
     world.put("in/a/here", b"here")
     for number in range(23):
         world.put(f"out/b/{number:02d}", b"stray", TARGET[EAST])
@@ -75,10 +76,10 @@ def test_many_partitions_of_deletions() -> None:
     world.pump()
     assert world.terminal(spec).counts == {Outcome.COPIED: 1, Outcome.DELETED: 23}
     assert world.store.keys(TARGET[EAST]) == ("out/b/here",)
-    assert len(world.records(spec).links_of_range("d")) > 10
-    assert {part for part in world.records(spec).survey().links if part.startswith("d")} == set(
-        world.records(spec).links_of_range("d")
-    ), "the chain of deletions doesn't fork"
+    assert len(world.records(spec).entries_of_range("d")) > 10
+    assert {
+        partition_id for partition_id in world.records(spec).snapshot().entries if partition_id.startswith("d")
+    } == set(world.records(spec).entries_of_range("d")), "the range of deletions is never split"
 
 
 def test_a_large_target_in_which_all_has_its_counterpart_costs_few_records() -> None:
@@ -88,7 +89,7 @@ def test_a_large_target_in_which_all_has_its_counterpart_costs_few_records() -> 
     spec = submit(world)
     world.pump()
     assert world.terminal(spec).state is JobState.SUCCEEDED
-    assert world.records(spec).links_of_range("d") == ["d-000001"]
+    assert world.records(spec).entries_of_range("d") == ["d-000001"]
 
 
 def test_more_than_the_cap_and_nothing_is_deleted() -> None:
@@ -99,7 +100,7 @@ def test_more_than_the_cap_and_nothing_is_deleted() -> None:
         "nothing was deleted: 3 objects would be deleted, the cap is 2; if they are to go"
     )
     assert deletions(world, spec) == dict.fromkeys(STRAYS, Outcome.KEPT)
-    assert [o for o in world.records(spec).survey().claims if o.startswith("d")] == [], "nobody works on them"
+    assert [o for o in world.records(spec).snapshot().claims if o.startswith("d")] == [], "nobody works on them"
     assert "the cap is 2" in world.rows(spec)[source_of(STRAYS[0])].detail
 
 
@@ -135,11 +136,11 @@ def test_a_source_that_shows_its_folder_marker_alone_is_empty() -> None:
 
 def test_a_source_that_can_not_be_listed_any_more() -> None:
     """All is delivered, and then somebody takes the permission away."""
-    world = filled(World(policy=replace(SMALL, partition_rows=1, split_links_per_run=1)))
+    world = filled(World(policy=replace(SMALL, partition_rows=1, split_entries_per_run=1)))
     spec = submit(world)
 
     def forbid() -> None:
-        if world.records(spec).links_of_range("d"):
+        if world.records(spec).entries_of_range("d"):
             world.store.deny(SOURCE[WEST], Action.LIST)
 
     world.watch = forbid
@@ -166,8 +167,8 @@ def test_a_source_that_vanishes_when_all_is_delivered() -> None:
     spec = submit(world, Deletion(100))
 
     def vanish() -> None:
-        survey = world.records(spec).survey()
-        if survey.links and survey.links == survey.done:
+        snapshot = world.records(spec).snapshot()
+        if snapshot.entries and snapshot.entries == snapshot.done:
             for key in world.store.keys(SOURCE[WEST]):
                 world.store.remove(SOURCE[WEST], key)
 
@@ -286,8 +287,8 @@ def test_a_delete_that_is_refused_is_its_rows_own_trouble() -> None:
     world.store.deny(TARGET[EAST], Action.WRITE, key=STRAYS[0])
     spec = submit(world)
     world.pump()
-    found = deletions(world, spec)
-    assert found == dict.fromkeys(STRAYS, Outcome.DELETED) | {STRAYS[0]: Outcome.DENIED}
+    outcomes = deletions(world, spec)
+    assert outcomes == dict.fromkeys(STRAYS, Outcome.DELETED) | {STRAYS[0]: Outcome.DENIED}
     assert world.terminal(spec).state is JobState.PARTIAL
 
 
@@ -299,7 +300,7 @@ def test_what_was_not_deleted_is_no_failure_that_another_job_could_deliver() -> 
     spec = submit(world, Deletion(1))
     world.pump()
     records = world.records(spec)
-    bodies = records.link_bytes("d-000001"), records.receipt_bytes("d-000001")
+    bodies = records.entry_bytes("d-000001"), records.receipt_bytes("d-000001")
     assert None not in bodies
     assert render(ReportFormat.FAILURES, "source-west", *bodies).rows == 0  # type: ignore[arg-type]
     assert b",KEPT," in render(ReportFormat.CSV, "source-west", *bodies).body  # type: ignore[arg-type]
@@ -317,10 +318,10 @@ def test_a_retry_of_what_was_not_delivered_deletes_nothing() -> None:
     world.store.deny(SOURCE[WEST], Action.READ, key="in/a/1-small")
     spec = submit(world)
     world.pump()
-    again, new = control.retry(world.east, TENANT, spec.job_id, "again")
+    retry, is_new = control.retry(world.east, TENANT, spec.job_id, "again")
     world.settle()
-    assert (new, again.kind, again.deletion) == (True, JobKind.RETRY, None)
-    assert set(world.outcomes(again)) == {"in/a/1-small"}
+    assert (is_new, retry.kind, retry.deletion) == (True, JobKind.RETRY, None)
+    assert set(world.outcomes(retry)) == {"in/a/1-small"}
     assert [deletes(world, key) for key in STRAYS] == [0] * len(STRAYS)
 
 
@@ -328,10 +329,15 @@ def test_a_row_to_delete_pins_what_it_deletes_and_copies_no_bytes() -> None:
     world = filled(World())
     spec = submit(world)
     world.pump()
-    link = world.records(spec).link("d-000001")
-    row: Row = link.rows[0]  # type: ignore[union-attr]
-    there = world.store.versions(TARGET[EAST], row.target)[0]
-    assert (row.expect, row.size, row.etag, row.bytes_to_copy) == (there.etag, len(there.body), "", 0)
+    entry = world.records(spec).entry("d-000001")
+    row: Row = entry.rows[0]  # type: ignore[union-attr]
+    version = world.store.versions(TARGET[EAST], row.target)[0]
+    assert (row.expected_target_etag, row.size, row.source_etag, row.bytes_to_copy) == (
+        version.etag,
+        len(version.body),
+        "",
+        0,
+    )
     bodies = [world.body(key, SOURCE[WEST]) or b"" for key in world.store.keys(SOURCE[WEST])]
     assert world.terminal(spec).bytes_planned == sum(len(body) for body in bodies)
 
@@ -339,30 +345,30 @@ def test_a_row_to_delete_pins_what_it_deletes_and_copies_no_bytes() -> None:
 def test_progress_shows_the_deletions() -> None:
     world = filled(World())
     spec = submit(world)
-    seen: list[Progress] = []
-    world.watch = lambda: seen.append(control.get_job(world.east, TENANT, spec.job_id).progress)
+    snapshots: list[Progress] = []
+    world.watch = lambda: snapshots.append(control.get_job(world.east, TENANT, spec.job_id).progress)
     world.pump()
-    phases = list(dict.fromkeys(progress.phase for progress in seen))
+    phases = list(dict.fromkeys(progress.phase for progress in snapshots))
     assert phases[-2:] == ["delete", "settled"]
-    assert [p.objects_decided for p in seen] == sorted(p.objects_decided for p in seen)
-    assert not any(p.planned and p.phase in ("split", "copy", "verify") for p in seen), "there is more to plan"
-    assert seen[-1].objects_decided == seen[-1].objects_planned == 9
+    assert [p.objects_decided for p in snapshots] == sorted(p.objects_decided for p in snapshots)
+    assert not any(p.planned and p.phase in ("split", "copy", "verify") for p in snapshots), "there is more to plan"
+    assert snapshots[-1].objects_decided == snapshots[-1].objects_planned == 9
 
 
 @pytest.mark.parametrize(
-    "more",
+    "options",
     [
         {"keys": ("1-small",)},
-        {"manifest": ManifestPlace("source-west", "list")},
+        {"manifest": ListLocation("source-west", "list")},
         {"filters": Filters(size_min_bytes=1)},
         {"filters": Filters(include=("*",), modified_since_ms=1)},
         {"filters": Filters(storage_classes=("STANDARD",))},
     ],
 )
-def test_what_can_not_be_judged_of_a_missing_object_is_refused(more: dict[str, Any]) -> None:
+def test_what_can_not_be_judged_of_a_missing_object_is_refused(options: dict[str, Any]) -> None:
     world = filled(World())
     with pytest.raises(BadRequest, match="delete goes with a prefix") as raised:
-        submit(world, **more)
+        submit(world, **options)
     assert raised.value.code == "ConflictingInput"
 
 

@@ -1,4 +1,4 @@
-"""Jobs that delete in a bucket that doesn't keep what is deleted: versioning is suspended, or was never turned on."""
+"""Jobs that delete in a bucket that keeps no deleted objects: versioning is suspended, or was never turned on."""
 
 from dataclasses import replace
 
@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib.core.deletions import Consent, Deletion, Versioning
 from chalicelib.core.errors import BadRequest, KeyReused
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.rows import Outcome
 from simulation.memory.env import EAST, TARGET
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Action, Operation
@@ -22,7 +23,7 @@ STATES = {
 
 
 def world_of(versioning: Versioning) -> World:
-    """The target bucket was set up so from the beginning."""
+    """Return a world whose target bucket had this versioning from the beginning."""
     world = World()
     world.store.make_bucket(TARGET[EAST], versioned=versioning is not Versioning.NEVER)
     if versioning is Versioning.SUSPENDED:
@@ -35,7 +36,7 @@ def suspend(world: World) -> None:
 
 
 def exists(world: World, key: str) -> bool:
-    """In any version."""
+    """Return whether the key has any version."""
     return bool(world.store.kept(TARGET[EAST], key))
 
 
@@ -101,13 +102,14 @@ def test_it_is_suspended_before_deletions_are_planned() -> None:
 def test_it_is_suspended_after_they_were_planned() -> None:
     world = filled(World())
     spec = submit(world)
-    world.watch = lambda: suspend(world) if world.records(spec).links_of_range("d") else None
+    world.watch = lambda: suspend(world) if world.records(spec).entries_of_range("d") else None
     world.settle()
     _all_kept(world, spec)
 
 
 def test_it_is_suspended_when_some_are_deleted() -> None:
-    """The worker that deleted the first dies; its successor looks again whether what it deletes can be brought back."""
+    """The worker that deleted the first object dies. Its successor looks again whether a deleted object can be brought
+    back."""
     world = filled(World())
     spec = submit(world)
 
@@ -151,7 +153,7 @@ def test_a_bucket_that_says_no_more_when_deletions_are_planned() -> None:
 
 
 def test_where_nobody_answers_the_job_waits_for_the_answer() -> None:
-    """At its acceptance, when its deletions are planned, and when they are carried out."""
+    """The job waits when it is accepted, when its deletions are planned, and when they are carried out."""
     world = filled(World(policy=replace(SMALL, attempts=2)))
     silent = Rule(operation=Operation.BUCKET_VERSIONING, times=9)
     world.faults.rule(silent)

@@ -1,5 +1,5 @@
-"""Jobs that also delete, in trouble: whoever dies, wakes up late or is asked to stop, nothing goes that must not, and
-in the end everything is as it was asked for."""
+"""Jobs that also delete, in trouble: a worker dies, wakes up late or must stop. Nothing goes that must not, and in the
+end everything is as it was requested."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.deletions import Consent, Deletion, Versioning
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import CopyPartition, PlanRange
 from chalicelib.steps import control, copy, split
 from simulation.memory.clock import SequentialIds
@@ -21,7 +22,7 @@ from tests.steps.everywhere import at_every_call
 from tests.steps.turns import Turns
 from tests.steps.world import FOREVER_MS, HOUR, MINUTE, SMALL, World
 
-FEW = replace(SMALL, partition_rows=2, split_links_per_run=1)
+FEW = replace(SMALL, partition_rows=2, split_entries_per_run=1)
 """Two partitions of deletions, cut by two invocations."""
 
 
@@ -32,10 +33,10 @@ def unversioned() -> World:
 
 
 def run(world: World, cap: int = len(STRAYS)) -> JobSpec:
-    """After the submission, whose own trouble is the same as of any job."""
+    """Submit the job without counted calls, because the trouble of a submission is that of any job, and let it end."""
     world.calls.paused = True
-    kept = world.store.versioning(TARGET[EAST]) is Versioning.ENABLED
-    spec = deleting.submit(world, Deletion(cap, Consent.DELETE if kept else Consent.FOR_EVER))
+    keeps_versions = world.store.versioning(TARGET[EAST]) is Versioning.ENABLED
+    spec = deleting.submit(world, Deletion(cap, Consent.DELETE if keeps_versions else Consent.FOR_EVER))
     world.calls.paused = False
     world.settle()
     return spec
@@ -62,7 +63,7 @@ def test_an_answer_is_lost_at_any_call(port: str) -> None:
         lambda: deleting.filled(World()),
         run,
         lambda _: lose_answer,
-        wanted=lambda label: label.startswith(f"{port}."),
+        is_counted=lambda label: label.startswith(f"{port}."),
         after=True,
     )
     for world, spec, call in runs:
@@ -71,7 +72,7 @@ def test_an_answer_is_lost_at_any_call(port: str) -> None:
 
 def test_a_call_is_refused_at_any_time() -> None:
     runs = at_every_call(
-        lambda: deleting.filled(World()), run, lambda _: refuse, wanted=lambda label: label.startswith("store.")
+        lambda: deleting.filled(World()), run, lambda _: refuse, is_counted=lambda label: label.startswith("store.")
     )
     for world, spec, call in runs:
         deleting.check(world, spec, call)
@@ -106,8 +107,8 @@ def test_a_crash_at_any_call_of_a_job_over_its_cap(redeliver: bool) -> None:
 
 @pytest.mark.parametrize("redeliver", [True, False])
 def test_a_crash_at_any_call_of_a_job_that_delivers_not_all(redeliver: bool) -> None:
-    """Simulation, seeds 2341 and 2819: the link that says why nothing is deleted has no rows; its writer died before
-    he receipted it."""
+    """Simulation, seeds 2341 and 2819: the entry that says why nothing is deleted has no rows. Its writer died before
+    it wrote the receipt."""
 
     def make() -> World:
         world = deleting.filled(World(redeliver=redeliver))
@@ -153,7 +154,7 @@ def test_the_other_region_finishes_what_a_dead_one_began() -> None:
         world.step()
         world.mail = [mail for mail in world.mail if mail.region != WEST]
     deleting.check(world, spec)
-    assert world.records(spec).survey().claims["d-000001"] == 2
+    assert world.records(spec).snapshot().claims["d-000001"] == 2
     assert world.records(spec).receipt("d-000001").region == EAST  # type: ignore[union-attr]
 
 
@@ -172,9 +173,10 @@ def test_two_workers_side_by_side() -> None:
 
 
 def planned(world: World) -> JobSpec:
-    """Everything is delivered, the deletions are planned, and their copy message is about to be handled."""
+    """Submit a job, and stop when everything is delivered, the deletions are planned, and their copy message is
+    lost."""
     spec = deleting.submit(world)
-    while not world.records(spec).links_of_range("d"):
+    while not world.records(spec).entries_of_range("d"):
         world.collect()
         mail = world.mail.pop(0)
         world.handle(mail)
@@ -191,7 +193,7 @@ def worker(world: World, turns: Turns, number: int, spec: JobSpec, *, wait: bool
     def work() -> None:
         for _ in range(4 if wait else 1):
             copy.run(env, CopyPartition(spec.job_id, EAST, "d-000001"), world.clock.now_ms() + 15 * MINUTE)
-            if wait:  # Looks until the first one's lease has run out.
+            if wait:  # It looks until the first one's lease has run out.
                 world.clock.advance(2 * MINUTE)
 
     return work
@@ -215,7 +217,7 @@ def test_both_regions_plan_the_deletions_at_once(cap: int) -> None:
 
 
 def delivered(world: World, spec: JobSpec) -> None:
-    """All is delivered, and the message to plan the deletions is lost."""
+    """Handle messages until all is delivered, and lose the message to plan the deletions."""
     while '"range_id":"d"' not in "".join(mail.body for mail in world.mail):
         world.handle(world.mail.pop(0))
         world.collect()
@@ -235,7 +237,7 @@ def splitter(world: World, turns: Turns, number: int, spec: JobSpec) -> Callable
 
 
 def test_a_late_delete_meets_what_others_have_put_there() -> None:
-    """A worker sleeps just before its DeleteObject; others finish the job, and somebody puts a new object there."""
+    """A worker sleeps just before its DeleteObject. Others finish the job, and somebody puts a new object there."""
 
     def act(world: World) -> Act:
         def sleep(_: str) -> None:
@@ -249,7 +251,7 @@ def test_a_late_delete_meets_what_others_have_put_there() -> None:
         lambda: deleting.filled(World(runtime_ms=FOREVER_MS)),
         run,
         act,
-        wanted=lambda label: label == "store.delete_pinned",
+        is_counted=lambda label: label == "store.delete_pinned",
         least=3,
     )
     for world, spec, call in runs:
@@ -257,19 +259,19 @@ def test_a_late_delete_meets_what_others_have_put_there() -> None:
         assert set(deletions(world, spec).values()) == {Outcome.DELETED}, call
 
 
-def test_a_copy_message_before_the_chain_is_planned_deletes_nothing() -> None:
-    """As the sweep sends it for any link that nobody works on."""
+def test_a_copy_message_before_the_manifest_log_is_planned_deletes_nothing() -> None:
+    """The sweep sends such a message for any entry that nobody works on."""
     world = deleting.filled(World(policy=FEW))
     spec = deleting.submit(world)
-    while not world.records(spec).links_of_range("d"):
+    while not world.records(spec).entries_of_range("d"):
         world.collect()
         world.handle(world.mail.pop(0))
-    first = world.records(spec).link("d-000001")
+    first = world.records(spec).entry("d-000001")
     assert not first.last  # type: ignore[union-attr]
     task = CopyPartition(spec.job_id, EAST, "d-000001", fresh=True)
     copy.run(world.west, task, world.clock.now_ms() + HOUR)
     assert [deletes(world, key) for key in STRAYS] == [0] * 3
-    assert "d-000001" not in world.records(spec).survey().claims
+    assert "d-000001" not in world.records(spec).snapshot().claims
     world.settle()
     deleting.check(world, spec)
 
@@ -279,7 +281,7 @@ def test_a_message_to_plan_deletions_comes_too_early_or_to_a_job_without_consent
         world = deleting.filled(World())
         spec = deleting.submit(world, deletion)
         split.run(world.east, PlanRange(spec.job_id, EAST, "d"), world.clock.now_ms() + HOUR)
-        assert world.records(spec).survey().links == set()
+        assert world.records(spec).snapshot().entries == set()
         world.settle()
         assert world.terminal(spec).state is JobState.SUCCEEDED
         split.run(world.east, PlanRange(spec.job_id, EAST, "d"), world.clock.now_ms() + HOUR)
@@ -293,10 +295,10 @@ def test_cancelled_at_any_moment() -> None:
     def cancel(world: World) -> Act:
         return lambda _: [control.cancel(world.observer, TENANT, job) for job in world.ledger.jobs]
 
-    seen = set()
+    ends = set()
     for world, spec, call in at_every_call(lambda: deleting.filled(World(policy=FEW)), run, cancel, least=100):
         end = world.terminal(spec)
-        seen.add((end.state, end.counts.get(Outcome.DELETED, 0) > 0))
+        ends.add((end.state, end.counts.get(Outcome.DELETED, 0) > 0))
         for key, outcome in deletions(world, spec).items():
             assert outcome in (Outcome.DELETED, Outcome.CANCELLED), call
             assert deletes(world, key) == (outcome is Outcome.DELETED), (call, key)
@@ -306,7 +308,7 @@ def test_cancelled_at_any_moment() -> None:
             assert end.reason.startswith("cancelled by request"), call
             assert (f", {end.counts.get(Outcome.DELETED)} deleted" in end.reason) is (Outcome.DELETED in end.counts)
         assert world.dead_letters == [], call
-    assert {(JobState.CANCELLED, False), (JobState.CANCELLED, True), (JobState.SUCCEEDED, True)} <= seen
+    assert {(JobState.CANCELLED, False), (JobState.CANCELLED, True), (JobState.SUCCEEDED, True)} <= ends
 
 
 def test_paused_at_any_moment_and_resumed() -> None:
@@ -332,44 +334,44 @@ def test_paused_at_any_moment_and_resumed() -> None:
 
 
 def test_resumed_by_its_owner_alone_before_the_deletions_have_begun() -> None:
-    """All is delivered, and the message to go on was dropped: resuming sends another, without any sweep."""
+    """All is delivered, and the message to go on was dropped. The resume sends another, and no sweep is needed."""
     world = deleting.filled(World())
     spec = deleting.submit(world)
     paused: list[control.JobView] = []
 
     def pause() -> None:
-        survey = world.records(spec).survey()
-        if not paused and survey.links and survey.links == survey.done:
+        snapshot = world.records(spec).snapshot()
+        if not paused and snapshot.entries and snapshot.entries == snapshot.done:
             paused.append(control.pause(world.observer, TENANT, spec.job_id))
 
     world.watch = pause
     world.pump()
     assert paused
-    assert world.records(spec).links_of_range("d") == []
+    assert world.records(spec).entries_of_range("d") == []
     control.resume(world.west, TENANT, spec.job_id)
     world.pump()
     deleting.check(world, spec)
 
 
 def test_an_object_that_appears_at_the_source_at_any_moment_stays_or_was_not_there_in_time() -> None:
-    """It is deleted only if it came after the last look, and what is at the source is untouched."""
+    """It is deleted only if it came after the last look, and the object at the source is untouched."""
 
     def appear(world: World) -> Act:
         return lambda _: world.put(source_of(STRAYS[0]), b"back")
 
-    seen = set()
+    outcomes = set()
     for world, spec, call in at_every_call(lambda: deleting.filled(World()), run, appear, least=100):
         outcome = deletions(world, spec).get(STRAYS[0])
-        seen.add(outcome)
+        outcomes.add(outcome)
         assert deletes(world, STRAYS[0]) == (outcome is Outcome.DELETED), call
         assert outcome in (None, Outcome.KEPT, Outcome.DELETED), call
         assert world.store.current(SOURCE[WEST], source_of(STRAYS[0])) is not None
         assert deletes(world, STRAYS[1]) == 1, call
-    assert seen == {None, Outcome.KEPT, Outcome.DELETED}
+    assert outcomes == {None, Outcome.KEPT, Outcome.DELETED}
 
 
 def test_prefix_jobs_are_as_before() -> None:
-    """One call more for nobody: a job without consent makes the calls that it always made."""
+    """A job without consent makes the same calls as before, and not one more."""
     world = prefix_job.filled(World())
     spec = prefix_job.run(world)
     prefix_job.check(world, spec)

@@ -1,5 +1,6 @@
-"""Each version once, whatever the table says, whoever dies, and however soon the receiver takes it away: the delivery
-record in S3 decides, and a hint counts only when the other Region's heartbeat stands still."""
+"""Each version is delivered once, whatever the table says, whichever process dies, and however soon the receiver takes
+the object away. The delivery record in S3 decides. A hint counts only when the other Region's heartbeat stands
+still."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.ports import Arrival
+from chalicelib.ports import ObjectEvent
 from chalicelib.protocol import messages
-from chalicelib.protocol.delivered import SLOT_MS
+from chalicelib.protocol.delivered import MINUTE_MS
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
@@ -18,7 +19,7 @@ from tests.steps.everywhere import at_every_call
 from tests.steps.world import FOREVER_MS, HOUR, MINUTE, SECOND, SMALL, Mail, World
 
 ONE, FEW, MANY = 1, 2, 6
-"""Delivered on the spot, alone or together; or as a feed job."""
+"""How many objects an event names. One or a few are delivered on the spot, and many by a feed job."""
 
 
 def keys(count: int) -> list[str]:
@@ -47,7 +48,7 @@ def times(world: World, count: int) -> list[int]:
 
 
 def die(world: World, region: str = WEST) -> None:
-    """Nothing of it runs any more: no sweep, and none of its messages is taken."""
+    """Kill the Region: it sweeps no more, and none of its messages is taken."""
     world.regions[region].next_sweep_ms += 10**12
     world.mail = [mail for mail in world.mail if mail.region != region]
 
@@ -59,7 +60,7 @@ def die(world: World, region: str = WEST) -> None:
 @pytest.mark.parametrize("count", [ONE, FEW, MANY])
 @pytest.mark.parametrize("dead", [False, True], ids=["West lives", "West dies"])
 def test_a_stalled_table_delivers_nothing_again(dead: bool, count: int, versioned: bool) -> None:
-    """Every file of an inbox from which the receiver takes what arrives came twice."""
+    """The receiver takes away what arrives in its inbox. Every file came twice here."""
     world = World(stalled=True, versioned_sources=versioned)
     world.sweep(WEST)
     world.forward(*drop(world, count))
@@ -82,13 +83,14 @@ def test_a_repeated_event_of_the_other_region_finds_the_record_and_fills_the_ind
         world.forward(key, delay_ms=0)
     world.settle()
     assert times(world, count) == [1] * count
-    known = [d for key in keys(count) for d in world.east.ledger.get_deliveries("west-to-east", key)]
-    assert [d.status for d in known] == [DeliveryStatus.COPIED] * count
+    deliveries = [d for key in keys(count) for d in world.east.ledger.get_deliveries("west-to-east", key)]
+    assert [d.status for d in deliveries] == [DeliveryStatus.COPIED] * count
 
 
 @pytest.mark.parametrize("count", [ONE, FEW, MANY])
 def test_who_dies_once_a_delivery_is_recorded_and_before_the_table_is_told(count: int) -> None:
-    """The event comes again, to the same Region or as a hint to the other one; the receiver has been quick."""
+    """The event comes again, to the same Region or to the other one as a hint. The receiver has taken the object
+    away."""
 
     def run(world: World) -> None:
         world.sweep(WEST)
@@ -100,10 +102,10 @@ def test_who_dies_once_a_delivery_is_recorded_and_before_the_table_is_told(count
     def dies(_: World) -> Callable[[str], object]:
         return crash
 
-    def wanted(label: str) -> bool:
+    def is_recording(label: str) -> bool:
         return label == "ledger.put_deliveries"
 
-    for world, _, call in at_every_call(lambda: World(stalled=True), run, dies, wanted=wanted):
+    for world, _, call in at_every_call(lambda: World(stalled=True), run, dies, is_counted=is_recording):
         assert times(world, count) == [1] * count, call
 
 
@@ -111,7 +113,7 @@ def test_who_dies_once_a_delivery_is_recorded_and_before_the_table_is_told(count
 
 
 def test_a_hint_of_a_region_that_lives_is_put_off_until_it_has_delivered() -> None:
-    """West is slow: its queue is long. East leaves it alone for hours."""
+    """West is slow, because its queue is long. East leaves the object to West for hours."""
     world = World(stalled=True)
     world.put("in/inbox/0", b"body")
     world.forward("in/inbox/0")
@@ -127,8 +129,8 @@ def test_a_hint_of_a_region_that_lives_is_put_off_until_it_has_delivered() -> No
 
 @pytest.mark.parametrize("lives_ms", [0, 3 * MINUTE, 5 * MINUTE, HOUR])
 def test_nothing_is_lost_if_that_region_dies_later(lives_ms: int) -> None:
-    """Its event lies in a queue that nobody takes from any more. Not by listing: the object looks older than that
-    looks back."""
+    """The event lies in a dead Region's queue, and listing doesn't find the object: it looks older than the time that
+    listing looks back."""
     world = World(stalled=True, policy=replace(SMALL, feed_catch_up_ms=1000 * HOUR))
     world.put("in/inbox/0", b"body")
     world.run(90 * MINUTE)
@@ -152,8 +154,8 @@ def test_a_hint_of_a_dead_region_counts_at_once() -> None:
 
 
 def test_a_hint_is_all_that_is_left_when_no_queue_keeps_its_event_any_longer() -> None:
-    """West's sweeps run, and nobody takes its events: whoever did that would see them in its alarms. After four days
-    they are gone."""
+    """West's sweeps run, but nothing takes its events, which operators would see in its alarms. After four days they
+    are gone."""
     world = World(stalled=True, policy=replace(SMALL, events_kept_ms=2 * HOUR))
     world.put("in/inbox/0", b"body")
     world.forward("in/inbox/0")
@@ -185,7 +187,7 @@ def test_a_hint_of_what_is_gone_is_dropped() -> None:
 
 @pytest.mark.parametrize("bucket", ["control-west", "control-east"])
 def test_a_control_bucket_that_cannot_be_read_is_no_sign_of_death(bucket: str) -> None:
-    """Nor of life: the other one is believed."""
+    """A failed read is no sign of life either. The other control bucket is believed."""
     world = World(stalled=True)
     world.put("in/inbox/0", b"body")
     world.sweep(WEST)
@@ -200,10 +202,11 @@ def test_a_control_bucket_that_cannot_be_read_is_no_sign_of_death(bucket: str) -
 
 @pytest.mark.parametrize("other_region", [False, True], ids=["same Region", "other Region"])
 def test_what_a_dead_worker_had_recorded_is_not_published_again(other_region: bool) -> None:
-    """It dies in mid job, after a heartbeat; the receiver has taken what had arrived; its successor goes on."""
+    """A worker dies in mid job, after a heartbeat. The receiver has taken away what had arrived. The successor goes
+    on."""
     world = World(policy=replace(SMALL, partition_rows=10, heartbeat_ms=1))
     drop(world, MANY)
-    world.calls.plan(4, before=crash, wanted=lambda label: label == "store.copy")
+    world.calls.plan(4, before=crash, is_counted=lambda label: label == "store.copy")
     world.store.before_call = lambda *_: world.clock.advance(1)
     world.pump()
     assert world.crashes
@@ -218,7 +221,7 @@ def test_what_a_dead_worker_had_recorded_is_not_published_again(other_region: bo
 
 
 def test_a_job_that_waited_publishes_nothing_that_was_delivered_meanwhile() -> None:
-    """Both Regions have cut a job of the same rows, since neither knew of the other's."""
+    """Both Regions have cut a job of the same rows, because neither knew of the other's job."""
     world = World(stalled=True)
     drop(world, MANY)
     copies = hold_copies(world)
@@ -235,17 +238,17 @@ def test_a_job_that_waited_publishes_nothing_that_was_delivered_meanwhile() -> N
 
 
 def hold_copies(world: World) -> list[Mail]:
-    """Have everything handled but messages to copy; returns those."""
-    held: list[Mail] = []
+    """Handle all messages except those to copy. Return these."""
+    copies: list[Mail] = []
     world.collect()
     while any(mail.due_ms <= world.clock.now_ms() for mail in world.mail):
         mail = world.mail.pop(0)
         if mail.queue == "copy":
-            held.append(mail)
+            copies.append(mail)
         else:
             world.handle(mail)
             world.collect()
-    return held
+    return copies
 
 
 # --- two of one Region at once -------------------------------------------------------------------------------------
@@ -256,10 +259,10 @@ def event(world: World, count: int) -> None:
 
 
 def listing(world: World, count: int) -> None:
-    """A back-fill, a resume, or a dead Region's catch-up."""
-    batch = [Arrival(SOURCE[WEST].name, key) for key in keys(count)]
-    for arrival in batch:
-        world.post(WEST, "intake", messages.dumps(arrival))
+    """Post events without ETags, as a back-fill, a resume or a dead Region's catch-up does."""
+    batch = [ObjectEvent(SOURCE[WEST].name, key) for key in keys(count)]
+    for event in batch:
+        world.post(WEST, "intake", messages.dumps(event))
 
 
 def hint(world: World, count: int) -> None:
@@ -268,11 +271,11 @@ def hint(world: World, count: int) -> None:
 
 def caught_up(world: World, count: int) -> None:
     for key in keys(count):
-        world.post(EAST, "intake", messages.dumps(Arrival(SOURCE[WEST].name, key)))
+        world.post(EAST, "intake", messages.dumps(ObjectEvent(SOURCE[WEST].name, key)))
 
 
-Told = Callable[[World, int], None]
-AT_ONCE: list[tuple[str, tuple[Told, int], tuple[Told, int]]] = [
+Announcement = Callable[[World, int], None]
+AT_ONCE: list[tuple[str, tuple[Announcement, int], tuple[Announcement, int]]] = [
     ("event twice", (event, ONE), (event, ONE)),
     ("event twice, some together", (event, FEW), (event, FEW)),
     ("event and back-fill", (event, ONE), (listing, ONE)),
@@ -287,9 +290,11 @@ AT_ONCE: list[tuple[str, tuple[Told, int], tuple[Told, int]]] = [
 
 @pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
 @pytest.mark.parametrize(("first", "second"), [case[1:] for case in AT_ONCE], ids=[case[0] for case in AT_ONCE])
-def test_two_of_one_region_at_the_same_moment(first: tuple[Told, int], second: tuple[Told, int], after: bool) -> None:
-    """Whatever call the first one is at: the second one handles the same version from end to end, and the receiver
-    takes away whatever lies there; then the first one goes on. Both had found no record of it."""
+def test_two_of_one_region_at_the_same_moment(
+    first: tuple[Announcement, int], second: tuple[Announcement, int], after: bool
+) -> None:
+    """While the first delivery is at a call, the second one handles the same version from end to end, and the receiver
+    takes the object away. Then the first one goes on. Neither had found a record of the version."""
     count = max(first[1], second[1])
 
     def make() -> World:
@@ -317,11 +322,11 @@ def test_two_of_one_region_at_the_same_moment(first: tuple[Told, int], second: t
 
         return act
 
-    def wanted(label: str) -> bool:
+    def is_locking_or_copying(label: str) -> bool:
         return label in ("store.copy", "ledger.lock_delivery")
 
     delivered = max(first[1], second[1])
-    for world, _, call in at_every_call(make, run, others, wanted=wanted, after=after):
+    for world, _, call in at_every_call(make, run, others, is_counted=is_locking_or_copying, after=after):
         assert times(world, delivered) == [1] * delivered, call
 
 
@@ -338,7 +343,7 @@ def test_two_jobs_of_the_same_rows_at_the_same_moment(nth: int, after: bool) -> 
         event(world, MANY - 1)
         jobs.extend(hold_copies(world))
 
-    world.calls.plan(1, before=cut_another, wanted=lambda label: label == "ledger.put_deliveries")
+    world.calls.plan(1, before=cut_another, is_counted=lambda label: label == "ledger.put_deliveries")
     event(world, MANY)
     jobs += hold_copies(world)
     assert len(jobs) == 2
@@ -350,7 +355,7 @@ def test_two_jobs_of_the_same_rows_at_the_same_moment(nth: int, after: bool) -> 
         take(world, MANY)
 
     at = {"after" if after else "before": run_the_other}
-    world.calls.plan(nth, **at, wanted=lambda label: label == "store.copy")
+    world.calls.plan(nth, **at, is_counted=lambda label: label == "store.copy")
     world.mail.append(jobs[0])
     world.settle()
     assert world.calls.fired
@@ -358,7 +363,7 @@ def test_two_jobs_of_the_same_rows_at_the_same_moment(nth: int, after: bool) -> 
 
 
 def test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before() -> None:
-    """It sleeps until its lock has ended, and another job of the same rows has delivered them."""
+    """The worker sleeps until its lock has ended. Meanwhile another job of the same rows has delivered them."""
     world = World(policy=replace(SMALL, partition_rows=10), runtime_ms=FOREVER_MS)
     for key in keys(MANY):
         world.put(key, b"body")
@@ -368,7 +373,7 @@ def test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before()
         event(world, MANY - 1)
         jobs.extend(hold_copies(world))
 
-    world.calls.plan(1, before=cut_another, wanted=lambda label: label == "ledger.put_deliveries")
+    world.calls.plan(1, before=cut_another, is_counted=lambda label: label == "ledger.put_deliveries")
     event(world, MANY)
     jobs += hold_copies(world)
 
@@ -378,7 +383,7 @@ def test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before()
         world.pump()
         take(world, MANY)
 
-    world.calls.plan(1, after=sleep, wanted=lambda label: label == "ledger.lock_delivery")
+    world.calls.plan(1, after=sleep, is_counted=lambda label: label == "ledger.lock_delivery")
     world.mail.append(jobs[0])
     world.settle()
     assert world.calls.fired
@@ -386,7 +391,8 @@ def test_a_jobs_worker_that_was_asleep_does_not_go_by_what_it_had_asked_before()
 
 
 def test_a_worker_that_was_asleep_before_it_had_the_lock_asks_again() -> None:
-    """It has looked, and sleeps: another one delivers the version, its lock ends, and its receiver has the file."""
+    """The worker has looked, and sleeps. Meanwhile another one delivers the version, its lock ends, and the receiver
+    takes the file away."""
 
     def make() -> World:
         world = World(runtime_ms=FOREVER_MS)
@@ -406,14 +412,14 @@ def test_a_worker_that_was_asleep_before_it_had_the_lock_asks_again() -> None:
 
         return act
 
-    for world, _, call in at_every_call(make, run, others, wanted=lambda label: label == "store.head", after=True):
+    for world, _, call in at_every_call(make, run, others, is_counted=lambda label: label == "store.head", after=True):
         assert times(world, ONE) == [1], call
 
 
 @pytest.mark.parametrize("count", [ONE, FEW])
 def test_who_dies_about_to_publish_holds_the_others_up_for_minutes_and_no_longer(count: int) -> None:
     world = World()
-    world.calls.plan(1, before=crash, wanted=lambda label: label == "store.copy")
+    world.calls.plan(1, before=crash, is_counted=lambda label: label == "store.copy")
     drop(world, count)
     world.pump()
     assert world.crashes
@@ -437,7 +443,7 @@ def test_what_came_to_nothing_is_tried_again_without_waiting_for_its_lock() -> N
 def test_while_the_table_cannot_be_asked_nothing_is_published() -> None:
     world = World()
     for _ in range(3):
-        world.calls.plan(1, before=refuse, wanted=lambda label: label == "ledger.lock_delivery")
+        world.calls.plan(1, before=refuse, is_counted=lambda label: label == "ledger.lock_delivery")
         drop(world, ONE)
         world.pump()
         assert times(world, ONE) == [0]
@@ -451,15 +457,15 @@ def test_while_the_table_cannot_be_asked_nothing_is_published() -> None:
 
 
 def test_residual_who_dies_between_a_publish_and_its_record_delivers_again_what_was_taken_away_at_once() -> None:
-    """One request lies between the two. A receiver that takes the file away before the event comes again gets it a
-    second time; one that leaves it there does not."""
-    for taken, expected in ((True, 2), (False, 1)):
+    """One request lies between the two. If the receiver takes the file away before the event comes again, it gets the
+    file a second time. If it leaves the file there, it does not."""
+    for is_taken, expected in ((True, 2), (False, 1)):
         world = World()
-        world.calls.plan(1, after=crash, wanted=lambda label: label == "store.copy")
+        world.calls.plan(1, after=crash, is_counted=lambda label: label == "store.copy")
         drop(world, ONE)
         world.pump()
         assert world.crashes
-        if taken:
+        if is_taken:
             take(world, ONE)
         world.settle()
         assert times(world, ONE) == [expected]
@@ -468,7 +474,7 @@ def test_residual_who_dies_between_a_publish_and_its_record_delivers_again_what_
 def test_residual_a_feed_job_records_with_each_heartbeat() -> None:
     world = World(policy=replace(SMALL, partition_rows=10))
     drop(world, MANY)
-    world.calls.plan(4, before=crash, wanted=lambda label: label == "store.copy")
+    world.calls.plan(4, before=crash, is_counted=lambda label: label == "store.copy")
     world.pump()
     assert world.crashes
     take(world, MANY)
@@ -482,7 +488,7 @@ def test_residual_a_feed_job_records_with_each_heartbeat() -> None:
 @pytest.mark.parametrize("count", [ONE, FEW, MANY])
 def test_nothing_is_published_while_the_record_cannot_be_read(count: int) -> None:
     world = World()
-    marker = f"delivered/west-to-east/{world.clock.now_ms() // SLOT_MS:010d}/many"
+    marker = f"delivered/west-to-east/{world.clock.now_ms() // MINUTE_MS:010d}/many"
     rule = world.faults.rule(Rule(Operation.HEAD, "control-east", marker, times=None))
     drop(world, count)
     world.run(MINUTE)

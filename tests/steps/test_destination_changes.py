@@ -1,10 +1,12 @@
-"""Somebody else writes or deletes at the destination while we work: theirs stays, and the row says so."""
+"""Somebody else writes or deletes at the destination while we work: their object stays, and the row says so."""
 
 from collections.abc import Callable
 
 import pytest
 
-from chalicelib.core.model import JobSpec, Manifest, Outcome
+from chalicelib.core.jobs import JobSpec
+from chalicelib.core.manifests import Manifest
+from chalicelib.core.rows import Outcome
 from simulation.memory.env import EAST, TARGET
 from simulation.memory.operations import Operation
 from tests.steps.everywhere import at_every_call
@@ -30,16 +32,16 @@ def run(world: World) -> JobSpec:
     return spec
 
 
-def planned_expect(world: World, spec: JobSpec) -> str | None:
-    link = world.records(spec).link("r-000001")
-    assert isinstance(link, Manifest)
-    return next(row.expect for row in link.rows if row.key == KEY)
+def planned_target_etag(world: World, spec: JobSpec) -> str | None:
+    entry = world.records(spec).entry("r-000001")
+    assert isinstance(entry, Manifest)
+    return next(row.expected_target_etag for row in entry.rows if row.key == KEY)
 
 
 @pytest.mark.parametrize("before", [None, OLD], ids=["nothing-there", "old-object-there"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_an_object_that_somebody_else_puts_there_survives(body: bytes, before: bytes | None) -> None:
-    seen: set[tuple[Outcome, bool]] = set()
+    ends: set[tuple[Outcome, bool]] = set()
     theirs_etag = World().put("x", THEIRS).etag
 
     def intrude(world: World) -> Callable[[str], object]:
@@ -48,17 +50,17 @@ def test_an_object_that_somebody_else_puts_there_survives(body: bytes, before: b
     for world, spec, call in at_every_call(lambda: world_of(body, before), run, intrude, least=40):
         outcome = world.outcomes(spec)[KEY]
         ours = len(world.written(TARGET_KEY))
-        if planned_expect(world, spec) == theirs_etag:
-            assert (outcome, ours) == (Outcome.COPIED, 1), call  # It was there before we planned: as asked, replaced.
+        if planned_target_etag(world, spec) == theirs_etag:
+            assert (outcome, ours) == (Outcome.COPIED, 1), call  # Ours replaced the one that was planned.
             continue
         assert world.body(TARGET_KEY) == THEIRS, call
-        # Ours came first and was recorded as verified before theirs replaced it; or it lies below theirs; or nowhere.
+        # Ours was recorded as verified before theirs replaced it, or it lies below theirs, or it was never published.
         assert outcome is Outcome.DESTINATION_CONFLICT or (outcome is Outcome.COPIED and ours == 1), call
         assert ours <= 1, call
-        seen.add((outcome, ours == 1))
+        ends.add((outcome, ours == 1))
         assert world.outcomes(spec)["in/a/other"] is Outcome.COPIED
         assert world.all_uploads() == [], call
-    assert seen == {
+    assert ends == {
         (Outcome.DESTINATION_CONFLICT, False),
         (Outcome.DESTINATION_CONFLICT, True),
         (Outcome.COPIED, True),
@@ -67,7 +69,8 @@ def test_an_object_that_somebody_else_puts_there_survives(body: bytes, before: b
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_an_object_that_somebody_else_deletes_is_not_called_copied(body: bytes) -> None:
-    """Before it is replaced: the row is a conflict. After it was copied and before it was verified: too."""
+    """The row is a conflict, whether it is deleted before we replace it, or after our copy and before the
+    verification."""
 
     def remove(world: World) -> Callable[[str], object]:
         def act(_: str) -> None:
@@ -77,24 +80,24 @@ def test_an_object_that_somebody_else_deletes_is_not_called_copied(body: bytes) 
         return act
 
     deleted_at: list[int] = []
-    seen: set[tuple[Outcome, bool]] = set()
+    ends: set[tuple[Outcome, bool]] = set()
     for world, spec, call in at_every_call(lambda: world_of(body, OLD), run, remove, least=40):
         outcome = world.outcomes(spec)[KEY]
-        there = world.body(TARGET_KEY) == body
+        is_there = world.body(TARGET_KEY) == body
         assert len(world.written(TARGET_KEY)) <= 1, call
-        if planned_expect(world, spec) is None:
-            assert (outcome, there) == (Outcome.COPIED, True), call
+        if planned_target_etag(world, spec) is None:
+            assert (outcome, is_there) == (Outcome.COPIED, True), call
             continue
         assert outcome in (Outcome.COPIED, Outcome.DESTINATION_CONFLICT), call
         if outcome is Outcome.COPIED:
-            assert there or looked_at_after_publishing(world, deleted_at[-1]), call
-        seen.add((outcome, there))
+            assert is_there or looked_at_after_publishing(world, deleted_at[-1]), call
+        ends.add((outcome, is_there))
         assert world.all_uploads() == [], call
-    assert (Outcome.DESTINATION_CONFLICT, False) in seen
+    assert (Outcome.DESTINATION_CONFLICT, False) in ends
 
 
 def looked_at_after_publishing(world: World, before: int) -> bool:
-    """Did verification see our object, before the given request?"""
+    """Return whether verification looked at our object before the request of this number."""
     calls = [operation for operation, _, key in world.faults.calls[:before] if key == TARGET_KEY]
     published = next((at for at, op in enumerate(calls) if op in (Operation.COPY, Operation.COMPLETE)), len(calls))
     return Operation.HEAD in calls[published:]

@@ -1,50 +1,50 @@
-"""A tenant with a lot of work and one with a little share a few workers: the little one has its turn soon, by the
-policy's arithmetic, whatever the other one has."""
+"""A tenant with much work and one with little share a few workers. The one with little has its turn soon, as the
+policy's numbers say, however much the other one has."""
 
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import Priority
+from chalicelib.core.jobs import Priority
 from chalicelib.core.policy import Policy
 from simulation.run.story import SMALL
 from tests.steps.crowd import Crowd
 
 WORKERS = 8
-FAIR = replace(SMALL, partition_rows=1, split_links_per_run=10_000, partitions_ahead=8, tenant_partitions_max=6)
+FAIR = replace(SMALL, partition_rows=1, split_entries_per_run=10_000, partitions_ahead=8, tenant_partitions_max=6)
 WITHOUT = replace(FAIR, partitions_ahead=10**6, tenant_partitions_max=10**6)
 
 
-def beside(policy: Policy, others: int) -> tuple[int, int]:
-    """How many partitions of a noisy tenant were taken from when a quiet one asked until its own was, and how long its
-    job took."""
+def beside(policy: Policy, partitions: int) -> tuple[int, int]:
+    """Submit a noisy tenant's job, and then a quiet one's. Return how many of the noisy one's partitions were claimed
+    before the quiet one's, and how long the quiet job took, in ms."""
     crowd = Crowd(policy, WORKERS)
-    if others:
-        crowd.submit("noisy", others)
-        crowd.run_until(lambda: len(crowd.taken) == others // 3)
-    before = len(crowd.taken)
+    if partitions:
+        crowd.submit("noisy", partitions)
+        crowd.run_until(lambda: len(crowd.taken) == partitions // 3)
+    claimed_before = len(crowd.taken)
     crowd.submit("quiet", 1)
     took_ms = crowd.run_until(lambda: crowd.settled("quiet"))
-    return [spec.tenant for spec in crowd.taken[before:]].index("quiet"), took_ms
+    return [spec.tenant for spec in crowd.taken[claimed_before:]].index("quiet"), took_ms
 
 
 def test_a_quiet_tenant_is_served_within_a_window() -> None:
     _, alone_ms = beside(FAIR, 0)
-    taken, took_ms = beside(FAIR, 600)
-    # While its request is planned, others are taken; then those that were in the queue before it, at most.
-    assert taken <= 2 * FAIR.partitions_ahead
+    claimed, took_ms = beside(FAIR, 600)
+    # Some are claimed while its request is planned, then at most those that were in the queue before it.
+    assert claimed <= 2 * FAIR.partitions_ahead
     assert took_ms < 3 * alone_ms
-    more, longer_ms = beside(FAIR, 1800)
-    assert more <= 2 * FAIR.partitions_ahead, "however many there are"
+    claimed_beside_more, longer_ms = beside(FAIR, 1800)
+    assert claimed_beside_more <= 2 * FAIR.partitions_ahead, "however many there are"
     assert longer_ms < 3 * alone_ms
 
 
-def test_without_lines_and_slots_it_waits_for_all() -> None:
-    """What the figures above would be: this is not the queue's doing."""
+def test_without_lanes_and_permits_it_waits_for_all() -> None:
+    """The other tests' figures are due to lanes and permits. The queue alone does not give them."""
     _, alone_ms = beside(WITHOUT, 0)
-    taken, took_ms = beside(WITHOUT, 600)
-    assert taken > 200
+    claimed, took_ms = beside(WITHOUT, 600)
+    assert claimed > 200
     assert took_ms > 8 * alone_ms
 
 
@@ -84,7 +84,7 @@ def test_an_endpoint_is_spared() -> None:
 
 @pytest.mark.parametrize("first", [Priority.LOW, Priority.HIGH])
 def test_priority_is_a_share_and_no_order(first: Priority) -> None:
-    """Whichever came first: both go on, one four times as fast as the other (of 10 slots 8 and 2)."""
+    """Both jobs go on, whichever came first. One is four times as fast as the other (8 and 2 of 10 permits)."""
     policy = replace(FAIR, tenant_partitions_max=10, partitions_ahead=16)
     crowd = Crowd(policy, 12)
     order = (Priority.HIGH, Priority.NORMAL) if first is Priority.HIGH else (Priority.NORMAL, Priority.HIGH)

@@ -1,11 +1,13 @@
-"""A file is dropped, and arrives: on the spot or as a job, verified either way."""
+"""A dropped file arrives, on the spot or by a job. It is verified either way."""
 
 import json
 
 import pytest
 
+from chalicelib.core.jobs import JobKind, JobState
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import JobKind, JobState, Outcome, Properties
+from chalicelib.core.objects import Properties
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import VerifyDelivery
 from chalicelib.protocol import messages
 from chalicelib.steps import control
@@ -57,8 +59,10 @@ def test_what_one_object_by_itself_costs() -> None:
     dropped(world, 1)
     world.pump()
     requests = world.store.requests.items()
-    asked = {operation: count for (operation, bucket), count in requests if bucket == "control-east"}
-    assert asked == {Operation.PUT: 1, Operation.HEAD: 5}, "one record; two looks for it, twice, and one at a pause"
+    control_requests = {operation: count for (operation, bucket), count in requests if bucket == "control-east"}
+    assert control_requests == {Operation.PUT: 1, Operation.HEAD: 5}, (
+        "one record; two looks for it, twice, and one at a pause"
+    )
 
 
 def test_many_or_large_objects_are_one_job() -> None:
@@ -126,7 +130,7 @@ def test_what_is_there_already_is_noted_and_not_copied() -> None:
 
 
 def delivered(world: World) -> str:
-    """Delivered, and its message to verify not yet handled."""
+    """Deliver a file, and lose its message to verify. Return its key."""
     keys = dropped(world, 1)
     world.handle(world.mail.pop(0))
     world.collect()

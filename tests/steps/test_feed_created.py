@@ -1,5 +1,5 @@
-"""A feed is made while its objects arrive: what arrives in a Region that doesn't know it yet is delivered, once, and
-nothing that was there before."""
+"""A feed is created while its objects arrive. If they arrive in a Region that doesn't know it yet, they are delivered,
+once. Nothing that was there before is delivered."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,22 +8,22 @@ import pytest
 
 from chalicelib.core.entries import ANY, Entry, EntryKind
 from chalicelib.core.errors import Retry
-from chalicelib.core.feeds import CREATED, FillState
-from chalicelib.core.model import OverwriteMode
-from chalicelib.protocol.places import places_of_feed
+from chalicelib.core.feeds import CREATED, BackfillState
+from chalicelib.core.rows import OverwriteMode
+from chalicelib.protocol.catalog import catalog_of_feed
 from chalicelib.protocol.records import ControlRecords
-from chalicelib.protocol.submitting import Place
+from chalicelib.protocol.submitting import Location
 from chalicelib.steps import feeds
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.registry import MemoryRegistry
 from tests.steps.calls import crash, lose_answer, refuse
 from tests.steps.everywhere import at_every_call
-from tests.steps.feeding import OWNER, arrived, ask, to_be_filled
+from tests.steps.feeding import OWNER, arrived, ask, to_backfill
 from tests.steps.world import HOUR, MINUTE, SECOND, World
 
 NAME = "inbox"
-WANTED = feeds.WantedFeed(Place("source-west"), Place("target-east"), OverwriteMode.IF_CHANGED, {})
+WANTED = feeds.WantedFeed(Location("source-west"), Location("target-east"), OverwriteMode.IF_CHANGED, {})
 
 
 def make(world: World, region: str = EAST) -> feeds.FeedView:
@@ -31,26 +31,26 @@ def make(world: World, region: str = EAST) -> feeds.FeedView:
 
 
 def apart() -> tuple[World, MemoryRegistry]:
-    """West's replica of the table learns nothing of what is changed in East."""
+    """Return a world in which West has a table of its own, which learns nothing of East's changes."""
     world = World(feeds={})
-    there = MemoryRegistry()
-    world.regions[WEST].env = replace(world.west, registry=there)
-    return world, there
+    west_registry = MemoryRegistry()
+    world.regions[WEST].env = replace(world.west, registry=west_registry)
+    return world, west_registry
 
 
 def entry_of(world: World) -> Entry:
-    found = world.registry.get(EntryKind.FEED, TENANT, NAME)
-    assert found is not None
-    return found
+    entry = world.registry.get(EntryKind.FEED, TENANT, NAME)
+    assert entry is not None
+    return entry
 
 
-def fill_of(world: World) -> feeds.FillView:
-    [found] = feeds.get_feed(world.east, TENANT, NAME).fills
-    return found
+def backfill_of(world: World) -> feeds.BackfillView:
+    [backfill] = feeds.get_feed(world.east, TENANT, NAME).backfills
+    return backfill
 
 
 def test_what_arrives_before_a_region_knows_the_feed_is_delivered() -> None:
-    """B3: the event was acknowledged and lost."""
+    """Defect B3: the event was acknowledged, and so the object was lost."""
     world, west = apart()
     world.put("in/before", b"x")
     world.clock.advance(HOUR)
@@ -58,24 +58,24 @@ def test_what_arrives_before_a_region_knows_the_feed_is_delivered() -> None:
     world.drop("in/early", b"x")
     world.run(5 * MINUTE)
     assert arrived(world) == {}
-    assert (fill_of(world).name, fill_of(world).state) == (CREATED, FillState.WAITING)
+    assert (backfill_of(world).name, backfill_of(world).state) == (CREATED, BackfillState.WAITING)
     west.apply(entry_of(world))
     world.run(3 * MINUTE)
     assert arrived(world) == {"out/early": 1}, "and what was there before it is not delivered"
-    assert (fill_of(world).state, fill_of(world).arrivals_sent) == (FillState.DONE, 1)
-    assert to_be_filled(world) == []
+    assert (backfill_of(world).state, backfill_of(world).events_sent) == (BackfillState.DONE, 1)
+    assert to_backfill(world) == []
 
 
 def test_the_entry_may_come_before_its_pointer() -> None:
     """Items are replicated one by one. The sweep knows the feed when intake finds it, and no sooner."""
     world, west = apart()
-    world.run(3 * MINUTE)  # The round of re-checks, which would write the pointer itself, is done.
-    made = make(world)
+    world.run(3 * MINUTE)  # The round of re-checks, which would write the pointer itself, is over.
+    view = make(world)
     west.hidden.add((EntryKind.FEED, TENANT, NAME))
     west.apply(entry_of(world))
     world.run(3 * MINUTE)
-    assert places_of_feed(world.west, made.feed.id).feeds == {}
-    assert fill_of(world).state is FillState.WAITING
+    assert catalog_of_feed(world.west, view.feed.id).feeds == {}
+    assert backfill_of(world).state is BackfillState.WAITING
     world.drop("in/a", b"x")
     world.pump()
     assert arrived(world) == {}, "dropped"
@@ -85,7 +85,7 @@ def test_the_entry_may_come_before_its_pointer() -> None:
 
 
 def test_the_other_region_does_not_end_it_in_its_place() -> None:
-    """West seems dead, and its intake lives: what it drops after East has listed is still to be found."""
+    """West seems dead, but its intake lives. An object that it drops after East's listing must still be found."""
     world, west = apart()
     make(world)
     world.drop("in/a", b"x")
@@ -95,24 +95,24 @@ def test_the_other_region_does_not_end_it_in_its_place() -> None:
         world.sweep(EAST)
         world.pump()
     assert arrived(world) == {"out/a": 1}, "East delivers for West"
-    assert fill_of(world).state is FillState.RUNNING
+    assert backfill_of(world).state is BackfillState.RUNNING
     world.drop("in/b", b"x")
     world.pump()
     assert arrived(world) == {"out/a": 1}, "West has dropped it"
     west.apply(entry_of(world))
     world.run(3 * MINUTE)
     assert arrived(world) == {"out/a": 1, "out/b": 1}
-    assert fill_of(world).state is FillState.DONE
+    assert backfill_of(world).state is BackfillState.DONE
 
 
 def test_the_same_again_begins_nothing_anew() -> None:
     world = World(feeds={})
     first = make(world)
     world.run(3 * MINUTE)
-    again = make(world)
-    assert again.feed.id == first.feed.id
-    assert to_be_filled(world) == []
-    assert [fill.name for fill in feeds.get_feed(world.west, TENANT, NAME).fills] == [CREATED]
+    repeated = make(world)
+    assert repeated.feed.id == first.feed.id
+    assert to_backfill(world) == []
+    assert [backfill.name for backfill in feeds.get_feed(world.west, TENANT, NAME).backfills] == [CREATED]
 
 
 def test_while_it_is_paused_it_waits() -> None:
@@ -127,12 +127,12 @@ def test_while_it_is_paused_it_waits() -> None:
     feeds.resume_feed(world.west, OWNER, NAME)
     world.run(3 * MINUTE)
     assert arrived(world) == {"out/a": 1}
-    assert to_be_filled(world) == []
+    assert to_backfill(world) == []
 
 
 def test_removed_meanwhile_it_is_forgotten() -> None:
     world, west = apart()
-    made = make(world)
+    view = make(world)
     world.drop("in/a", b"x")
     world.pump()
     feeds.remove_feed(world.east, OWNER, NAME, ANY)
@@ -140,8 +140,8 @@ def test_removed_meanwhile_it_is_forgotten() -> None:
     west.apply(removed)
     world.run(3 * MINUTE)
     assert arrived(world) == {}
-    assert to_be_filled(world) == []
-    assert made.feed.id in places_of_feed(world.west, made.feed.id).removed
+    assert to_backfill(world) == []
+    assert view.feed.id in catalog_of_feed(world.west, view.feed.id).removed
 
 
 def test_a_region_whose_storage_is_out_of_reach_begins_nothing() -> None:
@@ -154,7 +154,7 @@ def test_a_region_whose_storage_is_out_of_reach_begins_nothing() -> None:
 
 @pytest.mark.parametrize(("act", "after"), [(crash, False), (crash, True), (refuse, False), (lose_answer, True)])
 def test_trouble_at_any_call(act: Callable[[str], object], after: bool) -> None:
-    """The client repeats its request when no answer came; what it drops after that arrives."""
+    """The client repeats its request when it gets no answer. What is dropped after that arrives."""
 
     def run(world: World) -> None:
         make(world, WEST)
@@ -165,17 +165,17 @@ def test_trouble_at_any_call(act: Callable[[str], object], after: bool) -> None:
 
     for world, _, call in at_every_call(lambda: World(feeds={}), run, lambda _: act, after=after, least=3):
         assert arrived(world) == {"out/a": 1}, call
-        assert to_be_filled(world) == [], call
-        assert fill_of(world).state is FillState.DONE, call
+        assert to_backfill(world) == [], call
+        assert backfill_of(world).state is BackfillState.DONE, call
 
 
 def test_a_fill_whose_feed_nobody_will_ever_know_is_forgotten_one_day() -> None:
-    """Found by simulation: of a feed that was removed in one Region and made again in the other one, in which no entry
-    of the first is left, the fill was looked at by every sweep for ever."""
+    """Found by simulation: a feed was removed in one Region and created again in the other one, where no entry of the
+    first is left. Every sweep looked at its back-fill, for ever."""
     world, _ = apart()
-    ControlRecords(world.observer, EAST).create("fills/f-gone/created", b"")
+    ControlRecords(world.observer, EAST).create("backfills/f-gone/created", b"")
     world.run(10 * MINUTE)
-    assert to_be_filled(world) == [("f-gone", [CREATED])], "a Region may not know it yet"
+    assert to_backfill(world) == [("f-gone", [CREATED])], "a Region may not know it yet"
     world.clock.advance(world.east.policy.removed_kept_ms)
     world.run(2 * MINUTE)
-    assert to_be_filled(world) == []
+    assert to_backfill(world) == []

@@ -1,4 +1,5 @@
-"""A paused feed delivers nothing; resumed, it delivers what arrived meanwhile, whatever came late, and whoever died."""
+"""A paused feed delivers nothing. A resumed one delivers what arrived meanwhile, even if events are late or a process
+dies."""
 
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.faults import Rule
 from tests.steps.calls import crash, lose_answer, refuse
 from tests.steps.everywhere import at_every_call
-from tests.steps.feeding import FEED, arrived, fills, later, pause, resume
+from tests.steps.feeding import FEED, arrived, backfills, later, pause, resume
 from tests.steps.world import HOUR, MINUTE, SECOND, World
 
 
@@ -36,7 +37,7 @@ def test_what_arrives_during_a_pause_is_delivered_after_it() -> None:
 
 
 def test_either_region_pauses_and_resumes() -> None:
-    """It is in S3: the table, which replicates late, has no part in it."""
+    """The pause is in S3. The table, which replicates late, has no part in it."""
     world = World()
     pause(world, EAST)
     world.drop("in/1", b"x")
@@ -72,7 +73,7 @@ def test_what_the_receiver_has_taken_away_does_not_come_back() -> None:
 
 @pytest.mark.parametrize("late_ms", [0, MARGIN_MS - SECOND, MARGIN_MS + MINUTE, 9 * HOUR])
 def test_an_event_of_before_the_pause_that_comes_during_it(late_ms: int) -> None:
-    """However old its object is: what the listing at the end of the pause would not find is kept."""
+    """An event is kept, however old its object is, if the listing at the end of the pause would not find the object."""
     world = World()
     world.put("in/late", b"x")
     world.clock.advance(late_ms)
@@ -99,7 +100,7 @@ def test_an_event_of_the_pause_that_comes_after_it() -> None:
 
 
 def test_a_pause_that_begins_while_the_last_one_is_made_up_for() -> None:
-    """Its arrivals are on their way already, and are put off once more."""
+    """The last pause's events are on their way already. They are put off once more."""
     world = World()
     pause(world)
     for number in range(5):
@@ -112,7 +113,7 @@ def test_a_pause_that_begins_while_the_last_one_is_made_up_for() -> None:
     world.clock.advance(2 * HOUR)
     world.run(2 * MINUTE)
     assert arrived(world) == {}
-    assert fills(world)[0].state == "DONE", "it was listed"
+    assert backfills(world)[0].state == "DONE", "it was listed"
     resume(world)
     world.run(20 * MINUTE)
     assert arrived(world) == {f"out/{n}": 1 for n in range(5)}
@@ -132,7 +133,7 @@ def test_gone_meanwhile() -> None:
 
 
 def test_while_nobody_can_be_asked_nothing_is_forgotten() -> None:
-    """The control bucket doesn't answer: neither is anything delivered, nor put off for good."""
+    """The control bucket doesn't answer. Nothing is delivered, and nothing is put off for good."""
     world = World()
     rule = Rule(bucket=CONTROL[EAST].name, times=None, error=lambda: Retry("Timeout"))
     world.faults.rule(rule)
@@ -171,7 +172,7 @@ def test_the_dead_regions_feeds_are_not_caught_up_while_they_are_paused() -> Non
     assert arrived(world) == {"out/1": 1}
 
 
-def test_nothing_is_asked_of_a_feed_without_arrivals() -> None:
+def test_nothing_is_asked_of_a_feed_without_object_events() -> None:
     world = World()
     world.put("elsewhere/1", b"x")
     before = sum(world.store.requests.values())
@@ -184,7 +185,7 @@ def test_nothing_is_asked_of_a_feed_without_arrivals() -> None:
 
 
 def life(world: World) -> None:
-    """Before, during and after a pause, with an event that is late."""
+    """Drop objects before and during a pause, with an event that is late, and resume the feed."""
     world.put("in/old", b"x")
     world.clock.advance(2 * HOUR)
     world.drop("in/before", b"x")
@@ -214,7 +215,8 @@ def test_trouble_at_any_call(act: Callable[[str], object], after: bool) -> None:
 
 
 def test_a_resume_comes_at_any_moment_of_what_intake_does() -> None:
-    """What intake puts off, since the feed was paused when it looked, is found by the listing all the same."""
+    """Intake puts an event off because the feed was paused when it looked. The listing finds the object all the
+    same."""
 
     def make() -> World:
         world = World()
@@ -254,10 +256,12 @@ def test_two_who_pause_and_resume_at_once_agree() -> None:
     def the_other(world: World) -> Callable[[str], object]:
         return lambda _: resume(world, WEST)
 
-    for world, _, call in at_every_call(World, run, the_other, wanted=lambda label: label == "store.create", least=3):
+    for world, _, call in at_every_call(
+        World, run, the_other, is_counted=lambda label: label == "store.create", least=3
+    ):
         if feeds_paused(world):
             resume(world)
         later(world)
         assert arrived(world) == {"out/1": 1}, call
         log = FeedLog.of(world.observer, world.west.declared_feeds[FEED], world.west.declared_endpoints["target-east"])
-        assert not log.steering().paused
+        assert not log.desired().paused

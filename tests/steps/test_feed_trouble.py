@@ -1,5 +1,5 @@
-"""Events are hints: they come twice, late, in any order, for things long gone. The newest version arrives, once, and
-what the receiver has taken away does not come back."""
+"""Events are hints: they come twice, late, in any order, and for objects that are long gone. The newest version arrives
+once, and an object that the receiver has taken away does not come back."""
 
 import random
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core.errors import Permanent
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import Outcome
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import Delivery
 from chalicelib.protocol.deliveries import furthest
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
@@ -34,7 +34,7 @@ def target(number: int) -> str:
 
 
 def drop(world: World, count: int, body: bytes = b"body") -> None:
-    """A batch of new objects and one event about all of them."""
+    """Put new objects, and post one event about all of them."""
     for number in range(count):
         world.put(key(number), body)
     world.announce(*(key(number) for number in range(count)))
@@ -78,7 +78,7 @@ def test_what_the_receiver_took_away_does_not_come_back(count: int, versioned: b
 
 @pytest.mark.parametrize("count", [FEW, MANY])
 def test_a_receiver_that_takes_everything_away_at_once_gets_everything_once(count: int) -> None:
-    """Even before it is verified: the object was delivered, and is not sent a second time."""
+    """It takes the object away even before it is verified. The object was delivered, and is not sent a second time."""
     world = World()
 
     def take(*_: object) -> None:
@@ -87,7 +87,7 @@ def test_a_receiver_that_takes_everything_away_at_once_gets_everything_once(coun
                 world.store.remove(TARGET[EAST], target(number))
 
     drop(world, count)
-    world.store.before_call = take  # Whatever is there when the next request is made is gone before it.
+    world.store.before_call = take  # The object is gone before the next request is made.
     world.settle()
     world.announce(*(key(number) for number in range(count)))
     world.settle()
@@ -125,17 +125,19 @@ def test_events_for_deleted_keys_do_nothing(count: int) -> None:
 
 
 def test_what_its_owner_deletes_while_its_job_waits_is_no_failure() -> None:
-    """Intake drops what is gone without a word; a job told "Delivery Failed"."""
+    """Intake drops such an object without a word. A job once reported "Delivery Failed"."""
     world = World()
     for number in range(4):
         world.put(key(number), b"body")
     world.announce(*(key(number) for number in range(4)))
-    world.calls.plan(1, after=lambda _: world.store.remove(SOURCE[WEST], key(0)), wanted=lambda c: c == "queue.send")
+    world.calls.plan(
+        1, after=lambda _: world.store.remove(SOURCE[WEST], key(0)), is_counted=lambda c: c == "queue.send"
+    )
     world.settle()
     assert world.calls.fired
     assert sorted(world.store.keys(TARGET[EAST])) == [target(number) for number in range(1, 4)]
-    gone = furthest(deliveries(world, 0))
-    assert (gone.status, gone.outcome) == (DeliveryStatus.GONE, Outcome.SOURCE_GONE)
+    delivery = furthest(deliveries(world, 0))
+    assert (delivery.status, delivery.outcome) == (DeliveryStatus.GONE, Outcome.SOURCE_GONE)
     assert not any(region.notifier.failed for region in world.regions.values())
 
 
@@ -164,7 +166,7 @@ def test_the_folder_marker_of_the_source_prefix_is_no_object_of_the_feed() -> No
 @pytest.mark.parametrize("versioned", [False, True], ids=["unversioned", "versioned"])
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_events_out_of_order_deliver_the_newest_version(order: tuple[int, ...], versioned: bool) -> None:
-    """Each event is announced after all versions are there, or in between: the last one wins."""
+    """The events come after all versions are there, or in between. The last version wins."""
     world = World(versioned_sources=versioned)
     for _ in order:
         world.announce(key(0))
@@ -180,7 +182,7 @@ def test_events_out_of_order_deliver_the_newest_version(order: tuple[int, ...], 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("versioned", [False, True], ids=["unversioned", "versioned"])
 def test_versions_of_one_key_racing_in_different_batches(seed: int, versioned: bool) -> None:
-    """Feed jobs and deliveries on the spot, of several versions at once, with their messages in any order."""
+    """Feed jobs and deliveries on the spot work on several versions at once, with their messages in any order."""
     chance = random.Random(seed)
     world = World(versioned_sources=versioned, shuffle=chance, deliver_times=chance.choice([1, 2]))
     for version in range(4):
@@ -200,7 +202,7 @@ def test_versions_of_one_key_racing_in_different_batches(seed: int, versioned: b
 @pytest.mark.parametrize("count", [FEW, MANY])
 @pytest.mark.parametrize("versioned", [False, True], ids=["unversioned", "versioned"])
 def test_a_newer_version_arrives_at_any_moment(count: int, versioned: bool) -> None:
-    """Just before each call of the whole run: at the end the newest is there."""
+    """It arrives just before any call of the whole run. In the end the newest version is there."""
 
     def make() -> World:
         return World(versioned_sources=versioned)
@@ -243,7 +245,7 @@ def check_everywhere(count: int, act: Callable[[str], object], *, after: bool) -
         assert delivered(world, count) == list(range(count)), call
         assert [len(world.written(target(number))) for number in range(count)] == [1] * count, call
         assert world.dead_letters == [], call
-        # Whatever happened, the event may come again, and the receiver may have taken the objects away.
+        # In any case, the event may come again, and the receiver may have taken the objects away.
         world.calls.paused = True
         for number in range(count):
             world.store.remove(TARGET[EAST], target(number))
@@ -253,8 +255,8 @@ def check_everywhere(count: int, act: Callable[[str], object], *, after: bool) -
 
 
 def test_a_newer_version_is_not_forgotten_when_the_one_who_met_it_dies() -> None:
-    """The row found its source changed; whoever recorded that dies, and its message is lost: the sweep sees to it that
-    the key is looked at again, though no event ever tells of the newer version."""
+    """The row found its source changed. The worker that recorded this dies, and its message is lost. The sweep lets the
+    key be looked at again, though no event ever tells of the newer version."""
 
     def make() -> World:
         world = World(redeliver=False)
@@ -278,7 +280,7 @@ def test_a_newer_version_is_not_forgotten_when_the_one_who_met_it_dies() -> None
 
 @pytest.mark.parametrize("count", [FEW, MANY])
 def test_a_failed_delivery_is_told_and_can_be_asked_for_again(count: int) -> None:
-    """The very same batch again, after somebody has put right what was wrong: a new job, not the ended one."""
+    """After somebody has put right what was wrong, the very same batch gets a new job, not the ended one."""
     world = World()
     broken = world.faults.rule(
         Rule(operation=Operation.COPY, times=None, error=lambda: Permanent("KMS.Disabled", "the key is disabled"))
@@ -286,9 +288,9 @@ def test_a_failed_delivery_is_told_and_can_be_asked_for_again(count: int) -> Non
     drop(world, count)
     world.settle()
     assert delivered(world, count) == []
-    told = [delivery for region in world.regions.values() for delivery in region.notifier.failed]
-    assert {delivery.key for delivery in told} == {key(number) for number in range(count)}
-    assert {delivery.outcome for delivery in told} == {Outcome.FAILED}
+    failed = [delivery for region in world.regions.values() for delivery in region.notifier.failed]
+    assert {delivery.key for delivery in failed} == {key(number) for number in range(count)}
+    assert {delivery.outcome for delivery in failed} == {Outcome.FAILED}
     world.faults.rules.remove(broken)
     world.announce(*(key(number) for number in range(count)))
     world.settle()
@@ -297,7 +299,8 @@ def test_a_failed_delivery_is_told_and_can_be_asked_for_again(count: int) -> Non
 
 @pytest.mark.parametrize("fails", [False, True], ids=["delivered", "failed"])
 def test_a_note_older_than_the_jobs_end_says_nothing_about_it(fails: bool) -> None:
-    """A slow intake, or another Region's item, still says QUEUED when the job has long ended: the job knows better."""
+    """A slow intake, or another Region's item, still says QUEUED when the job has long ended. The job's record
+    counts."""
     world = World()
     if fails:
         world.faults.rule(Rule(operation=Operation.COPY, times=MANY, error=lambda: Permanent("KMS.Disabled")))
@@ -314,7 +317,8 @@ def test_a_note_older_than_the_jobs_end_says_nothing_about_it(fails: bool) -> No
 
 
 def test_a_destination_that_goes_back_and_forth_is_delivered_to_in_the_end() -> None:
-    """Planned against nothing, against an object of somebody else's, against nothing again: the same pins twice."""
+    """The rows are planned against nothing, against somebody else's object, and against nothing again: the same pins
+    twice."""
     world = World()
     flips = iter([b"theirs", None, b"theirs", None])
 

@@ -1,12 +1,12 @@
-"""The newest version wins, whoever is asleep meanwhile."""
+"""The newest version wins, even if a worker was asleep meanwhile."""
 
 import json
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import Bucket
-from chalicelib.ports import Arrival, Placement, SourceRef, Written
+from chalicelib.core.objects import Bucket
+from chalicelib.ports import ObjectEvent, Placement, SourceRef, Written
 from chalicelib.protocol import messages
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from tests.steps.calls import Act, crash
@@ -22,8 +22,8 @@ KEY, TARGET_KEY = "in/inbox/report", "out/inbox/report"
 def test_a_worker_that_was_asleep_does_not_bring_an_older_version_back(
     encryption: str, older: bytes, newer: bytes
 ) -> None:
-    """Found by simulation: asleep between its looks at source and destination, it pinned the older version, and that it
-    might replace what others had delivered of the newer one meanwhile."""
+    """Found by simulation: a worker slept between its looks at source and destination. It pinned the older version, and
+    permitted itself to replace the newer one that others had delivered meanwhile."""
 
     def others_deliver_the_newer_one(world: World) -> Act:
         def act(_: str) -> None:
@@ -51,7 +51,7 @@ def test_a_worker_that_was_asleep_does_not_bring_an_older_version_back(
 A, B = b"contents A", b"contents B"
 LARGE_B = b"contents B, in parts " * 4
 MANY = 4
-"""More than are delivered on the spot: a feed job."""
+"""So many are delivered by a feed job, and not on the spot."""
 
 
 def keys(count: int) -> list[str]:
@@ -65,12 +65,13 @@ def drop_batch(world: World, body: bytes, count: int) -> None:
 
 
 def writes_or_looks(label: str) -> bool:
-    """Calls between which it matters what happens: those to S3, without the sweeps' looks at the other Region."""
+    """Return whether it matters what happens at this call: one to S3 that is no look of a sweep at the other Region."""
     return label.startswith("store.") and label not in ("store.get", "store.create", "store.overwrite")
 
 
 def a_again(world: World) -> Act:
-    """Just before some call of those that deliver B: A is dropped again, and all about it is done."""
+    """Return an act for the calls that deliver B: A is dropped again, and everything but its copy messages is
+    handled."""
 
     def act(_: str) -> None:
         world.clock.advance(1000)
@@ -90,7 +91,7 @@ def a_again(world: World) -> Act:
 def test_the_newest_wins_where_contents_repeat_whenever_that_happens(
     count: int, middle: bytes, versioned: bool
 ) -> None:
-    """The newest A finds A at the destination, and has nothing to do; B is under way all the while."""
+    """The newest A finds A at the destination, and has nothing to do. B is under way all the while."""
 
     def make() -> World:
         world = World(versioned_sources=versioned, runtime_ms=FOREVER_MS)
@@ -103,7 +104,7 @@ def test_the_newest_wins_where_contents_repeat_whenever_that_happens(
         drop_batch(world, middle, count)
         world.settle()
 
-    for world, _, call in at_every_call(make, run, a_again, wanted=writes_or_looks, least=4):
+    for world, _, call in at_every_call(make, run, a_again, is_counted=writes_or_looks, least=4):
         assert world.body(TARGET_KEY) == A, call
         for key in keys(count)[1:]:
             assert world.body(key.replace("in/", "out/")) == middle, call
@@ -112,8 +113,8 @@ def test_the_newest_wins_where_contents_repeat_whenever_that_happens(
 @pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "unversioned"])
 @pytest.mark.parametrize("count", [1, MANY], ids=["on the spot", "feed job"])
 def test_a_copy_whose_source_was_looked_at_long_before_it_appears(count: int, versioned: bool) -> None:
-    """S3 checks the source when a copy begins, and what it made appears when that ends: minutes later, of 5 GB. A is
-    dropped again in between. Whoever verifies B sees that B isn't the newest any more."""
+    """S3 checks the source when a copy begins, and the copy appears when it ends: minutes later, for 5 GB. A is dropped
+    again in between. The verification of B sees that B isn't the newest any more."""
     world = World(versioned_sources=versioned, runtime_ms=FOREVER_MS)
     world.drop(KEY, A)
     world.settle()
@@ -133,7 +134,7 @@ def test_such_a_copy_whose_worker_dies_is_found_when_its_event_comes_again(versi
     world.settle()
     world.clock.advance(1000)
     slow_copy(world, a_again(world), B)
-    world.calls.plan(1, after=crash, wanted=lambda label: label == "store.copy")
+    world.calls.plan(1, after=crash, is_counted=lambda label: label == "store.copy")
     world.drop(KEY, B)
     world.pump()
     assert world.crashes
@@ -143,21 +144,23 @@ def test_such_a_copy_whose_worker_dies_is_found_when_its_event_comes_again(versi
 
 
 def slow_copy(world: World, meanwhile: Act, body: bytes) -> list[str]:
-    """The first copy of these contents to the key is answered by the source as it was; then `meanwhile`; then it
-    appears."""
+    """Make the first copy of this body to the key slow: it reads the source as it was, then `meanwhile` runs, and then
+    the copy appears. Return the keys of the copies that began."""
     began: list[str] = []
     real = world.store.copy
 
-    def copy(source: SourceRef, bucket: Bucket, key: str, expect: str | None, placement: Placement) -> Written:
-        there = world.store.current(source.bucket, source.key)
-        if key != TARGET_KEY or began or there is None or there.body != body or there.etag != source.etag:
-            return real(source, bucket, key, expect, placement)
+    def copy(
+        source: SourceRef, bucket: Bucket, key: str, expected_target_etag: str | None, placement: Placement
+    ) -> Written:
+        current = world.store.current(source.bucket, source.key)
+        if key != TARGET_KEY or began or current is None or current.body != body or current.etag != source.etag:
+            return real(source, bucket, key, expected_target_etag, placement)
         began.append(key)
         paused, world.calls.paused = world.calls.paused, True
         world.store.put(source.bucket, "aside", body)
         meanwhile("store.copy")
         world.calls.paused = paused
-        return real(replace(source, key="aside", version_id=None), bucket, key, expect, placement)
+        return real(replace(source, key="aside", version_id=None), bucket, key, expected_target_etag, placement)
 
     world.store.copy = copy  # type: ignore[method-assign]
     return began
@@ -169,7 +172,7 @@ def slow_copy(world: World, meanwhile: Act, body: bytes) -> list[str]:
 def test_a_receiver_that_takes_files_away_gets_no_older_version_after_a_newer_one(
     count: int, middle: bytes, versioned: bool
 ) -> None:
-    """Nothing is at the destination, so nothing there stops an older version that is late."""
+    """There is nothing at the destination, so nothing there stops an older version that is late."""
 
     def make() -> World:
         return World(versioned_sources=versioned, runtime_ms=FOREVER_MS)
@@ -192,11 +195,12 @@ def test_a_receiver_that_takes_files_away_gets_no_older_version_after_a_newer_on
         drop_batch(world, middle, count)
         world.settle()
 
-    for world, _, call in at_every_call(make, run, newer_delivered_and_taken, wanted=writes_or_looks, least=4):
+    for world, _, call in at_every_call(make, run, newer_delivered_and_taken, is_counted=writes_or_looks, least=4):
         bodies = [version.body for version in world.written(TARGET_KEY)]
         if call.endswith("store.complete"):
-            # Asleep between its last look and CompleteMultipartUpload, which has no precondition on the source. S3
-            # dates an upload by its beginning: where versions are kept, what it made lies below the newer one's.
+            # The worker sleeps between its last look and CompleteMultipartUpload, which has no precondition on the
+            # source. S3 dates an upload by its beginning: where versions are kept, its object lies below the newer
+            # one's.
             assert bodies in ([A], [middle, A], [A, middle]), call
             assert world.body(TARGET_KEY) is None or bodies[-1] == A, call
         else:
@@ -205,7 +209,7 @@ def test_a_receiver_that_takes_files_away_gets_no_older_version_after_a_newer_on
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "unversioned"])
 def test_both_regions_at_once(versioned: bool) -> None:
-    """East has the hint of B, and is asleep just before it copies; West delivers B and the newer A."""
+    """East has the hint of B, and sleeps just before it copies. West delivers B and the newer A."""
     world = World(versioned_sources=versioned, runtime_ms=FOREVER_MS)
     world.drop(KEY, A)
     world.settle()
@@ -219,21 +223,22 @@ def test_both_regions_at_once(versioned: bool) -> None:
         world.drop(KEY, A)
         world.settle()
 
-    world.calls.plan(1, before=west_does_all, wanted=lambda label: label == "store.copy")
-    world.post(EAST, "intake", messages.dumps(Arrival(SOURCE[WEST].name, KEY)))
+    world.calls.plan(1, before=west_does_all, is_counted=lambda label: label == "store.copy")
+    world.post(EAST, "intake", messages.dumps(ObjectEvent(SOURCE[WEST].name, KEY)))
     world.settle()
     assert world.calls.fired
     assert [version.body for version in world.written(TARGET_KEY)] == [A, B, A]
 
 
 def test_such_a_copy_is_seen_by_the_destinations_own_event() -> None:
-    """Its worker is dead, and its successor found the source changed: nobody else looks at the destination any more."""
+    """The worker is dead, and its successor found the source changed. Nothing else looks at the destination any
+    more."""
     world = World(versioned_sources=True)
     for body in (A, B, A):
         world.drop(KEY, body)
         world.settle()
         world.clock.advance(1000)
-    world.put(TARGET_KEY, B, TARGET[EAST])  # Only now it appears.
+    world.put(TARGET_KEY, B, TARGET[EAST])  # Only now does the copy appear.
     created = {"bucket": {"name": TARGET[EAST].name}, "object": {"key": TARGET_KEY}}
     world.post(EAST, "verify", json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": created}))
     world.settle()
@@ -241,8 +246,8 @@ def test_such_a_copy_is_seen_by_the_destinations_own_event() -> None:
 
 
 def test_unchanged_is_true_when_it_is_noted() -> None:
-    """Found by the protocol model (STALE_LOOK): between a worker's looks at the target and at the source, B is
-    delivered and verified, and only then is the source A again. Noted as there, that A would never come."""
+    """Found by the protocol model (STALE_LOOK): B is delivered and verified between a worker's looks at the target and
+    at the source, and only then is the source A again. Noted as UNCHANGED, that A would never come."""
 
     def make() -> World:
         world = World(versioned_sources=True)
@@ -263,7 +268,7 @@ def test_unchanged_is_true_when_it_is_noted() -> None:
         world.announce(KEY)
         world.settle()
 
-    for world, _, call in at_every_call(make, run, b_and_then_a, wanted=writes_or_looks, least=2):
+    for world, _, call in at_every_call(make, run, b_and_then_a, is_counted=writes_or_looks, least=2):
         world.announce(KEY)
         world.settle()
         assert world.body(TARGET_KEY) == A, call

@@ -1,10 +1,13 @@
-"""What arrives is what was there: bytes, properties, tags, storage class, encryption; by one copy or by parts."""
+"""What arrives is what was at the source: bytes, properties, tags, storage class and encryption, by one copy or by
+parts."""
 
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import Bucket, JobSpec, JobState, Outcome, Properties, Verification
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.objects import Bucket, Properties
+from chalicelib.core.rows import Outcome, Verification
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, WEST
 from simulation.memory.operations import Operation
 from tests.steps.world import World
@@ -96,7 +99,7 @@ def test_a_requester_pays_source_of_another_account(body: bytes) -> None:
         (SMALL_BODY, (3, 2), "CRC64NVME", False, {"AES256": "checksum", "aws:kms": "checksum"}),
         (SMALL_BODY, (3, 2), None, False, {"AES256": "etag", "aws:kms": "size"}),
         (SMALL_BODY, (5,), None, False, {"AES256": "etag", "aws:kms": "size"}),
-        # One part, without checksum: only CopyObject keeps an ETag that can be compared.
+        # An object of one part without a checksum: only CopyObject keeps an ETag that can be compared.
         (LARGE, (), None, False, {"AES256": "etag", "aws:kms": "size"}),
     ],
 )
@@ -108,7 +111,7 @@ def test_verification(
     verification: dict[str, str],
     encryption: str,
 ) -> None:
-    """And a second run recognises what can be recognised."""
+    """A second run recognises each copy that can be recognised."""
     world = World(encryption=encryption)
     world.put("in/a/object", body, part_sizes=part_sizes, algorithm=algorithm, composite=composite)
     spec = run(world)
@@ -117,9 +120,9 @@ def test_verification(
     assert world.body("out/b/object") == body
     proven = row.verification is not Verification.SIZE
     assert world.terminal(spec).state is (JobState.SUCCEEDED if proven else JobState.PARTIAL)
-    again = world.submit("a/", "b/", token="again")
+    second_spec = world.submit("a/", "b/", token="again")
     world.settle()
-    assert world.outcomes(again) == {"in/a/object": Outcome.UNCHANGED if proven else Outcome.COPIED}
+    assert world.outcomes(second_spec) == {"in/a/object": Outcome.UNCHANGED if proven else Outcome.COPIED}
 
 
 def test_the_receipt_keeps_the_evidence() -> None:

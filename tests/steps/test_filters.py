@@ -1,4 +1,5 @@
-"""A prefix job with filters: what passes is delivered, the rest is no part of it, and listing it costs no more."""
+"""A prefix job with filters: objects that pass are delivered, the others are no part of the job, and listing costs no
+more."""
 
 from dataclasses import replace
 
@@ -6,8 +7,10 @@ import pytest
 
 from chalicelib.core.errors import KeyReused
 from chalicelib.core.inputs import Filters
-from chalicelib.core.model import JobSpec, JobState, Manifest, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.manifests import Manifest
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Outcome
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
@@ -68,7 +71,7 @@ def test_a_crash_at_any_call() -> None:
 
 
 def test_the_rest_is_no_part_of_the_job_whatever_it_is() -> None:
-    """Archived, forbidden, with keys too long for the target: what is not meant is not looked at."""
+    """The others are archived, or their keys are too long for the target. They are not looked at."""
     world = filled(World())
     world.put("in/a/old", b"x", storage_class="GLACIER")
     world.put("in/a/" + "x" * 1019, b"x")
@@ -79,7 +82,8 @@ def test_the_rest_is_no_part_of_the_job_whatever_it_is() -> None:
 
 
 def test_nothing_passes() -> None:
-    """Of 50 pages: a link, so a place to go on from, every 20 pages; one LIST a page, and none of the destination."""
+    """There are 50 pages. Every 20 pages an entry is written, which is a position to go on from. Each page is one LIST
+    of the source, and none of the destination."""
     world = World(policy=replace(SMALL, partition_rows=10))
     for number in range(500):
         world.put(f"in/a/{number:03d}", b"x")
@@ -88,8 +92,8 @@ def test_nothing_passes() -> None:
     end = world.terminal(spec)
     assert (end.state, end.planned, end.filtered) == (JobState.SUCCEEDED, 0, 500)
     assert end.reason == "none of the 500 objects under this prefix passed the filter"
-    links = list(world.records(spec).links_from(""))
-    assert [(link.upto, link.last) for link in links if isinstance(link, Manifest)] == [
+    entries = list(world.records(spec).entries_from(""))
+    assert [(entry.upto, entry.last) for entry in entries if isinstance(entry, Manifest)] == [
         ("in/a/199", False),
         ("in/a/399", False),
         ("in/a/499", True),
@@ -102,7 +106,7 @@ def test_nothing_passes() -> None:
 
 @pytest.mark.parametrize("share", [2, 3, 10, 97])
 def test_what_listing_costs(share: int) -> None:
-    """One key in so many passes: partitions are filled, and no page is listed twice."""
+    """One key in `share` passes. Partitions are filled, and no page is listed twice."""
     world = World(policy=Policy())
     for number in range(20_000):
         world.put(f"in/a/{number:05d}{'.csv' if number % share == 0 else ''}", b"x")
@@ -112,7 +116,7 @@ def test_what_listing_costs(share: int) -> None:
     assert end.planned + end.filtered == 20_000
     assert end.planned == -(-20_000 // share)
     assert 20 <= world.store.requests[Operation.LIST, SOURCE[WEST].name] <= 32
-    sizes = [len(link.rows) for link in world.records(spec).links_from("") if isinstance(link, Manifest)]
+    sizes = [len(entry.rows) for entry in world.records(spec).entries_from("") if isinstance(entry, Manifest)]
     assert all(size > 400 for size in sizes[:-1]) or share == 97
     assert all(size <= 1000 for size in sizes)
 
@@ -123,8 +127,8 @@ def test_a_partition_ends_at_so_many_bytes_with_what_was_filtered_before() -> No
         world.put(f"in/a/{number}", b"x" * size)
     spec = submit(world, Filters(size_min_bytes=2))
     world.settle()
-    links = [link for link in world.records(spec).links_from("") if isinstance(link, Manifest)]
-    assert [(len(link.rows), link.filtered, link.upto) for link in links] == [
+    entries = [entry for entry in world.records(spec).entries_from("") if isinstance(entry, Manifest)]
+    assert [(len(entry.rows), entry.filtered, entry.upto) for entry in entries] == [
         (1, 0, "in/a/0"),
         (1, 1, "in/a/2"),
         (1, 2, "in/a/5"),
@@ -132,16 +136,16 @@ def test_a_partition_ends_at_so_many_bytes_with_what_was_filtered_before() -> No
     assert world.terminal(spec).filtered == 3
 
 
-def test_ranges_that_are_forked() -> None:
-    world = World(policy=replace(SMALL, partition_rows=3, split_links_per_run=1))
-    wanted = []
+def test_ranges_that_are_split() -> None:
+    world = World(policy=replace(SMALL, partition_rows=3, split_entries_per_run=1))
+    passing = []
     for number in range(120):
         key = f"in/a/{number:03d}{'.csv' if number % 3 == 0 else ''}"
         world.put(key, b"x")
-        wanted += [key] * (number % 3 == 0)
+        passing += [key] * (number % 3 == 0)
     spec = submit(world)
     world.settle()
-    assert world.outcomes(spec) == dict.fromkeys(wanted, Outcome.COPIED)
+    assert world.outcomes(spec) == dict.fromkeys(passing, Outcome.COPIED)
     assert world.terminal(spec).filtered == 80
 
 
@@ -153,7 +157,7 @@ def test_by_class_size_and_age() -> None:
     world.clock.advance(1000)
     world.put("in/a/3", b"12345")
     world.put("in/a/4", b"1")
-    for token, filters, wanted in (
+    for token, filters, passing in (
         ("class", Filters(storage_classes=("STANDARD_IA",)), {"2"}),
         ("size", Filters(size_max_bytes=4), {"4"}),
         ("since", Filters(modified_since_ms=since_ms), {"3", "4"}),
@@ -161,7 +165,7 @@ def test_by_class_size_and_age() -> None:
     ):
         spec = submit(world, filters, token)
         world.settle()
-        assert set(world.outcomes(spec)) == {f"in/a/{name}" for name in wanted}, token
+        assert set(world.outcomes(spec)) == {f"in/a/{name}" for name in passing}, token
 
 
 def test_the_same_key_with_another_filter_is_another_request() -> None:

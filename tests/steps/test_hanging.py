@@ -1,5 +1,5 @@
-"""Something hangs: the other Region's S3, one's own table, one's own S3. The sweep ends in time, every stage has its
-turn, and what the dead Region held is taken over within the promise."""
+"""A dependency hangs: the other Region's S3, the Region's own table or its own S3. The sweep ends in time, every stage
+has its turn, and what the dead Region held is taken over within the promise."""
 
 import json
 from collections.abc import Callable
@@ -10,9 +10,10 @@ from typing import cast
 import pytest
 
 from chalicelib.core.budgets import dear_ms, silence_ms, worst_sweep_ms
+from chalicelib.core.endpoints import Feed
 from chalicelib.core.errors import NoAnswer, NotAsked, Retry
+from chalicelib.core.jobs import JobSpec, JobState
 from chalicelib.core.keys import Issuer
-from chalicelib.core.model import Feed, JobSpec, JobState
 from chalicelib.core.policy import Policy
 from chalicelib.core.sweep import JOB_SUBJECT, worst_takeover_ms
 from chalicelib.entry import handlers
@@ -41,19 +42,19 @@ WORST_MS = worst_sweep_ms(Policy())
 
 
 def looking(world: World) -> Env:
-    """What East has noted."""
+    """Return an environment that reads what East has noted."""
     return replace(world.observer, region=EAST)
 
 
-def silent_after(world: World, hang: Hang, what: str, calls: int) -> None:
-    """In the survivor's eyes, that hangs after so many of its own calls to it."""
+def silent_after(world: World, hang: Hang, dependency: str, calls: int) -> None:
+    """Let this dependency hang for East, the survivor, after so many of its calls."""
     region = world.regions[EAST]
-    if what == "the table":
+    if dependency == "the table":
         region.env = without_table(region.env, hang, after=calls)
-    elif what == "the queues":
+    elif dependency == "the queues":
         region.env = without_messages(region.env, hang)
     else:
-        world.faults.rule(hang.s3_of(WEST if what == "the peer's S3" else EAST, first=calls + 1))
+        world.faults.rule(hang.s3_of(WEST if dependency == "the peer's S3" else EAST, first=calls + 1))
 
 
 def west_is_dead(world: World) -> None:
@@ -62,7 +63,7 @@ def west_is_dead(world: World) -> None:
 
 
 def with_all_due() -> World:
-    """Something to do for every stage of East's sweep, in East alone; and West has a job open that is East's to end."""
+    """Return a world in which each stage of East's sweep, and only East's, has something to do."""
     world = World(feeds=FEEDS)
     world.regions[EAST].env = replace(
         world.east,
@@ -75,15 +76,15 @@ def with_all_due() -> World:
     world.sweep(WEST)
     scheduling.put(world, scheduling.wanted("0 9 * * *"), region=EAST)
     world.clock.advance(25 * HOUR)
-    feeding.back_fill(world, region=EAST)
+    feeding.request_backfill(world, region=EAST)
     return world
 
 
 def signs(world: World, spec: JobSpec) -> dict[str, bool]:
-    """Which stages of East's sweep have done their work."""
+    """Return for each stage of East's sweep whether it has done its work."""
     return {
         "own jobs": (spec.job_id, JOB_SUBJECT, EAST) in world.ledger.observations,
-        "feeds": bool(world.regions[EAST].log.events("feed-filled")),
+        "feeds": bool(world.regions[EAST].log.events("feed-backfilled")),
         "uploads": "out/stale" not in world.all_uploads(),
         "schedules": bool(world.regions[EAST].log.events("schedule-decided")),
         "keys": read_keys(world.store, CONTROL[EAST], ISSUER.name) is not None,
@@ -91,15 +92,15 @@ def signs(world: World, spec: JobSpec) -> dict[str, bool]:
 
 
 def sweep_timed(world: World, region: str = EAST) -> int:
-    begun = world.clock.now_ms()
-    handlers.sweep(world.regions[region].env, {}, begun + 54_000)
+    begun_ms = world.clock.now_ms()
+    handlers.sweep(world.regions[region].env, {}, begun_ms + 54_000)
     world.collect()
-    return world.clock.now_ms() - begun
+    return world.clock.now_ms() - begun_ms
 
 
 @pytest.mark.parametrize("calls", [0, 1, 2, 3])
 def test_the_peers_s3_hangs_and_every_stage_has_its_turn(calls: int) -> None:
-    """From the beginning, and in mid sweep: it costs one call."""
+    """It hangs from the beginning, or in mid sweep. It costs one call."""
     world = with_all_due()
     spec = world.submit("j/", "j/", region=EAST, endpoints=EAST_ONLY)
     world.mail.clear()
@@ -117,30 +118,33 @@ def test_own_jobs_are_swept_within_seconds_of_the_sweeps_begin() -> None:
     world = with_all_due()
     world.submit("j/", "j/", region=EAST, endpoints=EAST_ONLY)
     silent_after(world, Hang(world.clock), "the peer's S3", 0)
-    begun, looked = world.clock.now_ms(), []
+    begun_ms, looks_ms = world.clock.now_ms(), []
 
     def look(operation: object, bucket: str, _key: str) -> None:
         if bucket == CONTROL[EAST].name and operation is Operation.LIST:
-            looked.append(world.clock.now_ms() - begun)
+            looks_ms.append(world.clock.now_ms() - begun_ms)
 
     world.store.before_call = look
     sweep_timed(world)
-    assert looked[0] <= silence_ms(Policy(), peer=True) == 3_000
+    assert looks_ms[0] <= silence_ms(Policy(), peer=True) == 3_000
 
 
 @pytest.mark.parametrize("calls", [0, 1, 2, 4, 7, 12])
 def test_the_table_hangs_and_heartbeats_are_written_and_keys_kept(calls: int) -> None:
     world = with_all_due()
     world.submit("j/", "j/", region=EAST, endpoints=EAST_ONLY)
-    before = [world.store.head(CONTROL[where], f"heartbeat/{EAST}") for where in (WEST, EAST)]
+    heartbeats_before = [world.store.head(CONTROL[region], f"heartbeat/{EAST}") for region in (WEST, EAST)]
     hang = Hang(world.clock)
     silent_after(world, hang, "the table", calls)
-    begun = world.clock.now_ms()
+    begun_ms = world.clock.now_ms()
     with pytest.raises(NoAnswer):  # Lambda reports it, in the end.
         sweep_timed(world)
-    assert world.clock.now_ms() - begun <= 2 * silence_ms(Policy(), peer=False), "ledger and registry, one call each"
-    after = [world.store.head(CONTROL[where], f"heartbeat/{EAST}") for where in (WEST, EAST)]
-    assert all(new and (not old or new.facts.etag != old.facts.etag) for old, new in zip(before, after, strict=True))
+    assert world.clock.now_ms() - begun_ms <= 2 * silence_ms(Policy(), peer=False), "ledger and registry, one call each"
+    heartbeats_after = [world.store.head(CONTROL[region], f"heartbeat/{EAST}") for region in (WEST, EAST)]
+    assert all(
+        new and (not old or new.facts.etag != old.facts.etag)
+        for old, new in zip(heartbeats_before, heartbeats_after, strict=True)
+    )
     assert read_keys(world.store, CONTROL[EAST], ISSUER.name) is not None
     assert storage_reachable(looking(world), EAST), "S3 is well"
     assert storage_reachable(looking(world), WEST)
@@ -163,10 +167,10 @@ def test_a_job_that_is_complete_ends_while_the_table_hangs() -> None:
 def test_own_s3_hangs_and_the_sweep_ends_in_time() -> None:
     world = with_all_due()
     silent_after(world, Hang(world.clock), "own S3", 0)
-    begun = world.clock.now_ms()
+    begun_ms = world.clock.now_ms()
     with suppress(Retry):
         sweep_timed(world)
-    assert world.clock.now_ms() - begun <= silence_ms(Policy(), peer=False) + 3_000
+    assert world.clock.now_ms() - begun_ms <= silence_ms(Policy(), peer=False) + 3_000
     assert not storage_reachable(looking(world), EAST)
 
 
@@ -176,13 +180,13 @@ def test_all_is_slow_and_the_sweep_ends_in_time_and_each_stage_has_begun() -> No
     for number in range(40):
         world.submit("j/", f"j{number}/", token=f"{number}", region=EAST, endpoints=EAST_ONLY)
     world.store.before_call = lambda *_: world.clock.advance(1_900)
-    begun = world.clock.now_ms()
+    begun_ms = world.clock.now_ms()
     with suppress(Retry):
-        handlers.sweep(world.east, {}, begun + 54_000)
-    assert world.clock.now_ms() - begun <= WORST_MS < 55_000
-    asked = world.east.key_source
-    assert isinstance(asked, MemoryKeySource)
-    assert read_keys(world.store, CONTROL[EAST], ISSUER.name) is not None or asked.asked, "the last stage"
+        handlers.sweep(world.east, {}, begun_ms + 54_000)
+    assert world.clock.now_ms() - begun_ms <= WORST_MS < 55_000
+    key_source = world.east.key_source
+    assert isinstance(key_source, MemoryKeySource)
+    assert read_keys(world.store, CONTROL[EAST], ISSUER.name) is not None or key_source.asked, "the last stage"
 
 
 def test_one_throttled_read_of_the_table_is_not_dead_storage() -> None:
@@ -192,7 +196,7 @@ def test_one_throttled_read_of_the_table_is_not_dead_storage() -> None:
     for at in range(12):
         ledger = Refusing(world.ledger, at)
         world.regions[EAST].env = replace(world.east, ledger=cast("Ledger", ledger))
-        with suppress(Retry):  # Of the stage that needs what was throttled.
+        with suppress(Retry):  # The stage that needs what was throttled raises it.
             handlers.sweep(world.east, {}, world.clock.now_ms() + 54_000)
         world.collect()
         assert storage_reachable(looking(world), EAST)
@@ -214,8 +218,8 @@ class Refusing:
                 self._left -= 1
                 if self._left == -1:
                     raise Retry("ThrottlingException", "too fast")
-            found: object = getattr(self._ledger, name)(*args, **named)
-            return found
+            answer: object = getattr(self._ledger, name)(*args, **named)
+            return answer
 
         return call
 
@@ -225,7 +229,8 @@ class Refusing:
 
 @pytest.mark.parametrize("source", ["source-east", "source-west"])
 def test_what_west_held_is_taken_over_within_the_promise_though_its_s3_hangs(source: str) -> None:
-    """West dies in mid copy, and its S3 with it: whatever East can reach, it ends; the rest when West's S3 is back."""
+    """West dies in mid copy, and its S3 hangs. East ends the jobs that it can reach, and the rest when West's S3 is
+    back."""
     world = World()
     for number in range(10):
         world.put(f"in/j/{number}", b"x", SOURCE[EAST] if source == "source-east" else SOURCE[WEST])
@@ -235,30 +240,30 @@ def test_what_west_held_is_taken_over_within_the_promise_though_its_s3_hangs(sou
     spec = world.submit("j/", "j/", region=WEST, endpoints=(source, "target-east"))
     world.pump()
     assert world.crashes
-    died = world.clock.now_ms()
+    died_ms = world.clock.now_ms()
     west_is_dead(world)
     rule = world.faults.rule(Hang(world.clock).s3_of(WEST))
-    longest = 0
-    while world.clock.now_ms() - died < PROMISE_MS + MINUTE and world.open_jobs():
-        begun = world.clock.now_ms()
-        if world.regions[EAST].next_sweep_ms <= begun:
+    longest_ms = 0
+    while world.clock.now_ms() - died_ms < PROMISE_MS + MINUTE and world.open_jobs():
+        begun_ms = world.clock.now_ms()
+        if world.regions[EAST].next_sweep_ms <= begun_ms:
             world.sweep(EAST)
-            longest = max(longest, world.clock.now_ms() - begun)
+            longest_ms = max(longest_ms, world.clock.now_ms() - begun_ms)
         world.pump()
-        moments = [mail.due_ms for mail in world.mail] + [world.regions[EAST].next_sweep_ms]
-        world.clock.advance(max(0, min(moments) - world.clock.now_ms()))
-    assert longest <= silence_ms(Policy(), peer=True) + 1_000
+        moments_ms = [mail.due_ms for mail in world.mail] + [world.regions[EAST].next_sweep_ms]
+        world.clock.advance(max(0, min(moments_ms) - world.clock.now_ms()))
+    assert longest_ms <= silence_ms(Policy(), peer=True) + 1_000
     if source == "source-east":
         end = world.terminal(spec)
         assert end.state is JobState.SUCCEEDED
-        assert end.settled_ms - died <= worst_takeover_ms(SMALL) + MINUTE
+        assert end.settled_ms - died_ms <= worst_takeover_ms(SMALL) + MINUTE
     else:
         world.faults.rules.remove(rule)
         world.settle()
         assert world.terminal(spec).state is JobState.SUCCEEDED
-    taken = [t for t in world.ledger.takeovers(10) if t.from_region == WEST]
-    assert taken
-    assert all(t.at_ms - died <= PROMISE_MS for t in taken if source == "source-east")
+    takeovers = [t for t in world.ledger.takeovers(10) if t.from_region == WEST]
+    assert takeovers
+    assert all(t.at_ms - died_ms <= PROMISE_MS for t in takeovers if source == "source-east")
 
 
 def handle_all(world: World, mails: list[Mail]) -> None:
@@ -268,7 +273,7 @@ def handle_all(world: World, mails: list[Mail]) -> None:
 
 
 def test_a_worker_does_not_wait_for_a_source_that_hangs() -> None:
-    """One call finds it out: the partition is given back and rests, longer each time; no slot is held."""
+    """One call shows that the source hangs. The partition is given back and rests, longer each time, with no permit."""
     world = World()
     for number in range(12):
         world.put(f"in/j/{number}", b"x")
@@ -279,21 +284,21 @@ def test_a_worker_does_not_wait_for_a_source_that_hangs() -> None:
     world.collect()
     world.faults.rule(hang.s3_of(WEST))
     world.sweep(EAST)
-    begun = world.clock.now_ms()
+    begun_ms = world.clock.now_ms()
     calls = hang.calls
-    due = [mail for mail in world.mail if mail.queue == "copy" and mail.due_ms <= begun]
-    handle_all(world, due)
-    assert due
-    assert hang.calls - calls == len({mail.body for mail in due})
-    assert world.clock.now_ms() - begun == (hang.calls - calls) * hang.costs_ms
+    due_mails = [mail for mail in world.mail if mail.queue == "copy" and mail.due_ms <= begun_ms]
+    handle_all(world, due_mails)
+    assert due_mails
+    assert hang.calls - calls == len({mail.body for mail in due_mails})
+    assert world.clock.now_ms() - begun_ms == (hang.calls - calls) * hang.costs_ms
     world.collect()
-    again = [mail for mail in world.mail if mail.queue == "copy"]
-    assert again
-    assert all(mail.due_ms - world.clock.now_ms() >= 0 and mail.due_ms - begun >= 15_000 for mail in again)
-    assert not any(slot.holder for slot in world.ledger.slots.values())
+    resent = [mail for mail in world.mail if mail.queue == "copy"]
+    assert resent
+    assert all(mail.due_ms - world.clock.now_ms() >= 0 and mail.due_ms - begun_ms >= 15_000 for mail in resent)
+    assert not any(permit.holder for permit in world.ledger.permits.values())
     world.run(4 * HOUR)
-    assert len([mail for mail in world.mail if mail.queue == "copy"]) <= len(again) + 1, "messages do not breed"
-    assert sum(world.records(spec).survey().claims.values()) <= 30 * len(again)
+    assert len([mail for mail in world.mail if mail.queue == "copy"]) <= len(resent) + 1, "messages do not breed"
+    assert sum(world.records(spec).snapshot().claims.values()) <= 30 * len(resent)
     world.faults.rules.clear()
     world.settle()
     assert world.terminal(spec).state is JobState.SUCCEEDED
@@ -334,17 +339,17 @@ def test_an_answer_in_between_begins_the_count_anew() -> None:
     world = World()
     env = for_worker(world.east)
     hang = Hang(world.clock)
-    seen = []
+    answers = []
     for number in range(12):
         rule = world.faults.rule(hang.s3_of(WEST)) if number % 3 else None
-        seen.append(asking(env, WEST))
+        answers.append(asking(env, WEST))
         if rule:
             world.faults.rules.remove(rule)
-    assert seen == ["answered", "NoAnswer", "NoAnswer"] * 4
+    assert answers == ["answered", "NoAnswer", "NoAnswer"] * 4
 
 
 def test_a_connection_closed_at_once_is_not_silence_yet() -> None:
-    """As a connection is that a function has kept while it was frozen: it costs no time."""
+    """A function's connection ends like this when the function was frozen. It costs no time."""
     world = World()
     quick = guarded(world.east, Breaker(world.clock, dear_ms=dear_ms(Policy())), Limits())
     rule = world.faults.rule(Hang(world.clock, 0).s3_of(WEST))

@@ -1,4 +1,4 @@
-"""Jobs by an S3 Inventory: a manifest.json that names files of gzip, of which only the beginning can be found."""
+"""Jobs by an S3 Inventory: a manifest.json names files of gzip. A reader can find only the beginning of such a file."""
 
 import gzip
 import hashlib
@@ -11,10 +11,12 @@ import pytest
 
 from chalicelib.core.errors import BadRequest
 from chalicelib.core.inputs import ListFormat
+from chalicelib.core.jobs import JobKind, JobSpec, JobState
 from chalicelib.core.keylist import Cursor
-from chalicelib.core.model import JobKind, JobSpec, JobState, Manifest, Outcome
+from chalicelib.core.manifests import Manifest
+from chalicelib.core.rows import Outcome
 from chalicelib.protocol import inventory as reading
-from chalicelib.protocol.submitting import ManifestPlace
+from chalicelib.protocol.submitting import ListLocation
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.operations import Operation
 from tests.steps.calls import Crash, crash
@@ -22,7 +24,7 @@ from tests.steps.everywhere import at_every_call
 from tests.steps.splitters import split_side_by_side
 from tests.steps.world import SMALL, World
 
-PLACE = ManifestPlace("source-west", "inventory/manifest.json", ListFormat.INVENTORY)
+LISTED = ListLocation("source-west", "inventory/manifest.json", ListFormat.INVENTORY)
 KEYS = [f"in/a/{number}" for number in range(7)]
 CURRENT = "Bucket, Key, Size"
 ALL = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size"
@@ -37,17 +39,17 @@ def current(keys: Sequence[str]) -> bytes:
 
 
 def put_inventory(world: World, bodies: Sequence[bytes], schema: str = CURRENT, **changes: Any) -> None:
-    named = []
+    files = []
     for number, body in enumerate(bodies):
         key = f"in/inventory/data/{number}.csv.gz"
         world.put(key, body)
-        named.append({"key": key, "size": len(body), "MD5checksum": hashlib.md5(body).hexdigest()})
+        files.append({"key": key, "size": len(body), "MD5checksum": hashlib.md5(body).hexdigest()})
     manifest = {
         "sourceBucket": "source-west",
         "destinationBucket": "arn:aws-us-gov:s3:::source-west",
         "fileFormat": "CSV",
         "fileSchema": schema,
-        "files": named,
+        "files": files,
         **changes,
     }
     world.put("in/inventory/manifest.json", json.dumps(manifest).encode())
@@ -60,11 +62,11 @@ def filled(world: World, keys: Sequence[str] = KEYS) -> World:
 
 
 def submit(world: World) -> JobSpec:
-    return world.submit("a/", "b/", manifest=PLACE)
+    return world.submit("a/", "b/", manifest=LISTED)
 
 
-def links(world: World, spec: JobSpec) -> list[Manifest]:
-    return [link for link in world.records(spec).links_from("") if isinstance(link, Manifest)]
+def entries(world: World, spec: JobSpec) -> list[Manifest]:
+    return [entry for entry in world.records(spec).entries_from("") if isinstance(entry, Manifest)]
 
 
 def check(world: World, spec: JobSpec, keys: Sequence[str] = KEYS, call: str = "") -> None:
@@ -84,7 +86,7 @@ def test_an_inventory_of_two_files() -> None:
     world.settle()
     assert spec.kind is JobKind.MANIFEST
     check(world, spec)
-    assert [len(link.rows) for link in links(world, spec)] == [4, 3]
+    assert [len(entry.rows) for entry in entries(world, spec)] == [4, 3]
 
 
 def test_files_without_lines_and_none_at_all() -> None:
@@ -94,7 +96,7 @@ def test_files_without_lines_and_none_at_all() -> None:
     world.settle()
     check(world, spec)
     put_inventory(world, [])
-    empty = world.submit("a/", "c/", token="empty", manifest=PLACE)
+    empty = world.submit("a/", "c/", token="empty", manifest=LISTED)
     world.settle()
     end = world.terminal(empty)
     assert (end.state, end.planned, end.reason) == (JobState.SUCCEEDED, 0, "the manifest names no object")
@@ -125,7 +127,7 @@ def test_what_is_there_now_is_delivered_and_what_is_gone_is_a_row() -> None:
 
 
 def test_many_lines_that_name_nothing() -> None:
-    """A link is written even without rows, so that an invocation ends."""
+    """An entry is written even without rows, so that an invocation ends."""
     world = filled(World())
     nothing = row("in/a/0", "old", "false", "false", "5") * 1000
     lines = nothing + "".join(row(key, "new", "true", "false", "5") for key in KEYS) + nothing
@@ -133,13 +135,13 @@ def test_many_lines_that_name_nothing() -> None:
     spec = submit(world)
     world.settle()
     check(world, spec)
-    assert [len(link.rows) for link in links(world, spec)] == [0, 0, 4, 3, 0, 0]
+    assert [len(entry.rows) for entry in entries(world, spec)] == [0, 0, 4, 3, 0, 0]
 
 
 def test_gzip_of_several_members() -> None:
     world = filled(World())
-    whole = "".join(row(key, "5") for key in KEYS).encode()
-    members = [gzip.compress(whole[at : at + 11]) for at in range(0, len(whole), 11)]
+    body = "".join(row(key, "5") for key in KEYS).encode()
+    members = [gzip.compress(body[start : start + 11]) for start in range(0, len(body), 11)]
     put_inventory(world, [b"".join(members)])
     spec = submit(world)
     world.settle()
@@ -168,7 +170,7 @@ def test_a_death_at_any_call_loses_nothing_and_copies_nothing_twice() -> None:
 
 
 @pytest.mark.parametrize("first", range(1, 20, 3))
-def test_two_splitters_build_one_chain(first: int) -> None:
+def test_two_splitters_build_one_manifest_log(first: int) -> None:
     world = two_files()
     spec = submit(world)
     world.collect(lost=True)
@@ -194,16 +196,16 @@ def test_a_long_file_is_decompressed_in_small_chunks_and_read_by_ranges() -> Non
     assert [name.key for raw, _ in lines.lines(Cursor()) if (name := lines.named(raw))] == keys
 
 
-def test_any_place_can_be_gone_on_from() -> None:
+def test_any_position_can_be_gone_on_from() -> None:
     world = World()
     put_inventory(world, [current(KEYS[:5]), current([]), current(KEYS[5:])])
     lines = reading.InventoryLines.open(world.west, submit(world))
-    read = list(lines.lines(Cursor()))
-    assert [lines.named(raw) for raw, _ in read] != []
-    for index, (_, after) in enumerate(read):
-        assert list(lines.lines(Cursor.parse(str(after)))) == read[index + 1 :]
-    places = [after.position for _, after in read]
-    assert places == sorted(set(places))
+    lines_read = list(lines.lines(Cursor()))
+    assert [lines.named(raw) for raw, _ in lines_read] != []
+    for index, (_, cursor) in enumerate(lines_read):
+        assert list(lines.lines(Cursor.parse(str(cursor)))) == lines_read[index + 1 :]
+    positions = [cursor.position for _, cursor in lines_read]
+    assert positions == sorted(set(positions))
 
 
 # --- what is wrong with it ----------------------------------------------------------------------------------------
@@ -211,13 +213,13 @@ def test_any_place_can_be_gone_on_from() -> None:
 
 @pytest.mark.parametrize("how", ["changed", "removed"])
 def test_a_data_file_that_is_not_there_any_more(how: str) -> None:
-    """What was planned is delivered; the rest is not, and the job says so."""
-    world = filled(World(policy=replace(SMALL, split_links_per_run=1)))
+    """What was planned is delivered. The rest is not, and the job says so."""
+    world = filled(World(policy=replace(SMALL, split_entries_per_run=1)))
     put_inventory(world, [current(KEYS)])
     spec = submit(world)
     world.collect()
     world.handle(world.mail.pop(0))
-    assert len(links(world, spec)) == 1
+    assert len(entries(world, spec)) == 1
     if how == "changed":
         world.put("in/inventory/data/0.csv.gz", current(KEYS[::-1]))
     else:
@@ -303,6 +305,6 @@ def test_it_is_asked_of_s3_only_what_a_list_costs() -> None:
     assert before == 1, "the manifest.json, to say at once what is wrong with it"
     world.settle()
     check(world, spec)
-    assert len(links(world, spec)) == 2
+    assert len(entries(world, spec)) == 2
     assert world.store.requests[Operation.GET, SOURCE[WEST].name] - before == 2 * 2, "it and the data file, each time"
     assert len(world.store.keys(TARGET[EAST])) == len(KEYS)

@@ -1,10 +1,10 @@
-"""A list of jobs says of each what asking for that one says, at a cost that doesn't grow with the job."""
+"""A list of jobs says the same of each job as a request for that job, and its cost doesn't grow with the job."""
 
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import JobState
+from chalicelib.core.jobs import JobState
 from chalicelib.protocol.regions import note_storage
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TENANT, WEST
@@ -15,7 +15,7 @@ from tests.steps.world import HOUR, SMALL, World
 
 
 class Comparison:
-    """Asks for the list, and for each of its jobs, in both Regions, after every step."""
+    """Compares the list with each of its jobs, in both Regions, after every step."""
 
     def __init__(self, world: World) -> None:
         self.world, self.seen = world, set[JobState]()

@@ -1,4 +1,4 @@
-"""The sweep's look at issuers: what it keeps, what it asks for when, and that no answer takes good keys away."""
+"""The sweep's look at issuers: which keys it keeps, and when it fetches them. No answer takes good keys away."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,7 @@ class World:
         self.source.answers[url] = lambda: json.dumps({"keys": jwks}).encode()
 
     def sweep(self, region: str = WEST) -> None:
-        """One, and a minute passes."""
+        """Run one sweep's stage, and let a minute pass."""
         keys.run(self.env(region), self.clock.now_ms() + 45_000)
         self.clock.sleep_ms(MINUTE_MS)
 
@@ -58,9 +58,9 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    made = World()
-    made.publish(A)
-    return made
+    new_world = World()
+    new_world.publish(A)
+    return new_world
 
 
 def test_each_region_keeps_its_own(world: World) -> None:
@@ -137,18 +137,18 @@ def _fail(error: Exception) -> bytes:
     raise error
 
 
-@pytest.mark.parametrize("what", [*BROKEN, *FAILING])
-def test_an_answer_that_never_replaces_good_keys(world: World, what: str) -> None:
+@pytest.mark.parametrize("answer", [*BROKEN, *FAILING])
+def test_an_answer_that_never_replaces_good_keys(world: World, answer: str) -> None:
     world.sweep()
-    before = read_keys(world.store.store, CONTROL[WEST], NAME)
-    world.source.answers[URL] = (lambda: BROKEN[what]) if what in BROKEN else (lambda: _fail(FAILING[what]))
-    for _ in range(3 * 24 * 60):  # three days
+    record_before = read_keys(world.store.store, CONTROL[WEST], NAME)
+    world.source.answers[URL] = (lambda: BROKEN[answer]) if answer in BROKEN else (lambda: _fail(FAILING[answer]))
+    for _ in range(3 * 24 * 60):  # This is three days.
         world.sweep()
-    assert read_keys(world.store.store, CONTROL[WEST], NAME) == before
-    told = world.logged("keys-not-refreshed")
-    assert len(told) > 4000, "each time"
-    assert told[0]["issuer"] == NAME
-    assert told[0]["error"]
+    assert read_keys(world.store.store, CONTROL[WEST], NAME) == record_before
+    not_refreshed = world.logged("keys-not-refreshed")
+    assert len(not_refreshed) > 4000, "each time"
+    assert not_refreshed[0]["issuer"] == NAME
+    assert not_refreshed[0]["error"]
 
 
 def test_the_first_answer_may_be_broken(world: World) -> None:
@@ -170,7 +170,7 @@ def test_one_issuer_does_not_hold_up_another(world: World) -> None:
 
 
 def test_issuers_that_hang_do_not_keep_another_from_its_turn(world: World) -> None:
-    """Two that take longer than the stage's share stand before one that answers, in every sweep."""
+    """Two issuers take longer than the stage's share. They stand before one that answers, in every sweep."""
     slow = [f"https://slow{number}.example.com/keys" for number in range(2)]
     world.issuers = (*(replace(ISSUER, name=url, jwks_url=url) for url in slow), ISSUER)
 

@@ -1,4 +1,4 @@
-"""Jobs by a list: keys that the request brings along, or an object that names them."""
+"""Jobs by a list: keys in the request, or an object that names them."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,10 +9,12 @@ import pytest
 
 from chalicelib.core.errors import BadRequest, KeyReused, Retry
 from chalicelib.core.inputs import Filters, Named
+from chalicelib.core.jobs import JobKind, JobSpec, JobState
 from chalicelib.core.keylist import write_line
-from chalicelib.core.model import JobKind, JobSpec, JobState, Manifest, Outcome, OverwriteMode
+from chalicelib.core.manifests import Manifest
 from chalicelib.core.policy import Policy
-from chalicelib.protocol.submitting import ManifestPlace
+from chalicelib.core.rows import Outcome, OverwriteMode
+from chalicelib.protocol.submitting import ListLocation
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action, Operation
@@ -22,7 +24,7 @@ from tests.steps.splitters import split_side_by_side
 from tests.steps.world import MINUTE, SMALL, World
 
 LIST = "in/lists/today.csv"
-PLACE = ManifestPlace("source-west", "lists/today.csv")
+LISTED = ListLocation("source-west", "lists/today.csv")
 ODD = ["in/a/1 +%,\"'", "in/a/日本語", "in/a/x\ny", "in/a/\U0001f600", "in/a/folder/", "in/a/9"]
 
 
@@ -40,7 +42,7 @@ def submit(
     world: World, text: str | bytes, token: str = "token", mode: OverwriteMode = OverwriteMode.IF_CHANGED
 ) -> JobSpec:
     world.put(LIST, text if isinstance(text, bytes) else text.encode())
-    return world.submit("a/", "b/", token=token, mode=mode, manifest=PLACE)
+    return world.submit("a/", "b/", token=token, mode=mode, manifest=LISTED)
 
 
 def target(key: str) -> str:
@@ -56,8 +58,8 @@ def check(world: World, spec: JobSpec, keys: list[str], call: str = "") -> None:
     assert world.dead_letters == [], call
 
 
-def links(world: World, spec: JobSpec) -> list[Manifest]:
-    return [link for link in world.records(spec).links_from("") if isinstance(link, Manifest)]
+def entries(world: World, spec: JobSpec) -> list[Manifest]:
+    return [entry for entry in world.records(spec).entries_from("") if isinstance(entry, Manifest)]
 
 
 # --- what is named is delivered -----------------------------------------------------------------------------------
@@ -79,13 +81,13 @@ def test_a_manifest() -> None:
     world.settle()
     assert spec.kind is JobKind.MANIFEST
     check(world, spec, ODD)
-    assert [len(link.rows) for link in links(world, spec)] == [4, 2]
+    assert [len(entry.rows) for entry in entries(world, spec)] == [4, 2]
 
 
 def test_a_manifest_in_another_endpoint_and_region() -> None:
     world = filled(World(), ODD)
     world.put("out/list", line(ODD[0]).encode(), TARGET[WEST])
-    spec = world.submit("a/", "b/", manifest=ManifestPlace("target-west", "list"))
+    spec = world.submit("a/", "b/", manifest=ListLocation("target-west", "list"))
     world.settle()
     check(world, spec, ODD[:1])
 
@@ -126,9 +128,9 @@ def test_versions_that_are_named() -> None:
     old = world.put("in/a/1", b"old")
     world.put("in/a/1", b"new")
     world.put("in/a/2", b"two")
-    gone = world.put("in/a/3", b"three")
+    removed = world.put("in/a/3", b"three")
     world.store.remove(SOURCE[WEST], "in/a/3")
-    text = line("in/a/1", old.version_id) + line("in/a/2", "version-none") + line("in/a/3", gone.version_id)
+    text = line("in/a/1", old.version_id) + line("in/a/2", "version-none") + line("in/a/3", removed.version_id)
     spec = submit(world, text)
     world.settle()
     assert world.outcomes(spec) == {
@@ -153,9 +155,9 @@ def test_a_retry_delivers_the_version_that_was_named() -> None:
     assert set(world.outcomes(spec).values()) == {Outcome.DENIED}
     world.store.allow(SOURCE[WEST])
     world.put("in/a/2", b"second")
-    again = control.retry(world.west, TENANT, spec.job_id, "again")[0]
+    retry = control.retry(world.west, TENANT, spec.job_id, "again")[0]
     world.settle()
-    assert set(world.outcomes(again).values()) == {Outcome.COPIED}
+    assert set(world.outcomes(retry).values()) == {Outcome.COPIED}
     assert (world.body("out/b/1"), world.body("out/b/2")) == (b"old", b"second")
 
 
@@ -163,7 +165,8 @@ def test_a_retry_delivers_the_version_that_was_named() -> None:
 
 
 def test_a_long_manifest_is_read_in_pieces() -> None:
-    """Shuffled, so that neighbours in it are none in the bucket: still each key once, each byte read about once."""
+    """The list is shuffled, so its neighbours are not neighbours in the bucket. Still each key is planned once, and
+    each byte is read about once."""
     keys = [f"in/a/{number:05d}/{'x' * 60}" for number in range(6000)]
     world = World(policy=Policy())
     for key in keys:
@@ -173,7 +176,7 @@ def test_a_long_manifest_is_read_in_pieces() -> None:
     spec = submit(world, text)
     world.settle()
     check(world, spec, keys)
-    assert len(links(world, spec)) == 6
+    assert len(entries(world, spec)) == 6
     reads = world.store.requests[Operation.GET, SOURCE[WEST].name]
     assert reads <= 2 + 3 * len(text) / (128 * 1024)
 
@@ -193,12 +196,12 @@ def test_neighbours_are_looked_at_by_list() -> None:
     assert requests[Operation.HEAD, TARGET[EAST].name] == 0
 
 
-def test_it_goes_on_by_itself_when_time_or_links_run_out() -> None:
-    world = filled(World(policy=replace(SMALL, partition_rows=1, split_links_per_run=2)), ODD)
+def test_it_goes_on_by_itself_when_time_or_entries_run_out() -> None:
+    world = filled(World(policy=replace(SMALL, partition_rows=1, split_entries_per_run=2)), ODD)
     spec = submit(world, "".join(line(key) for key in ODD))
     world.settle()
     check(world, spec, ODD)
-    assert [link.part for link in links(world, spec)] == [f"r-{number:06d}" for number in range(1, 7)]
+    assert [entry.partition_id for entry in entries(world, spec)] == [f"r-{number:06d}" for number in range(1, 7)]
 
 
 def test_partitions_end_at_so_many_bytes() -> None:
@@ -209,7 +212,7 @@ def test_partitions_end_at_so_many_bytes() -> None:
         text += line(f"in/a/{number}") + ("bad\n" if number == 2 else "")
     spec = submit(world, text)
     world.settle()
-    assert [[row.size for row in link.rows] for link in links(world, spec)] == [[30, 60], [30], [250], [1]]
+    assert [[row.size for row in entry.rows] for entry in entries(world, spec)] == [[30, 60], [30], [250], [1]]
     assert world.terminal(spec).reason.startswith("line 4 of the manifest: it has 1 fields")
 
 
@@ -228,7 +231,7 @@ def test_bad_lines_are_named_and_the_others_delivered() -> None:
         end.reason
         == "line 2 of the manifest: it has 1 fields: send bucket,key or bucket,key,version (and 1 more near it)"
     )
-    errors = [link.error for link in links(world, spec)]
+    errors = [entry.error for entry in entries(world, spec)]
     assert errors[1].startswith("line 5 of the manifest: bucket 'control-west' is not the source's")
     assert len(world.store.keys(TARGET[EAST])) == 2
 
@@ -238,7 +241,7 @@ def test_nothing_but_bad_lines() -> None:
     spec = submit(world, "nonsense\n" * 100)
     world.settle()
     end = world.terminal(spec)
-    assert (end.state, end.planned, end.parts) == (JobState.FAILED, 0, 25)
+    assert (end.state, end.planned, end.partitions) == (JobState.FAILED, 0, 25)
 
 
 @pytest.mark.parametrize("body", [b"\x1f\x8b\x08" + b"z" * 50, b"\xff" * 20_000], ids=["gzip", "binary"])
@@ -252,12 +255,12 @@ def test_no_list_at_all(body: bytes) -> None:
 
 @pytest.mark.parametrize("how", ["changed", "removed", "denied", "archived"])
 def test_a_manifest_that_is_not_there_any_more(how: str) -> None:
-    """What was planned is delivered; what it named further is not, and the job says so."""
-    world = filled(World(policy=replace(SMALL, split_links_per_run=1)), ODD)
+    """What was planned is delivered. What the list named further is not, and the job says so."""
+    world = filled(World(policy=replace(SMALL, split_entries_per_run=1)), ODD)
     spec = submit(world, "".join(line(key) for key in ODD))
     world.collect()
     world.handle(world.mail.pop(0))
-    assert len(links(world, spec)) == 1
+    assert len(entries(world, spec)) == 1
     if how == "changed":
         world.put(LIST, line("in/a/9").encode() * 100)
     elif how == "removed":
@@ -284,21 +287,21 @@ def test_a_version_of_the_manifest_stays_pinned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "code"),
+    ("options", "code"),
     [
-        ({"manifest": ManifestPlace("source-west", "nowhere")}, "ManifestUnreadable"),
-        ({"manifest": ManifestPlace("nowhere", "x")}, "UnknownEndpoint"),
-        ({"manifest": ManifestPlace("theirs", "x")}, "UnknownEndpoint"),
-        ({"manifest": ManifestPlace("write-only", "x")}, "NotReadable"),
-        ({"manifest": ManifestPlace("source-west", "x" * 1022)}, "KeyTooLong"),
+        ({"manifest": ListLocation("source-west", "nowhere")}, "ManifestUnreadable"),
+        ({"manifest": ListLocation("nowhere", "x")}, "UnknownEndpoint"),
+        ({"manifest": ListLocation("theirs", "x")}, "UnknownEndpoint"),
+        ({"manifest": ListLocation("write-only", "x")}, "NotReadable"),
+        ({"manifest": ListLocation("source-west", "x" * 1022)}, "KeyTooLong"),
         ({"keys": ("x" * 1020,)}, "KeyTooLong"),
-        ({"keys": ("a",), "manifest": PLACE}, "ConflictingInput"),
+        ({"keys": ("a",), "manifest": LISTED}, "ConflictingInput"),
         ({"keys": ("a",), "filters": Filters(include=("a",))}, "ConflictingInput"),
-        ({"manifest": PLACE, "filters": Filters(include=("a",))}, "ConflictingInput"),
+        ({"manifest": LISTED, "filters": Filters(include=("a",))}, "ConflictingInput"),
     ],
     ids=str,
 )
-def test_what_is_refused(more: dict[str, Any], code: str) -> None:
+def test_what_is_refused(options: dict[str, Any], code: str) -> None:
     endpoints = ENDPOINTS | {
         "theirs": replace(ENDPOINTS["source-west"], id="theirs", tenant="other"),
         "write-only": replace(ENDPOINTS["target-west"], id="write-only", readable=False),
@@ -306,7 +309,7 @@ def test_what_is_refused(more: dict[str, Any], code: str) -> None:
     world = World(endpoints=endpoints)
     world.put(LIST, b"")
     with pytest.raises(BadRequest) as error:
-        world.submit("a/", "b/", **more)
+        world.submit("a/", "b/", **options)
     assert error.value.code == code
     assert world.open_jobs() == []
 
@@ -316,10 +319,10 @@ def test_a_manifest_that_is_denied_or_in_a_region_that_is_down() -> None:
     world.put(LIST, b"")
     world.store.deny(SOURCE[WEST], Action.READ)
     with pytest.raises(BadRequest, match="can't be read"):
-        world.submit("a/", "b/", manifest=PLACE)
+        world.submit("a/", "b/", manifest=LISTED)
     world.store.before_call = down
     with pytest.raises(Retry):
-        world.submit("a/", "b/", manifest=PLACE)
+        world.submit("a/", "b/", manifest=LISTED)
 
 
 def down(operation: Operation, bucket: str, _key: str) -> None:
@@ -333,7 +336,7 @@ def test_a_request_that_is_repeated_when_its_manifest_is_gone() -> None:
     world = filled(World(), ODD)
     spec = submit(world, line(ODD[0]))
     world.store.remove(SOURCE[WEST], LIST)
-    assert world.submit("a/", "b/", manifest=PLACE, region=EAST) == spec
+    assert world.submit("a/", "b/", manifest=LISTED, region=EAST) == spec
 
 
 def test_the_same_key_for_something_else() -> None:
@@ -345,7 +348,7 @@ def test_the_same_key_for_something_else() -> None:
             world.submit("a/", "b/", keys=keys)
     submit(world, "", token="m")
     with pytest.raises(KeyReused):
-        world.submit("a/", "b/", token="m", manifest=ManifestPlace("source-west", "lists/tomorrow.csv"))
+        world.submit("a/", "b/", token="m", manifest=ListLocation("source-west", "lists/tomorrow.csv"))
 
 
 def test_the_table_does_not_hold_the_keys() -> None:
@@ -363,7 +366,7 @@ def test_the_table_does_not_hold_the_keys() -> None:
 @pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
 @pytest.mark.parametrize("mode", OverwriteMode)
 def test_keys_that_are_named_again_and_again(mode: OverwriteMode, encryption: str) -> None:
-    """In one partition or in several: each is published once at most, whatever the mode, and delivered."""
+    """They are in one partition or in several. Each key is published at most once, in any mode, and is delivered."""
     world = World(encryption=encryption)
     keys = [f"in/a/{number}" for number in range(3)]
     for key in keys:
@@ -372,7 +375,7 @@ def test_keys_that_are_named_again_and_again(mode: OverwriteMode, encryption: st
     world.put("out/b/1", b"before", TARGET[EAST])
     spec = submit(world, "".join(line(key) for key in [*keys, "in/a/parted"] * 5 + [keys[0]] * 9), mode=mode)
     world.settle()
-    rows = Counter(row.key for link in links(world, spec) for row in link.rows)
+    rows = Counter(row.key for entry in entries(world, spec) for row in entry.rows)
     assert max(rows.values()) > 1
     for key in (*keys, "in/a/parted"):
         assert len(world.written(target(key))) <= 1, key
@@ -408,7 +411,7 @@ def test_a_crash_at_any_call(kind: JobKind) -> None:
                 if kind is JobKind.KEYS:
                     spec = world.submit("a/", "b/", keys=keys)
                 else:
-                    spec = world.submit("a/", "b/", manifest=PLACE)
+                    spec = world.submit("a/", "b/", manifest=LISTED)
             except Crash as died:
                 world.crashes.append(str(died))
         world.settle()
@@ -419,7 +422,7 @@ def test_a_crash_at_any_call(kind: JobKind) -> None:
 
 
 @pytest.mark.parametrize("first", range(1, 20, 3))
-def test_two_splitters_build_one_chain(first: int) -> None:
+def test_two_splitters_build_one_manifest_log(first: int) -> None:
     world = filled(World(policy=replace(SMALL, partition_rows=2)), ODD)
     spec = submit(world, "".join(line(key) for key in ODD))
     world.collect(lost=True)
@@ -433,7 +436,7 @@ def test_paused_cancelled_and_lost_messages() -> None:
     spec = submit(world, "".join(line(key) for key in ODD))
     control.pause(world.east, TENANT, spec.job_id)
     world.run(10 * MINUTE)
-    assert links(world, spec) == []
+    assert entries(world, spec) == []
     control.resume(world.west, TENANT, spec.job_id)
     world.settle()
     check(world, spec, ODD)
@@ -447,5 +450,5 @@ def test_records_of_a_job_by_keys() -> None:
     world = filled(World(), ODD)
     spec = world.submit("a/", "b/", keys=("9",))
     world.settle()
-    kept = [key for key in world.store.keys(CONTROL[EAST]) if "/keys/" in key]
-    assert kept == [f"jobs/{spec.job_id}/keys/{spec.request_sha256}"]
+    names = [key for key in world.store.keys(CONTROL[EAST]) if "/keys/" in key]
+    assert names == [f"jobs/{spec.job_id}/keys/{spec.request_sha256}"]

@@ -1,5 +1,5 @@
-"""A request was carried out but its answer is lost, or it was refused: at any call. Looking decides; nothing is written
-twice."""
+"""At any call, a request is carried out but its answer is lost, or it is refused. A look decides, and nothing is
+written twice."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def everywhere(make: Callable[[], World], port: str, act: Act, *, after: bool) -
         lambda: prefix_job.filled(make()),
         prefix_job.run,
         lambda _: act,
-        wanted=lambda label: label.startswith(f"{port}."),
+        is_counted=lambda label: label.startswith(f"{port}."),
         after=after,
     )
     for world, spec, call in runs:
@@ -39,16 +39,17 @@ def everywhere(make: Callable[[], World], port: str, act: Act, *, after: bool) -
 
 
 def test_ones_own_record_is_recognised_though_its_answer_was_lost() -> None:
-    """No claim is given up, no upload begun anew, no link left to the sweep: the job doesn't even take longer."""
+    """No claim is given up, no upload is begun anew, and no entry is left to the sweep. The job doesn't even take
+    longer."""
     runs = at_every_call(
         lambda: prefix_job.filled(World()),
         prefix_job.run,
         lambda _: lose_answer,
-        wanted=lambda label: label == "store.create",
+        is_counted=lambda label: label == "store.create",
         after=True,
         least=10,
     )
     for world, spec, call in runs:
-        assert set(world.records(spec).survey().claims.values()) == {1}, call
+        assert set(world.records(spec).snapshot().claims.values()) == {1}, call
         assert [operation for operation, _, _ in world.faults.calls].count(Operation.CREATE_UPLOAD) == 1, call
         assert world.terminal(spec).settled_ms - spec.created_ms < 1000, call

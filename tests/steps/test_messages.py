@@ -1,11 +1,12 @@
-"""Messages come twice, never, late and in any order. They only start steps; what is to be done is on record."""
+"""Messages come twice, never, late and in any order. They only start steps; the records say what is to be done."""
 
 import random
 
 import pytest
 
-from chalicelib.core.model import JobState, Outcome
+from chalicelib.core.jobs import JobState
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import QueueName
 from chalicelib.protocol import messages
 from simulation.memory.env import EAST, WEST
@@ -26,7 +27,7 @@ def test_every_message_is_lost_and_sweeps_finish_the_job() -> None:
     assert world.terminal(spec).settled_ms - spec.created_ms <= 30 * MINUTE
 
 
-def test_every_message_is_lost_and_the_range_was_forked() -> None:
+def test_every_message_is_lost_and_the_range_was_split() -> None:
     """The split messages of both halves are lost too, when neither half has a record yet."""
     world = World(policy=forking(), lose=True)
     keys = [f"in/a/{number:03d}" for number in range(60)]
@@ -36,7 +37,7 @@ def test_every_message_is_lost_and_the_range_was_forked() -> None:
     world.settle()
     assert world.outcomes(spec) == dict.fromkeys(keys, Outcome.COPIED)
     assert world.terminal(spec).state is JobState.SUCCEEDED
-    assert any(name.startswith("r0") for name in world.records(spec).survey().links), "nothing was forked"
+    assert any(name.startswith("r0") for name in world.records(spec).snapshot().entries), "nothing was split"
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -69,8 +70,8 @@ def test_the_messages_of_a_finished_job_change_nothing() -> None:
     puts = {name: count for name, count in requests.items() if name[0] in ("PutObject", "CopyObject")}
     for region in (WEST, EAST):
         for queue in QueueName:
-            for part in ("r", "r-000001", "r-000002"):
-                world.post(region, queue, messages.dumps(task_on(queue, spec.job_id, EAST, part)))
+            for partition_id in ("r", "r-000001", "r-000002"):
+                world.post(region, queue, messages.dumps(task_on(queue, spec.job_id, EAST, partition_id)))
     world.settle()
     assert {n: c for n, c in world.store.requests.items() if n[0] in ("PutObject", "CopyObject")} == puts
     prefix_job.check(world, spec)
@@ -90,5 +91,5 @@ def forking() -> Policy:
         multipart_threshold_bytes=SMALL.multipart_threshold_bytes,
         part_size_bytes=SMALL.part_size_bytes,
         partition_rows=2,
-        split_links_per_run=3,
+        split_entries_per_run=3,
     )

@@ -1,5 +1,5 @@
-"""A numbered log: whoever writes a number first has it, whatever becomes of the answers; and readers find the last
-entry, however many pages there are."""
+"""A numbered log: the first writer of a number has it, even if answers are lost. Readers find the last entry, however
+many pages there are."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import CONTROL, EAST
 from simulation.memory.faults import Rule, When
 from simulation.memory.operations import Operation
-from tests.steps.test_feed_fill import ShortPages
+from tests.steps.test_feed_backfill import ShortPages
 from tests.steps.world import World
 
 

@@ -1,10 +1,11 @@
-"""A very large object: its parts are divided among several workers, and whoever holds the partition completes it."""
+"""A very large object: its parts are divided among several workers, and the holder of the partition completes it."""
 
 import json
 from dataclasses import replace
 
 from chalicelib.core.errors import NoAnswer, NoSuchUpload
-from chalicelib.core.model import JobSpec, Outcome
+from chalicelib.core.jobs import JobSpec
+from chalicelib.core.rows import Outcome
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
 from tests.steps.calls import crash
@@ -26,7 +27,7 @@ def submitted(world: World) -> JobSpec:
 
 
 def helpers_work(world: World) -> None:
-    """The helpers' messages are handled while the owner is at work."""
+    """Handle the helpers' messages while the owner is at work."""
     world.collect()
     for mail in [mail for mail in world.mail if json.loads(mail.body).get("type") == "copy_upload_parts"]:
         world.mail.remove(mail)
@@ -54,11 +55,11 @@ def test_each_part_is_copied_once_by_whoever_has_it_in_his_share() -> None:
     check(world, spec)
     assert part_copies(world) == PARTS
     assert len(world.events("parts-helped")) == 2
-    assert world.records(spec).survey().claims == {"r-000001": 1}
+    assert world.records(spec).snapshot().claims == {"r-000001": 1}
 
 
 def test_the_owner_copies_what_helpers_do_not() -> None:
-    """Helpers' messages wait in the queue until the object is complete; then there is nothing to help with."""
+    """The helpers' messages wait in the queue until the object is complete. Then there is nothing to help with."""
     world = world_of()
     spec = submitted(world)
     world.settle()
@@ -76,15 +77,15 @@ def test_a_queue_that_does_not_answer_costs_the_row_no_round() -> None:
         raise NoAnswer("ReadTimeoutError", "the queues hang")
 
     def hang() -> None:
-        world.calls.plan(1, before=nobody_answers, wanted=lambda label: label == "queue.send")
+        world.calls.plan(1, before=nobody_answers, is_counted=lambda label: label == "queue.send")
 
     world.faults.rule(Rule(operation=Operation.CREATE_UPLOAD, key=TARGET_KEY, act=hang, error=None))
     spec = submitted(world)
     world.settle()
-    assert world.events("helpers-not-woken")
+    assert world.events("help-tasks-not-sent")
     check(world, spec)
     assert part_copies(world) == PARTS
-    assert world.records(spec).survey().claims == {"r-000001": 1}
+    assert world.records(spec).snapshot().claims == {"r-000001": 1}
 
 
 def test_a_helper_that_dies_is_not_waited_for() -> None:

@@ -1,12 +1,13 @@
-"""A paused job: nothing new is begun, what was under way may arrive, nothing is lost; and a resumed one goes on."""
+"""A paused job: nothing new is begun, what was under way may arrive, nothing is lost, and a resumed job goes on."""
 
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.intents import IntentKind, Intents
+from chalicelib.core.desired_state import DesiredState, PauseLogKind
+from chalicelib.core.jobs import JobState
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import JobState, Outcome
+from chalicelib.core.rows import Outcome
 from chalicelib.steps import control
 from simulation.memory.env import CONTROL, EAST, TENANT, WEST
 from simulation.memory.faults import Rule
@@ -49,12 +50,12 @@ def test_a_worker_stops_at_its_next_look_and_the_next_one_goes_on() -> None:
     assert calls_of(world, Operation.COPY) == copied
     resume(world, spec)
     world.pump()  # No sweep is needed.
-    assert world.records(spec).survey().claims == {"r-000001": 2}
+    assert world.records(spec).snapshot().claims == {"r-000001": 2}
     all_arrived_once(world, spec)
 
 
 def test_resumed_while_its_worker_gives_the_partition_back() -> None:
-    """Between the look that found the pause and the beat that gives the partition back: the message of the resumption
+    """The resume comes between the look that found the pause and the beat that gives the partition back. Its message
     finds the partition held, and is gone."""
     world = many(slow_world(replace(SMALL, partition_rows=30)))
     spec = world.submit("a/", "b/")
@@ -69,13 +70,13 @@ def test_resumed_while_its_worker_gives_the_partition_back() -> None:
             world.handle(mail)
 
     world.faults.rule(Rule(operation=Operation.COPY, first=3, act=lambda: pausing(world)(""), error=None))
-    # The first lease that is written after the look that found the intent.
-    found = Rule(operation=Operation.LIST, key=f"jobs/{spec.job_id}/intent/", error=None)
-    found.act = lambda: world.calls.plan(1, before=released, wanted=lambda label: label == "ledger.put_lease")
-    world.faults.rule(found)
+    # This is the first lease that is written after the look that found the entry.
+    look = Rule(operation=Operation.LIST, key=f"jobs/{spec.job_id}/desired/", error=None)
+    look.act = lambda: world.calls.plan(1, before=released, is_counted=lambda label: label == "ledger.put_lease")
+    world.faults.rule(look)
     world.pump()
     assert resumed
-    assert world.records(spec).survey().claims == {"r-000001": 2}
+    assert world.records(spec).snapshot().claims == {"r-000001": 2}
     all_arrived_once(world, spec)
 
 
@@ -83,12 +84,12 @@ def test_a_job_whose_rows_were_all_decided_at_that_look_settles() -> None:
     world = slow_world()
     for key in KEYS[:3]:
         world.put(key, b"x")
-    spec = paused_at(world, Operation.COPY, 3)  # The worker's fourth beat, with which it looks, follows the third row.
+    spec = paused_at(world, Operation.COPY, 3)  # The fourth beat, which looks, follows the third row.
     assert world.terminal(spec).state is JobState.SUCCEEDED
-    assert world.records(spec).survey().intents.paused
+    assert world.records(spec).snapshot().desired_state.paused
 
 
-def test_split_stops_between_links_and_goes_on_there() -> None:
+def test_split_stops_between_entries_and_goes_on_there() -> None:
     world = many(slow_world(replace(SMALL, partition_rows=2)))
     spec = world.submit("a/", "b/")
     third = Rule(operation=Operation.LIST, bucket="source-west", first=3, error=None, act=lambda: pause(world, spec))
@@ -97,11 +98,11 @@ def test_split_stops_between_links_and_goes_on_there() -> None:
     slow.act = lambda: world.clock.advance(40_000)
     world.faults.rule(slow)
     world.pump()
-    links = len(world.records(spec).survey().links)
-    assert 3 <= links <= 5, "of seven"
+    entries = len(world.records(spec).snapshot().entries)
+    assert 3 <= entries <= 5, "of seven"
     assert begun(world) == 0, "what it had planned was not begun"
     world.run(HOUR)
-    assert len(world.records(spec).survey().links) == links
+    assert len(world.records(spec).snapshot().entries) == entries
     resume(world, spec)
     world.pump()
     all_arrived_once(world, spec)
@@ -113,7 +114,7 @@ def test_a_helper_stops_too_and_nothing_it_copied_is_copied_again() -> None:
     spec = world.submit("a/", "b/")
 
     def helpers_first() -> None:
-        """The owner has sent their messages and is about to copy its own share."""
+        """Handle the helpers' messages while the owner is about to copy its own share."""
         world.collect()
         for mail in [mail for mail in world.mail if '"type":"copy_upload_parts"' in mail.body]:
             world.mail.remove(mail)
@@ -123,8 +124,8 @@ def test_a_helper_stops_too_and_nothing_it_copied_is_copied_again() -> None:
     world.faults.rule(Rule(operation=Operation.UPLOAD_PART_COPY, first=3, act=lambda: pause(world, spec), error=None))
     world.pump()
     assert world.events("help-paused")
-    sent = calls_of(world, Operation.UPLOAD_PART_COPY)
-    assert sent < 20, "of twenty"
+    copies = calls_of(world, Operation.UPLOAD_PART_COPY)
+    assert copies < 20, "of twenty"
     world.run(HOUR)
     resume(world, spec)
     world.settle()
@@ -137,8 +138,8 @@ def test_a_multipart_copy_goes_on_after_three_days_with_the_parts_it_has() -> No
     world = slow_world()
     world.put(KEYS[0], LARGE)
     spec = paused_at(world, Operation.UPLOAD_PART_COPY, 1)
-    kept = calls_of(world, Operation.UPLOAD_PART_COPY)
-    assert 0 < kept < PARTS
+    parts_copied = calls_of(world, Operation.UPLOAD_PART_COPY)
+    assert 0 < parts_copied < PARTS
     world.clock.advance(3 * DAY)
     world.run(10 * MINUTE)
     assert world.all_uploads() == ["out/b/00"], "old, and still in use"
@@ -188,13 +189,13 @@ def test_a_cancelled_job_can_neither_be_paused_nor_resumed() -> None:
     assert world.terminal(spec).state is JobState.CANCELLED
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["the-table-knows", "the-table-lags"])
-def test_a_settled_job_is_shown_as_it_is(known: bool) -> None:
+@pytest.mark.parametrize("is_in_table", [True, False], ids=["the-table-knows", "the-table-lags"])
+def test_a_settled_job_is_shown_as_it_is(is_in_table: bool) -> None:
     world = prefix_job.filled(World())
     spec = world.submit("a/", "b/")
     world.settle()
     end = control.get_job(world.west, TENANT, spec.job_id)
-    if not known:
+    if not is_in_table:
         world.ledger.terminals.clear()
     for region in world.regions.values():
         for ask in (control.pause, control.resume):
@@ -210,14 +211,14 @@ def test_repeating_changes_nothing() -> None:
     spec = world.submit("a/", "b/")
     assert resume(world, spec) is JobState.PLANNING, "it was not paused"
     assert log_of(world, spec) == []
-    for kind, ask, shown in (
-        (IntentKind.PAUSE, pause, JobState.PAUSED),
-        (IntentKind.RESUME, resume, JobState.PLANNING),
-        (IntentKind.PAUSE, pause, JobState.PAUSED),
-        (IntentKind.RESUME, resume, JobState.PLANNING),
+    for kind, ask, job_state in (
+        (PauseLogKind.PAUSE, pause, JobState.PAUSED),
+        (PauseLogKind.RESUME, resume, JobState.PLANNING),
+        (PauseLogKind.PAUSE, pause, JobState.PAUSED),
+        (PauseLogKind.RESUME, resume, JobState.PLANNING),
     ):
         number = len(log_of(world, spec)) + 1
-        assert {ask(world, spec, region) for region in (WEST, EAST, WEST, EAST)} == {shown}
+        assert {ask(world, spec, region) for region in (WEST, EAST, WEST, EAST)} == {job_state}
         last = log_of(world, spec)[-1]
         assert (last.number, last.kind, last.region) == (number, kind, WEST)
     world.settle()
@@ -247,8 +248,8 @@ def test_a_job_that_nobody_pauses_costs_one_head_more_where_a_cancel_is_looked_f
     spec = world.submit("a/", "b/")
     world.settle()
     looks = [key for operation, bucket, key in world.faults.calls if bucket == CONTROL[EAST].name]
-    cancel, first = f"jobs/{spec.job_id}/cancel", f"jobs/{spec.job_id}/intent/000001"
+    cancel, first = f"jobs/{spec.job_id}/cancel", f"jobs/{spec.job_id}/desired/000001"
     assert looks.count(first) == looks.count(cancel) == 3, "one split, two copies"
-    assert f"jobs/{spec.job_id}/intent/" not in looks
-    assert world.records(spec).survey().intents == Intents()
-    assert not any(subject == "intents" for _, subject, _ in world.ledger.observations)
+    assert f"jobs/{spec.job_id}/desired/" not in looks
+    assert world.records(spec).snapshot().desired_state == DesiredState()
+    assert not any(subject == "desired-state" for _, subject, _ in world.ledger.observations)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import JobState, Outcome
+from chalicelib.core.jobs import JobState
+from chalicelib.core.rows import Outcome
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TENANT, WEST
 from simulation.memory.faults import Rule
@@ -32,19 +33,19 @@ NEVER_MS = 24_000 * HOUR
 @pytest.mark.parametrize("died", [False, True], ids=["given-back", "its-worker-died"])
 def test_sweeps_start_nothing_in_a_paused_job(died: bool) -> None:
     world = many(slow_world(replace(SMALL, partition_rows=4)))
-    sent: list[Mail] = []
+    messages: list[Mail] = []
     if died:
         world.faults.rule(Rule(operation=Operation.COPY, first=2, act=lambda: crash("worker"), error=None))
         world.redeliver = False
     spec = paused_at(world, Operation.COPY, 1)
     assert bool(world.crashes) is died
     world.run(LOOK_MS)
-    before = begun(world), world.records(spec).survey()
-    world.watch = lambda: sent.extend(world.mail)
+    before = begun(world), world.records(spec).snapshot()
+    world.watch = lambda: messages.extend(world.mail)
     beats = {heartbeat.region: heartbeat.counter for heartbeat in world.ledger.region_heartbeats()}
     world.run(HOUR)
-    assert sent == []
-    assert (begun(world), world.records(spec).survey()) == before
+    assert messages == []
+    assert (begun(world), world.records(spec).snapshot()) == before
     assert all(heartbeat.counter >= beats[heartbeat.region] + 59 for heartbeat in world.ledger.region_heartbeats())
     world.watch = None
     resume(world, spec, EAST)
@@ -53,7 +54,7 @@ def test_sweeps_start_nothing_in_a_paused_job(died: bool) -> None:
 
 
 def test_resumed_by_sweeps_alone_within_minutes() -> None:
-    """Every message is lost but theirs, and they have not looked between the pause and the resumption."""
+    """Every message is lost except the sweeps', and no sweep has looked between the pause and the resume."""
     world = many(slow_world(lose=True))
     spec = world.submit("a/", "b/")
     pause(world, spec)
@@ -62,7 +63,7 @@ def test_resumed_by_sweeps_alone_within_minutes() -> None:
     resume(world, spec)
     resumed_ms = world.clock.now_ms()
     world.run(MINUTE)
-    assert world.records(spec).survey().links, "split was started at once"
+    assert world.records(spec).snapshot().entries, "split was started at once"
     world.settle()
     all_arrived_once(world, spec)
     assert world.terminal(spec).settled_ms - resumed_ms <= 30 * MINUTE
@@ -72,9 +73,9 @@ def test_what_was_copied_is_verified_and_a_job_that_was_all_copied_settles_thoug
     world = World(lose=True)
     world.put(KEYS[0], b"x")
     spec = world.submit("a/", "b/")
-    while not world.records(spec).survey().copied:
+    while not world.records(spec).snapshot().copied:
         world.step()
-    assert not world.records(spec).survey().done, "the message to verify is lost"
+    assert not world.records(spec).snapshot().done, "the message to verify is lost"
     assert pause(world, spec) is JobState.PAUSED
     world.settle()
     assert world.terminal(spec).state is JobState.SUCCEEDED
@@ -82,8 +83,9 @@ def test_what_was_copied_is_verified_and_a_job_that_was_all_copied_settles_thoug
 
 
 def test_a_job_of_very_many_partitions_goes_on_at_once_and_by_itself() -> None:
-    """The request starts the first of each line, and each of them the next: no queue is filled, and no sweep needed."""
-    world = World(policy=replace(SMALL, partition_rows=1, split_links_per_run=2000))
+    """The request starts the first partition of each lane, and each partition starts the next. No queue is filled, and
+    no sweep is needed."""
+    world = World(policy=replace(SMALL, partition_rows=1, split_entries_per_run=2000))
     keys = [f"in/a/{number:04d}" for number in range(1100)]
     for key in keys:
         world.put(key, b"x")
@@ -120,7 +122,7 @@ def test_paused_in_west_and_west_dies_and_it_is_resumed_through_east() -> None:
     copied = begun(world)
     world.run(3 * HOUR)
     assert begun(world) == copied
-    assert world.records(spec).survey().claims == {"r-000001": 1}, "nobody took it over"
+    assert world.records(spec).snapshot().claims == {"r-000001": 1}, "nobody took it over"
     assert state(world, spec, EAST) is JobState.PAUSED
     assert resume(world, spec, EAST) is JobState.RUNNING
     world.pump()
@@ -144,7 +146,7 @@ def test_west_dies_with_a_worker_that_never_saw_the_pause() -> None:
     world.collect(lost=True)
     west_dies(world)
     world.run(3 * HOUR)
-    assert world.records(spec).survey().claims == {"r-000001": 1}, "nobody took it over"
+    assert world.records(spec).snapshot().claims == {"r-000001": 1}, "nobody took it over"
     resume(world, spec, EAST)
     resumed_ms = world.clock.now_ms()
     world.settle()
@@ -154,7 +156,8 @@ def test_west_dies_with_a_worker_that_never_saw_the_pause() -> None:
 
 
 def test_the_other_region_shows_the_pause_though_the_table_has_not_told_it() -> None:
-    """Whoever took it died before noting it in the table, or the table's replication stands still: sweeps see it."""
+    """The process that took the request died before it noted the pause in the table, or the table's replication stands
+    still. Sweeps see it."""
     world = many(slow_world(lose=True))
     spec = world.submit("a/", "b/")
     pause(world, spec)
@@ -170,7 +173,7 @@ def test_a_note_that_comes_late_is_put_right() -> None:
     world = many(slow_world(lose=True))
     spec = world.submit("a/", "b/")
     pause(world, spec)
-    late = world.ledger.observations[spec.job_id, "intents", WEST]
+    late = world.ledger.observations[spec.job_id, "desired-state", WEST]
     resume(world, spec)
     world.run(2 * MINUTE)
     world.ledger.put_observation(late)
@@ -180,7 +183,7 @@ def test_a_note_that_comes_late_is_put_right() -> None:
 
 
 def test_the_storage_of_a_paused_jobs_region_is_dead() -> None:
-    """It waits for its owner first. To resume it, that storage is needed."""
+    """The job waits for its owner first. To resume it, that storage is needed."""
     world = many(slow_world())
     spec = world.submit("a/", "b/")
     pause(world, spec)

@@ -1,13 +1,14 @@
-"""Paused at any moment; dying at any call of pausing and of resuming; answers lost; both Regions asked at once."""
+"""A job is paused at any moment, a process dies at any call of a pause or a resume, answers are lost, and both Regions
+get requests at once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
+from chalicelib.core.desired_state import PauseLogKind
 from chalicelib.core.errors import Retry
-from chalicelib.core.intents import IntentKind
-from chalicelib.core.model import JobSpec, JobState
+from chalicelib.core.jobs import JobSpec, JobState
 from chalicelib.ports import Env
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TENANT, WEST
@@ -25,7 +26,7 @@ WORLDS: dict[str, Callable[[], World]] = {"quick": World, "slow": slow_world}
 
 
 def ended(world: World, spec: JobSpec) -> JobSpec:
-    """As `prefix_job.run` ends."""
+    """Let the job end, as `prefix_job.run` does."""
     world.calls.paused = True
     world.settle()
     world.tidy()
@@ -40,16 +41,17 @@ def is_open(world: World, spec: JobSpec) -> bool:
 
 
 def paused_for_an_hour(world: World) -> JobSpec:
-    """Paused at some call of it. What is under way then ends; in the hour after that nothing may move."""
+    """Pause the job once an act has paused it at some call. What is under way ends, and then nothing may move for an
+    hour."""
     spec = prefix_job.submit_until_accepted(world)
     world.run(LOOK_MS)
     if world.calls.fired and is_open(world, spec):
         world.calls.paused = True
-        pausing(world)("")  # The first may have come before the job was accepted. It changes nothing otherwise.
+        pausing(world)("")  # It counts only if the first one came before the job was accepted.
         world.run(LOOK_MS)
-        moved = begun(world), world.records(spec).survey()
+        moved = begun(world), world.records(spec).snapshot()
         world.run(HOUR)
-        assert (begun(world), world.records(spec).survey()) == moved
+        assert (begun(world), world.records(spec).snapshot()) == moved
         assert {state(world, spec, region) for region in (WEST, EAST)} == {JobState.PAUSED}
         resume(world, spec, EAST)
     return ended(world, spec)
@@ -57,27 +59,29 @@ def paused_for_an_hour(world: World) -> JobSpec:
 
 @pytest.mark.parametrize("make", WORLDS.values(), ids=WORLDS)
 def test_a_job_is_paused_at_any_moment_and_resumed(make: Callable[[], World]) -> None:
-    stood = 0
+    paused_runs = 0
     for world, spec, call in at_every_call(lambda: prefix_job.filled(make()), paused_for_an_hour, pausing, least=80):
         prefix_job.check(world, spec, call)
-        kinds = [intent.kind for intent in log_of(world, spec)]
-        assert kinds == [IntentKind.PAUSE, IntentKind.RESUME][: len(kinds)], call
-        stood += len(kinds) == 2
-    assert stood >= 20
+        kinds = [entry.kind for entry in log_of(world, spec)]
+        assert kinds == [PauseLogKind.PAUSE, PauseLogKind.RESUME][: len(kinds)], call
+        paused_runs += len(kinds) == 2
+    assert paused_runs >= 20
 
 
 # --- at every call of pausing and of resuming ---------------------------------------------------------------------
 
 
 def half_way() -> World:
-    """Copying takes its time, so that there is something left to pause. Calls are not counted yet."""
+    """Return a world in which copying takes time, so that there is something left to pause. Calls are not counted
+    yet."""
     world = prefix_job.filled(slow_world())
     world.calls.paused = True
     return world
 
 
-def asked(world: World, spec: JobSpec, ask: Ask, region: str) -> None:
-    """Whoever answers may die at one of these calls. A client that gets an error repeats its request."""
+def request_until_answered(world: World, spec: JobSpec, ask: Ask, region: str) -> None:
+    """Send the request until it is answered, as a client does. The process that answers may die at one of these
+    calls."""
     world.calls.paused = False
     try:
         for _ in range(5):
@@ -94,11 +98,13 @@ def asked(world: World, spec: JobSpec, ask: Ask, region: str) -> None:
 
 def pausing_in_trouble(world: World) -> JobSpec:
     spec = world.submit("a/", "b/")
-    second = Rule(operation=Operation.COPY, first=2, act=lambda: asked(world, spec, pause, WEST), error=None)
+    second = Rule(
+        operation=Operation.COPY, first=2, act=lambda: request_until_answered(world, spec, pause, WEST), error=None
+    )
     world.faults.rule(second)
     world.run(10 * MINUTE)
     if is_open(world, spec):
-        assert world.records(spec).intents().paused
+        assert world.records(spec).desired_state().paused
         assert {state(world, spec, region) for region in (WEST, EAST)} == {JobState.PAUSED}
         resume(world, spec, EAST)
     return ended(world, spec)
@@ -108,8 +114,8 @@ def resuming_in_trouble(world: World) -> JobSpec:
     spec = world.submit("a/", "b/")
     world.faults.rule(Rule(operation=Operation.COPY, first=2, act=lambda: pause(world, spec), error=None))
     world.run(HOUR)
-    asked(world, spec, resume, EAST)
-    if world.records(spec).intents().paused:
+    request_until_answered(world, spec, resume, EAST)
+    if world.records(spec).desired_state().paused:
         resume(world, spec, EAST)  # Its owner sees that it is still paused.
     resumed_ms = world.clock.now_ms()
     world.settle()
@@ -117,10 +123,10 @@ def resuming_in_trouble(world: World) -> JobSpec:
     return ended(world, spec)
 
 
-def consistent(world: World, spec: JobSpec, call: str) -> list[IntentKind]:
+def consistent(world: World, spec: JobSpec, call: str) -> list[PauseLogKind]:
     prefix_job.check(world, spec, call)
-    kinds = [intent.kind for intent in log_of(world, spec)]
-    assert kinds == [IntentKind.PAUSE, IntentKind.RESUME][: len(kinds)], call
+    kinds = [entry.kind for entry in log_of(world, spec)]
+    assert kinds == [PauseLogKind.PAUSE, PauseLogKind.RESUME][: len(kinds)], call
     return kinds
 
 
@@ -137,11 +143,11 @@ def test_an_answer_is_lost_at_any_call_and_the_client_asks_again(
     run: Callable[[World], JobSpec], act: Act, after: bool
 ) -> None:
     for world, spec, call in at_every_call(half_way, run, lambda _: act, after=after, least=7):
-        assert consistent(world, spec, call) == [IntentKind.PAUSE, IntentKind.RESUME], call
+        assert consistent(world, spec, call) == [PauseLogKind.PAUSE, PauseLogKind.RESUME], call
 
 
 def test_a_worker_dies_after_the_job_was_resumed() -> None:
-    """Paused half way, resumed, and then a crash at any call."""
+    """The job is paused half way and resumed, and then a worker dies at any call."""
 
     def run(world: World) -> JobSpec:
         spec = world.submit("a/", "b/")
@@ -170,8 +176,8 @@ WISHES: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("wishes", WISHES.values(), ids=WISHES)
 @pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
 def test_both_regions_are_asked_at_once(wishes: tuple[str, str], paused: bool) -> None:
-    """Twenty interleavings, call by call: one log without gaps, in which pauses and resumes alternate; both Regions
-    show what its last entry says; and the job goes on from there."""
+    """In each of twenty interleavings, the pause log has no gaps, and pauses and resumes alternate. Both Regions show
+    what its last entry says, and the job goes on from there."""
     lasts = set()
     for turn in range(20):
         world = prefix_job.filled(slow_world())
@@ -181,12 +187,12 @@ def test_both_regions_are_asked_at_once(wishes: tuple[str, str], paused: bool) -
         lengths = [1 + turn % 7, 1 + turn // 3, 1 + turn % 3, 2, 1, 3, 1, 1, 2, 4, 1]
         turns = Turns(lengths)
         turns.run((asking(world, turns, 0, spec, wishes[0]), asking(world, turns, 1, spec, wishes[1])))
-        kinds = [intent.kind for intent in log_of(world, spec)]
-        assert [intent.number for intent in log_of(world, spec)] == list(range(1, len(kinds) + 1)), turn
-        assert kinds == [IntentKind.PAUSE, IntentKind.RESUME] * (len(kinds) // 2) + [IntentKind.PAUSE] * (
+        kinds = [entry.kind for entry in log_of(world, spec)]
+        assert [entry.number for entry in log_of(world, spec)] == list(range(1, len(kinds) + 1)), turn
+        assert kinds == [PauseLogKind.PAUSE, PauseLogKind.RESUME] * (len(kinds) // 2) + [PauseLogKind.PAUSE] * (
             len(kinds) % 2
         )
-        last = world.records(spec).intents().paused
+        last = world.records(spec).desired_state().paused
         assert last is (len(kinds) % 2 == 1), turn
         world.run(10 * MINUTE)
         assert is_open(world, spec) is last, turn

@@ -1,4 +1,4 @@
-"""What a plan predicts against what its job then does: requests to S3, counted where they arrive."""
+"""A plan's predictions are compared with what its job then does: requests to S3, counted where they arrive."""
 
 from collections import Counter
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.estimate import requests
-from chalicelib.core.model import JobState
+from chalicelib.core.jobs import JobState
 from chalicelib.protocol.scan import KEYS_A_LIST_IS_WORTH
 from chalicelib.steps import plan
 from simulation.memory.env import EAST, TARGET, TENANT
@@ -14,24 +14,25 @@ from tests.steps.world import SMALL, World
 
 EXACT = ("CopyObject", "CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload")
 TOLERANCE = 0.1
-"""Of other operations; and, for each range, as many as are looked at one by one where a LIST isn't worth it."""
+"""The tolerance for all other operations. In addition, each range may differ by as many keys as are looked at one by
+one, where a LIST isn't worth it."""
 HANDFUL = KEYS_A_LIST_IS_WORTH
 
 
 def counted(world: World) -> Counter[str]:
-    """Since the last time; without what sweeps and tests do by the minute."""
-    found = Counter(
+    """Return the requests since the last call, without those that sweeps send every minute."""
+    requests_by_operation = Counter(
         str(operation) for operation, _, key in world.faults.calls if not key.startswith(("heartbeat/", "keys/"))
     )
     world.faults.calls.clear()
-    return found
+    return requests_by_operation
 
 
 @pytest.mark.parametrize("small", [1, 7, 60, 600])
 @pytest.mark.parametrize("large", [0, 9])
 @pytest.mark.parametrize("same", [0, 40])
 def test_requests_of_copying_are_as_predicted(small: int, large: int, same: int) -> None:
-    world = World(policy=replace(SMALL, partition_rows=20, split_links_per_run=10))
+    world = World(policy=replace(SMALL, partition_rows=20, split_entries_per_run=10))
     for number in range(small):
         world.put(f"in/a/s{number:04d}", b"x" * (number % 30))
     for number in range(large):
@@ -53,11 +54,12 @@ def test_requests_of_copying_are_as_predicted(small: int, large: int, same: int)
     for operation in EXACT:
         assert copying[operation] == predicted.copying.get(operation, 0)
     for operation in ("PutObject", "ListObjectsV2", "GetObject", "HeadObject"):
-        for done, said in ((copying, predicted.copying), (planning, predicted.planning)):
+        for actual, prediction in ((copying, predicted.copying), (planning, predicted.planning)):
             assert (
-                abs(done[operation] - said.get(operation, 0)) <= HANDFUL * summary.ranges + TOLERANCE * done[operation]
+                abs(actual[operation] - prediction.get(operation, 0))
+                <= HANDFUL * summary.ranges + TOLERANCE * actual[operation]
             ), (
                 operation,
-                dict(done),
-                dict(said),
+                dict(actual),
+                dict(prediction),
             )

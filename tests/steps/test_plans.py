@@ -1,4 +1,5 @@
-"""Plans: nothing is copied before the approval, and after it just what was planned, whatever happens in between."""
+"""Plans: nothing is copied before the approval. After it, exactly what was planned is copied, whatever happens in
+between."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import KeyReused, NotYet, Retry, Unknown
+from chalicelib.core.jobs import JobSpec, JobState
 from chalicelib.core.lifecycles import PlanState
-from chalicelib.core.model import JobSpec, JobState, Outcome, OverwriteMode
 from chalicelib.core.parts import PartShare
+from chalicelib.core.rows import Outcome, OverwriteMode
 from chalicelib.ports import CopyPartition, CopyUploadParts, PlanRange, VerifyPartition
 from chalicelib.protocol import messages
 from chalicelib.steps import control, plan
@@ -26,12 +28,12 @@ DAY = 24 * HOUR
 PUBLISHES = {Operation.COPY, Operation.CREATE_UPLOAD, Operation.UPLOAD_PART_COPY, Operation.COMPLETE}
 
 
-def submit(world: World, region: str = WEST, **more: Any) -> JobSpec:
-    return world.submit("a/", "b/", region=region, planned_first=True, **more)
+def submit(world: World, region: str = WEST, **options: Any) -> JobSpec:
+    return world.submit("a/", "b/", region=region, planned_first=True, **options)
 
 
-def planned(world: World, **more: Any) -> JobSpec:
-    spec = submit(world, **more)
+def planned(world: World, **options: Any) -> JobSpec:
+    spec = submit(world, **options)
     world.settle()
     assert view(world, spec).state is PlanState.PLANNED
     return spec
@@ -46,15 +48,15 @@ def view(world: World, spec: JobSpec, region: str = EAST) -> plan.PlanView:
 
 
 def rows(world: World, spec: JobSpec, outcome: Outcome | None = None, limit: int = 3) -> dict[str, Outcome]:
-    """Source key -> what is predicted, through all pages."""
-    found: dict[str, Outcome] = {}
+    """Return the predicted outcome of each row by source key, through all pages."""
+    outcomes: dict[str, Outcome] = {}
     cursor: str | None = None
     while True:
         page = plan.list_planned(world.observer, TENANT, spec.job_id, outcome, cursor, limit)
-        assert not found.keys() & {row.row.key for row in page.rows}
-        found |= {row.row.key: row.outcome for row in page.rows}
+        assert not outcomes.keys() & {row.row.key for row in page.rows}
+        outcomes |= {row.row.key: row.outcome for row in page.rows}
         if page.cursor is None:
-            return found
+            return outcomes
         cursor = page.cursor
 
 
@@ -63,14 +65,14 @@ def published(world: World) -> int:
 
 
 def storm(world: World, spec: JobSpec) -> None:
-    """Every message about the plan that anybody could send, to both Regions, fresh and not; and hours of sweeps."""
-    parts, job = sorted(world.records(spec).survey().links), (spec.job_id, spec.control_region)
+    """Send every message about the plan that anybody could send to both Regions, fresh and not, and sweep for hours."""
+    partition_ids, job = sorted(world.records(spec).snapshot().entries), (spec.job_id, spec.control_region)
     for region in (WEST, EAST):
-        for part in [*parts, "r"]:
+        for partition_id in [*partition_ids, "r"]:
             for fresh in (False, True):
-                world.post(region, "copy", messages.dumps(CopyPartition(*job, part, fresh=fresh)))
-            world.post(region, "copy", messages.dumps(CopyUploadParts(*job, part, PartShare(0, 1, 2))))
-            world.post(region, "verify", messages.dumps(VerifyPartition(*job, part)))
+                world.post(region, "copy", messages.dumps(CopyPartition(*job, partition_id, fresh=fresh)))
+            world.post(region, "copy", messages.dumps(CopyUploadParts(*job, partition_id, PartShare(0, 1, 2))))
+            world.post(region, "verify", messages.dumps(VerifyPartition(*job, partition_id)))
             world.post(region, "split", messages.dumps(PlanRange(*job, "r")))
     world.run(5 * HOUR)
 
@@ -100,15 +102,15 @@ def test_planned_approved_and_carried_out() -> None:
 def test_whatever_messages_come_nothing_is_copied() -> None:
     world = prefix_job.filled(World())
     spec = planned(world)
-    before = world.records(spec).survey()
+    before = world.records(spec).snapshot()
     storm(world, spec)
     assert published(world) == 0
-    assert world.records(spec).survey() == before, "no claim, no record, no receipt"
+    assert world.records(spec).snapshot() == before, "no claim, no record, no receipt"
     assert world.open_jobs() == []
 
 
 def test_neither_while_it_is_made() -> None:
-    world = prefix_job.filled(World(policy=replace(SMALL, partition_rows=1, split_links_per_run=1)))
+    world = prefix_job.filled(World(policy=replace(SMALL, partition_rows=1, split_entries_per_run=1)))
     spec = submit(world)
     for _ in range(3):
         world.collect()
@@ -119,11 +121,11 @@ def test_neither_while_it_is_made() -> None:
     storm(world, spec)
     assert view(world, spec).state is PlanState.PLANNED
     assert published(world) == 0
-    assert not world.records(spec).survey().claims
+    assert not world.records(spec).snapshot().claims
 
 
 def test_sweeps_alone_make_a_plan_and_carry_it_out() -> None:
-    """Every message is lost but theirs."""
+    """Every message is lost except the sweeps'."""
     world = prefix_job.filled(World(lose=True))
     spec = planned(world)
     approve(world, spec, EAST)
@@ -133,7 +135,7 @@ def test_sweeps_alone_make_a_plan_and_carry_it_out() -> None:
 
 
 def test_a_plan_of_many_ranges() -> None:
-    world = World(policy=replace(SMALL, partition_rows=2, split_links_per_run=2))
+    world = World(policy=replace(SMALL, partition_rows=2, split_entries_per_run=2))
     for number in range(40):
         world.put(f"in/a/{number:03d}", b"x" * (number % 3))
         if number % 4 == 0:
@@ -178,8 +180,8 @@ def test_an_ordinary_job_costs_nothing_more() -> None:
     world = prefix_job.filled(World())
     world.submit("a/", "b/")
     world.settle()
-    asked = {key.rpartition("/")[2] for _, bucket, key in world.faults.calls if bucket.startswith("control")}
-    assert not asked & {"approved", "planned"}
+    names = {key.rpartition("/")[2] for _, bucket, key in world.faults.calls if bucket.startswith("control")}
+    assert not names & {"approved", "planned"}
 
 
 # --- what has changed since -----------------------------------------------------------------------------------------
@@ -209,11 +211,11 @@ def test_what_has_changed_since_is_told_and_not_planned_anew() -> None:
 # --- approving ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("made", "approved"), [(WEST, EAST), (EAST, WEST), (EAST, EAST)])
-def test_either_region_approves(made: str, approved: str) -> None:
+@pytest.mark.parametrize(("planning", "approving"), [(WEST, EAST), (EAST, WEST), (EAST, EAST)])
+def test_either_region_approves(planning: str, approving: str) -> None:
     world = prefix_job.filled(World())
-    spec = planned(world, region=made)
-    approve(world, spec, approved)
+    spec = planned(world, region=planning)
+    approve(world, spec, approving)
     world.settle()
     world.tidy()
     prefix_job.check(world, spec)
@@ -317,12 +319,12 @@ def test_the_same_request_is_the_same_plan() -> None:
 # --- cancel and pause -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("made", [False, True], ids=["in-the-making", "made"])
+@pytest.mark.parametrize("is_made", [False, True], ids=["in-the-making", "made"])
 @pytest.mark.parametrize("lose", [False, True], ids=["", "messages-lost"])
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
-def test_cancelled_without_approval(made: bool, lose: bool, filled: bool) -> None:
+def test_cancelled_without_approval(is_made: bool, lose: bool, filled: bool) -> None:
     world = prefix_job.filled(World(lose=lose)) if filled else World(lose=lose)
-    spec = planned(world) if made else submit(world)
+    spec = planned(world) if is_made else submit(world)
     control.cancel(world.east, TENANT, spec.job_id)
     assert view(world, spec).state is PlanState.CANCELLED
     with pytest.raises(NotYet) as refusal:
@@ -350,7 +352,7 @@ def test_cancelled_after_the_approval() -> None:
 
 
 def test_approved_and_cancelled_at_once() -> None:
-    """At any call of the approval: either it is refused, or the job ends as a cancelled job does."""
+    """At any call of the approval: it is refused, or the job ends as a cancelled job does."""
 
     def run(world: World) -> JobSpec:
         spec = planned(world)
@@ -378,20 +380,20 @@ def test_approved_and_cancelled_at_once() -> None:
         assert published(world) == 0, call
 
 
-@pytest.mark.parametrize("made", [False, True], ids=["in-the-making", "made"])
-def test_paused_and_resumed(made: bool) -> None:
+@pytest.mark.parametrize("is_made", [False, True], ids=["in-the-making", "made"])
+def test_paused_and_resumed(is_made: bool) -> None:
     world = prefix_job.filled(World())
-    spec = planned(world) if made else submit(world)
+    spec = planned(world) if is_made else submit(world)
     control.pause(world.west, TENANT, spec.job_id)
     world.run(HOUR)
     assert control.get_job(world.east, TENANT, spec.job_id).progress.state is JobState.PAUSED
-    if made:
+    if is_made:
         approve(world, spec)
         world.run(HOUR)
         assert published(world) == 0
     control.resume(world.east, TENANT, spec.job_id)
     world.settle()
-    if not made:
+    if not is_made:
         assert published(world) == 0
         approve(world, spec)
         world.settle()
@@ -403,7 +405,7 @@ def test_paused_and_resumed(made: bool) -> None:
 
 
 def until_answered(world: World, ask: Callable[[], object]) -> None:
-    """As a client does."""
+    """Repeat the request until it is answered, as a client does."""
     for _ in range(20):
         try:
             ask()
@@ -417,13 +419,14 @@ def until_answered(world: World, ask: Callable[[], object]) -> None:
 
 
 def whole(approving: str) -> Callable[[World], JobSpec]:
-    """A plan, made and approved, and its job, with a client that repeats what it got no answer to."""
+    """Return a run that makes a plan, approves it and ends its job, with a client that repeats requests without an
+    answer."""
 
     def run(world: World) -> JobSpec:
-        made: list[JobSpec] = []
-        until_answered(world, lambda: made.append(submit(world)))
+        specs: list[JobSpec] = []
+        until_answered(world, lambda: specs.append(submit(world)))
         world.settle()
-        spec = made[0]
+        spec = specs[0]
         assert published(world) == 0
         predicted = rows(world, spec)
         until_answered(world, lambda: approve(world, spec, approving))
@@ -447,7 +450,8 @@ def test_a_crash_at_any_call_of_planning_and_approval(approving: str, redeliver:
 
 
 def test_a_late_hand_takes_the_plan_and_not_the_job_off_the_list() -> None:
-    """Who summed the plan up falls asleep before taking it off, and wakes up when it has been approved."""
+    """The worker that summed the plan up falls asleep before it takes it off the list, and wakes up after the
+    approval."""
     world = prefix_job.filled(World(lose=True))
     spec = submit(world)
     late: list[str] = []
@@ -456,7 +460,7 @@ def test_a_late_hand_takes_the_plan_and_not_the_job_off_the_list() -> None:
         late.append("approved")
         approve(world, spec, EAST)
 
-    world.calls.plan(1, before=approved_meanwhile, wanted=lambda label: label == "store.delete")
+    world.calls.plan(1, before=approved_meanwhile, is_counted=lambda label: label == "store.delete")
     world.run(10 * MINUTE)
     assert late
     world.settle()
@@ -488,8 +492,8 @@ def test_rows_that_would_fail(every_object: bool) -> None:
     world.put("out/b/exists", b"another", TARGET[EAST])
     world.store.deny(SOURCE[WEST], Action.READ, key="in/a/denied")
     spec = planned(world, mode=OverwriteMode.FAIL, every_object=every_object)
-    found = {key.removeprefix("in/a/"): outcome for key, outcome in rows(world, spec).items()}
-    assert found == {
+    predicted = {key.removeprefix("in/a/"): outcome for key, outcome in rows(world, spec).items()}
+    assert predicted == {
         "archived": Outcome.ARCHIVED,
         "denied": Outcome.DENIED if every_object else Outcome.COPIED,
         "exists": Outcome.DESTINATION_CONFLICT,
@@ -499,7 +503,7 @@ def test_rows_that_would_fail(every_object: bool) -> None:
     assert set(rows(world, spec, Outcome.FAILED)) == {"in/a/huge"}
     approve(world, spec)
     world.settle()
-    expected = found | {"denied": Outcome.DENIED}
+    expected = predicted | {"denied": Outcome.DENIED}
     assert {key.removeprefix("in/a/"): outcome for key, outcome in world.outcomes(spec).items()} == expected
 
 
@@ -512,10 +516,10 @@ def test_every_object_is_looked_at_only_where_it_would_be_copied() -> None:
     assert looked == {key.replace("out/b/", "in/a/") for key in prefix_job.DELIVERED}
 
 
-@pytest.mark.parametrize("more", [{"keys": ("0-empty", "1-small", "2-large", "3-same", "4-changed", "5-more")}])
-def test_plans_of_lists(more: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"keys": ("0-empty", "1-small", "2-large", "3-same", "4-changed", "5-more")}])
+def test_plans_of_lists(options: dict[str, Any]) -> None:
     world = prefix_job.filled(World())
-    spec = planned(world, **more)
+    spec = planned(world, **options)
     approve(world, spec)
     world.settle()
     world.tidy()

@@ -1,12 +1,14 @@
-"""The main job: everything under a prefix, exactly once, verified; and again, for next to nothing."""
+"""The main job: it delivers everything under a prefix exactly once, and verifies it. A second run costs next to
+nothing."""
 
 import unicodedata
 from collections import Counter
 
 import pytest
 
-from chalicelib.core.model import JobState, Outcome, OverwriteMode, Verification
+from chalicelib.core.jobs import JobState
 from chalicelib.core.policy import MIB, Policy
+from chalicelib.core.rows import Outcome, OverwriteMode, Verification
 from simulation.memory.buckets import Limits
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.operations import Operation
@@ -40,22 +42,22 @@ def bodies(count: int) -> dict[str, bytes]:
 
 def test_thousands_of_odd_keys_arrive_exactly_once() -> None:
     world = World(policy=Policy(multipart_threshold_bytes=40, part_size_bytes=16))
-    wanted = bodies(2500)
-    wanted |= {f"in/a/large/{number}": bytes(range(60 + number)) for number in range(5)}
-    for key, body in wanted.items():
+    expected = bodies(2500)
+    expected |= {f"in/a/large/{number}": bytes(range(60 + number)) for number in range(5)}
+    for key, body in expected.items():
         world.put(key, body)
     world.put("in/before", b"not under the prefix")
     world.put("in/a", b"not under the prefix either")
     spec = world.submit("a/", "b/")
     world.settle()
-    assert world.outcomes(spec) == dict.fromkeys(wanted, Outcome.COPIED)
-    for key, body in wanted.items():
+    assert world.outcomes(spec) == dict.fromkeys(expected, Outcome.COPIED)
+    for key, body in expected.items():
         target = "out/b/" + key.removeprefix("in/a/")
         assert [version.body for version in world.written(target)] == [body], key
-    assert len(world.store.keys(TARGET[EAST])) == len(wanted)
+    assert len(world.store.keys(TARGET[EAST])) == len(expected)
     end = world.terminal(spec)
-    assert (end.state, end.planned, end.parts) == (JobState.SUCCEEDED, 2505, 3)
-    assert end.bytes_planned == end.bytes_copied == sum(len(body) for body in wanted.values())
+    assert (end.state, end.planned, end.partitions) == (JobState.SUCCEEDED, 2505, 3)
+    assert end.bytes_planned == end.bytes_copied == sum(len(body) for body in expected.values())
     assert end.verification == {Verification.ETAG: 2500, Verification.CHECKSUM: 5}
 
 
@@ -73,20 +75,20 @@ def test_an_unchanged_job_costs_two_lists_a_thousand_and_no_write() -> None:
     assert before[Operation.COPY, TARGET[EAST].name] == 3000
     assert before[Operation.LIST, TARGET[EAST].name] <= 2 * 3, "planning and verification"
     assert before[Operation.HEAD, TARGET[EAST].name] == 0
-    again = world.submit("a/", "b/", token="again")
+    second = world.submit("a/", "b/", token="again")
     world.settle()
-    made = requests(world) - before
-    assert set(world.outcomes(again).values()) == {Outcome.UNCHANGED}
-    assert len(world.outcomes(again)) == 3000
-    assert made[Operation.LIST, SOURCE[WEST].name] == 3
-    assert made[Operation.LIST, TARGET[EAST].name] == 3
-    data = {name: count for name, count in made.items() if not name[1].startswith("control-")}
+    added = requests(world) - before
+    assert set(world.outcomes(second).values()) == {Outcome.UNCHANGED}
+    assert len(world.outcomes(second)) == 3000
+    assert added[Operation.LIST, SOURCE[WEST].name] == 3
+    assert added[Operation.LIST, TARGET[EAST].name] == 3
+    data = {name: count for name, count in added.items() if not name[1].startswith("control-")}
     assert sum(data.values()) == 6, "nothing else at the data buckets"
-    assert world.terminal(first).state is world.terminal(again).state is JobState.SUCCEEDED
+    assert world.terminal(first).state is world.terminal(second).state is JobState.SUCCEEDED
 
 
 def test_an_unchanged_multipart_job_looks_only_at_the_rows_whose_etags_cant_agree() -> None:
-    """Five objects that a client uploaded in parts: copied with one checksum, recognised by it."""
+    """A client uploaded five objects in parts. They are copied with one checksum, and recognised by it."""
     world = World(policy=Policy(partition_rows=1000, multipart_threshold_bytes=40, part_size_bytes=16))
     for number in range(30):
         world.put(f"in/a/{number}", b"small")
@@ -95,30 +97,30 @@ def test_an_unchanged_multipart_job_looks_only_at_the_rows_whose_etags_cant_agre
     world.submit("a/", "b/", token="first")
     world.settle()
     before = requests(world)
-    again = world.submit("a/", "b/", token="again")
+    second = world.submit("a/", "b/", token="again")
     world.settle()
-    made = requests(world) - before
-    assert set(world.outcomes(again).values()) == {Outcome.UNCHANGED}
-    assert made[Operation.HEAD, SOURCE[WEST].name] == made[Operation.HEAD, TARGET[EAST].name] == 5
-    assert made[Operation.COPY, TARGET[EAST].name] == made[Operation.CREATE_UPLOAD, TARGET[EAST].name] == 0
+    added = requests(world) - before
+    assert set(world.outcomes(second).values()) == {Outcome.UNCHANGED}
+    assert added[Operation.HEAD, SOURCE[WEST].name] == added[Operation.HEAD, TARGET[EAST].name] == 5
+    assert added[Operation.COPY, TARGET[EAST].name] == added[Operation.CREATE_UPLOAD, TARGET[EAST].name] == 0
 
 
 def test_the_requests_of_ten_thousand_small_objects_are_within_the_budget() -> None:
-    """At the destination bucket: at most 1.01 writes an object and 5 LISTs per 1,000."""
+    """The destination bucket gets at most 1.01 writes an object, and 5 LISTs per 1,000 objects."""
     world = World(policy=Policy())
     for number in range(10_000):
         world.put(f"in/a/{number:05d}", b"x")
     spec = world.submit("a/", "b/")
     world.settle()
     assert world.terminal(spec).counts == {Outcome.COPIED: 10_000}
-    made = requests(world)
-    target = {operation: count for (operation, bucket), count in made.items() if bucket == TARGET[EAST].name}
+    counts = requests(world)
+    target = {operation: count for (operation, bucket), count in counts.items() if bucket == TARGET[EAST].name}
     assert target[Operation.COPY] == 10_000
     assert target[Operation.LIST] <= 50
     writes = sum(count for operation, count in target.items() if operation not in (Operation.LIST, Operation.HEAD))
     assert writes <= 10_100
     assert target.get(Operation.HEAD, 0) == 0
-    control = sum(count for (_, bucket), count in made.items() if bucket == "control-east")
+    control = sum(count for (_, bucket), count in counts.items() if bucket == "control-east")
     assert control <= 250, "records cost little beside 10,000 objects"
 
 
@@ -143,15 +145,15 @@ def test_the_whole_endpoint_and_its_folder_marker() -> None:
 
 @pytest.mark.parametrize("mode", OverwriteMode)
 def test_overwrite_modes(mode: OverwriteMode) -> None:
-    """Nothing there, the same there, another there; small and large."""
+    """The target has nothing, the same object or another one, and the object is small or large."""
     world = World()
     large, other = bytes(range(80)), b"another object"
     for size, body in (("small", b"small"), ("large", large)):
-        for there in (None, body, other):
-            name = f"{size}-{'absent' if there is None else 'same' if there is body else 'other'}"
+        for at_target in (None, body, other):
+            name = f"{size}-{'absent' if at_target is None else 'same' if at_target is body else 'other'}"
             world.put(f"in/a/{name}", body)
-            if there is not None:
-                world.put(f"out/b/{name}", there, TARGET[EAST])
+            if at_target is not None:
+                world.put(f"out/b/{name}", at_target, TARGET[EAST])
     spec = world.submit("a/", "b/", mode=mode)
     world.settle()
     outcomes = {key.removeprefix("in/a/"): outcome for key, outcome in world.outcomes(spec).items()}
@@ -165,12 +167,12 @@ def test_overwrite_modes(mode: OverwriteMode) -> None:
         assert outcomes[f"{size}-absent"] is Outcome.COPIED
         assert outcomes[f"{size}-same"] is same
         assert outcomes[f"{size}-other"] is changed
-        kept = world.body(f"out/b/{size}-other") == other
-        assert kept == (changed is not Outcome.COPIED)
+        is_kept = world.body(f"out/b/{size}-other") == other
+        assert is_kept == (changed is not Outcome.COPIED)
         assert bool(world.written(f"out/b/{size}-same")) == (same is Outcome.COPIED)
 
 
-def test_a_job_between_two_places_of_one_region_and_back_from_the_other() -> None:
+def test_a_job_between_two_locations_of_one_region_and_back_from_the_other() -> None:
     world = World()
     world.put("in/a/1", b"west to west")
     world.put("in/a/2", b"east to west", SOURCE[EAST])
@@ -186,7 +188,7 @@ def test_a_job_between_two_places_of_one_region_and_back_from_the_other() -> Non
 
 
 def test_real_sizes() -> None:
-    """With AWS's own limits: 12 MiB in parts of 5 MiB."""
+    """AWS's own limits hold: 12 MiB are copied in parts of 5 MiB."""
     world = World(policy=Policy(multipart_threshold_bytes=8 * MIB, part_size_bytes=5 * MIB), limits=Limits())
     body = bytes(range(256)) * (48 * 1024)
     world.put("in/a/large", body)

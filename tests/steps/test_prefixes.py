@@ -1,4 +1,4 @@
-"""What a job's prefixes mean: folders, and texts only where its client says so. Nobody's neighbours are touched."""
+"""A job's prefixes are folders. They are texts only if its client says so. No neighbour of a folder is touched."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from chalicelib.core.deletions import Deletion
 from chalicelib.core.entries import ANY
 from chalicelib.core.errors import BadRequest, Denied, EftError, NoAnswer
-from chalicelib.core.model import JobSpec, JobState, Outcome, OverwriteMode
-from chalicelib.protocol.submitting import Place, Submission
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.rows import Outcome, OverwriteMode
+from chalicelib.protocol.submitting import Location, Submission
 from chalicelib.steps import control, feeds
 from simulation.memory.env import EAST, ENDPOINTS, TARGET, TENANT, WEST
 from simulation.memory.faults import Rule
@@ -23,17 +24,17 @@ WHOLE = {name: replace(endpoint, prefix="") for name, endpoint in ENDPOINTS.item
 NEIGHBOURS = ("data-2026/ledger", "database/prod.db", "data", "dat/a", "other/data/x")
 
 
-def submit(world: World, source: Place, target: Place, **more: Any) -> JobSpec:
-    wanted = Submission(TENANT, "token", source, target, **more)
-    return control.submit(world.regions[WEST].env, wanted)[0]
+def submit(world: World, source: Location, target: Location, **options: Any) -> JobSpec:
+    submission = Submission(TENANT, "token", source, target, **options)
+    return control.submit(world.regions[WEST].env, submission)[0]
 
 
-def text(endpoint: str, prefix: str) -> Place:
-    return Place(endpoint, prefix, text_prefix=True)
+def text(endpoint: str, prefix: str) -> Location:
+    return Location(endpoint, prefix, text_prefix=True)
 
 
-def world_of(**more: Any) -> World:
-    return World(endpoints=WHOLE, **more)
+def world_of(**options: Any) -> World:
+    return World(endpoints=WHOLE, **options)
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------
@@ -43,10 +44,10 @@ def world_of(**more: Any) -> World:
 @pytest.mark.parametrize("role", ["source", "target"])
 def test_a_prefix_that_is_no_folder(role: str, prefix: str, fix: str) -> None:
     world = world_of()
-    places = {"source": Place("source-west", "data/"), "target": Place("target-east", "data/")}
-    places[role] = replace(places[role], prefix=prefix)
+    ends = {"source": Location("source-west", "data/"), "target": Location("target-east", "data/")}
+    ends[role] = replace(ends[role], prefix=prefix)
     with pytest.raises(BadRequest) as raised:
-        submit(world, **places)
+        submit(world, **ends)
     assert raised.value.code == "PrefixNotAFolder"
     assert raised.value.message.startswith(f"{role}: prefix {prefix!r}")
     assert f"send {fix!r}, or, " in raised.value.message
@@ -58,10 +59,10 @@ def test_a_prefix_that_is_one_objects_key() -> None:
     world = world_of()
     world.put("a/report.csv", b"one")
     with pytest.raises(BadRequest) as raised:
-        submit(world, Place("source-west", "a/report.csv"), Place("target-east", ""))
+        submit(world, Location("source-west", "a/report.csv"), Location("target-east", ""))
     hint = 'There is an object of just this key: to copy that one, send "prefix": "a/" and "keys": ["report.csv"]'
     assert raised.value.message.endswith(hint)
-    spec = submit(world, Place("source-west", "a/"), Place("target-east", ""), keys=("report.csv",))
+    spec = submit(world, Location("source-west", "a/"), Location("target-east", ""), keys=("report.csv",))
     world.settle()
     assert world.outcomes(spec) == {"a/report.csv": Outcome.COPIED}
 
@@ -72,7 +73,7 @@ def test_whoever_can_not_look_for_that_object_gives_the_same_verdict(error: type
     world.put("data", b"one")
     world.faults.rule(Rule(operation=Operation.HEAD, key="data", times=1, error=lambda: error("No", "nobody says")))
     with pytest.raises(BadRequest) as raised:
-        submit(world, Place("source-west", "data"), Place("target-east", ""))
+        submit(world, Location("source-west", "data"), Location("target-east", ""))
     assert raised.value.code == "PrefixNotAFolder"
     assert "just this key" not in raised.value.message
     assert [operation for operation, _, _ in world.faults.calls].count(Operation.HEAD) == 1
@@ -82,12 +83,12 @@ def test_whoever_can_not_look_for_that_object_gives_the_same_verdict(error: type
 
 
 def test_a_mirror_of_a_folder_leaves_its_neighbours_alone() -> None:
-    """A job from `data` to `data` with `delete` removed `database/prod.db` and `data-2026/ledger`."""
+    """Formerly, a job from `data` to `data` with `delete` removed `database/prod.db` and `data-2026/ledger`."""
     world = world_of()
     world.put("data/a", b"a")
     for key in ("data/a", "data/stray", *NEIGHBOURS):
         world.put(key, b"a", TARGET[EAST])
-    spec = submit(world, Place("source-west", "data/"), Place("target-east", "data/"), deletion=Deletion(100))
+    spec = submit(world, Location("source-west", "data/"), Location("target-east", "data/"), deletion=Deletion(100))
     world.settle()
     assert world.terminal(spec).state is JobState.SUCCEEDED
     assert set(world.store.keys(TARGET[EAST])) == {"data/a", *NEIGHBOURS}
@@ -96,26 +97,32 @@ def test_a_mirror_of_a_folder_leaves_its_neighbours_alone() -> None:
 @pytest.mark.parametrize(
     ("source", "target"), [("data", "data"), ("data/", "data"), ("data", "data/"), ("data/", "/x/")]
 )
-@pytest.mark.parametrize("said", [True, False])
-def test_a_text_prefix_never_goes_with_delete(source: str, target: str, said: bool) -> None:
-    """Said or not; on one side only, it deleted a good mirror and rebuilt it as `mirror//a`."""
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_a_text_prefix_never_goes_with_delete(source: str, target: str, is_declared: bool) -> None:
+    """It is refused, declared or not. With a text on one side only, a job once deleted a good mirror and rebuilt it as
+    `mirror//a`."""
     world = world_of()
     world.put("data/a", b"a")
     for key in ("data/a", *NEIGHBOURS):
         world.put(key, b"a", TARGET[EAST])
     with pytest.raises(BadRequest) as raised:
-        submit(world, Place("source-west", source, said), Place("target-east", target, said), deletion=Deletion(100))
-    assert raised.value.code == ("ConflictingInput" if said else "PrefixNotAFolder")
+        submit(
+            world,
+            Location("source-west", source, is_declared),
+            Location("target-east", target, is_declared),
+            deletion=Deletion(100),
+        )
+    assert raised.value.code == ("ConflictingInput" if is_declared else "PrefixNotAFolder")
     assert set(world.store.keys(TARGET[EAST])) == {"data/a", *NEIGHBOURS}
 
 
 @pytest.mark.parametrize("role", ["source-west", "target-east"])
 def test_an_endpoint_whose_prefix_is_a_text_takes_no_deletes(role: str) -> None:
-    """Though the job's own prefix below it is a folder: "inbox" and "x/" come to "inboxx/"."""
+    """The job's own prefix below it is a folder, but "inbox" and "x/" make "inboxx/"."""
     world = World(endpoints=WHOLE | {role: replace(WHOLE[role], prefix="inbox")})
     with pytest.raises(BadRequest, match=f"that of endpoint '{role}' is 'inbox'; choose a folder"):
-        submit(world, Place("source-west", "x/"), Place("target-east", "x/"), deletion=Deletion(1))
-    spec = submit(world, Place("source-west", "x/"), Place("target-east", "x/"))
+        submit(world, Location("source-west", "x/"), Location("target-east", "x/"), deletion=Deletion(1))
+    spec = submit(world, Location("source-west", "x/"), Location("target-east", "x/"))
     assert spec.deletion is None
 
 
@@ -142,29 +149,29 @@ KEYS = st.sets(
 @settings(max_examples=150, deadline=None)
 @given(NAMES, NAMES, NAMES, NAMES, KEYS, KEYS)
 def test_a_job_with_delete_touches_no_key_outside_its_target_folder(
-    outer: str, source: str, over: str, target: str, there: set[str], here: set[str]
+    outer: str, source: str, over: str, target: str, source_keys: set[str], target_keys: set[str]
 ) -> None:
-    """For any two prefixes that are accepted, below any two endpoints' prefixes."""
+    """This holds for any two prefixes that are accepted, below the prefixes of any two endpoints."""
     endpoints = {
         "source-west": replace(WHOLE["source-west"], prefix=outer),
         "target-east": replace(WHOLE["target-east"], prefix=over),
     }
     world = World(endpoints=WHOLE | endpoints)
-    for key in there:
+    for key in source_keys:
         world.put(key, b"source")
-    for key in here:
+    for key in target_keys:
         world.put(key, b"target", TARGET[EAST])
     try:
-        spec = submit(world, Place("source-west", source), Place("target-east", target), deletion=Deletion(100))
+        spec = submit(world, Location("source-west", source), Location("target-east", target), deletion=Deletion(100))
     except BadRequest:
         return
     world.settle()
     path = (over + target).split("/")[:-1]
-    for key in here:
-        inside = not path or key.split("/")[: len(path)] == path
-        gone = world.body(key) is None
-        assert inside or world.body(key) == b"target", f"{key} lies outside of {path}"
-        assert not gone or spec.deletion is not None
+    for key in target_keys:
+        is_inside = not path or key.split("/")[: len(path)] == path
+        is_gone = world.body(key) is None
+        assert is_inside or world.body(key) == b"target", f"{key} lies outside of {path}"
+        assert not is_gone or spec.deletion is not None
 
 
 # --- text prefixes ------------------------------------------------------------------------------------------------
@@ -184,17 +191,17 @@ def test_keys_that_begin_with_a_slash() -> None:
     world = world_of()
     for key in ("/data/a", "data/a"):
         world.put(key, key.encode())
-    spec = submit(world, text("source-west", "/data/"), Place("target-east", "data/"))
+    spec = submit(world, text("source-west", "/data/"), Location("target-east", "data/"))
     world.settle()
     assert world.outcomes(spec) == {"/data/a": Outcome.COPIED}
 
 
 def test_an_object_whose_key_is_the_text_itself_is_never_left_out_silently() -> None:
-    """Below an empty target prefix it has no name."""
+    """Below an empty target prefix the object has no name."""
     world = world_of()
     for key in ("data", "data-2026/ledger"):
         world.put(key, b"x")
-    spec = submit(world, text("source-west", "data"), Place("target-east", ""))
+    spec = submit(world, text("source-west", "data"), Location("target-east", ""))
     world.settle()
     assert world.outcomes(spec) == {"data": Outcome.FAILED, "data-2026/ledger": Outcome.COPIED}
     assert "it has no name below an empty target prefix: copy it by keys" in world.rows(spec)["data"].detail
@@ -204,19 +211,19 @@ def test_an_object_whose_key_is_the_text_itself_is_never_left_out_silently() -> 
 def test_a_retry_of_it_says_the_same() -> None:
     world = world_of()
     world.put("data", b"x")
-    spec = submit(world, text("source-west", "data"), Place("target-east", ""))
+    spec = submit(world, text("source-west", "data"), Location("target-east", ""))
     world.settle()
-    again, new = control.retry(world.east, TENANT, spec.job_id, "again")
+    retry, is_new = control.retry(world.east, TENANT, spec.job_id, "again")
     world.settle()
-    assert new
-    assert world.outcomes(again) == {"data": Outcome.FAILED}
+    assert is_new
+    assert world.outcomes(retry) == {"data": Outcome.FAILED}
 
 
 def test_a_folder_marker_that_holds_something_is_an_object() -> None:
     world = world_of()
     world.put("a/", b"notes")
     world.put("a/1", b"one")
-    spec = submit(world, Place("source-west", "a/"), Place("target-east", ""))
+    spec = submit(world, Location("source-west", "a/"), Location("target-east", ""))
     world.settle()
     assert world.outcomes(spec) == {"a/": Outcome.FAILED, "a/1": Outcome.COPIED}
 
@@ -225,7 +232,7 @@ def test_an_empty_folder_marker_is_the_place_and_nothing_in_it() -> None:
     world = world_of()
     world.put("a/", b"")
     world.put("a/1", b"one")
-    spec = submit(world, Place("source-west", "a/"), Place("target-east", ""))
+    spec = submit(world, Location("source-west", "a/"), Location("target-east", ""))
     world.settle()
     assert world.outcomes(spec) == {"a/1": Outcome.COPIED}
     assert world.terminal(spec).state is JobState.SUCCEEDED
@@ -237,19 +244,19 @@ def test_an_empty_folder_marker_is_the_place_and_nothing_in_it() -> None:
 @pytest.mark.parametrize("role", ["source", "target"])
 def test_a_feeds_prefix_is_a_folder(role: str) -> None:
     world = world_of(feeds={})
-    places = {"source": Place("source-west", "data/"), "target": Place("target-east", "data/")}
-    places[role] = replace(places[role], prefix="data")
-    wanted = feeds.WantedFeed(places["source"], places["target"], OverwriteMode.IF_CHANGED, {})
+    ends = {"source": Location("source-west", "data/"), "target": Location("target-east", "data/")}
+    ends[role] = replace(ends[role], prefix="data")
+    feed = feeds.WantedFeed(ends["source"], ends["target"], OverwriteMode.IF_CHANGED, {})
     with pytest.raises(BadRequest, match=f"^PrefixNotAFolder: {role}: prefix 'data'.*send 'data/'"):
-        feeds.put_feed(world.west, OWNER, "mine", wanted, ANY)
+        feeds.put_feed(world.west, OWNER, "mine", feed, ANY)
 
 
 def test_a_feed_of_a_text_prefix_delivers_what_begins_so() -> None:
     world = world_of(feeds={})
-    wanted = feeds.WantedFeed(text("source-west", "data"), text("target-east", "copy"), OverwriteMode.IF_CHANGED, {})
-    feeds.put_feed(world.west, OWNER, "mine", wanted, ANY)
-    again, new = feeds.put_feed(world.west, OWNER, "mine", wanted, ANY)
-    assert (again.feed.source_prefix, new) == ("data", False)
+    feed = feeds.WantedFeed(text("source-west", "data"), text("target-east", "copy"), OverwriteMode.IF_CHANGED, {})
+    feeds.put_feed(world.west, OWNER, "mine", feed, ANY)
+    repeated, is_new = feeds.put_feed(world.west, OWNER, "mine", feed, ANY)
+    assert (repeated.feed.source_prefix, is_new) == ("data", False)
     for key in ("data", "data-2026/ledger", "dat/a"):
         world.drop(key, b"x")
     world.run(2 * MINUTE)
@@ -258,6 +265,6 @@ def test_a_feed_of_a_text_prefix_delivers_what_begins_so() -> None:
 
 def test_a_feed_that_could_not_name_what_it_delivers_is_refused() -> None:
     world = world_of(feeds={})
-    wanted = feeds.WantedFeed(text("source-west", "data"), Place("target-east"), OverwriteMode.IF_CHANGED, {})
+    feed = feeds.WantedFeed(text("source-west", "data"), Location("target-east"), OverwriteMode.IF_CHANGED, {})
     with pytest.raises(BadRequest, match=r"^NoNameLeft: an object of the key 'data' would have no name at the target"):
-        feeds.put_feed(world.west, OWNER, "mine", wanted, ANY)
+        feeds.put_feed(world.west, OWNER, "mine", feed, ANY)

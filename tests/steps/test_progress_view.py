@@ -1,11 +1,12 @@
-"""What a client sees while a job runs: never backwards, never more than there is, and the truth at the end."""
+"""A client that watches a job sees no step backwards, never more than there is, and the truth at the end."""
 
 from collections.abc import Callable
 
 import pytest
 
-from chalicelib.core.model import JobState, Outcome
+from chalicelib.core.jobs import JobState
 from chalicelib.core.progress import Progress
+from chalicelib.core.rows import Outcome
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TENANT, WEST
 from simulation.memory.operations import Operation
@@ -17,7 +18,7 @@ from tests.steps.world import MINUTE, World
 
 
 class Watcher:
-    """Asks for the job after every step."""
+    """Reads the job after every step."""
 
     def __init__(self, world: World) -> None:
         self.world, self.seen = world, list[Progress]()
@@ -62,7 +63,7 @@ def test_progress_never_goes_back_whatever_happens(act: Callable[[str], object])
 
 
 def test_progress_never_goes_back_when_a_partition_is_given_back() -> None:
-    """Rows decided by an earlier epoch are looked at again, and still shown as decided."""
+    """Rows that an earlier epoch decided are looked at again, and are still shown as decided."""
     world = watched(World())
     storm(world, STORMS["completes"], world.clock.now_ms() + 20 * MINUTE)
     prefix_job.run(world)
@@ -89,7 +90,7 @@ def test_a_job_that_has_just_been_accepted() -> None:
 
 
 def test_a_successor_that_can_not_read_what_was_decided_before_takes_nothing_back() -> None:
-    """Found by simulation: its first heartbeat replaced what an earlier epoch of its Region had said."""
+    """Found by simulation: its first heartbeat replaced the progress that an earlier epoch of its Region had noted."""
 
     def make() -> World:
         world = watched(World(runtime_ms=4 * MINUTE))
@@ -103,6 +104,6 @@ def test_a_successor_that_can_not_read_what_was_decided_before_takes_nothing_bac
         world.store.before_call = slow
         return world
 
-    reads = at_every_call(make, prefix_job.run, lambda _: refuse, wanted="ledger.get_leases".__eq__, least=3)
+    reads = at_every_call(make, prefix_job.run, lambda _: refuse, is_counted="ledger.get_leases".__eq__, least=3)
     for world, _, _ in reads:
         check(world)

@@ -1,21 +1,24 @@
-"""A bucket's owner takes it back: what reads or writes it stops within a round, says why, and goes on when he gives it
-again."""
+"""A bucket's owner takes it back: jobs and feeds that read or write it stop within a round, say why, and go on when the
+owner gives it again."""
 
 from dataclasses import replace
 
 import pytest
 
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.entries import ANY, EntryKind
 from chalicelib.core.errors import Retry, Unusable
-from chalicelib.core.model import Bucket, Endpoint, JobState, OverwriteMode
-from chalicelib.protocol.places import places_reading
+from chalicelib.core.jobs import JobState
+from chalicelib.core.objects import Bucket
+from chalicelib.core.rows import OverwriteMode
+from chalicelib.protocol.catalog import catalog_reading
 from chalicelib.protocol.probing import TENANTS_TAG
-from chalicelib.protocol.submitting import Place, Submission
-from chalicelib.steps import control, feeds, places, plan
+from chalicelib.protocol.submitting import Location, Submission
+from chalicelib.steps import control, endpoints, feeds, plan
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
-from tests.steps.feeding import OWNER, arrived, to_be_filled
+from tests.steps.feeding import OWNER, arrived, to_backfill
 from tests.steps.world import HOUR, MINUTE, SMALL, World
 
 NAME = "inbox"
@@ -24,15 +27,15 @@ TAGS = {TENANTS_TAG: TENANT}
 
 
 def make(feed: bool = True) -> World:
-    """Both ends are the tenant's own; so is a feed between them."""
+    """Return a world in which both endpoints are the tenant's own, and so is the feed between them."""
     world = World(feeds={}, endpoints={})
     for bucket, name, write in ((SOURCE[WEST], "drops", False), (TARGET[EAST], "shelf", True)):
         give(world, bucket)
         end = Endpoint(name, TENANT, bucket, "in/" if not write else "out/", readable=not write, writable=write)
-        places.put_endpoint(world.west, OWNER, end, ANY)
+        endpoints.put_endpoint(world.west, OWNER, end, ANY)
     if feed:
-        wanted = feeds.WantedFeed(Place("drops"), Place("shelf"), OverwriteMode.IF_CHANGED, {})
-        feeds.put_feed(world.west, OWNER, NAME, wanted, ANY)
+        feed_entry = feeds.WantedFeed(Location("drops"), Location("shelf"), OverwriteMode.IF_CHANGED, {})
+        feeds.put_feed(world.west, OWNER, NAME, feed_entry, ANY)
         world.run(3 * MINUTE)
     return world
 
@@ -47,17 +50,17 @@ def take(world: World, bucket: Bucket) -> None:
 
 @pytest.mark.parametrize("bucket", [SOURCE[WEST], TARGET[EAST]])
 def test_a_feed_stops_and_says_why(bucket: Bucket) -> None:
-    """B5: it went on reading and writing for ever."""
+    """Defect B5: the feed went on reading and writing for ever."""
     world = make()
     take(world, bucket)
     world.run(ROUND_MS)
-    seen = feeds.get_feed(world.east, TENANT, NAME)
-    assert seen.paused
-    assert bucket.name in seen.stopped
-    assert TENANTS_TAG in seen.stopped
-    assert "resume it" in seen.stopped
-    told = {news for region in world.regions.values() for news in region.notifier.stopped}
-    assert told == {(TENANT, NAME, seen.stopped)}
+    view = feeds.get_feed(world.east, TENANT, NAME)
+    assert view.paused
+    assert bucket.name in view.stopped
+    assert TENANTS_TAG in view.stopped
+    assert "resume it" in view.stopped
+    notices = {news for region in world.regions.values() for news in region.notifier.stopped}
+    assert notices == {(TENANT, NAME, view.stopped)}
     world.drop("in/a", b"x")
     world.run(5 * MINUTE)
     assert arrived(world) == {}
@@ -76,7 +79,7 @@ def test_it_is_resumed_when_the_bucket_says_so_again_and_delivers_what_it_has_mi
     assert feeds.resume_feed(world.east, OWNER, NAME).stopped == ""
     world.run(3 * MINUTE)
     assert arrived(world) == {"out/a": 1}
-    assert to_be_filled(world) == []
+    assert to_backfill(world) == []
     world.run(2 * ROUND_MS)
     assert not feeds.get_feed(world.west, TENANT, NAME).paused
 
@@ -87,7 +90,7 @@ def test_a_feed_that_its_owner_has_paused_is_not_resumed_either() -> None:
     take(world, TARGET[EAST])
     with pytest.raises(Unusable):
         feeds.resume_feed(world.west, OWNER, NAME)
-    assert feeds.get_feed(world.west, TENANT, NAME).stopped == "", "that was he himself"
+    assert feeds.get_feed(world.west, TENANT, NAME).stopped == "", "its owner paused it"
 
 
 def test_that_nobody_answers_is_no_verdict() -> None:
@@ -105,13 +108,13 @@ def test_that_nobody_answers_is_no_verdict() -> None:
 
 
 def test_what_is_registered_late_in_the_alphabet_has_its_turn() -> None:
-    """In rounds of some feeds a sweep, however many there are."""
+    """Each sweep checks some feeds, so a round takes several sweeps, however many feeds there are."""
     world = make()
-    made = world.registry.entries[EntryKind.FEED, TENANT, NAME]
+    entry = world.registry.entries[EntryKind.FEED, TENANT, NAME]
     for number in range(250):
         name = f"a{number:03d}"
         world.registry.entries[EntryKind.FEED, "another", name] = replace(
-            made, tenant="another", name=name, found_by=()
+            entry, tenant="another", name=name, found_by=()
         )
     take(world, SOURCE[WEST])
     world.run(2 * ROUND_MS)
@@ -119,18 +122,18 @@ def test_what_is_registered_late_in_the_alphabet_has_its_turn() -> None:
 
 
 def test_a_feed_that_is_not_found_any_more_is_found_again() -> None:
-    """Its pointer was lost where two Regions' changes met; what was dropped meanwhile is delivered."""
+    """Its pointer was lost where two Regions' changes met. What was dropped meanwhile is delivered."""
     world = make()
     key = (EntryKind.FEED, TENANT, NAME)
-    made = world.registry.entries[key]
+    entry = world.registry.entries[key]
     world.registry.hidden.add(key)
     world.drop("in/a", b"x")
     world.run(MINUTE)
-    assert places_reading(world.west, [(SOURCE[WEST].name, "in/a")]).feeds == {}
+    assert catalog_reading(world.west, [(SOURCE[WEST].name, "in/a")]).feeds == {}
     world.run(ROUND_MS)
     assert arrived(world) == {"out/a": 1}
-    assert world.registry.entries[key] == made
-    assert to_be_filled(world) == []
+    assert world.registry.entries[key] == entry
+    assert to_backfill(world) == []
 
 
 # --- jobs ---------------------------------------------------------------------------------------------------------
@@ -139,8 +142,8 @@ def test_a_feed_that_is_not_found_any_more_is_found_again() -> None:
 def submit(world: World) -> str:
     for number in range(10):
         world.put(f"in/{number}", b"x")
-    wanted = Submission(TENANT, "token", Place("drops"), Place("shelf"))
-    return control.submit(world.west, wanted)[0].job_id
+    submission = Submission(TENANT, "token", Location("drops"), Location("shelf"))
+    return control.submit(world.west, submission)[0].job_id
 
 
 def test_a_job_that_runs_for_long_stops() -> None:
@@ -158,8 +161,8 @@ def test_a_job_that_runs_for_long_stops() -> None:
     world.regions[WEST].queue.tasks.clear()
     take(world, SOURCE[WEST])
     world.sweep(EAST)
-    seen = control.get_job(world.west, TENANT, job_id)
-    assert (seen.progress.state, TENANTS_TAG in seen.reason) == (JobState.PAUSED, True)
+    view = control.get_job(world.west, TENANT, job_id)
+    assert (view.progress.state, TENANTS_TAG in view.reason) == (JobState.PAUSED, True)
     with pytest.raises(Unusable):
         control.resume(world.west, TENANT, job_id)
     give(world, SOURCE[WEST])
@@ -172,8 +175,8 @@ def test_a_plan_is_approved_only_where_its_buckets_still_say_so() -> None:
     world = make(feed=False)
     for number in range(3):
         world.put(f"in/{number}", b"x")
-    wanted = Submission(TENANT, "token", Place("drops"), Place("shelf"), planned_first=True)
-    plan_id = control.submit(world.west, wanted)[0].job_id
+    submission = Submission(TENANT, "token", Location("drops"), Location("shelf"), planned_first=True)
+    plan_id = control.submit(world.west, submission)[0].job_id
     world.run(5 * MINUTE)
     take(world, TARGET[EAST])
     with pytest.raises(Unusable, match=TENANTS_TAG):

@@ -1,5 +1,5 @@
-"""What can't be done at all: a bucket that isn't there, no permission, one poisonous object. Each has its outcome, and
-holds nothing else up."""
+"""Things that can't be done at all: a bucket that isn't there, no permission, one poisonous object. Each has its
+outcome, and holds nothing else up."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.errors import Denied, EftError, Permanent
-from chalicelib.core.model import Bucket, JobSpec, JobState, Outcome, Verification
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Outcome, Verification
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Action, Operation
@@ -20,7 +22,7 @@ LARGE = bytes(range(60))
 
 
 def world_of(count: int = 20) -> World:
-    """A few keys are looked at one by one, many by LIST."""
+    """Return a world. A few keys are looked at one by one, many by LIST."""
     world = World(policy=replace(SMALL, partition_rows=100))
     for key in KEYS[:count]:
         world.put(key, key.encode())
@@ -82,10 +84,10 @@ def test_one_source_object_may_not_be_read(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [3, 20])
-@pytest.mark.parametrize("there", [False, True], ids=["nothing-there", "old-object-there"])
-def test_one_destination_object_may_not_be_looked_at(count: int, there: bool) -> None:
+@pytest.mark.parametrize("is_there", [False, True], ids=["nothing-there", "old-object-there"])
+def test_one_destination_object_may_not_be_looked_at(count: int, is_there: bool) -> None:
     world = world_of(count)
-    if there:
+    if is_there:
         world.put("out/b/01", b"old", TARGET[EAST])
     world.store.deny(TARGET[EAST], Action.READ, key="out/b/01")
     spec = run(world)
@@ -96,7 +98,7 @@ def test_one_destination_object_may_not_be_looked_at(count: int, there: bool) ->
 
 
 def test_reading_the_target_is_not_permitted() -> None:
-    """Then nothing can be verified, whether it was copied or not: never called COPIED."""
+    """Nothing can be verified, whether it was copied or not, so no row is COPIED."""
     world = world_of(3)
     world.store.deny(TARGET[EAST], Action.READ)
     spec = run(world)
@@ -105,7 +107,7 @@ def test_reading_the_target_is_not_permitted() -> None:
 
 
 def test_permission_is_withdrawn_at_any_moment() -> None:
-    """Whatever was copied before is COPIED or at least not FAILED; the job ends."""
+    """Rows that were copied before are COPIED, or at least not FAILED. The job ends."""
 
     def make() -> World:
         world = world_of(5)
@@ -148,7 +150,7 @@ def test_writing_one_object_always_fails(error: Callable[[], Exception], operati
     world = world_of(6)
     world.put("in/a/poison", LARGE if operation is not Operation.COPY else b"small")
     world.faults.rule(Rule(operation=operation, key="out/b/poison", times=None, error=error))
-    if operation is Operation.LIST_PARTS:  # Only a successor lists parts: the first one's part is refused for a while.
+    if operation is Operation.LIST_PARTS:  # Only a successor lists parts.
         world.faults.rule(Rule(operation=Operation.UPLOAD_PART_COPY, key="out/b/poison", times=40))
     spec = run(world)
     outcomes = world.outcomes(spec)

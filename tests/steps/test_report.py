@@ -1,4 +1,4 @@
-"""A settled job's report: every object once, with what became of it, from either Region."""
+"""A settled job's report has every object once, with its outcome, from either Region."""
 
 import csv
 import hashlib
@@ -8,8 +8,9 @@ import json
 import pytest
 
 from chalicelib.core.errors import NotYet, Unknown
-from chalicelib.core.model import JobSpec, Outcome
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.report import ReportFormat, unguarded
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import MakeReport
 from chalicelib.steps import report
 from simulation.memory.env import CONTROL, EAST, TARGET, TENANT, WEST
@@ -27,23 +28,23 @@ def world(request: pytest.FixtureRequest) -> World:
 
 
 def checked(world: World, spec: JobSpec, body: bytes) -> None:
-    """Every row of the job, in order, as its receipts have it."""
+    """Assert that the report has every row of the job, in order, as its receipts have it."""
     rows = list(csv.DictReader(io.StringIO(body.decode(), newline="")))
-    found = world.rows(spec)
-    assert [unguarded(row["key"]) for row in rows] == list(found) == KEYS
+    outcomes = world.rows(spec)
+    assert [unguarded(row["key"]) for row in rows] == list(outcomes) == KEYS
     for row in rows:
-        outcome = found[row["key"]]
+        outcome = outcomes[row["key"]]
         assert (row["outcome"], row["target_etag"], row["detail"]) == (
             outcome.outcome,
             outcome.etag or "",
             outcome.detail,
         )
         assert row["target_key"] == row["key"].replace("in/a", "out/b")
-        there = world.store.current(TARGET[EAST], row["target_key"])
-        assert (there is None) is (row["key"] == DENIED)
-        if there is not None:
-            assert (row["outcome"], row["target_etag"], row["verification"]) == ("COPIED", there.etag, "etag")
-            assert int(row["size"]) == len(there.body)
+        version = world.store.current(TARGET[EAST], row["target_key"])
+        assert (version is None) is (row["key"] == DENIED)
+        if version is not None:
+            assert (row["outcome"], row["target_etag"], row["verification"]) == ("COPIED", version.etag, "etag")
+            assert int(row["size"]) == len(version.body)
     assert {row["verified_region"] for row in rows} <= {WEST, EAST}
     assert all(row["verified_at"].startswith("20") and row["verified_at"].endswith("Z") for row in rows)
 
@@ -56,21 +57,21 @@ def test_it_has_every_object_once(world: World) -> None:
     assert [line["key"] for line in lines] == KEYS
 
 
-@pytest.mark.parametrize("wanted", FORMATS)
-def test_the_answer_describes_what_is_fetched(world: World, wanted: ReportFormat) -> None:
+@pytest.mark.parametrize("report_format", FORMATS)
+def test_the_answer_describes_what_is_fetched(world: World, report_format: ReportFormat) -> None:
     spec = settled(world)
-    view = wait_for(world, spec, wanted)
+    view = wait_for(world, spec, report_format)
     body = follow(world.store, view.url).body
     assert (view.made.bytes, view.made.sha256) == (len(body), hashlib.sha256(body).hexdigest())
-    assert view.made.rows == {"csv": 14, "ndjson": 14, "failures": 1, "receipts": 8}[wanted]
-    assert body.count(b"\n") == view.made.rows + (wanted is ReportFormat.CSV)
+    assert view.made.rows == {"csv": 14, "ndjson": 14, "failures": 1, "receipts": 8}[report_format]
+    assert body.count(b"\n") == view.made.rows + (report_format is ReportFormat.CSV)
     assert view.end == world.terminal(spec)
 
 
-@pytest.mark.parametrize("wanted", FORMATS)
-def test_both_regions_give_the_same(world: World, wanted: ReportFormat) -> None:
+@pytest.mark.parametrize("report_format", FORMATS)
+def test_both_regions_give_the_same(world: World, report_format: ReportFormat) -> None:
     spec = settled(world)
-    assert fetched(world, spec, wanted, WEST) == fetched(world, spec, wanted, EAST)
+    assert fetched(world, spec, report_format, WEST) == fetched(world, spec, report_format, EAST)
     assert len(world.events("report-made")) == 1
 
 
@@ -183,17 +184,17 @@ def test_a_link_expires_and_another_one_is_to_be_had(world: World) -> None:
     assert fetched(world, spec, ReportFormat.CSV)
 
 
-@pytest.mark.parametrize("gone", ["whole", "made", "/piece/000001", ""])
-def test_what_the_lifecycle_rule_takes_is_made_again(world: World, gone: str) -> None:
-    """It takes them one by one, in any order."""
+@pytest.mark.parametrize("name_part", ["whole", "made", "/piece/000001", ""])
+def test_what_the_lifecycle_rule_takes_is_made_again(world: World, name_part: str) -> None:
+    """The rule takes them one by one, in any order."""
     spec = settled(world)
-    for wanted in FORMATS:
-        before = fetched(world, spec, wanted)
+    for report_format in FORMATS:
+        before = fetched(world, spec, report_format)
         for key in world.store.keys(CONTROL[EAST]):
-            if key.startswith("report/") and gone in key:
+            if key.startswith("report/") and name_part in key:
                 world.store.remove(CONTROL[EAST], key)
         world.clock.advance(HOUR)
-        assert fetched(world, spec, wanted) == before
+        assert fetched(world, spec, report_format) == before
 
 
 def test_a_message_about_nothing_does_nothing(world: World) -> None:

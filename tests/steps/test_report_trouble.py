@@ -1,5 +1,5 @@
-"""Reports while everything goes wrong: whoever dies, whoever else makes the same, what comes out is the same file,
-written once."""
+"""Reports while everything goes wrong: a process dies, or another one makes the same report. The result is the same
+file, and it is written once."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from chalicelib.core.errors import Conflict, Retry
-from chalicelib.core.model import JobSpec
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.report import ReportFormat
 from chalicelib.ports import MakeReport
 from chalicelib.protocol.records import ControlRecords
@@ -30,8 +30,8 @@ MAKERS: dict[str, Callable[[], World]] = {
 }
 
 
-def made(maker: Callable[[], World]) -> World:
-    """A world with one settled job. Its keys, clock and nonces are always the same, and so are its reports."""
+def world_with_job(maker: Callable[[], World]) -> World:
+    """Return a world with one settled job. Its keys, clock and nonces are always the same, and so are its reports."""
     world = maker()
     settled(world)
     return world
@@ -39,13 +39,13 @@ def made(maker: Callable[[], World]) -> World:
 
 def spec_of(world: World) -> JobSpec:
     [key] = [key for key in world.store.keys(CONTROL[EAST]) if key.endswith("/spec")]
-    found = ControlRecords(world.observer, EAST).job(key.split("/")[1]).spec()
-    assert found is not None
-    return found
+    spec = ControlRecords(world.observer, EAST).job(key.split("/")[1]).spec()
+    assert spec is not None
+    return spec
 
 
-def asked(world: World, wanted: ReportFormat) -> bytes:
-    body = fetched(world, spec_of(world), wanted)
+def report_of(world: World, report_format: ReportFormat) -> bytes:
+    body = fetched(world, spec_of(world), report_format)
     world.calls.paused = True
     return body
 
@@ -56,11 +56,13 @@ def written_once(world: World, call: str) -> None:
             assert len(world.store.versions(CONTROL[EAST], key)) == 1, (call, key)
 
 
-@pytest.mark.parametrize("wanted", [ReportFormat.CSV, ReportFormat.RECEIPTS])
+@pytest.mark.parametrize("report_format", [ReportFormat.CSV, ReportFormat.RECEIPTS])
 @pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
-def test_it_survives_a_crash_at_any_call(maker: Callable[[], World], wanted: ReportFormat) -> None:
-    expected = asked(made(maker), wanted)
-    everywhere = at_every_call(partial(made, maker), partial(asked, wanted=wanted), lambda _: crash, least=15)
+def test_it_survives_a_crash_at_any_call(maker: Callable[[], World], report_format: ReportFormat) -> None:
+    expected = report_of(world_with_job(maker), report_format)
+    everywhere = at_every_call(
+        partial(world_with_job, maker), partial(report_of, report_format=report_format), lambda _: crash, least=15
+    )
     for world, body, call in everywhere:
         assert body == expected, call
         written_once(world, call)
@@ -69,13 +71,13 @@ def test_it_survives_a_crash_at_any_call(maker: Callable[[], World], wanted: Rep
 
 @pytest.mark.parametrize("act", [lose_answer, refuse])
 def test_it_survives_no_answer_to_any_call(act: Act) -> None:
-    expected = asked(made(MAKERS["many-pieces"]), ReportFormat.CSV)
+    expected = report_of(world_with_job(MAKERS["many-pieces"]), ReportFormat.CSV)
     for after in (False, True):
         for world, body, call in at_every_call(
-            partial(made, MAKERS["many-pieces"]),
-            partial(asked, wanted=ReportFormat.CSV),
+            partial(world_with_job, MAKERS["many-pieces"]),
+            partial(report_of, report_format=ReportFormat.CSV),
             lambda _: act,
-            wanted=lambda label: label != "store.presign",
+            is_counted=lambda label: label != "store.presign",
             after=after,
         ):
             assert body == expected, call
@@ -83,8 +85,8 @@ def test_it_survives_no_answer_to_any_call(act: Act) -> None:
 
 
 def test_two_makers_at_once_in_either_region_make_one_report() -> None:
-    """At every call of one of them, the other one makes all of it."""
-    expected = asked(made(MAKERS["many-pieces"]), ReportFormat.CSV)
+    """At every call of one of them, the other one makes the whole report."""
+    expected = report_of(world_with_job(MAKERS["many-pieces"]), ReportFormat.CSV)
 
     def other(world: World) -> Act:
         spec = spec_of(world)
@@ -92,7 +94,10 @@ def test_two_makers_at_once_in_either_region_make_one_report() -> None:
         return lambda _: report.run(world.west, MakeReport(spec.job_id, EAST, ReportFormat.CSV), deadline_ms)
 
     for world, body, call in at_every_call(
-        partial(made, MAKERS["many-pieces"]), partial(asked, wanted=ReportFormat.CSV), other, least=15
+        partial(world_with_job, MAKERS["many-pieces"]),
+        partial(report_of, report_format=ReportFormat.CSV),
+        other,
+        least=15,
     ):
         assert body == expected, call
         written_once(world, call)
@@ -102,18 +107,18 @@ def test_two_makers_at_once_in_either_region_make_one_report() -> None:
 
 @pytest.mark.parametrize("when", When)
 def test_an_upload_that_is_spent_is_given_up(when: When) -> None:
-    world = made(MAKERS["many-pieces"])
+    world = world_with_job(MAKERS["many-pieces"])
     world.faults.rule(
         Rule(operation=Operation.COMPLETE, when=when, error=partial(Conflict, "ConditionalRequestConflict"))
     )
-    asked(world, ReportFormat.CSV)
+    report_of(world, ReportFormat.CSV)
     assert world.store.uploads(CONTROL[EAST]) == ()
 
 
 def test_a_region_dies_in_the_middle_and_the_other_one_goes_on() -> None:
-    world = made(MAKERS["many-pieces"])
+    world = world_with_job(MAKERS["many-pieces"])
     spec = spec_of(world)
-    expected = asked(made(MAKERS["many-pieces"]), ReportFormat.NDJSON)
+    expected = report_of(world_with_job(MAKERS["many-pieces"]), ReportFormat.NDJSON)
     assert ask(world, spec, ReportFormat.NDJSON, WEST) is None
     world.calls.plan(12, before=crash)
     world.pump()
@@ -126,27 +131,28 @@ def test_a_region_dies_in_the_middle_and_the_other_one_goes_on() -> None:
 # --- long ones ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wanted", list(ReportFormat))
+@pytest.mark.parametrize("report_format", list(ReportFormat))
 @pytest.mark.parametrize("piece_bytes", [300, 1000, 10**6])
-def test_what_takes_long_is_made_in_turns(wanted: ReportFormat, piece_bytes: int) -> None:
-    """One partition a run, so that other jobs are planned meanwhile; also where it adds nothing to the report."""
-    plain = made(MAKERS["one-piece"])
-    expected = asked(plain, wanted)
-    world = made(lambda: World(policy=replace(SMALL, report_piece_bytes=piece_bytes), limits=ROOMY))
+def test_what_takes_long_is_made_in_turns(report_format: ReportFormat, piece_bytes: int) -> None:
+    """Each run does one partition, so that other jobs are planned meanwhile. So does a run that adds nothing to the
+    report."""
+    plain = world_with_job(MAKERS["one-piece"])
+    expected = report_of(plain, report_format)
+    world = world_with_job(lambda: World(policy=replace(SMALL, report_piece_bytes=piece_bytes), limits=ROOMY))
 
     def slow(operation: Operation, _bucket: str, key: str) -> None:
         if operation is Operation.GET and "/manifest/" in key:
             world.clock.advance(report.RUN_MS)
 
     world.store.before_call = slow
-    assert asked(world, wanted) == expected
+    assert report_of(world, report_format) == expected
     written_once(world, "")
     runs = [name for name in world.calls.labels if name == "queue.send"]
     assert len(runs) > len(KEYS) // 4, "ordered once, and gone on with once for each partition"
 
 
 def test_whoever_asks_while_it_is_made_orders_no_second_maker() -> None:
-    """However long it takes: each run of a minute says that it is at work."""
+    """Each run of a minute says that it is at work, however long the report takes."""
     world = World(policy=replace(SMALL, report_piece_bytes=1000), limits=ROOMY)
     spec = synthetic(world, 20, 3)
     orders: list[int] = []
@@ -182,27 +188,28 @@ def test_a_split_that_waits_comes_in_between() -> None:
 
 
 def test_memory_is_flat() -> None:
-    """60,000 rows take hardly more of it than 20,000 (the names of their partitions), and a fraction of the file."""
+    """60,000 rows take hardly more memory than 20,000 (the names of their partitions), and a fraction of the file's
+    size."""
     (few, _), (many, file_bytes) = (peak_bytes(partitions) for partitions in (80, 240))
     assert many < 1.4 * few, (few, many)
     assert many < file_bytes / 3
 
 
 def peak_bytes(partitions: int) -> tuple[int, int]:
-    """The most that making a report of so many partitions, 250 rows each, holds at a time, besides what is stored; and
-    how large it is."""
+    """Return the most bytes that making a report of so many partitions, of 250 rows each, holds at a time without the
+    stored ones, and the size of the report in bytes."""
     world = World(policy=replace(SMALL, report_piece_bytes=200_000), limits=Limits(part_min_bytes=1))
     spec = synthetic(world, partitions, 250)
     peaks: list[int] = []
     before: list[Operation] = []
 
     def stored() -> int:
-        found = (world.store.current(CONTROL[EAST], key) for key in world.store.keys(CONTROL[EAST]))
-        return sum(len(version.body) for version in found if version is not None)
+        versions = (world.store.current(CONTROL[EAST], key) for key in world.store.keys(CONTROL[EAST]))
+        return sum(len(version.body) for version in versions if version is not None)
 
     def measure(operation: Operation, _bucket: str, _key: str) -> None:
         _, peak = tracemalloc.get_traced_memory()
-        if before and before[-1] is not Operation.COMPLETE:  # Then it is the store in memory that puts it together.
+        if before and before[-1] is not Operation.COMPLETE:  # Else the memory store joins the parts.
             peaks.append(peak - (stored() - stored_before))
         before.append(operation)
         tracemalloc.reset_peak()
@@ -215,18 +222,18 @@ def peak_bytes(partitions: int) -> tuple[int, int]:
     finally:
         world.store.before_call = None
         tracemalloc.stop()
-    made = wait_for(world, spec, ReportFormat.CSV).made
-    assert made.rows == partitions * 250
-    return max(peaks), made.bytes
+    description = wait_for(world, spec, ReportFormat.CSV).made
+    assert description.rows == partitions * 250
+    return max(peaks), description.bytes
 
 
 def test_a_report_too_large_to_be_read_again_has_no_digest() -> None:
-    world = made(lambda: World(policy=replace(PIECES, report_digest_max_bytes=2000), limits=ROOMY))
+    world = world_with_job(lambda: World(policy=replace(PIECES, report_digest_max_bytes=2000), limits=ROOMY))
     assert wait_for(world, spec_of(world), ReportFormat.CSV).made.sha256 == ""
 
 
 def test_storage_that_can_not_be_reached_is_waited_for() -> None:
-    world = made(MAKERS["many-pieces"])
+    world = world_with_job(MAKERS["many-pieces"])
     dead = world.faults.rule(Rule(region=EAST, times=None))
     with pytest.raises(Retry):
         report.fetch(world.west, "acme", spec_of(world).job_id, ReportFormat.CSV)

@@ -1,11 +1,13 @@
-"""Retrying a settled job: a new job of exactly what was not delivered."""
+"""The retry of a settled job is a new job of exactly the rows that were not delivered."""
 
 from dataclasses import replace
 
 import pytest
 
 from chalicelib.core.errors import BadRequest, KeyReused, NotYet, Retry, Unknown
-from chalicelib.core.model import JobKind, JobSpec, JobState, Manifest, Outcome, OverwriteMode
+from chalicelib.core.jobs import JobKind, JobSpec, JobState
+from chalicelib.core.manifests import Manifest
+from chalicelib.core.rows import Outcome, OverwriteMode
 from chalicelib.steps import control
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Action
@@ -20,7 +22,7 @@ LARGE = bytes(range(90))
 
 
 def settled(world: World, mode: OverwriteMode = OverwriteMode.IF_CHANGED) -> JobSpec:
-    """A job of six partitions, of which some rows failed; what they failed for is over."""
+    """Return a job of six partitions, of which some rows failed. The cause of the failures is over."""
     for key in KEYS:
         world.put(key, LARGE if key == KEYS[9] else key.encode())
     for key in FAILED:
@@ -69,8 +71,8 @@ def test_failed_rows_of_several_partitions_make_one() -> None:
     spec = retry(world, old)
     world.settle()
     check(world, old, spec)
-    links = [link for link in world.records(spec).links_from("") if isinstance(link, Manifest)]
-    assert [len(link.rows) for link in links] == [8]
+    entries = [entry for entry in world.records(spec).entries_from("") if isinstance(entry, Manifest)]
+    assert [len(entry.rows) for entry in entries] == [8]
 
 
 def test_a_crash_at_any_call() -> None:
@@ -92,7 +94,7 @@ def test_a_crash_at_any_call() -> None:
 
 
 @pytest.mark.parametrize("first", range(1, 20, 3))
-def test_two_splitters_build_one_chain(first: int) -> None:
+def test_two_splitters_build_one_manifest_log(first: int) -> None:
     world = World()
     old = settled(world)
     spec = retry(world, old)
@@ -103,7 +105,7 @@ def test_two_splitters_build_one_chain(first: int) -> None:
 
 
 def test_the_old_jobs_partitions_are_read_once_however_many_they_are() -> None:
-    """Of 120 partitions the last one failed: two links without rows keep the place."""
+    """The last of 120 partitions failed. Entries without rows keep the position."""
     world = World(policy=replace(SMALL, partition_rows=1))
     for number in range(120):
         world.put(f"in/a/{number:03d}", b"x")
@@ -114,12 +116,12 @@ def test_the_old_jobs_partitions_are_read_once_however_many_they_are() -> None:
     spec = retry(world, old)
     world.settle()
     assert world.outcomes(spec) == {"in/a/119": Outcome.COPIED}
-    links = [link for link in world.records(spec).links_from("") if isinstance(link, Manifest)]
-    assert [len(link.rows) for link in links] in ([0, 0, 1], [0, 0, 0, 1])
+    entries = [entry for entry in world.records(spec).entries_from("") if isinstance(entry, Manifest)]
+    assert [len(entry.rows) for entry in entries] in ([0, 0, 1], [0, 0, 0, 1])
 
 
-def test_of_a_forked_job() -> None:
-    world = World(policy=replace(SMALL, partition_rows=2, split_links_per_run=1))
+def test_of_a_job_whose_range_was_split() -> None:
+    world = World(policy=replace(SMALL, partition_rows=2, split_entries_per_run=1))
     old = settled(world)
     spec = retry(world, old)
     world.settle()
@@ -141,7 +143,7 @@ def test_what_fails_again_can_be_retried_again() -> None:
 
 
 def test_what_is_there_now_is_delivered() -> None:
-    """One was overwritten, one deleted, one archived since."""
+    """Since then one object was overwritten, one was deleted, and one was archived."""
     world = World(versioned_sources=True)
     old = settled(world)
     world.put(FAILED[0], b"new")
@@ -180,7 +182,7 @@ def test_of_another_tenants_job() -> None:
 
 
 def test_of_a_job_that_settled_a_moment_ago_in_the_other_region() -> None:
-    """The table doesn't know yet: the control bucket does."""
+    """The table doesn't know of the end yet, but the control bucket does."""
     world = World()
     old = settled(world)
     world.ledger.terminals.clear()
@@ -199,7 +201,7 @@ def test_the_same_key_is_the_same_retry() -> None:
 
 
 def test_a_cancelled_job_is_retried_but_what_was_never_planned_is_not() -> None:
-    world = World(policy=replace(SMALL, split_links_per_run=2))
+    world = World(policy=replace(SMALL, split_entries_per_run=2))
     for key in KEYS:
         world.put(key, b"x")
     old = world.submit("a/", "b/")
@@ -212,10 +214,10 @@ def test_a_cancelled_job_is_retried_but_what_was_never_planned_is_not() -> None:
     assert 0 < end.counts[Outcome.CANCELLED] < len(KEYS)
     spec = retry(world, old)
     world.settle()
-    again = world.terminal(spec)
-    assert again.counts == {Outcome.COPIED: end.counts[Outcome.CANCELLED]}
-    assert again.state is JobState.PARTIAL
-    assert "not planned to its end (cancelled): submit it again" in again.reason
+    retry_end = world.terminal(spec)
+    assert retry_end.counts == {Outcome.COPIED: end.counts[Outcome.CANCELLED]}
+    assert retry_end.state is JobState.PARTIAL
+    assert "not planned to its end (cancelled): submit it again" in retry_end.reason
 
 
 def test_paused_cancelled_and_lost_messages() -> None:
@@ -224,7 +226,7 @@ def test_paused_cancelled_and_lost_messages() -> None:
     spec = retry(world, old)
     control.pause(world.west, TENANT, spec.job_id)
     world.run(10 * MINUTE)
-    assert world.records(spec).links_of_range("r") == []
+    assert world.records(spec).entries_of_range("r") == []
     control.resume(world.east, TENANT, spec.job_id)
     world.settle()
     check(world, old, spec)

@@ -1,15 +1,17 @@
-"""Schedules: one job for each occurrence, whatever both Regions do about it at once, twice, late, or half."""
+"""Schedules: each occurrence has one job, even if both Regions act on it at once, twice, late, or half."""
 
 from dataclasses import replace
 
 import pytest
 
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.entries import ANY, EntryKind
 from chalicelib.core.errors import BadRequest, Denied, Retry
 from chalicelib.core.inputs import Filters
-from chalicelib.core.model import Endpoint, JobState, Outcome
+from chalicelib.core.jobs import JobState
+from chalicelib.core.rows import Outcome
 from chalicelib.core.schedules import LOOK_BACK_MS, Overlap, RunState
-from chalicelib.protocol.submitting import ManifestPlace
+from chalicelib.protocol.submitting import ListLocation
 from chalicelib.steps import control, schedules
 from simulation.memory.clock import START_MS
 from simulation.memory.env import CONTROL, EAST, ENDPOINTS, SOURCE, TENANT, WEST
@@ -21,13 +23,13 @@ from tests.steps.scheduling import (
     ANN,
     NINE,
     check,
+    isolate_registry,
     jobs,
-    part,
     put,
+    run_states,
     runs,
     skew,
     sweep,
-    told,
     wait_until,
     wanted,
 )
@@ -52,10 +54,10 @@ def test_a_job_at_its_time_and_none_before() -> None:
     assert (spec.scheduled.name, spec.scheduled.occurrence_ms) == ("nightly", NINE)
     assert spec.scheduled.schedule_id == view.schedule.id
     assert world.terminal(spec).state is JobState.SUCCEEDED
-    assert told(world) == [("09:00", RUN)]
+    assert run_states(world) == [("09:00", RUN)]
     assert runs(world)[0].detail == ""
     world.run(25 * HOUR)
-    assert told(world) == [("09:00", RUN), ("09:00", RUN)]
+    assert run_states(world) == [("09:00", RUN), ("09:00", RUN)]
     check(world)
 
 
@@ -71,11 +73,11 @@ def test_both_regions_in_the_same_minute_make_one() -> None:
 @pytest.mark.parametrize("second", [WEST, EAST])
 @pytest.mark.parametrize("at", range(1, 12))
 def test_a_region_that_comes_in_between_makes_no_second(second: str, at: int) -> None:
-    """At any call to S3 of the one, the other does all of it."""
+    """At any call of the one Region to S3, the other Region does all of it."""
     world = World()
     put(world)
     wait_until(world, NINE)
-    world.calls.plan(at, before=lambda _: sweep(world, second), wanted=lambda label: label.startswith("store."))
+    world.calls.plan(at, before=lambda _: sweep(world, second), is_counted=lambda label: label.startswith("store."))
     sweep(world, WEST)
     assert len(jobs(world)) == 1
     check(world)
@@ -117,7 +119,7 @@ def test_a_crash_between_record_and_job_is_made_good_by_the_other_region() -> No
     )
     world.sweep(WEST)
     world.store.before_call = None
-    assert (told(world), jobs(world)) == ([("09:00", RUN)], [])
+    assert (run_states(world), jobs(world)) == ([("09:00", RUN)], [])
     view = schedules.get_schedule(world.west, TENANT, "nightly")
     assert view.runs is not None
     assert [run.accepted for run in view.runs] == [False]
@@ -138,41 +140,43 @@ def test_one_region_alone_runs_all_on_time_and_the_other_nothing_when_it_returns
         wait_until(world, NINE + hour * HOUR + 20 * SECOND)
         sweep(world, EAST)
         world.settle()
-    assert told(world) == [(f"{hour:02}:00", RUN) for hour in range(9, 14)]
+    assert run_states(world) == [(f"{hour:02}:00", RUN) for hour in range(9, 14)]
     assert all(run.detail == "" for run in runs(world))
     before = len(world.calls.labels)
     sweep(world, WEST)
     assert [label for label in world.calls.labels[before:] if label.startswith("store.")] == []
-    # Even if it has never heard of all that.
+    # This holds even if it has lost its notes.
     world.ledger.observations.clear()
     sweep(world, WEST)
     assert len(jobs(world)) == 5
     check(world)
 
 
-@pytest.mark.parametrize("ahead", [-3 * MINUTE, -MINUTE, -30 * SECOND, 30 * SECOND, MINUTE, 3 * MINUTE])
-def test_clocks_that_differ(ahead: int) -> None:
+@pytest.mark.parametrize("ahead_ms", [-3 * MINUTE, -MINUTE, -30 * SECOND, 30 * SECOND, MINUTE, 3 * MINUTE])
+def test_clocks_that_differ(ahead_ms: int) -> None:
     world = World()
     put(world, wanted("*/5 * * * *", overlap=Overlap.ALLOW))
-    skew(world, EAST, ahead)
+    skew(world, EAST, ahead_ms)
     for _ in range(40):
         world.clock.advance(MINUTE)
         sweep(world, WEST, EAST)
     assert {run.state for run in runs(world)} == {RUN}
-    # None is left out, and all are there up to what the clock that is ahead shows.
-    at = [run.occurrence_ms for run in runs(world)]
-    assert at == list(range(START_MS + 5 * MINUTE, START_MS + 40 * MINUTE + max(0, ahead) + 1, 5 * MINUTE))
+    # No occurrence is left out, up to the time that the clock that is ahead shows.
+    occurrences_ms = [run.occurrence_ms for run in runs(world)]
+    assert occurrences_ms == list(
+        range(START_MS + 5 * MINUTE, START_MS + 40 * MINUTE + max(0, ahead_ms) + 1, 5 * MINUTE)
+    )
     check(world)
 
 
 def test_regions_that_know_different_bodies_make_one_job() -> None:
-    """The change is under way to the other Region: whoever is first decides which."""
+    """The change is under way to the other Region. The first Region to write the job decides."""
     world = World()
     put(world)
-    part(world, EAST)
+    isolate_registry(world, EAST)
     put(world, wanted(prefix="changed/"))
     wait_until(world, NINE)
-    # Both have judged by the time that the other has submitted.
+    # East sweeps after West has judged, and just before West writes the job.
     at_spec = [len(_labels_until_spec(world))]
     world.calls.plan(at_spec[0], before=lambda _: sweep(world, EAST))
     sweep(world, WEST)
@@ -186,26 +190,26 @@ def test_regions_that_know_different_bodies_make_one_job() -> None:
 
 
 def _labels_until_spec(world: World) -> list[str]:
-    """The calls of a sweep in another world of this kind, until it writes the job."""
+    """Return the calls of a sweep in another world of this kind, until it writes the job."""
     other = World()
     put(other, wanted(prefix="changed/"))
     wait_until(other, NINE)
-    seen: list[str] = []
+    labels: list[str] = []
 
     def look(operation: Operation, _bucket: str, key: str) -> None:
         if operation is Operation.PUT and key.endswith("/spec"):
-            seen.extend(other.calls.labels)
+            labels.extend(other.calls.labels)
 
     other.store.before_call = look
     other.calls.labels.clear()
     sweep(other, WEST)
-    return seen
+    return labels
 
 
 def test_a_region_that_does_not_know_of_it_yet_loses_nothing() -> None:
-    """It comes late to the only Region that lives: then it is run late."""
+    """The schedule comes late to the only Region that lives. It is then run late."""
     world = World()
-    mine = part(world, EAST)
+    mine = isolate_registry(world, EAST)
     put(world)
     wait_until(world, NINE + MINUTE)
     sweep(world, EAST)
@@ -224,13 +228,13 @@ def test_storage_that_is_away_is_waited_for() -> None:
     away = Rule(region=EAST, times=None)
     world.faults.rule(away)
     world.run(3 * HOUR)
-    assert (jobs(world), told(world)) == ([], [])
-    shown = schedules.get_schedule(world.west, TENANT, "nightly")
-    assert shown.runs is None
-    assert shown.upcoming[0] == NINE + 24 * HOUR
+    assert (jobs(world), run_states(world)) == ([], [])
+    view = schedules.get_schedule(world.west, TENANT, "nightly")
+    assert view.runs is None
+    assert view.upcoming[0] == NINE + 24 * HOUR
     world.faults.rules.remove(away)
     world.run(3 * MINUTE)
-    assert told(world) == [("09:00", RUN)]
+    assert run_states(world) == [("09:00", RUN)]
     assert runs(world)[0].detail.startswith("18")
     check(world)
 
@@ -243,7 +247,7 @@ def test_of_what_both_missed_the_last_is_run_and_the_rest_recorded() -> None:
     put(world, wanted("0 * * * *"))
     wait_until(world, NINE + 3 * HOUR + 10 * MINUTE)
     sweep(world)
-    assert told(world) == [("09:00", MISSED), ("10:00", MISSED), ("11:00", MISSED), ("12:00", RUN)]
+    assert run_states(world) == [("09:00", MISSED), ("10:00", MISSED), ("11:00", MISSED), ("12:00", RUN)]
     assert "10 minutes late" in runs(world)[-1].detail
     check(world)
     sweep(world)
@@ -287,7 +291,7 @@ def test_disabled_it_misses_nothing_and_enabled_it_begins_anew() -> None:
     assert runs(world) == []
     wait_until(world, NINE + 3 * HOUR)
     sweep(world)
-    assert told(world) == [("12:00", RUN)]
+    assert run_states(world) == [("12:00", RUN)]
 
 
 def test_other_times_count_from_when_they_are_set() -> None:
@@ -299,7 +303,7 @@ def test_other_times_count_from_when_they_are_set() -> None:
     assert runs(world) == []
     wait_until(world, NINE + 45 * MINUTE)
     sweep(world)
-    assert told(world) == [("09:45", RUN)]
+    assert run_states(world) == [("09:45", RUN)]
 
 
 # --- the job before has not ended -------------------------------------------------------------------------------
@@ -312,13 +316,13 @@ def test_while_one_is_at_work_the_next_are_skipped() -> None:
     for hour in range(3):
         wait_until(world, NINE + hour * HOUR)
         sweep(world)
-    assert told(world) == [("09:00", RUN), ("10:00", SKIPPED), ("11:00", SKIPPED)]
+    assert run_states(world) == [("09:00", RUN), ("10:00", SKIPPED), ("11:00", SKIPPED)]
     [spec] = jobs(world)
     assert {run.detail for run in runs(world)[1:]} == {f"{spec.job_id} had not ended"}
     world.settle()
     wait_until(world, NINE + 3 * HOUR)
     sweep(world)
-    assert told(world)[-1] == ("12:00", RUN)
+    assert run_states(world)[-1] == ("12:00", RUN)
     check(world)
 
 
@@ -334,7 +338,7 @@ def test_a_skip_is_decided_once() -> None:
     world.settle()
     world.ledger.observations.clear()
     sweep(world, EAST)
-    assert told(world) == [("09:00", RUN), ("10:00", SKIPPED)]
+    assert run_states(world) == [("09:00", RUN), ("10:00", SKIPPED)]
     check(world)
 
 
@@ -344,7 +348,7 @@ def test_allowed_they_run_side_by_side() -> None:
     for hour in range(3):
         wait_until(world, NINE + hour * HOUR)
         sweep(world)
-    assert [state for _, state in told(world)] == [RUN] * 3
+    assert [state for _, state in run_states(world)] == [RUN] * 3
     check(world)
 
 
@@ -355,7 +359,7 @@ def test_a_missed_one_in_between_hides_no_job_at_work() -> None:
     sweep(world)
     wait_until(world, NINE + 3 * HOUR)
     sweep(world)
-    assert [state for _, state in told(world)] == [RUN, MISSED, MISSED, SKIPPED]
+    assert [state for _, state in run_states(world)] == [RUN, MISSED, MISSED, SKIPPED]
 
 
 # --- its job ----------------------------------------------------------------------------------------------------
@@ -375,7 +379,7 @@ def test_all_that_a_job_may_say_is_said_each_time() -> None:
 
 def test_a_manifest_is_pinned_anew_each_time() -> None:
     world = World()
-    put(world, wanted("0 * * * *", manifest=ManifestPlace("source-west", "list.csv")))
+    put(world, wanted("0 * * * *", manifest=ListLocation("source-west", "list.csv")))
     wait_until(world, NINE)
     sweep(world)
     assert [(run.state, run.detail) for run in runs(world)] == [(REFUSED, "manifest 'list.csv' is not there")]
@@ -392,8 +396,8 @@ def test_an_endpoint_that_is_no_more_refuses_the_run_and_says_so() -> None:
     world = World()
     put(world)
     for region in world.regions.values():
-        left = {name: found for name, found in ENDPOINTS.items() if name != "source-west"}
-        region.env = replace(region.env, declared_endpoints=left)
+        endpoints = {name: endpoint for name, endpoint in ENDPOINTS.items() if name != "source-west"}
+        region.env = replace(region.env, declared_endpoints=endpoints)
     wait_until(world, NINE)
     sweep(world)
     [run] = runs(world)
@@ -402,7 +406,8 @@ def test_an_endpoint_that_is_no_more_refuses_the_run_and_says_so() -> None:
 
 
 def test_a_job_that_was_accepted_is_finished_without_its_endpoints() -> None:
-    """Whoever accepted it died before it was on the list of open jobs; meanwhile its source was removed."""
+    """The process that accepted it died before the job was on the list of open jobs. Meanwhile its source was
+    removed."""
     world = World()
     put(world)
     wait_until(world, NINE)
@@ -420,13 +425,13 @@ def test_the_targets_region_is_for_ever() -> None:
     put(world)
     with pytest.raises(BadRequest, match=r"TargetRegionChanged.*make another schedule"):
         put(world, wanted(target="target-west"))
-    # Nor does an endpoint that is elsewhere now move it.
+    # An endpoint that is elsewhere now doesn't move it either.
     moved: dict[str, Endpoint] = {**ENDPOINTS, "target-east": replace(ENDPOINTS["target-west"], id="target-east")}
     for region in world.regions.values():
         region.env = replace(region.env, declared_endpoints=moved)
     wait_until(world, NINE)
     sweep(world)
-    assert told(world) == [("09:00", REFUSED)]
+    assert run_states(world) == [("09:00", REFUSED)]
     assert jobs(world) == []
 
 
@@ -453,14 +458,14 @@ def test_one_that_is_broken_holds_no_other_up() -> None:
 def test_a_thousand_cost_two_queries_while_nothing_is_due() -> None:
     world = World()
     put(world, name="s0")
-    [one] = world.registry.entries.values()
+    [entry] = world.registry.entries.values()
     for number in range(999):
         name = f"s{number}"
-        world.registry.entries[EntryKind.SCHEDULE, f"tenant-{number % 10}", name] = replace(one, name=name)
+        world.registry.entries[EntryKind.SCHEDULE, f"tenant-{number % 10}", name] = replace(entry, name=name)
     world.calls.labels.clear()
     sweep(world, WEST)
     assert sorted(set(world.calls.labels)) == ["ledger.get_observation", "ledger.job_items", "registry.page"]
-    assert len(world.calls.labels) == 4  # Whether each Region's storage answered is read, too.
+    assert len(world.calls.labels) == 4  # It also reads whether each Region's storage answered.
 
 
 def test_what_there_was_no_time_for_is_done_a_minute_later() -> None:
@@ -471,11 +476,11 @@ def test_what_there_was_no_time_for_is_done_a_minute_later() -> None:
     world.store.before_call = lambda operation, _bucket, key: (
         world.clock.advance(5 * SECOND) if operation is Operation.PUT and key.endswith("/spec") else None
     )
-    done = []
+    job_counts = []
     for _ in range(4):
         schedules.run(world.west, world.clock.now_ms() + 50 * SECOND)
-        done.append(len(jobs(world)))
-    assert done == [10, 20, 30, 30]
+        job_counts.append(len(jobs(world)))
+    assert job_counts == [10, 20, 30, 30]
     check(world)
 
 
@@ -506,12 +511,12 @@ def test_what_is_shown_of_it() -> None:
     world.settle()
     wait_until(world, NINE + 3 * HOUR)
     sweep(world)
-    shown = schedules.get_schedule(world.east, TENANT, "nightly")
-    now = world.clock.now_ms()
-    assert shown.upcoming == tuple(NINE + hour * HOUR for hour in range(4, 9))
-    assert all(at > now for at in shown.upcoming)
-    assert shown.runs is not None
-    assert [(run.run.state, run.accepted, run.end and run.end.state) for run in shown.runs] == [
+    view = schedules.get_schedule(world.east, TENANT, "nightly")
+    now_ms = world.clock.now_ms()
+    assert view.upcoming == tuple(NINE + hour * HOUR for hour in range(4, 9))
+    assert all(at_ms > now_ms for at_ms in view.upcoming)
+    assert view.runs is not None
+    assert [(run.run.state, run.accepted, run.end and run.end.state) for run in view.runs] == [
         (RUN, True, None),
         (SKIPPED, False, None),
         (SKIPPED, False, None),
@@ -524,9 +529,9 @@ def test_only_the_latest_runs_are_shown() -> None:
     put(world, wanted("*/5 * * * *"))
     wait_until(world, NINE + 3 * HOUR)
     sweep(world)
-    shown = schedules.get_schedule(world.west, TENANT, "nightly").runs
-    assert shown is not None
-    assert [run.run.occurrence_ms for run in shown] == [NINE + 3 * HOUR - n * 5 * MINUTE for n in range(20)]
+    shown_runs = schedules.get_schedule(world.west, TENANT, "nightly").runs
+    assert shown_runs is not None
+    assert [run.run.occurrence_ms for run in shown_runs] == [NINE + 3 * HOUR - n * 5 * MINUTE for n in range(20)]
 
 
 def test_removed_it_runs_no_more_and_made_again_it_is_another() -> None:
@@ -538,14 +543,14 @@ def test_removed_it_runs_no_more_and_made_again_it_is_another() -> None:
     wait_until(world, NINE + 24 * HOUR)
     sweep(world)
     assert len(jobs(world)) == 1
-    again = put(world)
-    assert again.schedule.id != first.schedule.id
-    shown = schedules.get_schedule(world.west, TENANT, "nightly").runs
-    assert shown == ()
+    recreated = put(world)
+    assert recreated.schedule.id != first.schedule.id
+    shown_runs = schedules.get_schedule(world.west, TENANT, "nightly").runs
+    assert shown_runs == ()
     wait_until(world, NINE + 48 * HOUR)
     sweep(world)
-    # The job of the first one has not ended: that is no business of the second's.
-    assert [run.schedule_id for run in runs(world)] == [first.schedule.id, again.schedule.id]
+    # The first one's job has not ended. This doesn't matter to the second.
+    assert [run.schedule_id for run in runs(world)] == [first.schedule.id, recreated.schedule.id]
     check(world)
 
 
@@ -572,6 +577,6 @@ def test_a_job_by_schedule_is_shown_and_retried_like_any() -> None:
 def test_reading_needs_the_table() -> None:
     world = World()
     put(world)
-    world.calls.plan(1, before=lose_answer, wanted=lambda label: label == "registry.page")
+    world.calls.plan(1, before=lose_answer, is_counted=lambda label: label == "registry.page")
     with pytest.raises(Retry):
         sweep(world, WEST)

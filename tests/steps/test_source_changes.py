@@ -1,10 +1,11 @@
-"""Somebody changes the source while we work: never a mixed object, and the row says what happened."""
+"""Somebody changes the source while we work: no mixed object is published, and the row says what happened."""
 
 from collections.abc import Callable
 
 import pytest
 
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.rows import Outcome
 from simulation.memory.env import SOURCE, WEST
 from tests.steps.everywhere import at_every_call
 from tests.steps.world import World
@@ -15,7 +16,7 @@ KEY, TARGET_KEY = "in/a/object", "out/b/object"
 
 
 def from_two_parts(world: World) -> None:
-    """A multipart-born source without checksum: copied with its own boundaries."""
+    """Put a multipart-born source without a checksum. It is copied with its own boundaries."""
     world.put(KEY, OLD, part_sizes=OLD_PARTS, algorithm=None)
 
 
@@ -40,7 +41,7 @@ def run(world: World) -> JobSpec:
 
 
 def whole(world: World) -> list[bytes]:
-    """Everything ever published at the target, each of which must be one whole version of the source."""
+    """Return every body that was published at the target. Assert that each one is a whole version of the source."""
     sources = [version.body for version in world.store.versions(SOURCE[WEST], KEY)]
     written = [version.body for version in world.written(TARGET_KEY)]
     assert all(body in sources for body in written), "a mixed object"
@@ -50,18 +51,19 @@ def whole(world: World) -> list[bytes]:
 @pytest.mark.parametrize("versioned", [False, True], ids=["unversioned", "versioned"])
 @pytest.mark.parametrize("fill", SOURCES.values(), ids=SOURCES)
 def test_an_overwritten_source_is_never_torn_and_is_reported(fill: Callable[[World], object], versioned: bool) -> None:
-    """Overwritten just before each request of the whole run: one whole version arrives, or SOURCE_CHANGED."""
+    """It is overwritten just before any request of the whole run. One whole version arrives, or the row is
+    SOURCE_CHANGED."""
 
     def overwrite(world: World) -> Callable[[str], object]:
-        size = len(fill_body(fill))
+        size = len(body_of(fill))
         return lambda _: world.put(KEY, NEW[:size])
 
-    # A large row was looked at by HEAD and has its version pinned: the overwritten version is still there to be copied.
+    # A large row's version is pinned by a HEAD, so the overwritten version can still be copied.
     pinned = versioned and fill is not SOURCES["small"]
-    seen: set[Outcome] = set()
+    outcomes: set[Outcome] = set()
     for world, spec, call in at_every_call(lambda: world_of(fill, versioned=versioned), run, overwrite, least=40):
         outcome = world.outcomes(spec)[KEY]
-        seen.add(outcome)
+        outcomes.add(outcome)
         written = whole(world)
         assert outcome in (Outcome.COPIED, Outcome.SOURCE_CHANGED), (call, world.rows(spec)[KEY])
         assert len(written) == (outcome is Outcome.COPIED), call
@@ -69,7 +71,7 @@ def test_an_overwritten_source_is_never_torn_and_is_reported(fill: Callable[[Wor
         assert world.terminal(spec).state is expected
         assert world.outcomes(spec)["in/a/other"] is Outcome.COPIED
         assert world.all_uploads() == [], call
-    assert seen == ({Outcome.COPIED} if pinned else {Outcome.COPIED, Outcome.SOURCE_CHANGED})
+    assert outcomes == ({Outcome.COPIED} if pinned else {Outcome.COPIED, Outcome.SOURCE_CHANGED})
 
 
 @pytest.mark.parametrize("fill", SOURCES.values(), ids=SOURCES)
@@ -77,18 +79,18 @@ def test_a_vanishing_source_is_reported_and_holds_nothing_up(fill: Callable[[Wor
     def remove(world: World) -> Callable[[str], object]:
         return lambda _: world.store.remove(SOURCE[WEST], KEY)
 
-    seen: set[Outcome | None] = set()
+    outcomes: set[Outcome | None] = set()
     for world, spec, call in at_every_call(lambda: world_of(fill, versioned=False), run, remove, least=40):
         outcome = world.outcomes(spec).get(KEY)
-        seen.add(outcome)
+        outcomes.add(outcome)
         assert outcome in (Outcome.COPIED, Outcome.SOURCE_GONE, None), (call, world.rows(spec)[KEY])
         assert len(world.written(TARGET_KEY)) == (outcome is Outcome.COPIED), call
         assert world.outcomes(spec)["in/a/other"] is Outcome.COPIED
         assert world.all_uploads() == [], call
-    assert seen == {Outcome.COPIED, Outcome.SOURCE_GONE, None}  # None: gone before it was listed.
+    assert outcomes == {Outcome.COPIED, Outcome.SOURCE_GONE, None}  # None: it was gone before it was listed.
 
 
-def fill_body(fill: Callable[[World], object]) -> bytes:
+def body_of(fill: Callable[[World], object]) -> bytes:
     world = World()
     fill(world)
     return world.body(KEY, SOURCE[WEST]) or b""

@@ -1,4 +1,4 @@
-"""S3, the table or the queues refuse for a while: partitions are given back, no outcome is made up, and afterwards
+"""S3, the table or the queues refuse for a while. Partitions are given back, no outcome is made up, and afterwards
 everything is delivered."""
 
 from collections.abc import Callable
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import Retry
+from chalicelib.core.jobs import JobState
 from chalicelib.core.leases import LeasePhase
-from chalicelib.core.model import JobState, Outcome
+from chalicelib.core.rows import Outcome
 from simulation.memory.env import EAST, TARGET
 from simulation.memory.operations import Operation
 from tests.steps import prefix_job
@@ -29,7 +30,7 @@ STORMS: dict[str, Callable[[Operation, str], bool]] = {
 
 
 def storm(world: World, hit: Callable[[Operation, str], bool], until_ms: int, *, one_in: int = 1) -> None:
-    """S3 says SlowDown to every (or every n-th) request that is hit, until the storm is over."""
+    """Let S3 answer SlowDown to every n-th request that is hit (n is `one_in`), until the storm is over."""
     count = 0
 
     def before_call(operation: Operation, bucket: str, _: str) -> None:
@@ -66,7 +67,7 @@ def test_a_part_of_all_requests_is_refused(one_in: int) -> None:
 
 
 def test_a_throttled_partition_is_given_back_and_others_go_on() -> None:
-    """One key is refused all the time: it is set aside, rests and is tried again, all others finish."""
+    """One key is refused all the time. Its row is set aside, rests and is tried again, and all others finish."""
     world = prefix_job.filled(World())
     spec = world.submit("a/", "b/")
 
@@ -76,10 +77,10 @@ def test_a_throttled_partition_is_given_back_and_others_go_on() -> None:
 
     world.store.before_call = before_call
     world.run(10 * MINUTE)
-    survey = world.records(spec).survey()
-    assert survey.done == {"r-000001", "r-000002"}
-    assert survey.claims["r-000001w"] > 1, "tried again by the next epoch"
-    phases = {lease.phase for (_, part, _), lease in world.ledger.leases.items() if part == "r-000001w"}
+    snapshot = world.records(spec).snapshot()
+    assert snapshot.done == {"r-000001", "r-000002"}
+    assert snapshot.claims["r-000001w"] > 1, "tried again by the next epoch"
+    phases = {lease.phase for (_, partition_id, _), lease in world.ledger.leases.items() if partition_id == "r-000001w"}
     assert phases <= {LeasePhase.RELEASED, LeasePhase.COPYING}
     assert world.events("unsettled")
     world.store.before_call = None
@@ -89,7 +90,7 @@ def test_a_throttled_partition_is_given_back_and_others_go_on() -> None:
 
 
 def test_a_heartbeat_during_a_storm_does_not_cost_the_partition() -> None:
-    """The look for a successor is refused too; that look is only for efficiency."""
+    """The look for a successor is refused too. That look is only for efficiency."""
     world = World()
     keys = [f"in/a/{number}" for number in range(4)]
     for key in keys:
@@ -99,7 +100,7 @@ def test_a_heartbeat_during_a_storm_does_not_cost_the_partition() -> None:
     def slow(operation: Operation, bucket: str, key: str) -> None:
         nonlocal refused
         if operation is Operation.COPY:
-            world.clock.advance(61_000)  # Beats often: each copy takes a minute.
+            world.clock.advance(61_000)  # Each copy takes a minute, so the worker beats after each.
         if bucket == "control-east" and "claim/" in key and operation in (Operation.GET, Operation.HEAD):
             refused += 1
             raise Retry("SlowDown")
@@ -108,12 +109,12 @@ def test_a_heartbeat_during_a_storm_does_not_cost_the_partition() -> None:
     spec = world.submit("a/", "b/")
     world.settle()
     assert refused > 0
-    assert world.records(spec).survey().claims == {"r-000001": 1}, "one epoch did all"
+    assert world.records(spec).snapshot().claims == {"r-000001": 1}, "one epoch did all"
     assert world.outcomes(spec) == dict.fromkeys(keys, Outcome.COPIED)
 
 
 class ThrottledLedger:
-    """The table refuses, all of it or one method, until the storm is over. Implements `ports.Ledger`."""
+    """The table refuses every call, or one method, until the storm is over. Implements `ports.Ledger`."""
 
     def __init__(self, world: World, until_ms: int, only: str = "") -> None:
         self._world, self._until_ms, self._only = world, until_ms, only
@@ -159,7 +160,7 @@ def test_the_table_refuses_one_kind_of_call_for_an_hour(method: str) -> None:
 
 
 def test_the_other_regions_storage_is_unreachable_and_ours_goes_on() -> None:
-    """West's control bucket is cut off: the jobs whose destination is in East end all the same."""
+    """West's control bucket is cut off. Jobs whose destination is in East end all the same."""
     world = prefix_job.filled(World())
     spec = prefix_job.submit_until_accepted(world)
     storm(world, lambda _, bucket: bucket.endswith("-west") and bucket != "source-west", world.clock.now_ms() + MINUTE)

@@ -1,4 +1,4 @@
-"""Rows that nothing decides: their job ends all the same, in bounded work, and says what was seen."""
+"""Rows that nothing decides: their job ends all the same, with bounded work, and says what was seen."""
 
 import random
 from collections.abc import Callable
@@ -8,9 +8,10 @@ from functools import partial
 import pytest
 
 from chalicelib.core.errors import EftError, NoAnswer, NotFound, PreconditionFailed, Retry
+from chalicelib.core.jobs import CancelMode, JobSpec, JobState
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import CancelMode, JobSpec, JobState, Outcome
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Outcome
 from chalicelib.core.settle import is_void
 from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS, rest_ms
 from chalicelib.steps import control
@@ -37,7 +38,7 @@ def filled(body: bytes = b"x") -> World:
 
 
 def always(world: World, operations: set[Operation], error: Callable[[], EftError], key: str = "out/b/stuck") -> None:
-    """S3 answers each of these operations on a key so, for ever."""
+    """Let S3 answer each of these operations on a key with this error, for ever."""
 
     def before_call(operation: Operation, _bucket: str, called: str) -> None:
         if operation in operations and called == key:
@@ -47,13 +48,13 @@ def always(world: World, operations: set[Operation], error: Callable[[], EftErro
 
 
 def claims(world: World, spec: JobSpec) -> int:
-    return sum(world.records(spec).survey().claims.values())
+    return sum(world.records(spec).snapshot().claims.values())
 
 
-def check_given_up(world: World, spec: JobSpec, seen: str) -> None:
+def check_given_up(world: World, spec: JobSpec, error: str) -> None:
     rows = world.rows(spec)
     assert rows[STUCK].outcome is Outcome.FAILED
-    assert seen in rows[STUCK].detail
+    assert error in rows[STUCK].detail
     assert f"after {SMALL.row_rounds_max} rounds" in rows[STUCK].detail
     assert {rows[key].outcome for key in NEIGHBOURS} == {Outcome.COPIED}
     assert world.terminal(spec).state is JobState.PARTIAL
@@ -79,7 +80,7 @@ def test_at_defaults_a_row_is_tried_for_some_six_hours() -> None:
     ],
 )
 def test_an_object_that_always_answers_503_ends_its_job(operation: Operation, body: bytes) -> None:
-    """Before: 462 claims in two hours, and no end."""
+    """Before the bound on rounds, there were 462 claims in two hours, and no end."""
     world = filled(body)
     always(world, {operation}, lambda: Retry("SlowDown", "please reduce"))
     spec = world.submit("a/", "b/")
@@ -108,7 +109,7 @@ def test_an_object_that_hangs_while_its_bucket_answers_ends() -> None:
 
 
 def test_an_object_that_uses_up_every_invocation_ends() -> None:
-    """Each try takes so long that no round ever comes to its last one."""
+    """Each try takes so long that no round ever comes to its last try."""
     world = filled()
 
     def slow(operation: Operation, _bucket: str, key: str) -> None:
@@ -124,7 +125,7 @@ def test_an_object_that_uses_up_every_invocation_ends() -> None:
 
 @pytest.mark.parametrize("keys", [(STUCK,), (*NEIGHBOURS, STUCK)], ids=len)
 def test_a_bucket_that_answers_nobody_fails_no_row(keys: tuple[str, ...]) -> None:
-    """A Region is away for two days: the job waits, in bounded work, and then goes on by itself."""
+    """A Region is away for two days. The job waits, with bounded work, and then goes on by itself."""
     world = World(policy=replace(SMALL, row_rounds_max=4))
     for key in keys:
         world.put(key, b"x")
@@ -137,14 +138,14 @@ def test_a_bucket_that_answers_nobody_fails_no_row(keys: tuple[str, ...]) -> Non
     spec = world.submit("a/", "b/")
     away |= {spec.source.bucket.name, spec.target.bucket.name}
 
-    def fill_first(operation: Operation, bucket: str, key: str) -> None:
-        if operation is Operation.COPY:  # Planned; from here on nobody answers.
+    def plan_first(operation: Operation, bucket: str, key: str) -> None:
+        if operation is Operation.COPY:  # The job is planned. From here on nobody answers.
             world.store.before_call = before_call
             raise NoAnswer("ConnectTimeoutError")
 
-    world.store.before_call = fill_first
+    world.store.before_call = plan_first
     world.run(48 * HOUR)
-    assert world.records(spec).survey().done == frozenset()
+    assert world.records(spec).snapshot().done == frozenset()
     assert claims(world, spec) < 48 * 4 + 20
     world.store.before_call = None
     world.settle()
@@ -153,7 +154,7 @@ def test_a_bucket_that_answers_nobody_fails_no_row(keys: tuple[str, ...]) -> Non
 
 
 def test_objects_that_are_looked_at_wait_for_a_bucket_that_answers_nobody() -> None:
-    """Also while they are planned, one by one: that nobody answers is no round in vain."""
+    """Objects that are planned one by one wait as well. A round that got no answer is no round in vain."""
     world = World(policy=replace(SMALL, row_rounds_max=4))
     world.put(STUCK, b"x")
     spec = world.submit("a/", "b/", keys=("stuck",))
@@ -171,7 +172,7 @@ def test_objects_that_are_looked_at_wait_for_a_bucket_that_answers_nobody() -> N
 
 
 def test_a_last_try_whose_answer_was_lost_is_no_failure() -> None:
-    """Its row is looked at once more before it is given up."""
+    """The row is looked at once more before it is given up."""
     world = filled()
     rule = world.faults.rule(Rule(Operation.COPY, key="out/b/stuck", times=None))
     spec = world.submit("a/", "b/")
@@ -199,7 +200,7 @@ def test_messages_that_come_twice_do_not_double_the_rounds() -> None:
 
 
 def test_neighbours_get_their_receipt_at_once() -> None:
-    """Before: none for as long as the row was tried, which was for ever."""
+    """Formerly they got none for as long as the row was tried, which was for ever."""
     world = filled()
     always(world, {Operation.COPY}, lambda: Retry("SlowDown", "please reduce"))
     spec = world.submit("a/", "b/")
@@ -208,10 +209,10 @@ def test_neighbours_get_their_receipt_at_once() -> None:
     assert receipt is not None
     ends = {row.key: row.outcome for row in receipt.rows if row.outcome.is_end}
     assert ends == dict.fromkeys(NEIGHBOURS, Outcome.COPIED)
-    shown = control.get_job(world.west, TENANT, spec.job_id).progress
-    assert (shown.objects_planned, shown.objects_decided) == (4, 3)
-    assert (shown.partitions, shown.partitions_done) == (2, 1)
-    (waited,) = shown.awaited
+    progress = control.get_job(world.west, TENANT, spec.job_id).progress
+    assert (progress.objects_planned, progress.objects_decided) == (4, 3)
+    assert (progress.partitions, progress.partitions_done) == (2, 1)
+    (waited,) = progress.awaited
     assert (waited.key, waited.rounds) == (STUCK, 4)
     assert "SlowDown: please reduce" in waited.seen
     page = control.list_objects(world.west, TENANT, spec.job_id, None, None, 100)
@@ -219,13 +220,13 @@ def test_neighbours_get_their_receipt_at_once() -> None:
     world.settle()
     check_given_up(world, spec, "SlowDown")
     end = world.terminal(spec)
-    assert (end.planned, end.parts) == (4, 2)
+    assert (end.planned, end.partitions) == (4, 2)
     assert end.counts == {Outcome.COPIED: 3, Outcome.FAILED: 1}
     assert control.get_job(world.west, TENANT, spec.job_id).progress.awaited == ()
 
 
 def test_rows_set_aside_go_on_with_their_parts() -> None:
-    """The upload keeps its name: what was copied before is not copied again, and nothing of it is left behind."""
+    """The upload keeps its name. No part that was copied before is copied again, and nothing is left behind."""
     world = filled(LARGE)
     broken = True
 
@@ -236,7 +237,7 @@ def test_rows_set_aside_go_on_with_their_parts() -> None:
     world.store.before_call = before_call
     spec = world.submit("a/", "b/")
     world.run(10 * MINUTE)
-    assert world.records(spec).survey().links == {"r-000001", "r-000001w"}
+    assert world.records(spec).snapshot().entries == {"r-000001", "r-000001w"}
     begun = [call for call in world.faults.calls if call[0] is Operation.CREATE_UPLOAD]
     broken = False
     world.settle()
@@ -279,26 +280,26 @@ def test_a_retry_delivers_what_was_set_aside_and_given_up() -> None:
     spec = world.submit("a/", "b/")
     world.settle()
     world.store.before_call = None
-    again, _ = control.retry(world.west, TENANT, spec.job_id, "again")
+    retry, _ = control.retry(world.west, TENANT, spec.job_id, "again")
     world.settle()
-    assert world.outcomes(again) == {STUCK: Outcome.COPIED}
+    assert world.outcomes(retry) == {STUCK: Outcome.COPIED}
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_whichever_rows_fail_and_whenever(seed: int) -> None:
-    """Each row has one end; what fails for ever is FAILED, all else arrives."""
+    """Each row has one end: a row that fails for ever is FAILED, and all others arrive."""
     chance = random.Random(seed)
     world = World(policy=replace(SMALL, row_rounds_max=6))
     keys = [f"in/a/{number}" for number in range(10)]
     for key in keys:
         world.put(key, LARGE if chance.random() < 0.3 else b"x")
-    until = {key: chance.choice((0, 0, 60_000, 300_000, 10**15)) for key in keys}
-    begun = world.clock.now_ms()
+    failing_ms = {key: chance.choice((0, 0, 60_000, 300_000, 10**15)) for key in keys}
+    begun_ms = world.clock.now_ms()
     operations = {Operation.COPY, chance.choice((Operation.CREATE_UPLOAD, Operation.COMPLETE))}
 
     def before_call(operation: Operation, _bucket: str, called: str) -> None:
-        ends = until.get(called.replace("out/b", "in/a"), 0)
-        if operation in operations and world.clock.now_ms() - begun < ends:
+        failing_for_ms = failing_ms.get(called.replace("out/b", "in/a"), 0)
+        if operation in operations and world.clock.now_ms() - begun_ms < failing_for_ms:
             raise Retry("SlowDown")
 
     world.store.before_call = before_call
@@ -306,33 +307,33 @@ def test_whichever_rows_fail_and_whenever(seed: int) -> None:
     world.deliver_times = chance.choice((1, 2))
     spec = world.submit("a/", "b/")
     world.settle()
-    wanted = {key: Outcome.FAILED if until[key] == 10**15 else Outcome.COPIED for key in keys}
-    assert {key: wanted[key] for key in keys} == world.outcomes(spec)
+    expected = {key: Outcome.FAILED if failing_ms[key] == 10**15 else Outcome.COPIED for key in keys}
+    assert {key: expected[key] for key in keys} == world.outcomes(spec)
     assert world.terminal(spec).planned == len(keys)
     assert world.all_uploads() == []
     check_report(world, spec)
 
 
 def check_report(world: World, spec: JobSpec) -> None:
-    """The report has each row once, and its receipts are those of the chain."""
-    found = Verified()
+    """Assert that the report has each row once, and that its receipts are those of the hash chain."""
+    verified_report = Verified()
     records = world.records(spec)
-    for part in records.receipts_after(""):
-        receipt = records.receipt(part)
-        body = records.receipt_bytes(part)
+    for partition_id in records.receipts_after(""):
+        receipt = records.receipt(partition_id)
+        body = records.receipt_bytes(partition_id)
         assert receipt is not None
         assert body is not None
         if not is_void(receipt):
-            found.add(receipt, body)
-    found.end(world.terminal(spec).chain_sha256)
-    assert found.rows == world.terminal(spec).planned
+            verified_report.add(receipt, body)
+    verified_report.end(world.terminal(spec).chain_sha256)
+    assert verified_report.rows == world.terminal(spec).planned
 
 
 # --- planning and verifying ---------------------------------------------------------------------------------------
 
 
 def test_a_source_that_can_never_be_looked_at_fails_its_row_alone() -> None:
-    """Planning needs a HEAD of it. Before: the range was planned no further, for ever."""
+    """Planning needs a HEAD of the source. Formerly the range was never planned any further."""
     world = World(policy=replace(SMALL, row_rounds_max=8))
     for key in NEIGHBOURS:
         world.put(key, key.encode())
@@ -349,7 +350,7 @@ def test_a_source_that_can_never_be_looked_at_fails_its_row_alone() -> None:
 
 
 def test_one_silence_in_the_last_round_gives_no_neighbour_up() -> None:
-    """Found by simulation: a neighbour whose look got no answer once, just then, failed with the stuck one."""
+    """Found by simulation: a neighbour whose look got no answer just once, in that round, failed with the stuck row."""
     world = World(policy=replace(SMALL, row_rounds_max=3))
     neighbour = f"{STUCK}-neighbour"
     for key in (STUCK, neighbour):
@@ -417,8 +418,8 @@ def test_a_list_that_can_never_be_read_ends_its_job() -> None:
 
 
 @pytest.mark.parametrize("operation", [Operation.COPY, Operation.HEAD])
-def test_an_arrival_that_is_never_delivered_ends_and_is_told(operation: Operation) -> None:
-    """Before: it came again every ten seconds, for ever. Others of its feed don't wait for it."""
+def test_an_object_event_that_is_never_delivered_ends_and_is_told(operation: Operation) -> None:
+    """Formerly the event came again every ten seconds, for ever. Other objects of its feed don't wait for it."""
     world = World(policy=replace(SMALL, row_rounds_max=8))
     key = "in/inbox/stuck"
     refused = key if operation is Operation.HEAD else "out/inbox/stuck"
@@ -437,12 +438,12 @@ def test_an_arrival_that_is_never_delivered_ends_and_is_told(operation: Operatio
     assert world.body("out/inbox/other") == b"x"
     assert not [mail for mail in world.mail if mail.queue == "intake"]
     assert tries <= 8 * SMALL.attempts
-    (told,) = [d for region in world.regions.values() for d in region.notifier.failed]
-    assert (told.key, told.status) == (key, DeliveryStatus.FAILED)
-    assert "after 8 tries" in told.detail
+    (failed,) = [d for region in world.regions.values() for d in region.notifier.failed]
+    assert (failed.key, failed.status) == (key, DeliveryStatus.FAILED)
+    assert "after 8 tries" in failed.detail
 
 
-def test_an_arrival_waits_for_a_bucket_that_answers_nobody() -> None:
+def test_an_object_event_waits_for_a_bucket_that_answers_nobody() -> None:
     world = World(policy=replace(SMALL, row_rounds_max=8))
 
     def away(_operation: Operation, bucket: str, _key: str) -> None:
@@ -469,7 +470,7 @@ def test_an_object_that_can_not_be_deleted_ends_and_keeps_no_others() -> None:
     rows = world.rows(spec)
     assert rows[deleting.source_of(stray)].outcome is Outcome.FAILED
     assert {rows[deleting.source_of(key)].outcome for key in deleting.STRAYS[1:]} == {Outcome.DELETED}
-    assert world.records(spec).survey().links >= {"d-000001", "d-000001w"}
+    assert world.records(spec).snapshot().entries >= {"d-000001", "d-000001w"}
     end = world.terminal(spec)
     assert (end.state, end.counts[Outcome.DELETED]) == (JobState.PARTIAL, len(deleting.STRAYS) - 1)
     check_report(world, spec)
@@ -477,7 +478,7 @@ def test_an_object_that_can_not_be_deleted_ends_and_keeps_no_others() -> None:
 
 @pytest.mark.parametrize("redeliver", [True, False])
 def test_whoever_dies_while_rows_are_set_aside(redeliver: bool) -> None:
-    """At every call: each row has one end, and nothing is left."""
+    """A worker dies at every call. Each row has one end, and nothing is left."""
 
     def make() -> World:
         world = World(policy=replace(SMALL, row_rounds_max=4, set_aside_after_rounds=1), redeliver=redeliver)
@@ -495,7 +496,7 @@ def test_whoever_dies_while_rows_are_set_aside(redeliver: bool) -> None:
 
 
 def test_uploads_whose_answer_can_never_be_read_are_bounded_and_collected() -> None:
-    """Each try leaves an upload that no record names. Before: 924 in an hour."""
+    """Each try leaves an upload that no record names. Formerly there were 924 of them in an hour."""
     world = World(policy=replace(SMALL, row_rounds_max=6))
     world.put(STUCK, LARGE)
     world.faults.rule(

@@ -1,11 +1,12 @@
-"""The sweep goes round all open jobs, whatever is wrong with one of them."""
+"""The sweep goes round all open jobs, even if one of them is broken."""
 
 from dataclasses import replace
 
 import pytest
 
 from chalicelib.core.errors import Retry
-from chalicelib.core.model import JobState, Outcome
+from chalicelib.core.jobs import JobState
+from chalicelib.core.rows import Outcome
 from chalicelib.core.sweep import worst_takeover_ms
 from chalicelib.ports import CopyPartition
 from chalicelib.protocol import messages
@@ -19,7 +20,7 @@ from tests.steps.world import MINUTE, SMALL, World
 
 
 def test_every_open_job_gets_its_turn() -> None:
-    """Seven jobs, two in a sweep, every message lost."""
+    """There are seven jobs, a sweep handles two, and every message is lost."""
     world = World(policy=replace(SMALL, sweep_jobs_per_run=2), lose=True)
     for number in range(7):
         world.put(f"in/{number}/object", b"x")
@@ -36,7 +37,7 @@ def test_a_sweep_that_runs_out_of_time_goes_on_where_it_stopped() -> None:
 
     def slow(_operation: object, bucket: str, key: str) -> None:
         if bucket == CONTROL[EAST].name and key.endswith("/spec"):
-            world.clock.advance(8_000)  # Two or three jobs in one sweep's share.
+            world.clock.advance(8_000)  # Two or three jobs fit in one sweep's share.
 
     world.store.before_call = slow
     world.settle()
@@ -58,7 +59,7 @@ def test_a_job_whose_records_are_broken_holds_no_other_up() -> None:
         if key != "spec":
             world.store.create(CONTROL[EAST], f"jobs/{broken}/spec", spec_bytes(world, good.job_id))
         world.store.create(CONTROL[EAST], f"jobs/{broken}/{key}", body)
-    world.store.create(CONTROL[EAST], "open/job-" + "e" * 26, b"")  # A marker without any record.
+    world.store.create(CONTROL[EAST], "open/job-" + "e" * 26, b"")  # This marker has no record.
     world.run(30 * MINUTE)
     assert world.terminal(good).state is JobState.SUCCEEDED
     assert {fields["job"] for fields in world.events("sweep-job-failed")} == {f"job-{name * 26}" for name in "abcd"}
@@ -80,7 +81,7 @@ def test_each_region_writes_its_own_heartbeat() -> None:
 
 
 def test_a_dead_region_whose_storage_answers_now_and_then_is_taken_over_in_time() -> None:
-    """Found by the model (UNKNOWN_IS_MOVEMENT): an unreadable heartbeat passed for one that moved."""
+    """Found by the model (UNKNOWN_IS_MOVEMENT): an unreadable heartbeat counted as one that moved."""
     world = World()
     world.put("in/a/1", b"small")
     world.run(2 * MINUTE)
@@ -98,13 +99,13 @@ def test_a_dead_region_whose_storage_answers_now_and_then_is_taken_over_in_time(
     world.store.before_call = now_and_then
     world.run(10 * MINUTE)
     assert world.outcomes(spec) == {"in/a/1": Outcome.COPIED}
-    (taken,) = world.ledger.takeovers(10)
-    assert taken.at_ms - died_ms <= worst_takeover_ms(SMALL)
+    (takeover,) = world.ledger.takeovers(10)
+    assert takeover.at_ms - died_ms <= worst_takeover_ms(SMALL)
 
 
 @pytest.mark.parametrize("wrong", ["denied", "missing"])
 def test_a_control_bucket_that_refuses_us_stops_nothing_elsewhere(wrong: str) -> None:
-    """A policy that somebody got wrong in West is no reason for East's own jobs to wait."""
+    """A wrong policy in West is no reason for East's own jobs to wait."""
     world = World(lose=True)
     world.put("in/a/1", b"small")
     spec = world.submit("a/", "b/", region=EAST)
@@ -118,8 +119,8 @@ def test_a_control_bucket_that_refuses_us_stops_nothing_elsewhere(wrong: str) ->
 
 
 def test_a_job_at_rest_costs_a_few_requests_a_minute() -> None:
-    """Region heartbeats (two to write, two to see), the lists of open jobs and of uploads of both Regions; and, for a
-    job that waits, its spec and one LIST of its records."""
+    """It reads and writes region heartbeats (two writes, two reads), lists the open jobs and the uploads of both
+    Regions, and reads a waiting job's spec and one LIST of its records."""
     world = prefix_job.filled(World(lose=True))
     world.submit("a/", "b/")
     world.sweep(EAST)
@@ -129,8 +130,8 @@ def test_a_job_at_rest_costs_a_few_requests_a_minute() -> None:
 
 
 def test_a_job_that_merely_takes_long_is_not_disturbed() -> None:
-    """Each object takes half a minute; meanwhile both Regions sweep, and its message comes again and again. The
-    worker's heart beats, so nobody takes its partition over."""
+    """Each object takes half a minute. Meanwhile both Regions sweep, and its message comes again and again. The
+    worker's heart beats, so no other worker takes its partition over."""
     world = World(policy=replace(SMALL, partition_rows=30))
     keys = [f"in/a/{number:02d}" for number in range(20)]
     for key in keys:
@@ -150,7 +151,7 @@ def test_a_job_that_merely_takes_long_is_not_disturbed() -> None:
     spec = world.submit("a/", "b/")
     world.store.before_call = slow
     world.settle()
-    assert world.records(spec).survey().claims == {"r-000001": 1}
+    assert world.records(spec).snapshot().claims == {"r-000001": 1}
     assert set(world.outcomes(spec).values()) == {Outcome.COPIED}
     assert world.store.requests[Operation.COPY, "target-east"] == len(keys)
 
@@ -159,8 +160,8 @@ def test_the_terminal_record_is_told_at_least_once_and_the_marker_goes_last() ->
     world = prefix_job.filled(World())
     spec = world.submit("a/", "b/")
     world.settle()
-    told = [end for region in world.regions.values() for _, end in region.notifier.settled]
-    assert [end.job_id for end in told] == [spec.job_id]
-    assert told[0] == world.terminal(spec)
+    ends = [end for region in world.regions.values() for _, end in region.notifier.settled]
+    assert [end.job_id for end in ends] == [spec.job_id]
+    assert ends[0] == world.terminal(spec)
     listed = world.ledger.list_jobs(TENANT, None, 10).jobs
     assert listed[0] == (spec, world.terminal(spec))

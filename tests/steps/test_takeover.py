@@ -1,12 +1,13 @@
-"""Two workers on one partition: the first is paused at some call, another takes over and finishes, the first wakes up
-and goes on as if nothing had happened. Nothing is published twice, and the receipt tells the truth."""
+"""Two workers on one partition: the first is paused at some call, another takes over and finishes, and the first wakes
+up and goes on. Nothing is published twice, and the receipt tells the truth."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import CopyPartition, PlanRange, SourceRef, UploadRef
 from chalicelib.steps import copy, split
 from simulation.memory.clock import SequentialIds
@@ -26,7 +27,7 @@ TARGETS: dict[str, Callable[[], World]] = {
 
 
 def others_finish(world: World) -> Act:
-    """Meanwhile leases run out, sweeps run, and the rest of the world finishes the job."""
+    """Return an act in which leases run out, sweeps run, and others finish the job."""
 
     def act(_: str) -> None:
         world.run(45 * MINUTE)
@@ -54,13 +55,14 @@ def test_a_worker_wakes_up_after_its_partition_was_taken_over(make: Callable[[],
 
 
 WATCHED = frozenset({"copy", "create_upload", "upload_part_copy", "complete", "list_parts", "head", "create"})
-PART = "r-000001"
+PARTITION = "r-000001"
 
 
 @pytest.mark.parametrize("third", [1, 4, 1000])
 @pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
 def test_two_workers_side_by_side(encryption: str, third: int) -> None:
-    """The first makes some calls, the second takes over and makes some, the first goes on, and so on, to the end."""
+    """The workers take turns: the first makes some calls, the second takes over and makes some, and so on, to the
+    end."""
     for first in range(4, 22):
         for second in range(1, 18, 2):
             world = World(encryption=encryption)
@@ -78,7 +80,7 @@ def test_two_workers_side_by_side(encryption: str, third: int) -> None:
 
 
 def planned(world: World) -> JobSpec:
-    """A job that is split, and whose copy message is about to be handled."""
+    """Return a job that is planned. Its copy message is lost, so the test starts the workers."""
     spec = world.submit("a/", "b/")
     split.run(world.west, PlanRange(spec.job_id, EAST, "r"), world.clock.now_ms() + 15 * MINUTE)
     world.collect(lost=True)
@@ -92,13 +94,13 @@ def worker(world: World, turns: Turns, number: int, spec: JobSpec) -> Callable[[
     env = replace(world.west, store=store, worker=name, ids=SequentialIds(name))
 
     def work() -> None:
-        copy.run(env, CopyPartition(spec.job_id, EAST, PART), world.clock.now_ms() + 15 * MINUTE)
+        copy.run(env, CopyPartition(spec.job_id, EAST, PARTITION), world.clock.now_ms() + 15 * MINUTE)
 
     return work
 
 
 def successor(world: World, turns: Turns, number: int, spec: JobSpec) -> Callable[[], None]:
-    """Looks until the first one's lease has run out, then works."""
+    """Return a worker that looks until the first one's lease has run out, and then works."""
     work = worker(world, turns, number, spec)
 
     def wait_and_work() -> None:
@@ -110,7 +112,7 @@ def successor(world: World, turns: Turns, number: int, spec: JobSpec) -> Callabl
 
 
 def test_a_row_that_another_worker_published_is_not_blamed_on_the_source() -> None:
-    """Paused anywhere; meanwhile another publishes the rows, and then the sources are deleted."""
+    """The worker is paused anywhere. Meanwhile another one publishes the rows, and then the sources are deleted."""
     names = ("small", "large")
 
     def make() -> World:
@@ -139,7 +141,7 @@ def test_a_row_that_another_worker_published_is_not_blamed_on_the_source() -> No
 
 
 def test_a_part_of_a_worker_long_dead_arrives_just_before_the_upload_is_completed() -> None:
-    """Under SSE-KMS the same bytes have another ETag each time, so that the list of parts is not true any more."""
+    """Under SSE-KMS the same bytes have another ETag each time, so the list of parts is not true any more."""
     world = World(encryption="aws:kms")
     version = world.put("in/a/large", bytes(range(70)))
     source = SourceRef(SOURCE[WEST], "in/a/large", version.etag)

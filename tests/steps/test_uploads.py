@@ -1,4 +1,5 @@
-"""Open multipart uploads: nobody else's is ever aborted, none of ours outlives its use by more than the threshold."""
+"""Open multipart uploads: nobody else's is ever aborted, and none of ours outlives its use by more than the
+threshold."""
 
 from dataclasses import replace
 
@@ -6,8 +7,9 @@ import pytest
 
 from chalicelib.core.errors import Conflict, Permanent, Retry
 from chalicelib.core.ids import object_id
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
 from chalicelib.core.registers import Mark, Registration
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import SourceRef, UploadRef
 from chalicelib.protocol.records import ControlRecords
 from simulation.memory.env import EAST, SOURCE, TARGET, WEST
@@ -32,7 +34,7 @@ def register(world: World) -> dict[int, Registration]:
 
 
 def halted(world: World, at: Operation, nth: int = 1) -> JobSpec:
-    """The first worker dies just before this request; S3 refuses further ones until the test goes on."""
+    """Submit a job whose first worker dies just before the n-th request of this operation."""
 
     def die() -> None:
         crash(at)
@@ -57,8 +59,8 @@ def test_a_successor_adopts_the_upload_and_copies_only_what_is_missing() -> None
 
 
 def test_an_upload_that_was_completed_meanwhile_is_not_begun_anew() -> None:
-    """The Complete of a worker long superseded arrives between the successor's HEAD and its ListParts: NoSuchUpload
-    doesn't say that it was completed, HEAD does."""
+    """The Complete of a superseded worker arrives between its successor's HEAD and ListParts. NoSuchUpload doesn't say
+    that the upload was completed, but a HEAD does."""
     world = world_of()
     spec = halted(world, Operation.COMPLETE)
 
@@ -93,7 +95,7 @@ def test_the_other_region_adopts_it_too() -> None:
     world.mail.clear()
     world.regions[next(iter(world.regions))].next_sweep_ms += DAY  # West is dead.
     world.settle()
-    assert world.records(spec).survey().claims == {"r-000001": 2}
+    assert world.records(spec).snapshot().claims == {"r-000001": 2}
     claim = world.records(spec).claim("r-000001", 2)
     assert claim is not None
     assert claim.region == EAST
@@ -138,7 +140,7 @@ def test_uploads_of_others_are_never_aborted() -> None:
     ],
 )
 def test_an_old_upload_of_another_deployment_is_never_aborted(ours: str, theirs: str) -> None:
-    """Its role is called the same in another account or partition, or nearly the same in this one."""
+    """The upload's role has the same name in another account or partition, or nearly the same name in this one."""
     world = world_of()
     world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER.replace(ours, theirs))
     world.run(DAY + 2 * MINUTE)
@@ -154,52 +156,52 @@ def test_our_stale_upload_that_nobody_registered_is_fenced_and_aborted() -> None
     assert world.all_uploads() == [TARGET_KEY], "it is kept until it is old"
     world.run(2 * MINUTE)
     assert world.all_uploads() == []
-    assert [registration.mark for registration in register(world).values()] == [Mark.TOMB]
+    assert [registration.mark for registration in register(world).values()] == [Mark.TOMBSTONE]
     late = Registration(Mark.UPLOAD, "job-late", "r-000001/0", lost.upload_id, "late")
     assert not ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 1, late)
 
 
 def test_an_upload_that_can_not_be_aborted_is_fenced_once() -> None:
-    """Each sweep tries again. If each wrote a tombstone, the register would grow for ever, and so would each look at
-    it."""
+    """Each sweep tries to abort it again. If each one wrote a tombstone, the register, and each look at it, would grow
+    for ever."""
     world = world_of()
     world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
     world.faults.rule(Rule(operation=Operation.ABORT, times=None))
     world.clock.advance(DAY)
     world.run(HOUR)
     assert len(world.events("upload-not-collected")) > 50
-    assert [registration.mark for registration in register(world).values()] == [Mark.TOMB]
+    assert [registration.mark for registration in register(world).values()] == [Mark.TOMBSTONE]
     world.faults.rules.clear()
     world.run(2 * MINUTE)
     assert world.all_uploads() == []
 
 
 def test_its_creator_wakes_up_after_it_was_fenced_and_begins_anew() -> None:
-    """Asleep for a day between CreateMultipartUpload and registration; everything else sleeps as long."""
+    """The creator sleeps for a day between CreateMultipartUpload and registration. Everything else sleeps as long."""
     world = world_of()
 
     def sleep_for_a_day(_: str) -> None:
         world.clock.advance(DAY + MINUTE)
         world.sweep(EAST)
 
-    world.calls.plan(1, after=sleep_for_a_day, wanted=lambda label: label == "store.create_upload")
+    world.calls.plan(1, after=sleep_for_a_day, is_counted=lambda label: label == "store.create_upload")
     spec = world.submit("a/", "b/")
     world.settle()
     assert world.calls.fired
     assert world.outcomes(spec) == {KEY: Outcome.COPIED}
     assert [version.body for version in world.written(TARGET_KEY)] == [BODY]
-    assert Mark.TOMB in {registration.mark for registration in register(world).values()}
+    assert Mark.TOMBSTONE in {registration.mark for registration in register(world).values()}
     world.tidy()
     assert world.all_uploads() == []
 
 
 def test_an_upload_that_lost_its_generation_is_aborted_and_never_used() -> None:
-    """Whoever filled the generation took it for nobody's, and may abort it at any moment."""
+    """The process that filled the generation took the upload for nobody's, and may abort it at any moment."""
     world = world_of()
-    tomb = Registration(Mark.TOMB, "", "", "another", "tomb")
+    tombstone = Registration(Mark.TOMBSTONE, "", "", "another", "tombstone")
 
     def fence() -> None:
-        assert ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 1, tomb)
+        assert ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 1, tombstone)
 
     world.faults.rule(Rule(operation=Operation.CREATE_UPLOAD, act=fence, error=None))
     spec = world.submit("a/", "b/")
@@ -209,15 +211,15 @@ def test_an_upload_that_lost_its_generation_is_aborted_and_never_used() -> None:
     begun = operations.index(Operation.CREATE_UPLOAD)
     assert operations[begun + 1] is Operation.ABORT
     assert operations.count(Operation.CREATE_UPLOAD) == 2
-    assert [found.mark for _, found in sorted(register(world).items())] == [Mark.TOMB, Mark.UPLOAD]
+    assert [registration.mark for _, registration in sorted(register(world).items())] == [Mark.TOMBSTONE, Mark.UPLOAD]
 
 
 def test_a_tombstone_above_a_registered_upload_does_not_end_it() -> None:
-    """The sweep fenced another upload of this object; the successor goes on with the registered one."""
+    """The sweep fenced another upload of this object. The successor goes on with the registered one."""
     world = world_of()
     spec = halted(world, Operation.COMPLETE)
-    tomb = Registration(Mark.TOMB, "", "", "another", "tomb")
-    assert ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 2, tomb)
+    tombstone = Registration(Mark.TOMBSTONE, "", "", "another", "tombstone")
+    assert ControlRecords(world.observer, EAST).registered(object_id("target-east", TARGET_KEY), 2, tombstone)
     world.settle()
     assert world.outcomes(spec) == {KEY: Outcome.COPIED}
     assert [operation for operation, _, _ in world.faults.calls].count(Operation.CREATE_UPLOAD) == 1
@@ -239,7 +241,8 @@ def test_an_upload_that_is_registered_while_it_is_being_fenced_is_kept() -> None
 
 
 def test_a_stale_upload_in_use_is_kept_and_completed() -> None:
-    """A very long copy: older than the threshold, registered, its partition not receipted."""
+    """The copy takes very long: its upload is older than the threshold and registered, and the partition has no
+    receipt."""
     world = world_of()
     spec = halted(world, Operation.COMPLETE)
     world.clock.advance(3 * DAY)
@@ -251,7 +254,7 @@ def test_a_stale_upload_in_use_is_kept_and_completed() -> None:
 
 
 def test_a_stale_registered_upload_of_a_settled_partition_is_aborted() -> None:
-    """Somebody else's copy of the same source settled the row; the upload could not be aborted then, and is left."""
+    """Somebody else's copy of the same source settled the row. The upload could not be aborted then, and is left."""
     world = world_of()
     spec = halted(world, Operation.UPLOAD_PART_COPY, nth=3)
     world.faults.rule(Rule(operation=Operation.ABORT))
@@ -264,7 +267,7 @@ def test_a_stale_registered_upload_of_a_settled_partition_is_aborted() -> None:
 
 
 def test_a_superseded_generation_is_aborted() -> None:
-    """Registered, then given up (409 at Complete), and its Abort was lost."""
+    """The upload was registered and then given up (409 at Complete), and its Abort was lost."""
     world = world_of()
     world.faults.rule(Rule(operation=Operation.COMPLETE, error=lambda: Conflict("ConditionalRequestConflict")))
     world.faults.rule(Rule(operation=Operation.ABORT, error=lambda: Retry("SlowDown")))
@@ -279,14 +282,14 @@ def test_a_superseded_generation_is_aborted() -> None:
 
 
 def test_a_spent_upload_whose_mark_met_another_record_is_marked_all_the_same() -> None:
-    """Found by simulation: 409 at Complete, and another job takes the very generation of the mark. It was aborted, and
-    the register went on naming it as the one to go on with."""
+    """Found by simulation: another job takes the generation of the mark after a 409 at Complete. The upload was
+    aborted, and the register went on naming it as the one to go on with."""
     world = world_of()
     world.faults.rule(Rule(operation=Operation.COMPLETE, times=2, error=lambda: Conflict("ConditionalRequestConflict")))
 
     def another() -> None:
-        taken = Registration(Mark.UPLOAD, "another-job", "r-000001/0", "another-upload", "another")
-        ControlRecords(world.observer, EAST).registered(object_id(TARGET[EAST].name, TARGET_KEY), 2, taken)
+        registration = Registration(Mark.UPLOAD, "another-job", "r-000001/0", "another-upload", "another")
+        ControlRecords(world.observer, EAST).registered(object_id(TARGET[EAST].name, TARGET_KEY), 2, registration)
 
     key = f"reg/{object_id(TARGET[EAST].name, TARGET_KEY)}/000002"
     world.faults.rule(Rule(operation=Operation.PUT, key=key, act=another, error=None))
@@ -301,13 +304,13 @@ def test_a_spent_upload_whose_mark_met_another_record_is_marked_all_the_same() -
 
 
 def test_a_part_that_lands_after_the_abort_is_aborted_again() -> None:
-    """S3: "an in-progress part may still land". The upload then is open again; the next sweep sees it."""
+    """S3: "an in-progress part may still land". The upload is then open again, and the next sweep sees it."""
     world = world_of()
     upload = world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
     world.tidy()
     assert world.all_uploads() == []
-    again = world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
-    assert again != upload
+    second_upload = world.store.open_upload(TARGET[EAST], TARGET_KEY, WORKER)
+    assert second_upload != upload
     world.tidy()
     assert world.all_uploads() == []
 
@@ -348,7 +351,7 @@ def test_two_jobs_that_copy_the_same_object_do_not_share_uploads() -> None:
 
 
 def overtaken() -> World:
-    """Somebody else puts the same object there just before the upload is completed."""
+    """Return a world in which somebody else puts the same object there just before the upload is completed."""
     world = world_of()
 
     def put() -> None:

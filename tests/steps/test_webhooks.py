@@ -1,4 +1,5 @@
-"""Webhooks are told: signed, at least once, under ids that stay the same; and receivers in every kind of trouble."""
+"""Webhooks get signed notices, at least once, under ids that stay the same, from receivers in every kind of trouble
+too."""
 
 import json
 from collections.abc import Callable
@@ -20,8 +21,8 @@ from chalicelib.ports import CopyPartition, Reply
 from chalicelib.protocol import messages
 from chalicelib.protocol.registering import Author
 from chalicelib.steps import webhooks
-from simulation.memory.courier import MemoryCourier, Post
 from simulation.memory.env import EAST, SOURCE, TENANT, WEST
+from simulation.memory.webhook_client import MemoryWebhookClient, Post
 from tests.steps.calls import crash
 from tests.steps.world import HOUR, MINUTE, SECOND, SMALL, World
 
@@ -32,7 +33,7 @@ ANN = Author(TENANT, "ann", "request-1")
 
 @dataclass
 class Receiver:
-    """Answers as told, one after another, the last one again and again; keeps what came when."""
+    """Gives its answers one after another, and the last one again and again. Keeps each post with its time in ms."""
 
     world: World
     answers: list[int | Reply | Exception] = field(default_factory=lambda: [204])
@@ -55,11 +56,11 @@ class Receiver:
 
 
 def make(policy: Policy = SMALL, *answers: int | Reply | Exception) -> tuple[World, Receiver]:
-    """A world with a webhook, and its receiver."""
-    courier = MemoryCourier()
-    world = World(policy=policy, courier=courier)
+    """Return a world with a webhook, and the webhook's receiver."""
+    webhook_client = MemoryWebhookClient()
+    world = World(policy=policy, webhook_client=webhook_client)
     receiver = Receiver(world, list(answers) or [204])
-    courier.receivers[URL] = receiver
+    webhook_client.receivers[URL] = receiver
     register(world)
     return world, receiver
 
@@ -82,7 +83,7 @@ def settle_a_job(world: World) -> str:
     return spec.job_id
 
 
-# --- what is told -------------------------------------------------------------------------------------------------
+# --- notices ------------------------------------------------------------------------------------------------------
 
 
 def test_a_settled_job_is_told_once_and_signed() -> None:
@@ -113,7 +114,7 @@ def test_a_settled_job_is_told_once_and_signed() -> None:
 
 
 def test_a_delivery_that_failed_is_told_and_the_jobs_of_feeds_are_not() -> None:
-    """How a feed's objects are carried is our business."""
+    """The way in which a feed's objects are carried is our business."""
     world, receiver = make(replace(SMALL, inline_objects=0))
     world.put("in/good", b"x")
     world.put("in/frozen", b"ice", storage_class="GLACIER")
@@ -135,8 +136,8 @@ def test_a_delivery_that_failed_is_told_and_the_jobs_of_feeds_are_not() -> None:
 def test_each_webhook_is_told_what_it_wants_to_hear_of() -> None:
     world, receiver = make()
     other = Receiver(world)
-    assert world.courier is not None
-    world.courier.receivers[OTHER_URL] = other
+    assert world.webhook_client is not None
+    world.webhook_client.receivers[OTHER_URL] = other
     register(world, "failures", OTHER_URL, (Topic.DELIVERY_FAILED,))
     register(world, "twice", URL)
     settle_a_job(world)
@@ -148,16 +149,16 @@ def test_another_tenants_webhooks_hear_nothing() -> None:
     world, receiver = make()
     webhooks.put_webhook(world.observer, replace(ANN, tenant="other"), "hook", OTHER_URL, BOTH, ANY)
     settle_a_job(world)
-    assert world.courier is not None
-    assert {post.url for post in world.courier.posts} == {URL}
+    assert world.webhook_client is not None
+    assert {post.url for post in world.webhook_client.posts} == {URL}
     assert len(receiver.posts) == 1
 
 
 def test_nobody_wants_to_hear_of_it() -> None:
-    world = World(courier=MemoryCourier())
+    world = World(webhook_client=MemoryWebhookClient())
     settle_a_job(world)
-    assert world.courier is not None
-    assert (world.courier.posts, world.dead_letters) == ([], [])
+    assert world.webhook_client is not None
+    assert (world.webhook_client.posts, world.dead_letters) == ([], [])
 
 
 def test_during_a_rotation_both_secrets_verify() -> None:
@@ -166,8 +167,8 @@ def test_during_a_rotation_both_secrets_verify() -> None:
     webhooks.rotate_secret(world.observer, ANN, "hook", ANY)
     settle_a_job(world)
     [(at_ms, post)] = receiver.posts
-    both = [signature(key, receiver.ids[0], at_ms // 1000, post.body) for key in (secret(world), old)]
-    assert post.headers["webhook-signature"] == " ".join(both)
+    signatures = [signature(key, receiver.ids[0], at_ms // 1000, post.body) for key in (secret(world), old)]
+    assert post.headers["webhook-signature"] == " ".join(signatures)
 
 
 # --- receivers in trouble -----------------------------------------------------------------------------------------
@@ -184,19 +185,22 @@ def test_it_is_posted_until_somebody_takes_it() -> None:
         assert post.headers["webhook-timestamp"] == str(at_ms // 1000)
         expected = signature(secret(world), receiver.ids[0], at_ms // 1000, post.body)
         assert post.headers["webhook-signature"] == expected
-    times = [at_ms for at_ms, _ in receiver.posts]
-    waits = [later - earlier for earlier, later in pairwise(times)]
-    ceilings = [30 * SECOND, MINUTE, 2 * MINUTE, 4 * MINUTE]
+    times_ms = [at_ms for at_ms, _ in receiver.posts]
+    waits_ms = [later - earlier for earlier, later in pairwise(times_ms)]
+    ceilings_ms = [30 * SECOND, MINUTE, 2 * MINUTE, 4 * MINUTE]
     assert all(
-        half <= wait <= whole + SECOND
-        for wait, whole, half in zip(waits, ceilings, [c // 2 - SECOND for c in ceilings], strict=True)
+        floor_ms <= wait_ms <= ceiling_ms + SECOND
+        for wait_ms, ceiling_ms, floor_ms in zip(
+            waits_ms, ceilings_ms, [c // 2 - SECOND for c in ceilings_ms], strict=True
+        )
     )
     view = webhooks.get_webhook(world.observer, TENANT, "hook")
-    assert (view.health.failures, view.health.failure, view.health.success_ms) == (0, "answered 404", times[-1])
+    assert (view.health.failures, view.health.failure, view.health.success_ms) == (0, "answered 404", times_ms[-1])
 
 
 def test_nobody_takes_it_for_a_day() -> None:
-    """It is where an alarm calls people, once, ready to be sent again; the tenant sees that it failed."""
+    """The notice becomes one dead letter, where an alarm calls people, and can be sent again. The tenant sees that it
+    failed."""
     world, receiver = make(SMALL, 503)
     settle_a_job(world)
     assert len(receiver.posts) == Policy().webhook_attempts
@@ -204,7 +208,7 @@ def test_nobody_takes_it_for_a_day() -> None:
     [dead] = world.dead_letters
     assert dead.queue == "notify"
     assert webhooks.get_webhook(world.observer, TENANT, "hook").health.failures == Policy().webhook_attempts
-    # Redriven, it has all its tries again.
+    # After a redrive it has all its tries again.
     receiver.answers = [*[503] * 5, 200]
     world.dead_letters.clear()
     world.post(dead.region, "notify", dead.body)
@@ -217,26 +221,26 @@ def test_nobody_takes_it_for_a_day() -> None:
 def test_a_long_wait_is_many_short_ones() -> None:
     """No message is delayed by more than the 15 minutes that SQS can."""
     world, receiver = make(replace(SMALL, webhook_backoff_base_ms=2 * HOUR), 500, 200)
-    sent: list[int] = []
-    world.watch = lambda: sent.extend(len(region.queue.notices) for region in world.regions.values())
+    notices: list[int] = []
+    world.watch = lambda: notices.extend(len(region.queue.notices) for region in world.regions.values())
     settle_a_job(world)
-    wait = receiver.posts[1][0] - receiver.posts[0][0]
-    assert HOUR <= wait <= 2 * HOUR + MINUTE
-    assert sum(sent) >= wait // (15 * MINUTE)
+    wait_ms = receiver.posts[1][0] - receiver.posts[0][0]
+    assert HOUR <= wait_ms <= 2 * HOUR + MINUTE
+    assert sum(notices) >= wait_ms // (15 * MINUTE)
 
 
 def test_a_receiver_that_asks_for_a_pause() -> None:
     world, receiver = make(SMALL, Reply(429, 20 * MINUTE), Reply(503, 99 * HOUR), 200)
     settle_a_job(world)
-    times = [at_ms for at_ms, _ in receiver.posts]
-    assert 20 * MINUTE <= times[1] - times[0] <= 21 * MINUTE
-    assert HOUR <= times[2] - times[1] <= HOUR + MINUTE
+    times_ms = [at_ms for at_ms, _ in receiver.posts]
+    assert 20 * MINUTE <= times_ms[1] - times_ms[0] <= 21 * MINUTE
+    assert HOUR <= times_ms[2] - times_ms[1] <= HOUR + MINUTE
 
 
 def test_a_slow_receiver_holds_up_nobody_else() -> None:
     world, receiver = make()
-    assert world.courier is not None
-    world.courier.receivers[OTHER_URL] = Receiver(world, [Retry("NoAnswer", "timed out")])
+    assert world.webhook_client is not None
+    world.webhook_client.receivers[OTHER_URL] = Receiver(world, [Retry("NoAnswer", "timed out")])
     register(world, "broken", OTHER_URL)
     settle_a_job(world)
     assert len(receiver.posts) == 1, "and is not told again because of the other one"
@@ -256,8 +260,8 @@ def test_a_receiver_that_is_gone_is_left_alone() -> None:
 def test_what_waits_goes_by_what_is_registered_then(change: str) -> None:
     world, receiver = make(SMALL, 500)
     other = Receiver(world)
-    assert world.courier is not None
-    world.courier.receivers[OTHER_URL] = other
+    assert world.webhook_client is not None
+    world.webhook_client.receivers[OTHER_URL] = other
     world.put("in/a/1", b"x")
     world.submit("a/", "b/")
     while not receiver.posts:
@@ -285,14 +289,15 @@ def test_every_message_comes_twice() -> None:
 
 
 def test_a_region_dies_when_it_has_just_told() -> None:
-    """The other one finds the job not closed and tells again: what it tells has the same id and the same body."""
+    """The other Region finds that the job is not closed, and sends the notice again, with the same id and the same
+    body."""
     world, receiver = make()
     world.put("in/a/1", b"x")
-    world.calls.plan(1, after=crash, wanted=lambda label: label == "notifier.job_settled")
+    world.calls.plan(1, after=crash, is_counted=lambda label: label == "notifier.job_settled")
     dead: list[str] = []
 
     def bury() -> None:
-        """Nothing of the Region goes on but what it had handed to EventBridge."""
+        """Stop the Region. Only the event that it had handed to EventBridge goes on."""
         if world.crashes and not dead:
             assert world.open_jobs(), "it died before it closed the job"
             [name] = [name for name, region in world.regions.items() if region.notifier.settled]
@@ -303,15 +308,15 @@ def test_a_region_dies_when_it_has_just_told() -> None:
     world.watch = bury
     world.submit("a/", "b/")
     world.settle()
-    told = {name: len(region.notifier.settled) for name, region in world.regions.items()}
-    assert told == {WEST: 1, EAST: 1}
+    notified = {name: len(region.notifier.settled) for name, region in world.regions.items()}
+    assert notified == {WEST: 1, EAST: 1}
     assert len(receiver.posts) == 2
     assert len(set(receiver.ids)) == 1
     assert len({post.body for _, post in receiver.posts}) == 1
 
 
 LABELS = ("registry.of_tenant", "registry.get", "ledger.get_webhook_health", "ledger.put_webhook_health")
-SENDS = ("queue.send_notices", "queue.give_up", "courier.post", "registry.put")
+SENDS = ("queue.send_notices", "queue.give_up", "webhook_client.post", "registry.put")
 
 
 @pytest.mark.parametrize("answer", [204, 500, 410])
@@ -319,11 +324,12 @@ SENDS = ("queue.send_notices", "queue.give_up", "courier.post", "registry.put")
 @pytest.mark.parametrize("trouble", ["crash", "refuse"])
 @pytest.mark.parametrize("label", [*LABELS, *SENDS])
 def test_trouble_at_every_call(label: str, trouble: str, when: str, answer: int) -> None:
-    """Whatever call dies or fails: it is told in the end, under one id, and nothing is given up that was taken."""
+    """One call dies or fails. The notice still arrives in the end, under one id, and no notice that was taken is given
+    up."""
     policy = replace(SMALL, webhook_attempts=2, webhook_backoff_max_ms=40_000)
     world, receiver = make(policy, answer)
     for region in world.regions.values():
-        region.env = replace(region.env, courier=world.calls.tap("courier", region.env.courier))
+        region.env = replace(region.env, webhook_client=world.calls.tap("webhook_client", region.env.webhook_client))
 
     def fail(label: str) -> None:
         raise Retry("Injected", f"{label} failed")
@@ -333,12 +339,12 @@ def test_trouble_at_every_call(label: str, trouble: str, when: str, answer: int)
     def telling() -> bool:
         return any(region.notifier.settled for region in world.regions.values())
 
-    world.calls.plan(1, **{when: act}, wanted=lambda made: made == label and telling())
+    world.calls.plan(1, **{when: act}, is_counted=lambda made: made == label and telling())
     settle_a_job(world)
     assert receiver.posts
     assert len(set(receiver.ids)) == 1
     if answer == 500:
-        assert len(receiver.posts) >= policy.webhook_attempts - (label == "courier.post")
+        assert len(receiver.posts) >= policy.webhook_attempts - (label == "webhook_client.post")
         assert world.dead_letters, "people are called"
     else:
         assert world.dead_letters == []

@@ -1,4 +1,4 @@
-"""Two workers side by side, one running at a time, handing over at chosen calls: interleavings that can be repeated."""
+"""Two workers run side by side, one at a time, and hand over at chosen calls. Each interleaving can be repeated."""
 
 from collections.abc import Callable, Sequence
 from threading import Semaphore, Thread
@@ -8,8 +8,8 @@ JOIN_S = 30
 
 
 class Turns:
-    """`lengths` says how many calls each turn lasts; after the last one, whoever's turn it is runs to its end. Turns
-    alternate; a worker that has ended leaves the rest to the other."""
+    """`lengths` says how many calls each turn lasts. Turns alternate. After the last one, the worker whose turn it is
+    runs to its end. A worker that has ended leaves the rest to the other one."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self._lengths = list(lengths)
@@ -21,9 +21,9 @@ class Turns:
     def _next_length(self) -> int:
         return self._lengths.pop(0) if self._lengths else 1_000_000
 
-    def tap(self, worker: int, port: object, wanted: Callable[[str], bool]) -> Any:
-        """The port as this worker calls it: each wanted call may be where its turn ends."""
-        return _Tap(self, worker, port, wanted)
+    def tap(self, worker: int, port: object, is_counted: Callable[[str], bool]) -> Any:
+        """Return the port as this worker calls it. A turn can end at each call that `is_counted` picks."""
+        return _Tap(self, worker, port, is_counted)
 
     def call(self, worker: int) -> None:
         if self._left > 0 or self._ended[1 - worker]:
@@ -56,14 +56,14 @@ class Turns:
 
 
 class _Tap:
-    def __init__(self, turns: Turns, worker: int, port: object, wanted: Callable[[str], bool]) -> None:
-        self._turns, self._worker, self._port, self._wanted = turns, worker, port, wanted
+    def __init__(self, turns: Turns, worker: int, port: object, is_counted: Callable[[str], bool]) -> None:
+        self._turns, self._worker, self._port, self._is_counted = turns, worker, port, is_counted
 
     def __getattr__(self, method: str) -> Any:
         real = getattr(self._port, method)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self._wanted(method):
+            if self._is_counted(method):
                 self._turns.call(self._worker)
             return real(*args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Both Regions on one virtual clock: the real steps behind the real handlers, fed by the messages that they send.
+"""Both Regions on one virtual clock. The real steps run behind the real handlers, and get the messages that they send.
 
 Queues behave as SQS does: a message that was not acknowledged comes again when its visibility ends, and after five
 receives it goes to the dead-letter queue. Sweeps run every minute.
@@ -11,18 +11,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote_plus
 
+from chalicelib.core.endpoints import Endpoint, Feed
 from chalicelib.core.errors import EftError
-from chalicelib.core.model import Bucket, Endpoint, Feed, JobSpec, Outcome, OverwriteMode, RowOutcome, Terminal
+from chalicelib.core.jobs import JobSpec, Terminal
+from chalicelib.core.objects import Bucket
 from chalicelib.core.policy import Policy
+from chalicelib.core.rows import Outcome, OverwriteMode, RowOutcome
 from chalicelib.entry import handlers
-from chalicelib.ports import Arrival, Env, Pool, queue_of
+from chalicelib.ports import Env, ObjectEvent, Pool, queue_of
 from chalicelib.protocol import messages
 from chalicelib.protocol.records import ControlRecords, JobRecords
-from chalicelib.protocol.submitting import Place, Submission
+from chalicelib.protocol.submitting import Location, Submission
 from chalicelib.steps import control
 from simulation.memory.buckets import Limits, Version
 from simulation.memory.clock import CollectingLog, MemoryNotifier, VirtualClock
-from simulation.memory.courier import MemoryCourier
 from simulation.memory.env import CONTROL, EAST, SOURCE, TARGET, TENANT, WEST, make_env, make_store
 from simulation.memory.faults import FaultyStore
 from simulation.memory.ledger import MemoryLedger
@@ -30,6 +32,7 @@ from simulation.memory.queue import MemoryQueue
 from simulation.memory.registry import MemoryRegistry
 from simulation.memory.state import WORKER
 from simulation.memory.store import MemoryObjectStore
+from simulation.memory.webhook_client import MemoryWebhookClient
 from tests.steps.calls import Calls, Crash
 
 SMALL = Policy(
@@ -45,10 +48,10 @@ VISIBILITY_MS = {
     "verify": 18 * MINUTE,
     "notify": 6 * MINUTE,
 }
-"""Shorter than the deployed ones, so that tests sweep less; longer than an invocation, and than any lease."""
+"""They are shorter than the deployed ones, so that tests sweep less, but longer than an invocation and any lease."""
 RUNTIME_MS = 15 * MINUTE
 FOREVER_MS = 1000 * HOUR
-"""For workers that wake up late and go on, as if an invocation had no end."""
+"""The runtime of workers that wake up late and go on, as if an invocation had no end."""
 RECEIVES = 5
 DELAY_MAX_MS = 15 * MINUTE
 """SQS delays no message for longer."""
@@ -80,7 +83,7 @@ class World:
     limits: Limits | None = field(default_factory=lambda: TINY)
     versioned_sources: bool = False
     encryption: str = "AES256"
-    """Of the target buckets."""
+    """The encryption of the target buckets."""
     feeds: dict[str, Feed] | None = None
     endpoints: dict[str, Endpoint] | None = None
     clock: VirtualClock = field(default_factory=VirtualClock)
@@ -93,18 +96,19 @@ class World:
     deliver_times: int = 1
     """How often each message is delivered: 2 makes duplicates."""
     stalled: bool = False
-    """The tables' replication stands still: East knows nothing of what West notes, and the other way round."""
+    """The table's replication stands still: East sees nothing of what West writes, and West nothing of East's
+    writes."""
     lose: bool = False
-    """Every message is lost but those that sweeps send."""
+    """Every message is lost, except those that sweeps send."""
     redeliver: bool = True
-    """Whether a message that a crash left unacknowledged comes again. Events always do: nothing else tells of them."""
+    """Whether a message comes again when a crash left it unacknowledged. Object events always come again."""
     shuffle: random.Random | None = None
     runtime_ms: int = RUNTIME_MS
     """How long an invocation may last."""
     pool: Pool | None = None
-    """Runs rows and parts, in both Regions; None: one by one."""
-    courier: MemoryCourier | None = None
-    """Takes notifications to webhooks; None: nobody is told of events."""
+    """Runs rows and parts in both Regions. None: one by one."""
+    webhook_client: MemoryWebhookClient | None = None
+    """Takes notifications to webhooks. None: nothing is posted."""
     watch: Callable[[], object] | None = None
     """Called after every message and sweep."""
 
@@ -118,7 +122,7 @@ class World:
             region: self._region(region, after) for region, after in ((WEST, MINUTE), (EAST, MINUTE + 30 * SECOND))
         }
 
-        # Looks without being counted, and without faults.
+        # This environment is for looking: its calls are not counted, and have no faults.
         self.observer = make_env(
             EAST, self.store, clock=self.clock, ledger=self.ledger, registry=self.registry, feeds=self.feeds
         )
@@ -143,7 +147,7 @@ class World:
             endpoints=self.endpoints,
             feeds=self.feeds,
             pool=self.pool,
-            courier=self.courier,
+            webhook_client=self.webhook_client,
         )
         return Region(env, queue, notifier, log, self.clock.now_ms() + first_sweep_ms)
 
@@ -155,10 +159,10 @@ class World:
     def east(self) -> Env:
         return self.regions[EAST].env
 
-    # --- what users do ----------------------------------------------------------------------------------------
+    # --- users' work ------------------------------------------------------------------------------------------
 
     def put(self, key: str, body: bytes, bucket: Bucket = SOURCE[WEST], **options: Any) -> Version:
-        """A partner uploads."""
+        """Put an object, as a partner does."""
         return self.store.put(bucket, key, body, **options)
 
     def submit(
@@ -170,19 +174,21 @@ class World:
         mode: OverwriteMode = OverwriteMode.IF_CHANGED,
         region: str = WEST,
         endpoints: tuple[str, str] = ("source-west", "target-east"),
-        **more: Any,
+        **options: Any,
     ) -> JobSpec:
-        wanted = Submission(TENANT, token, Place(endpoints[0], source), Place(endpoints[1], target), mode, **more)
-        return control.submit(self.regions[region].env, wanted)[0]
+        submission = Submission(
+            TENANT, token, Location(endpoints[0], source), Location(endpoints[1], target), mode, **options
+        )
+        return control.submit(self.regions[region].env, submission)[0]
 
     def drop(self, key: str, body: bytes) -> Version:
-        """A partner uploads, and S3 says so."""
+        """Put an object, and announce it."""
         version = self.put(key, body)
         self.announce(key)
         return version
 
     def announce(self, *keys: str, bucket: Bucket = SOURCE[WEST], name: str = "ObjectCreated:Put") -> None:
-        """One S3 notification about some keys."""
+        """Post one S3 notification about some keys."""
         records = [
             {
                 "eventVersion": "2.1",
@@ -196,13 +202,13 @@ class World:
         self.post(bucket.region, "intake", json.dumps({"Records": records}))
 
     def _etag(self, bucket: Bucket, key: str) -> dict[str, str]:
-        there = self.store.current(bucket, key)
-        return {"eTag": there.etag} if there else {}
+        current = self.store.current(bucket, key)
+        return {"eTag": current.etag} if current else {}
 
     def forward(self, *keys: str, delay_ms: int = 4 * MINUTE) -> None:
-        """West's rule forwards the event of each key to East, where it waits as a hint."""
+        """Forward the event of each key to East, as West's rule does. It waits there as a hint."""
         for key in keys:
-            hint = Arrival(SOURCE[WEST].name, key, tuple(self._etag(SOURCE[WEST], key).values()), hint=True)
+            hint = ObjectEvent(SOURCE[WEST].name, key, tuple(self._etag(SOURCE[WEST], key).values()), hint=True)
             self.post(EAST, "intake", messages.dumps(hint), delay_ms)
 
     # --- messages ---------------------------------------------------------------------------------------------
@@ -213,29 +219,29 @@ class World:
             self.mail.append(Mail(region, queue, body, self.clock.now_ms() + delay_ms))
 
     def collect(self, *, lost: bool = False) -> None:
-        """Take what the steps have sent to the queues."""
+        """Take the messages that the steps have sent, and put them on the queues."""
         for name, region in self.regions.items():
             queue = region.queue
-            sent: list[tuple[str, messages.Message]] = [(queue_of(task), task) for task in queue.tasks]
-            sent += [("verify", delivery) for delivery in queue.verify_deliveries]
-            sent += [("intake", arrival) for arrival in queue.arrivals]
-            sent += [("notify", notice) for notice in queue.notices]
+            messages_sent: list[tuple[str, messages.Message]] = [(queue_of(task), task) for task in queue.tasks]
+            messages_sent += [("verify", delivery) for delivery in queue.verify_deliveries]
+            messages_sent += [("intake", event) for event in queue.events]
+            messages_sent += [("notify", notice) for notice in queue.notices]
             delays = list(queue.delays)
-            for target, message in sent:
+            for target, message in messages_sent:
                 delay_ms = _take_delay(delays, message)
                 if not lost:
                     self.post(name, target, messages.dumps(message), delay_ms)
-            if self.courier is not None:
+            if self.webhook_client is not None:
                 for event in region.notifier.events:
                     self.post(name, "notify", event)
-            now = self.clock.now_ms()
-            self.dead_letters += [Mail(name, "notify", messages.dumps(given), now) for given in queue.given_up]
-            taken = (queue.tasks, queue.verify_deliveries, queue.arrivals, queue.notices, queue.delays, queue.given_up)
-            for messages_taken in (*taken, region.notifier.events):
-                messages_taken.clear()
+            now_ms = self.clock.now_ms()
+            self.dead_letters += [Mail(name, "notify", messages.dumps(notice), now_ms) for notice in queue.given_up]
+            queues = (queue.tasks, queue.verify_deliveries, queue.events, queue.notices, queue.delays, queue.given_up)
+            for queued in (*queues, region.notifier.events):
+                queued.clear()
 
     def handle(self, mail: Mail) -> None:
-        """A function is invoked with one message; what it doesn't acknowledge comes again."""
+        """Invoke a function with one message. A message that it doesn't acknowledge comes again."""
         mail.receives += 1
         event = {"Records": [{"messageId": "m-1", "body": mail.body, "eventSource": "aws:sqs"}]}
         function: Callable[..., handlers.BatchResponse] = getattr(handlers, mail.queue)
@@ -252,7 +258,7 @@ class World:
         self._watched()
 
     def pump(self) -> None:
-        """Handle every message that is due, and those that are sent meanwhile and due at once."""
+        """Handle every message that is due, and those that are sent meanwhile and are due at once."""
         for _ in range(100_000):
             self.collect(lost=self.lose)
             due = [mail for mail in self.mail if mail.due_ms <= self.clock.now_ms()]
@@ -283,34 +289,34 @@ class World:
     # --- time -------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Go to the next moment at which anything happens, and let it happen."""
-        moments = [mail.due_ms for mail in self.mail] + [region.next_sweep_ms for region in self.regions.values()]
-        self.clock.advance(max(0, min(moments) - self.clock.now_ms()))
+        """Advance the clock to the next moment at which anything happens, and let it happen."""
+        moments_ms = [mail.due_ms for mail in self.mail] + [region.next_sweep_ms for region in self.regions.values()]
+        self.clock.advance(max(0, min(moments_ms) - self.clock.now_ms()))
         for name, region in self.regions.items():
             if region.next_sweep_ms <= self.clock.now_ms():
                 self.sweep(name)
         self.pump()
 
     def run(self, duration_ms: int) -> None:
-        end = self.clock.now_ms() + duration_ms
+        end_ms = self.clock.now_ms() + duration_ms
         self.pump()
-        while self.clock.now_ms() < end:
+        while self.clock.now_ms() < end_ms:
             self.step()
 
     def settle(self, limit_ms: int = 48 * HOUR) -> None:
-        """Until every message is handled and every job has ended."""
-        end = self.clock.now_ms() + limit_ms
+        """Run until every message is handled and every job has ended."""
+        end_ms = self.clock.now_ms() + limit_ms
         self.pump()
         while self.mail or self.open_jobs():
-            assert self.clock.now_ms() < end, f"not settled: {self.open_jobs()} {self.mail} {self.log_tail()}"
+            assert self.clock.now_ms() < end_ms, f"not settled: {self.open_jobs()} {self.mail} {self.log_tail()}"
             if self.open_jobs():
                 self.step()
-            else:  # Sweeps would find nothing to do: only messages are left, perhaps for long.
+            else:  # Sweeps would do nothing: only messages are left, and they may be due much later.
                 self.clock.advance(max(0, min(mail.due_ms for mail in self.mail) - self.clock.now_ms()))
                 self.pump()
 
     def tidy(self) -> None:
-        """A day later: sweeps collect uploads that nobody uses."""
+        """Let the time pass after which sweeps collect unused uploads, and sweep."""
         self.clock.advance(self.policy.stale_upload_ms)
         for name in (WEST, EAST):
             self.sweep(name)
@@ -330,13 +336,13 @@ class World:
         return end
 
     def rows(self, spec: JobSpec) -> dict[str, RowOutcome]:
-        """Source key -> what became of it; fails if a key was planned twice, or has no outcome."""
-        found: dict[str, RowOutcome] = {}
+        """Return the outcome of each row by source key. Assert that each key was planned once and has an outcome."""
+        outcomes: dict[str, RowOutcome] = {}
         for view in self._views(spec):
-            assert view.key not in found, f"{view.key} was planned twice"
+            assert view.key not in outcomes, f"{view.key} was planned twice"
             assert view.outcome is not None, f"{view.key} has no outcome"
-            found[view.key] = view.outcome
-        return found
+            outcomes[view.key] = view.outcome
+        return outcomes
 
     def _views(self, spec: JobSpec) -> Iterator[control.ObjectView]:
         cursor = None
@@ -351,7 +357,7 @@ class World:
         return {key: row.outcome for key, row in self.rows(spec).items()}
 
     def written(self, key: str, bucket: Bucket = TARGET[EAST]) -> list[Version]:
-        """The versions that we have published at a destination key."""
+        """Return the versions that we have published at a destination key."""
         return [
             version
             for version in self.store.versions(bucket, key)
@@ -373,7 +379,7 @@ class World:
 
 
 def _take_delay(delays: list[tuple[messages.Message, int]], message: messages.Message) -> int:
-    """Take the delay of this message off the list. Returns 0 if it has none."""
+    """Take the delay of this message off the list. Return 0 if it has none."""
     delay = next((item for item in delays if item[0] == message), None)
     if delay is None:
         return 0

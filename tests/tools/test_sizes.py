@@ -1,4 +1,4 @@
-"""The check of sizes: what it counts, what it allows, and that its exceptions can't outlive their reason."""
+"""Test the check of sizes: its counts, its limits, and that its exceptions can't outlive their reason."""
 
 import ast
 from pathlib import Path

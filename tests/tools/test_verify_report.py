@@ -1,4 +1,4 @@
-"""The tool of those who trust nobody: whatever is changed, in the receipts or in the report, is found."""
+"""Test the tool of readers that trust nobody: it finds any change in the receipts or in the report."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ class Files:
     folder: Path
 
     def check(self, *, receipts: bytes | None = None, csv: bytes | None = None, ndjson: bytes | None = None) -> int:
-        """What the tool says of these files, of which those that are given are not as they were."""
+        """Run the tool on these files and return its exit code. A file that is given replaces the good one."""
         bundle = self.folder / "receipts.ndjson"
         bundle.write_bytes(self.receipts if receipts is None else receipts)
         report = self.folder / ("report.csv" if ndjson is None else "report.ndjson")
@@ -53,8 +53,8 @@ def test_what_was_fetched_is_verified(files: Files, capsys: pytest.CaptureFixtur
     assert main([str(files.folder / "receipts.ndjson"), "--chain", files.chain]) == 0
 
 
-def test_a_forked_job_is_verified(files: Files, tmp_path: Path) -> None:
-    world = World(policy=replace(PIECES, partition_rows=2, split_links_per_run=1), limits=ROOMY)
+def test_a_job_of_split_ranges_is_verified(files: Files, tmp_path: Path) -> None:
+    world = World(policy=replace(PIECES, partition_rows=2, split_entries_per_run=1), limits=ROOMY)
     spec = settled(world)
     bundle = tmp_path / "receipts.ndjson"
     bundle.write_bytes(fetched(world, spec, ReportFormat.RECEIPTS))
@@ -108,20 +108,20 @@ def said(files: Files, capsys: pytest.CaptureFixture[str], **changes: bytes) -> 
 
 
 def test_it_says_which_receipt_is_missing(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
-    found = pairs(files)
-    for at, part in ((0, "r-000001"), (1, "r-000002"), (2, "r-000003")):
-        assert f"the receipt of {part} is missing" in said(
-            files, capsys, receipts=b"".join(found[:at] + found[at + 1 :])
+    lines = pairs(files)
+    for index, partition_id in ((0, "r-000001"), (1, "r-000002"), (2, "r-000003")):
+        assert f"the receipt of {partition_id} is missing" in said(
+            files, capsys, receipts=b"".join(lines[:index] + lines[index + 1 :])
         )
-    assert "the receipts after r-000003 are missing" in said(files, capsys, receipts=b"".join(found[:-1]))
-    assert "missing" in said(files, capsys, receipts=b"".join(found[2:]))
+    assert "the receipts after r-000003 are missing" in said(files, capsys, receipts=b"".join(lines[:-1]))
+    assert "missing" in said(files, capsys, receipts=b"".join(lines[2:]))
     assert "chain" in said(files, capsys, receipts=b"")
 
 
 def test_it_says_what_is_out_of_order(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
-    found = pairs(files)
-    assert "missing before" in said(files, capsys, receipts=b"".join([found[1], found[0], *found[2:]]))
-    assert "out of order, or twice" in said(files, capsys, receipts=b"".join([found[0], *found]))
+    lines = pairs(files)
+    assert "missing before" in said(files, capsys, receipts=b"".join([lines[1], lines[0], *lines[2:]]))
+    assert "out of order, or twice" in said(files, capsys, receipts=b"".join([lines[0], *lines]))
 
 
 def test_it_says_which_manifest_is_another(files: Files, capsys: pytest.CaptureFixture[str]) -> None:

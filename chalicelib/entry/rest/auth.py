@@ -25,14 +25,15 @@ class Identity:
 
 
 def identify(keyring: Keyring, header: str) -> Identity | None:
-    """Return who sends this Authorization header, or None if it doesn't prove that. Raises Retry if nobody can tell
-    now. API Gateway then answers 503 (template.yaml, AUTHORIZER_FAILURE), and caches no verdict on the token."""
+    """Return the sender of an Authorization header, or None if the header proves no sender. Raises Retry if that can't
+    be decided now. API Gateway then answers 503 (template.yaml, AUTHORIZER_FAILURE), and caches no verdict on the
+    token."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         return None
     try:
-        claimed = jwt.decode(token, options={"verify_signature": False}).get("iss")
-        issuer = keyring.issuer(claimed) if isinstance(claimed, str) else None
+        issuer_name = jwt.decode(token, options={"verify_signature": False}).get("iss")
+        issuer = keyring.issuer(issuer_name) if isinstance(issuer_name, str) else None
         return _verify(keyring, issuer, token) if issuer else None
     except (jwt.PyJWTError, ValueError, RecursionError):
         # RecursionError: JSON nested thousands deep, which fits into a header.
@@ -63,9 +64,9 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str] | None:
     """Return the token's scopes, or None if their form is wrong. The claim `scope` is a text with spaces between the
     scopes (RFC 8693, section 4.2). Some issuers send an array `scp` instead. If both are there, `scope` counts."""
     if "scope" in claims:
-        said = claims["scope"]
-        return frozenset(said.split()) if isinstance(said, str) else None
-    listed = claims.get("scp", [])
-    if not isinstance(listed, list) or not all(isinstance(scope, str) for scope in listed):
+        scope = claims["scope"]
+        return frozenset(scope.split()) if isinstance(scope, str) else None
+    scopes = claims.get("scp", [])
+    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
         return None
-    return frozenset(listed)
+    return frozenset(scopes)

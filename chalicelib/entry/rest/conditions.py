@@ -15,22 +15,22 @@ _TAGS = re.compile(r'\s*"[\x21\x23-\x7e]*"(\s*,\s*"[\x21\x23-\x7e]*")*\s*', re.A
 def condition_of(request: Request) -> Condition:
     """Return the condition of a request: `If-Match: "etag"` (or several ETags, or `*`), or `If-None-Match: *`. Raises
     Problem for any other form, or for both headers at once."""
-    match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
-    if match is not None and none is not None:
+    if_match, if_none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
+    if if_match is not None and if_none_match is not None:
         raise Problem.of(ErrorCode.INVALID_CONDITION, "send If-Match or If-None-Match, not both")
-    if none is not None:
-        if none.strip() != "*":
+    if if_none_match is not None:
+        if if_none_match.strip() != "*":
             detail = "If-None-Match: send *, which means: only if it isn't there yet"
             raise Problem.of(ErrorCode.INVALID_CONDITION, detail)
         return Condition(absent=True)
-    if match is None:
+    if if_match is None:
         return ANY
-    if match.strip() == "*":
+    if if_match.strip() == "*":
         return Condition(match=("*",))
-    if not _TAGS.fullmatch(match):
+    if not _TAGS.fullmatch(if_match):
         detail = "If-Match: send the ETag of what you have read, in its quotes, or *"
         raise Problem.of(ErrorCode.INVALID_CONDITION, detail)
-    return Condition(match=tuple(_TAG.findall(match)))
+    return Condition(match=tuple(_TAG.findall(if_match)))
 
 
 def etag_of(entry: Entry) -> str:

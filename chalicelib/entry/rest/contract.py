@@ -8,13 +8,13 @@ from pydantic import BaseModel
 from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest.problems import PROBLEM_TYPES, ProblemType
 
-JOBS, PLANS, SCHEDULES, PLACES = "jobs", "plans", "schedules", "places"
+JOBS, PLANS, SCHEDULES, CATALOG = "jobs", "plans", "schedules", "catalog"
 WEBHOOKS, OPERATIONS, SERVICE = "webhooks", "operations", "service"
 TAGS = {
-    JOBS: "Copy what is under one place to another, and watch it.",
+    JOBS: "Copy what is under one location to another, and watch it.",
     PLANS: "See first what a job would do, and cost. Then approve it, or leave it.",
     SCHEDULES: "Have a job submitted again and again.",
-    PLACES: "What your tenant may name in a job, and its standing feeds.",
+    CATALOG: "What your tenant may name in a job, and its standing feeds.",
     WEBHOOKS: "Be told what has happened, on a server of your own.",
     OPERATIONS: "For operators: Regions, leases, takeovers, of all tenants.",
     SERVICE: "About the service itself; needs no token.",

@@ -5,8 +5,8 @@ from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest import operations, plans, reports, requests, responses
 from chalicelib.entry.rest.auth import OPERATE, READ, WRITE
 from chalicelib.entry.rest.contract import JOBS, OPERATIONS, PLANS, SERVICE, Contract, Success
+from chalicelib.entry.rest.contracts_endpoints import CONTRACTS_OF_ENDPOINTS
 from chalicelib.entry.rest.contracts_feeds import CONTRACTS_OF_FEEDS
-from chalicelib.entry.rest.contracts_places import CONTRACTS_OF_PLACES
 from chalicelib.entry.rest.contracts_schedules import CONTRACTS_OF_SCHEDULES
 from chalicelib.entry.rest.contracts_webhooks import CONTRACTS_OF_WEBHOOKS
 
@@ -245,7 +245,7 @@ CONTRACTS = (
         ),
         links=_ABOUT_A_JOB,
     ),
-    *CONTRACTS_OF_PLACES,
+    *CONTRACTS_OF_ENDPOINTS,
     *CONTRACTS_OF_FEEDS,
     *CONTRACTS_OF_WEBHOOKS,
     Contract(

@@ -3,15 +3,15 @@
 from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest import feeds
 from chalicelib.entry.rest.auth import ADMINISTER, READ
-from chalicelib.entry.rest.contract import PLACES, Contract, Success
-from chalicelib.entry.rest.contracts_places import BAD_BODY, CHANGED
+from chalicelib.entry.rest.contract import CATALOG, Contract, Success
+from chalicelib.entry.rest.contracts_endpoints import BAD_BODY, CHANGED
 
 CONTRACTS_OF_FEEDS = (
     Contract(
         "GET",
         "/feeds",
         "listFeeds",
-        PLACES,
+        CATALOG,
         "Your standing feeds",
         scope=READ,
         successes=(Success(200, feeds.FeedList, "All of your tenant's."),),
@@ -20,7 +20,7 @@ CONTRACTS_OF_FEEDS = (
         "GET",
         "/feeds/{feed_id}",
         "getFeed",
-        PLACES,
+        CATALOG,
         "One feed, and what is wanted of it",
         scope=READ,
         description="With its ETag, unless it came with the deployment. Pauses and back-fills don't change that.",
@@ -31,7 +31,7 @@ CONTRACTS_OF_FEEDS = (
         "PUT",
         "/feeds/{feed_id}",
         "putFeed",
-        PLACES,
+        CATALOG,
         "Set up a feed, or change it",
         scope=ADMINISTER,
         description="The name is yours to choose: 1 to 64 letters, digits, dots, dashes and underscores. A feed "
@@ -64,7 +64,7 @@ CONTRACTS_OF_FEEDS = (
         "DELETE",
         "/feeds/{feed_id}",
         "removeFeed",
-        PLACES,
+        CATALOG,
         "Remove a feed",
         scope=ADMINISTER,
         description="What it has begun to deliver arrives. A feed that is made again under this name is another one: "
@@ -77,7 +77,7 @@ CONTRACTS_OF_FEEDS = (
         "POST",
         "/feeds/{feed_id}/pause",
         "pauseFeed",
-        PLACES,
+        CATALOG,
         "Pause a feed",
         scope=ADMINISTER,
         description="What arrives is not delivered until the feed is resumed. What is under way may still arrive. "
@@ -89,7 +89,7 @@ CONTRACTS_OF_FEEDS = (
         "POST",
         "/feeds/{feed_id}/resume",
         "resumeFeed",
-        PLACES,
+        CATALOG,
         "Have a paused feed go on",
         scope=ADMINISTER,
         description="What has arrived meanwhile is delivered: its source is listed for it, which `backfills` shows as "
@@ -101,7 +101,7 @@ CONTRACTS_OF_FEEDS = (
         "POST",
         "/feeds/{feed_id}/backfill",
         "backfillFeed",
-        PLACES,
+        CATALOG,
         "Deliver what is already at the source",
         scope=ADMINISTER,
         description="The source is listed, and what lies there is delivered, unless this feed has delivered that very "
@@ -127,7 +127,7 @@ CONTRACTS_OF_FEEDS = (
         "GET",
         "/feeds/{feed_id}/deliveries",
         "listDeliveries",
-        PLACES,
+        CATALOG,
         "What a feed has delivered, and what it has not",
         scope=READ,
         query=feeds.DeliveriesQuery,

@@ -4,7 +4,7 @@ from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest import schedules
 from chalicelib.entry.rest.auth import READ, WRITE
 from chalicelib.entry.rest.contract import SCHEDULES, Contract, Success
-from chalicelib.entry.rest.contracts_places import BAD_BODY, CHANGED
+from chalicelib.entry.rest.contracts_endpoints import BAD_BODY, CHANGED
 
 SUBMITTED = (
     ErrorCode.UNKNOWN_ENDPOINT,

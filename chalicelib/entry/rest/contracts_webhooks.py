@@ -4,7 +4,7 @@ from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest import webhooks
 from chalicelib.entry.rest.auth import ADMINISTER
 from chalicelib.entry.rest.contract import WEBHOOKS, Contract, Success
-from chalicelib.entry.rest.contracts_places import BAD_BODY, CHANGED
+from chalicelib.entry.rest.contracts_endpoints import BAD_BODY, CHANGED
 
 CONTRACTS_OF_WEBHOOKS = (
     Contract(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from chalicelib.core.model import Outcome
+from chalicelib.core.rows import Outcome
 
 
 def _is_end(outcome: Outcome) -> Outcome:

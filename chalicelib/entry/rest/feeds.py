@@ -5,24 +5,24 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from chalicelib.core.feeds import FillState
+from chalicelib.core.feeds import BackfillState
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import OverwriteMode
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.entry.rest.requests import (
     LABELS_MAX,
     Instant,
     Key,
     Label,
+    LocationRequest,
     PageQuery,
-    PlaceRequest,
     RequestBody,
     instant_ms,
 )
 from chalicelib.entry.rest.responses import Checksum, Count, Response, Timestamp, timestamp
-from chalicelib.entry.rest.responses import Place as PlaceShown
+from chalicelib.entry.rest.responses import Location as LocationShown
 from chalicelib.ports import Delivery as Delivered
-from chalicelib.steps.feeds import DeliveriesView, FeedView, FillView, WantedDeliveries, WantedFeed
+from chalicelib.steps.feeds import BackfillView, DeliveriesView, FeedView, WantedDeliveries, WantedFeed
 from chalicelib.steps.feeds import FeedDetail as DetailView
 
 FAR_MS = 253_402_300_800_000
@@ -32,17 +32,17 @@ FAR_MS = 253_402_300_800_000
 class FeedRequest(RequestBody):
     """A standing rule that delivers objects from one of your endpoints to another as they appear."""
 
-    source: PlaceRequest
+    source: LocationRequest
     """An endpoint that may be read from, and a prefix below the endpoint's own prefix."""
-    target: PlaceRequest
+    target: LocationRequest
     """An endpoint that may be written to, and a prefix below the endpoint's own prefix. Objects that are written there
     must not come back to the source, not even through other feeds."""
     mode: OverwriteMode = OverwriteMode.IF_CHANGED
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=LABELS_MAX)
     """For your own use. Names and values have 1 to 128 characters."""
 
-    def wanted(self) -> WantedFeed:
-        return WantedFeed(self.source.place(), self.target.place(), self.mode, self.labels)
+    def wanted_feed(self) -> WantedFeed:
+        return WantedFeed(self.source.location(), self.target.location(), self.mode, self.labels)
 
 
 class BackfillRequest(RequestBody):
@@ -69,7 +69,7 @@ class DeliveriesQuery(PageQuery):
     until: Instant | None = None
     """Return only deliveries that got their status before this time."""
 
-    def wanted(self) -> WantedDeliveries:
+    def delivery_filter(self) -> WantedDeliveries:
         return WantedDeliveries(
             status=self.status,
             key=self.key,
@@ -83,8 +83,8 @@ class Feed(Response):
     """A standing rule: objects that appear under `source` are delivered to `target`."""
 
     id: str
-    source: PlaceShown
-    target: PlaceShown
+    source: LocationShown
+    target: LocationShown
     mode: OverwriteMode
     labels: dict[str, str]
     managed_by: Literal["deployment", "api"]
@@ -101,8 +101,8 @@ def _feed(view: FeedView) -> dict[str, Any]:
     feed, entry = view.feed, view.entry
     return {
         "id": feed.name,
-        "source": PlaceShown(endpoint=feed.source, prefix=feed.source_prefix),
-        "target": PlaceShown(endpoint=feed.target, prefix=feed.target_prefix),
+        "source": LocationShown(endpoint=feed.source, prefix=feed.source_prefix),
+        "target": LocationShown(endpoint=feed.target, prefix=feed.target_prefix),
         "mode": feed.mode,
         "labels": feed.labels,
         "managed_by": "api" if entry else "deployment",
@@ -117,7 +117,7 @@ class Backfill(Response):
     id: str
     """`backfill-...` if a request asked for it, `resume-...` if the end of a pause caused it, or `created`: it delivers
     objects that arrived while a Region did not know the feed yet."""
-    state: FillState
+    state: BackfillState
     """WAITING (it has not begun, or its feed is paused), RUNNING, or DONE: every object found was passed on for
     delivery."""
     since: Timestamp
@@ -131,14 +131,14 @@ class Backfill(Response):
     finished_at: Timestamp | None
 
     @classmethod
-    def of(cls, view: FillView) -> Self:
+    def of(cls, view: BackfillView) -> Self:
         return cls(
             id=view.name,
             state=view.state,
             since=timestamp(view.since_ms),
             requested_at=timestamp(view.requested_ms),
             objects_seen=view.objects_seen,
-            objects_handed_on=view.arrivals_sent,
+            objects_handed_on=view.events_sent,
             started_at=None if view.started_ms is None else timestamp(view.started_ms),
             finished_at=None if view.finished_ms is None else timestamp(view.finished_ms),
         )
@@ -163,7 +163,7 @@ class FeedDetail(Feed):
             paused=detail.paused,
             paused_at=None if detail.paused_ms is None else timestamp(detail.paused_ms),
             stopped=detail.stopped or None,
-            backfills=[Backfill.of(fill) for fill in detail.fills],
+            backfills=[Backfill.of(backfill) for backfill in detail.backfills],
         )
 
 
@@ -201,24 +201,24 @@ class Delivery(Response):
     """When it got this status."""
 
     @classmethod
-    def of(cls, found: Delivered) -> Self:
-        checksum = found.checksum
+    def of(cls, delivery: Delivered) -> Self:
+        checksum = delivery.checksum
         return cls(
-            key=found.key,
-            target_key=found.target,
-            version=found.pin,
-            size=found.size,
-            source_etag=found.etag,
-            status=found.status,
-            outcome=found.outcome,
-            detail=found.detail,
-            target_etag=found.destination_etag,
+            key=delivery.key,
+            target_key=delivery.target,
+            version=delivery.pin,
+            size=delivery.size,
+            source_etag=delivery.etag,
+            status=delivery.status,
+            outcome=delivery.outcome,
+            detail=delivery.detail,
+            target_etag=delivery.destination_etag,
             checksum=Checksum(algorithm=checksum.algorithm, type=checksum.type, value=checksum.value)
             if checksum
             else None,
-            job_id=found.job_id,
-            region=found.region,
-            at=timestamp(found.at_ms),
+            job_id=delivery.job_id,
+            region=delivery.region,
+            at=timestamp(delivery.at_ms),
         )
 
 
@@ -233,4 +233,4 @@ class DeliveryList(Response):
 
     @classmethod
     def of(cls, view: DeliveriesView) -> Self:
-        return cls(deliveries=[Delivery.of(found) for found in view.deliveries], next_cursor=view.cursor)
+        return cls(deliveries=[Delivery.of(delivery) for delivery in view.deliveries], next_cursor=view.cursor)

@@ -1,4 +1,4 @@
-"""Tell the authorizer which keys it accepts: those from the settings, or those that this Region's sweep has fetched
+"""Give the authorizer the keys that it accepts: those from the settings, or those that this Region's sweep has fetched
 from an issuer. No issuer and no other Region is ever asked from here."""
 
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ import jwt
 
 from chalicelib.core.errors import Denied, EftError, Retry
 from chalicelib.core.keys import Issuer, KeyRecord, accepted, signing_key
-from chalicelib.core.model import Bucket
+from chalicelib.core.objects import Bucket
 from chalicelib.ports import Clock, Log, ObjectStore
 from chalicelib.protocol.keys import read_keys
 
@@ -57,26 +57,28 @@ class Keyring:
         return key
 
     def _known(self, issuer: Issuer, kid: str) -> jwt.PyJWK | None:
-        known = self._remembered[issuer.name]
-        counts = known.record is not None and kid in accepted(known.record, self._clock.now_ms(), self._grace_ms)
-        return known.parsed.get(kid) if counts else None
+        remembered = self._remembered[issuer.name]
+        is_accepted = remembered.record is not None and kid in accepted(
+            remembered.record, self._clock.now_ms(), self._grace_ms
+        )
+        return remembered.parsed.get(kid) if is_accepted else None
 
     def _look(self, issuer: Issuer, age_ms: int) -> bool:
-        """Read the stored keys, unless the last read is younger than `age_ms`, and return whether that was done. A read
-        that fails replaces nothing, and is not repeated at once."""
-        known, now_ms = self._remembered[issuer.name], self._clock.now_ms()
-        if known.looked_ms is not None and 0 <= now_ms - known.looked_ms < age_ms:
+        """Read the stored keys, and return True. If the last read is younger than `age_ms`, return False instead. A
+        read that fails replaces nothing, and is not repeated at once."""
+        remembered, now_ms = self._remembered[issuer.name], self._clock.now_ms()
+        if remembered.looked_ms is not None and 0 <= now_ms - remembered.looked_ms < age_ms:
             return False
-        known.looked_ms, known.failure = now_ms, None
+        remembered.looked_ms, remembered.failure = now_ms, None
         try:
             record = read_keys(self._store, self._bucket, issuer.name)
-            if record is not None and (known.record is None or record.keys != known.record.keys):
-                known.parsed = {kid: signing_key(kept.jwk) for kid, kept in record.keys.items()}
-                known.record = record
+            if record is not None and (remembered.record is None or record.keys != remembered.record.keys):
+                remembered.parsed = {kid: signing_key(stored_key.jwk) for kid, stored_key in record.keys.items()}
+                remembered.record = record
         except (EftError, ValueError) as error:
             self._log("keys-not-read", issuer=issuer.name, error=str(error))
             # S3 answers 403 for a missing key to callers that may not list the bucket, as the authorizer may not.
             if not isinstance(error, Denied):
-                told = f"the keys of {issuer.name} can't be read: {error}"
-                known.failure = error if isinstance(error, Retry) else Retry("KeysNotRead", told)
+                detail = f"the keys of {issuer.name} can't be read: {error}"
+                remembered.failure = error if isinstance(error, Retry) else Retry("KeysNotRead", detail)
         return True

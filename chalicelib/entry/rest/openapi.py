@@ -15,10 +15,10 @@ from pydantic.json_schema import models_json_schema
 from chalicelib.core.entries import NAME
 from chalicelib.core.errors import ErrorCode
 from chalicelib.entry.rest import (
+    endpoints,
     examples,
     feeds,
     operations,
-    places,
     plans,
     reports,
     requests,
@@ -83,13 +83,13 @@ _JOB_ID: Json = {
 }
 
 
-def _name(parameter: str, what: str) -> Json:
+def _name(parameter: str, subject: str) -> Json:
     """Return the description of a path parameter that is the tenant's own name for something."""
     return {
         "name": parameter,
         "in": "path",
         "required": True,
-        "description": f"Your own name for the {what}.",
+        "description": f"Your own name for the {subject}.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": f"^{NAME.pattern}$"},
     }
 
@@ -154,7 +154,7 @@ def _made() -> Json:
 
 
 def _operation(contract: Contract) -> Json:
-    found: Json = {
+    operation: Json = {
         "operationId": contract.name,
         "tags": [contract.tag],
         "summary": contract.summary,
@@ -166,11 +166,11 @@ def _operation(contract: Contract) -> Json:
     }
     if contract.body:
         content = {"schema": _ref(contract.body), "examples": _examples(contract.body)}
-        found["requestBody"] = {"required": not contract.body_optional, "content": {JSON: content}}
+        operation["requestBody"] = {"required": not contract.body_optional, "content": {JSON: content}}
     for status in sorted({problem.status for problem in contract.all_problems}):
         problem_types = [problem for problem in contract.all_problems if problem.status == status]
-        found["responses"][str(status)] = _failure(contract, problem_types)
-    return {name: value for name, value in found.items() if value or name == "security"}
+        operation["responses"][str(status)] = _failure(contract, problem_types)
+    return {name: value for name, value in operation.items() if value or name == "security"}
 
 
 def _ids_in(path: str) -> list[str]:
@@ -179,24 +179,24 @@ def _ids_in(path: str) -> list[str]:
 
 
 def _parameters(contract: Contract) -> list[Json]:
-    found = [_PATH[name] for name in _ids_in(contract.path)]
+    parameters = [_PATH[name] for name in _ids_in(contract.path)]
     if contract.idempotent:
-        found = [*found, _IDEMPOTENCY_KEY]
+        parameters = [*parameters, _IDEMPOTENCY_KEY]
     if contract.conditional:
-        found = [*found, *_CONDITIONS]
+        parameters = [*parameters, *_CONDITIONS]
     if contract.query:
         schema = contract.query.model_json_schema(ref_template="#/components/schemas/{model}")
         for name, described in schema["properties"].items():
-            found.append({"name": name, "in": "query", **_parameter(described, _texts(contract.query)[name])})
-    return found
+            parameters.append({"name": name, "in": "query", **_parameter(described, _texts(contract.query)[name])})
+    return parameters
 
 
 def _parameter(schema: Json, description: str) -> Json:
     """Describe a query parameter. A client leaves a parameter out instead of sending null, so null is neither a choice
     nor the default."""
-    [given] = [choice for choice in schema.get("anyOf", [{}]) if choice != {"type": "null"}]
-    plain = {name: value for name, value in schema.items() if name not in ("title", "anyOf") and value is not None}
-    return {"description": description, "schema": {**plain, **given}}
+    [type_schema] = [choice for choice in schema.get("anyOf", [{}]) if choice != {"type": "null"}]
+    own_fields = {name: value for name, value in schema.items() if name not in ("title", "anyOf") and value is not None}
+    return {"description": description, "schema": {**own_fields, **type_schema}}
 
 
 def _success(contract: Contract, success: Success) -> Json:
@@ -206,38 +206,41 @@ def _success(contract: Contract, success: Success) -> Json:
     content: Json = {"schema": schema}
     if success.model:
         content["examples"] = _examples(success.model)
-    found: Json = {"description": success.description, "content": {JSON: content}}
+    response: Json = {"description": success.description, "content": {JSON: content}}
     headers = {name: _HEADERS[name] for name in success.headers} | (_RATE_LIMIT if contract.scope else {})
     if headers:
-        found["headers"] = headers
+        response["headers"] = headers
     if contract.links:
-        found["links"] = {
+        response["links"] = {
             name: {
                 "operationId": name,
-                "description": what,
+                "description": description,
                 "parameters": dict.fromkeys(_ids_in(_PATHS[name]), "$response.body#/id"),
             }
-            for name, what in contract.links.items()
+            for name, description in contract.links.items()
         }
-    return found
+    return response
 
 
 def _failure(contract: Contract, problem_types: list[ProblemType]) -> Json:
     """Describe all problems of one status. Their types are part of the schema."""
-    types = {"properties": {"type": {"enum": [each.uri for each in problem_types]}}}
+    types = {"properties": {"type": {"enum": [problem_type.uri for problem_type in problem_types]}}}
     content = {
         "schema": {"allOf": [_ref(responses.ProblemDetails), types]},
-        "examples": {each.code: {"value": examples.problem(each, contract.path)} for each in problem_types},
+        "examples": {
+            problem_type.code: {"value": examples.problem(problem_type, contract.path)}
+            for problem_type in problem_types
+        },
     }
-    found: Json = {
-        "description": "; ".join(dict.fromkeys(each.title for each in problem_types)) + ".",
+    response: Json = {
+        "description": "; ".join(dict.fromkeys(problem_type.title for problem_type in problem_types)) + ".",
         "content": {MEDIA_TYPE: content},
     }
-    if all(each.retry_after_s is not None for each in problem_types):
-        found["headers"] = {"Retry-After": _HEADERS["Retry-After"]}
-    if [each.code for each in problem_types] == [ErrorCode.UNAUTHORIZED]:
-        found["headers"] = {"WWW-Authenticate": _HEADERS["WWW-Authenticate"]}
-    return found
+    if all(problem_type.retry_after_s is not None for problem_type in problem_types):
+        response["headers"] = {"Retry-After": _HEADERS["Retry-After"]}
+    if [problem_type.code for problem_type in problem_types] == [ErrorCode.UNAUTHORIZED]:
+        response["headers"] = {"WWW-Authenticate": _HEADERS["WWW-Authenticate"]}
+    return response
 
 
 def _ref(model: type[BaseModel]) -> Json:
@@ -252,14 +255,19 @@ def _schemas() -> Json:
     models = {
         *((contract.body, "validation") for contract in CONTRACTS if contract.body),
         *((contract.query, "validation") for contract in CONTRACTS if contract.query),
-        *((success.model, "serialization") for c in CONTRACTS for success in c.successes if success.model),
+        *(
+            (success.model, "serialization")
+            for contract in CONTRACTS
+            for success in contract.successes
+            if success.model
+        ),
         (responses.ProblemDetails, "serialization"),
     }
-    _, found = models_json_schema(
+    _, definitions = models_json_schema(
         sorted(models, key=lambda entry: entry[0].__name__),  # type: ignore[arg-type] # the modes are literals
         ref_template="#/components/schemas/{model}",
     )
-    schemas: Json = found["$defs"]
+    schemas: Json = definitions["$defs"]
     for contract in CONTRACTS:  # Queries are described as single parameters.
         if contract.query:
             schemas.pop(contract.query.__name__, None)
@@ -280,21 +288,21 @@ def _plain(schema: Json) -> Json:
 
 
 def _described() -> Iterable[tuple[str, type[BaseModel]]]:
-    for module in (requests, responses, reports, operations, places, plans, schedules, webhooks, feeds):
-        for name, found in vars(module).items():
-            if isinstance(found, type) and issubclass(found, BaseModel):
-                yield name, found
+    for module in (requests, responses, reports, operations, endpoints, plans, schedules, webhooks, feeds):
+        for name, member in vars(module).items():
+            if isinstance(member, type) and issubclass(member, BaseModel):
+                yield name, member
 
 
 @cache
 def _texts(model: type[BaseModel]) -> dict[str, str]:
     """Return the docstrings of a model's fields. They are read from the source now: pydantic would read them at every
     import of the module."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for base in reversed(model.__mro__):
         if base.__module__.startswith(f"{__package__}."):
-            found |= _texts_in(textwrap.dedent(inspect.getsource(base)))
-    return found
+            texts |= _texts_in(textwrap.dedent(inspect.getsource(base)))
+    return texts
 
 
 def _texts_in(source: str) -> dict[str, str]:

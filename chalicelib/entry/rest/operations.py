@@ -15,10 +15,10 @@ class Region(Response):
     region: str
     alive: bool
     storage_reachable: bool
-    beacon: int | None
+    heartbeat: int | None
     """Heartbeat counter, increased by each of its sweeps; null if no heartbeat was ever seen."""
-    beacon_at: Timestamp | None
-    beacon_still_seconds: float
+    heartbeat_at: Timestamp | None
+    heartbeat_still_seconds: float
     """How long its heartbeat has not changed, in seconds."""
 
     @classmethod
@@ -27,9 +27,9 @@ class Region(Response):
             region=view.region,
             alive=view.alive,
             storage_reachable=view.storage_reachable,
-            beacon=view.heartbeat.counter if view.heartbeat else None,
-            beacon_at=timestamp(view.heartbeat.at_ms) if view.heartbeat else None,
-            beacon_still_seconds=round(view.still_ms / 1000, 1),
+            heartbeat=view.heartbeat.counter if view.heartbeat else None,
+            heartbeat_at=timestamp(view.heartbeat.at_ms) if view.heartbeat else None,
+            heartbeat_still_seconds=round(view.still_ms / 1000, 1),
         )
 
 
@@ -66,7 +66,7 @@ class Lease(Response):
         return cls(
             job=lease.job_id,
             tenant=view.tenant,
-            partition=lease.part,
+            partition=lease.partition_id,
             region=lease.region,
             worker=lease.worker,
             epoch=lease.epoch,
@@ -92,16 +92,16 @@ class Takeover(Response):
     at: Timestamp
 
     @classmethod
-    def of(cls, found: lease_model.Takeover) -> Self:
+    def of(cls, takeover: lease_model.Takeover) -> Self:
         return cls(
-            job=found.job_id,
-            partition=found.part,
-            epoch=found.epoch,
-            from_region=found.from_region,
-            to_region=found.to_region,
-            worker=found.worker,
-            waited_seconds=round(found.waited_ms / 1000, 1),
-            at=timestamp(found.at_ms),
+            job=takeover.job_id,
+            partition=takeover.partition_id,
+            epoch=takeover.epoch,
+            from_region=takeover.from_region,
+            to_region=takeover.to_region,
+            worker=takeover.worker,
+            waited_seconds=round(takeover.waited_ms / 1000, 1),
+            at=timestamp(takeover.at_ms),
         )
 
 
@@ -113,5 +113,7 @@ class LeaseList(Response):
     """Newest first."""
 
     @classmethod
-    def of(cls, held: Iterable[LeaseView], taken: Iterable[lease_model.Takeover]) -> Self:
-        return cls(leases=[Lease.of(view) for view in held], takeovers=[Takeover.of(found) for found in taken])
+    def of(cls, leases: Iterable[LeaseView], takeovers: Iterable[lease_model.Takeover]) -> Self:
+        return cls(
+            leases=[Lease.of(view) for view in leases], takeovers=[Takeover.of(takeover) for takeover in takeovers]
+        )

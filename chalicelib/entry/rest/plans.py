@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Literal, Self
 
 from chalicelib.core import estimate
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.lifecycles import PlanState
-from chalicelib.core.model import JobSpec, Method, Outcome
 from chalicelib.core.parts import parts_total
 from chalicelib.core.planned import PlanSummary
 from chalicelib.core.policy import Policy
 from chalicelib.core.prices import Prices
+from chalicelib.core.rows import Method, Outcome
 from chalicelib.entry.rest.ends import RowEnd
 from chalicelib.entry.rest.responses import Count, JobBase, Response, Timestamp, base_of, timestamp
 from chalicelib.steps.plan import PlannedRow, PlanView, RowPage
@@ -38,14 +39,14 @@ class PlanTotals(Response):
 
     @classmethod
     def of(cls, summary: PlanSummary) -> Self:
-        totals, wanted = summary.totals, summary.totals.to_copy
+        totals, to_copy = summary.totals, summary.totals.to_copy
         decided = {Outcome(name): count for name, count in totals.decided.items()}
         return cls(
             objects=totals.objects,
             bytes=totals.bytes,
-            objects_to_copy=wanted.copies + wanted.uploads,
-            bytes_to_copy=wanted.bytes,
-            multipart_objects=wanted.uploads,
+            objects_to_copy=to_copy.copies + to_copy.uploads,
+            bytes_to_copy=to_copy.bytes,
+            multipart_objects=to_copy.uploads,
             unchanged=decided.get(Outcome.UNCHANGED, 0),
             would_fail={outcome: count for outcome, count in decided.items() if not outcome.good},
             filtered_out=totals.filtered,
@@ -103,11 +104,11 @@ class PlanCosts(Response):
 
     @classmethod
     def of(cls, summary: PlanSummary, spec: JobSpec, prices: Prices, policy: Policy) -> Self:
-        found = estimate.cost_lines(summary, spec, prices, policy)
+        cost_lines = estimate.cost_lines(summary, spec, prices, policy)
         return cls(
-            total=round(sum(line.dollars for line in found if line.once), 6),
-            lines=[CostLine.of(line) for line in found if line.once],
-            monthly=[CostLine.of(line) for line in found if not line.once],
+            total=round(sum(line.dollars for line in cost_lines if line.once), 6),
+            lines=[CostLine.of(line) for line in cost_lines if line.once],
+            monthly=[CostLine.of(line) for line in cost_lines if not line.once],
             prices_dated=prices.dated,
             prices_source=prices.source,
             region=spec.control_region,
@@ -146,7 +147,7 @@ class Plan(JobBase):
     @classmethod
     def of(cls, view: PlanView, policy: Policy, prices: Mapping[str, Prices]) -> Self:
         spec, summary = view.spec, view.summary
-        counted = estimate.requests(summary, spec) if summary else None
+        request_counts = estimate.requests(summary, spec) if summary else None
         return cls(
             **base_of(spec),
             state=view.state,
@@ -157,7 +158,9 @@ class Plan(JobBase):
             approved_at=timestamp(view.approval.approved_ms) if view.approval else None,
             expires_at=timestamp(view.expires_ms) if view.expires_ms is not None else None,
             totals=PlanTotals.of(summary) if summary else None,
-            requests=PlanRequests(planning=dict(counted.planning), copying=dict(counted.copying)) if counted else None,
+            requests=PlanRequests(planning=dict(request_counts.planning), copying=dict(request_counts.copying))
+            if request_counts
+            else None,
             costs=PlanCosts.of(summary, spec, prices[spec.control_region], policy) if summary else None,
             duration=PlanDuration(
                 seconds=round(estimate.duration_s(summary, policy), 1), assumptions=estimate.assumptions(policy)
@@ -196,9 +199,9 @@ class PlannedObject(Response):
             target_key=row.target,
             size=row.size,
             storage_class=row.storage_class,
-            source_etag=row.etag,
-            replaces_etag=row.expect,
-            partition=planned.part,
+            source_etag=row.source_etag,
+            replaces_etag=row.expected_target_etag,
+            partition=planned.partition_id,
             action=row.method,
             parts=parts_total(row.parts) if row.parts else None,
             outcome=planned.outcome,

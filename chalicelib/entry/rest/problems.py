@@ -138,7 +138,7 @@ TABLE = (
     ProblemType(ErrorCode.THROTTLED, 429, "Too many requests", retry_after_s=RETRY_AFTER_S),
     ProblemType(ErrorCode.NO_ANSWER, 504, "No answer in time", retry_after_s=RETRY_AFTER_S),
 )
-"""Whatever a client learns from an error code. A new code gets its row here. Each code belongs to one class of errors:
+"""All problem types, one for each error code. A new code gets its row here. Each code belongs to one class of errors:
 `tests/entry/test_problems.py` finds a raise with a code of another class."""
 PROBLEM_TYPES: Mapping[ErrorCode, ProblemType] = {row.code: row for row in TABLE}
 """The table by code. It is total: `tests/entry/test_problems.py` finds a code that has no row."""
@@ -178,29 +178,29 @@ def _readable(text: str) -> str:
 
 def problem_of(error: EftError, request_id: str) -> Problem:
     """Return the problem that shows an error of the steps over HTTP. A client sees the message of an error that is
-    about its request. It sees nothing of any other error but whether to try again."""
+    about its request. For any other error it only learns whether to try again."""
     if isinstance(error, RequestError):
         advice = PROBLEM_TYPES[error.code].advice
         return Problem.of(error.code, f"{error.message}: {advice}" if advice else error.message)
     if isinstance(error, Retry | OutOfTime):
         return Problem.of(ErrorCode.TRY_AGAIN, _NO_ANSWER_IN_TIME)
     if isinstance(error, Denied):
-        return Problem.of(ErrorCode.SERVICE_MISCONFIGURED, _tell(request_id))
+        return Problem.of(ErrorCode.SERVICE_MISCONFIGURED, _logged_detail(request_id))
     return internal(request_id)
 
 
 def internal(request_id: str) -> Problem:
-    return Problem.of(ErrorCode.INTERNAL, _tell(request_id))
+    return Problem.of(ErrorCode.INTERNAL, _logged_detail(request_id))
 
 
-def refused(status: int, why: str, request_id: str) -> Problem:
+def refused(status: int, reason: str, request_id: str) -> Problem:
     """Return the problem for an answer that the framework gives before an operation, or instead of it."""
     if status == PROBLEM_TYPES[ErrorCode.UNSUPPORTED_MEDIA_TYPE].status:
-        return Problem.of(ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"{why}: send application/json")
+        return Problem.of(ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"{reason}: send application/json")
     if status < 500:
-        return Problem(replace(PROBLEM_TYPES[ErrorCode.REFUSED], status=status), why)
+        return Problem(replace(PROBLEM_TYPES[ErrorCode.REFUSED], status=status), reason)
     return internal(request_id)
 
 
-def _tell(request_id: str) -> str:
+def _logged_detail(request_id: str) -> str:
     return f"it was logged; tell the service's operators this request's id: {request_id or 'unknown'}"

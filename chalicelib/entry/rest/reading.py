@@ -62,8 +62,8 @@ def _validate(model: type[M], values: dict[str, object], where: str) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        wrong = [f"{'.'.join([where, *map(str, e['loc'])])}: {e['msg']}" for e in found[:ERRORS_SHOWN]]
-        if len(found) > ERRORS_SHOWN:
-            wrong.append(f"and {len(found) - ERRORS_SHOWN} more")
-        raise Problem.of(ErrorCode.INVALID_REQUEST, "; ".join(wrong)) from None
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        messages = [f"{'.'.join([where, *map(str, wrong['loc'])])}: {wrong['msg']}" for wrong in errors[:ERRORS_SHOWN]]
+        if len(errors) > ERRORS_SHOWN:
+            messages.append(f"and {len(errors) - ERRORS_SHOWN} more")
+        raise Problem.of(ErrorCode.INVALID_REQUEST, "; ".join(messages)) from None

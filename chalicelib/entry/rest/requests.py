@@ -11,11 +11,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chalicelib.core.deletions import OBJECTS_MAX, Consent, Deletion
 from chalicelib.core.filters import PATTERN_MAX_CHARACTERS, PATTERNS_MAX
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat, StorageClass
-from chalicelib.core.model import CancelMode, OverwriteMode, Priority
+from chalicelib.core.jobs import CancelMode, Priority
 from chalicelib.core.policy import KEY_MAX_BYTES
 from chalicelib.core.report import ReportFormat
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.entry.rest.ends import RowEnd
-from chalicelib.protocol.submitting import ManifestPlace, Place, Submission
+from chalicelib.protocol.submitting import ListLocation, Location, Submission
 
 BODY_MAX_BYTES = 2 * 1024 * 1024
 """Enough for the maximum number of keys, of any length, in plain UTF-8."""
@@ -48,7 +49,7 @@ def _fits_a_key(prefix: str) -> str:
 Prefix = Annotated[str, AfterValidator(_fits_a_key), Field(json_schema_extra={"maxLength": KEY_MAX_BYTES})]
 
 
-class PlaceRequest(RequestBody):
+class LocationRequest(RequestBody):
     """An endpoint of yours, and a prefix below the endpoint's own prefix."""
 
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=ENDPOINT_MAX_CHARACTERS)]
@@ -60,8 +61,8 @@ class PlaceRequest(RequestBody):
     """Treat the prefix as text with which keys begin, not as a folder: `data` then also covers `data-2026/` and
     `database/`. It can't be used together with `delete`."""
 
-    def place(self) -> Place:
-        return Place(self.endpoint, self.prefix, self.text_prefix)
+    def location(self) -> Location:
+        return Location(self.endpoint, self.prefix, self.text_prefix)
 
 
 def instant_ms(text: str) -> int:
@@ -150,8 +151,8 @@ class ManifestRequest(RequestBody):
     objects under the source's prefix that the inventory shows as latest versions, in the state in which they are
     now."""
 
-    def place(self) -> ManifestPlace:
-        return ManifestPlace(self.endpoint, self.key, self.format)
+    def location(self) -> ListLocation:
+        return ListLocation(self.endpoint, self.key, self.format)
 
 
 class DeleteRequest(RequestBody):
@@ -171,8 +172,8 @@ class DeleteRequest(RequestBody):
 class JobRequest(RequestBody):
     """Copy to the target everything that is under the source when the job is planned."""
 
-    source: PlaceRequest
-    target: PlaceRequest
+    source: LocationRequest
+    target: LocationRequest
     filter: FilterRequest | None = None
     """Copy only the objects under the source's prefix that match this filter."""
     keys: list[Key] = Field(default_factory=list, max_length=KEYS_MAX)
@@ -198,13 +199,13 @@ class JobRequest(RequestBody):
         return Submission(
             tenant=tenant,
             token=token,
-            source=self.source.place(),
-            target=self.target.place(),
+            source=self.source.location(),
+            target=self.target.location(),
             mode=self.mode,
             cancel_mode=self.cancel,
             labels=self.labels,
             keys=tuple(dict.fromkeys(self.keys)),
-            manifest=self.manifest.place() if self.manifest else None,
+            manifest=self.manifest.location() if self.manifest else None,
             filters=self.filter.filters() if self.filter else NO_FILTERS,
             deletion=Deletion(self.delete.max_objects, self.delete.consent) if self.delete else None,
             priority=self.priority,
@@ -219,8 +220,8 @@ class PlanRequest(JobRequest):
     source object that would be copied, with one request each, so that the plan shows objects that can't be read."""
 
     def submission(self, tenant: str, token: str) -> Submission:
-        asked = super().submission(tenant, token)
-        return replace(asked, planned_first=True, every_object=self.check == "every-object")
+        submission = super().submission(tenant, token)
+        return replace(submission, planned_first=True, every_object=self.check == "every-object")
 
 
 class PageQuery(RequestBody):

@@ -8,22 +8,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.core import model
+from chalicelib.core import jobs
 from chalicelib.core.deletions import Consent, Deletion
 from chalicelib.core.inputs import NO_FILTERS, Filters, ListFormat
+from chalicelib.core.jobs import CancelMode, JobKind, JobState, Priority
 from chalicelib.core.leases import Awaited
-from chalicelib.core.model import (
-    CancelMode,
-    ChecksumType,
-    JobKind,
-    JobState,
-    OverwriteMode,
-    Priority,
-    Verification,
-)
+from chalicelib.core.objects import ChecksumType
 from chalicelib.core.progress import Phase
+from chalicelib.core.rows import OverwriteMode, Verification
 from chalicelib.entry.rest.ends import RowEnd
-from chalicelib.protocol.submitting import ManifestPlace
+from chalicelib.protocol.submitting import ListLocation
 from chalicelib.steps.control import JobGlance, JobView, ObjectPage, ObjectView
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -48,7 +42,7 @@ class Response(BaseModel):
         return self.model_dump(mode="json")
 
 
-class Place(Response):
+class Location(Response):
     """An endpoint, and a prefix below the endpoint's own prefix."""
 
     endpoint: str
@@ -87,12 +81,12 @@ class ManifestLocation(Response):
     format: ListFormat
 
     @classmethod
-    def of(cls, listed: model.ObjectList) -> Self:
+    def of(cls, listed: jobs.ObjectList) -> Self:
         return cls(endpoint=listed.endpoint, key=listed.name, format=listed.format)
 
     @classmethod
-    def of_place(cls, place: ManifestPlace) -> Self:
-        return cls(endpoint=place.endpoint, key=place.key, format=place.format)
+    def of_location(cls, location: ListLocation) -> Self:
+        return cls(endpoint=location.endpoint, key=location.key, format=location.format)
 
 
 class Delete(Response):
@@ -119,8 +113,8 @@ class JobBase(Response):
     kind: JobKind
     """Where its objects come from: everything under a PREFIX (except what the `filter` excludes), the KEYS in the
     request, a MANIFEST, the objects that another job didn't deliver (RETRY), or the events of a FEED."""
-    source: Place
-    target: Place
+    source: Location
+    target: Location
     filter: Filter | None
     """Null if the job has no filter."""
     manifest: ManifestLocation | None
@@ -142,13 +136,13 @@ class JobBase(Response):
     created_at: Timestamp
 
 
-def base_of(spec: model.JobSpec) -> dict[str, Any]:
+def base_of(spec: jobs.JobSpec) -> dict[str, Any]:
     listed, due = spec.listed, spec.scheduled
     return {
         "id": spec.job_id,
         "kind": spec.kind,
-        "source": Place(endpoint=spec.source.id, prefix=spec.source_prefix.removeprefix(spec.source.prefix)),
-        "target": Place(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
+        "source": Location(endpoint=spec.source.id, prefix=spec.source_prefix.removeprefix(spec.source.prefix)),
+        "target": Location(endpoint=spec.target.id, prefix=spec.target_prefix.removeprefix(spec.target.prefix)),
         "filter": None if spec.filters == NO_FILTERS else Filter.of(spec.filters),
         "manifest": ManifestLocation.of(listed) if listed and listed.endpoint else None,
         "delete": Delete.of(spec.deletion) if spec.deletion else None,
@@ -295,20 +289,20 @@ class ObjectStatus(Response):
 
     @classmethod
     def of(cls, view: ObjectView) -> Self:
-        found = view.outcome
-        checksum = found.checksum if found else None
+        outcome = view.outcome
+        checksum = outcome.checksum if outcome else None
         return cls(
             key=view.key,
             target_key=view.target,
             size=view.size,
             source_etag=view.etag,
-            partition=view.part,
-            outcome=found.outcome if found else None,
-            detail=found.detail if found else "",
-            target_etag=found.etag if found else None,
-            target_version_id=found.version_id if found else None,
+            partition=view.partition_id,
+            outcome=outcome.outcome if outcome else None,
+            detail=outcome.detail if outcome else "",
+            target_etag=outcome.etag if outcome else None,
+            target_version_id=outcome.version_id if outcome else None,
             checksum=Checksum(**asdict(checksum)) if checksum else None,
-            verification=found.verification if found else None,
+            verification=outcome.verification if outcome else None,
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chalicelib.core.errors import EftError, ErrorCode
-from chalicelib.core.model import JobSpec
+from chalicelib.core.jobs import JobSpec
 from chalicelib.core.progress import derive
 from chalicelib.entry.rest import (
     limits,
@@ -35,15 +35,15 @@ def serve(env: Env, request: Request, operation: Operation) -> Answer:
     env = for_request(env)
     allowance = limits.count(env, request.tenant) if request.tenant else None
     if allowance is None:
-        return _carried_out(env, request, operation)
+        return _carry_out(env, request, operation)
     if allowance.exceeded:
         answer = answer_of(limits.refusal(env, allowance), request.path)
     else:
-        answer = _carried_out(env, request, operation)
+        answer = _carry_out(env, request, operation)
     return replace(answer, headers={**allowance.headers, **answer.headers})
 
 
-def _carried_out(env: Env, request: Request, operation: Operation) -> Answer:
+def _carry_out(env: Env, request: Request, operation: Operation) -> Answer:
     """Run an operation, and turn every error into an answer. Errors of ours are logged, and no error is shown raw."""
     try:
         return operation(env, request)
@@ -168,12 +168,12 @@ def get_report(env: Env, request: Request, job_id: str) -> Answer:
     """Answer GET /jobs/{job_id}/report with `requests.ReportQuery`: 200 with `reports.Report`, or 202 while the report
     is being made."""
     require(request, READ)
-    wanted = query_of(request, requests.ReportQuery).format
-    view = report_step.fetch(env, request.tenant, job_id, wanted)
+    report_format = query_of(request, requests.ReportQuery).format
+    view = report_step.fetch(env, request.tenant, job_id, report_format)
     if view is not None:
         return Answer(200, reports.Report.of(view).body())
-    waiting = reports.ReportInMaking(format=wanted, retry_after_seconds=RETRY_AFTER_S)
-    return Answer(202, waiting.body(), {"Retry-After": str(RETRY_AFTER_S)})
+    in_making = reports.ReportInMaking(format=report_format, retry_after_seconds=RETRY_AFTER_S)
+    return Answer(202, in_making.body(), {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def regions(env: Env, request: Request) -> Answer:
@@ -188,8 +188,8 @@ def leases(env: Env, request: Request) -> Answer:
     # Read the takeovers first: they are in the table, which must be asked before a storage that may hang. Operators
     # look here when a Region hangs.
     takeovers = control.takeovers(env, TAKEOVERS_SHOWN)
-    found = operations.LeaseList.of(control.leases(env), takeovers)
-    return Answer(200, found.body())
+    body = operations.LeaseList.of(control.leases(env), takeovers)
+    return Answer(200, body.body())
 
 
 def health(env: Env, _: Request) -> Answer:

@@ -1,14 +1,14 @@
 """The API's operations on everything that tenants register: endpoints, feeds, schedules, webhooks, and the audit of
 changes."""
 
-from chalicelib.entry.rest import feeds, places, requests, schedules, webhooks
+from chalicelib.entry.rest import endpoints, feeds, requests, schedules, webhooks
 from chalicelib.entry.rest.auth import ADMINISTER, READ, WRITE
 from chalicelib.entry.rest.conditions import author_of, condition_of, etag_of
 from chalicelib.entry.rest.http import Answer, Request
 from chalicelib.entry.rest.reading import body_of, query_of, require, token_of
 from chalicelib.ports import Env
+from chalicelib.steps import endpoints as endpoints_step
 from chalicelib.steps import feeds as feeds_step
-from chalicelib.steps import places as places_step
 from chalicelib.steps import schedules as schedules_step
 from chalicelib.steps import webhooks as webhooks_step
 
@@ -30,8 +30,8 @@ def put_schedule(env: Env, request: Request, schedule_id: str) -> Answer:
     else 200."""
     require(request, WRITE)
     condition = condition_of(request)
-    wanted = body_of(request, schedules.ScheduleRequest).wanted(request.tenant)
-    view, new = schedules_step.put_schedule(env, author_of(request), schedule_id, wanted, condition)
+    wanted_schedule = body_of(request, schedules.ScheduleRequest).wanted_schedule(request.tenant)
+    view, new = schedules_step.put_schedule(env, author_of(request), schedule_id, wanted_schedule, condition)
     return _schedule_answer(201 if new else 200, view)
 
 
@@ -47,51 +47,53 @@ def remove_schedule(env: Env, request: Request, schedule_id: str) -> Answer:
 
 
 def list_endpoints(env: Env, request: Request) -> Answer:
-    """Answer GET /endpoints with `places.EndpointList`."""
+    """Answer GET /endpoints with `endpoints.EndpointList`."""
     require(request, READ)
-    return Answer(200, places.EndpointList.of(places_step.list_endpoints(env, request.tenant)).body())
+    return Answer(200, endpoints.EndpointList.of(endpoints_step.list_endpoints(env, request.tenant)).body())
 
 
 def get_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
-    """Answer GET /endpoints/{endpoint_id} with `places.Endpoint`, and with its ETag if it can be changed."""
+    """Answer GET /endpoints/{endpoint_id} with `endpoints.Endpoint`, and with its ETag if it can be changed."""
     require(request, READ)
-    return _endpoint_answer(200, places_step.get_endpoint(env, request.tenant, endpoint_id))
+    return _endpoint_answer(200, endpoints_step.get_endpoint(env, request.tenant, endpoint_id))
 
 
 def put_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
-    """Answer PUT /endpoints/{endpoint_id} (`places.EndpointRequest`) with `places.Endpoint`: 201 if it is new, else
-    200."""
+    """Answer PUT /endpoints/{endpoint_id} (`endpoints.EndpointRequest`) with `endpoints.Endpoint`: 201 if it is new,
+    else 200."""
     require(request, ADMINISTER)
     condition = condition_of(request)
-    wanted = body_of(request, places.EndpointRequest).endpoint(request.tenant, endpoint_id)
-    view, new = places_step.put_endpoint(env, author_of(request), wanted, condition)
+    endpoint = body_of(request, endpoints.EndpointRequest).endpoint(request.tenant, endpoint_id)
+    view, new = endpoints_step.put_endpoint(env, author_of(request), endpoint, condition)
     return _endpoint_answer(201 if new else 200, view)
 
 
-def _endpoint_answer(status: int, view: places_step.EndpointView) -> Answer:
+def _endpoint_answer(status: int, view: endpoints_step.EndpointView) -> Answer:
     headers = {"ETag": etag_of(view.entry)} if view.entry else {}
-    return Answer(status, places.Endpoint.of(view).body(), headers)
+    return Answer(status, endpoints.Endpoint.of(view).body(), headers)
 
 
 def remove_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
     """Answer DELETE /endpoints/{endpoint_id} with 204."""
     require(request, ADMINISTER)
-    places_step.remove_endpoint(env, author_of(request), endpoint_id, condition_of(request))
+    endpoints_step.remove_endpoint(env, author_of(request), endpoint_id, condition_of(request))
     return Answer(204, None)
 
 
 def check_endpoint(env: Env, request: Request, endpoint_id: str) -> Answer:
-    """Answer POST /endpoints/{endpoint_id}/check with `places.EndpointCheck`."""
+    """Answer POST /endpoints/{endpoint_id}/check with `endpoints.EndpointCheck`."""
     require(request, WRITE)
-    findings = places_step.check_endpoint(env, request.tenant, endpoint_id)
-    return Answer(200, places.EndpointCheck(id=endpoint_id, usable=not findings, findings=list(findings)).body())
+    findings = endpoints_step.check_endpoint(env, request.tenant, endpoint_id)
+    return Answer(200, endpoints.EndpointCheck(id=endpoint_id, usable=not findings, findings=list(findings)).body())
 
 
 def list_changes(env: Env, request: Request) -> Answer:
-    """Answer GET /audit (`requests.PageQuery`) with `places.AuditList`."""
+    """Answer GET /audit (`requests.PageQuery`) with `endpoints.AuditList`."""
     require(request, ADMINISTER)
     query = query_of(request, requests.PageQuery)
-    return Answer(200, places.AuditList.of(places_step.changes(env, request.tenant, query.cursor, query.limit)).body())
+    return Answer(
+        200, endpoints.AuditList.of(endpoints_step.changes(env, request.tenant, query.cursor, query.limit)).body()
+    )
 
 
 def list_feeds(env: Env, request: Request) -> Answer:
@@ -118,8 +120,8 @@ def put_feed(env: Env, request: Request, feed_id: str) -> Answer:
     """Answer PUT /feeds/{feed_id} (`feeds.FeedRequest`) with `feeds.Feed`: 201 if it is new, else 200."""
     require(request, ADMINISTER)
     condition = condition_of(request)
-    wanted = body_of(request, feeds.FeedRequest).wanted()
-    view, new = feeds_step.put_feed(env, author_of(request), feed_id, wanted, condition)
+    wanted_feed = body_of(request, feeds.FeedRequest).wanted_feed()
+    view, new = feeds_step.put_feed(env, author_of(request), feed_id, wanted_feed, condition)
     return Answer(201 if new else 200, feeds.Feed.of(view).body(), _feed_headers(view))
 
 
@@ -146,16 +148,16 @@ def backfill_feed(env: Env, request: Request, feed_id: str) -> Answer:
     """Answer POST /feeds/{feed_id}/backfill, sent with or without `feeds.BackfillRequest`, with 202 and
     `feeds.Backfill`."""
     require(request, ADMINISTER)
-    asked = body_of(request, feeds.BackfillRequest) if request.body else feeds.BackfillRequest()
-    fill = feeds_step.back_fill(env, author_of(request), feed_id, asked.since_ms, token_of(env, request))
-    return Answer(202, feeds.Backfill.of(fill).body())
+    body = body_of(request, feeds.BackfillRequest) if request.body else feeds.BackfillRequest()
+    backfill = feeds_step.request_backfill(env, author_of(request), feed_id, body.since_ms, token_of(env, request))
+    return Answer(202, feeds.Backfill.of(backfill).body())
 
 
 def list_deliveries(env: Env, request: Request, feed_id: str) -> Answer:
     """Answer GET /feeds/{feed_id}/deliveries (`feeds.DeliveriesQuery`) with `feeds.DeliveryList`."""
     require(request, READ)
     query = query_of(request, feeds.DeliveriesQuery)
-    page = feeds_step.list_deliveries(env, request.tenant, feed_id, query.wanted(), query.cursor, query.limit)
+    page = feeds_step.list_deliveries(env, request.tenant, feed_id, query.delivery_filter(), query.cursor, query.limit)
     return Answer(200, feeds.DeliveryList.of(page).body())
 
 

@@ -7,10 +7,11 @@ from pydantic import StringConstraints
 
 from chalicelib.core.cron import EXPRESSION_MAX_CHARACTERS
 from chalicelib.core.inputs import NO_FILTERS
-from chalicelib.core.model import CancelMode, JobState, OverwriteMode, Priority
+from chalicelib.core.jobs import CancelMode, JobState, Priority
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.core.schedules import Overlap, RunState
 from chalicelib.entry.rest.requests import JobRequest, RequestBody
-from chalicelib.entry.rest.responses import Delete, Filter, ManifestLocation, Place, Response, Timestamp, timestamp
+from chalicelib.entry.rest.responses import Delete, Filter, Location, ManifestLocation, Response, Timestamp, timestamp
 from chalicelib.protocol.submitting import Submission
 from chalicelib.steps.schedules import RunView, ScheduleView, Wanted
 
@@ -31,7 +32,7 @@ class ScheduleRequest(RequestBody):
     """How to handle an occurrence if the previous job has not ended: `skip` the occurrence, or `allow` both jobs to
     run."""
 
-    def wanted(self, tenant: str) -> Wanted:
+    def wanted_schedule(self, tenant: str) -> Wanted:
         job = self.job.submission(tenant, token="")
         return Wanted(" ".join(self.cron.split()), self.timezone, job, self.enabled, self.overlap)
 
@@ -39,8 +40,8 @@ class ScheduleRequest(RequestBody):
 class ScheduledJob(Response):
     """The job that is submitted."""
 
-    source: Place
-    target: Place
+    source: Location
+    target: Location
     filter: Filter | None
     keys: list[str]
     manifest: ManifestLocation | None
@@ -53,11 +54,11 @@ class ScheduledJob(Response):
     @classmethod
     def of(cls, job: Submission) -> Self:
         return cls(
-            source=Place(endpoint=job.source.endpoint, prefix=job.source.prefix),
-            target=Place(endpoint=job.target.endpoint, prefix=job.target.prefix),
+            source=Location(endpoint=job.source.endpoint, prefix=job.source.prefix),
+            target=Location(endpoint=job.target.endpoint, prefix=job.target.prefix),
             filter=None if job.filters == NO_FILTERS else Filter.of(job.filters),
             keys=list(job.keys),
-            manifest=ManifestLocation.of_place(job.manifest) if job.manifest else None,
+            manifest=ManifestLocation.of_location(job.manifest) if job.manifest else None,
             mode=job.mode,
             delete=Delete.of(job.deletion) if job.deletion else None,
             cancel=job.cancel_mode,
@@ -132,7 +133,7 @@ class Schedule(_ScheduleBase):
         return cls(
             **_base(view),
             job=ScheduledJob.of(view.job),
-            upcoming=[timestamp(at) for at in view.upcoming],
+            upcoming=[timestamp(occurrence_ms) for occurrence_ms in view.upcoming],
             runs=None if view.runs is None else [ScheduleRun.of(run) for run in view.runs],
         )
 

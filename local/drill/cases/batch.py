@@ -27,21 +27,21 @@ that follows from it."""
 
 def play(stage: Stage, record: Record, rng: Random) -> None:
     batch = stage.work("c", "batch", small_sizes(rng, OBJECTS))
-    others = {step: stage.work("c", step, small_sizes(rng, 12)) for step in STEPS}
-    works = [batch, *others.values()]
+    held_works = {step: stage.work("c", step, small_sizes(rng, 12)) for step in STEPS}
+    works = [batch, *held_works.values()]
     moment = rng.randrange(10, OBJECTS - 10)
     stage.say(f"  West dies after about {moment} of {OBJECTS} objects")
-    holds = [_stop_at(step, work, rng, record) for step, work in others.items()]
+    holds = [_stop_at(step, work, rng, record) for step, work in held_works.items()]
     stage.faults(*_stop_batch(batch, moment), *holds)
     stage.sweeper.paused = True
     stage.submit(batch)
     stage.reached("batch")
     for step in STEPS:
-        stage.submit(others[step])
+        stage.submit(held_works[step])
         stage.reached(step)
     kill_west(stage, record, works)
     stage.sweeper.paused = False
-    there = len([key for key in record.evidence.there_at_death if key in batch.sizes])
+    delivered = len([key for key in record.evidence.there_at_death if key in batch.sizes])
     await_settled(stage, record, works)
     record.evidence.copies_after = stage.fired()["east"]
     return_west(stage, record)
@@ -49,8 +49,8 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     collect.collect(stage, record, works)
     record.check(
         "East copied exactly what remained of the batch",
-        record.evidence.copies_after == OBJECTS - there,
-        f"{there} of {OBJECTS} there at the death, {record.evidence.copies_after} CopyObject by East",
+        record.evidence.copies_after == OBJECTS - delivered,
+        f"{delivered} of {OBJECTS} there at the death, {record.evidence.copies_after} CopyObject by East",
     )
 
 
@@ -70,7 +70,7 @@ def _stop_batch(batch: Work, moment: int) -> list[Rules]:
 def _stop_at(step: str, work: Work, rng: Random, record: Record) -> Rules:
     written = rng.random() < 0.5
     operation, key = STEPS[step][written]
-    when = f"right {'after' if written else 'before'} its record is written"
-    record.happened.append((record.began_ms, f"drawn: the job in {step} dies {when}"))
+    moment = f"right {'after' if written else 'before'} its record is written"
+    record.happened.append((record.began_ms, f"drawn: the job in {step} dies {moment}"))
     match = {"caller": WEST, "bucket": work.target.control_bucket, "key_prefix": key.format(work.job_id)}
     return hold(step, match | {"operation": operation})

@@ -27,13 +27,13 @@ FORWARDED, LISTED, ASKED = 14, 6, 10
 def play(stage: Stage, record: Record, rng: Random) -> None:
     forwarded = _feed(stage, "forwarded")
     listed = _feed(stage, "listed")
-    asked = stage.work("feed", "asked", small_sizes(rng, ASKED))
+    submitted = stage.work("feed", "asked", small_sizes(rng, ASKED))
     works = [forwarded, listed]
     stage.kill(record, "west")
     for work in works:
         stage.watch(work)
     # A customer submits a job while West is dead. It does nothing but repeat its request.
-    customer = stage.submit(asked)
+    customer = stage.submit(submitted)
     sizes = [*small_sizes(rng, FORWARDED - 1), 12 * MIB]
     stage.put(forwarded, {f"{forwarded.prefix}{index:03d}": size for index, size in enumerate(sizes)})
     forward(stage, forwarded.sizes)
@@ -51,7 +51,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
         record.phase("the name leads to East", record.dns_ms)
     return_west(stage, record)
     stage.leave(record)
-    collect.collect(stage, record, [*works, asked])
+    collect.collect(stage, record, [*works, submitted])
 
 
 def _feed(stage: Stage, name: str) -> Work:
@@ -77,8 +77,8 @@ def _hints(sqs: Any) -> str:  # noqa: ANN401 - boto3's client
 
 def _waiting(stage: Stage) -> int:
     sqs: Any = stage.cloud.client("sqs", EAST)
-    found = sqs.get_queue_attributes(QueueUrl=_hints(sqs), AttributeNames=["All"])["Attributes"]
-    return sum(int(number) for name, number in found.items() if name.startswith("ApproximateNumberOfMessages"))
+    attributes = sqs.get_queue_attributes(QueueUrl=_hints(sqs), AttributeNames=["All"])["Attributes"]
+    return sum(int(number) for name, number in attributes.items() if name.startswith("ApproximateNumberOfMessages"))
 
 
 def _await_delivery(stage: Stage, record: Record, work: Work, phase: str) -> None:

@@ -52,7 +52,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.rest()
     stage.leave(record)
     collect.collect(stage, record, [*works, survival.feed])
-    record.evidence.takeovers = [found for found in record.evidence.takeovers if found.to_region == EAST]
+    record.evidence.takeovers = [takeover for takeover in record.evidence.takeovers if takeover.to_region == EAST]
     # At scale 1 nothing else measures sweeps. Sweeps of West that fell asleep are counted too: the schedule's and the
     # drill's.
     asleep = 1 if stage.times.scale == 1 else 2

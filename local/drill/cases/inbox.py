@@ -27,8 +27,8 @@ EVERY_S = 0.2
 def play(stage: Stage, record: Record, rng: Random) -> None:
     work = Work("inbox", "inbox/drill-taken/", "", stage.west, stage.west, {})
     receiver = Receiver(stage.s3, work.target.target_bucket, work.prefix)
-    done = stage.noted(record, stage.regions.isolate("west"))
-    record.phase("tables cut apart", done.steps[-1][0])
+    intervention = stage.noted(record, stage.regions.isolate("west"))
+    record.phase("tables cut apart", intervention.steps[-1][0])
     stage.watch(work)
     moment = rng.randrange(FILES // 3, FILES - 5)
     stage.say(f"  West dies after {moment} of {FILES} files")
@@ -82,13 +82,13 @@ def _judge(stage: Stage, record: Record, work: Work, receiver: Receiver) -> None
         key: Held(tuple(version for version, _ in versions), (receiver.taken.get(key) or [""])[0])
         for key, versions in written.items()
     }
-    again, excused = judge.handed_twice(written, record.death_ms or 0)
+    repeated, excused = judge.handed_twice(written, record.death_ms or 0)
     for key in excused:
         evidence.target[key] = Held(evidence.target[key].versions[-1:], evidence.target[key].sha256)
     record.check(
         "Every file was handed over once",
-        not again and len(written) == FILES,
-        f"{len(again)} twice: {', '.join(again[:5])}"
-        if again
+        not repeated and len(written) == FILES,
+        f"{len(repeated)} twice: {', '.join(repeated[:5])}"
+        if repeated
         else f"{len(written)} of {FILES} files; {len(excused)} twice that {side(WEST)} had published at its death",
     )

@@ -48,14 +48,14 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 def _moment(stage: Stage, large: Work, unregistered: Work, aborted: Work, rng: Random) -> list[Rules]:
     total = sum(parts_of(size) for size in large.sizes.values())
-    after, after_aborted = rng.randrange(1, total - 1), rng.randrange(1, 3)
-    stage.say(f"  West dies after {after} of {total} parts")
+    parts_before, aborted_parts_before = rng.randrange(1, total - 1), rng.randrange(1, 3)
+    stage.say(f"  West dies after {parts_before} of {total} parts")
     (lone,) = unregistered.sizes
     register = f"reg/{object_id(unregistered.target.target_bucket, lone)}"
     west, east = ({"operation": "UploadPartCopy", "caller": region} for region in (WEST, EAST))
     return [
-        hold("large", west | {"key_prefix": large.prefix}, skip=after),
-        hold("aborted", west | {"key_prefix": aborted.prefix}, skip=after_aborted),
+        hold("large", west | {"key_prefix": large.prefix}, skip=parts_before),
+        hold("aborted", west | {"key_prefix": aborted.prefix}, skip=aborted_parts_before),
         hold("unregistered", {"caller": WEST, "operation": "PutObject", "key_prefix": register}),
         *(count(key, east | {"key_prefix": key}) for key in large.sizes),
     ]
@@ -75,21 +75,22 @@ def _look_at_uploads(stage: Stage, record: Record, works: list[Work]) -> str:
         open_now = collect.uploads(stage, bucket, large.prefix)
         return {key: collect.parts(stage, bucket, key, upload_id) for key, upload_id in open_now}
 
-    seen = [arrived()]
+    looks = [arrived()]
 
     def still() -> bool:
-        seen.append(arrived())
-        return len(seen) > 4 and seen[-1] == seen[-2] == seen[-3]
+        looks.append(arrived())
+        return len(looks) > 4 and looks[-1] == looks[-2] == looks[-3]
 
     wait_until(still, "no part copy of West is under way", 10)
-    there = record.evidence.there_at_death = {
+    versions_there = record.evidence.there_at_death = {
         key: versions for work in works for key, versions in collect.versions(stage, bucket, work.prefix).items()
     }
     record.evidence.parts_expected = {
-        key: 0 if key in there else parts_of(size) - len(seen[-1].get(key, ())) for key, size in large.sizes.items()
+        key: 0 if key in versions_there else parts_of(size) - len(looks[-1].get(key, ()))
+        for key, size in large.sizes.items()
     }
-    finished = sum(len(numbers) for numbers in seen[-1].values())
-    happened(record, now_ms(), f"{len(seen[-1])} registered uploads with {finished} finished parts are left")
+    finished = sum(len(numbers) for numbers in looks[-1].values())
+    happened(record, now_ms(), f"{len(looks[-1])} registered uploads with {finished} finished parts are left")
     orphans = [upload_id for _, upload_id in collect.uploads(stage, bucket, unregistered.prefix)]
     record.check("West had created an upload that nothing names", len(orphans) == 1, f"{len(orphans)} found")
     return orphans[0] if orphans else ""
@@ -98,11 +99,11 @@ def _look_at_uploads(stage: Stage, record: Record, works: list[Work]) -> str:
 def _abort(stage: Stage, record: Record, work: Work) -> None:
     """Abort the upload as a third party with rights of its own."""
     bucket = work.target.target_bucket
-    found = collect.uploads(stage, bucket, work.prefix)
-    for key, upload_id in found:
+    uploads = collect.uploads(stage, bucket, work.prefix)
+    for key, upload_id in uploads:
         stage.s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
         happened(record, now_ms(), f"a third party aborts the upload of {key}")
-    record.check("A registered upload was there to be aborted", len(found) == 1, f"{len(found)} found")
+    record.check("A registered upload was there to be aborted", len(uploads) == 1, f"{len(uploads)} found")
 
 
 def _let_sweep_collect(stage: Stage, record: Record, orphan: str) -> None:

@@ -34,21 +34,25 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
         stage.submit(work)
     wait_until(lambda: min(stage.fired().values()) >= 1 and stage.fired()["CopyObject"] >= moment, "mid-work", 120)
     _fall_asleep(stage, record)
-    asleep_at = time.monotonic()
+    asleep_since_s = time.monotonic()
     collect.look_at_death(stage, record, works)
     await_settled(stage, record, works)
     wait_until(
-        lambda: time.monotonic() - asleep_at >= stage.times.pause_s, "20 minutes, scaled", stage.times.pause_s + 5
+        lambda: time.monotonic() - asleep_since_s >= stage.times.pause_s, "20 minutes, scaled", stage.times.pause_s + 5
     )
-    tried = _wake_up(stage, record)
+    requests_before = _wake_up(stage, record)
     stage.rest(sweeps=5)
     stage.leave(record)
     collect.collect(stage, record, works)
     # Requests that stood at the very moment of falling asleep may still have been in progress: versions are counted in
     # any case.
-    after = sum(stage.fired().values()) - tried
+    requests_after = sum(stage.fired().values()) - requests_before
     if stage.times.pause_s < LAMBDA_S:
-        record.check("The zombies did go on", after > 0, f"{after} write requests by West's workers after they woke up")
+        record.check(
+            "The zombies did go on",
+            requests_after > 0,
+            f"{requests_after} write requests by West's workers after they woke up",
+        )
     record.check(
         "Work is balanced again: the name leads to West",
         stage.name_answers() == WEST,
@@ -70,20 +74,20 @@ def _slow_down(stage: Stage, works: list[Work]) -> None:
 
 def _fall_asleep(stage: Stage, record: Record) -> None:
     stage.sweeper.lull(WEST)
-    done = stage.noted(record, stage.regions.freeze("west"))
-    record.death_ms = done.steps[0][0]
+    intervention = stage.noted(record, stage.regions.freeze("west"))
+    record.death_ms = intervention.steps[0][0]
     record.phase("West falls asleep", record.death_ms)
     stage.noted(record, stage.regions.isolate("west"))
-    stage.say(f"  West is asleep: {len(done.pids)} processes stopped")
+    stage.say(f"  West is asleep: {len(intervention.pids)} processes stopped")
 
 
 def _wake_up(stage: Stage, record: Record) -> int:
     """Wake West up. Return how many of the slowed-down requests there had been before."""
-    before = sum(stage.fired().values())
-    done = stage.noted(record, stage.regions.thaw("west"))
-    record.phase("West wakes up", done.steps[0][0])
+    requests_before = sum(stage.fired().values())
+    intervention = stage.noted(record, stage.regions.thaw("west"))
+    record.phase("West wakes up", intervention.steps[0][0])
     stage.sweeper.asleep.discard(WEST)
     happened(record, now_ms(), "West's schedule runs again")
     stage.noted(record, stage.regions.rejoin("west"))
-    stage.say(f"  West is awake: {len(done.pids)} processes continue; East did everything meanwhile")
-    return before
+    stage.say(f"  West is awake: {len(intervention.pids)} processes continue; East did everything meanwhile")
+    return requests_before

@@ -58,10 +58,10 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.faults()
     stage.sweeper.excused.discard(WEST)
     record.phase("West is well again", record.returned_ms)
-    begun = time.monotonic()
+    started_s = time.monotonic()
     limit_s = stage.times.promise.recovery + 60
     wait_until(lambda: returning.customer is None or returning.customer.settled, "every job is settled", limit_s)
-    record.check("What was in West was done when it was well again", True, f"{time.monotonic() - begun:.1f} s")
+    record.check("What was in West was done when it was well again", True, f"{time.monotonic() - started_s:.1f} s")
     survival.leave()
     stage.rest()
     stage.leave(record)

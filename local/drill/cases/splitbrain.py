@@ -31,19 +31,21 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
         slow("west", {"caller": WEST, "operation": "CopyObject", "key_prefix": west.prefix}, delay_ms),
         slow("east", {"caller": EAST, "operation": "CopyObject", "key_prefix": east.prefix}, delay_ms),
     )
-    done = stage.noted(record, stage.regions.isolate("west"))
-    record.phase("tables cut apart", done.steps[-1][0])
+    intervention = stage.noted(record, stage.regions.isolate("west"))
+    record.phase("tables cut apart", intervention.steps[-1][0])
     stage.submit(west)
     stage.submit(east, api_url=stage.east.api_url)
     stage.reached("west", "east")
-    again = stage.post(stage.east.api_url, west)
+    repeated_answer = stage.post(stage.east.api_url, west)
     record.check(
-        "East, which knows nothing of it, takes West's job for the same", again["id"] == west.job_id, again["id"]
+        "East, which knows nothing of it, takes West's job for the same",
+        repeated_answer["id"] == west.job_id,
+        repeated_answer["id"],
     )
     await_settled(stage, record, works)
     record.phase("both customers know that their job is settled", now_ms())
-    done = stage.noted(record, stage.regions.rejoin("west"))
-    record.phase("tables joined", done.steps[-1][0])
+    intervention = stage.noted(record, stage.regions.rejoin("west"))
+    record.phase("tables joined", intervention.steps[-1][0])
     stage.faults()
     stage.rest()
     stage.leave(record)
@@ -62,9 +64,9 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
 
 
 def _judge_agreement(stage: Stage, record: Record, job_ids: list[str]) -> None:
-    shown = ("state", "outcomes", "progress", "receipt_chain_sha256")
+    fields = ("state", "outcomes", "progress", "receipt_chain_sha256")
     views = [
-        {job_id: {name: stage.api(info.api_url, f"/jobs/{job_id}")[name] for name in shown} for job_id in job_ids}
+        {job_id: {name: stage.api(info.api_url, f"/jobs/{job_id}")[name] for name in fields} for job_id in job_ids}
         for info in (stage.west, stage.east)
     ]
     record.check("Both Regions say the same afterwards", views[0] == views[1], f"{len(job_ids)} jobs asked of both")

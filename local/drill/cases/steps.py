@@ -24,11 +24,11 @@ def await_settled(stage: Stage, record: Record, works: Sequence[Work]) -> None:
     """Wait until every customer knows that its job is settled. Note when they were settled, when the name led to East,
     and which takeovers there were."""
     limit_s = stage.times.promise.recovery + 60
-    said = [time.monotonic()]
+    reported_s = [time.monotonic()]
 
     def settled() -> bool:
-        if time.monotonic() - said[0] > _SAY_EVERY_S:
-            said[0] = time.monotonic()
+        if time.monotonic() - reported_s[0] > _SAY_EVERY_S:
+            reported_s[0] = time.monotonic()
             stage.say("  " + ", ".join(f"{work.name}: {_state(work)}" for work in works))
         return all(work.customer is None or work.customer.settled for work in works)
 
@@ -43,11 +43,11 @@ def note_times(stage: Stage, record: Record, works: Sequence[Work]) -> None:
         record.dns_ms = stage.resolved_ms(EAST, record.death_ms)
         if record.dns_ms:
             record.phase("the name leads to East", record.dns_ms)
-    taken = collect.takeovers(stage, [work.job_id for work in works])
-    if len(taken) > 1:
-        record.phase("first takeover", taken[0].at_ms)
-    if taken:
-        record.phase("last takeover" if len(taken) > 1 else "takeover", taken[-1].at_ms)
+    takeovers = collect.takeovers(stage, [work.job_id for work in works])
+    if len(takeovers) > 1:
+        record.phase("first takeover", takeovers[0].at_ms)
+    if takeovers:
+        record.phase("last takeover" if len(takeovers) > 1 else "takeover", takeovers[-1].at_ms)
     record.ended_ms = collect.settled_ms(works)
     if record.ended_ms:
         record.phase("all jobs settled", record.ended_ms)
@@ -60,10 +60,10 @@ def return_west(stage: Stage, record: Record) -> None:
     stage.rest()
 
 
-def happened(record: Record, at_ms: int, what: str) -> None:
-    record.happened.append((at_ms, what))
+def happened(record: Record, at_ms: int, event: str) -> None:
+    record.happened.append((at_ms, event))
 
 
 def _state(work: Work) -> str:
-    last = work.customer.last if work.customer else None
-    return f"{last.state} {last.objects_done}/{len(work.sizes)}" if last else "not submitted yet"
+    view = work.customer.last if work.customer else None
+    return f"{view.state} {view.objects_done}/{len(work.sizes)}" if view else "not submitted yet"

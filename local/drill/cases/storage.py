@@ -46,7 +46,7 @@ def play(stage: Stage, record: Record, rng: Random) -> None:
     stage.rest()
     stage.leave(record)
     collect.collect(stage, record, [work])
-    states = [found.state for found in record.evidence.views[work.key]]
+    states = [answer.state for answer in record.evidence.views[work.key]]
     record.check(
         "The job went on by itself, without anybody's asking",
         states[-1] == "SUCCEEDED" and len(set(record.evidence.ids[work.key])) == 1,

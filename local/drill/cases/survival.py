@@ -44,13 +44,22 @@ class Survival:
         self._rotated_at, self._began_ms = time.monotonic(), now_ms()
         Issuer.load(self._stage.cloud.run.issuer_file).rotate()
         happened(self._record, now_ms(), "the issuer has a new signing key")
-        path = f"/jobs/{elsewhere.job_id}"
-        reads = ("/jobs", path, f"{path}/objects", "/feeds", "/endpoints", self._schedule, "/regions", "/health")
+        job_path = f"/jobs/{elsewhere.job_id}"
+        reads = (
+            "/jobs",
+            job_path,
+            f"{job_path}/objects",
+            "/feeds",
+            "/endpoints",
+            self._schedule,
+            "/regions",
+            "/health",
+        )
         self._inquirer = Inquirer(
             self._stage.east.api_url,
             self._stage.token,
             [
-                *(("GET", read, None) for read in reads),
+                *(("GET", path, None) for path in reads),
                 ("POST", "/jobs", elsewhere.body),
                 ("POST", "/endpoints/west-source/check", None),
             ],
@@ -80,7 +89,7 @@ class Survival:
             lambda: self._stage.send("GET", "/jobs", token=self._stage.cloud.token(), check=False).status_code == 200,
             refresh_s + self._stage.times.sweep_s + _LOOK_AGAIN_S + _SLACK_S,
             "a token signed with it, counted from the rotation",
-            since=self._rotated_at,
+            since_s=self._rotated_at,
         )
         self._within(
             "East ran its schedule",
@@ -102,16 +111,16 @@ class Survival:
     def _ran(self) -> list[dict[str, Any]]:
         """Return the schedule's runs since the trouble began whose jobs are settled."""
         runs: list[dict[str, Any]] = self._stage.api(self._stage.east.api_url, self._schedule)["runs"] or []
-        done = [run for run in runs if run["job_state"] == "SUCCEEDED"]
-        return [run for run in done if collect.epoch_ms(run["occurrence_at"]) >= self._began_ms]
+        succeeded = [run for run in runs if run["job_state"] == "SUCCEEDED"]
+        return [run for run in succeeded if collect.epoch_ms(run["occurrence_at"]) >= self._began_ms]
 
     def _within(
-        self, claim: str, holds: Callable[[], bool], limit_s: float, what: str, since: float | None = None
+        self, claim: str, holds: Callable[[], bool], limit_s: float, label: str, since_s: float | None = None
     ) -> None:
-        begun = time.monotonic() if since is None else since
+        started_s = time.monotonic() if since_s is None else since_s
         try:
-            wait_until(holds, claim, max(5.0, limit_s - (time.monotonic() - begun)))
+            wait_until(holds, claim, max(5.0, limit_s - (time.monotonic() - started_s)))
         except WaitError:
-            self._record.check(claim, False, f"{what}: not within {limit_s:.0f} s")
+            self._record.check(claim, False, f"{label}: not within {limit_s:.0f} s")
         else:
-            self._record.check(claim, True, f"{what}: {time.monotonic() - begun:.1f} s")
+            self._record.check(claim, True, f"{label}: {time.monotonic() - started_s:.1f} s")

@@ -4,16 +4,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from chalicelib.core.feeds import FillState
+from chalicelib.core.feeds import BackfillState
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import ChecksumType, Outcome, OverwriteMode
+from chalicelib.core.objects import ChecksumType
+from chalicelib.core.rows import Outcome, OverwriteMode
 from chalicelib.entry.rest import feeds, requests, responses
 from chalicelib.entry.rest.examples.names import EAST, SUBMITTED
 
 
 def examples() -> dict[str, BaseModel]:
-    source = requests.PlaceRequest(endpoint="west-source", prefix="inbox/")
-    target = requests.PlaceRequest(endpoint="east-target", prefix="from-west/")
+    source = requests.LocationRequest(endpoint="west-source", prefix="inbox/")
+    target = requests.LocationRequest(endpoint="east-target", prefix="from-west/")
     return {
         "new-feed": feeds.FeedRequest(source=source, target=target, labels={"team": "orders"}),
         "all": feeds.BackfillRequest(),
@@ -29,8 +30,8 @@ def examples() -> dict[str, BaseModel]:
 def _feed() -> dict[str, Any]:
     return {
         "id": "west-inbox",
-        "source": responses.Place(endpoint="west-source", prefix="inbox/"),
-        "target": responses.Place(endpoint="east-target", prefix="from-west/"),
+        "source": responses.Location(endpoint="west-source", prefix="inbox/"),
+        "target": responses.Location(endpoint="east-target", prefix="from-west/"),
         "mode": OverwriteMode.IF_CHANGED,
         "labels": {"team": "orders"},
         "managed_by": "api",
@@ -41,7 +42,7 @@ def _feed() -> dict[str, Any]:
 def _backfill() -> feeds.Backfill:
     return feeds.Backfill(
         id="backfill-aq5ho2ez6qsw4tdlhvqaqdrrgm",
-        state=FillState.RUNNING,
+        state=BackfillState.RUNNING,
         since="1970-01-01T00:00:00.000Z",
         requested_at=SUBMITTED,
         objects_seen=50_000,

@@ -6,17 +6,10 @@ from pydantic import BaseModel
 
 from chalicelib.core.deletions import Consent
 from chalicelib.core.inputs import ListFormat
-from chalicelib.core.model import (
-    CancelMode,
-    ChecksumType,
-    JobKind,
-    JobState,
-    Outcome,
-    OverwriteMode,
-    Priority,
-    Verification,
-)
+from chalicelib.core.jobs import CancelMode, JobKind, JobState, Priority
+from chalicelib.core.objects import ChecksumType
 from chalicelib.core.report import ReportFormat
+from chalicelib.core.rows import Outcome, OverwriteMode, Verification
 from chalicelib.entry.rest import reports, requests, responses
 from chalicelib.entry.rest.examples.names import CHAIN, EAST, JOB_ID, SETTLED, SUBMITTED, WEST
 
@@ -26,8 +19,8 @@ def examples() -> dict[str, BaseModel]:
 
 
 def _requests() -> dict[str, BaseModel]:
-    source = requests.PlaceRequest(endpoint="west-source", prefix="inbox/")
-    target = requests.PlaceRequest(endpoint="east-target", prefix="from-west/")
+    source = requests.LocationRequest(endpoint="west-source", prefix="inbox/")
+    target = requests.LocationRequest(endpoint="east-target", prefix="from-west/")
     return {
         "least": requests.JobRequest(source=source, target=target),
         "filtered": requests.JobRequest(
@@ -39,7 +32,7 @@ def _requests() -> dict[str, BaseModel]:
         ),
         "keys": requests.JobRequest(source=source, target=target, keys=["a.csv", "2027/b c.csv"]),
         "manifest": requests.JobRequest(
-            source=requests.PlaceRequest(endpoint="west-source"),
+            source=requests.LocationRequest(endpoint="west-source"),
             target=target,
             manifest=requests.ManifestRequest(endpoint="west-source", key="lists/failures.csv"),
         ),
@@ -63,11 +56,11 @@ def _requests() -> dict[str, BaseModel]:
 
 
 def _answers() -> dict[str, BaseModel]:
-    listed = responses.JobSummary(**job(), state=JobState.SUCCEEDED, settled_at=SETTLED)
+    summary = responses.JobSummary(**job(), state=JobState.SUCCEEDED, settled_at=SETTLED)
     return {
         "accepted": _accepted(),
         "settled": _settled(),
-        "jobs": responses.JobList(jobs=[listed], next_cursor=None),
+        "jobs": responses.JobList(jobs=[summary], next_cursor=None),
         "objects": responses.ObjectList(objects=_objects(), next_cursor="r-000001.2"),
         "report": _report(),
         "in-making": reports.ReportInMaking(format=ReportFormat.CSV, retry_after_seconds=5),
@@ -77,8 +70,8 @@ def _answers() -> dict[str, BaseModel]:
 def job() -> dict[str, Any]:
     return {
         "id": JOB_ID,
-        "source": responses.Place(endpoint="west-source", prefix="inbox/"),
-        "target": responses.Place(endpoint="east-target", prefix="from-west/"),
+        "source": responses.Location(endpoint="west-source", prefix="inbox/"),
+        "target": responses.Location(endpoint="east-target", prefix="from-west/"),
         "kind": JobKind.PREFIX,
         "filter": None,
         "manifest": None,
@@ -95,7 +88,7 @@ def job() -> dict[str, Any]:
 
 
 def _accepted() -> responses.Job:
-    nothing = responses.Progress(
+    no_progress = responses.Progress(
         planning_finished=False,
         objects_planned=0,
         objects_done=0,
@@ -110,7 +103,7 @@ def _accepted() -> responses.Job:
         state=JobState.PLANNING,
         phase="split",
         reason="",
-        progress=nothing,
+        progress=no_progress,
         waiting_for=[],
         outcomes={},
         filtered_out=None,
@@ -120,7 +113,7 @@ def _accepted() -> responses.Job:
 
 
 def _settled() -> responses.Job:
-    everything = responses.Progress(
+    full_progress = responses.Progress(
         planning_finished=True,
         objects_planned=2,
         objects_done=2,
@@ -135,7 +128,7 @@ def _settled() -> responses.Job:
         state=JobState.PARTIAL,
         phase="settled",
         reason="1 of 2 objects did not arrive",
-        progress=everything,
+        progress=full_progress,
         waiting_for=[],
         outcomes={Outcome.COPIED: 1, Outcome.DENIED: 1},
         filtered_out=0,

@@ -20,9 +20,9 @@ def _region(name: str) -> operations.Region:
         region=name,
         alive=True,
         storage_reachable=True,
-        beacon=4711,
-        beacon_at=SUBMITTED,
-        beacon_still_seconds=12.3,
+        heartbeat=4711,
+        heartbeat_at=SUBMITTED,
+        heartbeat_still_seconds=12.3,
     )
 
 

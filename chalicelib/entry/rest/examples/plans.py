@@ -3,15 +3,15 @@
 from pydantic import BaseModel
 
 from chalicelib.core.lifecycles import PlanState
-from chalicelib.core.model import Method, Outcome
+from chalicelib.core.rows import Method, Outcome
 from chalicelib.entry.rest import plans, requests
 from chalicelib.entry.rest.examples.jobs import job
 from chalicelib.entry.rest.examples.names import EAST, SETTLED
 
 
 def examples() -> dict[str, BaseModel]:
-    source = requests.PlaceRequest(endpoint="west-source", prefix="inbox/")
-    target = requests.PlaceRequest(endpoint="east-target", prefix="from-west/")
+    source = requests.LocationRequest(endpoint="west-source", prefix="inbox/")
+    target = requests.LocationRequest(endpoint="east-target", prefix="from-west/")
     return {
         "plan": requests.PlanRequest(source=source, target=target, check="every-object"),
         "planning": _planning(),

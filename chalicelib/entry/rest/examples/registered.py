@@ -5,9 +5,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from chalicelib.core.entries import Action, EntryKind
-from chalicelib.core.model import CancelMode, JobState, OverwriteMode, Priority
+from chalicelib.core.jobs import CancelMode, JobState, Priority
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.core.schedules import Overlap, RunState
-from chalicelib.entry.rest import places, requests, responses, schedules, webhooks
+from chalicelib.entry.rest import endpoints, requests, responses, schedules, webhooks
 from chalicelib.entry.rest.examples.names import EAST, JOB_ID, SETTLED, SUBMITTED, WEST
 
 _HOOK, _SECRET = "https://erp.acme.example/hooks/eft", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
@@ -19,10 +20,10 @@ def examples() -> dict[str, BaseModel]:
 
 
 def _requests() -> dict[str, BaseModel]:
-    source = requests.PlaceRequest(endpoint="west-source", prefix="inbox/")
-    target = requests.PlaceRequest(endpoint="east-target", prefix="from-west/")
+    source = requests.LocationRequest(endpoint="west-source", prefix="inbox/")
+    target = requests.LocationRequest(endpoint="east-target", prefix="from-west/")
     return {
-        "endpoint": places.EndpointRequest(
+        "endpoint": endpoints.EndpointRequest(
             bucket="acme-drops", region=WEST, owner_account="123456789012", prefix="inbox/", access="read"
         ),
         "hook": webhooks.WebhookRequest(url=_HOOK, events=["job.settled", "delivery.failed"]),
@@ -36,10 +37,10 @@ def _answers() -> dict[str, BaseModel]:
     return {
         "schedules": schedules.ScheduleList(schedules=[schedules.ScheduleSummary(**_schedule(), next_at=_NEXT[0])]),
         "schedule": schedules.Schedule(**_schedule(), job=_scheduled_job(), upcoming=_NEXT, runs=_runs()),
-        "endpoints": places.EndpointList(endpoints=[_endpoint()]),
+        "endpoints": endpoints.EndpointList(endpoints=[_endpoint()]),
         "registered": _endpoint(),
-        "checked": places.EndpointCheck(id="west-source", usable=True, findings=[]),
-        "audit": places.AuditList(changes=[_change()], next_cursor=None),
+        "checked": endpoints.EndpointCheck(id="west-source", usable=True, findings=[]),
+        "audit": endpoints.AuditList(changes=[_change()], next_cursor=None),
         "webhook": webhooks.Webhook(**_webhook(), replaced_secrets_until=None),
         "webhooks": webhooks.WebhookList(webhooks=[webhooks.Webhook(**_webhook(), replaced_secrets_until=None)]),
         "secret": webhooks.WebhookWithSecret(
@@ -62,8 +63,8 @@ def _schedule() -> dict[str, Any]:
 
 def _scheduled_job() -> schedules.ScheduledJob:
     return schedules.ScheduledJob(
-        source=responses.Place(endpoint="west-source", prefix="inbox/"),
-        target=responses.Place(endpoint="east-target", prefix="from-west/"),
+        source=responses.Location(endpoint="west-source", prefix="inbox/"),
+        target=responses.Location(endpoint="east-target", prefix="from-west/"),
         filter=None,
         keys=[],
         manifest=None,
@@ -97,8 +98,8 @@ def _runs() -> list[schedules.ScheduleRun]:
     return [skipped, ran]
 
 
-def _endpoint() -> places.Endpoint:
-    return places.Endpoint(
+def _endpoint() -> endpoints.Endpoint:
+    return endpoints.Endpoint(
         id="west-source",
         bucket="acme-drops",
         region=WEST,
@@ -114,8 +115,8 @@ def _endpoint() -> places.Endpoint:
     )
 
 
-def _change() -> places.AuditEntry:
-    return places.AuditEntry(
+def _change() -> endpoints.AuditEntry:
+    return endpoints.AuditEntry(
         at=SUBMITTED,
         by="ann@acme.example",
         action=Action.CREATED,

@@ -1,4 +1,5 @@
-"""Posting to tenants' servers: one suite over memory and real TLS, and what only a network can do."""
+"""Test posts to tenants' servers. One suite runs over memory and real TLS, and further tests show what only a network
+can do."""
 
 import http.server
 import socket
@@ -13,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.courier import HttpsCourier
+from chalicelib.adapters.webhook_client import HttpsWebhookClient
 from chalicelib.core.errors import Retry
-from chalicelib.ports import Courier, Reply
+from chalicelib.ports import Reply, WebhookClient
 from local.keyserver import QuietServer, certify
-from simulation.memory.courier import MemoryCourier
+from simulation.memory.webhook_client import MemoryWebhookClient
 
 TIMEOUT_S = 1.0
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -28,11 +29,12 @@ Respond = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 @dataclass
 class Receiver:
-    """A server that does as it is told, by path. `got` is what it was sent: path, headers, body."""
+    """A server that answers each path as the test tells it to. `requests` holds the path, headers and body of each
+    request."""
 
     url: str
     paths: dict[str, Respond] = field(default_factory=dict)
-    got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     def answer(self, path: str, status: int = 200, **headers: str) -> str:
         def respond(handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -56,7 +58,7 @@ def _server(receiver: Receiver, tls: ssl.SSLContext) -> QuietServer:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            receiver.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             receiver.paths[self.path.partition("?")[0]](self)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
@@ -70,85 +72,89 @@ def _server(receiver: Receiver, tls: ssl.SSLContext) -> QuietServer:
 
 @pytest.fixture
 def receiver(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """One whose certificate is trusted."""
+    """Yield a receiver whose certificate is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
-    made = Receiver("")
-    server = _server(made, context)
-    made.url = f"https://127.0.0.1:{server.server_address[1]}"
-    yield made
+    receiver = Receiver("")
+    server = _server(receiver, context)
+    receiver.url = f"https://127.0.0.1:{server.server_address[1]}"
+    yield receiver
     server.shutdown()
     server.server_close()
 
 
 @pytest.fixture
-def courier() -> HttpsCourier:
-    return HttpsCourier(LOOPBACK, timeout_s=TIMEOUT_S)
+def webhook_client() -> HttpsWebhookClient:
+    return HttpsWebhookClient(LOOPBACK, timeout_s=TIMEOUT_S)
 
 
-# --- what every courier does --------------------------------------------------------------------------------------
+# --- what every webhook client does ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["memory", "https"])
-def posting(request: pytest.FixtureRequest, receiver: Receiver, courier: HttpsCourier) -> tuple[Courier, str]:
-    """A courier, and the URL of a receiver that answers 503 and asks for a minute's pause."""
+def posting(
+    request: pytest.FixtureRequest, receiver: Receiver, webhook_client: HttpsWebhookClient
+) -> tuple[WebhookClient, str]:
+    """Return a webhook client, and the URL of a receiver that answers 503 and asks for a minute's pause."""
     url = receiver.answer("/hook", 503, Retry_After="60")
     if request.param == "memory":
-        return MemoryCourier({url: lambda _: Reply(503, 60_000)}), url
-    return courier, url
+        return MemoryWebhookClient({url: lambda _: Reply(503, 60_000)}), url
+    return webhook_client, url
 
 
-def test_every_status_is_an_answer(posting: tuple[Courier, str]) -> None:
-    courier, url = posting
-    assert courier.post(url, HEADERS, BODY) == Reply(503, 60_000)
+def test_every_status_is_an_answer(posting: tuple[WebhookClient, str]) -> None:
+    webhook_client, url = posting
+    assert webhook_client.post(url, HEADERS, BODY) == Reply(503, 60_000)
 
 
-def test_nobody_listens_there(posting: tuple[Courier, str]) -> None:
-    courier, _ = posting
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+def test_nobody_listens_there(posting: tuple[WebhookClient, str]) -> None:
+    webhook_client, _ = posting
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
         with pytest.raises(Retry):
-            courier.post(f"https://127.0.0.1:{taken.getsockname()[1]}/hook", HEADERS, BODY)
+            webhook_client.post(f"https://127.0.0.1:{bound.getsockname()[1]}/hook", HEADERS, BODY)
 
 
 # --- what arrives -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_posted_arrives(courier: HttpsCourier, receiver: Receiver) -> None:
+def test_what_is_posted_arrives(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
     url = receiver.answer("/a//b", 204)
-    assert courier.post(f"{url}?token=x%20y&z", HEADERS, BODY) == Reply(204)
-    [(path, headers, body)] = receiver.got
+    assert webhook_client.post(f"{url}?token=x%20y&z", HEADERS, BODY) == Reply(204)
+    [(path, headers, body)] = receiver.requests
     assert (path, body) == ("/a//b?token=x%20y&z", BODY)
     assert headers.items() >= HEADERS.items()
     assert headers["host"] == receiver.url.removeprefix("https://")
 
 
-def test_a_url_without_a_path(courier: HttpsCourier, receiver: Receiver) -> None:
+def test_a_url_without_a_path(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
     receiver.answer("/")
-    assert courier.post(receiver.url, HEADERS, BODY).status == 200
+    assert webhook_client.post(receiver.url, HEADERS, BODY).status == 200
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 301, 302, 307, 308, 400, 401, 404, 410, 429, 500, 503])
 def test_a_redirection_is_not_followed_nor_anything_else(
-    courier: HttpsCourier, receiver: Receiver, status: int
+    webhook_client: HttpsWebhookClient, receiver: Receiver, status: int
 ) -> None:
     elsewhere = receiver.answer("/elsewhere")
-    assert courier.post(receiver.answer("/hook", status, Location=elsewhere), HEADERS, BODY).status == status
-    assert [path for path, _, _ in receiver.got] == ["/hook"]
+    assert webhook_client.post(receiver.answer("/hook", status, Location=elsewhere), HEADERS, BODY).status == status
+    assert [path for path, _, _ in receiver.requests] == ["/hook"]
 
 
 @pytest.mark.parametrize(
     ("value", "asked_ms"),
     [("0", 0), ("120", 120_000), ("9" * 50, 999_999_999_000), ("soon", None), ("-1", None), ("1.5", None), ("", None)],
 )
-def test_a_pause_that_is_asked_for(courier: HttpsCourier, receiver: Receiver, value: str, asked_ms: int | None) -> None:
-    assert courier.post(receiver.answer("/hook", 429, Retry_After=value), HEADERS, BODY) == Reply(429, asked_ms)
+def test_a_pause_that_is_asked_for(
+    webhook_client: HttpsWebhookClient, receiver: Receiver, value: str, asked_ms: int | None
+) -> None:
+    assert webhook_client.post(receiver.answer("/hook", 429, Retry_After=value), HEADERS, BODY) == Reply(429, asked_ms)
 
 
-def test_a_pause_until_a_time(courier: HttpsCourier, receiver: Receiver) -> None:
+def test_a_pause_until_a_time(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
     def until(text: str) -> int | None:
-        return courier.post(receiver.answer("/hook", 503, Retry_After=text), HEADERS, BODY).retry_after_ms
+        return webhook_client.post(receiver.answer("/hook", 503, Retry_After=text), HEADERS, BODY).retry_after_ms
 
     assert until("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     asked_ms = until("Thu, 01 Jan 2099 00:00:00 GMT")
@@ -159,7 +165,7 @@ def test_a_pause_until_a_time(courier: HttpsCourier, receiver: Receiver) -> None
 # --- receivers in trouble, or up to no good -----------------------------------------------------------------------
 
 
-def test_a_huge_answer_is_not_read(courier: HttpsCourier, receiver: Receiver) -> None:
+def test_a_huge_answer_is_not_read(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
     sent: list[int] = []
 
     def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -173,22 +179,22 @@ def test_a_huge_answer_is_not_read(courier: HttpsCourier, receiver: Receiver) ->
             pass
 
     receiver.paths["/hook"] = endless
-    assert courier.post(f"{receiver.url}/hook", HEADERS, BODY).status == 200
+    assert webhook_client.post(f"{receiver.url}/hook", HEADERS, BODY).status == 200
     assert len(sent) < 1000
 
 
-@pytest.mark.parametrize("what", ["nothing", "the status", "headers", "more and more 1xx"])
-def test_a_receiver_that_takes_its_time(courier: HttpsCourier, receiver: Receiver, what: str) -> None:
-    """It stops, or sends a little now and then, which no timeout of one wait would notice."""
+@pytest.mark.parametrize("stage", ["nothing", "the status", "headers", "more and more 1xx"])
+def test_a_receiver_that_takes_its_time(webhook_client: HttpsWebhookClient, receiver: Receiver, stage: str) -> None:
+    """The receiver stops, or sends a little now and then. A timeout for a single wait would not notice that."""
     over = threading.Event()
     drops = {"nothing": b"", "the status": b"H", "headers": b"a: b\r\n", "more and more 1xx": b"HTTP/1.1 100 x\r\n\r\n"}
 
     def slow(handler: http.server.BaseHTTPRequestHandler) -> None:
         try:
-            if what == "headers":
+            if stage == "headers":
                 handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
             while not over.wait(0.1):
-                handler.wfile.write(drops[what])
+                handler.wfile.write(drops[stage])
                 handler.wfile.flush()
         except OSError:
             pass
@@ -196,45 +202,47 @@ def test_a_receiver_that_takes_its_time(courier: HttpsCourier, receiver: Receive
     receiver.paths["/hook"] = slow
     began_s = time.monotonic()
     with pytest.raises(Retry, match="no answer in 5 s"):
-        courier.post(f"{receiver.url}/hook", HEADERS, BODY)
+        webhook_client.post(f"{receiver.url}/hook", HEADERS, BODY)
     assert time.monotonic() - began_s < 10, "it did not wait for the receiver"
     over.set()
 
 
-def test_a_receiver_that_says_nothing_at_all(courier: HttpsCourier) -> None:
-    """It takes the connection and never shakes hands."""
+def test_a_receiver_that_says_nothing_at_all(webhook_client: HttpsWebhookClient) -> None:
+    """The receiver takes the connection and never shakes hands."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         with pytest.raises(Retry, match="no answer in 5 s"):
-            courier.post(f"https://127.0.0.1:{silent.getsockname()[1]}/hook", HEADERS, BODY)
+            webhook_client.post(f"https://127.0.0.1:{silent.getsockname()[1]}/hook", HEADERS, BODY)
 
 
 @pytest.mark.parametrize(
     "answer", [b"", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200]
 )
-def test_a_receiver_that_speaks_otherwise(courier: HttpsCourier, receiver: Receiver, answer: bytes) -> None:
+def test_a_receiver_that_speaks_otherwise(
+    webhook_client: HttpsWebhookClient, receiver: Receiver, answer: bytes
+) -> None:
     def speak(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.wfile.write(answer)
 
     receiver.paths["/hook"] = speak
     with pytest.raises(Retry):
-        courier.post(f"{receiver.url}/hook", HEADERS, BODY)
+        webhook_client.post(f"{receiver.url}/hook", HEADERS, BODY)
 
 
 def test_a_certificate_that_nobody_trusts(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(Retry, match="its certificate is not accepted"):
-        HttpsCourier(LOOPBACK, timeout_s=TIMEOUT_S).post(receiver.answer("/hook"), HEADERS, BODY)
-    assert receiver.got == []
+        HttpsWebhookClient(LOOPBACK, timeout_s=TIMEOUT_S).post(receiver.answer("/hook"), HEADERS, BODY)
+    assert receiver.requests == []
 
 
-def test_a_certificate_of_another_name(courier: HttpsCourier, receiver: Receiver) -> None:
-    """The address is the one of the certificate: what counts is the name."""
+def test_a_certificate_of_another_name(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
+    """The address is the one of the certificate, but only the name counts."""
     url = receiver.answer("/hook").replace("127.0.0.1", "localhost")
     with pytest.raises(Retry, match="its certificate is not accepted"):
-        courier.post(url, HEADERS, BODY)
-    assert receiver.got == []
+        webhook_client.post(url, HEADERS, BODY)
+    assert receiver.requests == []
 
 
 # --- where nobody may send us -------------------------------------------------------------------------------------
@@ -245,34 +253,34 @@ def test_what_is_not_the_public_internet_is_not_connected_to(receiver: Receiver,
     url = receiver.answer("/hook").replace("127.0.0.1", host)
     began_s = time.monotonic()
     with pytest.raises(Retry, match="public internet"):
-        HttpsCourier(timeout_s=30).post(url, HEADERS, BODY)
+        HttpsWebhookClient(timeout_s=30).post(url, HEADERS, BODY)
     assert time.monotonic() - began_s < 10
-    assert receiver.got == []
+    assert receiver.requests == []
 
 
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name server that says something else the second time (DNS rebinding) isn't asked a second time."""
-    asked: list[object] = []
+    """A name server that gives another answer the second time (DNS rebinding) isn't asked a second time."""
+    lookups: list[object] = []
     really = socket.getaddrinfo
 
     def resolve(host: str, *rest: Any, **more: Any) -> Any:
-        asked.append(host)
+        lookups.append(host)
         if host != "rebinding.example":
             return really(host, *rest, **more)
-        return really("127.0.0.1" if asked.count(host) == 1 else "127.0.0.2", *rest, **more)
+        return really("127.0.0.1" if lookups.count(host) == 1 else "127.0.0.2", *rest, **more)
 
     url = receiver.answer("/hook").replace("127.0.0.1", "rebinding.example")
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    # The certificate is 127.0.0.1's: the receiver is reached, and is asked for the name.
+    # The certificate belongs to 127.0.0.1. The receiver is reached, and is asked for the name.
     with pytest.raises(Retry, match=r"not valid for 'rebinding\.example'"):
-        HttpsCourier(LOOPBACK, timeout_s=TIMEOUT_S).post(url, HEADERS, BODY)
-    assert asked == ["rebinding.example", "127.0.0.1"]
+        HttpsWebhookClient(LOOPBACK, timeout_s=TIMEOUT_S).post(url, HEADERS, BODY)
+    assert lookups == ["rebinding.example", "127.0.0.1"]
 
 
 def test_a_name_of_several_addresses(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some may not be called, some lead nowhere: one that answers is enough."""
+    """Some addresses may not be called, and some lead nowhere: one that answers is enough."""
     really = socket.getaddrinfo
     connected: list[object] = []
     really_connect = socket.create_connection
@@ -280,7 +288,11 @@ def test_a_name_of_several_addresses(receiver: Receiver, monkeypatch: pytest.Mon
     def resolve(host: str, *rest: Any, **more: Any) -> Any:
         if host != "several.example":
             return really(host, *rest, **more)
-        return [found for one in ("10.0.0.1", "127.0.0.9", "127.0.0.1") for found in really(one, *rest, **more)]
+        return [
+            resolved
+            for address in ("10.0.0.1", "127.0.0.9", "127.0.0.1")
+            for resolved in really(address, *rest, **more)
+        ]
 
     def connect(address: tuple[str, int], *rest: Any) -> socket.socket:
         connected.append(address[0])
@@ -290,25 +302,25 @@ def test_a_name_of_several_addresses(receiver: Receiver, monkeypatch: pytest.Mon
     monkeypatch.setattr(socket, "create_connection", connect)
     url = receiver.answer("/hook").replace("127.0.0.1", "several.example")
     with pytest.raises(Retry, match=r"not valid for 'several\.example'"):
-        HttpsCourier(LOOPBACK, timeout_s=TIMEOUT_S).post(url, HEADERS, BODY)
+        HttpsWebhookClient(LOOPBACK, timeout_s=TIMEOUT_S).post(url, HEADERS, BODY)
     assert connected == ["127.0.0.9", "127.0.0.1"]
 
 
-def test_a_name_that_there_is_not(courier: HttpsCourier) -> None:
+def test_a_name_that_there_is_not(webhook_client: HttpsWebhookClient) -> None:
     with pytest.raises(Retry):
-        courier.post("https://receiver.invalid/hook", HEADERS, BODY)
+        webhook_client.post("https://receiver.invalid/hook", HEADERS, BODY)
 
 
-def test_only_https(courier: HttpsCourier, receiver: Receiver) -> None:
+def test_only_https(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
     with pytest.raises(Retry, match="only https"):
-        courier.post(receiver.answer("/hook").replace("https", "http"), HEADERS, BODY)
-    assert receiver.got == []
+        webhook_client.post(receiver.answer("/hook").replace("https", "http"), HEADERS, BODY)
+    assert receiver.requests == []
 
 
-def test_no_thread_stays_behind(courier: HttpsCourier, receiver: Receiver) -> None:
+def test_no_thread_stays_behind(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
     url = receiver.answer("/hook")
     for _ in range(3):
-        courier.post(url, HEADERS, BODY)
+        webhook_client.post(url, HEADERS, BODY)
     timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
     for timer in timers:
         timer.join(TIMEOUT_S / 2)

@@ -1,4 +1,4 @@
-"""The webhook client posts notifications to tenants' servers.
+"""Post notifications to tenants' servers.
 
 Their URLs come from outside, so they must not give access to addresses that are only ours. Therefore the address is
 resolved here, checked, and then connected to exactly as it was checked.
@@ -22,9 +22,9 @@ TIMEOUT_S = 5.0
 _HTTPS = 443
 
 
-class HttpsCourier:
-    """Implements `ports.Courier`. It trusts the machine's certificate authorities (SSL_CERT_FILE, as everywhere in
-    Python)."""
+class HttpsWebhookClient:
+    """Implements `ports.WebhookClient`. It trusts the machine's certificate authorities (SSL_CERT_FILE, as everywhere
+    in Python)."""
 
     def __init__(self, networks: Sequence[Network] = (), timeout_s: float = TIMEOUT_S) -> None:
         self._networks = tuple(networks)
@@ -36,18 +36,18 @@ class HttpsCourier:
         return ssl.create_default_context()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or _HTTPS
-        if parts.scheme != "https":
+        parsed = urlsplit(url)
+        host, port = parsed.hostname or "", parsed.port or _HTTPS
+        if parsed.scheme != "https":
             raise Retry("NoAnswer", "only https proves who is told")
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        target = (parsed.path or "/") + (f"?{parsed.query}" if parsed.query else "")
         try:
             connection = _Pinned(host, port, self._addresses(host, port), self._timeout_s, self._context)
-            return self._ask(connection, target, headers, body)
+            return self._send(connection, target, headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Retry("NoAnswer", _in_words(error)) from error
 
-    def _ask(self, connection: "_Pinned", target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    def _send(self, connection: "_Pinned", target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         # The limit is for all waits together, not only for each: a server that sends a byte a second would hold us for
         # ever.
         watchdog = threading.Timer(self._timeout_s, connection.cut)
@@ -63,13 +63,13 @@ class HttpsCourier:
             connection.close()
         if connection.late:
             raise TimeoutError("timed out")  # Headers that were cut off look like headers that have ended.
-        # The body is not read: nobody here needs it, and it may be endless.
+        # The body is not read: it is not needed here, and it may be endless.
         return Reply(answer.status, _retry_after_ms(answer.getheader("Retry-After", "")))
 
     def _addresses(self, host: str, port: int) -> list[str]:
         """Return those addresses of the host that may be called. Raises Retry if there are none."""
-        found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        allowed = [address for address in found if may_be_called(address, self._networks)]
+        resolved = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        allowed = [address for address in resolved if may_be_called(address, self._networks)]
         if not allowed:
             raise Retry("NoAnswer", f"{host} has no address in the public internet")
         return allowed
@@ -139,9 +139,9 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _in_words(error: Exception) -> str:
-    what = next((words for kind, words in _WORDS if isinstance(error, kind)), "it can't be reached")
-    why = getattr(error, "verify_message", "")
-    return f"{what}: {why}" if why else what
+    reason = next((words for kind, words in _WORDS if isinstance(error, kind)), "it can't be reached")
+    detail = getattr(error, "verify_message", "")
+    return f"{reason}: {detail}" if detail else reason
 
 
 def _retry_after_ms(value: str) -> int | None:

@@ -15,15 +15,15 @@ class Post:
 
 
 @dataclass(slots=True)
-class MemoryCourier:
-    """Implements `ports.Courier`. `receivers` holds the receiver under each URL; `posts` holds all posts."""
+class MemoryWebhookClient:
+    """Implements `ports.WebhookClient`. `receivers` holds the receiver under each URL; `posts` holds all posts."""
 
     receivers: dict[str, Callable[[Post], Reply]] = field(default_factory=dict)
     posts: list[Post] = field(default_factory=list)
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        made = Post(url, dict(headers), body)
-        self.posts.append(made)
+        post = Post(url, dict(headers), body)
+        self.posts.append(post)
         if url not in self.receivers:
             raise Retry("NoAnswer", "nobody listens")
-        return self.receivers[url](made)
+        return self.receivers[url](post)

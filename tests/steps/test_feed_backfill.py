@@ -1,4 +1,4 @@
-"""Back-fills: what is at the source already is delivered, page by page, whoever dies meanwhile, and once."""
+"""Back-fills: objects at the source are delivered once, page by page, even if a process dies meanwhile."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.endpoints import Endpoint, Feed
 from chalicelib.core.entries import ANY, EntryKind
 from chalicelib.core.errors import BadRequest, InUse, KeyReused, Unknown
-from chalicelib.core.feeds import FillState
+from chalicelib.core.feeds import BackfillState
 from chalicelib.core.lifecycles import DeliveryStatus
-from chalicelib.core.model import Endpoint, Feed, OverwriteMode
+from chalicelib.core.rows import OverwriteMode
 from chalicelib.ports import Delivery
 from chalicelib.protocol import catchup
-from chalicelib.protocol.submitting import Place
+from chalicelib.protocol.submitting import Location
 from chalicelib.steps import feeds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
 from simulation.memory.operations import Operation
 from tests.steps.calls import crash, lose_answer, refuse
 from tests.steps.everywhere import at_every_call
-from tests.steps.feeding import FEED, OWNER, arrived, back_fill, fills, later, pause, resume, to_be_filled
+from tests.steps.feeding import FEED, OWNER, arrived, backfills, later, pause, request_backfill, resume, to_backfill
 from tests.steps.world import HOUR, MINUTE, SMALL, World
 
 FAR_MS = 10**15
@@ -58,116 +59,117 @@ def everything(count: int) -> dict[str, int]:
 
 def test_what_is_there_is_delivered() -> None:
     world = filled(7)
-    asked = back_fill(world)
-    assert asked.state is FillState.WAITING
+    requested = request_backfill(world)
+    assert requested.state is BackfillState.WAITING
     world.run(3 * MINUTE)
     assert arrived(world) == everything(7)
-    [done] = fills(world)
-    assert (done.name, done.state, done.objects_seen, done.arrivals_sent) == (asked.name, FillState.DONE, 7, 7)
-    assert done.started_ms is not None
-    assert done.finished_ms is not None
-    assert to_be_filled(world) == [], "nor do sweeps look for it any more"
+    [backfill] = backfills(world)
+    assert (backfill.name, backfill.state) == (requested.name, BackfillState.DONE)
+    assert (backfill.objects_seen, backfill.events_sent) == (7, 7)
+    assert backfill.started_ms is not None
+    assert backfill.finished_ms is not None
+    assert to_backfill(world) == [], "nor do sweeps look for it any more"
 
 
 def test_only_what_was_written_lately() -> None:
     world = filled(3)
     since_ms = world.clock.now_ms()
     world.put("in/new", b"x")
-    back_fill(world, since_ms)
+    request_backfill(world, since_ms)
     world.run(3 * MINUTE)
     assert arrived(world) == {"out/new": 1}
-    [done] = fills(world)
-    assert (done.objects_seen, done.arrivals_sent) == (4, 1)
+    [backfill] = backfills(world)
+    assert (backfill.objects_seen, backfill.events_sent) == (4, 1)
 
 
 def test_what_a_receiver_has_taken_away_does_not_come_back() -> None:
     world = filled(3)
-    back_fill(world)
+    request_backfill(world)
     world.run(3 * MINUTE)
     world.store.remove(TARGET[EAST], "out/001")
-    back_fill(world, token="another")
+    request_backfill(world, token="another")
     world.run(3 * MINUTE)
     assert set(arrived(world)) == {"out/000", "out/002"}
-    assert [fill.state for fill in fills(world)] == [FillState.DONE, FillState.DONE]
+    assert [backfill.state for backfill in backfills(world)] == [BackfillState.DONE, BackfillState.DONE]
 
 
 def test_an_empty_source() -> None:
     world = World()
-    back_fill(world)
+    request_backfill(world)
     world.run(3 * MINUTE)
-    [done] = fills(world)
-    assert (done.state, done.objects_seen) == (FillState.DONE, 0)
+    [backfill] = backfills(world)
+    assert (backfill.state, backfill.objects_seen) == (BackfillState.DONE, 0)
 
 
 def test_a_long_source_takes_several_sweeps_and_shows_how_far_it_is() -> None:
     world = in_pages(filled(130, policy=replace(SMALL, partition_rows=1000)))
-    back_fill(world)
+    request_backfill(world)
     world.sweep(WEST)
-    [running] = fills(world)
-    assert (running.state, running.objects_seen) == (FillState.RUNNING, 2 * catchup.PAGES_PER_RUN)
+    [running] = backfills(world)
+    assert (running.state, running.objects_seen) == (BackfillState.RUNNING, 2 * catchup.PAGES_PER_RUN)
     world.sweep(WEST)
-    [done] = fills(world)
-    assert (done.state, done.objects_seen, done.arrivals_sent) == (FillState.DONE, 130, 130)
+    [backfill] = backfills(world)
+    assert (backfill.state, backfill.objects_seen, backfill.events_sent) == (BackfillState.DONE, 130, 130)
     world.run(5 * MINUTE)
     assert arrived(world) == everything(130)
 
 
 def test_with_hardly_any_time_there_is_a_page_a_sweep() -> None:
-    """Found by the simulation, seed 780: where calls take long, what comes before the listing took all the time."""
+    """Found by the simulation, seed 780: where calls take long, the work before the listing took all the time."""
     world = in_pages(filled(5))
-    back_fill(world)
-    for seen in (2, 4):
-        catchup.fill_feeds(world.west, [], world.clock.now_ms())
-        assert fills(world)[0].objects_seen == seen
-    catchup.fill_feeds(world.west, [], world.clock.now_ms())
-    assert (fills(world)[0].state, fills(world)[0].objects_seen) == (FillState.DONE, 5)
+    request_backfill(world)
+    for objects_seen in (2, 4):
+        catchup.backfill_feeds(world.west, [], world.clock.now_ms())
+        assert backfills(world)[0].objects_seen == objects_seen
+    catchup.backfill_feeds(world.west, [], world.clock.now_ms())
+    assert (backfills(world)[0].state, backfills(world)[0].objects_seen) == (BackfillState.DONE, 5)
 
 
 def test_the_same_token_is_the_same_back_fill_in_either_region() -> None:
     world = filled(3)
-    first = back_fill(world)
-    assert back_fill(world, region=EAST) == first
+    first = request_backfill(world)
+    assert request_backfill(world, region=EAST) == first
     with pytest.raises(KeyReused):
-        feeds.back_fill(world.east, OWNER, FEED, 5, "token")
+        feeds.request_backfill(world.east, OWNER, FEED, 5, "token")
     world.run(3 * MINUTE)
-    assert back_fill(world).state is FillState.DONE, "asked for again, it is not done again"
+    assert request_backfill(world).state is BackfillState.DONE, "asked for again, it is not done again"
     world.run(3 * MINUTE)
-    assert len(fills(world)) == 1
-    assert to_be_filled(world) == []
+    assert len(backfills(world)) == 1
+    assert to_backfill(world) == []
 
 
 def test_there_are_not_too_many_at_once() -> None:
     world = filled(1)
     for number in range(feeds.BACKFILLS_MAX):
-        back_fill(world, token=str(number))
+        request_backfill(world, token=str(number))
     with pytest.raises(InUse, match="not finished"):
-        feeds.back_fill(world.west, OWNER, FEED, 0, "one more")
+        feeds.request_backfill(world.west, OWNER, FEED, 0, "one more")
     world.run(10 * MINUTE)
-    back_fill(world, token="one more")
+    request_backfill(world, token="one more")
 
 
 def test_of_a_paused_feed_it_waits() -> None:
     world = filled(3)
     pause(world)
-    back_fill(world)
+    request_backfill(world)
     world.run(HOUR)
     assert arrived(world) == {}
-    assert fills(world)[0].state is FillState.WAITING
+    assert backfills(world)[0].state is BackfillState.WAITING
     resume(world)
     world.run(5 * MINUTE)
     assert arrived(world) == everything(3)
-    assert {fill.state for fill in fills(world)} == {FillState.DONE}
+    assert {backfill.state for backfill in backfills(world)} == {BackfillState.DONE}
 
 
 def test_a_pause_in_the_middle_of_it() -> None:
     world = in_pages(filled(130, policy=replace(SMALL, partition_rows=1000)))
-    back_fill(world)
+    request_backfill(world)
     world.sweep(WEST)
     pause(world)
     world.clock.advance(2 * HOUR)
     world.run(2 * MINUTE)
     assert arrived(world) == {}
-    assert fills(world)[0].state is FillState.WAITING
+    assert backfills(world)[0].state is BackfillState.WAITING
     resume(world)
     world.run(30 * MINUTE)
     assert arrived(world) == everything(130)
@@ -178,7 +180,7 @@ def test_what_is_at_the_target_already(mode: OverwriteMode) -> None:
     declared = {FEED: Feed(FEED, TENANT, "source-west", "target-east", mode, name=FEED)}
     world = filled(3, feeds=declared)
     world.put("out/001", b"other", TARGET[EAST])
-    back_fill(world)
+    request_backfill(world)
     world.run(3 * MINUTE)
     assert world.body("out/001") == (b"other" if mode is OverwriteMode.NEVER else b"x")
 
@@ -188,34 +190,34 @@ def test_what_is_at_the_target_already(mode: OverwriteMode) -> None:
 
 def test_while_the_sources_region_lives_the_other_one_leaves_it_alone() -> None:
     world = filled(3)
-    back_fill(world, region=EAST)
+    request_backfill(world, region=EAST)
     world.sweep(EAST)
-    assert fills(world)[0].state is FillState.WAITING
+    assert backfills(world)[0].state is BackfillState.WAITING
     world.sweep(WEST)
-    assert fills(world)[0].state is FillState.DONE
+    assert backfills(world)[0].state is BackfillState.DONE
 
 
 def test_of_a_dead_region_the_other_one_does_it() -> None:
     world = filled(3)
     world.sweep(WEST)
     world.regions[WEST].next_sweep_ms += 10**12
-    back_fill(world, region=EAST)
+    request_backfill(world, region=EAST)
     world.run(10 * MINUTE)
     assert arrived(world) == everything(3)
-    assert fills(world)[0].state is FillState.DONE
+    assert backfills(world)[0].state is BackfillState.DONE
 
 
 def test_a_region_that_dies_in_the_middle_of_it() -> None:
-    """What it has sent on waits in its own queue, so the other one begins anew."""
+    """The events that it has sent wait in its own queue, so the other Region begins anew."""
     world = in_pages(filled(130, policy=replace(SMALL, partition_rows=1000)))
-    back_fill(world)
+    request_backfill(world)
     world.sweep(WEST)
     world.regions[WEST].next_sweep_ms += 10**12
     waiting, world.mail = world.mail, []
     world.run(20 * MINUTE)
     assert arrived(world) == everything(130)
-    [done] = fills(world)
-    assert (done.state, done.objects_seen) == (FillState.DONE, 130)
+    [backfill] = backfills(world)
+    assert (backfill.state, backfill.objects_seen) == (BackfillState.DONE, 130)
     world.mail += waiting  # West's functions are back, its sweep isn't.
     world.run(20 * MINUTE)
     assert arrived(world) == everything(130), "nothing twice"
@@ -224,7 +226,7 @@ def test_a_region_that_dies_in_the_middle_of_it() -> None:
 def test_both_regions_at_once() -> None:
     def make() -> World:
         world = filled(5)
-        back_fill(world)
+        request_backfill(world)
         world.calls.labels.clear()
         return world
 
@@ -234,12 +236,12 @@ def test_both_regions_at_once() -> None:
         later(world)
 
     def the_other_too(world: World) -> Callable[[str], object]:
-        return lambda _: catchup.fill_feeds(world.east, [WEST], FAR_MS)
+        return lambda _: catchup.backfill_feeds(world.east, [WEST], FAR_MS)
 
     for world, _, call in at_every_call(make, run, the_other_too, least=20):
         assert arrived(world) == everything(5), call
-        assert fills(world)[0].state is FillState.DONE, call
-        assert to_be_filled(world) == [], call
+        assert backfills(world)[0].state is BackfillState.DONE, call
+        assert to_backfill(world) == [], call
 
 
 # --- trouble ------------------------------------------------------------------------------------------------------
@@ -248,15 +250,15 @@ def test_both_regions_at_once() -> None:
 @pytest.mark.parametrize(("act", "after"), [(crash, False), (crash, True), (refuse, False), (lose_answer, True)])
 def test_trouble_at_any_call(act: Callable[[str], object], after: bool) -> None:
     def run(world: World) -> None:
-        back_fill(world)
+        request_backfill(world)
         world.sweep(WEST)
         world.pump()
         later(world)
 
     for world, _, call in at_every_call(lambda: filled(5), run, lambda _: act, after=after, least=50):
         assert arrived(world) == everything(5), call
-        assert fills(world)[0].state is FillState.DONE, call
-        assert to_be_filled(world) == [], call
+        assert backfills(world)[0].state is BackfillState.DONE, call
+        assert to_backfill(world) == [], call
         assert world.dead_letters == [], call
 
 
@@ -267,25 +269,25 @@ def test_a_source_that_can_not_be_listed_holds_up_no_other_feed() -> None:
     }
     world = filled(3, feeds=declared)
     world.store.deny(SOURCE[EAST])
-    feeds.back_fill(world.west, OWNER, "a", 0, "t")
-    back_fill(world)
+    feeds.request_backfill(world.west, OWNER, "a", 0, "t")
+    request_backfill(world)
     world.run(5 * MINUTE)
     assert arrived(world) == everything(3)
     world.store.allow(SOURCE[EAST])
     world.run(3 * MINUTE)
-    assert to_be_filled(world) == []
+    assert to_backfill(world) == []
 
 
 # --- registered feeds ---------------------------------------------------------------------------------------------
 
-WANTED = feeds.WantedFeed(Place("source-west"), Place("target-west"), OverwriteMode.IF_CHANGED, {})
+WANTED = feeds.WantedFeed(Location("source-west"), Location("target-west"), OverwriteMode.IF_CHANGED, {})
 
 
 def test_a_registered_feed_is_filled_and_delivers() -> None:
     world = filled(2, feeds={})
     view, new = feeds.put_feed(world.west, OWNER, "mine", WANTED, ANY)
     assert new
-    feeds.back_fill(world.east, OWNER, "mine", 0, "t")
+    feeds.request_backfill(world.east, OWNER, "mine", 0, "t")
     world.run(3 * MINUTE)
     assert world.body("out/000", TARGET[WEST]) == b"x"
     page = feeds.list_deliveries(
@@ -301,27 +303,27 @@ def test_a_registered_feed_is_filled_and_delivers() -> None:
 def test_what_was_ordered_of_a_removed_feed_is_forgotten() -> None:
     world = filled(2, feeds={})
     feeds.put_feed(world.west, OWNER, "mine", WANTED, ANY)
-    feeds.back_fill(world.west, OWNER, "mine", 0, "t")
+    feeds.request_backfill(world.west, OWNER, "mine", 0, "t")
     feeds.remove_feed(world.west, OWNER, "mine", ANY)
     world.run(3 * MINUTE)
-    assert to_be_filled(world) == []
+    assert to_backfill(world) == []
     assert world.store.keys(TARGET[WEST]) == ()
     with pytest.raises(Unknown):
-        feeds.back_fill(world.west, OWNER, "mine", 0, "t")
+        feeds.request_backfill(world.west, OWNER, "mine", 0, "t")
 
 
 def test_a_fill_of_a_feed_that_this_region_does_not_know_yet_is_left_alone() -> None:
     world = filled(2, feeds={})
     feeds.put_feed(world.west, OWNER, "mine", WANTED, ANY)
-    feeds.back_fill(world.west, OWNER, "mine", 0, "t")
+    feeds.request_backfill(world.west, OWNER, "mine", 0, "t")
     replicated = dict(world.registry.entries)
     for key in [key for key in world.registry.entries if key[0] is EntryKind.FEED]:
         del world.registry.entries[key]
     world.run(5 * MINUTE)
-    assert len(to_be_filled(world)) == 1
+    assert len(to_backfill(world)) == 1
     world.registry.entries.update(replicated)
     world.run(3 * MINUTE)
-    assert to_be_filled(world) == []
+    assert to_backfill(world) == []
     assert world.body("out/000", TARGET[WEST]) == b"x"
 
 
@@ -331,21 +333,21 @@ def test_a_loop_through_two_feeds_is_refused() -> None:
         "in": Endpoint("in", TENANT, SOURCE[WEST], "in/", readable=True, writable=True),
     }
     world = World(endpoints=ENDPOINTS | there_and_back)
-    back = feeds.WantedFeed(Place("out"), Place("in"), OverwriteMode.ALWAYS, {})
+    back = feeds.WantedFeed(Location("out"), Location("in"), OverwriteMode.ALWAYS, {})
     with pytest.raises(BadRequest, match="back -> west-to-east -> back"):
         feeds.put_feed(world.west, OWNER, "back", back, ANY)
 
 
-# --- deliveries that nobody was told to verify --------------------------------------------------------------------
+# --- deliveries whose message to verify was lost ------------------------------------------------------------------
 
 
-def known(world: World, key: str) -> list[Delivery]:
+def deliveries_of(world: World, key: str) -> list[Delivery]:
     return list(world.ledger.get_deliveries(FEED, key))
 
 
 @pytest.mark.parametrize("dead", [False, True], ids=["alive", "its Region is dead"])
 def test_what_stays_copied_is_verified_after_all(dead: bool) -> None:
-    """Whoever delivered it died before it sent the message, and the event, acknowledged, never came again."""
+    """The worker died before it sent the message. The event was acknowledged, so it never came again."""
     world = World()
     world.sweep(WEST)
     if dead:
@@ -353,10 +355,10 @@ def test_what_stays_copied_is_verified_after_all(dead: bool) -> None:
     world.drop("in/1", b"x")
     world.lose = True
     world.pump()
-    assert [d.status for d in known(world, "in/1")] == [DeliveryStatus.COPIED]
+    assert [d.status for d in deliveries_of(world, "in/1")] == [DeliveryStatus.COPIED]
     world.lose = False
     world.run(40 * MINUTE if dead else 25 * MINUTE)
-    assert DeliveryStatus.VERIFIED in {d.status for d in known(world, "in/1")}
+    assert DeliveryStatus.VERIFIED in {d.status for d in deliveries_of(world, "in/1")}
 
 
 def test_what_was_taken_away_before_it_was_verified_is_looked_at_a_few_times_only() -> None:
@@ -368,8 +370,8 @@ def test_what_was_taken_away_before_it_was_verified_is_looked_at_a_few_times_onl
     world.lose = False
     world.store.remove(TARGET[EAST], "out/1")
     world.run(30 * MINUTE)
-    [found] = known(world, "in/1")
-    assert (found.status, found.detail) == (DeliveryStatus.COPIED, "taken away before it was verified")
+    [delivery] = deliveries_of(world, "in/1")
+    assert (delivery.status, delivery.detail) == (DeliveryStatus.COPIED, "taken away before it was verified")
     heads = world.store.requests[Operation.HEAD, TARGET[EAST].name]
     world.run(2 * HOUR)
     assert world.store.requests[Operation.HEAD, TARGET[EAST].name] - heads <= 2
@@ -392,8 +394,8 @@ def test_trouble_while_deliveries_are_gone_through() -> None:
         world.pump()
         later(world)
 
-    def wanted(label: str) -> bool:
+    def is_reading_or_sending(label: str) -> bool:
         return label.startswith(("ledger.list", "queue.", "ledger.put_observation"))
 
-    for world, _, call in at_every_call(make, run, lambda _: crash, wanted=wanted, least=3):
-        assert DeliveryStatus.VERIFIED in {d.status for d in known(world, "in/1")}, call
+    for world, _, call in at_every_call(make, run, lambda _: crash, is_counted=is_reading_or_sending, least=3):
+        assert DeliveryStatus.VERIFIED in {d.status for d in deliveries_of(world, "in/1")}, call

@@ -1,4 +1,5 @@
-"""Slots in use: who waits claims nothing and comes again; who has one keeps it while he works, and no longer."""
+"""Permits in use: a worker that waits claims nothing and comes again. A worker keeps its permit while it works, and no
+longer."""
 
 import json
 from dataclasses import replace
@@ -6,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.model import JobSpec, Outcome
-from chalicelib.core.slots import Slot
+from chalicelib.core.jobs import JobSpec
+from chalicelib.core.permits import Permit
+from chalicelib.core.rows import Outcome
 from simulation.memory.env import ENDPOINTS, TENANT, WEST
 from simulation.memory.faults import Rule
 from simulation.memory.operations import Operation
@@ -28,16 +30,16 @@ def world_of(objects: int = 1) -> World:
 
 
 def occupy(world: World, until_ms: int = 10**15, pool: str = POOL) -> None:
-    """Somebody holds the pool's only slot."""
-    assert world.ledger.swap_slot(Slot(WEST, pool, 1, "another", OTHER, 4, until_ms), "")
+    """Let somebody hold the semaphore's only permit."""
+    assert world.ledger.swap_permit(Permit(WEST, pool, 1, "another", OTHER, 4, until_ms), "")
 
 
 def leave(world: World, pool: str = POOL) -> None:
-    assert world.ledger.swap_slot(Slot(WEST, pool, 1, "", OTHER, 4, 0), "another")
+    assert world.ledger.swap_permit(Permit(WEST, pool, 1, "", OTHER, 4, 0), "another")
 
 
-def held(world: World) -> list[Slot]:
-    return [slot for slot in world.ledger.slots.values() if slot.taken(world.clock.now_ms())]
+def held(world: World) -> list[Permit]:
+    return [permit for permit in world.ledger.permits.values() if permit.taken(world.clock.now_ms())]
 
 
 def copies(world: World) -> list[dict[str, Any]]:
@@ -55,26 +57,26 @@ def test_who_waits_claims_nothing_and_comes_again_ever_more_slowly() -> None:
     world = world_of()
     occupy(world)
     spec = world.submit("a/", "b/")
-    delays: list[int] = []
+    delays_ms: list[int] = []
     world.pump()
     for waited in range(1, 12):
         (task,) = copies(world)
         assert task["permit_waits"] == waited
-        due = next(mail.due_ms for mail in world.mail if mail.queue == "copy")
-        delays.append(due - world.clock.now_ms())
-        world.clock.advance(delays[-1])
+        due_ms = next(mail.due_ms for mail in world.mail if mail.queue == "copy")
+        delays_ms.append(due_ms - world.clock.now_ms())
+        world.clock.advance(delays_ms[-1])
         world.pump()
-    assert world.records(spec).survey().claims == {}
-    assert all(SECOND <= delay <= 61 * SECOND for delay in delays)
-    assert max(delays[:2]) <= 5 * SECOND
-    assert max(delays[5:]) > 15 * SECOND
+    assert world.records(spec).snapshot().claims == {}
+    assert all(SECOND <= delay_ms <= 61 * SECOND for delay_ms in delays_ms)
+    assert max(delays_ms[:2]) <= 5 * SECOND
+    assert max(delays_ms[5:]) > 15 * SECOND
     leave(world)
     world.settle()
     check(world, spec)
 
 
 def test_the_sweep_sends_nothing_anew_for_a_job_that_is_known_to_wait() -> None:
-    """Else its messages would breed for as long as it has to wait."""
+    """Otherwise its messages would breed for as long as it has to wait."""
     world = world_of(5)
     occupy(world)
     spec = world.submit("a/", "b/")
@@ -96,24 +98,24 @@ def test_a_waiting_message_that_is_lost_is_sent_anew() -> None:
     check(world, spec)
 
 
-def test_a_slot_is_kept_for_as_long_as_the_work_takes() -> None:
-    """And nobody else takes it: each object takes 20 s, and a slot would expire after 90."""
+def test_a_permit_is_kept_for_as_long_as_the_work_takes() -> None:
+    """Nobody else takes the permit. Each object takes 20 s, and a permit would expire after 90 s."""
     world = slow_world(replace(SMALL, partition_rows=10, tenant_partitions_max=1))
     for number in range(20):
         world.put(f"in/a/{number:02d}", b"x")
-    seen: set[int] = set()
-    world.faults.rule(Rule(Operation.COPY, times=None, error=None, act=lambda: seen.add(len(held(world)))))
+    permits_held: set[int] = set()
+    world.faults.rule(Rule(Operation.COPY, times=None, error=None, act=lambda: permits_held.add(len(held(world)))))
     spec = world.submit("a/", "b/")
     world.settle()
     assert world.terminal(spec).counts == {Outcome.COPIED: 20}
-    assert seen == {1}
+    assert permits_held == {1}
     assert held(world) == []
 
 
-def test_the_slot_of_a_worker_that_died_expires() -> None:
+def test_the_permit_of_a_worker_that_died_expires() -> None:
     world = world_of(2)
     spec = world.submit("a/", "b/")
-    world.calls.plan(1, before=crash, wanted=lambda label: label == "store.copy")
+    world.calls.plan(1, before=crash, is_counted=lambda label: label == "store.copy")
     world.pump()
     assert world.crashes
     assert len(held(world)) == 1
@@ -121,39 +123,39 @@ def test_the_slot_of_a_worker_that_died_expires() -> None:
     check(world, spec, 2)
 
 
-def test_whoever_lost_his_slot_goes_on() -> None:
+def test_whoever_lost_his_permit_goes_on() -> None:
     world = slow_world(replace(ONE, partition_rows=10))
     for number in range(10):
         world.put(f"in/a/{number:02d}", b"x")
 
     def steal() -> None:
         (mine,) = held(world)
-        assert world.ledger.swap_slot(replace(mine, holder="thief"), mine.holder)
+        assert world.ledger.swap_permit(replace(mine, holder="thief"), mine.holder)
 
     world.faults.rule(Rule(Operation.COPY, first=2, error=None, act=steal))
     spec = world.submit("a/", "b/")
     world.settle()
     assert world.terminal(spec).counts == {Outcome.COPIED: 10}
-    assert world.records(spec).survey().claims == {"r-000001": 1}
-    assert len(world.events("slot-lost")) == 1
-    assert [slot.holder for slot in world.ledger.slots.values()] == ["thief"], "what is another's is left to it"
+    assert world.records(spec).snapshot().claims == {"r-000001": 1}
+    assert len(world.events("permit-lost")) == 1
+    assert [permit.holder for permit in world.ledger.permits.values()] == ["thief"], "what is another's is left to it"
 
 
-@pytest.mark.parametrize("call", ["ledger.get_slots", "ledger.swap_slot"])
-def test_without_the_table_the_work_goes_on_without_a_slot_and_says_so(call: str) -> None:
+@pytest.mark.parametrize("call", ["ledger.get_semaphore", "ledger.swap_permit"])
+def test_without_the_table_the_work_goes_on_without_a_permit_and_says_so(call: str) -> None:
     world = world_of()
     occupy(world)
-    if call == "ledger.swap_slot":
+    if call == "ledger.swap_permit":
         leave(world)
     spec = world.submit("a/", "b/")
-    world.calls.plan(1, before=refuse, wanted=lambda label: label == call)
+    world.calls.plan(1, before=refuse, is_counted=lambda label: label == call)
     world.pump()
     assert world.terminal(spec).counts == {Outcome.COPIED: 1}
-    assert len(world.events("without-a-slot")) == 1
+    assert len(world.events("without-a-permit")) == 1
 
 
 def test_an_endpoint_with_a_limit() -> None:
-    """Full: nothing is copied from it, and no slot of the tenant is kept meanwhile."""
+    """While the endpoint is full, nothing is copied from it, and no permit of the tenant is kept."""
     limited = ENDPOINTS | {"source-west": replace(ENDPOINTS["source-west"], max_concurrency=1)}
     world = World(policy=ONE, endpoints=limited)
     world.put("in/a/0", b"x")
@@ -162,9 +164,9 @@ def test_an_endpoint_with_a_limit() -> None:
     occupy(world, pool=pool)
     spec = world.submit("a/", "b/")
     world.run(2 * MINUTE)
-    assert world.records(spec).survey().claims == {}
-    assert [slot.pool for slot in held(world)] == [pool]
-    # Others of the tenant's endpoints are free.
+    assert world.records(spec).snapshot().claims == {}
+    assert [permit.semaphore for permit in held(world)] == [pool]
+    # The tenant's other endpoints are free.
     other = world.submit("a/", "c/", token="other", endpoints=("target-west", "target-east"))
     world.run(2 * MINUTE)
     assert world.terminal(other).counts == {Outcome.COPIED: 1}
@@ -189,20 +191,20 @@ def test_a_feeds_job_waits_too_and_what_intake_delivers_on_the_spot_does_not() -
     assert {world.body(key.replace("in/", "out/")) for key in keys} == {b"x"}
 
 
-def test_a_takeover_goes_on_without_a_slot() -> None:
-    """Its worker died, and others have taken the slot since: what was begun is finished when users are promised."""
+def test_a_takeover_goes_on_without_a_permit() -> None:
+    """The worker died, and others have taken the permit since. The work is finished as soon as users are promised."""
     world = world_of()
     spec = world.submit("a/", "b/")
-    world.calls.plan(1, before=crash, wanted=lambda label: label == "store.copy")
+    world.calls.plan(1, before=crash, is_counted=lambda label: label == "store.copy")
     world.redeliver = False
     world.pump()
     (dead,) = held(world)
-    assert world.ledger.swap_slot(replace(dead, holder="another", until_ms=10**15), dead.holder)
+    assert world.ledger.swap_permit(replace(dead, holder="another", until_ms=10**15), dead.holder)
     world.run(4 * MINUTE)
     assert world.terminal(spec).counts == {Outcome.COPIED: 1}
 
 
-def test_a_helper_without_a_slot_is_not_missed() -> None:
+def test_a_helper_without_a_permit_is_not_missed() -> None:
     world = World(policy=replace(ONE, parts_per_worker=2, workers_per_object=3))
     world.put("in/a/large", bytes(range(100)))
     spec = world.submit("a/", "b/")

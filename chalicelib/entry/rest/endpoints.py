@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, StringConstraints
 
-from chalicelib.core import model
+from chalicelib.core import endpoints, objects
 from chalicelib.core.entries import Action, Change, EntryKind
 from chalicelib.entry.rest.requests import Prefix, RequestBody
 from chalicelib.entry.rest.responses import Response, Timestamp, timestamp
 from chalicelib.ports import ChangePage
 from chalicelib.protocol.prefixes import check_folder
-from chalicelib.steps.places import EndpointView
+from chalicelib.steps.endpoints import EndpointView
 
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 """S3 user guide, "General purpose bucket naming rules"."""
@@ -46,14 +46,14 @@ class EndpointRequest(RequestBody):
     """Maximum number of partitions that a Region reads from or writes to this endpoint at the same time. If you leave
     it out, the endpoint has no limit of its own."""
 
-    def endpoint(self, tenant: str, name: str) -> model.Endpoint:
+    def endpoint(self, tenant: str, name: str) -> endpoints.Endpoint:
         """Return the endpoint to register. Raises BadRequest if the prefix is no folder and `text_prefix` is not
         set."""
         check_folder("prefix", self.prefix, text_prefix=self.text_prefix)
-        return model.Endpoint(
+        return endpoints.Endpoint(
             id=name,
             tenant=tenant,
-            bucket=model.Bucket(self.bucket, self.region, self.owner_account, self.requester_pays),
+            bucket=objects.Bucket(self.bucket, self.region, self.owner_account, self.requester_pays),
             prefix=self.prefix,
             readable="read" in self.access,
             writable="write" in self.access,
@@ -63,7 +63,7 @@ class EndpointRequest(RequestBody):
         )
 
 
-def _access(endpoint: model.Endpoint) -> Access:
+def _access(endpoint: endpoints.Endpoint) -> Access:
     if endpoint.readable and endpoint.writable:
         return "read-write"
     return "read" if endpoint.readable else "write"

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 from chalicelib.core import codec
+from chalicelib.core.endpoints import Endpoint
 from chalicelib.core.entries import Condition, Entry, EntryKind, Pointer
 from chalicelib.core.errors import ErrorCode, InUse, Unknown, Unusable
-from chalicelib.core.model import Endpoint
 from chalicelib.ports import ChangePage, Env
-from chalicelib.protocol.places import declared_endpoint, endpoint_in, endpoints_of, feeds_of, find_endpoint
+from chalicelib.protocol.catalog import declared_endpoint, endpoint_in, endpoints_of, feeds_of, find_endpoint
 from chalicelib.protocol.probing import probe
 from chalicelib.protocol.registering import Author, live, register, unregister
 from chalicelib.protocol.schedules import names_endpoint, schedules_of
@@ -38,36 +38,38 @@ def _view(env: Env, endpoint: Endpoint, entry: Entry | None) -> EndpointView:
     return EndpointView(endpoint, None if endpoint is env.declared_endpoints.get(endpoint.id) else entry)
 
 
-def put_endpoint(env: Env, author: Author, wanted: Endpoint, condition: Condition) -> tuple[EndpointView, bool]:
+def put_endpoint(env: Env, author: Author, endpoint: Endpoint, condition: Condition) -> tuple[EndpointView, bool]:
     """Register an endpoint or change one, and return it together with True if it is new. It is probed each time before
     it is saved. Raises Unusable if the probe finds a problem, and InUse if the change would move it to another
     location."""
-    _refuse_declared(env, author.tenant, wanted.id)
+    _refuse_declared(env, author.tenant, endpoint.id)
 
-    def body_after(before: Entry | None) -> str:
-        if before is not None:
-            _check_same_place(codec.loads(before.body.encode(), Endpoint), wanted)
-        findings = probe(env, wanted)
+    def body_after(current: Entry | None) -> str:
+        if current is not None:
+            _check_same_location(codec.loads(current.body.encode(), Endpoint), endpoint)
+        findings = probe(env, endpoint)
         if findings:
             raise Unusable(ErrorCode.ENDPOINT_UNUSABLE, "; ".join(findings))
-        return codec.dumps(wanted).decode()
+        return codec.dumps(endpoint).decode()
 
     # The pointer stays when the endpoint is removed. Objects there still have an owner, and an upload that is left
     # behind is still collected.
-    pointers = (Pointer(endpoint_in(wanted.bucket.name), wanted.prefix, stays=True),)
-    entry, new = register(env, author, EntryKind.ENDPOINT, wanted.id, condition, body_after, found_by=lambda: pointers)
-    return EndpointView(wanted, entry), new
+    pointers = (Pointer(endpoint_in(endpoint.bucket.name), endpoint.prefix, stays=True),)
+    entry, new = register(
+        env, author, EntryKind.ENDPOINT, endpoint.id, condition, body_after, found_by=lambda: pointers
+    )
+    return EndpointView(endpoint, entry), new
 
 
-def _check_same_place(before: Endpoint, wanted: Endpoint) -> None:
-    """Raise InUse if the bucket or the prefix would change. Delivery records and running feeds refer to this
+def _check_same_location(registered: Endpoint, endpoint: Endpoint) -> None:
+    """Raise InUse if the bucket or the prefix would change. Delivery records and running feeds refer to the registered
     location."""
-    same = replace(wanted.bucket, requester_pays=before.bucket.requester_pays) == before.bucket
-    if not same or wanted.prefix != before.prefix:
+    same_bucket = replace(endpoint.bucket, requester_pays=registered.bucket.requester_pays) == registered.bucket
+    if not same_bucket or endpoint.prefix != registered.prefix:
         raise InUse(
             ErrorCode.IN_USE,
-            f"endpoint {wanted.id!r} is {before.prefix!r} in bucket {before.bucket.name!r} in {before.bucket.region}: "
-            "another place is another endpoint; register one",
+            f"endpoint {endpoint.id!r} is {registered.prefix!r} in bucket {registered.bucket.name!r} in "
+            f"{registered.bucket.region}: another location is another endpoint; register one",
         )
 
 
@@ -77,10 +79,12 @@ def remove_endpoint(env: Env, author: Author, name: str, condition: Condition) -
     _refuse_declared(env, author.tenant, name)
     live(env, EntryKind.ENDPOINT, author.tenant, name)
     users = [feed.name for feed in feeds_of(env, author.tenant) if name in (feed.source, feed.target)]
-    users += [one.entry.name for one in schedules_of(env, author.tenant) if names_endpoint(one.schedule, name)]
+    users += [
+        schedule.entry.name for schedule in schedules_of(env, author.tenant) if names_endpoint(schedule.schedule, name)
+    ]
     if users:
-        # This Region doesn't know of a feed that is being created in the other Region right now. Such a feed uses what
-        # the removed entry said (`protocol.places`).
+        # This Region doesn't know of a feed that is being created in the other Region right now. Such a feed uses the
+        # endpoint of the removed entry (`protocol.catalog`).
         raise InUse(
             ErrorCode.IN_USE,
             f"endpoint {name!r} is used by {', '.join(map(repr, users[:5]))}: remove or change that first",

@@ -1,10 +1,12 @@
-"""Each partition is started by the one before it in its line: all of them, by messages alone, whatever lies between."""
+"""Each partition is started by the one before it in its lane. Messages alone start all of them, whatever lies
+between."""
 
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import JobSpec, JobState, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.rows import Outcome
 from chalicelib.steps import control
 from simulation.memory.env import EAST, TARGET, TENANT
 from tests.steps import prefix_job
@@ -14,8 +16,8 @@ from tests.steps.world import HOUR, SMALL, World
 
 
 def world_of(ahead: int, objects: int, unchanged: frozenset[int] = frozenset()) -> World:
-    """Partitions of one object each; those of `unchanged` need no copying."""
-    world = World(policy=replace(SMALL, partition_rows=1, partitions_ahead=ahead, split_links_per_run=10_000))
+    """Return a world with partitions of one object each. Those of `unchanged` need no copying."""
+    world = World(policy=replace(SMALL, partition_rows=1, partitions_ahead=ahead, split_entries_per_run=10_000))
     for number in range(objects):
         world.put(f"in/a/{number:03d}", b"x%d" % number)
         if number in unchanged:
@@ -30,13 +32,13 @@ def run_without_sweeps(world: World) -> JobSpec:
 
 
 def waiting(world: World) -> int:
-    """Messages in the copy queue."""
+    """Return the number of messages in the copy queue."""
     world.collect()
     return sum(mail.queue == "copy" for mail in world.mail)
 
 
 def plan(world: World) -> JobSpec:
-    """The job is planned to its end, and nothing is copied yet."""
+    """Plan the job to its end. Nothing is copied yet."""
     spec = world.submit("a/", "b/")
     world.collect()
     split = next(mail for mail in world.mail if mail.queue == "split")
@@ -71,7 +73,7 @@ def test_unchanged_partitions_hand_on_the_turn(ahead: int, changed: set[int]) ->
 
 
 def test_an_incremental_run_does_not_fill_the_queue() -> None:
-    """Half of its partitions have something to copy: what lies behind an unchanged one waits for its turn, too."""
+    """Half of its partitions have something to copy. One that lies behind an unchanged one waits for its turn, too."""
     world = world_of(4, 100, frozenset(number for number in range(100) if number // 4 % 2))
     spec = plan(world)
     assert waiting(world) == 4
@@ -80,9 +82,9 @@ def test_an_incremental_run_does_not_fill_the_queue() -> None:
 
 
 def test_a_splitter_that_finds_its_turn_come_starts_it_himself() -> None:
-    """Planning is slower than copying: whoever finished the one before saw no link to start."""
+    """Planning is slower than copying: the worker that finished the one before saw no entry to start."""
     world = world_of(2, 12)
-    world.policy = replace(world.policy, split_links_per_run=1)
+    world.policy = replace(world.policy, split_entries_per_run=1)
     for region in world.regions.values():
         region.env = replace(region.env, policy=world.policy)
     spec = run_without_sweeps(world)
@@ -101,7 +103,7 @@ def test_a_cancelled_job_is_decided_to_its_end() -> None:
     assert world.events("redriven") == []
 
 
-def test_a_paused_job_goes_on_line_by_line() -> None:
+def test_a_paused_job_goes_on_lane_by_lane() -> None:
     world = world_of(3, 40)
     spec = plan(world)
     control.pause(world.west, TENANT, spec.job_id)
@@ -113,8 +115,8 @@ def test_a_paused_job_goes_on_line_by_line() -> None:
     assert world.terminal(spec).counts == {Outcome.COPIED: 40}
 
 
-def test_a_line_that_broke_off_is_mended() -> None:
-    """Every message but the sweep's is lost: each time it finds the job standing still, it goes on."""
+def test_a_lane_that_broke_off_is_mended() -> None:
+    """Every message but the sweep's is lost. Each time that the sweep finds the job standing still, the job goes on."""
     world = world_of(2, 8)
     world.lose = True
     spec = world.submit("a/", "b/")

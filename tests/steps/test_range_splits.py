@@ -1,11 +1,13 @@
-"""Long ranges are forked into halves that are listed side by side: every key in exactly one manifest."""
+"""Long ranges are split into halves that are listed side by side. Every key is in exactly one manifest."""
 
 import random
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.model import Fork, JobSpec, JobState, Manifest, Outcome
+from chalicelib.core.jobs import JobSpec, JobState
+from chalicelib.core.manifests import Manifest, RangeSplit
+from chalicelib.core.rows import Outcome
 from chalicelib.ports import PlanRange
 from chalicelib.steps import split
 from simulation.memory.clock import SequentialIds
@@ -13,7 +15,7 @@ from simulation.memory.env import EAST, SOURCE, WEST
 from tests.steps.turns import Turns
 from tests.steps.world import MINUTE, SMALL, World
 
-FORKING = replace(SMALL, partition_rows=3, split_links_per_run=2)
+FORKING = replace(SMALL, partition_rows=3, split_entries_per_run=2)
 
 SHAPES = {
     "numbers": [f"in/a/{number:04d}" for number in range(150)],
@@ -35,24 +37,25 @@ def world_of(keys: list[str]) -> World:
     return world
 
 
-def check(world: World, spec: JobSpec, keys: list[str]) -> dict[str, Manifest | Fork]:
-    """Every key is in exactly one manifest, the links of each range follow on each other, and the job succeeded."""
+def check(world: World, spec: JobSpec, keys: list[str]) -> dict[str, Manifest | RangeSplit]:
+    """Assert that every key is in exactly one manifest, that the entries of each range are in order, and that the job
+    succeeded."""
     assert world.outcomes(spec) == dict.fromkeys(keys, Outcome.COPIED)
     assert world.terminal(spec).state is JobState.SUCCEEDED
-    links = {link.part: link for link in world.records(spec).links_from("")}
-    for link in links.values():
-        if isinstance(link, Manifest):
-            assert all(link.after < row.key for row in link.rows)
-            assert all(row.key <= link.upto for row in link.rows if link.upto)
+    entries = {entry.partition_id: entry for entry in world.records(spec).entries_from("")}
+    for entry in entries.values():
+        if isinstance(entry, Manifest):
+            assert all(entry.after < row.key for row in entry.rows)
+            assert all(row.key <= entry.upto for row in entry.rows if entry.upto)
         else:
-            assert link.after < link.middle
-            assert not link.upto or link.middle < link.upto
+            assert entry.after < entry.middle
+            assert not entry.upto or entry.middle < entry.upto
     assert world.terminal(spec).planned == len(keys)
-    return links
+    return entries
 
 
 @pytest.mark.parametrize("keys", SHAPES.values(), ids=SHAPES)
-def test_forked_ranges_hold_every_key_once(keys: list[str]) -> None:
+def test_split_ranges_hold_every_key_once(keys: list[str]) -> None:
     world = world_of(keys)
     spec = world.submit("a/", "b/")
     world.settle()
@@ -67,19 +70,19 @@ def test_ranges_are_really_divided(name: str) -> None:
     world = world_of(keys)
     spec = world.submit("a/", "b/")
     world.settle()
-    links = check(world, spec, keys)
-    ranges = {part.rpartition("-")[0] for part in links}
+    entries = check(world, spec, keys)
+    ranges = {partition_id.rpartition("-")[0] for partition_id in entries}
     assert max(len(name) for name in ranges) >= 4, "several levels deep"
     rows = dict.fromkeys(ranges, 0)
-    for link in links.values():
-        rows[link.part.rpartition("-")[0]] += len(link.rows) if isinstance(link, Manifest) else 0
+    for entry in entries.values():
+        rows[entry.partition_id.rpartition("-")[0]] += len(entry.rows) if isinstance(entry, Manifest) else 0
     longest = max(rows.values())
     assert longest <= len(keys) // 3, f"one range holds {longest} of {len(keys)} keys"
 
 
 @pytest.mark.parametrize("first", range(1, 40, 4))
-def test_two_splitters_build_one_chain(first: int) -> None:
-    """Taking turns at every call: both list, one of them wins each link."""
+def test_two_splitters_build_one_manifest_log(first: int) -> None:
+    """They take turns at every call. Both list, and one of them wins each entry."""
     keys = SHAPES["numbers"][:40]
     for second in range(1, 30, 4):
         world = world_of(keys)
@@ -106,7 +109,7 @@ def splitter(world: World, turns: Turns, number: int, spec: JobSpec):
 
 
 def test_objects_that_come_and_go_while_the_range_is_listed() -> None:
-    """A key that is there from the submission to the end is in exactly one manifest, whatever happens beside it."""
+    """A key that is there from the submission to the end is in exactly one manifest, whatever happens to other keys."""
     keys = SHAPES["numbers"]
     chance = random.Random(1)
     for seed in range(5):
@@ -116,9 +119,9 @@ def test_objects_that_come_and_go_while_the_range_is_listed() -> None:
             if bucket == SOURCE[WEST].name and operation == "ListObjectsV2":
                 number = chance.randrange(2000)
                 world.put(f"in/a/{number:04d}x", b"new")
-                gone = f"in/a/{chance.randrange(2000):04d}x"
-                if world.body(gone, SOURCE[WEST]) is not None:
-                    world.store.remove(SOURCE[WEST], gone)
+                removed = f"in/a/{chance.randrange(2000):04d}x"
+                if world.body(removed, SOURCE[WEST]) is not None:
+                    world.store.remove(SOURCE[WEST], removed)
 
         world.store.before_call = churn
         spec = world.submit("a/", "b/", token=str(seed))
@@ -134,13 +137,13 @@ def test_a_partition_ends_at_so_many_bytes() -> None:
         world.put(f"in/a/{number}", b"x" * size)
     spec = world.submit("a/", "b/")
     world.settle()
-    links = [link for link in world.records(spec).links_from("") if isinstance(link, Manifest)]
-    assert [[row.size for row in link.rows] for link in links] == [[30, 30, 30], [30], [250], [1, 99], [100, 0]]
+    entries = [entry for entry in world.records(spec).entries_from("") if isinstance(entry, Manifest)]
+    assert [[row.size for row in entry.rows] for entry in entries] == [[30, 30, 30], [30], [250], [1, 99], [100, 0]]
     assert world.terminal(spec).state is JobState.SUCCEEDED
 
 
 def test_an_invocation_that_runs_out_of_time_hands_the_rest_over() -> None:
-    """Without forking: time is no sign that the range is long."""
+    """The range is not split, because a lack of time is no sign that the range is long."""
     world = World(policy=replace(SMALL, partition_rows=2))
     keys = [f"in/a/{number}" for number in range(9)]
     for key in keys:
@@ -153,12 +156,12 @@ def test_an_invocation_that_runs_out_of_time_hands_the_rest_over() -> None:
     world.store.before_call = slow
     spec = world.submit("a/", "b/")
     world.settle()
-    links = check(world, spec, keys)
-    assert all(isinstance(link, Manifest) for link in links.values())
-    assert list(links) == [f"r-{number:06d}" for number in range(1, 6)]
+    entries = check(world, spec, keys)
+    assert all(isinstance(entry, Manifest) for entry in entries.values())
+    assert list(entries) == [f"r-{number:06d}" for number in range(1, 6)]
 
 
-def test_a_range_that_is_closed_or_was_never_forked_off_is_left_alone() -> None:
+def test_a_range_that_is_closed_or_never_came_from_a_split_is_left_alone() -> None:
     keys = SHAPES["numbers"][:10]
     world = world_of(keys)
     spec = world.submit("a/", "b/")

@@ -18,7 +18,7 @@ from chalicelib.core.leases import Observation
 
 N = TypeVar("N")
 
-INTENTS_SUBJECT = "intents"
+DESIRED_STATE_SUBJECT = "desired-state"
 """The subject under which each Region notes in the table which desired state of a job it has seen. Only the API's
 answers use it."""
 
@@ -29,7 +29,7 @@ STOPPED_SUBJECT = "stopped"
 answers use it."""
 
 
-class IntentKind(StrEnum):
+class PauseLogKind(StrEnum):
     PAUSE = "PAUSE"
     RESUME = "RESUME"
 
@@ -50,13 +50,13 @@ def approval_of(*, planned_first: bool, given: bool) -> Approved:
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class PauseLogEntry:
     """One entry of the pause log. `kind` is for people: it follows from the number."""
 
     job_id: str
     """The job's id, or the feed's."""
     number: int
-    kind: IntentKind
+    kind: PauseLogKind
     region: str
     requested_ms: int
     nonce: str
@@ -67,7 +67,7 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Intents:
+class DesiredState:
     """The desired state of a job: the latest number of its pause log, whether it is cancelled, and whether it is
     approved. After a cancel, neither the log nor an approval has any effect."""
 
@@ -89,15 +89,15 @@ class Intents:
         without copying."""
         return not self.paused and not self.unapproved
 
-    def number_for(self, kind: IntentKind) -> int | None:
+    def number_for(self, kind: PauseLogKind) -> int | None:
         """Return the number under which to write a request to the pause log. None if its state is already desired, or
         can't be reached any more."""
-        if self.cancelled or self.paused is (kind is IntentKind.PAUSE):
+        if self.cancelled or self.paused is (kind is PauseLogKind.PAUSE):
             return None
         return self.highest + 1
 
 
-NO_INTENTS = Intents()
+AS_SUBMITTED = DesiredState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +113,17 @@ def _notes(observations: Iterable[Observation], subject: str, kind: type[N]) -> 
     return [note for note in notes if note is not None]
 
 
-def intents_noted(observations: Iterable[Observation]) -> Intents:
+def desired_state_noted(observations: Iterable[Observation]) -> DesiredState:
     """Return the most advanced desired state that any Region has noted. Numbers only grow, and a cancel and an approval
     are final, so the most advanced one is the newest."""
-    noted = _notes(observations, INTENTS_SUBJECT, Intents)
+    states = _notes(observations, DESIRED_STATE_SUBJECT, DesiredState)
     # Ordered as spelt: "", awaited, given.
-    approved = max((intents.approved for intents in noted), default=Approved.FROM_THE_START)
-    highest = max((intents.highest for intents in noted), default=0)
-    return Intents(highest, any(intents.cancelled for intents in noted), approved)
+    approved = max((state.approved for state in states), default=Approved.FROM_THE_START)
+    highest = max((state.highest for state in states), default=0)
+    return DesiredState(highest, any(state.cancelled for state in states), approved)
 
 
-def why_stopped(observations: Iterable[Observation], intents: Intents) -> str:
+def why_stopped(observations: Iterable[Observation], desired_state: DesiredState) -> str:
     """Return why the service has paused a job by the latest entry of its pause log, or "" if it hasn't."""
-    stopped = _notes(observations, STOPPED_SUBJECT, Stopped)
-    return next((note.why for note in stopped if note.number == intents.highest), "")
+    notes = _notes(observations, STOPPED_SUBJECT, Stopped)
+    return next((note.why for note in notes if note.number == desired_state.highest), "")

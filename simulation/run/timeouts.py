@@ -6,9 +6,9 @@ WORKERS = ("intake", "split", "copy", "verify")
 _LONG = ("store.copy", "store.upload_part_copy", "store.complete")
 
 
-def patience_ms(policy: Policy, process: str, call: str, *, peer: bool) -> int:
-    """Return the timeout of a process' call in milliseconds. Workers are patient; sweep and API are quick. `peer` says
-    that another Region is called."""
+def timeout_ms(policy: Policy, process: str, call: str, *, peer: bool) -> int:
+    """Return the timeout of a process' call in milliseconds. Workers wait long; the sweep and the API do not. `peer`
+    says that another Region is called."""
     if process in WORKERS:
         return policy.worker_connect_ms + (policy.copy_read_ms if call in _LONG else policy.worker_read_ms)
     if peer:
