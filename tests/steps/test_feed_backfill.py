@@ -12,12 +12,10 @@ from chalicelib.core.errors import BadRequest, InUse, KeyReused, Unknown
 from chalicelib.core.feeds import BackfillState
 from chalicelib.core.lifecycles import DeliveryStatus
 from chalicelib.core.rows import OverwriteMode
-from chalicelib.ports import Delivery
 from chalicelib.protocol import catchup
 from chalicelib.protocol.submitting import Location
 from chalicelib.steps import feeds
 from simulation.memory.env import EAST, ENDPOINTS, SOURCE, TARGET, TENANT, WEST
-from simulation.memory.operations import Operation
 from tests.steps.calls import crash, lose_answer, refuse
 from tests.steps.everywhere import at_every_call
 from tests.steps.feeding import FEED, OWNER, arrived, backfills, later, pause, request_backfill, resume, to_backfill
@@ -336,66 +334,3 @@ def test_a_loop_through_two_feeds_is_refused() -> None:
     back = feeds.WantedFeed(Location("out"), Location("in"), OverwriteMode.ALWAYS, {})
     with pytest.raises(BadRequest, match="back -> west-to-east -> back"):
         feeds.put_feed(world.west, OWNER, "back", back, ANY)
-
-
-# --- deliveries whose message to verify was lost ------------------------------------------------------------------
-
-
-def deliveries_of(world: World, key: str) -> list[Delivery]:
-    return list(world.ledger.get_deliveries(FEED, key))
-
-
-@pytest.mark.parametrize("dead", [False, True], ids=["alive", "its Region is dead"])
-def test_what_stays_copied_is_verified_after_all(dead: bool) -> None:
-    """The worker died before it sent the message. The event was acknowledged, so it never came again."""
-    world = World()
-    world.sweep(WEST)
-    if dead:
-        world.regions[WEST].next_sweep_ms += 10**12
-    world.drop("in/1", b"x")
-    world.lose = True
-    world.pump()
-    assert [d.status for d in deliveries_of(world, "in/1")] == [DeliveryStatus.COPIED]
-    world.lose = False
-    world.run(40 * MINUTE if dead else 25 * MINUTE)
-    assert DeliveryStatus.VERIFIED in {d.status for d in deliveries_of(world, "in/1")}
-
-
-def test_what_was_taken_away_before_it_was_verified_is_looked_at_a_few_times_only() -> None:
-    world = World()
-    world.sweep(WEST)
-    world.drop("in/1", b"x")
-    world.lose = True
-    world.pump()
-    world.lose = False
-    world.store.remove(TARGET[EAST], "out/1")
-    world.run(30 * MINUTE)
-    [delivery] = deliveries_of(world, "in/1")
-    assert (delivery.status, delivery.detail) == (DeliveryStatus.COPIED, "taken away before it was verified")
-    heads = world.store.requests[Operation.HEAD, TARGET[EAST].name]
-    world.run(2 * HOUR)
-    assert world.store.requests[Operation.HEAD, TARGET[EAST].name] - heads <= 2
-
-
-def test_trouble_while_deliveries_are_gone_through() -> None:
-    def make() -> World:
-        world = World()
-        world.sweep(WEST)
-        world.drop("in/1", b"x")
-        world.lose = True
-        world.pump()
-        world.lose = False
-        world.calls.labels.clear()
-        return world
-
-    def run(world: World) -> None:
-        world.clock.advance(11 * MINUTE)
-        world.sweep(WEST)
-        world.pump()
-        later(world)
-
-    def is_reading_or_sending(label: str) -> bool:
-        return label.startswith(("ledger.list", "queue.", "ledger.put_observation"))
-
-    for world, _, call in at_every_call(make, run, lambda _: crash, is_counted=is_reading_or_sending, least=3):
-        assert DeliveryStatus.VERIFIED in {d.status for d in deliveries_of(world, "in/1")}, call
