@@ -38,7 +38,8 @@ _REACHED_S = 300.0
 """Time limit in seconds. Nothing is promised about it: a busy machine may take its time."""
 FOREIGN_AGE_H, ORPHAN_AGE_H = 48, 25
 _DOZEN = 12
-_COLD_START_S = 240
+_ANSWER_TIMEOUT_S = 35.0
+_COLD_START_S = 240.0
 """How long the slowest of a dozen cold starts at once may take on a slow machine."""
 
 
@@ -304,17 +305,17 @@ class Stage:
         headers = {"Authorization": f"Bearer {self._operator if operator else self.token}"}
         for tries_left in (2, 1, 0):
             try:
-                answer = httpx.get(f"{url}{path}", params=params, headers=headers, timeout=35, trust_env=False)
-            except httpx.TransportError as error:
+                answer = _exchange("GET", f"{url}{path}", headers, params=params)
+            except DrillError:
                 if not check:
                     return None
                 if not tries_left:
-                    raise DrillError(f"GET {url}{path}: {error!r}") from error
+                    raise
                 continue
             if answer.is_success:
                 return answer.json()
             if check and not tries_left:
-                raise DrillError(f"GET {url}{path}: {answer.status_code} {answer.text[:300]}")
+                raise _refused("GET", f"{url}{path}", answer)
         return None
 
     def operator(self, path: str, info: RegionInfo | None = None) -> Any:  # noqa: ANN401 - JSON
@@ -330,27 +331,44 @@ class Stage:
         token: str = "",
         check: bool = True,
         if_match: str = "",
-        timeout_s: float = 35,
+        timeout_s: float = _ANSWER_TIMEOUT_S,
     ) -> httpx.Response:
-        """Send one request to East's own API. Raises DrillError if it is refused, unless `check` is False."""
+        """Send one request to East's own API. Raises DrillError if no answer comes in time, or if the request is
+        refused, unless `check` is False."""
         headers = {"Authorization": f"Bearer {token or self.token}"} | ({"If-Match": if_match} if if_match else {})
         url = f"{self.east.api_url}{path}"
-        try:
-            answer = httpx.request(method, url, json=body, headers=headers, timeout=timeout_s, trust_env=False)
-        except httpx.HTTPError as error:
-            raise DrillError(f"{method} {url}: {error!r}") from error
+        answer = _exchange(method, url, headers, timeout_s, json=body)
         if check and not answer.is_success:
-            raise DrillError(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
+            raise _refused(method, url, answer)
         return answer
 
     def post(self, url: str, work: Work) -> dict[str, Any]:
-        """Submit the work's job once more under the same key, to a given Region."""
+        """Submit the work's job once more under the same key, to a given Region. Raises DrillError if no answer
+        comes in time, or if the job is refused."""
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": work.key}
-        answer = httpx.post(f"{url}/jobs", json=work.body, headers=headers, timeout=35, trust_env=False)
+        answer = _exchange("POST", f"{url}/jobs", headers, json=work.body)
         if not answer.is_success:
-            raise DrillError(f"POST {url}/jobs: {answer.status_code} {answer.text[:300]}")
+            raise _refused("POST", f"{url}/jobs", answer)
         decoded: dict[str, Any] = answer.json()
         return decoded
+
+
+def _exchange(
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    timeout_s: float = _ANSWER_TIMEOUT_S,
+    **content: Any,  # noqa: ANN401 - httpx's own types
+) -> httpx.Response:
+    """Send one request with `content` (httpx's `json` or `params`). Raises DrillError if no answer comes in time."""
+    try:
+        return httpx.request(method, url, headers=headers, timeout=timeout_s, trust_env=False, **content)
+    except httpx.TransportError as error:
+        raise DrillError(f"{method} {url}: {error!r}") from error
+
+
+def _refused(method: str, url: str, answer: httpx.Response) -> DrillError:
+    return DrillError(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
 
 
 def side(region: str) -> str:
