@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib.core.policy import MIB, Policy
 from chalicelib.core.sweep import worst_takeover_ms
 from chalicelib.core.tries import REST_MAX_MS, REST_MIN_MS
-from local.gateway.routing import HEALTH_TIMEOUT_MIN_S
+from local.gateway.routing import HEALTH_TIMEOUT_MIN_MS, RoutingTimes
 
 SCALED = (
     "heartbeat_ms",
@@ -102,8 +102,9 @@ class Times:
             return Promise(DNS_S, TAKEOVER_S, RTO_S)
         takeover = worst_takeover_ms(self.policy) / 1000 + self.machine_s
         recovery = takeover + (RTO_S - TAKEOVER_S) / self.scale + _COPYING_S
-        # Each of the three checks of a Region that is asleep takes so long here, at any scale.
-        return Promise(DNS_S / self.scale + 3 * HEALTH_TIMEOUT_MIN_S, takeover, recovery)
+        # Each check of a Region that is asleep takes so long here, at any scale.
+        checks_s = RoutingTimes().threshold * HEALTH_TIMEOUT_MIN_MS / 1000
+        return Promise(DNS_S / self.scale + checks_s, takeover, recovery)
 
 
 def rest_s(silent_s: float) -> float:

@@ -13,7 +13,7 @@ from local.gateway.classify import Call
 from local.gateway.cuts import Cuts, Fate
 from local.gateway.exchange import Answer, Exchange
 from local.gateway.faults import Dribble, DropRequest, Error, Faults, Hang
-from local.gateway.routing import HEALTH_TIMEOUT_MIN_S, HEALTH_TIMEOUT_S, Router, RoutingTimes
+from local.gateway.routing import Router, RoutingTimes
 from local.gateway.upstream import Upstream
 
 API_CALLER = "api"
@@ -76,7 +76,7 @@ class Apis:
 
     async def _check(self, region: str) -> None:
         try:
-            async with asyncio.timeout(max(self._scaled(HEALTH_TIMEOUT_S), HEALTH_TIMEOUT_MIN_S)):
+            async with asyncio.timeout(self.router.times.health_timeout_ms / 1000):
                 ok, detail = await self._probe(region)
         except TimeoutError:
             ok, detail = False, "no answer in time"

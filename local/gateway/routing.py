@@ -14,11 +14,11 @@ from collections import deque
 from dataclasses import dataclass
 
 _HISTORY_MAX = 1000
-HEALTH_TIMEOUT_S = 6.0
+HEALTH_TIMEOUT_MS = 6_000
 """Route 53 waits 4 seconds for a connection, then 2 for the answer (developer guide, "How Route 53 determines whether a
-health check is healthy"). It is scaled like the interval."""
-HEALTH_TIMEOUT_MIN_S = 3.0
-"""However it is scaled, a health check waits for as long as a cold start takes on a busy small machine."""
+health check is healthy")."""
+HEALTH_TIMEOUT_MIN_MS = 3_000
+"""However times are scaled, a health check waits for as long as a cold start takes on a busy small machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class RoutingTimes:
     interval_ms: int = 10_000
     threshold: int = 3
     ttl_ms: int = 60_000
+
+    @property
+    def health_timeout_ms(self) -> float:
+        """Return how long a health check waits for its answer. It is scaled like the interval."""
+        return max(HEALTH_TIMEOUT_MIN_MS, HEALTH_TIMEOUT_MS * self.interval_ms / RoutingTimes().interval_ms)
 
     @staticmethod
     def scaled(scale: float) -> RoutingTimes:

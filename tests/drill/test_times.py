@@ -8,7 +8,7 @@ from chalicelib.core.policy import Policy
 from chalicelib.core.sweep import worst_takeover_ms
 from chalicelib.core.tries import rest_ms
 from local.drill.times import MACHINE_S, SCALED, SIZES, SWEEP_TIMEOUT_S, Times, moments, rest_s
-from local.gateway.routing import HEALTH_TIMEOUT_MIN_S, HEALTH_TIMEOUT_S, Router, RoutingTimes
+from local.gateway.routing import Router, RoutingTimes
 from local.package import REPOSITORY
 
 
@@ -64,11 +64,11 @@ def test_the_name_is_promised_in_time_for_checks_that_get_no_answer(scale: float
     """A Region falls asleep just after a check, and just after a resolver has asked. A check begins at the next tick
     after the last one ended."""
     times = RoutingTimes.scaled(scale)
-    router, check_ms = Router("west", "east", times), max(HEALTH_TIMEOUT_S / scale, HEALTH_TIMEOUT_MIN_S) * 1000
+    router = Router("west", "east", times)
     ticks = [times.interval_ms * (number + 1) for number in range(1000)]
     ended_ms = 0.0
     for _ in range(times.threshold):
-        ended_ms = next(tick for tick in ticks if tick >= ended_ms) + check_ms
+        ended_ms = next(tick for tick in ticks if tick >= ended_ms) + times.health_timeout_ms
         router.resolve(int(ended_ms) - 1)
         router.observe("west", False, "no answer in time", int(ended_ms))
     led_ms = next(ms for ms in range(int(ended_ms), 10**6) if router.resolve(ms) == "east")
