@@ -202,10 +202,10 @@ class Monitors:
                 "I2 written once",
                 f"{bucket.name}/{key} from {source}, expecting {expected_target_etag}, after {repeats}",
             )
+        # If it isn't current, somebody has written or deleted there since this upload was begun. In a versioned bucket
+        # that counts as later, so our version was never visible (residual).
         if self._store.current(bucket, key) is version:
             earlier.append((row, source, expected_target_etag))
-        # Otherwise somebody has written or deleted there since this upload was begun. In a versioned bucket that counts
-        # as later, so our version was never visible (residual).
 
     def _is_approved(self, process: Process, key: str) -> None:
         """Check that a job which was planned first publishes only after its approval."""

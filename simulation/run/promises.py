@@ -43,8 +43,8 @@ class Promises:
 
     def _taken_over(self, region: str, claims: dict[tuple[str, str, str], Claim]) -> None:
         for (control, job, partition_id), claim in claims.items():
-            still_held = self._last_claim(control, job, partition_id) == claim
-            if still_held and (job, partition_id) in self._open_partitions(control):
+            is_open = (job, partition_id) in self._open_partitions(control)
+            if is_open and self._last_claim(control, job, partition_id) == claim:
                 limit_s = takeover_ms(self._policy) / 1000
                 detail = f"{partition_id} of {job} is still {region}'s, {limit_s:g} s after its death"
                 self._judge.violated(IN_TIME, detail)
