@@ -1,8 +1,4 @@
-"""Defines what tenants register and jobs name: endpoints and feeds.
-
-Everything here is frozen. Times are whole milliseconds since the Unix epoch and informational only: no decision about
-safety ever compares two of them. ETags are kept without their quotes.
-"""
+"""Defines what tenants register and jobs name: endpoints and feeds."""
 
 from dataclasses import dataclass, field, replace
 

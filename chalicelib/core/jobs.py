@@ -1,8 +1,4 @@
-"""Defines a job as data: what was accepted, what is wanted of it, and its end.
-
-Everything here is frozen. Times are whole milliseconds since the Unix epoch and informational only: no decision about
-safety ever compares two of them. ETags are kept without their quotes.
-"""
+"""Defines a job as data: what was accepted, what is wanted of it, and its end."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,8 +1,4 @@
-"""Defines the records of a partition: what is planned, claimed, copied and receipted.
-
-Everything here is frozen. Times are whole milliseconds since the Unix epoch and informational only: no decision about
-safety ever compares two of them. ETags are kept without their quotes.
-"""
+"""Defines the records of a partition: what is planned, claimed, copied and receipted."""
 
 from dataclasses import dataclass
 

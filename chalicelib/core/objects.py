@@ -1,8 +1,4 @@
-"""Defines S3's terms as data: buckets, objects, and what HEAD and LIST say about them.
-
-Everything here is frozen. Times are whole milliseconds since the Unix epoch and informational only: no decision about
-safety ever compares two of them. ETags are kept without their quotes.
-"""
+"""Defines S3's terms as data: buckets, objects, and what HEAD and LIST say about them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

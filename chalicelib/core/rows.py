@@ -1,8 +1,4 @@
-"""Defines one object of a job as data: the row that is planned, and its outcome.
-
-Everything here is frozen. Times are whole milliseconds since the Unix epoch and informational only: no decision about
-safety ever compares two of them. ETags are kept without their quotes.
-"""
+"""Defines one object of a job as data: the row that is planned, and its outcome."""
 
 from dataclasses import dataclass
 from enum import StrEnum
