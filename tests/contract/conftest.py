@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from local.keyserver import certify
 from tests.contract.deviations import DEVIATIONS, NOT_TESTED
 from tests.contract.subjects import AWS_VARIABLES, Subject, aws_subject, memory_subject, server_subject
 from tests.servers.cloud import launch_local_cloud
@@ -73,3 +75,11 @@ def subject(server: Callable[[], Subject]) -> Subject:
     """Return a store whose keys belong to this test alone."""
     shared = server()
     return replace(shared, prefix=f"{shared.root}{next(_NUMBERS)}/")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a certificate for 127.0.0.1, and its private key. A client trusts it if SSL_CERT_FILE names it."""
+    folder = tmp_path_factory.mktemp("tls")
+    certify(folder / "certificate.pem", folder / "private.pem")
+    return folder / "certificate.pem", folder / "private.pem"

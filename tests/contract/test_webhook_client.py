@@ -3,11 +3,9 @@ can do."""
 
 import http.server
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -17,71 +15,21 @@ import pytest
 from chalicelib.adapters.webhook_client import HttpsWebhookClient
 from chalicelib.core.errors import Retry
 from chalicelib.ports import Reply, WebhookClient
-from local.keyserver import QuietServer, certify
 from simulation.memory.webhook_client import MemoryWebhookClient
+from tests.servers.https import PathServer, path_server
 
 TIMEOUT_S = 1.0
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 HEADERS = {"content-type": "application/json", "webhook-id": "msg_1"}
 BODY = b'{"type":"webhook.test"}'
-Respond = Callable[[http.server.BaseHTTPRequestHandler], None]
-
-
-@dataclass
-class Receiver:
-    """A server that answers each path as the test tells it to. `requests` holds the path, headers and body of each
-    request."""
-
-    url: str
-    paths: dict[str, Respond] = field(default_factory=dict)
-    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-
-    def answer(self, path: str, status: int = 200, **headers: str) -> str:
-        def respond(handler: http.server.BaseHTTPRequestHandler) -> None:
-            handler.send_response(status)
-            for name, value in headers.items():
-                handler.send_header(name.replace("_", "-"), value)
-            handler.end_headers()
-
-        self.paths[path] = respond
-        return self.url + path
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    certify(folder / "certificate.pem", folder / "private.pem")
-    return folder / "certificate.pem", folder / "private.pem"
-
-
-def _server(receiver: Receiver, tls: ssl.SSLContext) -> QuietServer:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            receiver.paths[self.path.partition("?")[0]](self)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            pass
-
-    server = QuietServer(("127.0.0.1", 0), Handler)
-    server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    return server
 
 
 @pytest.fixture
-def receiver(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+def receiver(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[PathServer]:
     """Yield a receiver whose certificate is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    receiver = Receiver("")
-    server = _server(receiver, context)
-    receiver.url = f"https://127.0.0.1:{server.server_address[1]}"
-    yield receiver
-    server.shutdown()
-    server.server_close()
+    with path_server(certificate) as receiver:
+        yield receiver
 
 
 @pytest.fixture
@@ -94,7 +42,7 @@ def webhook_client() -> HttpsWebhookClient:
 
 @pytest.fixture(params=["memory", "https"])
 def posting(
-    request: pytest.FixtureRequest, receiver: Receiver, webhook_client: HttpsWebhookClient
+    request: pytest.FixtureRequest, receiver: PathServer, webhook_client: HttpsWebhookClient
 ) -> tuple[WebhookClient, str]:
     """Return a webhook client, and the URL of a receiver that answers 503 and asks for a minute's pause."""
     url = receiver.answer("/hook", 503, Retry_After="60")
@@ -119,7 +67,7 @@ def test_nobody_listens_there(posting: tuple[WebhookClient, str]) -> None:
 # --- what arrives -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_posted_arrives(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
+def test_what_is_posted_arrives(webhook_client: HttpsWebhookClient, receiver: PathServer) -> None:
     url = receiver.answer("/a//b", 204)
     assert webhook_client.post(f"{url}?token=x%20y&z", HEADERS, BODY) == Reply(204)
     [(path, headers, body)] = receiver.requests
@@ -128,18 +76,18 @@ def test_what_is_posted_arrives(webhook_client: HttpsWebhookClient, receiver: Re
     assert headers["host"] == receiver.url.removeprefix("https://")
 
 
-def test_a_url_without_a_path(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
+def test_a_url_without_a_path(webhook_client: HttpsWebhookClient, receiver: PathServer) -> None:
     receiver.answer("/")
     assert webhook_client.post(receiver.url, HEADERS, BODY).status == 200
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 301, 302, 307, 308, 400, 401, 404, 410, 429, 500, 503])
 def test_a_redirection_is_not_followed_nor_anything_else(
-    webhook_client: HttpsWebhookClient, receiver: Receiver, status: int
+    webhook_client: HttpsWebhookClient, receiver: PathServer, status: int
 ) -> None:
     elsewhere = receiver.answer("/elsewhere")
     assert webhook_client.post(receiver.answer("/hook", status, Location=elsewhere), HEADERS, BODY).status == status
-    assert [path for path, _, _ in receiver.requests] == ["/hook"]
+    assert receiver.requested == ["/hook"]
 
 
 @pytest.mark.parametrize(
@@ -147,12 +95,12 @@ def test_a_redirection_is_not_followed_nor_anything_else(
     [("0", 0), ("120", 120_000), ("9" * 50, 999_999_999_000), ("soon", None), ("-1", None), ("1.5", None), ("", None)],
 )
 def test_a_pause_that_is_asked_for(
-    webhook_client: HttpsWebhookClient, receiver: Receiver, value: str, asked_ms: int | None
+    webhook_client: HttpsWebhookClient, receiver: PathServer, value: str, asked_ms: int | None
 ) -> None:
     assert webhook_client.post(receiver.answer("/hook", 429, Retry_After=value), HEADERS, BODY) == Reply(429, asked_ms)
 
 
-def test_a_pause_until_a_time(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
+def test_a_pause_until_a_time(webhook_client: HttpsWebhookClient, receiver: PathServer) -> None:
     def until(text: str) -> int | None:
         return webhook_client.post(receiver.answer("/hook", 503, Retry_After=text), HEADERS, BODY).retry_after_ms
 
@@ -165,26 +113,14 @@ def test_a_pause_until_a_time(webhook_client: HttpsWebhookClient, receiver: Rece
 # --- receivers in trouble, or up to no good -----------------------------------------------------------------------
 
 
-def test_a_huge_answer_is_not_read(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
-    sent: list[int] = []
-
-    def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        try:
-            while len(sent) < 1000:
-                handler.wfile.write(b"x" * 65536)
-                sent.append(65536)
-        except OSError:
-            pass
-
-    receiver.paths["/hook"] = endless
+def test_a_huge_answer_is_not_read(webhook_client: HttpsWebhookClient, receiver: PathServer) -> None:
+    sent = receiver.answer_without_end("/hook")
     assert webhook_client.post(f"{receiver.url}/hook", HEADERS, BODY).status == 200
     assert len(sent) < 1000
 
 
 @pytest.mark.parametrize("stage", ["nothing", "the status", "headers", "more and more 1xx"])
-def test_a_receiver_that_takes_its_time(webhook_client: HttpsWebhookClient, receiver: Receiver, stage: str) -> None:
+def test_a_receiver_that_takes_its_time(webhook_client: HttpsWebhookClient, receiver: PathServer, stage: str) -> None:
     """The receiver stops, or sends a little now and then. A timeout for a single wait would not notice that."""
     over = threading.Event()
     drops = {"nothing": b"", "the status": b"H", "headers": b"a: b\r\n", "more and more 1xx": b"HTTP/1.1 100 x\r\n\r\n"}
@@ -220,7 +156,7 @@ def test_a_receiver_that_says_nothing_at_all(webhook_client: HttpsWebhookClient)
     "answer", [b"", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200]
 )
 def test_a_receiver_that_speaks_otherwise(
-    webhook_client: HttpsWebhookClient, receiver: Receiver, answer: bytes
+    webhook_client: HttpsWebhookClient, receiver: PathServer, answer: bytes
 ) -> None:
     def speak(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.wfile.write(answer)
@@ -230,14 +166,14 @@ def test_a_receiver_that_speaks_otherwise(
         webhook_client.post(f"{receiver.url}/hook", HEADERS, BODY)
 
 
-def test_a_certificate_that_nobody_trusts(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_nobody_trusts(receiver: PathServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(Retry, match="its certificate is not accepted"):
         HttpsWebhookClient(LOOPBACK, timeout_s=TIMEOUT_S).post(receiver.answer("/hook"), HEADERS, BODY)
     assert receiver.requests == []
 
 
-def test_a_certificate_of_another_name(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
+def test_a_certificate_of_another_name(webhook_client: HttpsWebhookClient, receiver: PathServer) -> None:
     """The address is the one of the certificate, but only the name counts."""
     url = receiver.answer("/hook").replace("127.0.0.1", "localhost")
     with pytest.raises(Retry, match="its certificate is not accepted"):
@@ -249,7 +185,7 @@ def test_a_certificate_of_another_name(webhook_client: HttpsWebhookClient, recei
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1"])
-def test_what_is_not_the_public_internet_is_not_connected_to(receiver: Receiver, host: str) -> None:
+def test_what_is_not_the_public_internet_is_not_connected_to(receiver: PathServer, host: str) -> None:
     url = receiver.answer("/hook").replace("127.0.0.1", host)
     began_s = time.monotonic()
     with pytest.raises(Retry, match="public internet"):
@@ -259,7 +195,7 @@ def test_what_is_not_the_public_internet_is_not_connected_to(receiver: Receiver,
 
 
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    receiver: PathServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name server that gives another answer the second time (DNS rebinding) isn't asked a second time."""
     lookups: list[object] = []
@@ -279,7 +215,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
     assert lookups == ["rebinding.example", "127.0.0.1"]
 
 
-def test_a_name_of_several_addresses(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_of_several_addresses(receiver: PathServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some addresses may not be called, and some lead nowhere: one that answers is enough."""
     really = socket.getaddrinfo
     connected: list[object] = []
@@ -311,13 +247,13 @@ def test_a_name_that_there_is_not(webhook_client: HttpsWebhookClient) -> None:
         webhook_client.post("https://receiver.invalid/hook", HEADERS, BODY)
 
 
-def test_only_https(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
+def test_only_https(webhook_client: HttpsWebhookClient, receiver: PathServer) -> None:
     with pytest.raises(Retry, match="only https"):
         webhook_client.post(receiver.answer("/hook").replace("https", "http"), HEADERS, BODY)
     assert receiver.requests == []
 
 
-def test_no_thread_stays_behind(webhook_client: HttpsWebhookClient, receiver: Receiver) -> None:
+def test_no_thread_stays_behind(webhook_client: HttpsWebhookClient, receiver: PathServer) -> None:
     url = receiver.answer("/hook")
     for _ in range(3):
         webhook_client.post(url, HEADERS, BODY)
